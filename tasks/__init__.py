@@ -1,0 +1,1 @@
+"""What Perennial does, one verb a module. Nothing here imports Airflow."""

@@ -1,0 +1,74 @@
+"""The errors of the steps: a sentence to the person who must act, and the exit code that tells Airflow what to do.
+
+A check that said no is final (`EXIT_REFUSED`): Airflow fails the task without a retry. A request, a setting or a file of the
+project that is wrong is final too (`EXIT_INVALID`). Everything else may pass by itself and is retried.
+"""
+
+from typing import Any
+
+EXIT_FAULT = 1
+EXIT_REFUSED = 10
+EXIT_INVALID = 20
+
+
+class PerennialError(Exception):
+    """Any failure that Perennial explains.
+
+    Args:
+        message: What was found, where, what was expected, and what to do.
+        evidence: What the message rests on; JSON values. It is written to the step's error file.
+    """
+
+    exit_code = EXIT_FAULT
+
+    def __init__(self, message: str, **evidence: Any) -> None:
+        super().__init__(message)
+        self.evidence = evidence
+
+
+class InvalidProject(PerennialError):
+    """A file of the project (pipeline.yaml, MLproject, a suite, settings) is wrong; raised when it is read."""
+
+    exit_code = EXIT_INVALID
+
+
+class InvalidRequest(PerennialError):
+    """A step was asked for something that its contract does not allow; raised before it starts."""
+
+    exit_code = EXIT_INVALID
+
+
+class CheckFailed(PerennialError):
+    """A check said no. Trying again would say no again."""
+
+    exit_code = EXIT_REFUSED
+
+
+class DataRejected(CheckFailed):
+    """Data broke its expectations; raised by ingest, snapshot and validate."""
+
+
+class FrozenSetMismatch(CheckFailed):
+    """Two models were scored on different rows; raised by the gate."""
+
+
+class GateRefused(CheckFailed):
+    """Something that the gate did not promote was to be registered or deployed."""
+
+
+class ArchiveMismatch(CheckFailed):
+    """An archive's sha256 is not the one that was evaluated; raised before it is served."""
+
+
+class LakeError(PerennialError):
+    """A table, a version or a time that the lake does not hold."""
+
+    exit_code = EXIT_INVALID
+
+
+class TrainingFailed(PerennialError):
+    """The model's own training program ended with an error; raised by train."""
+
+
+class ServingError(PerennialError):
+    """The serving backend or the gateway did not do what it was asked; raised by deploy and collect."""

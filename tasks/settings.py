@@ -1,0 +1,93 @@
+"""Every setting, typed, from the environment (`PERENNIAL_...`) or the project's .env. The defaults need nothing."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import SecretStr, computed_field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where everything lies and how the services are reached.
+
+    Attributes:
+        project: The clone: dags/, models/, great_expectations/ lie here.
+        home: State of the embedded platform: one ignored folder.
+        runner: How a heavy step runs: `process` is a child process in its own environment.
+        environments: The folder of the locked environments that `make setup` built.
+        lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local path or, later,
+            an object-store URL; empty for folders of `home`.
+        database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for SQLite in `home`.
+        torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
+        torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
+
+    project: Path = PROJECT
+    home: Path = PROJECT / ".perennial" / "state"
+    environments: Path = PROJECT / ".perennial" / "envs"
+    runner: str = "process"
+    lake_url: str = ""
+    runs_url: str = ""
+    landing_url: str = ""
+    database_url: str = ""
+    mlflow_url: str = "http://127.0.0.1:5000"
+    gateway_url: str = "http://127.0.0.1:8000"
+    gateway_token: SecretStr = SecretStr("")
+    serving_backend: str = "torchserve"
+    torchserve_inference_url: str = "http://127.0.0.1:8085"
+    torchserve_management_url: str = "http://127.0.0.1:8086"
+    torchserve_store: str = ""
+    torchserve_key_file: str = ""
+
+    @computed_field
+    @property
+    def lake(self) -> str:
+        return self.lake_url or str(self.home / "lake")
+
+    @computed_field
+    @property
+    def runs(self) -> str:
+        return self.runs_url or str(self.home / "runs")
+
+    @computed_field
+    @property
+    def landing(self) -> str:
+        return self.landing_url or str(self.home / "landing")
+
+    @computed_field
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'perennial.db'}"
+
+    @computed_field
+    @property
+    def model_store(self) -> Path:
+        return Path(self.torchserve_store or self.home / "torchserve" / "store")
+
+    @computed_field
+    @property
+    def key_file(self) -> Path:
+        return Path(self.torchserve_key_file or self.home / "torchserve" / "key_file.json")
+
+    @property
+    def models(self) -> Path:
+        return self.project / "models"
+
+    @property
+    def suites(self) -> Path:
+        return self.project / "great_expectations"
+
+    def python(self, model: str | None = None) -> Path:
+        """The interpreter of the heavy steps; of the model's own environment where it brings requirements."""
+        own = self.environments / f"model-{model}" / "bin" / "python"
+        return own if model and own.exists() else self.environments / "ml" / "bin" / "python"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
