@@ -128,7 +128,13 @@ class TrainingRun(Contract):
 
 
 class Archive(Contract):
-    """A TorchServe model archive. `version` is the version inside its manifest: the MLflow run id."""
+    """A TorchServe model archive.
+
+    Attributes:
+        version: The version inside its manifest: the MLflow run id.
+        example_prediction: What its handler answers to the specification's `input_example`; the smoke test of a
+            deployment expects the same.
+    """
 
     model: str
     version: str
@@ -136,6 +142,7 @@ class Archive(Contract):
     url: str
     sha256: str
     size_bytes: int
+    example_prediction: dict[str, Any]
 
 
 class Metric(Contract):
