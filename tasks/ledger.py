@@ -36,7 +36,14 @@ entries = sa.Table(
 
 
 def record(
-    *, model: str, actor: str, action: str, before: str | None, after: str | None, why: str, evidence: BaseModel | dict[str, Any]
+    *,
+    model: str,
+    actor: str,
+    action: str,
+    before: str | None,
+    after: str | None,
+    why: str,
+    evidence: BaseModel | dict[str, Any],
 ) -> LedgerEntry:
     """Append one decision, durably, before it takes effect.
 
@@ -101,7 +108,7 @@ def broken_entries() -> list[int]:
 
 
 def _entry(row: sa.Row[Any]) -> LedgerEntry:
-    return LedgerEntry.model_validate({**row._mapping, "evidence": json.loads(row.evidence)})
+    return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
 
 
 def _sha256(value: Any) -> str:

@@ -1,6 +1,6 @@
 """What each step is asked: one request a verb. The result's contract is beside it in `VERBS`."""
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from tasks.contracts import (
     Archive,
@@ -61,7 +61,7 @@ class TrainRequest(Request):
     spec: PipelineSpec
     snapshot: DataSnapshot
     validation: ValidationReport
-    parameters: dict[str, str | int | float] = {}
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
     reason: str = "asked for by hand"
 
 

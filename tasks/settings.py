@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import SecretStr, computed_field
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -43,32 +43,26 @@ class Settings(BaseSettings):
     torchserve_store: str = ""
     torchserve_key_file: str = ""
 
-    @computed_field
     @property
     def lake(self) -> str:
         return self.lake_url or str(self.home / "lake")
 
-    @computed_field
     @property
     def runs(self) -> str:
         return self.runs_url or str(self.home / "runs")
 
-    @computed_field
     @property
     def landing(self) -> str:
         return self.landing_url or str(self.home / "landing")
 
-    @computed_field
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'perennial.db'}"
 
-    @computed_field
     @property
     def model_store(self) -> Path:
         return Path(self.torchserve_store or self.home / "torchserve" / "store")
 
-    @computed_field
     @property
     def key_file(self) -> Path:
         return Path(self.torchserve_key_file or self.home / "torchserve" / "key_file.json")

@@ -25,6 +25,11 @@ def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
 JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
+def faults_of(error: ValidationError) -> list[str]:
+    """Each fault as `field.path: what is wrong`."""
+    return [f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
+
+
 class Spec(BaseModel):
     """A part of pipeline.yaml: frozen, and an unknown field is an error rather than a typo that goes unnoticed."""
 
@@ -91,8 +96,8 @@ class TrainingSpec(Spec):
 
     Attributes:
         entry_point: An entry point of MLproject.
-        parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow MLproject's parameters
-            in Airflow's trigger form.
+        parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow MLproject's
+            parameters in Airflow's trigger form.
         schedule: Cron expression (UTC), or None to train only when asked or when drift is decided.
         timeout_seconds: The longest a training may take.
         retries: How often an infrastructure fault is tried again.
@@ -218,8 +223,8 @@ class PipelineSpec(Spec):
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
         except ValidationError as error:
-            faults = [f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}" for fault in error.errors()]
-            raise InvalidProject(f"{path}: " + "; ".join(faults) + ". Correct these fields.", faults=faults) from error
+            faults = faults_of(error)
+            raise InvalidProject(f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults) from error
         if spec.name != path.parent.name:
             raise InvalidProject(f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same.")
         return spec

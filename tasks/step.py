@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tasks.contracts import Contract
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
 from tasks.requests import VERBS, Request
+from tasks.spec import faults_of
 
 
 def read_request(verb: str, text: str) -> Request:
@@ -29,7 +30,7 @@ def read_request(verb: str, text: str) -> Request:
     try:
         return VERBS[verb][0].model_validate_json(text)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'request'}: {fault['msg']}" for fault in error.errors()]
+        faults = faults_of(error)
         raise InvalidRequest(f"The request of {verb!r} breaks its contract: {'; '.join(faults)}.", faults=faults) from error
 
 
@@ -41,8 +42,7 @@ def read_result(verb: str, text: str) -> Contract:
 def run(verb: str, request: Request) -> Contract:
     """Do it: each verb is the function of that name in the module of that name."""
     module = importlib.import_module(f"tasks.{verb}")
-    result = getattr(module, verb)(request)
-    assert isinstance(result, VERBS[verb][1])
+    result: Contract = getattr(module, verb)(request)
     return result
 
 
@@ -56,7 +56,7 @@ def execute(verb: str, request_file: Path, result_file: Path) -> int:
         write_whole(error_file, error_document(error))
         print(f"{type(error).__name__}: {error}", flush=True)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: every fault becomes a file and an exit code
         traceback.print_exc()
         write_whole(error_file, error_document(error))
         return EXIT_FAULT
