@@ -1,0 +1,128 @@
+"""What the demo asks of Airflow, through its public REST API: unpause, trigger, wait, and read a task's result."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from demo.failure import StepFailed
+
+FINISHED = {"success", "failed"}
+POLL_SECONDS = 0.5
+
+
+class Airflow:
+    """A client with a fresh token when the old one is refused.
+
+    Args:
+        url: Where Airflow's API server answers, for example `http://127.0.0.1:8080`.
+        token: Gives a bearer token of Airflow's `POST /auth/token`.
+    """
+
+    def __init__(self, url: str, token: Callable[[], str]) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token()}"
+
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Call `/api/v2<path>` and return the answer's JSON.
+
+        Raises:
+            StepFailed: Airflow answered with an error; the message holds its own explanation.
+        """
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        if answer.status_code == 401:
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
+            answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        if not answer.ok:
+            raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def wait_for_dags(self, dag_ids: list[str], *, timeout_seconds: float) -> None:
+        """Wait until the DAG processor has published every DAG of `dag_ids`."""
+        until = time.monotonic() + timeout_seconds
+        while missing := set(dag_ids) - self.dag_ids():
+            if time.monotonic() > until:
+                errors = self.call("GET", "/importErrors")["import_errors"]
+                raise StepFailed(
+                    f"The DAGs {sorted(missing)} did not appear within {timeout_seconds:.0f} s. "
+                    f"Import errors: {[error['stack_trace'][-500:] for error in errors] or 'none'}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def dag_ids(self) -> set[str]:
+        return {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
+
+    def unpause(self, dag_id: str) -> None:
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, **conf: Any) -> str:
+        """Start a run as the Trigger button does and return its id. `conf` holds values of the form's fields."""
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        return str(run["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The newest 100 runs of a DAG, newest first."""
+        runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")["dag_runs"]
+        return runs
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        run: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+        return run
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Every task instance of a run, in the order in which they started."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=100"
+        tasks: list[dict[str, Any]] = self.call("GET", path)["task_instances"]
+        return sorted(tasks, key=lambda task: task["start_date"] or "9999")
+
+    def wait(
+        self, dag_id: str, run_id: str, *, timeout_seconds: float, tell: Callable[[str], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """Wait until a run has succeeded, telling which task is at work.
+
+        Raises:
+            StepFailed: The run failed, or took longer than `timeout_seconds`; names the tasks that did not succeed.
+        """
+        until = time.monotonic() + timeout_seconds
+        while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
+            if time.monotonic() > until:
+                raise StepFailed(f"{dag_id} did not finish within {timeout_seconds:.0f} s: {self._states(dag_id, run_id)}")
+            tell(self._at_work(dag_id, run_id))
+            time.sleep(POLL_SECONDS)
+        if run["state"] != "success":
+            raise StepFailed(
+                f"{dag_id} ended as {run['state']}: {self._states(dag_id, run_id)}. See {self.page(dag_id, run_id)}"
+            )
+        return run
+
+    def result(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task returned: the JSON of its result contract."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/return_value"
+        value = self.call("GET", path)["value"]
+        result: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+        return result
+
+    def page(self, dag_id: str, run_id: str | None = None) -> str:
+        """The web page of a DAG, or of one run of it."""
+        return f"{self.url}/dags/{dag_id}" + (f"/runs/{quote(run_id, safe='')}" if run_id else "")
+
+    def _at_work(self, dag_id: str, run_id: str) -> str:
+        tasks = self.tasks(dag_id, run_id)
+        running = [task["task_id"] for task in tasks if task["state"] in {"running", "deferred"}]
+        done = sum(task["state"] == "success" for task in tasks)
+        return f"{dag_id}: {', '.join(running) or 'waiting'} ({done} of {len(tasks)} tasks done)"
+
+    def _states(self, dag_id: str, run_id: str) -> str:
+        tasks = self.tasks(dag_id, run_id)
+        return ", ".join(f"{task['task_id']} is {task['state']}" for task in tasks if task["state"] != "success")
+
+
+def seconds_of(run: dict[str, Any]) -> float:
+    """How long a run or a task instance took, in seconds, by Airflow's own clock."""
+    return (datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(run["start_date"])).total_seconds()
