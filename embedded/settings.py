@@ -1,0 +1,58 @@
+"""The settings of the embedded platform, from the environment (`PERENNIAL_...`) or the project's .env."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.settings import PROJECT
+
+PORTS = (
+    "airflow_port",
+    "mlflow_port",
+    "gateway_port",
+    "torchserve_inference_port",
+    "torchserve_management_port",
+    "torchserve_metrics_port",
+    "airflow_worker_log_port",
+    "airflow_trigger_log_port",
+)
+
+
+class EmbeddedSettings(BaseSettings):
+    """How the platform runs on this machine.
+
+    Attributes:
+        home: The platform's state: databases, artifacts, tables, logs.
+        environments: The folder of the locked environments that `make setup` built.
+        airflow_port and the other ports: Fixed by you; None to take a free one and keep it.
+        airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
+        dags_refresh_seconds: How often the folder dags/ is looked through for new or changed files.
+        start_timeout_seconds: The longest that all services together may take until they answer.
+        stop_timeout_seconds: The longest that all services together may take to end by themselves.
+        minimum_disk_mib: Free space below which the platform does not start.
+        minimum_memory_mib: Available memory below which the platform does not start.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
+
+    home: Path = PROJECT / ".perennial" / "state"
+    environments: Path = PROJECT / ".perennial" / "envs"
+    airflow_port: int | None = Field(default=None, gt=0, lt=65536)
+    mlflow_port: int | None = Field(default=None, gt=0, lt=65536)
+    gateway_port: int | None = Field(default=None, gt=0, lt=65536)
+    torchserve_inference_port: int | None = Field(default=None, gt=0, lt=65536)
+    torchserve_management_port: int | None = Field(default=None, gt=0, lt=65536)
+    torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
+    airflow_worker_log_port: int | None = Field(default=None, gt=0, lt=65536)
+    airflow_trigger_log_port: int | None = Field(default=None, gt=0, lt=65536)
+    airflow_parallelism: int = Field(default=4, ge=1)
+    dags_refresh_seconds: int = Field(default=15, ge=1)
+    start_timeout_seconds: float = Field(default=240, gt=0)
+    stop_timeout_seconds: float = Field(default=30, gt=0)
+    minimum_disk_mib: int = Field(default=2048, ge=0)
+    minimum_memory_mib: int = Field(default=2048, ge=0)
+
+    def python(self, environment: str) -> Path:
+        """The interpreter of one of the locked environments."""
+        return self.environments / environment / "bin" / "python"
