@@ -13,7 +13,9 @@ class Settings(BaseSettings):
     """Where everything lies and how the services are reached.
 
     Attributes:
-        project: The clone: dags/, models/, great_expectations/ lie here.
+        project: The clone: dags/ and plugins/ lie here.
+        models: The folder of the models, one folder each.
+        suites: Great Expectations' project folder; the suites lie in its `expectations`.
         home: State of the embedded platform: one ignored folder.
         runner: How a heavy step runs: `process` is a child process in its own environment.
         environments: The folder of the locked environments that `make setup` built.
@@ -27,6 +29,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
 
     project: Path = PROJECT
+    models: Path = PROJECT / "models"
+    suites: Path = PROJECT / "great_expectations"
     home: Path = PROJECT / ".perennial" / "state"
     environments: Path = PROJECT / ".perennial" / "envs"
     runner: str = "process"
@@ -66,14 +70,6 @@ class Settings(BaseSettings):
     @property
     def key_file(self) -> Path:
         return Path(self.torchserve_key_file or self.home / "torchserve" / "key_file.json")
-
-    @property
-    def models(self) -> Path:
-        return self.project / "models"
-
-    @property
-    def suites(self) -> Path:
-        return self.project / "great_expectations"
 
     def python(self, model: str | None = None) -> Path:
         """The interpreter of the heavy steps; of the model's own environment where it brings requirements."""
