@@ -1,0 +1,164 @@
+"""The ledger: nothing is lost, nothing is forked, and nothing can be changed unseen."""
+
+import json
+import math
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tasks import ledger
+from tasks.contracts import LedgerEntry, Metric
+from tasks.database import engine
+from tasks.database import ledger_entries as entries
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+WRITE_MANY = """
+import sys
+from tasks import ledger
+for number in range(int(sys.argv[2])):
+    actor = f"{sys.argv[1]}/{number}"
+    ledger.record(model="m", actor=actor, action="gate", before=None, after="hold", why="w", evidence={"n": number})
+"""
+
+
+def decide(number: int, **changes: Any) -> LedgerEntry:
+    decision: dict[str, Any] = {
+        "model": "reviews",
+        "actor": f"airflow:run_{number}",
+        "action": "gate",
+        "before": "3",
+        "after": "promote",
+        "why": "accuracy 0.91 is above 0.8",
+        "evidence": {"accuracy": 0.91, "rows": number},
+    }
+    return ledger.record(**(decision | changes))
+
+
+def tamper(statement: sa.Update | sa.Delete) -> None:
+    with engine().begin() as connection:
+        connection.execute(statement)
+
+
+def test_entries_are_numbered_linked_and_whole(home: Path) -> None:
+    first, second = decide(1), decide(2)
+
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert (first.previous_hash, second.previous_hash) == (ledger.GENESIS, first.entry_hash)
+    assert ledger.history("reviews") == [first, second]
+    assert ledger.history("flights") == []
+    assert ledger.find(second.entry_hash) == second
+    assert ledger.broken_entries(known=[first.entry_hash]) == []
+
+
+def test_the_same_decision_by_the_same_actor_is_written_once(home: Path) -> None:
+    assert decide(1) == decide(1)
+    assert len(ledger.history()) == 1
+
+
+def test_another_actor_evidence_or_action_is_another_entry(home: Path) -> None:
+    decide(1)
+    decide(1, actor="somebody else")
+    decide(1, evidence={"accuracy": 0.92})
+    decide(1, action="deploy")
+    decide(1, model="flights")
+
+    assert len(ledger.history()) == 5
+    assert ledger.broken_entries() == []
+
+
+@pytest.mark.parametrize("field", [column.name for column in entries.columns])
+def test_a_change_of_any_field_is_found(home: Path, field: str) -> None:
+    for number in range(1, 4):
+        decide(number)
+    changed: dict[str, Any] = {"sequence": 7, "at": datetime.now(UTC).isoformat(), "evidence": json.dumps({"accuracy": 0.99})}
+
+    tamper(entries.update().where(entries.c.sequence == 2).values({field: changed.get(field, "f" * 64)}))
+
+    assert 2 in ledger.broken_entries() or 7 in ledger.broken_entries()
+
+
+def test_evidence_that_is_no_json_any_more_is_found_and_not_trusted(home: Path) -> None:
+    entry = decide(1)
+    tamper(entries.update().values(evidence="{"))
+
+    assert ledger.broken_entries() == [1]
+    assert ledger.find(entry.entry_hash) is None
+
+
+def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home: Path) -> None:
+    decide(1)
+    decide(2)
+    forged = decide(1, actor="forger")
+    with engine().begin() as connection:
+        connection.execute(entries.delete().where(entries.c.sequence == 3))
+        connection.execute(
+            entries.update().where(entries.c.sequence == 1).values(actor=forged.actor, entry_hash=forged.entry_hash)
+        )
+
+    assert ledger.broken_entries() == [1, 2]
+
+
+@pytest.mark.parametrize(("missing", "named"), [(1, [1, 2]), (2, [2, 3]), (3, [3])])
+def test_a_missing_entry_is_found(home: Path, missing: int, named: list[int]) -> None:
+    known = [decide(number).entry_hash for number in range(1, 4)]
+
+    tamper(entries.delete().where(entries.c.sequence == missing))
+
+    assert ledger.broken_entries(known) == sorted({*named, *([4] if missing < 3 else [])})
+
+
+def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> None:
+    decide(
+        1,
+        evidence={
+            "at": datetime.now(UTC),
+            "path": Path("x"),
+            "pair": (1, 2),
+            3: "int key",
+            "text": "ü \x00 \ud83d half a pair",
+        },
+    )
+    decide(2, evidence=Metric(name="accuracy", value=float("nan"), low=float("-inf"), high=1))
+    decide(3, evidence={"entry_hash": "a field of that name"})
+
+    assert ledger.broken_entries() == []
+    assert math.isnan(Metric.model_validate(ledger.history()[1].evidence).value)
+    tamper(entries.update().where(entries.c.sequence == 3).values(evidence=json.dumps({"entry_hash": "changed"})))
+    assert ledger.broken_entries() == [3]
+
+
+def test_threads_do_not_fork_the_chain(home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decide, range(40)))
+
+    assert len(ledger.history()) == 40
+    assert ledger.broken_entries() == []
+
+
+def test_processes_that_start_together_on_no_database_lose_nothing(home: Path) -> None:
+    """They race for making the tables, for the journal's mode and for every place in the chain."""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITE_MANY, str(number), "5"], cwd=PROJECT, stderr=subprocess.PIPE)
+        for number in range(8)
+    ]
+
+    errors = [writer.communicate(timeout=120)[1].decode() for writer in writers]
+
+    assert [writer.returncode for writer in writers] == [0] * 8, errors
+    assert len(ledger.history()) == 40
+    assert ledger.broken_entries() == []
+
+
+def test_a_failed_transaction_leaves_no_entry(home: Path) -> None:
+    connection = engine().connect()
+    ledger.append(connection, model="m", actor="a", action="x", before=None, after=None, why="w", evidence={})
+    connection.close()
+
+    assert ledger.history() == []
