@@ -2,7 +2,6 @@
 
 import os
 import platform
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,12 +66,14 @@ class Report(BaseModel):
     """demo-report.json.
 
     Attributes:
+        seconds: Wall time from the start of the demo to the end of the story.
         set_up_seconds: Building the environments; None where they were there already.
         accuracy: By name, in [0, 1]: of the service, and of a TF-IDF + logistic regression trained on the same rows.
         failed_requests: Of everything that was sent to the gateway during the demo; a sentence each.
         platform_peak_pss_mib: The largest sum of proportional set sizes of the platform's processes, sampled each second.
         runs: Each Airflow run of the story and its page.
-        failure: Why the demo stopped; None when every step did what it should.
+        complete: Whether the story was told to its end.
+        failure: Why it was not; None when every step did what it should.
     """
 
     report_version: int = 1
@@ -85,12 +86,12 @@ class Report(BaseModel):
     accuracy: dict[str, float] = Field(default_factory=dict)
     promotions: list[Promotion] = Field(default_factory=list)
     requests: int = 0
-    predictions: int = 0
     failed_requests: list[str] = Field(default_factory=list)
     platform_peak_pss_mib: float = 0.0
     decisions: list[Decision] = Field(default_factory=list)
     runs: dict[str, str] = Field(default_factory=dict)
     addresses: dict[str, str] = Field(default_factory=dict)
+    complete: bool = False
     failure: str | None = None
 
     def begin(self, title: str) -> Step:
@@ -99,5 +100,4 @@ class Report(BaseModel):
         return step
 
     def write(self, path: Path) -> None:
-        self.seconds = round(time.time() - self.started_at.timestamp(), 1)
         write_whole(path, self.model_dump_json(indent=2))

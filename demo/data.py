@@ -1,0 +1,81 @@
+"""The demo's data: real reviews that land in dated files, and the rows that no model is trained on."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from demo.failure import StepFailed
+from demo.traffic import Review
+from tasks.settings import settings
+
+MODEL = "review_sentiment"
+TABLE = "reviews"
+
+
+def run_in_model_environment(arguments: list[str]) -> str:
+    """Run a Python program in the model's own environment, from the project's folder; returns what it printed."""
+    command = [str(settings().python(MODEL)), *arguments]
+    done = subprocess.run(command, cwd=settings().project, capture_output=True, text=True, check=False, timeout=600)
+    if done.returncode != 0:
+        raise StepFailed(f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-1500:]}")
+    return done.stdout
+
+
+def write_example_data(folder: Path, source: str, *, rows: int, batches: int = 1) -> list[Path]:
+    """Write real reviews of one source (`imdb` or `rotten_tomatoes`) as landing files, oldest batch first."""
+    program = str(settings().models / MODEL / "example_data.py")
+    run_in_model_environment(
+        [program, "--output", str(folder), "--source", source, "--rows", str(rows), "--batches", str(batches)]
+    )
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def land(files: list[Path]) -> None:
+    """Move files into the table's landing folder, so that each appears there whole."""
+    landing = Path(settings().landing) / TABLE
+    landing.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        part = landing / f".{file.name}.part"
+        part.write_bytes(file.read_bytes())
+        part.replace(landing / file.name)
+
+
+def read_reviews(file: Path) -> list[Review]:
+    """The reviews of a JSON-lines file."""
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [Review(text=row["text"], label=int(row["label"])) for row in rows]
+
+
+def read_part(url: str) -> list[Review]:
+    """The reviews of a snapshot's part: a Parquet file, read where a Parquet reader is installed."""
+    program = (
+        "import json, sys, pyarrow.parquet as pq\n"
+        "for row in pq.read_table(sys.argv[1], columns=['text', 'label']).to_pylist(): print(json.dumps(row))"
+    )
+    rows = [json.loads(line) for line in run_in_model_environment(["-c", program, url]).splitlines()]
+    return [Review(text=row["text"], label=int(row["label"])) for row in rows]
+
+
+def without_shared_texts(reviews: list[Review], first: int) -> tuple[list[Review], list[Review]]:
+    """The first `first` reviews, and those of the rest whose text is not among them: nothing held back was learnt from."""
+    learnt = reviews[:first]
+    texts = {review.text for review in learnt}
+    return learnt, [review for review in reviews[first:] if review.text not in texts]
+
+
+def baseline_accuracies(
+    first: dict[str, Any], second: dict[str, Any], held_back: list[Review], folder: Path
+) -> dict[str, float]:
+    """Accuracies of a TF-IDF + logistic regression, trained on what the first and the second champion were trained on."""
+    new = folder / "held-back.jsonl"
+    new.write_text("".join(json.dumps({"text": one.text, "label": one.label}) + "\n" for one in held_back), encoding="utf-8")
+    scores: dict[str, float] = {}
+    for moment, snapshot in (("before", first), ("after", second)):
+        program = str(settings().project / "benchmarks" / "baseline_text.py")
+        arguments = [program, "--train", snapshot["train"]["url"], "--train", snapshot["validation"]["url"]]
+        arguments += ["--test", f"imdb_test={first['test']['url']}", "--test", f"new_traffic={new}"]
+        accuracy = json.loads(run_in_model_environment(arguments))["accuracy"]
+        scores |= {f"baseline_{name}_{moment}": value for name, value in accuracy.items()}
+    return scores

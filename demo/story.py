@@ -1,0 +1,224 @@
+"""The demo's story: a model is trained, serves, meets texts it does not know, is retrained, and gets better.
+
+Each step does one thing through the platform's public doors (landing folder, Airflow's REST API, gateway) and then requires
+what must hold; the first requirement that fails ends the story.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from demo import data
+from demo.airflow import Airflow
+from demo.data import MODEL, TABLE
+from demo.failure import require
+from demo.follow import follow_training, under_load, wait_for_published, wait_for_run
+from demo.report import Decision
+from demo.telling import Telling
+from demo.traffic import Answered, ConstantLoad, Review, Users, accuracy
+from tasks import ledger
+
+INGEST, TRAIN, DRIFT, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"drift_{MODEL}", f"collect_{MODEL}"
+DAGS = [INGEST, TRAIN, DRIFT, COLLECT]
+PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything.
+
+    Attributes:
+        imdb_rows: Reviews that land, in `batches` dated files.
+        quiet_days: Days of traffic like the training data, of `day_rows` predictions each.
+        labelled_rows: Rotten Tomatoes snippets that come as traffic and whose labels come back.
+        held_back_rows: Snippets that come as traffic too and whose labels nobody ever tells: what the accuracy on the new
+            traffic is measured on.
+        baseline: Whether a TF-IDF + logistic regression is trained on the same rows, to compare with.
+    """
+
+    imdb_rows: int
+    batches: int
+    quiet_days: int
+    day_rows: int
+    labelled_rows: int
+    held_back_rows: int
+    baseline: bool
+
+
+FULL = Scale(25_000, batches=5, quiet_days=3, day_rows=500, labelled_rows=6_000, held_back_rows=2_500, baseline=True)
+SHORT = Scale(6_000, batches=2, quiet_days=1, day_rows=300, labelled_rows=3_000, held_back_rows=1_000, baseline=False)
+
+
+@dataclass
+class Story:
+    """What the steps hand on to each other: the texts, and the first champion's Airflow run and MLflow run."""
+
+    airflow: Airflow
+    users: Users
+    telling: Telling
+    scale: Scale
+    folder: Path
+    held_out: list[Review] = field(default_factory=list)
+    turned: list[Review] = field(default_factory=list)
+    held_back: list[Review] = field(default_factory=list)
+    training_runs: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """The whole story, in order."""
+        self.reviews_arrive()
+        self.the_first_model_is_trained()
+        self.days_pass_quietly()
+        answered = self.the_traffic_turns()
+        self.labels_come_back(answered)
+        before = self.drift_leads_to_a_new_model()
+        self.the_new_model_is_better(before)
+        if self.scale.baseline:
+            self.a_simple_model_compares()
+        self.every_decision_has_a_reason()
+
+    def reviews_arrive(self) -> None:
+        title = f"{self.scale.imdb_rows:,} IMDB reviews land in {self.scale.batches} dated files and are ingested by themselves"
+        with self.telling.step(title) as step:
+            files = data.write_example_data(self.folder, "imdb", rows=self.scale.imdb_rows, batches=self.scale.batches)
+            self.held_out = data.read_reviews(files[0])[:100]
+            self.airflow.unpause(INGEST)
+            data.land(files)
+            published, quarantined = wait_for_published(
+                self.airflow, INGEST, rows=self.scale.imdb_rows, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work
+            )
+            step.facts |= {"files": len(files), "published_rows": published, "quarantined_rows": quarantined}
+            self.telling.say(f"{published:,} rows joined the table, {quarantined} were quarantined")
+
+    def the_first_model_is_trained(self) -> None:
+        title = "The training DAG is switched on: its schedule starts the first run, and the first champion serves"
+        with self.telling.step(title) as step:
+            with self._under_load(self.held_out) as load:
+                self.airflow.unpause(TRAIN)
+                run_id = wait_for_run(self.airflow, TRAIN, "scheduled", timeout_seconds=60)
+                facts = self._follow(run_id, load)
+            step.facts |= facts
+            self.telling.report.accuracy["imdb_test_first_champion"] = facts["accuracy"]
+            self.held_out = data.read_part(self.airflow.result(TRAIN, run_id, "snapshot")["test"]["url"])
+
+    def days_pass_quietly(self) -> None:
+        for day in range(1, self.scale.quiet_days + 1):
+            with self.telling.step(
+                f"Day {day}: {self.scale.day_rows} IMDB reviews that no training saw are the traffic"
+            ) as step:
+                first = (day - 1) * self.scale.day_rows
+                answered, decision = self._day(self.held_out[first : first + self.scale.day_rows])
+                step.facts |= {"accuracy": accuracy(answered), "domain_auc": decision["domain_auc"]}
+                require(decision["verdict"] == "quiet", f"The drift check should be quiet, but says: {decision['why']}")
+
+    def the_traffic_turns(self) -> list[Answered]:
+        """Users send Rotten Tomatoes snippets from now on; returns the answers whose labels will come back."""
+        day = self.scale.quiet_days + 1
+        with self.telling.step(
+            f"Day {day}: the traffic turns to {self.scale.labelled_rows:,} Rotten Tomatoes snippets"
+        ) as step:
+            rows = self.scale.labelled_rows + self.scale.held_back_rows
+            (file,) = data.write_example_data(self.folder, "rotten_tomatoes", rows=rows, batches=1)
+            self.turned, self.held_back = data.without_shared_texts(data.read_reviews(file), self.scale.labelled_rows)
+            answered, decision = self._day(self.turned)
+            step.facts |= {"accuracy": accuracy(answered), "domain_auc": decision["domain_auc"]}
+            require(
+                decision["verdict"] == "wait",
+                f"Drift without new labels should lead to `wait`, but the check says {decision['verdict']}: {decision['why']}",
+            )
+        return answered
+
+    def labels_come_back(self, answered: list[Answered]) -> None:
+        with self.telling.step(
+            "The users tell the true labels: they are collected, land, and are ingested by themselves"
+        ) as step:
+            accepted = self.users.tell_labels(answered)
+            run_id = self.airflow.trigger(COLLECT)
+            self._wait(COLLECT, run_id)
+            published, _ = wait_for_published(
+                self.airflow,
+                INGEST,
+                rows=self.scale.imdb_rows + accepted,
+                timeout_seconds=PATIENCE_SECONDS,
+                tell=self.telling.at_work,
+            )
+            step.facts |= {"labels": accepted, "published_rows": published}
+
+    def drift_leads_to_a_new_model(self) -> float:
+        """The next day's check asks for a training; returns the old champion's accuracy on that day's traffic."""
+        with self.telling.step(f"Day {self.scale.quiet_days + 2}: drift is decided, and leads to a new champion") as step:
+            answered, (start, end) = self._send(self.held_back)
+            before = accuracy(answered)
+            with self._under_load(self.turned) as load:
+                load.wait_for_answers(self.models[0], answers=20, timeout_seconds=30)
+                decision = self._check_drift(start, end)
+                require(decision["verdict"] == "retrain", f"The check should say `retrain`, but says: {decision['why']}")
+                run_id = wait_for_run(self.airflow, TRAIN, "drift", timeout_seconds=60, other_than=self.training_runs)
+                step.facts |= self._follow(run_id, load) | {"domain_auc": decision["domain_auc"]}
+            self.telling.report.accuracy["new_traffic_before"] = round(before, 4)
+        return before
+
+    def the_new_model_is_better(self, before: float) -> None:
+        with self.telling.step(f"The new champion answers the {len(self.held_back):,} snippets that no training saw") as step:
+            answered = self.users.predict(self.held_back)
+            after = accuracy(answered)
+            self.telling.report.accuracy["new_traffic_after"] = round(after, 4)
+            step.facts |= {"accuracy_before": before, "accuracy_after": after}
+            change = f"accuracy on the new traffic: {before:.3f} before, {after:.3f} after"
+            self.telling.say(change)
+            require({one.run_id for one in answered} == {self.models[-1]}, "The new champion did not answer every request.")
+            require(
+                after > before, f"The retrained model should be better on the new traffic: {after:.3f} against {before:.3f}"
+            )
+
+    def a_simple_model_compares(self) -> None:
+        with self.telling.step("A TF-IDF + logistic regression is trained on the same rows, to compare with"):
+            first, second = (self.airflow.result(TRAIN, run_id, "snapshot") for run_id in self.training_runs)
+            scores = data.baseline_accuracies(first, second, self.held_back, self.folder)
+            self.telling.report.accuracy |= scores
+
+    def every_decision_has_a_reason(self) -> None:
+        with self.telling.step("Every decision is in the ledger with its reason"):
+            entries = ledger.history(MODEL)
+            self.telling.report.decisions = [Decision.model_validate(entry.model_dump()) for entry in entries]
+            for entry in entries:
+                self.telling.say(f"{entry.action}: {entry.why}")
+            require(not ledger.broken_entries(), "The ledger's hash chain is broken.")
+            actions = {entry.action for entry in entries}
+            require(len(actions) >= 3, f"Gate, deployment and drift decisions were expected in the ledger; it holds {actions}.")
+
+    # --- what several steps need --------------------------------------------------------------------------------------
+
+    def _day(self, reviews: list[Review]) -> tuple[list[Answered], dict[str, Any]]:
+        answered, (start, end) = self._send(reviews)
+        return answered, self._check_drift(start, end)
+
+    def _send(self, reviews: list[Review]) -> tuple[list[Answered], tuple[datetime, datetime]]:
+        """A day's traffic and its window by the time of prediction."""
+        start = datetime.now(UTC)
+        self.telling.at_work(f"{len(reviews)} predictions")
+        return self.users.predict(reviews), (start, datetime.now(UTC))
+
+    def _check_drift(self, start: datetime, end: datetime) -> dict[str, Any]:
+        run_id = self.airflow.trigger(DRIFT, window_start=start.isoformat(), window_end=end.isoformat())
+        self._wait(DRIFT, run_id)
+        decision = self.airflow.result(DRIFT, run_id, "drift")
+        self.telling.say(f"drift check: {decision['verdict']}: {decision['why']}")
+        return decision
+
+    def _wait(self, dag_id: str, run_id: str) -> None:
+        self.telling.report.runs[f"{dag_id} {run_id}"] = self.airflow.page(dag_id, run_id)
+        self.airflow.wait(dag_id, run_id, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work)
+
+    def _follow(self, run_id: str, load: ConstantLoad) -> dict[str, Any]:
+        self._wait(TRAIN, run_id)
+        facts = follow_training(self.airflow, TRAIN, run_id, load)
+        self.training_runs.append(run_id)
+        self.models.append(facts["mlflow_run_id"])
+        self.telling.say(f"gate: {facts['verdict']}: {facts['why']}")
+        return facts
+
+    def _under_load(self, reviews: list[Review]) -> AbstractContextManager[ConstantLoad]:
+        return under_load(ConstantLoad(self.users.gateway, MODEL, reviews), self.telling, self.models)
