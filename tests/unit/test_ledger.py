@@ -2,8 +2,7 @@
 
 import json
 import math
-import subprocess
-import sys
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +15,6 @@ from tasks import ledger
 from tasks.contracts import LedgerEntry, Metric
 from tasks.database import engine
 from tasks.database import ledger_entries as entries
-
-PROJECT = Path(__file__).resolve().parents[2]
-
-WRITE_MANY = """
-import sys
-from tasks import ledger
-for number in range(int(sys.argv[2])):
-    actor = f"{sys.argv[1]}/{number}"
-    ledger.record(model="m", actor=actor, action="gate", before=None, after="hold", why="w", evidence={"n": number})
-"""
 
 
 def decide(number: int, **changes: Any) -> LedgerEntry:
@@ -144,15 +133,22 @@ def test_threads_do_not_fork_the_chain(home: Path) -> None:
 
 def test_processes_that_start_together_on_no_database_lose_nothing(home: Path) -> None:
     """They race for making the tables, for the journal's mode and for every place in the chain."""
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE_MANY, str(number), "5"], cwd=PROJECT, stderr=subprocess.PIPE)
-        for number in range(8)
-    ]
+    fork = multiprocessing.get_context("fork")
+    gate = fork.Barrier(12)
 
-    errors = [writer.communicate(timeout=120)[1].decode() for writer in writers]
+    def process(first: int) -> None:
+        gate.wait(timeout=60)
+        for number in range(first, first + 5):
+            decide(number)
 
-    assert [writer.returncode for writer in writers] == [0] * 8, errors
-    assert len(ledger.history()) == 40
+    writers = [fork.Process(target=process, args=(100 * number,)) for number in range(12)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(timeout=60)
+
+    assert [writer.exitcode for writer in writers] == [0] * 12
+    assert len(ledger.history()) == 60
     assert ledger.broken_entries() == []
 
 
