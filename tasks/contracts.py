@@ -253,6 +253,7 @@ class Route(Contract):
     Attributes:
         backend_version: The version's name in the serving backend (the archive's version).
         archive_sha256: Of the archive that serves.
+        input_example: An instance to show users; the gateway checks nothing with it.
     """
 
     model: str
@@ -262,6 +263,7 @@ class Route(Contract):
     archive_sha256: str
     input_schema: dict[str, Any]
     label_schema: dict[str, Any]
+    input_example: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: float
 
 

@@ -1,0 +1,139 @@
+"""TorchServe, as the gateway sees it: one instance in, one answer out, always at a version's own address."""
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from perennial_gateway.asgi import Refused
+from perennial_gateway.metrics import BACKEND_RETRIES, BACKEND_SECONDS
+from perennial_gateway.routes import Route
+
+PAUSES_SECONDS = (0.0, 0.05, 0.2)
+"""Before each try. A connection that was closed meanwhile, a worker that died with a neighbour's request: both pass at once."""
+
+CONNECTIONS = 256
+RETRY_AFTER = {"Retry-After": "2"}
+
+
+class KeyFile:
+    """TorchServe's tokens. It writes new ones at every start, so that they are read again whenever the file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._inference = ""
+
+    def inference(self) -> str:
+        """The token of the inference address; the last known one while the file is missing or half written."""
+        try:
+            stat = os.stat(self._path)  # noqa: PTH116 - on every request; a Path costs five times as much
+            if (seen := (stat.st_mtime_ns, stat.st_ino)) != self._seen:
+                self._inference = json.loads(self._path.read_text(encoding="utf-8"))["inference"]["key"]
+                self._seen = seen
+        except (OSError, ValueError, KeyError):
+            self._seen = None
+        return self._inference
+
+
+class Backend:
+    """Asks TorchServe for predictions."""
+
+    def __init__(self, url: str, key_file: Path) -> None:
+        self._url = url.rstrip("/")
+        self._keys = KeyFile(key_file)
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make the connection pool; call it in the running event loop."""
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30)
+        timeout = aiohttp.ClientTimeout(total=None)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def predict(self, route: Route, instances: Sequence[Any]) -> list[dict[str, Any]]:
+        """The answer to each instance, in their order, all from the route's version.
+
+        Raises:
+            Refused: 422 when the model refuses an instance (none of the others is answered then either), 503 when the
+                backend does not answer, 504 when it takes longer than the route's timeout.
+        """
+        try:
+            async with asyncio.timeout(route.timeout_seconds):
+                if len(instances) == 1:
+                    return [await self._one(route, 0, instances[0])]
+                return await self._all(route, instances)
+        except TimeoutError as error:
+            message = f"The model did not answer within {route.timeout_seconds:g} seconds. Try again, or send fewer instances."
+            raise Refused(504, message, headers=RETRY_AFTER) from error
+
+    async def _all(self, route: Route, instances: Sequence[Any]) -> list[dict[str, Any]]:
+        tasks = [asyncio.ensure_future(self._one(route, number, instance)) for number, instance in enumerate(instances)]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _one(self, route: Route, number: int, instance: Any) -> dict[str, Any]:
+        """One instance, tried again where the fault may pass by itself. A prediction changes nothing: twice does no harm."""
+        with BACKEND_SECONDS.labels(route.model, route.model_version).time():
+            fault = ""
+            for pause in PAUSES_SECONDS:
+                if pause:
+                    BACKEND_RETRIES.labels(route.model).inc()
+                    await asyncio.sleep(pause)
+                try:
+                    status, body = await self._post(route, orjson.dumps(instance))
+                except aiohttp.ClientError as error:
+                    fault = f"it cannot be reached ({type(error).__name__})"
+                    continue
+                if status == 200:
+                    return _answer_of(body)
+                fault = _fault_of(status, body, number)
+            raise Refused(
+                503, f"The serving backend does not answer: {fault}. Nothing was accepted; try again.", headers=RETRY_AFTER
+            )
+
+    async def _post(self, route: Route, body: bytes) -> tuple[int, bytes]:
+        if self._session is None:
+            raise RuntimeError("open() comes first")
+        url = f"{self._url}/predictions/{route.model}/{route.backend_version}"
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._keys.inference()}"}
+        async with self._session.post(url, data=body, headers=headers) as response:
+            return response.status, await response.read()
+
+
+def _answer_of(body: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict) or "prediction" not in answer:
+        raise Refused(502, "The model's handler answered something else than an object with a prediction.")
+    return answer
+
+
+def _fault_of(status: int, body: bytes, number: int) -> str:
+    """Why a version did not answer; TorchServe's own errors carry a `type`, the handler's an `error`.
+
+    Raises:
+        Refused: 422; the handler refused the instance, and would refuse it again.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = {}
+    if not isinstance(document, dict):
+        document = {}
+    if "error" in document and 400 <= status < 500:
+        raise Refused(422, f"The model refuses instance {number}: {document['error']}", instance=number)
+    return f"HTTP {status}, {document.get('message') or document.get('error') or 'without a reason'}"

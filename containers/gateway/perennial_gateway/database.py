@@ -1,0 +1,71 @@
+"""The gateway's tables: routes, predictions and labels. SQLite on one machine, PostgreSQL by its URL."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+Sequence = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+routes = sa.Table(
+    "routes",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("change", sa.String(20), nullable=False),
+    sa.Column("route", sa.Text),
+    sa.Column("at", sa.String(40), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+predictions = sa.Table(
+    "predictions",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("prediction_id", sa.String(32), nullable=False, unique=True),
+    sa.Column("model", sa.String(63), nullable=False),
+    sa.Column("predicted_at", sa.String(40), nullable=False),
+    sa.Column("model_version", sa.String(63), nullable=False),
+    sa.Column("run_id", sa.String(63), nullable=False),
+    sa.Column("features", sa.Text, nullable=False),
+    sa.Column("prediction", sa.Text, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Index("predictions_by_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("prediction_id", sa.String(32), nullable=False),
+    sa.Column("model", sa.String(63), nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("received_at", sa.String(40), nullable=False),
+    sa.Index("feedback_by_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+
+def connect(url: str) -> sa.Engine:
+    """The engine of the database, its tables made where they are missing.
+
+    SQLite syncs each commit to disk before it says that it is done: an answered request has to survive a power cut.
+    """
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        engine = sa.create_engine(url, pool_pre_ping=True)
+    else:
+        engine = sa.create_engine(url, connect_args={"timeout": 10})
+
+        @sa.event.listens_for(engine, "connect")
+        def _durable(connection, _record) -> None:  # type: ignore[no-untyped-def]
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+    metadata.create_all(engine)
+    return engine
+
+
+def now() -> str:
+    """The time, as the tables keep it: ISO 8601, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
