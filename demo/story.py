@@ -99,6 +99,8 @@ class Story:
                 self.airflow.unpause(TRAIN)
                 run_id = wait_for_run(self.airflow, TRAIN, "scheduled", timeout_seconds=60)
                 facts = self._follow(run_id, load)
+            self.airflow.unpause(DRIFT)
+            self.airflow.unpause(COLLECT)
             step.facts |= facts
             self.telling.report.accuracy["imdb_test_first_champion"] = facts["accuracy"]
             self.held_out = data.read_part(self.airflow.result(TRAIN, run_id, "snapshot")["test"]["url"])
