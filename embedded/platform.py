@@ -1,28 +1,32 @@
 """`Platform`: start, watch and stop the whole platform from Python.
 
-    with Platform(home) as platform:
-        print(platform.addresses.gateway, platform.airflow_token())
+with Platform(home) as platform:
+    print(platform.addresses.gateway, platform.airflow_token())
 """
 
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from embedded import airflow, guardian, health, ports, processes, room, services
+from embedded.errors import AlreadyRunning, PlatformError
+from embedded.health import Addresses
+from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
+from embedded.supervision import GAVE_UP, State, Supervision
+from tasks.settings import PROJECT
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """The base URL of each service, without a slash at the end."""
-
-    airflow: str
-    mlflow: str
-    gateway: str
-    torchserve_inference: str
-    torchserve_management: str
+SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
+POLL_SECONDS = 0.25
+WATCH_SECONDS = 1
+QUOTED_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,15 @@ class Platform:
     """
 
     def __init__(self, home: Path | None = None, **overrides: Any) -> None:
-        self.settings = EmbeddedSettings(**({"home": home.absolute()} if home else {}), **overrides)
+        settings = EmbeddedSettings(**overrides | ({"home": home} if home else {}))
+        self.settings = settings.model_copy(
+            update={"home": settings.home.absolute(), "environments": settings.environments.absolute()}
+        )
         self.home = self.settings.home
+        self._supervision = Supervision(self.home)
+        self._guardian: subprocess.Popen[bytes] | None = None
+
+    # --- start and stop -----------------------------------------------------------------------------------------------
 
     def start(self, progress: Progress = silent) -> Addresses:
         """Start every service and wait until all answer. What happens is told to `progress`, a line at a time.
@@ -60,11 +71,34 @@ class Platform:
             NoRoom, PortTaken: The machine cannot hold it.
             PlatformError: A service did not come up; everything is stopped again. The message quotes its last log lines.
         """
-        raise NotImplementedError
+        self.home.mkdir(parents=True, exist_ok=True)
+        if self.running():
+            raise AlreadyRunning(self._already())
+        room.check(self.settings)
+        for command in processes.sweep(self.home):
+            progress(f"Ended what an earlier platform left: {command}")
+        chosen = ports.choose(self.settings)
+        self._supervision.write(services.programs(self.settings, chosen, Secrets.of(self.home)))
+        self._start_guardian()
+        try:
+            self._migrate(progress)
+            self.wait_until_healthy(progress=progress)
+        except BaseException:
+            self.stop()
+            raise
+        return self.addresses
 
     def stop(self) -> list[str]:
         """Stop every service, and what is left of an earlier platform on this folder. Returns what was done, in sentences."""
-        raise NotImplementedError
+        done = []
+        if pid := processes.guardian(self._supervision.lock):
+            processes.end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
+            done.append("Stopped the platform.")
+        if self._guardian and self._guardian.stdin:
+            self._guardian.stdin.close()
+            self._guardian.wait(timeout=self.settings.stop_timeout_seconds)
+            self._guardian = None
+        return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,51 +107,182 @@ class Platform:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
     @property
     def addresses(self) -> Addresses:
         """Where the services of the last start answer."""
-        raise NotImplementedError
+        return Addresses.of(ports.chosen(self.home))
 
     @property
     def credentials(self) -> Credentials:
-        raise NotImplementedError
+        return Credentials(airflow.USER, Secrets.of(self.home).airflow_password)
 
     def airflow_token(self) -> str:
         """A bearer token for Airflow's REST API, good for a day."""
-        raise NotImplementedError
+        return airflow.token(self.addresses.airflow, self.credentials.password)
 
     def variables(self) -> dict[str, str]:
         """The environment variables that point `python -m tasks` and the `airflow` command to this platform."""
-        raise NotImplementedError
+        return services.variables(self.settings, ports.chosen(self.home), Secrets.of(self.home))
 
     def environment(self) -> dict[str, str]:
         """A whole environment for a child process: this process's own, cleaned, with `variables()`."""
-        raise NotImplementedError
-
-    def processes(self) -> dict[str, int]:
-        """The process id of each service that runs."""
-        raise NotImplementedError
-
-    def kill(self, name: str, signal: int = 9) -> int:
-        """Send a signal to a service's process, as an accident would. Returns its process id."""
-        raise NotImplementedError
-
-    def restart(self, name: str) -> None:
-        """Stop a service in order and start it again; returns when it answers."""
-        raise NotImplementedError
-
-    def wait_until_healthy(self, timeout_seconds: float | None = None, progress: Progress = silent) -> None:
-        """Wait until every service answers.
-
-        Raises:
-            PlatformError: One does not within the time; the message names it and quotes its last log lines.
-        """
-        raise NotImplementedError
+        own = services.clean_environment()
+        path = f"{self.settings.environments / 'control' / 'bin'}{os.pathsep}{own.get('PATH', '')}"
+        return {**own, **self.variables(), "PATH": path}
 
     def running(self) -> bool:
         """Whether the platform runs on this folder, whoever started it."""
-        raise NotImplementedError
+        return self.guardian is not None
+
+    @property
+    def guardian(self) -> int | None:
+        """The process id of the guardian, the root of every process of the platform; None when it does not run."""
+        return processes.guardian(self._supervision.lock)
+
+    def processes(self) -> dict[str, int]:
+        """The process id of each service that runs."""
+        return {name: state.pid for name, state in self._supervision.states().items() if state.pid and name in SERVICES}
 
     def logs(self, name: str) -> Path:
         """The file that a service's output goes to."""
-        return self.home / "logs" / f"{name}.log"
+        return self._supervision.logs / f"{name}.log"
+
+    # --- accidents and repairs ----------------------------------------------------------------------------------------
+
+    def pid(self, name: str) -> int:
+        """The process id of a service.
+
+        Raises:
+            PlatformError: It does not run now.
+        """
+        running = self.processes()
+        if name not in running:
+            raise PlatformError(f"{name} does not run. These do: {', '.join(sorted(running)) or 'none'}.")
+        return running[name]
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a service's process, as an accident would. Returns its process id."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def restart(self, name: str) -> None:
+        """Stop a service in order and start it again; returns when it answers."""
+        self._supervision.stop(name)
+        self._supervision.start(name)
+        self.wait_until_healthy(names=(name,))
+
+    def wait_until_healthy(
+        self, names: Iterable[str] = SERVICES, *, timeout_seconds: float | None = None, progress: Progress = silent
+    ) -> None:
+        """Wait until these services answer.
+
+        Raises:
+            PlatformError: One does not within the time, or was given up; the message quotes its last log lines.
+        """
+        began, waiting = time.monotonic(), set(names)
+        allowed = timeout_seconds or self.settings.start_timeout_seconds
+        while waiting:
+            ready = waiting & health.healthy(self.addresses, services.key_file(self.settings))
+            for name in sorted(ready):
+                progress(f"{name} answers after {time.monotonic() - began:.1f} s.")
+            waiting -= ready
+            self._refuse_given_up()
+            if waiting and time.monotonic() - began > allowed:
+                raise PlatformError(f"No answer within {allowed:.0f} s from {self._quoted(waiting)}", services=sorted(waiting))
+            time.sleep(POLL_SECONDS if waiting else 0)
+
+    def watch(self, progress: Progress = silent) -> None:
+        """Stay until the platform is stopped, telling which services died and came back.
+
+        Raises:
+            PlatformError: It ended without having been asked to.
+        """
+        known = self.processes()
+        while self.running():
+            for name, state in self._supervision.states().items():
+                if name in known and state.pid and state.pid != known[name]:
+                    progress(f"{name} ended and was started again (process {state.pid}). Its log: {self.logs(name)}")
+                if state.state == GAVE_UP and known.get(name):
+                    progress(f"{name} does not start any more. {self._quoted([name])}")
+                known[name] = state.pid
+            time.sleep(WATCH_SECONDS)
+        if self._guardian and self._guardian.wait() != 0:
+            raise PlatformError(
+                f"The platform ended by itself. {self.logs('supervisord')} and {self.logs('guardian')} may say why."
+            )
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _start_guardian(self) -> None:
+        """Start the guardian in a session of its own, so that Ctrl-C reaches us alone, and wait until it holds the lock.
+
+        Its standard input is a pipe that nobody writes to: it closes when this process ends, by whatever cause.
+        """
+        command = [sys.executable, "-m", "embedded.guardian", str(self._supervision.lock), *self._supervision.command()]
+        environment = {**services.clean_environment(), processes.MARK: str(self.home), "PYTHONPATH": str(PROJECT)}
+        with self.logs("guardian").open("ab") as log:
+            self._guardian = subprocess.Popen(
+                command,
+                cwd=self._supervision.folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        while self.guardian != self._guardian.pid or not self._supervision.states():
+            if (status := self._guardian.poll()) is not None:
+                self._guardian = None
+                if status == guardian.ALREADY_GUARDED:
+                    raise AlreadyRunning(self._already())
+                raise PlatformError(f"The supervisor did not start. {self._quoted(['guardian'])}")
+            time.sleep(POLL_SECONDS / 5)
+
+    def _migrate(self, progress: Progress) -> None:
+        """Wait for Airflow's database, then start its services; nothing to wait for where this Airflow has made it before."""
+        if airflow.migrated(self.settings):
+            return
+        progress("Preparing Airflow's database (once).")
+        until = time.monotonic() + self.settings.start_timeout_seconds
+        while (state := self._state(airflow.MIGRATION)).state != "EXITED" and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+        if state.state != "EXITED" or state.exit_status != 0:
+            raise PlatformError(f"Airflow's database could not be prepared. {self._quoted([airflow.MIGRATION])}")
+        airflow.remember_migration(self.settings)
+        for name in airflow.COMPONENTS:
+            self._supervision.start(name)
+
+    def _state(self, name: str) -> State:
+        states = self._supervision.states()
+        if name not in states:
+            raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
+        return states[name]
+
+    def _refuse_given_up(self) -> None:
+        states = self._supervision.states()
+        if not states:
+            raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
+        given_up = [name for name, state in states.items() if state.state == GAVE_UP]
+        if given_up:
+            raise PlatformError(f"Did not start, in four tries: {self._quoted(given_up)}", services=given_up)
+
+    def _already(self) -> str:
+        found = self.addresses
+        return (
+            f"Perennial is already running: Airflow {found.airflow}, MLflow {found.mlflow}, gateway {found.gateway}. "
+            "`make stop` stops it."
+        )
+
+    def _quoted(self, names: Iterable[str]) -> str:
+        """The last log lines of each service."""
+        return "\n".join(f"{name}; the end of {self.logs(name)}:\n{_tail(self.logs(name))}" for name in sorted(names))
+
+
+def _tail(file: Path) -> str:
+    if not file.exists():
+        return "    (it wrote nothing)"
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[-QUOTED_LINES:]
+    return "\n".join(f"    {line}" for line in lines)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import socket
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tasks.step import write_whole
 
 BELOW_THE_EPHEMERAL_RANGE = range(20_000, 32_000)
 TRIES = 1_000
+FILE = "ports.json"
 
 
 def choose(settings: EmbeddedSettings) -> dict[str, int]:
@@ -23,16 +25,21 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
     Raises:
         PortTaken: A port that the settings fix is in use; the message names the process where the system tells it.
     """
-    file = settings.home / "ports.json"
-    remembered = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    chosen: dict[str, int] = {}
+    remembered = chosen(settings.home)
+    ports: dict[str, int] = {}
     for name in PORTS:
         fixed = getattr(settings, name)
         if fixed is not None and not is_free(fixed):
             raise PortTaken(_taken(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
-        chosen[name] = fixed or _free_port(remembered.get(name), set(chosen.values()))
-    write_whole(file, json.dumps(chosen, indent=2))
-    return chosen
+        ports[name] = fixed or _free_port(remembered.get(name), set(ports.values()))
+    write_whole(settings.home / FILE, json.dumps(ports, indent=2))
+    return ports
+
+
+def chosen(home: Path) -> dict[str, int]:
+    """The ports of the last start; empty before the first."""
+    file = home / FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def is_free(port: int) -> bool:
@@ -56,12 +63,12 @@ def _free_port(remembered: int | None, used: set[int]) -> int:
 
 def _taken(name: str, port: int) -> str:
     setting = f"PERENNIAL_{name.upper()}"
-    return f"Port {port}, which {setting} fixes, is in use by {_holder(port)}. End it, or set {setting} to another port or not at all."
+    return f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or to none."
 
 
 def _holder(port: int) -> str:
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
             return describe(connection.pid)
     return "a process that this user may not see"
 
@@ -69,7 +76,7 @@ def _holder(port: int) -> str:
 def describe(pid: int) -> str:
     """A process as `process 123 (its command)`."""
     try:
-        command = " ".join(psutil.Process(pid).cmdline())
+        command = shlex.join(psutil.Process(pid).cmdline())
     except psutil.Error:
-        command = ""
-    return f"process {pid} ({Path(command.split(' ')[0]).name + command[len(command.split(' ')[0]):]:.120})" if command else f"process {pid}"
+        return f"process {pid}"
+    return f"process {pid} ({command:.120})"

@@ -14,8 +14,6 @@ PORTS = (
     "torchserve_inference_port",
     "torchserve_management_port",
     "torchserve_metrics_port",
-    "airflow_worker_log_port",
-    "airflow_trigger_log_port",
 )
 
 
@@ -44,8 +42,6 @@ class EmbeddedSettings(BaseSettings):
     torchserve_inference_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_management_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
-    airflow_worker_log_port: int | None = Field(default=None, gt=0, lt=65536)
-    airflow_trigger_log_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
     dags_refresh_seconds: int = Field(default=15, ge=1)
     start_timeout_seconds: float = Field(default=240, gt=0)

@@ -1,0 +1,99 @@
+"""The embedded platform from a shell: `python -m embedded up | down | status | env | run COMMAND...`."""
+
+import os
+import shlex
+import signal
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from embedded.errors import AlreadyRunning
+from embedded.platform import SERVICES, Platform
+from tasks.errors import PerennialError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine.")
+
+
+@app.command()
+def up() -> None:
+    """Start everything, say where it is, and stay until Ctrl-C."""
+    platform = Platform()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    began = time.monotonic()
+    try:
+        platform.start(progress=_say)
+    except AlreadyRunning as error:
+        _say(str(error))
+        return
+    try:
+        _say(f"Everything answers after {time.monotonic() - began:.0f} s. Ctrl-C stops it.\n{_addresses(platform)}")
+        platform.watch(progress=_say)
+    except KeyboardInterrupt:
+        _say("Stopping.")
+    finally:
+        platform.stop()
+
+
+@app.command()
+def down() -> None:
+    """Stop what runs, and what is left of an earlier platform."""
+    for line in Platform().stop() or ["Nothing was running."]:
+        _say(line)
+
+
+@app.command()
+def status() -> None:
+    """Say what runs, where, and how to log in. Ends with 1 when a service does not run."""
+    platform = Platform()
+    if not platform.running():
+        _say("The platform does not run. `make demo` or `python -m embedded up` starts it.")
+        raise typer.Exit(1)
+    running = platform.processes()
+    for name in SERVICES:
+        _say(f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}")
+    _say(_addresses(platform))
+    raise typer.Exit(int(len(running) < len(SERVICES)))
+
+
+@app.command()
+def env() -> None:
+    """Print the variables that point a shell to this platform: `eval "$(make -s env)"`. They hold secrets."""
+    platform = Platform()
+    for name, value in {**platform.variables(), "PATH": platform.environment()["PATH"]}.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(command: Annotated[list[str], typer.Argument()]) -> None:
+    """Run a command in this platform's environment: `python -m embedded run airflow dags list`."""
+    environment = Platform().environment()
+    os.environ["PATH"] = environment["PATH"]
+    os.execvpe(command[0], command, environment)  # noqa: S606
+
+
+def _addresses(platform: Platform) -> str:
+    found, login = platform.addresses, platform.credentials
+    return (
+        f"    Airflow   {found.airflow}   user {login.username}, password {login.password}\n"
+        f"    MLflow    {found.mlflow}\n"
+        f"    Gateway   {found.gateway}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Run a command; what went wrong is said in a sentence, without a traceback."""
+    try:
+        app()
+    except PerennialError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Airflow as processes of the embedded platform: its configuration, its commands, its health.
+
+Configured by the environment alone, so that there is no airflow.cfg to drift away from this file.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import requests
+
+from embedded.private import Secrets, write_private
+from embedded.settings import EmbeddedSettings
+from embedded.supervision import Program
+from tasks.step import write_whole
+
+USER = "admin"
+MIGRATION = "airflow-migrate"
+COMPONENTS = {
+    "airflow-api-server": "metadatabase",
+    "airflow-scheduler": "scheduler",
+    "airflow-dag-processor": "dag_processor",
+    "airflow-triggerer": "triggerer",
+}
+
+
+def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Secrets) -> dict[str, str]:
+    """Airflow's configuration, as environment variables."""
+    home = settings.home / "airflow"
+    url = f"http://127.0.0.1:{port}"
+    options: dict[str, dict[str, object]] = {
+        "core": _core(settings, project, home, secrets, url),
+        "scheduler": _scheduler(),
+        "workers": {
+            # An API server that is killed is back after about 10 s; tasks wait for it instead of giving up.
+            "max_failed_heartbeats": 12,
+            "execution_api_retries": 8,
+            "execution_api_retry_wait_max": 10,
+        },
+        "dag_processor": {
+            # The default is one folder under the temporary directory for all Airflows of the machine.
+            "dag_bundle_storage_path": home / "bundles",
+            "refresh_interval": settings.dags_refresh_seconds,
+            "min_file_process_interval": settings.dags_refresh_seconds,
+            "parsing_processes": 1,
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "api": {"host": "127.0.0.1", "port": port, "base_url": url, "workers": 1, "secret_key": secrets.airflow_secret_key},
+        "api_auth": {"jwt_secret": secrets.airflow_jwt_secret, "jwt_issuer": "perennial"},
+        "logging": {"base_log_folder": home / "logs", "colored_console_log": False},
+        "usage_data_collection": {"enabled": False},
+    }
+    flat = {
+        f"AIRFLOW__{section}__{key}".upper(): str(value) for section, keys in options.items() for key, value in keys.items()
+    }
+    return {"AIRFLOW_HOME": str(home), "SCARF_ANALYTICS": "false", **flat}
+
+
+def _core(settings: EmbeddedSettings, project: Path, home: Path, secrets: Secrets, url: str) -> dict[str, object]:
+    return {
+        "dags_folder": project / "dags",
+        "plugins_folder": project / "plugins",
+        "executor": "LocalExecutor",
+        # LocalExecutor forks as many workers at once, whether they are needed or not.
+        "parallelism": settings.airflow_parallelism,
+        "load_examples": False,
+        "fernet_key": secrets.airflow_fernet_key,
+        "execution_api_server_url": f"{url}/execution/",
+        "simple_auth_manager_users": f"{USER}:admin",
+        "simple_auth_manager_passwords_file": home / "passwords.json",
+        # The default asks the name server, which takes seconds where there is none.
+        "hostname_callable": "socket.gethostname",
+    }
+
+
+def _scheduler() -> dict[str, object]:
+    return {
+        # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes three times as long.
+        "scheduler_idle_sleep_time": 0.1,
+        # The tasks of a scheduler or worker that was killed are tried again within about 30 s (default: 5 minutes).
+        "scheduler_health_check_threshold": 15,
+        "orphaned_tasks_check_interval": 5,
+        "task_instance_heartbeat_timeout": 30,
+        "task_instance_heartbeat_timeout_detection_interval": 5,
+        "task_queued_timeout": 120,
+        "task_queued_timeout_check_interval": 15,
+    }
+
+
+def prepare(settings: EmbeddedSettings, secrets: Secrets) -> None:
+    """Make Airflow's folder, with the password of its one user."""
+    home = settings.home / "airflow"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(home / "passwords.json", json.dumps({USER: secrets.airflow_password}))
+
+
+def migrated(settings: EmbeddedSettings) -> bool:
+    """Whether this version of Airflow has made the database of this home; asking Airflow itself costs 5 s of imports."""
+    stamp = settings.home / "airflow" / "migrated"
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == version("apache-airflow")
+
+
+def remember_migration(settings: EmbeddedSettings) -> None:
+    """Spare the next start the migration."""
+    write_whole(settings.home / "airflow" / "migrated", version("apache-airflow"))
+
+
+def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Program]:
+    """The four services and, where it is needed, the migration that they wait for.
+
+    `--skip-serve-logs`: Airflow's log servers listen on every interface of the machine, and the pages read the logs from
+    the folder that all processes here share.
+    """
+    command = str(settings.environments / "control" / "bin" / "airflow")
+    folder, first = settings.home / "airflow", not migrated(settings)
+    arguments = {
+        "airflow-api-server": ("api-server",),
+        "airflow-scheduler": ("scheduler", "--skip-serve-logs"),
+        "airflow-dag-processor": ("dag-processor",),
+        "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
+    }
+    services = [Program(name, (command, *words), environment, folder, waits=first) for name, words in arguments.items()]
+    migration = Program(MIGRATION, (command, "db", "migrate"), environment, folder, once=True)
+    return [migration, *services] if first else services
+
+
+def healthy(url: str) -> set[str]:
+    """The names of the services that Airflow's own health page calls healthy."""
+    answer = requests.get(f"{url}/api/v2/monitor/health", timeout=5)
+    answer.raise_for_status()
+    report = answer.json()
+    return {name for name, part in COMPONENTS.items() if report[part]["status"] == "healthy"}
+
+
+def token(url: str, password: str) -> str:
+    """A bearer token for the REST API, good for 24 hours."""
+    answer = requests.post(f"{url}/auth/token", json={"username": USER, "password": password}, timeout=30)
+    answer.raise_for_status()
+    return str(answer.json()["access_token"])

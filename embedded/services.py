@@ -1,0 +1,91 @@
+"""Which programs the platform is made of, and what each is told through its environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from embedded import airflow, gateway, mlflow, torchserve
+from embedded.health import Addresses
+from embedded.private import Secrets
+from embedded.processes import MARK
+from embedded.settings import EmbeddedSettings
+from embedded.supervision import Program
+from tasks.settings import PROJECT
+
+FOREIGN = ("AIRFLOW_", "MLFLOW_", "PERENNIAL_", "PYTHON", "VIRTUAL_ENV", "SUPERVISOR_", "TS_CONFIG_FILE", "_AIRFLOW_")
+LOOPBACK = "127.0.0.1,localhost"
+
+
+def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> dict[str, str]:
+    """What points the steps and the `airflow` command to this platform."""
+    addresses = Addresses.of(ports)
+    return {
+        **airflow.variables(settings, PROJECT, ports["airflow_port"], secrets),
+        **mlflow.NO_TELEMETRY,
+        "MLFLOW_TRACKING_URI": addresses.mlflow,
+        "PERENNIAL_HOME": str(settings.home),
+        "PERENNIAL_ENVIRONMENTS": str(settings.environments),
+        "PERENNIAL_AIRFLOW_URL": addresses.airflow,
+        "PERENNIAL_MLFLOW_URL": addresses.mlflow,
+        "PERENNIAL_GATEWAY_URL": addresses.gateway,
+        "PERENNIAL_GATEWAY_TOKEN": secrets.gateway_token,
+        "PERENNIAL_TORCHSERVE_INFERENCE_URL": addresses.torchserve_inference,
+        "PERENNIAL_TORCHSERVE_MANAGEMENT_URL": addresses.torchserve_management,
+        "PERENNIAL_TORCHSERVE_KEY_FILE": str(key_file(settings)),
+        "PERENNIAL_TORCHSERVE_STORE": str(settings.home / "torchserve" / "store"),
+        "PYTHONPATH": str(PROJECT),
+    }
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would configure our programs behind our back, and past any proxy on loopback."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    for name in ("no_proxy", "NO_PROXY"):
+        kept[name] = ",".join(filter(None, [os.environ.get(name), LOOPBACK]))
+    return kept
+
+
+def key_file(settings: EmbeddedSettings) -> Path:
+    """Where TorchServe writes its tokens at each start."""
+    return settings.home / "torchserve" / "key_file.json"
+
+
+def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> list[Program]:
+    """Every program, its folder prepared. Each knows the secrets that it needs and no others."""
+    base = {**clean_environment(), MARK: str(settings.home)}
+    control_path = f"{settings.environments / 'control' / 'bin'}:{base.get('PATH', '')}"
+    airflow.prepare(settings, secrets)
+    mlflow.prepare(settings)
+    return [
+        *airflow.programs(settings, {**base, **variables(settings, ports, secrets), "PATH": control_path}),
+        mlflow.program(settings, ports["mlflow_port"], {**base, **mlflow.NO_TELEMETRY}),
+        _torchserve(settings, ports, base),
+        _gateway(settings, ports, secrets, base),
+    ]
+
+
+def _torchserve(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict[str, str]) -> Program:
+    folder = settings.home / "torchserve"
+    torchserve.prepare(
+        folder,
+        inference_port=ports["torchserve_inference_port"],
+        management_port=ports["torchserve_management_port"],
+        metrics_port=ports["torchserve_metrics_port"],
+        store=folder / "store",
+    )
+    command, own = torchserve.command(settings.environments / "serving", folder)
+    return Program("torchserve", tuple(command), {**base, **own}, folder)
+
+
+def _gateway(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets, base: dict[str, str]) -> Program:
+    folder = settings.home / "gateway"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command, own = gateway.command(
+        settings.environments / "gateway",
+        port=ports["gateway_port"],
+        token=secrets.gateway_token,
+        database_url=f"sqlite:///{folder / 'gateway.db'}",
+        torchserve_url=Addresses.of(ports).torchserve_inference,
+        torchserve_key_file=key_file(settings),
+    )
+    return Program("gateway", tuple(command), {**base, **own}, folder)
