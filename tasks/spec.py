@@ -73,7 +73,8 @@ class DataSpec(TableSpec):
     """What a model is trained on.
 
     Attributes:
-        query: SQL (DuckDB) over the pinned version of `table`; the training rows.
+        query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the newest; the
+            training rows, with the columns `key`, `label`, the split's `by`, and the features.
         features: The columns that a request to the service carries too.
         label: The column to predict.
         slice_by: A column whose values are evaluated one by one; None for no slices.
@@ -230,18 +231,35 @@ class PipelineSpec(Spec):
         return spec
 
 
+def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
+    """The models of the folder `models` by name, and apart from them what is wrong with those that cannot be used."""
+    specs: list[PipelineSpec] = []
+    faults: list[InvalidProject] = []
+    for path in sorted(models.glob("*/pipeline.yaml")):
+        try:
+            specs.append(_agreeing(PipelineSpec.load(path), specs))
+        except InvalidProject as fault:
+            faults.append(fault)
+    return tuple(specs), tuple(faults)
+
+
 def load_specs(models: Path) -> tuple[PipelineSpec, ...]:
-    """Every model of the folder `models`, by name. Two models that share a table must describe it alike."""
-    specs = tuple(PipelineSpec.load(path) for path in sorted(models.glob("*/pipeline.yaml")))
-    seen: dict[str, PipelineSpec] = {}
-    for spec in specs:
-        other = seen.setdefault(spec.data.table, spec)
-        if table_of(other) != table_of(spec):
+    """Every model of the folder `models`, by name; the first that cannot be used raises."""
+    specs, faults = read_specs(models)
+    if faults:
+        raise faults[0]
+    return specs
+
+
+def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
+    """Two models that share a table must describe it alike."""
+    for other in others:
+        if other.data.table == spec.data.table and table_of(other) != table_of(spec):
             raise InvalidProject(
                 f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} differently. "
                 "Give both the same key, columns and suite."
             )
-    return specs
+    return spec
 
 
 def table_of(spec: PipelineSpec) -> TableSpec:

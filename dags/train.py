@@ -1,0 +1,22 @@
+"""The Airflow DAGs `train_<model>`."""
+
+from plugins.forms import training_form
+from plugins.models import models
+from plugins.pipeline import pipeline
+from plugins.schedules import training_schedule
+from plugins.verbs import close_request, deploy, evaluate, gate, package, register, take_snapshot, train_candidate, validate
+from tasks.spec import PipelineSpec
+
+
+@pipeline(over=models, schedule=training_schedule, form=training_form)
+def train(spec: PipelineSpec) -> None:
+    """Train, judge and, if the gate agrees, release one candidate of the model."""
+    snapshot = take_snapshot(spec)
+    validation = validate(spec, snapshot)
+    run = train_candidate(spec, snapshot, validation)
+    archive = package(spec, run)
+    evaluation = evaluate(spec, run, archive)
+    decision = gate(spec, run, archive, evaluation)
+    version = register(spec, run, archive, decision)
+    deployed = deploy(spec, version)
+    close_request(spec, after=deployed)

@@ -1,0 +1,74 @@
+"""Watch a landing folder and tell Airflow of files that have landed.
+
+Runs in the triggerer, which imports it as `plugins.landing`. What it has told of it remembers only in memory: ingest moves
+each file away when it is done with it, so a triggerer that starts anew tells once of every file that still lies there, and so
+of those that landed while it was down.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from upath import UPath
+
+NAMES_IN_AN_EVENT = 100
+
+Seen = dict[str, tuple[int, float]]  # name: size in bytes, time of change in seconds
+
+
+class LandingTrigger(BaseEventTrigger):
+    """Fires with the names of files that are new in a folder and no longer growing.
+
+    Args:
+        folder: A path or an URL of the store; it may be missing until the first file lands. Names that start with `.` are
+            ignored: producers write those and rename them.
+        poll_seconds: Between two looks; a file counts as whole when two looks in a row found it the same.
+    """
+
+    def __init__(self, folder: str, poll_seconds: float = 1.0) -> None:
+        super().__init__()
+        self.folder = folder
+        self.poll_seconds = poll_seconds
+        self.unreadable = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What Airflow makes this trigger again from."""
+        return "plugins.landing.LandingTrigger", {"folder": self.folder, "poll_seconds": self.poll_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event a set of new files, for ever."""
+        before: Seen = {}
+        told: Seen = {}
+        while True:
+            now = await asyncio.to_thread(self.look, before)
+            whole = {name: state for name, state in now.items() if before.get(name) == state}
+            if new := sorted(name for name, state in whole.items() if told.get(name) != state):
+                yield TriggerEvent({"folder": self.folder, "file_count": len(new), "files": new[:NAMES_IN_AN_EVENT]})
+            told, before = whole, now
+            await asyncio.sleep(self.poll_seconds)
+
+    def look(self, last: Seen) -> Seen:
+        """The files of the folder now; `last` when the folder cannot be read, which is logged once and tried again."""
+        try:
+            files = {path.name: state for path in UPath(self.folder).iterdir() if (state := _state(path)) is not None}
+        except FileNotFoundError:
+            files = {}
+        except OSError as error:
+            if not self.unreadable:
+                self.log.warning("The landing folder %s cannot be read; it is tried again until it can: %s", self.folder, error)
+            self.unreadable = True
+            return last
+        self.unreadable = False
+        return files
+
+
+def _state(path: UPath) -> tuple[int, float] | None:
+    """Size and time of change; None for what is not a landed file, or is gone again."""
+    if path.name.startswith("."):
+        return None
+    try:
+        status = path.stat()
+        return (status.st_size, status.st_mtime) if path.is_file() else None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,21 @@
+"""What Airflow loads: the plugin."""
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from plugins.links import LINKS
+
+
+class Perennial(AirflowPlugin):
+    """The links of our operators and the pages that they lead to."""
+
+    name = "perennial"
+    operator_extra_links = list({link.name: link for links in LINKS.values() for link in links}.values())  # noqa: RUF012
+
+    @property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """Made when it is asked for, which only the API server does: the others need not import its world."""
+        from plugins.reports import app
+
+        return [{"app": app, "url_prefix": "/perennial", "name": "Perennial's reports"}]

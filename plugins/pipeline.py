@@ -1,0 +1,50 @@
+"""The decorator that makes a DAG family: one DAG for each model, or for each table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from airflow.sdk import DAG, Param
+
+from plugins.operators import RETRIES
+
+Subject = TypeVar("Subject")
+Build = Callable[[Subject], None]
+
+
+def pipeline(
+    *,
+    over: Callable[[], Mapping[str, Subject]],
+    schedule: Callable[[Subject], Any],
+    form: Callable[[Subject], dict[str, Param]],
+) -> Callable[[Build[Subject]], Build[Subject]]:
+    """Make the DAG `<function>_<name>` for each subject; the function says its tasks, its docstring is the DAG's page.
+
+    Args:
+        over: The subjects by name: `plugins.models.models` or `plugins.models.tables`.
+        schedule: When the DAG of a subject runs; None only when asked.
+        form: The parameters that the trigger dialog asks for.
+    """
+
+    def make(build: Build[Subject]) -> Build[Subject]:
+        family = build.__name__
+        for name, subject in over().items():
+            with DAG(
+                dag_id=f"{family}_{name}",
+                description=(build.__doc__ or "").partition("\n")[0],
+                doc_md=_page(build, subject),
+                schedule=schedule(subject),
+                catchup=False,
+                max_active_runs=1,
+                params=form(subject),
+                tags=[family, name],
+                default_args={**RETRIES, "owner": getattr(subject, "owner", "perennial")},
+            ):
+                build(subject)
+        return build
+
+    return make
+
+
+def _page(build: Build[Any], subject: Any) -> str:
+    about = getattr(subject, "description", "")
+    return "\n\n".join(part for part in (about, build.__doc__) if part)

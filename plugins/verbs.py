@@ -1,0 +1,184 @@
+"""The tasks of our DAGs, one function a verb, each giving its task's output: the words that dags/ is written in."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Context, XComArg, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from plugins.operators import StartTraining, StepOperator
+from plugins.schedules import lake_asset
+from tasks.spec import PipelineSpec, TableSpec
+
+STEP_LIMIT = timedelta(hours=1)
+# The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
+AFTER_TRAINING = timedelta(minutes=2)
+A_DAY = timedelta(days=1)
+FORM_ONLY = ("reason", "as_of")
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def ingest_files(table: TableSpec) -> XComArg:
+    """Validate what has landed, publish the good rows, quarantine the bad ones, refuse broken files."""
+    return _step("ingest", {"table": table}, from_run=lambda run: {"files": run["params"]["files"]})
+
+
+def publish(table: TableSpec, ingested: XComArg) -> XComArg:
+    """Tell every DAG that waits for the table that it has new rows; skipped when there are none."""
+    asset = lake_asset(table)
+
+    @task(task_id="publish", outlets=[asset])
+    def announce(result: dict[str, Any]) -> None:
+        joined = [file for file in result["files"] if file["status"] in {"published", "already_published"}]
+        if not joined:
+            raise AirflowSkipException("No rows joined the table.")
+        rows = sum(file["published_rows"] for file in joined)
+        extra = {"rows": rows, "table_version": result["table_version"], "files": [file["file"] for file in joined]}
+        get_current_context()["outlet_events"][asset].extra = extra
+
+    return announce(ingested)
+
+
+def report_refused(ingested: XComArg) -> XComArg:
+    """Fail where files were refused, with each file's reason; what was published stays published."""
+
+    @task(task_id="report_refused", retries=0)
+    def report(result: dict[str, Any]) -> None:
+        refused = [f"{file['file']}: {file['reason']}" for file in result["files"] if file["status"] == "refused"]
+        if refused:
+            raise AirflowFailException("Refused, nothing of these files joined the table:\n" + "\n".join(refused))
+
+    return report(ingested)
+
+
+# --- training and judgement -------------------------------------------------------------------------------------------
+
+
+def take_snapshot(spec: PipelineSpec) -> XComArg:
+    """Pin the rows that this run sees, in three parts."""
+    return _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+
+
+def validate(spec: PipelineSpec, snapshot: XComArg) -> XComArg:
+    """Hold the rows against their expectations; data that breaks them is never trained on."""
+    return _step("validate", {"spec": spec}, {"snapshot": snapshot})
+
+
+def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) -> XComArg:
+    """Train with the form's parameters."""
+    limit = timedelta(seconds=spec.training.timeout_seconds) + AFTER_TRAINING
+    inputs = {"snapshot": snapshot, "validation": validation}
+    return _model_step(
+        "train", spec, inputs, from_run=asked_of_training, execution_timeout=limit, retries=spec.training.retries
+    )
+
+
+def package(spec: PipelineSpec, run: XComArg) -> XComArg:
+    """Make the archive that is judged and, if promoted, served."""
+    return _model_step("package", spec, {"run": run})
+
+
+def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg) -> XComArg:
+    """Score candidate, champion and baseline on the same frozen rows, through their archives."""
+    return _model_step("evaluate", spec, {"run": run, "archive": archive})
+
+
+def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
+    """Decide: promote, hold or reject."""
+    return _step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
+
+
+def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
+    """Make a promoted candidate a version; skipped, with all that follows, when the gate did not promote it."""
+    inputs = {"run": run, "archive": archive, "decision": decision}
+    return _step("register", {"spec": spec}, inputs, skip_because=not_promoted)
+
+
+def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
+    """Let the version serve, without a failed request, and make it the champion once it does."""
+    return _step("deploy", {"spec": spec}, {"version": version})
+
+
+def close_request(spec: PipelineSpec, after: XComArg) -> None:
+    """Let the next retrain request be granted, however this run ended.
+
+    A teardown runs also when a task failed or the run was marked failed by hand, and does not turn a failed run into a good
+    one.
+    """
+
+    @task(task_id="close_request", retries=10)
+    def close() -> None:
+        from tasks.retrain import close as close_retrain_request
+
+        close_retrain_request(spec.name, get_current_context()["run_id"])
+
+    after >> close().as_teardown()
+
+
+def asked_of_training(run: Context) -> dict[str, Any]:
+    """The parameters and the reason that a training run was started with."""
+    params = run["params"]
+    by_schedule = "the schedule" if run["dag_run"].run_type == "scheduled" else "asked for by hand"
+    parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
+    return {"parameters": parameters, "reason": params["reason"] or by_schedule}
+
+
+def not_promoted(inputs: dict[str, Any]) -> str | None:
+    """Why nothing is released; None when the gate promoted."""
+    decision = inputs["decision"]
+    return None if decision["verdict"] == "promote" else f"The gate says {decision['verdict']}: {decision['why']}"
+
+
+# --- serving and drift ------------------------------------------------------------------------------------------------
+
+
+def collect(spec: PipelineSpec) -> XComArg:
+    """Bring predictions and labels from the gateway's log to the lake."""
+    return _step("collect", {"spec": spec})
+
+
+def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
+    """Judge the window's traffic; broken data fails the task as an incident and never leads to a training."""
+    decision = _step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
+    after >> decision
+    return decision
+
+
+def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
+    """Ask for a training when drift was decided; of many requests one is granted."""
+    return _step("retrain", {"spec": spec}, {"decision": decision}, skip_because=not_drifted)
+
+
+def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
+    """Start the granted training; skipped when the request was refused."""
+    StartTraining(task_id="start_training", trigger_dag_id=f"train_{spec.name}", ticket=ticket)
+
+
+def window_of(run: Context) -> dict[str, Any]:
+    """The window that the form names; by default the day before the run, the same for each of its tries."""
+    end = run["params"]["window_end"] or run["dag_run"].run_after.isoformat()
+    start = run["params"]["window_start"] or (datetime.fromisoformat(end) - A_DAY).isoformat()
+    return {"window_start": start, "window_end": end}
+
+
+def incident(decision: dict[str, Any]) -> str | None:
+    """What is wrong with the traffic's data; None for a decision about drift."""
+    return f"Incident: {decision['why']}" if decision["verdict"] == "incident" else None
+
+
+def not_drifted(inputs: dict[str, Any]) -> str | None:
+    """Why no training is asked for; None when drift was decided."""
+    decision = inputs["decision"]
+    return None if decision["verdict"] == "retrain" else f"The drift check says {decision['verdict']}: {decision['why']}"
+
+
+def _model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: Any) -> XComArg:
+    """A step that runs the model's own code, in the model's own environment."""
+    return _step(verb, {"spec": spec}, inputs, model=spec.name, **more)
+
+
+def _step(verb: str, constants: dict[str, Any], inputs: dict[str, Any] | None = None, **more: Any) -> XComArg:
+    options = {"execution_timeout": STEP_LIMIT} | more
+    return StepOperator(task_id=verb, verb=verb, constants=constants, inputs=inputs, **options).output
