@@ -66,6 +66,10 @@ class LakeError(PerennialError):
     exit_code = EXIT_INVALID
 
 
+class InvalidQuery(LakeError):
+    """SQL over the lake that is wrong, is not one SELECT, or reaches for something that it was not given."""
+
+
 class TrainingFailed(PerennialError):
     """The model's own training program ended with an error; raised by train."""
 

@@ -18,7 +18,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow.dataset import Dataset, FileSystemDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tasks.errors import LakeError
+from tasks.errors import InvalidQuery, LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
 
@@ -153,7 +153,9 @@ class Lake:
         condition = f" WHERE {where_sql}" if where_sql else ""
         return self.query(f"SELECT {selected} FROM {_quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
 
-    def query(self, sql: str, tables: Mapping[str, tuple[str, int | None]] | Sequence[str]) -> pa.Table:
+    def query(
+        self, sql: str, tables: Mapping[str, tuple[str, int | None]] | Sequence[str], *, newest_by: str | None = None
+    ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
         The query sees the views that are named and nothing else: no file, no network, no extension. It runs on one thread
@@ -162,15 +164,17 @@ class Lake:
         Args:
             sql: One SELECT statement.
             tables: For each view its table and version (None: the newest); a list of names is each table at its newest.
+            newest_by: A column: where several rows have the same value of it, the views show the one that was ingested last.
 
         Raises:
-            LakeError: The query is wrong, is not one SELECT, or reaches for something else.
+            InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
+            LakeError: There is no such table or version.
         """
         views = tables if isinstance(tables, Mapping) else {name: (name, None) for name in tables}
         with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
             session.execute("SET TimeZone = 'UTC'")
             for view, (table, version) in views.items():
-                session.register(view, _in_one_order(self._open(table, version)))
+                _show(session, view, _in_one_order(self._open(table, version)), newest_by)
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return _select(session, sql)
@@ -261,16 +265,31 @@ def _described(schema: pa.Schema) -> dict[str, str]:
     return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
 
 
+def _show(session: duckdb.DuckDBPyConnection, view: str, rows: Dataset, newest_by: str | None) -> None:
+    """Give the session a view of the rows. Rows of one batch with the same key have an order too: that of their values."""
+    if newest_by is None:
+        session.register(view, rows)
+        return
+    session.register(f"every row of {view}", rows)
+    key = _quoted(newest_by)
+    values = ", ".join(_quoted(name) for name in rows.schema.names)
+    session.execute(
+        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {_quoted(f'every row of {view}')} "  # noqa: S608 - quoted names
+        f"QUALIFY {key} IS NULL OR "
+        f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
+    )
+
+
 def _select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         statements: list[Any] = session.extract_statements(sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise LakeError(f"One SELECT statement is expected, but the query is: {sql.strip()}")
+            raise InvalidQuery(f"One SELECT statement is expected, but the query is: {sql.strip()}")
         return session.sql(sql).to_arrow_table()
     except (duckdb.OperationalError, duckdb.InternalError):
         raise
     except duckdb.Error as error:
-        raise LakeError(f"The query failed: {str(error).strip()}. The query was: {sql.strip()}") from error
+        raise InvalidQuery(f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}") from error
 
 
 def _quoted(name: str) -> str:
