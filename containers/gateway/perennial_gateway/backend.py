@@ -64,7 +64,8 @@ class Backend:
 
         Raises:
             Refused: 422 when the model refuses an instance (none of the others is answered then either), 503 when the
-                backend does not answer, 504 when it takes longer than the route's timeout.
+                backend does not answer, 504 when it takes longer than the route's timeout, 500 when the model's own code
+                failed on an instance.
         """
         try:
             async with asyncio.timeout(route.timeout_seconds):
@@ -126,7 +127,7 @@ def _fault_of(status: int, body: bytes, number: int) -> str:
     """Why a version did not answer; TorchServe's own errors carry a `type`, the handler's an `error`.
 
     Raises:
-        Refused: 422; the handler refused the instance, and would refuse it again.
+        Refused: The handler refused the instance (422) or failed on it alone (500), and would again.
     """
     try:
         document = orjson.loads(body)
@@ -134,6 +135,8 @@ def _fault_of(status: int, body: bytes, number: int) -> str:
         document = {}
     if not isinstance(document, dict):
         document = {}
-    if "error" in document and 400 <= status < 500:
-        raise Refused(422, f"The model refuses instance {number}: {document['error']}", instance=number)
-    return f"HTTP {status}, {document.get('message') or document.get('error') or 'without a reason'}"
+    if "error" in document:
+        refused = 400 <= status < 500
+        message = f"The model {'refuses' if refused else 'failed on'} instance {number}: {document['error']}"
+        raise Refused(422 if refused else 500, message, instance=number)
+    return f"HTTP {status}, {document.get('message', 'without a reason')}"

@@ -1,0 +1,87 @@
+"""The gateway, as the steps see it: routes, their history, and the log of predictions and labels."""
+
+from typing import Any, Literal
+
+import requests
+from pydantic import AwareDatetime
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from tasks.contracts import Contract, Route
+from tasks.errors import ServingError
+from tasks.settings import settings
+
+TIMEOUT_SECONDS = (5.0, 60.0)
+PAGE_ROWS = 10_000
+
+
+class RouteChange(Contract):
+    """One entry of a route's history; `route` is None where the model was withdrawn."""
+
+    sequence: int
+    change: Literal["deploy", "rollback", "withdraw"]
+    at: AwareDatetime
+    route: Route | None
+
+
+class Gateway:
+    """The gateway's internal addresses. Every call may be repeated, so that a restart of the gateway is waited for."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self._url = (url or settings().gateway_url).rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token or settings().gateway_token.get_secret_value()}"
+        again = Retry(total=8, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        self._session.mount("http://", HTTPAdapter(max_retries=again))
+        self._session.mount("https://", HTTPAdapter(max_retries=again))
+
+    def route(self, model: str) -> Route | None:
+        """Where the model's requests go now; None where it is not served."""
+        response = self._call("GET", f"/internal/routes/{model}", allowed=404)
+        return None if response.status_code == 404 else Route.model_validate(response.json())
+
+    def put(self, route: Route, change: Literal["deploy", "rollback"]) -> None:
+        """Send the model's requests to this version from the next one on."""
+        self._call("PUT", f"/internal/routes/{route.model}", params={"change": change}, json=route.model_dump(mode="json"))
+
+    def withdraw(self, model: str) -> None:
+        """Serve the model no longer."""
+        self._call("DELETE", f"/internal/routes/{model}", allowed=404)
+
+    def history(self, model: str) -> list[RouteChange]:
+        """Every change of the model's route, oldest first."""
+        entries = self._call("GET", f"/internal/routes/{model}/history").json()["history"]
+        return [RouteChange.model_validate(entry) for entry in entries]
+
+    def in_flight(self, model: str) -> dict[str, int]:
+        """Requests that are being worked on, by backend version; a version that is not named has none."""
+        counted: dict[str, int] = self._call("GET", f"/internal/routes/{model}/in_flight").json()["in_flight"]
+        return counted
+
+    def probe(self, model: str, instance: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The run that answers users now, and its answer to `instance`; it leaves no trace in the log."""
+        answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}).json()
+        return answer["run_id"], answer["predictions"][0]
+
+    def log(self, table: Literal["predictions", "feedback"], model: str, after: int) -> list[dict[str, Any]]:
+        """Every row of the model with a sequence above `after`, in their order."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
+            page = self._call("GET", f"/internal/log/{table}", params=parameters).json()
+            rows.extend(page["rows"])
+            if len(page["rows"]) < PAGE_ROWS:
+                return rows
+            after = page["last_sequence"]
+
+    def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
+        try:
+            response = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT_SECONDS, **how)
+        except requests.RequestException as error:
+            raise ServingError(f"The gateway does not answer at {self._url}: {error}. See whether it runs.") from error
+        if response.ok or response.status_code == allowed:
+            return response
+        raise ServingError(
+            f"The gateway refused {method} {path}: HTTP {response.status_code}, {response.text[:500]}",
+            status=response.status_code,
+        )
