@@ -5,13 +5,15 @@ import shlex
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from embedded.errors import AlreadyRunning
+from embedded.errors import AlreadyRunning, PlatformError
 from embedded.platform import SERVICES, Platform
 from tasks.errors import PerennialError
+from tasks.settings import PROJECT
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine.")
 
@@ -40,17 +42,15 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop what runs, and what is left of an earlier platform."""
-    for line in Platform().stop() or ["Nothing was running."]:
+    done = [line for home in _homes() for line in Platform(home).stop()]
+    for line in done or ["Nothing was running."]:
         _say(line)
 
 
 @app.command()
 def status() -> None:
     """Say what runs, where, and how to log in. Ends with 1 when a service does not run."""
-    platform = Platform()
-    if not platform.running():
-        _say("The platform does not run. `make demo` or `python -m embedded up` starts it.")
-        raise typer.Exit(1)
+    platform = _running()
     running = platform.processes()
     for name in SERVICES:
         _say(f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}")
@@ -61,7 +61,7 @@ def status() -> None:
 @app.command()
 def env() -> None:
     """Print the variables that point a shell to this platform: `eval "$(make -s env)"`. They hold secrets."""
-    platform = Platform()
+    platform = _running()
     for name, value in {**platform.variables(), "PATH": platform.environment()["PATH"]}.items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -69,9 +69,23 @@ def env() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(command: Annotated[list[str], typer.Argument()]) -> None:
     """Run a command in this platform's environment: `python -m embedded run airflow dags list`."""
-    environment = Platform().environment()
+    environment = _running().environment()
     os.environ["PATH"] = environment["PATH"]
     os.execvpe(command[0], command, environment)  # noqa: S606
+
+
+def _homes() -> list[Path]:
+    """The state folder that the settings name, and the others of this clone, such as the demo's."""
+    beside = [lock.parent.parent for lock in PROJECT.glob(".perennial/*/supervisor/guardian.lock")]
+    return list(dict.fromkeys([Platform().home, *beside]))
+
+
+def _running() -> Platform:
+    """The platform that runs, first of all on the state folder that the settings name."""
+    for home in _homes():
+        if (platform := Platform(home)).running():
+            return platform
+    raise PlatformError("The platform does not run. `make demo` or `make up` starts it.")
 
 
 def _addresses(platform: Platform) -> str:

@@ -12,7 +12,18 @@ from embedded.settings import EmbeddedSettings
 from embedded.supervision import Program
 from tasks.settings import PROJECT
 
-FOREIGN = ("AIRFLOW_", "MLFLOW_", "PERENNIAL_", "PYTHON", "VIRTUAL_ENV", "SUPERVISOR_", "TS_CONFIG_FILE", "_AIRFLOW_")
+FOREIGN = (
+    "AIRFLOW_HOME",
+    "AIRFLOW_CONFIG",
+    "AIRFLOW__",
+    "_AIRFLOW_",
+    "MLFLOW_",
+    "PYTHON",
+    "SUPERVISOR_",
+    "TS_",
+    "VIRTUAL_ENV",
+    MARK,
+)
 LOOPBACK = "127.0.0.1,localhost"
 
 
@@ -38,7 +49,10 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would configure our programs behind our back, and past any proxy on loopback."""
+    """This process's environment without what would configure our programs behind our back, and past any proxy on loopback.
+
+    Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     for name in ("no_proxy", "NO_PROXY"):
         kept[name] = ",".join(filter(None, [os.environ.get(name), LOOPBACK]))
@@ -52,7 +66,8 @@ def key_file(settings: EmbeddedSettings) -> Path:
 
 def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> list[Program]:
     """Every program, its folder prepared. Each knows the secrets that it needs and no others."""
-    base = {**clean_environment(), MARK: str(settings.home)}
+    # SPT_NOENV: Airflow's processes name themselves, which by default overwrites the mark that /proc shows.
+    base = {**clean_environment(), MARK: str(settings.home), "SPT_NOENV": "1"}
     control_path = f"{settings.environments / 'control' / 'bin'}:{base.get('PATH', '')}"
     airflow.prepare(settings, secrets)
     mlflow.prepare(settings)

@@ -1,0 +1,189 @@
+"""Build the locked environments below .perennial/: `python3.11 embedded/environments.py [--dev] [--lock]` (`make setup`).
+
+Needs nothing but Python 3.11 with venv. What is up to date is left alone: each environment has a stamp with the hash of
+everything that it was made from. uv is installed from its own hash-pinned requirement into the project's folder.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+STATE = PROJECT / ".perennial"
+ENVIRONMENTS = STATE / "envs"
+UV = STATE / "bin" / "uv"
+UV_LOCK = PROJECT / "containers" / "uv.txt"
+LOCKS = {"control": "airflow", "ml": "ml", "serving": "torchserve", "gateway": "gateway"}
+NEEDED_GIB = 8
+PURELIB = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment: its name, its lock, and for a model's own the environment that it adds to."""
+
+    name: str
+    lock: Path
+    above: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        return ENVIRONMENTS / self.name
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def stamp(self) -> Path:
+        return self.folder / ".made-from"
+
+    def made_from(self) -> str:
+        """A hash of the lock, of uv's, of the interpreter and of where torch comes from."""
+        parts = [self.lock.read_bytes(), UV_LOCK.read_bytes(), sys.version.encode(), sys.base_prefix.encode(), *torch_source()]
+        return hashlib.sha256(b"\0".join(part if isinstance(part, bytes) else part.encode() for part in parts)).hexdigest()
+
+    def up_to_date(self) -> bool:
+        return self.python.exists() and self.stamp.exists() and self.stamp.read_text(encoding="utf-8") == self.made_from()
+
+
+def wanted(*, development: bool) -> list[Environment]:
+    """The four environments, that of a model where it brings requirements, and, if asked for, the one that tests run in."""
+    shared = [Environment(name, PROJECT / "containers" / image / "requirements.txt") for name, image in LOCKS.items()]
+    models = sorted(PROJECT.glob("models/*/requirements.txt"))
+    own = [Environment(f"model-{lock.parent.name}", lock, above="ml") for lock in models]
+    dev = [Environment("dev", PROJECT / "tests" / "requirements.txt")] if development else []
+    return [*shared, *own, *dev]
+
+
+def main() -> None:
+    """Check the machine, then build what is missing or out of date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--dev", action="store_true", help="also the environment of tests and linters")
+    parser.add_argument("--lock", action="store_true", help="resolve every lock again, then build")
+    options = parser.parse_args()
+    check_python()
+    with one_at_a_time():
+        make_uv()
+        if options.lock:
+            run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
+        stale = [environment for environment in wanted(development=options.dev) if not environment.up_to_date()]
+        if stale:
+            check_disk()
+        began = time.monotonic()
+        for environment in stale:
+            build(environment)
+        if stale:
+            (STATE / "set-up-seconds").write_text(f"{time.monotonic() - began:.1f}", encoding="utf-8")
+
+
+def check_python() -> None:
+    """The locks are for Python 3.11, and Debian ships its venv apart."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] != (3, 11):
+        sys.exit(
+            f"Perennial needs Python 3.11; {sys.executable} is {found}. Install it (Debian 12: apt-get install python3 "
+            "python3-venv) and, if it is not `python3.11` or `python3` on the path, name it: make PYTHON=/path/to/python3.11 ..."
+        )
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        sys.exit(
+            f"{sys.executable} cannot make virtual environments. Install the package that does: apt-get install python3-venv"
+        )
+
+
+def check_disk() -> None:
+    free_gib = shutil.disk_usage(PROJECT).free / 2**30
+    if free_gib < NEEDED_GIB:
+        sys.exit(f"{PROJECT} has {free_gib:.1f} GiB of free disk; the environments need up to {NEEDED_GIB} GiB. Free some.")
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Two set-ups of one clone wait for each other."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "setup.lock").open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make_uv() -> None:
+    """Install uv by pip, from its pinned hash, into a virtual environment of its own, and link it to .perennial/bin."""
+    folder, made_from = STATE / "uv", hashlib.sha256(UV_LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = folder / ".made-from"
+    if UV.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == made_from:
+        return
+    began = time.monotonic()
+    run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--require-hashes", "--only-binary=:all:", "--requirement", str(UV_LOCK)])
+    UV.parent.mkdir(exist_ok=True)
+    UV.unlink(missing_ok=True)
+    UV.symlink_to(Path("..", "uv", "bin", "uv"))
+    stamp.write_text(made_from, encoding="utf-8")
+    print(f"uv: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def build(environment: Environment) -> None:
+    """Make the environment hold exactly what its lock says.
+
+    `--verify-hashes`, not `--require-hashes`: a local build of torch (2.13.0+cpu) has no hash in a lock that must not name
+    one build only, and --require-hashes then refuses torch==2.13.0. Every hash that the lock has is still checked.
+    """
+    began = time.monotonic()
+    environment.stamp.unlink(missing_ok=True)
+    if not environment.python.exists():
+        run([str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment.folder)])
+    sync = [str(UV), "pip", "sync", "--quiet", "--verify-hashes", "--python", str(environment.python)]
+    run([*sync, *torch_source(), str(environment.lock)])
+    if environment.above:
+        _add(environment, environment.above)
+    environment.stamp.write_text(environment.made_from(), encoding="utf-8")
+    print(f"{environment.folder.relative_to(PROJECT)}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _add(environment: Environment, above: str) -> None:
+    """Let an environment see another's packages after its own."""
+    own, other = (
+        subprocess.run(
+            [ENVIRONMENTS / name / "bin" / "python", "-c", PURELIB], check=True, capture_output=True, text=True
+        ).stdout
+        for name in (environment.name, above)
+    )
+    Path(own.strip(), f"{above}.pth").write_text(other, encoding="utf-8")
+
+
+def torch_source() -> list[str]:
+    """Where torch's wheel comes from: a local wheelhouse (PIP_FIND_LINKS), else the build that TORCH_BACKEND names (cpu)."""
+    wheelhouse = os.environ.get("PIP_FIND_LINKS")
+    return [f"--find-links={wheelhouse}"] if wheelhouse else [f"--torch-backend={os.environ.get('TORCH_BACKEND', 'cpu')}"]
+
+
+def uv_environment() -> dict[str, str]:
+    """uv takes the index and the certificate that pip is told to use, and never downloads a Python of its own."""
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    for theirs, ours in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("SSL_CERT_FILE", "PIP_CERT")):
+        if os.environ.get(ours):
+            environment.setdefault(theirs, os.environ[ours])
+    return environment
+
+
+def run(command: list[str]) -> None:
+    """Run a command; when it fails, end with a sentence below what it printed."""
+    status = subprocess.run(command, check=False, env=uv_environment(), cwd=PROJECT).returncode
+    if status != 0:
+        sys.exit(f"Set-up failed: `{' '.join(command)}` ended with {status}; its message is above. `make setup` tries again.")
+
+
+if __name__ == "__main__":
+    main()
