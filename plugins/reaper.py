@@ -35,7 +35,7 @@ def reap(mark: str) -> None:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(left, timeout=1)
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":
