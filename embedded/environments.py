@@ -50,8 +50,8 @@ class Environment:
 
     def made_from(self) -> str:
         """A hash of the lock, of uv's, of the interpreter and of where torch comes from."""
-        parts = [self.lock.read_bytes(), UV_LOCK.read_bytes(), sys.version.encode(), sys.base_prefix.encode(), *torch_source()]
-        return hashlib.sha256(b"\0".join(part if isinstance(part, bytes) else part.encode() for part in parts)).hexdigest()
+        locks = (file.read_text(encoding="utf-8") for file in (self.lock, UV_LOCK))
+        return hashlib.sha256("\0".join([*locks, sys.version, sys.base_prefix, *torch_source()]).encode()).hexdigest()
 
     def up_to_date(self) -> bool:
         return self.python.exists() and self.stamp.exists() and self.stamp.read_text(encoding="utf-8") == self.made_from()
@@ -74,13 +74,13 @@ def main() -> None:
     options = parser.parse_args()
     check_python()
     with one_at_a_time():
+        began = time.monotonic()
         make_uv()
         if options.lock:
             run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
         stale = [environment for environment in wanted(development=options.dev) if not environment.up_to_date()]
         if stale:
             check_disk()
-        began = time.monotonic()
         for environment in stale:
             build(environment)
         if stale:
@@ -93,7 +93,7 @@ def check_python() -> None:
     if sys.version_info[:2] != (3, 11):
         sys.exit(
             f"Perennial needs Python 3.11; {sys.executable} is {found}. Install it (Debian 12: apt-get install python3 "
-            "python3-venv) and, if it is not `python3.11` or `python3` on the path, name it: make PYTHON=/path/to/python3.11 ..."
+            "python3-venv); if it is neither `python3.11` nor `python3` on the path, name it: make PYTHON=/path/to/python3.11 demo"
         )
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         sys.exit(
