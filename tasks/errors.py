@@ -70,6 +70,10 @@ class InvalidQuery(LakeError):
     """SQL over the lake that is wrong, is not one SELECT, or reaches for something that it was not given."""
 
 
+class RegistryError(PerennialError):
+    """MLflow's registry lacks something that Perennial wrote, or holds what it did not; raised by who reads it."""
+
+
 class TrainingFailed(PerennialError):
     """The model's own training program ended with an error; raised by train."""
 

@@ -22,6 +22,10 @@ def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+# What the gate may compare by: larger is better for each of them. The evaluation reports others too.
+MetricName = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc"]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
 JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
@@ -149,7 +153,8 @@ class GateSpec(Spec):
     Attributes:
         primary_metric: The metric that candidate and champion are compared by.
         minimum: Absolute thresholds by metric, for every candidate.
-        first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace `minimum`.
+        first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace `minimum`. Without
+            any, a first model is held: nothing says what it must reach.
         margin: How much worse than the champion a candidate may be, in units of the primary metric: the paired
             difference's lower 95 % limit must not lie below `-margin`.
         slice_margin: The same for each value of the data's `slice_by` column.
@@ -160,15 +165,15 @@ class GateSpec(Spec):
         archive_bytes: The largest archive.
     """
 
-    primary_metric: str = "accuracy"
-    minimum: dict[str, float] = Field(default_factory=dict)
-    first_model_minimum: dict[str, float] = Field(default_factory=dict)
-    margin: float = Field(default=0.01, ge=0)
-    slice_margin: float = Field(default=0.03, ge=0)
+    primary_metric: MetricName = "accuracy"
+    minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    first_model_minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    margin: Share = 0.01
+    slice_margin: Share = 0.03
     minimum_slice_rows: Rows = 200
     minimum_test_rows: Rows = 200
-    minimum_gain_over_baseline: float = 0.0
-    latency_p95_seconds: float = Field(default=0.25, gt=0)
+    minimum_gain_over_baseline: Share = 0.0
+    latency_p95_seconds: float = Field(default=0.25, gt=0, allow_inf_nan=False)
     archive_bytes: int = Field(default=500_000_000, gt=0)
 
 
