@@ -59,7 +59,7 @@ def first_champion(airflow: Airflow, folder: Path, rows: int) -> None:
     airflow.wait_for_dags([INGEST, TRAIN], timeout_seconds=120)
     airflow.unpause(INGEST)
     folder.mkdir()
-    data.land(data.write_example_data(folder, "imdb", rows=rows))
+    data.land(data.write_example_data(folder, rows=rows))
     wait_for_published(airflow, INGEST, rows=rows, timeout_seconds=300, tell=lambda _: None)
     airflow.unpause(TRAIN)
     airflow.wait(TRAIN, wait_for_run(airflow, TRAIN, "The schedule", timeout_seconds=60), timeout_seconds=600)

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 
 from demo.airflow import Airflow
@@ -25,7 +24,7 @@ from tasks.errors import PerennialError
 from tasks.settings import PROJECT, settings
 
 REPORT = PROJECT / "demo-report.json"
-HOME = PROJECT / ".perennial" / "demo"
+MARK = "made-by-the-demo"
 SET_UP_TIME = PROJECT / ".perennial" / "set-up-seconds"
 
 
@@ -35,21 +34,26 @@ def main(
     short: Annotated[bool, typer.Option("--short", help="Fewer rows and days: the same steps and checks, sooner.")] = False,
 ) -> None:
     """One model lives through training, traffic, drift and retraining. Exits with 1 if any step did not do what it should."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
     telling = Telling(report)
-    platform = Platform(home=Path(os.environ.get("PERENNIAL_HOME", HOME)))
+    platform = Platform()
     try:
         _begin_from_nothing(platform)
+    except StepFailed as error:
+        telling.say(f"The demo cannot start: {error}")
+        raise typer.Exit(1) from error
+    try:
         _tell(platform, telling, short=short)
         if not stop_at_end and report.addresses:
-            _keep_serving(telling)
+            telling.say("Everything keeps serving. Ctrl-C stops it.")
+            platform.watch(telling.say)
     except KeyboardInterrupt:
         telling.say("Interrupted.")
-        report.failure = report.failure or ("It was interrupted." if not report.complete else None)
-    except (StepFailed, PerennialError) as error:
+    except PerennialError as error:
         report.failure = str(error)
-        telling.say(f"The demo cannot start: {error}")
+        telling.say(str(error))
     finally:
         report.write(REPORT)
         telling.say("Stopping everything.")
@@ -68,11 +72,11 @@ def _tell(platform: Platform, telling: Telling, *, short: bool) -> None:
         _show(platform, telling)
         airflow = Airflow(addresses.airflow, platform.airflow_token)
         users = Users(addresses.gateway, MODEL)
-        with tempfile.TemporaryDirectory() as folder, _memory_of(platform) as memory:
+        with tempfile.TemporaryDirectory() as folder, PeakMemory(platform.guardian or os.getpid()) as memory:
             try:
                 airflow.wait_for_dags(DAGS, timeout_seconds=120)
                 Story(airflow, users, telling, SHORT if short else FULL, Path(folder)).tell()
-                report.complete = True
+                report.complete, report.failure = True, None
             finally:
                 _sum_up(report, users, memory)
     except (StepFailed, PerennialError) as error:
@@ -104,19 +108,19 @@ def _show(platform: Platform, telling: Telling) -> None:
     telling.table("Watch it in the browser", rows)
 
 
-def _keep_serving(telling: Telling) -> None:
-    telling.say("Everything keeps serving. Ctrl-C stops it.")
-    while True:
-        time.sleep(1)
-
-
 def _begin_from_nothing(platform: Platform) -> None:
-    """Remove what the last demo left in the demo's own folder; refuse to touch a folder that somebody else names."""
-    require(not platform.running(), f"A platform runs on {platform.home} already: stop it with `make stop`.")
-    if platform.home == HOME:
-        shutil.rmtree(HOME, ignore_errors=True)
-    used = platform.home.exists() and any(platform.home.iterdir())
-    require(not used, f"{platform.home} (PERENNIAL_HOME) is not empty; the demo begins with an empty state folder.")
+    """Remove what the last demo left; refuse to touch a state folder that is not a demo's."""
+    home = platform.home
+    require(not platform.running(), f"A platform runs on {home} already: stop it with `make stop`.")
+    if (home / MARK).exists():
+        shutil.rmtree(home)
+    used = home.exists() and any(home.iterdir())
+    require(
+        not used,
+        f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or `make clean`.",
+    )
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).touch()
 
 
 def _point_this_process_at(platform: Platform) -> None:
@@ -124,12 +128,6 @@ def _point_this_process_at(platform: Platform) -> None:
     os.environ.update(platform.variables())
     settings.cache_clear()
     database.engine.cache_clear()
-
-
-def _memory_of(platform: Platform) -> PeakMemory:
-    service = psutil.Process(platform.processes()["gateway"])
-    supervisor = service.parent()
-    return PeakMemory((supervisor or service).pid)
 
 
 def _set_up_seconds() -> float | None:

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from demo.failure import StepFailed
 
@@ -27,6 +29,7 @@ class Airflow:
         self.url = url.rstrip("/")
         self._token = token
         self._session = requests.Session()
+        self._session.mount(self.url, HTTPAdapter(max_retries=Retry(total=8, backoff_factor=0.2)))
         self._session.headers["Authorization"] = f"Bearer {token()}"
 
     def call(self, method: str, path: str, **options: Any) -> Any:
@@ -35,10 +38,10 @@ class Airflow:
         Raises:
             StepFailed: Airflow answered with an error; the message holds its own explanation.
         """
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        answer = self._answer(method, path, **options)
         if answer.status_code == 401:
             self._session.headers["Authorization"] = f"Bearer {self._token()}"
-            answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+            answer = self._answer(method, path, **options)
         if not answer.ok:
             raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
         return answer.json() if answer.content else None
@@ -70,6 +73,9 @@ class Airflow:
         """The newest 100 runs of a DAG, newest first."""
         runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")["dag_runs"]
         return runs
+
+    def has_run(self, dag_id: str, run_id: str) -> bool:
+        return any(run["dag_run_id"] == run_id for run in self.runs(dag_id))
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         run: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
@@ -111,6 +117,12 @@ class Airflow:
     def page(self, dag_id: str, run_id: str | None = None) -> str:
         """The web page of a DAG, or of one run of it."""
         return f"{self.url}/dags/{dag_id}" + (f"/runs/{quote(run_id, safe='')}" if run_id else "")
+
+    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
+        try:
+            return self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        except requests.RequestException as error:
+            raise StepFailed(f"Airflow did not answer {method} {path}: {error}") from error
 
     def _at_work(self, dag_id: str, run_id: str) -> str:
         tasks = self.tasks(dag_id, run_id)

@@ -22,13 +22,22 @@ def run_in_model_environment(arguments: list[str]) -> str:
     return done.stdout
 
 
-def write_example_data(folder: Path, source: str, *, rows: int, batches: int = 1) -> list[Path]:
-    """Write real reviews of one source (`imdb` or `rotten_tomatoes`) as landing files, oldest batch first."""
-    program = str(settings().models / MODEL / "example_data.py")
-    run_in_model_environment(
-        [program, "--output", str(folder), "--source", source, "--rows", str(rows), "--batches", str(batches)]
-    )
-    return sorted(path for path in folder.iterdir() if path.is_file())
+def write_example_data(folder: Path, *, rows: int, batches: int = 1) -> list[Path]:
+    """Write IMDB reviews as files that can land, oldest day first."""
+    options = ["--rows", str(rows), "--batches", str(batches), "--format", "jsonl"]
+    run_in_model_environment([_program(), "--output", str(folder), "--source", "imdb", *options])
+    return sorted(folder.glob("reviews-imdb-*"))
+
+
+def rotten_tomatoes(folder: Path, *, rows: int) -> list[Review]:
+    """Snippets of Rotten Tomatoes, none of which lands as a file."""
+    options = ["--rows", str(rows), "--traffic"]
+    run_in_model_environment([_program(), "--output", str(folder), "--source", "rotten_tomatoes", *options])
+    return read_reviews(folder / "rotten_tomatoes.jsonl")
+
+
+def _program() -> str:
+    return str(settings().models / MODEL / "example_data.py")
 
 
 def land(files: list[Path]) -> None:

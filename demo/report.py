@@ -92,7 +92,7 @@ class Report(BaseModel):
     runs: dict[str, str] = Field(default_factory=dict)
     addresses: dict[str, str] = Field(default_factory=dict)
     complete: bool = False
-    failure: str | None = None
+    failure: str | None = "It did not reach its end."
 
     def begin(self, title: str) -> Step:
         step = Step(title=title)

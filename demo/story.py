@@ -82,7 +82,7 @@ class Story:
     def reviews_arrive(self) -> None:
         title = f"{self.scale.imdb_rows:,} IMDB reviews land in {self.scale.batches} dated files and are ingested by themselves"
         with self.telling.step(title) as step:
-            files = data.write_example_data(self.folder, "imdb", rows=self.scale.imdb_rows, batches=self.scale.batches)
+            files = data.write_example_data(self.folder, rows=self.scale.imdb_rows, batches=self.scale.batches)
             self.held_out = data.read_reviews(files[0])[:100]
             self.airflow.unpause(INGEST)
             data.land(files)
@@ -97,7 +97,7 @@ class Story:
         with self.telling.step(title) as step:
             with self._under_load(self.held_out) as load:
                 self.airflow.unpause(TRAIN)
-                run_id = wait_for_run(self.airflow, TRAIN, "scheduled", timeout_seconds=60)
+                run_id = wait_for_run(self.airflow, TRAIN, "The schedule", timeout_seconds=60)
                 facts = self._follow(run_id, load)
             self.airflow.unpause(DRIFT)
             self.airflow.unpause(COLLECT)
@@ -122,8 +122,8 @@ class Story:
             f"Day {day}: the traffic turns to {self.scale.labelled_rows:,} Rotten Tomatoes snippets"
         ) as step:
             rows = self.scale.labelled_rows + self.scale.held_back_rows
-            (file,) = data.write_example_data(self.folder, "rotten_tomatoes", rows=rows, batches=1)
-            self.turned, self.held_back = data.without_shared_texts(data.read_reviews(file), self.scale.labelled_rows)
+            snippets = data.rotten_tomatoes(self.folder, rows=rows)
+            self.turned, self.held_back = data.without_shared_texts(snippets, self.scale.labelled_rows)
             answered, decision = self._day(self.turned)
             step.facts |= {"accuracy": accuracy(answered), "domain_auc": decision["domain_auc"]}
             require(
@@ -157,7 +157,8 @@ class Story:
                 load.wait_for_answers(self.models[0], answers=20, timeout_seconds=30)
                 decision = self._check_drift(start, end)
                 require(decision["verdict"] == "retrain", f"The check should say `retrain`, but says: {decision['why']}")
-                run_id = wait_for_run(self.airflow, TRAIN, "drift", timeout_seconds=60, other_than=self.training_runs)
+                run_id = wait_for_run(self.airflow, TRAIN, "The drift check", timeout_seconds=60, other_than=self.training_runs)
+                require(run_id.startswith("retrain__"), f"A retrain request should have started the training, not {run_id}.")
                 step.facts |= self._follow(run_id, load) | {"domain_auc": decision["domain_auc"]}
             self.telling.report.accuracy["new_traffic_before"] = round(before, 4)
         return before
