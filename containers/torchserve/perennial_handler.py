@@ -1,0 +1,106 @@
+"""The base of every model's TorchServe handler: one bad item never fails its batch.
+
+A model's handler.py defines one class, `class Handler(PerennialHandler)`, with `load` and `predict`; further classes belong in
+other files, since TorchServe takes the only class of the module. This file is put into each archive and imports nothing of
+TorchServe, so that the same handler also scores an archive without a server.
+"""
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class BadInstance(ValueError):
+    """An item of a batch that cannot be predicted on; the message goes to the one who sent it, with status 400."""
+
+
+class PerennialHandler:
+    """What TorchServe calls, around a model's `load` and `predict`."""
+
+    device: torch.device = torch.device("cpu")
+    version: str = ""
+
+    def load(self, folder: Path) -> None:
+        """Load the model from the unpacked archive; called once in each worker."""
+        raise NotImplementedError(f"{type(self).__name__} lacks load(folder). Add it to the model's handler.py.")
+
+    def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Answer each instance with {"prediction": label, "score": number or None}, in their order.
+
+        Raise `BadInstance` for an item that cannot be predicted on: the batch is then predicted item by item.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lacks predict(instances). Add it to the model's handler.py.")
+
+    def initialize(self, context: Any) -> None:
+        """Called by TorchServe once in each worker."""
+        logging.disable(logging.INFO)  # a quarter of a worker's time goes to metric lines that nobody reads
+        torch.set_num_threads(1)
+        properties = context.system_properties
+        if torch.cuda.is_available() and properties.get("gpu_id") is not None:
+            self.device = torch.device("cuda", int(properties["gpu_id"]))
+        self.version = str(context.manifest["model"]["modelVersion"])
+        self.load(Path(properties["model_dir"]))
+
+    def handle(self, data: list[dict[str, Any]], context: Any) -> list[dict[str, Any]]:
+        """Called by TorchServe with a batch; answers every item, each with its own HTTP status."""
+        answers: dict[int, dict[str, Any]] = {}
+        good: dict[int, dict[str, Any]] = {}
+        for index, item in enumerate(data):
+            try:
+                good[index] = instance_of(item)
+            except BadInstance as error:
+                answers[index] = refuse(context, index, 400, str(error))
+        answers |= self._predict_isolated(good, context)
+        return [answers[index] for index in range(len(data))]
+
+    def _predict_isolated(self, instances: dict[int, dict[str, Any]], context: Any) -> dict[int, dict[str, Any]]:
+        if not instances:
+            return {}
+        try:
+            answers = self._predict_checked(list(instances.values()))
+        except Exception as error:  # noqa: BLE001 - whatever the model's code raises must not fail the other items
+            if len(instances) == 1:
+                return {index: self._explain(context, index, error) for index in instances}
+            alone = [self._predict_isolated({index: instance}, context) for index, instance in instances.items()]
+            return {index: answer for one in alone for index, answer in one.items()}
+        return dict(zip(instances, answers, strict=True))
+
+    def _predict_checked(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        with torch.inference_mode():
+            answers = self.predict(instances)
+        if len(answers) != len(instances):
+            raise RuntimeError(f"predict answered {len(answers)} of {len(instances)} instances")
+        for answer in answers:
+            score = answer.get("score")
+            if "prediction" not in answer or (score is not None and not math.isfinite(score)):
+                raise RuntimeError(f"predict answered {answer!r}; a prediction and a finite score or None are expected")
+        return [{**answer, "score": answer.get("score"), "archive_version": self.version} for answer in answers]
+
+    def _explain(self, context: Any, index: int, error: Exception) -> dict[str, Any]:
+        if isinstance(error, BadInstance):
+            return refuse(context, index, 400, str(error))
+        logging.error("The model failed on one item.", exc_info=error)
+        return refuse(context, index, 500, f"The model failed on this instance: {type(error).__name__}.")
+
+
+def instance_of(item: dict[str, Any]) -> dict[str, Any]:
+    """The instance in one item of a batch: TorchServe hands over parsed JSON, or the bytes of what it could not parse."""
+    body = item.get("body", item.get("data"))
+    if isinstance(body, bytes | bytearray | str):
+        try:
+            body = json.loads(body)
+        except ValueError as error:
+            raise BadInstance(f"The body is not JSON: {error}. Send one JSON object.") from error
+    if not isinstance(body, dict):
+        raise BadInstance(f"The body is a JSON {type(body).__name__}. Send one JSON object with the model's features.")
+    return body
+
+
+def refuse(context: Any, index: int, code: int, message: str) -> dict[str, Any]:
+    """Give one item of a batch its own status, and its answer."""
+    context.set_response_status(code=code, idx=index)
+    return {"error": message}

@@ -1,0 +1,100 @@
+"""Run a program that cannot outlive this process, however this process ends.
+
+The child runs in a session of its own behind a small guard (this module as a program), which holds the read end of a pipe. When
+the one who asked dies, even by SIGKILL, the pipe closes and the guard kills the whole session.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TAIL_LINES = 30
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: its exit code (negative for a signal), the end of its output, and whether its time ran out."""
+
+    code: int
+    tail: str
+    timed_out: bool
+
+
+def run(
+    command: Sequence[str],
+    *,
+    log: Path,
+    timeout_seconds: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Ended:
+    """Run `command` to its end; its output goes to `log` and, line by line, to this process's own output.
+
+    Args:
+        environment: Variables beside those of this process.
+        folder: Where the program runs.
+    """
+    guarded = [sys.executable, "-m", "tasks.child", str(folder or Path.cwd()), *command]
+    process = subprocess.Popen(
+        guarded,
+        cwd=Path(__file__).resolve().parent.parent,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+    timer = threading.Timer(timeout_seconds, _kill_session, [process.pid])
+    timer.start()
+    started = time.monotonic()
+    try:
+        tail = _pass_on(process, log)
+        code = process.wait()
+        return Ended(code, tail, timed_out=code != 0 and time.monotonic() - started >= timeout_seconds)
+    finally:
+        timer.cancel()
+        _kill_session(process.pid)
+        process.wait()
+
+
+def _pass_on(process: subprocess.Popen[str], log: Path) -> str:
+    last: deque[str] = deque(maxlen=TAIL_LINES)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        for line in process.stdout or ():
+            file.write(line)
+            print(line, end="", flush=True)
+            last.append(line)
+    return "".join(last).strip()
+
+
+def _kill_session(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _guard(folder: str, command: Sequence[str]) -> int:
+    child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
+    threading.Thread(target=_kill_when_orphaned, daemon=True).start()
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _kill_when_orphaned() -> None:
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written: this returns when the other end is closed
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(_guard(sys.argv[1], sys.argv[2:]))
