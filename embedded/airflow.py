@@ -4,18 +4,17 @@ Configured by the environment alone, so that there is no airflow.cfg to drift aw
 """
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import requests
 
+from embedded.migration import Migration, version_of
 from embedded.private import Secrets, write_private
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import Program
-from tasks.step import write_whole
 
 USER = "admin"
-MIGRATION = "airflow-migrate"
+DATABASE = "airflow.db"
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -44,7 +43,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "min_file_process_interval": settings.dags_refresh_seconds,
             "parsing_processes": 1,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / DATABASE}"},
         "api": {"host": "127.0.0.1", "port": port, "base_url": url, "workers": 1, "secret_key": secrets.airflow_secret_key},
         "api_auth": {"jwt_secret": secrets.airflow_jwt_secret, "jwt_issuer": "perennial"},
         "logging": {"base_log_folder": home / "logs", "colored_console_log": False},
@@ -94,15 +93,10 @@ def prepare(settings: EmbeddedSettings, secrets: Secrets) -> None:
     write_private(home / "passwords.json", json.dumps({USER: secrets.airflow_password}))
 
 
-def migrated(settings: EmbeddedSettings) -> bool:
-    """Whether this version of Airflow has made the database of this home; asking Airflow itself costs 5 s of imports."""
-    stamp = settings.home / "airflow" / "migrated"
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == version("apache-airflow")
-
-
-def remember_migration(settings: EmbeddedSettings) -> None:
-    """Spare the next start the migration."""
-    write_whole(settings.home / "airflow" / "migrated", version("apache-airflow"))
+def migration(settings: EmbeddedSettings) -> Migration:
+    """Airflow's database."""
+    database = settings.home / "airflow" / DATABASE
+    return Migration("airflow-migrate", database, version_of(settings, "control", "apache_airflow_core"))
 
 
 def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Program]:
@@ -111,17 +105,23 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
     `--skip-serve-logs`: Airflow's log servers listen on every interface of the machine, and the pages read the logs from
     the folder that all processes here share.
     """
-    command = str(settings.environments / "control" / "bin" / "airflow")
-    folder, first = settings.home / "airflow", not migrated(settings)
+    command, folder, first = (
+        str(settings.environments / "control" / "bin" / "airflow"),
+        settings.home / "airflow",
+        migration(settings),
+    )
     arguments = {
         "airflow-api-server": ("api-server",),
         "airflow-scheduler": ("scheduler", "--skip-serve-logs"),
         "airflow-dag-processor": ("dag-processor",),
         "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
     }
-    services = [Program(name, (command, *words), environment, folder, waits=first) for name, words in arguments.items()]
-    migration = Program(MIGRATION, (command, "db", "migrate"), environment, folder, once=True)
-    return [migration, *services] if first else services
+    waits_for = first.name if first.needed() else None
+    services = [Program(name, (command, *words), environment, folder, waits_for=waits_for) for name, words in arguments.items()]
+    if not waits_for:
+        return services
+    on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{first.copy}"}
+    return [Program(first.name, (command, "db", "migrate"), on_the_copy, folder, once=True), *services]
 
 
 def healthy(url: str) -> set[str]:

@@ -19,7 +19,7 @@ from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
-from embedded.supervision import GAVE_UP, State, Supervision
+from embedded.supervision import GAVE_UP, Program, State, Supervision
 from tasks.settings import PROJECT
 
 Progress = Callable[[str], None]
@@ -78,10 +78,11 @@ class Platform:
         for command in processes.sweep(self.home):
             progress(f"Ended what an earlier platform left: {command}")
         chosen = ports.choose(self.settings)
-        self._supervision.write(services.programs(self.settings, chosen, Secrets.of(self.home)))
+        programs = services.programs(self.settings, chosen, Secrets.of(self.home))
+        self._supervision.write(programs)
         self._start_guardian()
         try:
-            self._migrate(progress)
+            self._migrate(programs, progress)
             self.wait_until_healthy(progress=progress)
         except BaseException:
             self.stop()
@@ -185,11 +186,10 @@ class Platform:
         began, waiting = time.monotonic(), set(names)
         allowed = timeout_seconds or self.settings.start_timeout_seconds
         while waiting:
-            ready = waiting & health.healthy(self.addresses, services.key_file(self.settings))
+            ready = waiting & self._up() & health.healthy(self.addresses, services.key_file(self.settings))
             for name in sorted(ready):
                 progress(f"{name} answers after {time.monotonic() - began:.1f} s.")
             waiting -= ready
-            self._refuse_given_up()
             if waiting and time.monotonic() - began > allowed:
                 raise PlatformError(f"No answer within {allowed:.0f} s from {self._quoted(waiting)}", services=sorted(waiting))
             time.sleep(POLL_SECONDS if waiting else 0)
@@ -241,19 +241,27 @@ class Platform:
                 raise PlatformError(f"The supervisor did not start. {self._quoted(['guardian'])}")
             time.sleep(POLL_SECONDS / 5)
 
-    def _migrate(self, progress: Progress) -> None:
-        """Wait for Airflow's database, then start its services; nothing to wait for where this Airflow has made it before."""
-        if airflow.migrated(self.settings):
-            return
-        progress("Preparing Airflow's database (once).")
+    def _migrate(self, programs: list[Program], progress: Progress) -> None:
+        """Wait for the databases that have to be made or upgraded, and start what waits for each."""
+        pending = {migration.name: migration for migration in services.migrations(self.settings)}
+        if pending:
+            progress("Preparing the databases of Airflow and MLflow (once).")
         until = time.monotonic() + self.settings.start_timeout_seconds
-        while (state := self._state(airflow.MIGRATION)).state != "EXITED" and time.monotonic() < until:
+        while pending:
+            for name in [name for name in pending if self._ended_well(name, until)]:
+                pending.pop(name).finish()
+                for program in programs:
+                    if program.waits_for == name:
+                        self._supervision.start(program.name)
             time.sleep(POLL_SECONDS)
-        if state.state != "EXITED" or state.exit_status != 0:
-            raise PlatformError(f"Airflow's database could not be prepared. {self._quoted([airflow.MIGRATION])}")
-        airflow.remember_migration(self.settings)
-        for name in airflow.COMPONENTS:
-            self._supervision.start(name)
+
+    def _ended_well(self, name: str, until: float) -> bool:
+        state = self._state(name)
+        if state.state == "EXITED" and state.exit_status == 0:
+            return True
+        if state.state == "EXITED" or time.monotonic() > until:
+            raise PlatformError(f"A database could not be prepared: {self._quoted([name])}")
+        return False
 
     def _state(self, name: str) -> State:
         states = self._supervision.states()
@@ -261,13 +269,19 @@ class Platform:
             raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
         return states[name]
 
-    def _refuse_given_up(self) -> None:
+    def _up(self) -> set[str]:
+        """The services whose process has stayed up; Airflow calls one healthy until its last heartbeat is 15 s old.
+
+        Raises:
+            PlatformError: One was given up.
+        """
         states = self._supervision.states()
         if not states:
             raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
         given_up = [name for name, state in states.items() if state.state == GAVE_UP]
         if given_up:
             raise PlatformError(f"Did not start, in four tries: {self._quoted(given_up)}", services=given_up)
+        return {name for name, state in states.items() if state.state == "RUNNING"}
 
     def _already(self) -> str:
         found = self.addresses

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from embedded import airflow, gateway, mlflow, torchserve
 from embedded.health import Addresses
+from embedded.migration import Migration
 from embedded.private import Secrets
 from embedded.processes import MARK
 from embedded.settings import EmbeddedSettings
@@ -71,12 +72,19 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
     control_path = f"{settings.environments / 'control' / 'bin'}:{base.get('PATH', '')}"
     airflow.prepare(settings, secrets)
     mlflow.prepare(settings)
+    for migration in migrations(settings):
+        migration.begin()
     return [
         *airflow.programs(settings, {**base, **variables(settings, ports, secrets), "PATH": control_path}),
-        mlflow.program(settings, ports["mlflow_port"], {**base, **mlflow.NO_TELEMETRY}),
+        *mlflow.programs(settings, ports["mlflow_port"], base),
         _torchserve(settings, ports, base),
         _gateway(settings, ports, secrets, base),
     ]
+
+
+def migrations(settings: EmbeddedSettings) -> list[Migration]:
+    """The databases that have to be made or upgraded before their services start."""
+    return [migration for migration in (airflow.migration(settings), mlflow.migration(settings)) if migration.needed()]
 
 
 def _torchserve(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict[str, str]) -> Program:

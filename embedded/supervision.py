@@ -36,7 +36,7 @@ class Program:
         start_seconds: How long it must live to count as started; it is tried four times, then given up.
         stop_seconds: How long it may take to end on SIGTERM before it is killed with everything that it forked.
         once: It ends by itself and is not started again.
-        waits: It is started by us, not with supervisord.
+        waits_for: The program that has to end well before this one is started; None to start at once.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Program:
     start_seconds: int = 3
     stop_seconds: int = 8
     once: bool = False
-    waits: bool = False
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _daemon() -> dict[str, Any]:
 def _section(program: Program) -> dict[str, Any]:
     return {
         "command": f"/bin/sh launch.sh {program.name}",
-        "autostart": not program.waits,
+        "autostart": program.waits_for is None,
         "autorestart": not program.once,
         "startsecs": 0 if program.once else program.start_seconds,
         "startretries": 3,
