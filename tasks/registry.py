@@ -5,8 +5,13 @@ A version is made in one call with all of its tags, so that it is there whole or
 """
 
 import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from tasks import store
 from tasks.contracts import Archive, ModelVersion, TrainingRun
 from tasks.errors import InvalidProject, RegistryError
 from tasks.settings import settings
@@ -106,6 +111,20 @@ def training_run(run_id: str) -> TrainingRun:
 def log_text(run_id: str, path: str, text: str) -> None:
     """Keep a text with a run, as the artifact `path`."""
     client().log_text(run_id, text, path)
+
+
+def log_file(run_id: str, folder: str, url: str) -> None:
+    """Keep a file of the store with a run, in the artifact folder `folder`."""
+    with tempfile.TemporaryDirectory(prefix="perennial-artifact-") as scratch:
+        client().log_artifact(run_id, str(store.fetch(url, Path(scratch) / store.at(url).name)), folder)
+
+
+def log_metrics(run_id: str, values: Mapping[str, float]) -> None:
+    """Log numbers with a run, all at one time."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
 
 
 def tag_run(run_id: str, tags: dict[str, str]) -> None:
