@@ -1,0 +1,87 @@
+"""An Airflow of the tests' own: its database is made once a session, and no setting of the surroundings reaches it."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.settings import PROJECT, settings
+from tests.dags.runs import Dags, RunDag, Script
+
+if TYPE_CHECKING:
+    from airflow.models import DagRun
+    from airflow.sdk import DAG
+
+# Airflow reads its configuration when it is first imported, so this must come before any test module here is.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="perennial-airflow-"))
+for variable in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[variable]
+os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
+(AIRFLOW_HOME / "airflow.cfg").write_text(f"""
+[core]
+dags_folder = {PROJECT}/dags
+plugins_folder = {PROJECT}/plugins
+load_examples = False
+fernet_key = dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
+[database]
+sql_alchemy_conn = sqlite:///{AIRFLOW_HOME}/airflow.db
+[dag_processor]
+dag_bundle_storage_path = {AIRFLOW_HOME}/bundles
+[logging]
+base_log_folder = {AIRFLOW_HOME}/logs
+[api_auth]
+jwt_secret = {"secret" * 12}
+[usage_data_collection]
+enabled = False
+""")
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> Iterator[None]:
+    """Airflow's tables."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    yield
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def heavy(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], None]:
+    """Puts the stand-in in the place of the heavy environments; what it gets is its script."""
+    python = home / "envs" / "ml" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!{sys.executable}\n{(PROJECT / 'tests' / 'dags' / 'heavy.py').read_text()}")
+    python.chmod(0o755)
+    monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(home / "envs"))
+    settings.cache_clear()
+    return lambda script: (home / "script.json").write_text(json.dumps(script)) and None
+
+
+@pytest.fixture
+def dags(airflow_database: None, home: Path) -> Dags:
+    """Parses the shipped DAG files anew, as the DAG processor does."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    def parse() -> "dict[str, DAG]":
+        return dict(DagBag(str(PROJECT / "dags")).dags)
+
+    return parse
+
+
+@pytest.fixture
+def run_dag(dags: Dags) -> RunDag:
+    """Runs a shipped DAG from its start to its end, without a scheduler; `at` says when, and so the run's id."""
+
+    def run(dag_id: str, conf: dict[str, Any] | None = None, at: datetime | None = None) -> "DagRun":
+        when = {"logical_date": at, "run_after": at} if at else {}
+        return dags()[dag_id].test(run_conf=conf, **when)
+
+    return run

@@ -1,0 +1,180 @@
+"""The DAG files as Airflow reads them: what they make, how fast, and what a broken model does to the others."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tasks.settings import PROJECT, settings
+from tests.dags.runs import Dags
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+FILES = sorted((PROJECT / "dags").glob("*.py"))
+HEAVY = {"pandas", "numpy", "pyarrow", "torch", "mlflow", "great_expectations", "evidently", "deltalake", "duckdb", "sklearn"}
+
+
+@pytest.fixture
+def models(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder that a test may break: the first model, and a copy of it on a table of its own."""
+    folder = home / "models"
+    for name in ("review_sentiment", "second"):
+        shutil.copytree(PROJECT / "models" / "review_sentiment", folder / name)
+    change(folder, "second", name="second", data={"table": "others"})
+    monkeypatch.setenv("PERENNIAL_MODELS", str(folder))
+    settings.cache_clear()
+    return folder
+
+
+def change(models: Path, model: str, **changes: Any) -> None:
+    """Change fields of a model's pipeline.yaml; a mapping changes only the keys that it has."""
+    path = models / model / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    for field, value in changes.items():
+        document[field] = document[field] | value if isinstance(value, dict) else value
+    path.write_text(yaml.safe_dump(document))
+
+
+def parse(airflow_database: None) -> "DagBag":
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(PROJECT / "dags"))
+
+
+def test_every_shipped_file_loads_and_makes_the_dags_of_every_model(dags: Dags, airflow_database: None) -> None:
+    bag = parse(airflow_database)
+    assert bag.import_errors == {}
+    names = {path.parent.name for path in settings().models.glob("*/pipeline.yaml")}
+    assert {f"{family}_{name}" for family in ("train", "drift", "collect") for name in names} <= set(bag.dags)
+    assert "ingest_reviews" in bag.dags
+
+
+def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
+    def edges(dag_id: str) -> set[tuple[str, str]]:
+        return {(task.task_id, after) for task in dags()[dag_id].tasks for after in task.downstream_task_ids}
+
+    assert edges("ingest_reviews") == {("ingest", "publish"), ("ingest", "report_refused")}
+    assert edges("collect_review_sentiment") == set()
+    assert edges("drift_review_sentiment") == {("collect", "drift"), ("drift", "retrain"), ("retrain", "start_training")}
+    chain = ["snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy", "close_request"]
+    assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
+
+
+def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
+    for dag in dags().values():
+        assert dag.description
+        assert dag.doc_md
+        assert (dag.max_active_runs, dag.catchup) == (1, False)
+        assert all(task.owner == "perennial" for task in dag.tasks)
+
+
+PROBE = """
+import json, resource, sys
+from airflow.dag_processing.dagbag import DagBag
+def seconds():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+cost, dags = {}, {}
+for file in sys.argv[1:]:
+    before = seconds()
+    dags |= DagBag(file).dags
+    cost[file] = seconds() - before
+modules = sorted({name.partition(".")[0] for name in sys.modules})
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+hashes = {dag_id: SerializedDagModel.hash(DagSerialization.to_dict(dag)) for dag_id, dag in dags.items()}
+print(json.dumps({"seconds": cost, "modules": modules, "hashes": hashes}))
+"""
+
+
+def test_parsing_is_light_and_gives_the_same_dags_in_every_process() -> None:
+    """In processes of its own, as the DAG processor does it: no heavy library, and little beside Airflow's own import.
+
+    Anything in a DAG that differs, such as an address in memory, would make a new version of it at each parse.
+    """
+    found = []
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", PROBE, *map(str, FILES)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    first, second = found
+    assert not HEAVY & set(first["modules"])
+    assert max(first["seconds"].values()) < 1
+    assert first["hashes"] == second["hashes"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"gate": {"margin": -1}}, "gate.margin"),
+        ({"monitor": {"schedule": "whenever"}}, "monitor.schedule: 'whenever' is not a cron expression"),
+        ({"training": {"parameters": {"epochs": {"maximum": 1}}}}, "the default of 'epochs' breaks its own schema"),
+        ({"training": {"parameters": {"epochz": {"maximum": 1}}}}, "epochz"),
+        ({"training": {"entry_point": "elsewhere"}}, "the entry point 'elsewhere'"),
+        ({"data": {"table": "reviews", "key": "text"}}, "describe the table 'reviews' differently"),
+    ],
+)
+def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
+    models: Path, airflow_database: None, broken: dict[str, Any], says: str
+) -> None:
+    whole = set(parse(airflow_database).dags)
+    change(models, "second", **broken)
+
+    bag = parse(airflow_database)
+
+    [(file, error)] = bag.import_errors.items()
+    assert file.endswith("invalid_models.py")
+    assert says in error
+    assert "second" in error
+    assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
+    assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {"ingest_reviews"}
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "name: [", "\x00", "name: &a [*a]"])
+def test_a_file_that_is_no_specification_at_all_takes_no_other_dag_down(
+    models: Path, airflow_database: None, text: str
+) -> None:
+    (models / "second" / "pipeline.yaml").write_text(text)
+    bag = parse(airflow_database)
+    assert "train_review_sentiment" in bag.dags
+    [error] = bag.import_errors.values()
+    assert "second/pipeline.yaml" in error
+
+
+def test_the_training_form_refuses_bad_values(dags: Dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = dags()["train_review_sentiment"].params
+    bad = {"epochs": ["0", 0, 51, 2.5, None], "as_of": ["yesterday", "2026-01-01", "2026-01-01T00:00:00", 5], "reason": [5]}
+    for name, values in bad.items():
+        for value in values:
+            with pytest.raises(ParamValidationError):
+                params.get_param(name).resolve(value)
+    for value in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123+02:00", None):
+        assert params.get_param("as_of").resolve(value) == value
+
+
+def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    files = dags()["ingest_reviews"].params.get_param("files")
+    for value in (["../x.csv"], ["/etc/passwd"], [".hidden"], [""], "a.csv", [5]):
+        with pytest.raises(ParamValidationError):
+            files.resolve(value)
+    assert files.resolve(["a b.csv", "ü.jsonl.gz"])
+    assert files.resolve(None) is None
+
+
+def test_a_model_without_a_schedule_is_trained_only_when_asked(models: Path, airflow_database: None) -> None:
+    change(models, "second", training={"schedule": None})
+    dags = parse(airflow_database).dags
+    assert not dags["train_second"].timetable.can_be_scheduled
+    assert dags["train_review_sentiment"].timetable.run_immediately

@@ -1,0 +1,83 @@
+"""The drift and collection DAGs from end to end: real child processes, the heavy work behind them scripted."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.dags.runs import RunDag, SetScript, asked, states, tries
+
+DRIFT = "drift_review_sentiment"
+DRIFTED = {"result": {"verdict": "retrain", "why": "The traffic moved."}}
+
+
+def train_runs() -> dict[str, dict[str, str]]:
+    """The configuration of each training that was started, by its run id."""
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        runs = session.scalars(sa.select(DagRun).where(DagRun.run_id.like("retrain%")))
+        return {run.run_id: run.conf for run in runs if run.dag_id == "train_review_sentiment"}
+
+
+def test_quiet_traffic_asks_for_nothing(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    run = run_dag(DRIFT)
+
+    assert run.state == "success"
+    assert states(run) == {"collect": "success", "drift": "success", "retrain": "skipped", "start_training": "skipped"}
+    [request] = asked(home, "drift")
+    start, end = (datetime.fromisoformat(request[f"window_{edge}"]) for edge in ("start", "end"))
+    assert end - start == timedelta(days=1)
+    assert end == run.run_after
+
+
+def test_a_window_that_is_asked_for_is_the_one_that_is_judged(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    run_dag(DRIFT, {"window_start": None, "window_end": "2026-03-02T00:00:00Z"})
+
+    [request] = asked(home, "drift")
+    assert (request["window_start"], request["window_end"]) == ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
+
+
+def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(run_dag: RunDag, heavy: SetScript) -> None:
+    heavy({"drift": [DRIFTED, DRIFTED]})
+
+    first, second = run_dag(DRIFT), run_dag(DRIFT)
+
+    assert states(first) == dict.fromkeys(("collect", "drift", "retrain", "start_training"), "success")
+    assert states(second)["start_training"] == "skipped"
+    assert train_runs() == {"retrain__1": {"reason": "The traffic moved."}}
+
+
+def test_a_refused_retrain_request_starts_nothing(run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]) -> None:
+    before = train_runs()
+    refused = {"granted": False, "train_run_id": None, "reason": "One was granted an hour ago."}
+    heavy({"drift": [DRIFTED], "retrain": [{"result": refused}]})
+
+    run = run_dag(DRIFT)
+
+    assert run.state == "success"
+    assert states(run)["start_training"] == "skipped"
+    assert "One was granted an hour ago." in capfd.readouterr().out
+    assert train_runs() == before
+
+
+def test_broken_data_is_an_incident_and_never_a_reason_to_retrain(
+    run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heavy({"drift": [{"result": {"verdict": "incident", "why": "Half of the texts are empty."}}]})
+
+    run = run_dag(DRIFT)
+
+    assert run.state == "failed"
+    assert (states(run)["drift"], tries(run)["drift"]) == ("failed", 1)
+    assert states(run)["retrain"] == "upstream_failed"
+    assert "Incident: Half of the texts are empty." in capfd.readouterr().out
+    assert asked(home, "retrain") == []
+
+
+def test_collection_is_a_dag_of_its_own(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    assert run_dag("collect_review_sentiment").state == "success"
+    [request] = asked(home, "collect")
+    assert request["spec"]["name"] == "review_sentiment"

@@ -1,0 +1,91 @@
+"""The ingest DAG from end to end: real child processes, and once with the real steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.dags.runs import RunDag, SetScript, asked, states
+
+INGEST = "ingest_reviews"
+
+
+def outcome(file: str, status: str, rows: int = 0, reason: str | None = None) -> dict[str, Any]:
+    counts = {"published_rows": rows, "quarantined_rows": 0}
+    return {"file": file, "status": status, "batch_id": file, **counts, "reason": reason, "report_url": None}
+
+
+def asset_events() -> list[dict[str, Any]]:
+    """The extra information of each event of the table's asset, oldest first."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+
+    query = sa.select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+    with create_session() as session:
+        return list(session.scalars(query.where(AssetModel.name == "lake/reviews").order_by(AssetEvent.id)))
+
+
+def test_published_rows_are_announced_with_their_number_and_version(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    before = len(asset_events())
+
+    run = run_dag(INGEST, {"files": ["a.csv"]})
+
+    assert states(run) == dict.fromkeys(("ingest", "publish", "report_refused"), "success")
+    [request] = asked(home, "ingest")
+    assert request["files"] == ["a.csv"]
+    assert request["table"]["key"] == "review_id"
+    assert asset_events()[before:] == [{"rows": 3, "table_version": 4, "files": ["a.csv"]}]
+
+
+def test_refused_files_fail_the_run_with_their_reasons_and_do_not_stop_the_others(
+    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [outcome("good.csv", "published", 7), outcome("bad.csv", "refused", reason="Line 3 is cut off.")]
+    heavy({"ingest": [{"result": {"files": files, "published_rows": 7}}]})
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert run.state == "failed"
+    assert states(run) == {"ingest": "success", "publish": "success", "report_refused": "failed"}
+    assert "bad.csv: Line 3 is cut off." in capfd.readouterr().out
+    assert [event["files"] for event in asset_events()[before:]] == [["good.csv"]]
+
+
+def test_nothing_is_announced_when_no_row_joined(run_dag: RunDag, heavy: SetScript) -> None:
+    heavy({"ingest": [{"result": {"files": [outcome("a.csv", "empty")], "published_rows": 0}}]})
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert run.state == "success"
+    assert states(run)["publish"] == "skipped"
+    assert len(asset_events()) == before
+
+
+def test_a_real_file_goes_through_the_real_step_into_the_lake(run_dag: RunDag, home: Path) -> None:
+    from tasks.lake import Lake
+
+    rows = [
+        {
+            "review_id": f"r{n}",
+            "written_at": "2026-01-01T00:00:00Z",
+            "source": "imdb",
+            "text": f"Film {n} was fine.",
+            "label": n % 2,
+        }
+        for n in range(50)
+    ]
+    folder = home / "landing" / "reviews"
+    folder.mkdir(parents=True)
+    (folder / "day.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert run.state == "success"
+    assert states(run) == dict.fromkeys(("ingest", "publish", "report_refused"), "success")
+    assert Lake().read("reviews").num_rows == 50
+    assert [event["rows"] for event in asset_events()[before:]] == [50]

@@ -1,0 +1,133 @@
+"""The training DAG from end to end: real child processes, the heavy work behind them scripted."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from plugins import verbs
+from tasks import retrain
+from tasks.database import engine, retrain_requests
+from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
+
+TRAIN = "train_review_sentiment"
+JUDGED = ("snapshot", "validate", "train", "package", "evaluate", "gate")
+RELEASED = ("register", "deploy")
+DONE = {"close_request": "success"}
+
+
+def all_in(state: str, *tasks: str) -> dict[str, str]:
+    return dict.fromkeys(tasks, state)
+
+
+def test_a_promoted_candidate_is_registered_and_deployed(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    open_request("manual__2026-01-01T00:00:00+00:00")
+
+    conf = {"reason": "to see it run", "epochs": 3, "as_of": "2026-01-01T00:00:00Z"}
+    run = run_dag(TRAIN, conf, at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert run.state == "success"
+    assert not retrain.open_requests()
+    assert states(run) == all_in("success", *JUDGED, *RELEASED) | DONE
+    [request] = asked(home, "train")
+    assert request["reason"] == "to see it run"
+    assert request["parameters"]["epochs"] == 3
+    assert request["snapshot"]["as_of"] == "2026-01-01T00:00:00Z"
+    assert request["context"]["actor"] == f"airflow:{TRAIN}/{run.run_id}/train"
+    assert request["context"]["work_url"].startswith(str(home / "runs" / TRAIN))
+    assert xcom(run, "train", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
+    assert xcom(run, "gate", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
+    folder = request["context"]["work_url"].removeprefix(str(home / "runs")).removesuffix("/train")
+    assert xcom(run, "validate", "_link_ValidationReportLink") == f"/perennial/runs{folder}/validate/report.html"
+    assert xcom(run, "evaluate", "_link_EvaluationReportLink") == f"/perennial/runs{folder}/evaluate/evaluation.html"
+
+
+@pytest.mark.parametrize("verdict", ["hold", "reject"])
+def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
+    run_dag: RunDag, heavy: SetScript, verdict: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heavy({"gate": [{"result": {"verdict": verdict, "why": "It is no better than the champion."}}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "success"
+    assert states(run) == all_in("success", *JUDGED) | all_in("skipped", *RELEASED) | DONE
+    assert xcom(run, "gate")["why"] == "It is no better than the champion."
+    assert f"The gate says {verdict}: It is no better than the champion." in capfd.readouterr().out
+
+
+def test_a_training_that_is_killed_is_tried_again_with_the_same_request(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    heavy({"train": [{"killed": True}, {"exit": 1, "error": "MLflow does not answer."}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "success"
+    assert tries(run)["train"] == 3
+    first, second, third = asked(home, "train")
+    assert first == second == third
+
+
+def test_a_refusal_is_final_and_its_evidence_is_linked_and_the_retrain_request_is_closed(
+    run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = str(home / "runs" / "report.html")
+    heavy({"validate": [{"exit": 10, "error": "12 of 30 rows break the suite.", "evidence": {"report_url": report}}]})
+    open_request("manual__2026-01-02T00:00:00+00:00")
+
+    run = run_dag(TRAIN, at=datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert run.state == "failed"
+    assert tries(run)["validate"] == 1
+    downstream = all_in("upstream_failed", *JUDGED[2:], *RELEASED)
+    assert states(run) == {"snapshot": "success", "validate": "failed"} | downstream | DONE
+    assert "12 of 30 rows break the suite." in capfd.readouterr().out
+    assert xcom(run, "validate", "_link_ValidationReportLink") == "/perennial/runs/report.html"
+    assert not retrain.open_requests()
+
+
+def test_a_result_that_breaks_its_contract_is_final(
+    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heavy({"snapshot": [{"lies": '{"table": "reviews"}'}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "failed"
+    assert (states(run)["snapshot"], tries(run)["snapshot"]) == ("failed", 1)
+    assert "table_version: Field required" in capfd.readouterr().out
+
+
+def test_a_result_that_airflow_did_not_hear_of_is_taken_and_what_it_heard_of_runs_again(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    once = datetime(2026, 1, 3, tzinfo=UTC)
+    run_dag(TRAIN, at=once)
+    [heard] = (home / "runs").glob("*/*/train/result.heard")
+    heard.unlink()
+
+    run = run_dag(TRAIN, at=once)
+
+    assert run.state == "success"
+    assert len(asked(home, "train")) == 1
+    assert len(asked(home, "package")) == 2
+
+
+def test_a_step_that_takes_too_long_is_killed_and_tried_again(
+    run_dag: RunDag, heavy: SetScript, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "STEP_LIMIT", timedelta(seconds=2))
+    heavy({"snapshot": [{"sleeps": 600}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "success"
+    assert tries(run)["snapshot"] == 2
+
+
+def open_request(train_run_id: str) -> None:
+    """A retrain request that waits for the end of this run."""
+    request = {"request_id": "1", "model": "review_sentiment", "open_model": "review_sentiment", "step_key": "k"}
+    about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
+    with engine().begin() as connection:
+        connection.execute(retrain_requests.insert().values({**request, **about}))
+    assert retrain.open_requests()

@@ -1,0 +1,96 @@
+"""The folder and the files of a step between Airflow's tries of it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins import attempts
+from plugins.attempts import Files, context_of, folder_name
+from tasks.requests import CollectRequest, StepContext
+from tasks.settings import settings
+from tasks.spec import PipelineSpec
+
+RESULT = '{"model": "m", "prediction_rows": 1, "feedback_rows": 0, "labelled_rows": 0, "landed_file": null}'
+
+
+def task(run_id: str, map_index: int = -1) -> SimpleNamespace:
+    return SimpleNamespace(dag_id="train_m", run_id=run_id, task_id="train", map_index=map_index)
+
+
+@pytest.fixture
+def request_() -> CollectRequest:
+    spec = PipelineSpec.load(settings().models / "review_sentiment" / "pipeline.yaml")
+    return CollectRequest(context=StepContext(actor="a", step_key="k", work_url="/w"), spec=spec)
+
+
+@given(
+    name=st.text(min_size=1) | st.sampled_from(["..", ".", "../../x", "a/../../b", "/etc", "~", "x" * 500, "a\x00b", "a\nb"])
+)
+def test_every_run_id_is_the_name_of_one_plain_folder(name: str) -> None:
+    folder = folder_name(name)
+    assert Path("/runs", folder).resolve().parent == Path("/runs")
+    assert folder not in {"", ".", ".."}
+    assert len(folder) < 120
+    assert set(folder) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+@given(one=st.text(min_size=1, max_size=5), other=st.text(min_size=1, max_size=5))
+def test_two_run_ids_never_share_a_folder(one: str, other: str) -> None:
+    assert (folder_name(one) == folder_name(other)) == (one == other)
+
+
+def test_usual_run_ids_stay_readable() -> None:
+    assert folder_name("retrain__0a1b") == "retrain__0a1b"
+    assert folder_name("manual__2026-11-20T08:46:00+00:00").startswith("manual__2026-11-20T08-46-00-00-00-")
+
+
+def test_the_context_names_the_task_the_same_for_each_try(home: Path) -> None:
+    context = context_of(task("../../x", map_index=3))
+    assert context.actor == "airflow:train_m/../../x/train/3"
+    assert context.step_key == "train_m/../../x/train/3"
+    assert Path(context.work_url).resolve().is_relative_to(home / "runs" / "train_m")
+    assert context.work_url.endswith("/train/3")
+    assert context_of(task("a")) == context_of(task("a"))
+
+
+def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(request_: CollectRequest, tmp_path: Path) -> None:
+    assert attempts.unheard("collect", request_, tmp_path / "never") is None
+    files = attempts.begin(request_, tmp_path)
+    assert attempts.unheard("collect", request_, tmp_path) is None
+    files.result.write_text(RESULT)
+    assert attempts.unheard("collect", request_, tmp_path)["prediction_rows"] == 1
+
+    context = request_.context.model_copy(update={"step_key": "another"})
+    assert attempts.unheard("collect", request_.model_copy(update={"context": context}), tmp_path) is None
+    attempts.mark_heard(tmp_path)
+    assert attempts.unheard("collect", request_, tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"model": "m"}', "[]"])
+def test_a_result_that_breaks_its_contract_is_not_taken(request_: CollectRequest, tmp_path: Path, text: str) -> None:
+    attempts.begin(request_, tmp_path).result.write_text(text)
+    assert attempts.unheard("collect", request_, tmp_path) is None
+
+
+def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(request_: CollectRequest, tmp_path: Path) -> None:
+    files = attempts.begin(request_, tmp_path)
+    for file in (files.result, files.error, files.heard):
+        file.write_text(RESULT)
+    attempts.begin(request_, tmp_path)
+    assert not any(file.exists() for file in (files.result, files.error, files.heard))
+
+
+def test_a_failure_is_a_sentence_whatever_the_step_left(tmp_path: Path) -> None:
+    files = Files.of(tmp_path)
+    assert attempts.why("train", -9, files).startswith("'train' was killed (signal 9, Killed).")
+    assert "ended with exit code 3" in attempts.why("train", 3, files)
+    for text, evidence in [("{", {}), ("[]", {}), ('{"evidence": 3}', {})]:
+        files.error.write_text(text)
+        assert attempts.evidence(files) == evidence
+        assert "exit code 3" in attempts.why("train", 3, files)
+    files.error.write_text('{"message": "No room.", "evidence": {"rows": 3}}')
+    assert attempts.why("train", 1, files) == "No room."
+    assert attempts.evidence(files) == {"rows": 3}
