@@ -25,8 +25,8 @@ def wait_for_published(
     until = time.monotonic() + timeout_seconds
     while True:
         runs = airflow.runs(dag_id)
-        failed = [run["dag_run_id"] for run in runs if run["state"] == "failed"]
-        require(not failed, f"{dag_id} failed: {[airflow.page(dag_id, run_id) for run_id in failed]}")
+        for failed in (run["dag_run_id"] for run in runs if run["state"] == "failed"):
+            airflow.wait(dag_id, failed, timeout_seconds=timeout_seconds)
         results = [airflow.result(dag_id, run["dag_run_id"], "ingest") for run in runs if run["state"] == "success"]
         published = sum(result["published_rows"] for result in results)
         quarantined = sum(result["quarantined_rows"] for result in results)

@@ -48,7 +48,7 @@ class Scale:
 
 
 FULL = Scale(25_000, batches=5, quiet_days=3, day_rows=500, labelled_rows=6_000, held_back_rows=2_500, baseline=True)
-SHORT = Scale(6_000, batches=2, quiet_days=1, day_rows=300, labelled_rows=3_000, held_back_rows=1_000, baseline=False)
+SHORT = Scale(8_000, batches=2, quiet_days=1, day_rows=300, labelled_rows=6_000, held_back_rows=1_000, baseline=False)
 
 
 @dataclass
