@@ -10,6 +10,7 @@ which the server loads it again at its next start (containers/torchserve/start.p
 
 import fcntl
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,9 @@ READY_SECONDS = 120.0
 POLL_SECONDS = 0.1
 FAILED_STARTS = 3
 """Worker processes of one version that ended before they were ready, after which it counts as broken."""
+
+ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
+"""A line that ends a traceback. TorchServe adds one of its own: it looks for a handler that fails among its built-in ones."""
 
 DRAIN_SECONDS = 60.0
 DRAINED_POLLS = 3
@@ -164,26 +168,26 @@ class TorchServe:
 
     def _give_up(self, archive: Archive, file: Path, fault: str) -> None:
         """Remove a version that never became ready, and say why."""
-        last = self._last_words(archive)
+        printed = self._printed(archive)
+        errors = [line for line in printed if ERROR.match(line) and "ts.torch_handler" not in line]
         with suppress(Unreachable):
             self._delete(archive.model, archive.version, set())
         self._record(archive).unlink(missing_ok=True)
         file.unlink(missing_ok=True)
-        said = f"Its last words: {last[-1]}" if last else f"Look into {self._log}."
+        said = f"Its worker printed: {'; '.join(dict.fromkeys(errors))}." if errors else f"Look into {self._log}."
         raise ServingError(
             f"{archive.model} {archive.version} could not be loaded by TorchServe: {fault}. {said} It was removed again; "
             "what served before goes on serving.",
-            model_log=last,
+            model_log=printed[-60:],
             archive=archive.url,
         )
 
-    def _last_words(self, archive: Archive) -> list[str]:
-        """The last lines that the version's worker printed, where the server's folder is on this machine."""
+    def _printed(self, archive: Archive) -> list[str]:
+        """What the version's worker printed lately, where the server's folder is on this machine."""
         name = f"-{archive.model}_{archive.version}"
         with suppress(OSError):
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-2000:]
-            said = [line.split("MODEL_LOG - ", 1)[1] for line in lines if name in line and "MODEL_LOG - " in line]
-            return [line for line in said if line.strip()][-20:]
+            return [line.split("MODEL_LOG - ", 1)[1] for line in lines if name in line and "MODEL_LOG - " in line]
         return []
 
     def _drain(self, model: str, version: str) -> None:

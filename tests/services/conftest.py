@@ -1,0 +1,406 @@
+"""The real services as child processes: one TorchServe and one gateway, started again where a test killed them."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+from embedded import gateway as embedded_gateway
+from embedded import torchserve as embedded_torchserve
+from tasks import database, ledger, store
+from tasks.contracts import Archive, GateDecision, ModelVersion, Rollout
+from tasks.requests import DeployRequest, StepContext
+from tasks.settings import PROJECT, settings
+from tasks.spec import PipelineSpec
+
+ENVIRONMENTS = PROJECT / ".perennial" / "envs"
+TOKEN = "a token of the tests, long enough"
+
+HANDLER = '''
+import os, time
+
+
+class Handler:
+    """Answers with its own mark, and does what a text asks for."""
+
+    def initialize(self, context):
+        self.version = context.manifest["model"]["modelVersion"]
+
+    def handle(self, data, context):
+        return [self.answer(index, item["body"], context) for index, item in enumerate(data)]
+
+    def answer(self, index, instance, context):
+        text = instance["text"]
+        if text == "refuse":
+            context.set_response_status(code=400, idx=index)
+            return {{"error": "This text is refused."}}
+        if text == "fail":
+            context.set_response_status(code=500, idx=index)
+            return {{"error": "The model failed on this instance: KeyError."}}
+        if text == "die":
+            os._exit(1)
+        if text.startswith("sleep "):
+            time.sleep(float(text.split()[1]))
+        return {{"prediction": {mark!r}, "score": len(text) / 1000, "archive_version": self.version}}
+'''
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def until(true: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> None:
+    """Wait until something holds; a service that is not up, or a file that is half written, counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if true():
+                return
+        except (requests.RequestException, ValueError, OSError):
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"waited {seconds} s in vain for {what}")
+
+
+@dataclass
+class Service:
+    """A child process that can be killed and started again on the same ports."""
+
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    ready: Callable[[], Any]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
+        if wait:
+            until(self.ready, what=f"{self.command} (see {self.log})")
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and gone."""
+        self.signal(signal.SIGKILL)
+        self.ended()
+
+    def stop(self) -> None:
+        self.signal(signal.SIGTERM)
+        self.ended()
+
+    def ended(self, seconds: float = 30) -> int:
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class Platform:
+    """The running services and how to reach them."""
+
+    folder: Path
+    torchserve: Service
+    gateway: Service
+    inference_url: str
+    management_url: str
+    gateway_url: str
+    database_file: Path
+
+    @property
+    def torchserve_folder(self) -> Path:
+        return self.folder / "torchserve"
+
+    @property
+    def store(self) -> Path:
+        return self.torchserve_folder / "store"
+
+    def post(self, path: str, body: Any, **how: Any) -> requests.Response:
+        return requests.post(f"{self.gateway_url}{path}", json=body, timeout=60, **how)
+
+    def predict(self, model: str, *texts: str) -> requests.Response:
+        return self.post(f"/v1/models/{model}/predict", {"instances": [{"text": text} for text in texts]})
+
+    def internal(self, method: str, path: str, **how: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return requests.request(method, f"{self.gateway_url}/internal{path}", headers=headers, timeout=60, **how)
+
+    def logged(self, table: str, model: str) -> list[dict[str, Any]]:
+        found = self.internal("GET", f"/log/{table}", params={"model": model})
+        rows: list[dict[str, Any]] = found.json()["rows"]
+        return rows
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("services")
+    ports = {"inference_port": free_port(), "management_port": free_port(), "metrics_port": free_port()}
+    gateway_port = free_port()
+    serving = folder / "torchserve"
+    embedded_torchserve.prepare(serving, **ports, store=serving / "store")
+    command, environment = embedded_torchserve.command(ENVIRONMENTS / "serving", serving)
+    inference_url = f"http://127.0.0.1:{ports['inference_port']}"
+
+    def serves() -> bool:
+        key = json.loads((serving / "key_file.json").read_text())["inference"]["key"]
+        return requests.get(f"{inference_url}/ping", headers={"Authorization": f"Bearer {key}"}, timeout=5).ok
+
+    torchserve = Service(command, environment, folder / "torchserve.log", serves)
+    database_file = folder / "gateway.db"
+    command, environment = embedded_gateway.command(
+        ENVIRONMENTS / "gateway",
+        port=gateway_port,
+        token=TOKEN,
+        database_url=f"sqlite:///{database_file}",
+        torchserve_url=inference_url,
+        torchserve_key_file=serving / "key_file.json",
+    )
+    gateway_url = f"http://127.0.0.1:{gateway_port}"
+    gateway = Service(
+        command, environment, folder / "gateway.log", lambda: requests.get(f"{gateway_url}/healthz", timeout=5).ok
+    )
+    management_url = f"http://127.0.0.1:{ports['management_port']}"
+    made = Platform(folder, torchserve, gateway, inference_url, management_url, gateway_url, database_file)
+    torchserve.start(wait=False)
+    gateway.start(wait=False)
+    try:
+        until(torchserve.ready, what="TorchServe")
+        until(gateway.ready, what="the gateway")
+        yield made
+    finally:
+        for service in (gateway, torchserve):
+            if service.running:
+                service.kill()
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry in a SQLite file; no server is needed for it."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def platform(home: Path, services: Platform, mlflow_url: str, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """The services, running, and the settings of this process pointing to them."""
+    for service in (services.torchserve, services.gateway):
+        if not service.running:
+            service.start()
+    variables = {
+        "GATEWAY_URL": services.gateway_url,
+        "GATEWAY_TOKEN": TOKEN,
+        "TORCHSERVE_INFERENCE_URL": services.inference_url,
+        "TORCHSERVE_MANAGEMENT_URL": services.management_url,
+        "TORCHSERVE_STORE": str(services.store),
+        "TORCHSERVE_KEY_FILE": str(services.torchserve_folder / "key_file.json"),
+        "MLFLOW_URL": mlflow_url,
+        "MODELS": str(home / "models"),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PERENNIAL_{name}", value)
+    settings.cache_clear()
+    database.engine.cache_clear()
+    return services
+
+
+# --- models ---------------------------------------------------------------------------------------------------------------
+
+
+def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER) -> Archive:
+    """A real archive of a tiny handler that answers with `mark`; its version is unique."""
+    version = os.urandom(16).hex()
+    work = folder / version
+    work.mkdir(parents=True)
+    (work / "handler.py").write_text(handler.format(mark=mark), encoding="utf-8")
+    arguments = ["--model-name", model, "--version", version, "--handler", str(work / "handler.py"), "--export-path", str(work)]
+    (work / "weights.bin").write_bytes(b"")
+    packer = [sys.executable, "-m", "model_archiver.model_packaging"]
+    subprocess.run([*packer, *arguments, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True)
+    file = work / f"{model}.mar"
+    return Archive(
+        model=model,
+        version=version,
+        run_id=version,
+        url=str(file),
+        sha256=store.sha256(str(file)),
+        size_bytes=file.stat().st_size,
+        example_prediction={"prediction": mark, "score": 0.007},
+    )
+
+
+def build_spec(model: str, **serving: Any) -> PipelineSpec:
+    """A specification for the tiny handlers."""
+    text = {"type": "object", "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 50}}, "required": ["text"]}
+    return PipelineSpec.model_validate(
+        {
+            "version": 1,
+            "name": model,
+            "description": "A tiny model of the tests.",
+            "owner": "tests",
+            "data": {
+                "table": f"{model}_rows",
+                "key": "id",
+                "columns": {"id": "string", "at": "timestamp", "text": "string", "label": "int64"},
+                "suite": "none",
+                "query": f"SELECT * FROM {model}_rows",
+                "features": ["text"],
+                "label": "label",
+                "split": {"by": "id"},
+                "feedback_query": "SELECT prediction_id AS id, predicted_at AS at, text, label FROM labelled",
+            },
+            "serving": {
+                "input_schema": {**text, "additionalProperties": False},
+                "label_schema": {"type": "integer", "enum": [0, 1]},
+                "input_example": {"text": "example"},
+                "timeout_seconds": 5,
+                **serving,
+            },
+        }
+    )
+
+
+def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
+    """Let the ledger and the registry say what the gate and the registration would have said."""
+    from tasks import registry
+
+    decision = GateDecision(
+        model=spec.name,
+        run_id=archive.run_id,
+        verdict="promote",
+        first_model=True,
+        rules=(),
+        why="A test says so.",
+        archive_sha256=archive.sha256,
+        evaluation_url="",
+    )
+    entry = ledger.record(
+        model=spec.name, actor="tests", action="gate", before=None, after="promote", why=decision.why, evidence=decision
+    )
+    client = registry.client()
+    if not client.search_registered_models(f"name = '{spec.name}'"):
+        client.create_registered_model(spec.name)
+    tags = {registry.ARCHIVE: archive.model_dump_json(), registry.DECISION: entry.entry_hash}
+    made = client.create_model_version(spec.name, source=archive.url, run_id=archive.run_id, tags=tags)
+    return registry.get_version(spec.name, str(made.version))
+
+
+@dataclass
+class Model:
+    """A model of one test: what it takes to train, promote and deploy a version of it."""
+
+    spec: PipelineSpec
+    folder: Path
+    marks: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def promoted(self, mark: str, **how: Any) -> ModelVersion:
+        return promote(self.spec, build_archive(self.folder, self.name, mark, **how))
+
+    def request(self, version: ModelVersion) -> DeployRequest:
+        context = StepContext(actor=f"tests/{version.version}", step_key="deploy", work_url=str(self.folder / "work"))
+        return DeployRequest(spec=self.spec, version=version, context=context)
+
+    def deploy(self, mark: str, **how: Any) -> Rollout:
+        from tasks.deploy import deploy
+
+        return deploy(self.request(self.promoted(mark, **how)))
+
+
+@pytest.fixture
+def model(platform: Platform, home: Path) -> Model:
+    """A model that no other test knows."""
+    return new_model(home)
+
+
+def new_model(home: Path, **serving: Any) -> Model:
+    spec = build_spec(f"m{os.urandom(4).hex()}", **serving)
+    folder = home / "models" / spec.name
+    folder.mkdir(parents=True)
+    (folder / "pipeline.yaml").write_text(spec.model_dump_json(), encoding="utf-8")  # JSON is YAML too
+    return Model(spec, home / "archives")
+
+
+@pytest.fixture
+def served(model: Model) -> Model:
+    """A model whose first version, `one`, serves."""
+    assert model.deploy("one").verdict == "deployed"
+    return model
+
+
+# --- load ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Load:
+    """Constant load on a model, in the background: what came of each request."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[SimpleNamespace] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> set[str]:
+        return {each["prediction_id"] for answer in self.answers for each in answer["predictions"]}
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs that answered, in the order of their first answer."""
+        return list(dict.fromkeys(answer["run_id"] for answer in self.answers))
+
+
+@contextmanager
+def load_on(platform: Platform, model: str, *, per_second: float = 60) -> Iterator[Load]:
+    """Send requests at a constant rate, whether or not earlier ones are answered, while the block runs."""
+    found, stop = Load(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_send(platform, model, per_second, found, stop)))
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def _send(platform: Platform, model: str, per_second: float, found: Load, stop: threading.Event) -> None:
+    url = f"{platform.gateway_url}/v1/models/{model}/predict"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session, asyncio.TaskGroup() as group:
+        while not stop.is_set():
+            group.create_task(_ask(session, url, found))
+            await asyncio.sleep(1 / per_second)
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, found: Load) -> None:
+    try:
+        async with session.post(url, json={"instances": [{"text": "load"}]}) as response:
+            body = await response.json()
+            if response.status == 200:
+                found.answers.append(body)
+            else:
+                headers = dict(response.headers)
+                found.refusals.append(SimpleNamespace(status=response.status, body=body, headers=headers, at=time.monotonic()))
+    except aiohttp.ClientError as error:
+        found.faults.append(repr(error))

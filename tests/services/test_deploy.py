@@ -1,0 +1,235 @@
+"""Deployments on the real TorchServe and the real gateway: nothing fails, nothing unjudged serves, a crash is survived."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import deploy as deploying
+from tasks import ledger, registry
+from tasks.contracts import Route
+from tasks.deploy import deploy, differences, rollback, served_before
+from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
+from tasks.serving.backend import serving_backend
+from tasks.serving.gateway import Gateway, RouteChange
+from tasks.serving.torchserve import TorchServe
+from tasks.serving.torchserve_api import ManagementApi
+from tests.services.conftest import HANDLER, Model, Platform, load_on
+
+IMPORT_ERROR = "import a_module_that_is_nowhere\n" + HANDLER
+
+
+def answering(platform: Platform, model: Model) -> str:
+    answer = platform.predict(model.name, "hello")
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["predictions"][0]["prediction"])
+
+
+def loaded(model: Model) -> set[str]:
+    return {entry["modelVersion"] for entry in TorchServe()._api.versions(model.name)}
+
+
+def test_two_deployments_under_constant_load_fail_no_request(platform: Platform, served: Model) -> None:
+    with load_on(platform, served.name) as load:
+        second, third = served.deploy("two"), served.deploy("three")
+    assert (load.refusals, load.faults) == ([], [])
+    assert load.runs[-2:] == [second.stable.run_id, third.stable.run_id]
+    assert len(load.runs) == 3
+    assert loaded(served) == {second.stable.backend_version, third.stable.backend_version}
+    assert third.previous == second.stable
+    assert len(list(platform.store.glob(f"{served.name}-*"))) == 4  # two archives, each with its record
+
+
+def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(platform: Platform, served: Model) -> None:
+    rollout = served.deploy("two")
+    champion = registry.champion(served.name)
+    assert champion is not None
+    assert champion.version == rollout.stable.model_version
+    entries = [(entry.action, entry.before, entry.after) for entry in ledger.history(served.name) if entry.action != "gate"]
+    assert entries == [("deploy", None, "1"), ("champion", None, "1"), ("deploy", "1", "2"), ("champion", "1", "2")]
+    assert ledger.broken_entries() == []
+
+
+def test_a_deployment_that_is_run_again_does_nothing(platform: Platform, model: Model) -> None:
+    request = model.request(model.promoted("one"))
+    assert deploy(request).verdict == "deployed"
+    entries = len(ledger.history(model.name))
+    assert deploy(request).verdict == "already_serving"
+    assert len(ledger.history(model.name)) == entries
+    assert len(Gateway().history(model.name)) == 1
+
+
+class Death(BaseException):
+    """Ends a deployment as SIGKILL would: nothing of ours catches it."""
+
+
+@contextmanager
+def death_after(owner: Any, name: str) -> Iterator[None]:
+    """Let the deployment in the block die right after this call."""
+
+    def dies(*arguments: Any, **how: Any) -> None:
+        original(*arguments, **how)
+        raise Death
+
+    original = getattr(owner, name)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(owner, name, dies)
+        yield
+
+
+def test_a_deployment_that_dies_anywhere_is_carried_on_from(platform: Platform, served: Model) -> None:
+    # In a deployment's order; what comes before a call is what came after the one before it.
+    calls = [(ManagementApi, "register"), (TorchServe, "keep"), (deploying, "_record_switch"), (Gateway, "put")]
+    for number, (owner, name) in enumerate([*calls, (registry, "set_champion")]):
+        served_mark, mark = f"v{number - 1}" if number else "one", f"v{number}"
+        request = served.request(served.promoted(mark))
+        with death_after(owner, name), pytest.raises(Death):
+            deploy(request)
+        assert answering(platform, served) in {served_mark, mark}
+        rollout = deploy(request)
+        champion = registry.champion(served.name)
+        assert champion is not None
+        assert (answering(platform, served), champion.run_id) == (mark, rollout.stable.run_id)
+        assert rollout.previous is not None
+        assert loaded(served) == {rollout.stable.backend_version, rollout.previous.backend_version}
+        assert [entry.action for entry in ledger.history(served.name)].count("deploy") == number + 2
+
+
+def test_two_deployments_at_once_come_one_after_the_other(platform: Platform, served: Model) -> None:
+    requests = [served.request(served.promoted(mark)) for mark in ("two", "three")]
+    threads = [threading.Thread(target=deploy, args=(request,)) for request in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    route = Gateway().route(served.name)
+    assert route is not None
+    assert answering(platform, served) in {"two", "three"}
+    assert len(loaded(served)) == 2
+    assert serving_backend().holds(served.name, route.backend_version, route.archive_sha256)
+
+
+def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serving(platform: Platform, served: Model) -> None:
+    before = loaded(served)
+    with load_on(platform, served.name) as load, pytest.raises(ServingError, match="a_module_that_is_nowhere"):
+        served.deploy("two", handler=IMPORT_ERROR)
+    assert (load.refusals, load.faults) == ([], [])
+    assert len(load.runs) == 1
+    assert loaded(served) == before
+    assert len(list(platform.store.glob(f"{served.name}-*"))) == 2
+
+
+def test_a_version_that_answers_otherwise_than_it_was_judged_is_not_served(platform: Platform, served: Model) -> None:
+    version = served.promoted("two")
+    judged = version.archive.model_copy(update={"example_prediction": {"prediction": "other", "score": 0.007}})
+    with pytest.raises(ServingError, match="prediction is 'two' instead of 'other'"):
+        deploy(served.request(version.model_copy(update={"archive": judged})))
+    assert answering(platform, served) == "one"
+
+
+def test_an_archive_that_was_changed_after_the_gate_is_refused(platform: Platform, served: Model) -> None:
+    version = served.promoted("two")
+    with Path(version.archive.url).open("ab") as file:
+        file.write(b"one byte more")
+    with pytest.raises(ArchiveMismatch, match="is not served") as refused:
+        deploy(served.request(version))
+    assert refused.value.exit_code == 10
+    assert len(loaded(served)) == 1
+
+
+@pytest.mark.parametrize("change", ["no entry", "another archive", "held"])
+def test_what_the_gate_did_not_promote_is_never_served(platform: Platform, model: Model, change: str) -> None:
+    version = model.promoted("one")
+    if change == "no entry":
+        version = version.model_copy(update={"decision_ledger_hash": "0" * 64})
+    elif change == "another archive":
+        version = version.model_copy(update={"archive": model.promoted("two").archive})
+    else:
+        evidence = {"verdict": "hold", "run_id": version.run_id, "archive_sha256": version.archive.sha256}
+        held = ledger.record(
+            model=model.name, actor="tests", action="gate", before=None, after="hold", why="A test.", evidence=evidence
+        )
+        version = version.model_copy(update={"decision_ledger_hash": held.entry_hash})
+    with pytest.raises(GateRefused, match="Only the train DAG's gate promotes"):
+        deploy(model.request(version))
+    assert platform.predict(model.name, "hello").status_code == 404
+
+
+def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platform, served: Model) -> None:
+    served.deploy("two")
+    third = served.deploy("three")
+    with load_on(platform, served.name) as load:
+        back = rollback(served.name, "a person", "Version three is rude.")
+    assert (load.refusals, load.faults) == ([], [])
+    assert (back.verdict, back.previous) == ("rolled_back", third.stable)
+    assert answering(platform, served) == "two"
+    champion = registry.champion(served.name)
+    assert champion is not None
+    assert champion.version == "2"
+    assert ledger.history(served.name)[-2].why == "Version three is rude."
+    # Version one was removed from TorchServe when three came; it is loaded again from its archive.
+    rollback(served.name, "a person", "Two is no better.")
+    assert answering(platform, served) == "one"
+    with pytest.raises(InvalidRequest, match="nothing to roll"):
+        rollback(served.name, "a person", "Once more.")
+
+
+def test_a_rollback_to_a_version_that_cannot_be_loaded_changes_nothing(platform: Platform, served: Model) -> None:
+    first = registry.get_version(served.name, "1")
+    served.deploy("two")
+    served.deploy("three")
+    rollback(served.name, "a person", "Back.")
+    shutil.rmtree(Path(first.archive.url).parent)
+    with pytest.raises(OSError, match=first.archive.version):
+        rollback(served.name, "a person", "Back again.")
+    assert answering(platform, served) == "two"
+
+
+# --- the pure decisions ---------------------------------------------------------------------------------------------------
+
+
+def change(number: int, kind: str, version: str | None) -> RouteChange:
+    route = Route(
+        model="m",
+        model_version=version,
+        run_id=version,
+        backend_version=version,
+        archive_sha256=version,
+        input_schema={},
+        label_schema={},
+        timeout_seconds=1,
+    ) if version else None  # fmt: skip
+    return RouteChange.model_validate({"sequence": number, "change": kind, "at": "2026-01-01T00:00:00Z", "route": route})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], None),
+        (["deploy a"], None),
+        (["deploy a", "deploy b"], "a"),
+        (["deploy a", "deploy b", "rollback a"], None),
+        (["deploy a", "deploy b", "deploy c", "rollback b"], "a"),
+        (["deploy a", "deploy b", "rollback a", "deploy c"], "a"),
+        (["deploy a", "deploy b", "deploy b"], "a"),
+        (["deploy a", "deploy b", "deploy a"], "b"),
+        (["deploy a", "withdraw", "deploy b"], "a"),
+    ],
+)
+def test_what_was_rolled_back_from_is_never_rolled_back_to(changes: list[str], expected: str | None) -> None:
+    history = [change(number, *each.partition(" ")[::2]) for number, each in enumerate(changes)]  # type: ignore[arg-type]
+    before = served_before(history)
+    assert (before.model_version if before else None) == expected
+
+
+def test_an_answer_may_differ_in_the_last_digits_of_its_score_only() -> None:
+    assert differences({"prediction": 1, "score": 0.5}, {"prediction": 1, "score": 0.5004, "archive_version": "x"}) == []
+    assert differences({"prediction": 1, "score": 0.5}, {"prediction": 0, "score": 0.6}) == [
+        "prediction is 0 instead of 1",
+        "score is 0.6 instead of 0.5",
+    ]
+    assert differences({"score": 0.5}, {}) == ["score is None instead of 0.5"]
