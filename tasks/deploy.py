@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from tasks import ledger, registry
-from tasks.contracts import Archive, ModelVersion, Rollout, RolloutCheck, Route
+from tasks.contracts import Archive, LedgerEntry, ModelVersion, Rollout, RolloutCheck, Route
 from tasks.errors import GateRefused, InvalidRequest, ServingError
 from tasks.requests import DeployRequest
 from tasks.serving.backend import ServingBackend, serving_backend
@@ -107,9 +107,9 @@ def require_promotion(version: ModelVersion) -> None:
     entry = next((e for e in ledger.history(version.model) if e.entry_hash == version.decision_ledger_hash), None)
     if entry is None:
         found = "the ledger has no such entry"
-    elif entry.action != "gate" or entry.evidence.get("verdict") != "promote":
-        found = f"that entry says {entry.action} {entry.evidence.get('verdict', '')}".strip()
-    elif (entry.evidence.get("run_id"), entry.evidence.get("archive_sha256")) != (version.run_id, version.archive.sha256):
+    elif (entry.action, entry.after) != ("gate", "promote"):
+        found = f"that entry says {entry.action} {entry.after or ''}".strip()
+    elif _judged(entry) != (version.run_id, version.archive.sha256):
         found = "that entry is about another archive"
     else:
         return
@@ -119,6 +119,12 @@ def require_promotion(version: ModelVersion) -> None:
         run_id=version.run_id,
         archive_sha256=version.archive.sha256,
     )
+
+
+def _judged(entry: LedgerEntry) -> tuple[Any, Any]:
+    """The run and the archive that an entry of the gate is about."""
+    decision = entry.evidence.get("decision", {})
+    return decision.get("run_id"), decision.get("archive_sha256")
 
 
 def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
