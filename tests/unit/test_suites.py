@@ -1,0 +1,151 @@
+"""A suite is what its file says, all of it, or it is an error: nothing passes because nobody looked."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tasks.errors import InvalidProject
+from tasks.settings import settings
+from tasks.suites import Suite, load_suite, run_suite
+from tests.conftest import PROJECT
+
+LABELS = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 0.5}}
+FRAME = pd.DataFrame({"label": [0, 1, 2, 1], "text": ["a", None, "c", "d"]})
+
+
+@pytest.fixture
+def suites(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Great Expectations project without suites."""
+    folder = home / "great_expectations"
+    (folder / "expectations").mkdir(parents=True)
+    configuration = PROJECT / "great_expectations" / "great_expectations.yml"
+    (folder / "great_expectations.yml").write_text(configuration.read_text())
+    monkeypatch.setenv("PERENNIAL_SUITES", str(folder))
+    settings.cache_clear()
+    return folder
+
+
+def declare(suites: Path, *expectations: Any, **fields: Any) -> None:
+    document = {"name": "checked", "expectations": list(expectations), **fields}
+    (suites / "expectations" / "checked.json").write_text(json.dumps(document))
+
+
+def content_of(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def evaluate(suite: Suite, frame: pd.DataFrame = FRAME) -> Any:
+    return run_suite(suite, suite.expectations, frame)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "great_expectations" / "expectations").glob("*.json")), ids=lambda path: path.stem
+)
+def test_every_shipped_suite_loads(path: Path) -> None:
+    suite = load_suite(path.stem)
+    assert suite.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(suite.expectations) == len(json.loads(path.read_text())["expectations"])
+
+
+def test_each_expectation_says_which_rows_break_it(suites: Path) -> None:
+    declare(
+        suites,
+        LABELS,
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}},
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 5}},
+    )
+
+    labels, texts, count = evaluate(load_suite("checked"), FRAME.set_axis([7, 7, 8, 9]))
+
+    assert (labels.met, labels.broken.tolist(), labels.share, labels.samples) == (True, [2], 0.25, ("2",))
+    assert (texts.met, texts.broken.tolist()) == (False, [1])
+    assert (count.met, count.broken, count.message) == (False, None, "Observed: 4.")
+
+
+def test_a_run_rewrites_no_versioned_file(suites: Path) -> None:
+    declare(suites, LABELS, {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "label", "max_value": 9}})
+    before = content_of(suites)
+    evaluate(load_suite("checked"))
+    assert content_of(suites) == before
+
+
+@pytest.mark.parametrize(
+    ("declared", "named"),
+    [
+        ({"type": "expect_column_values_to_be_in_sett", "kwargs": {"column": "label"}}, "expect_column_values_to_be_in_sett"),
+        ({"type": LABELS["type"], "kwargs": {"column": "label", "valueset": [0, 1]}}, "valueset"),
+        ({"type": LABELS["type"], "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 8}}, "mostly"),
+        ({"type": LABELS["type"], "kwargs": {"colum": "label", "value_set": [0, 1]}}, "colum"),
+        ({**LABELS, "severity": "fatal"}, "fatal"),
+        ({**LABELS, "kwarg": {}}, "kwarg"),
+        ({"type": LABELS["type"]}, "kwargs"),
+        ({"expectation_type": LABELS["type"], "kwargs": {}}, "expectation_type"),
+        ({"type": None, "kwargs": {}}, "expectations"),
+        ("expect_column_to_exist", "expectations"),
+    ],
+)
+def test_a_wrong_expectation_is_named_with_its_place(suites: Path, declared: Any, named: str) -> None:
+    declare(suites, LABELS, declared)
+    with pytest.raises(InvalidProject, match=r"checked\.json: expectations\[1\]") as error:
+        load_suite("checked")
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"name": "checked", "expectations": []}', "at least one"),
+        ('{"name": "checked"}', "at least one"),
+        ('{"name": "checked", "expectations": {}}', "at least one"),
+        ('{"name": "other", "expectations": [{}]}', "'other'"),
+        ('{"expectation_suite_name": "checked", "expectations": [{}]}', "expectation_suite_name"),
+        ('{"name": "checked", "expectations": [{}], "expectations": []}', "given twice"),
+        ('{"name": "checked", "expectations": [', "cannot be read"),
+        ("[]", "object"),
+        ("null", "object"),
+        ("", "cannot be read"),
+        ("\xff", "cannot be read"),
+    ],
+)
+def test_a_broken_suite_file_is_named_with_what_is_wrong(suites: Path, content: str, said: str) -> None:
+    (suites / "expectations" / "checked.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(InvalidProject, match=r"checked\.json.*" + said):
+        load_suite("checked")
+
+
+def test_a_missing_suite_and_a_missing_configuration_are_named(suites: Path) -> None:
+    with pytest.raises(InvalidProject, match=r"checked\.json"):
+        load_suite("checked")
+    declare(suites, LABELS)
+    (suites / "great_expectations.yml").unlink()
+    with pytest.raises(InvalidProject, match=r"great_expectations\.yml"):
+        evaluate(load_suite("checked"))
+
+
+def test_an_expectation_that_cannot_be_evaluated_is_an_error_not_a_verdict(suites: Path) -> None:
+    declare(suites, LABELS, {"type": LABELS["type"], "kwargs": {"column": "nowhere", "value_set": [1], "mostly": 0.1}})
+    with pytest.raises(InvalidProject, match=r"could not be evaluated.*nowhere"):
+        evaluate(load_suite("checked"))
+
+
+def test_an_argument_that_its_column_cannot_be_compared_with_is_an_error(suites: Path) -> None:
+    declare(suites, {"type": "expect_column_values_to_be_between", "kwargs": {"column": "at", "min_value": 5}})
+    with pytest.raises(InvalidProject, match="could not be evaluated"):
+        evaluate(load_suite("checked"), pd.DataFrame({"at": pd.to_datetime(["2026-01-01"], utc=True)}))
+
+
+def test_an_expectation_that_is_declared_twice_is_not_counted_once(suites: Path) -> None:
+    declare(suites, LABELS, LABELS)
+    assert [outcome.broken.tolist() for outcome in evaluate(load_suite("checked"))] == [[2], [2]]
+
+
+def test_more_broken_rows_than_great_expectations_shows_are_all_named(suites: Path) -> None:
+    declare(suites, LABELS)
+    (outcome,) = evaluate(load_suite("checked"), pd.DataFrame({"label": [0, 5] * 3000}))
+    assert len(outcome.broken) == 3000
+    assert outcome.samples == ("5",)
