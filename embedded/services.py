@@ -19,6 +19,7 @@ FOREIGN = (
     "AIRFLOW__",
     "_AIRFLOW_",
     "MLFLOW_",
+    "_MLFLOW_",
     "PYTHON",
     "SUPERVISOR_",
     "TS_",
