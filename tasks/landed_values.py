@@ -66,18 +66,22 @@ def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
 
 def from_python(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, ColumnType]) -> TypedRows:
     """Read values that JSON gave; a key that is left out is null, and a time or a date is text."""
-    typed, broken = {}, {}
+    typed, broken, texts = {}, {}, {}
     for name, kind in columns.items():
         values = [row.get(name) for row in rows]
         fits = [value is None or _fits(value, kind) for value in values]
         plain = [_plain(value, kind) if fit else None for value, fit in zip(values, fits, strict=True)]
+        broken[name] = ~np.array(fits, dtype=np.bool_)
         if kind in {"timestamp", "date"}:
-            read = from_text(pa.table({name: pa.array(plain, pa.string())}), {name: kind})
-            typed[name], unread = read.rows.column(name), read.broken[name]
+            texts[name] = pa.array(plain, pa.string())
         else:
-            typed[name], unread = pa.array(plain, ARROW_TYPES[kind]), np.zeros(len(rows), dtype=np.bool_)
-        broken[name] = ~np.array(fits, dtype=np.bool_) | unread
-    return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
+            typed[name] = pa.array(plain, ARROW_TYPES[kind])
+    if texts:
+        read = from_text(pa.table(texts), {name: columns[name] for name in texts})
+        for name in texts:
+            typed[name] = read.rows.column(name)
+            broken[name] |= read.broken[name]
+    return TypedRows(pa.table({name: typed[name] for name in columns}, schema=arrow_schema(columns)), broken)
 
 
 def from_arrow(file: str, rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:

@@ -1,0 +1,68 @@
+"""Ingest in a process of its own, which may be killed at a point of the code.
+
+The processes are forked from a server that has the heavy libraries imported and nothing of them started: each costs
+milliseconds instead of seconds.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from tasks.settings import settings
+from tests.unit.reviews import ingested
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tasks.audit", "tasks.ingest", "tests.unit.ingest_child"])
+
+
+def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
+    """Start an ingest of everything that waits below `home`.
+
+    Args:
+        home: The state folder.
+        step: The step's key.
+        kill_at: `before` or `after`, the place in the code, and which call of it: `after tasks.lake.Lake.append 1`.
+    """
+    child = PROCESSES.Process(target=_run, args=(str(home), step, kill_at))
+    child.start()
+    return child
+
+
+def _run(home: str, step: str, kill_at: str | None) -> None:
+    os.environ["PERENNIAL_HOME"] = home
+    settings.cache_clear()
+    if kill_at:
+        _arm(*kill_at.split())
+    ingested(Path(home), step)
+
+
+def _arm(when: str, place: str, count: str = "1") -> None:
+    """Replace a function by one that kills this process before or after a call of it."""
+    owner, name = _found(place)
+    genuine: Callable[..., Any] = getattr(owner, name)
+    left = [int(count)]
+
+    def deadly(*args: Any, **kwargs: Any) -> Any:
+        left[0] -= 1
+        if when == "before" and left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = genuine(*args, **kwargs)
+        if when == "after" and left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, deadly)
+
+
+def _found(place: str) -> tuple[Any, str]:
+    """The module or class that holds a function, and its name there."""
+    parts = place.split(".")
+    owner: Any = importlib.import_module(".".join(parts[:2]))
+    for part in parts[2:-1]:
+        owner = getattr(owner, part)
+    return owner, parts[-1]
