@@ -47,20 +47,26 @@ def snapshot_of(store: Path) -> dict[str, Any]:
     """The versions to load, in TorchServe's own form; a record whose archive is gone or changed is left out, and said so."""
     models: dict[str, dict[str, Any]] = {}
     for path in sorted(store.glob("*.mar.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
         archive = path.with_suffix("")
-        if not archive.exists() or sha256(archive) != record["sha256"]:
-            print(f"{archive} is missing or is not the archive that was deployed ({record['sha256']}). It is not loaded.")
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            version = {
+                "defaultVersion": False,
+                "marName": archive.name,
+                "minWorkers": record["workers"],
+                "maxWorkers": record["workers"],
+                "batchSize": record["batch_size"],
+                "maxBatchDelay": record["max_batch_delay_ms"],
+                "responseTimeout": record["response_timeout_seconds"],
+            }
+            unchanged = sha256(archive) == record["sha256"]
+        except (OSError, ValueError, KeyError) as error:
+            print(f"{path} and its archive cannot be read ({error!r}). The version is not loaded; deploy it again.", flush=True)
             continue
-        models.setdefault(record["model"], {})[record["version"]] = {
-            "defaultVersion": False,
-            "marName": archive.name,
-            "minWorkers": record["workers"],
-            "maxWorkers": record["workers"],
-            "batchSize": record["batch_size"],
-            "maxBatchDelay": record["max_batch_delay_ms"],
-            "responseTimeout": record["response_timeout_seconds"],
-        }
+        if unchanged:
+            models.setdefault(record["model"], {})[record["version"]] = version
+        else:
+            print(f"{archive} is not the archive that was deployed ({record['sha256']}). It is not loaded.", flush=True)
     return {"name": "store.cfg", "modelCount": sum(map(len, models.values())), "models": models}
 
 

@@ -201,13 +201,12 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
-@pytest.fixture
-def platform(home: Path, services: Platform, mlflow_url: str, monkeypatch: pytest.MonkeyPatch) -> Platform:
-    """The services, running, and the settings of this process pointing to them."""
-    for service in (services.torchserve, services.gateway):
-        if not service.running:
-            service.start()
+@pytest.fixture(scope="module")
+def settled(services: Platform, mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder for the tests of one file, and the settings of this process pointing to it and to the services."""
+    home = tmp_path_factory.mktemp("home")
     variables = {
+        "HOME": str(home),
         "GATEWAY_URL": services.gateway_url,
         "GATEWAY_TOKEN": TOKEN,
         "TORCHSERVE_INFERENCE_URL": services.inference_url,
@@ -217,10 +216,23 @@ def platform(home: Path, services: Platform, mlflow_url: str, monkeypatch: pytes
         "MLFLOW_URL": mlflow_url,
         "MODELS": str(home / "models"),
     }
-    for name, value in variables.items():
-        monkeypatch.setenv(f"PERENNIAL_{name}", value)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in variables.items():
+            patched.setenv(f"PERENNIAL_{name}", value)
+        settings.cache_clear()
+        database.engine.cache_clear()
+        yield home
+        database.engine().dispose()
     settings.cache_clear()
     database.engine.cache_clear()
+
+
+@pytest.fixture
+def platform(services: Platform, settled: Path) -> Platform:
+    """The services, running."""
+    for service in (services.torchserve, services.gateway):
+        if not service.running:
+            service.start()
     return services
 
 
@@ -294,8 +306,9 @@ def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
         archive_sha256=archive.sha256,
         evaluation_url="",
     )
+    evidence = {"decision": decision}
     entry = ledger.record(
-        model=spec.name, actor="tests", action="gate", before=None, after="promote", why=decision.why, evidence=decision
+        model=spec.name, actor="tests", action="gate", before=None, after="promote", why=decision.why, evidence=evidence
     )
     client = registry.client()
     if not client.search_registered_models(f"name = '{spec.name}'"):
@@ -311,7 +324,6 @@ class Model:
 
     spec: PipelineSpec
     folder: Path
-    marks: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -330,13 +342,8 @@ class Model:
         return deploy(self.request(self.promoted(mark, **how)))
 
 
-@pytest.fixture
-def model(platform: Platform, home: Path) -> Model:
-    """A model that no other test knows."""
-    return new_model(home)
-
-
 def new_model(home: Path, **serving: Any) -> Model:
+    """A model that no other test knows."""
     spec = build_spec(f"m{os.urandom(4).hex()}", **serving)
     folder = home / "models" / spec.name
     folder.mkdir(parents=True)
@@ -345,9 +352,23 @@ def new_model(home: Path, **serving: Any) -> Model:
 
 
 @pytest.fixture
+def model(platform: Platform, settled: Path) -> Model:
+    """A model of this test alone, of which nothing serves."""
+    return new_model(settled)
+
+
+@pytest.fixture
 def served(model: Model) -> Model:
-    """A model whose first version, `one`, serves."""
+    """A model of this test alone, whose version `one` serves."""
     assert model.deploy("one").verdict == "deployed"
+    return model
+
+
+@pytest.fixture(scope="module")
+def steady(services: Platform, settled: Path) -> Model:
+    """A model that the tests of a file share; `one` serves at the start and at the end of each."""
+    model = new_model(settled, timeout_seconds=3)
+    model.deploy("one")
     return model
 
 

@@ -72,7 +72,7 @@ class DurableLog:
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
             found = connection.execute(wanted.order_by(source.c.sequence).limit(limit)).mappings().all()
-        return [{k: orjson.loads(v) if k in JSON_COLUMNS else v for k, v in row.items()} for row in found]
+        return [{str(k): orjson.loads(v) if k in JSON_COLUMNS else v for k, v in row.items()} for row in found]
 
     def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
