@@ -127,10 +127,8 @@ def _keep(local: Path, work_url: str, name: str) -> str:
 
 
 def _log(archive: Archive, local: Path) -> None:
-    client = registry.client()
-    client.log_artifact(archive.run_id, str(local), "archive")
-    client.set_tag(archive.run_id, "perennial.archive_sha256", archive.sha256)
-    client.set_tag(archive.run_id, "perennial.archive_url", archive.url)
+    registry.client().log_artifact(archive.run_id, str(local), "archive")
+    registry.tag_run(archive.run_id, {"perennial.archive_sha256": archive.sha256, "perennial.archive_url": archive.url})
 
 
 def _made_before(work_url: str, run: TrainingRun) -> Archive | None:

@@ -18,6 +18,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from network import BagClassifier
@@ -36,17 +37,14 @@ class Part:
 
 
 def options() -> argparse.Namespace:
+    """MLproject's parameters, with its defaults: they are written down once."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", default="", help="folder with train.parquet and validation.parquet; empty for the example data"
-    )
-    parser.add_argument("--output", default="", help="folder for the files that serving needs; empty for a temporary one")
-    for name, default in {"seed": 7, "epochs": 12, "patience": 2, "batch_size": 64}.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    for name, default in {"buckets": 1 << 22, "dimension": 2, "ngrams": 3, "minimum_texts": 2}.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    for name, default in {"learning_rate": 0.01, "prior": 0.3}.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default)
+    project = yaml.safe_load((HERE / "MLproject").read_text(encoding="utf-8"))
+    for name, parameter in project["entry_points"]["main"]["parameters"].items():
+        kind = {"int": int, "float": float, "string": str}[parameter["type"]]
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, default=parameter["default"], help=parameter["description"]
+        )
     return parser.parse_args()
 
 
