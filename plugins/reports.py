@@ -30,23 +30,27 @@ app = FastAPI(title="Perennial's reports", openapi_url=None, dependencies=[Depen
 @app.get("/runs/{path:path}")
 def report(path: str) -> Response:
     """A report, or the list of those in a step's folder."""
-    place = _inside(path)
-    if place.is_dir():
-        return HTMLResponse(_list(place), headers=HEADERS)
-    if place.suffix not in MEDIA_TYPES or not place.is_file():
-        raise _missing(path)
-    return FileResponse(place, media_type=MEDIA_TYPES[place.suffix], headers=HEADERS)
+    try:
+        place = _inside(path)
+        if place.is_dir():
+            return HTMLResponse(_list(place), headers=HEADERS)
+        if place.suffix in MEDIA_TYPES and place.is_file():
+            return FileResponse(place, media_type=MEDIA_TYPES[place.suffix], headers=HEADERS)
+    except (OSError, ValueError) as error:  # a name that no file can have: too long, a null byte, not Unicode
+        raise _missing(path) from error
+    raise _missing(path)
 
 
 def _inside(path: str) -> Path:
-    """The real place of `path`, links resolved, if that lies in the runs folder."""
+    """The real place of `path`, links resolved.
+
+    Raises:
+        ValueError: It lies outside the runs folder.
+    """
     root = Path(settings().runs).resolve()
-    try:
-        place = (root / path).resolve()
-    except (OSError, ValueError) as error:
-        raise _missing(path) from error
+    place = (root / path).resolve()
     if not place.is_relative_to(root):
-        raise _missing(path)
+        raise ValueError(f"{place} is not below {root}")
     return place
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ dags_folder = {PROJECT}/dags
 plugins_folder = {PROJECT}/plugins
 load_examples = False
 fernet_key = dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
+simple_auth_manager_users = admin:admin,guest:viewer
+simple_auth_manager_passwords_file = {AIRFLOW_HOME}/passwords.json
 [database]
 sql_alchemy_conn = sqlite:///{AIRFLOW_HOME}/airflow.db
 [dag_processor]
@@ -38,9 +40,12 @@ dag_bundle_storage_path = {AIRFLOW_HOME}/bundles
 base_log_folder = {AIRFLOW_HOME}/logs
 [api_auth]
 jwt_secret = {"secret" * 12}
+[api]
+base_url = http://airflow.example/prefix/
 [usage_data_collection]
 enabled = False
 """)
+(AIRFLOW_HOME / "passwords.json").write_text(json.dumps({"admin": "secret", "guest": "secret"}))
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +68,14 @@ def heavy(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], Non
     monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(home / "envs"))
     settings.cache_clear()
     return lambda script: (home / "script.json").write_text(json.dumps(script)) and None
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries as often as ever, with hardly a pause."""
+    from plugins.operators import RETRIES
+
+    monkeypatch.setitem(RETRIES, "retry_delay", timedelta(milliseconds=50))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A stand-in for the interpreter of the heavy steps: answers each verb with a valid result, or misbehaves as it is told.
 
-Run as `<this file> -m tasks <verb> --request R --result S`. What to do instead of answering lies in $PERENNIAL_HOME/script.json:
-for each verb a list with one entry a call; each call leaves its request in $PERENNIAL_HOME/calls/.
+Run as `<this file> -m tasks <verb> --request R --result S`. What to do instead of answering lies in the home's script.json, for
+each verb a list with one entry a call; each call leaves its request in the home's folder calls/.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The drift and collection DAGs from end to end: real child processes, the heavy work behind them scripted."""
+"""The drift DAG from end to end: real child processes, the heavy work behind them scripted."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,9 +75,3 @@ def test_broken_data_is_an_incident_and_never_a_reason_to_retrain(
     assert states(run)["retrain"] == "upstream_failed"
     assert "Incident: Half of the texts are empty." in capfd.readouterr().out
     assert asked(home, "retrain") == []
-
-
-def test_collection_is_a_dag_of_its_own(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
-    assert run_dag("collect_review_sentiment").state == "success"
-    [request] = asked(home, "collect")
-    assert request["spec"]["name"] == "review_sentiment"

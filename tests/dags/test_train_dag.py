@@ -1,6 +1,6 @@
 """The training DAG from end to end: real child processes, the heavy work behind them scripted."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -38,22 +38,27 @@ def test_a_promoted_candidate_is_registered_and_deployed(run_dag: RunDag, heavy:
     assert xcom(run, "train", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
     assert xcom(run, "gate", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
     folder = request["context"]["work_url"].removeprefix(str(home / "runs")).removesuffix("/train")
-    assert xcom(run, "validate", "_link_ValidationReportLink") == f"/perennial/runs{folder}/validate/report.html"
-    assert xcom(run, "evaluate", "_link_EvaluationReportLink") == f"/perennial/runs{folder}/evaluate/evaluation.html"
+    assert xcom(run, "validate", "_link_ValidationReportLink") == f"/prefix/perennial/runs{folder}/validate/report.html"
+    assert xcom(run, "evaluate", "_link_EvaluationReportLink") == f"/prefix/perennial/runs{folder}/evaluate/evaluation.html"
 
 
-@pytest.mark.parametrize("verdict", ["hold", "reject"])
 def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
-    run_dag: RunDag, heavy: SetScript, verdict: str, capfd: pytest.CaptureFixture[str]
+    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    heavy({"gate": [{"result": {"verdict": verdict, "why": "It is no better than the champion."}}]})
+    heavy({"gate": [{"result": {"verdict": "hold", "why": "It is no better than the champion."}}]})
 
     run = run_dag(TRAIN)
 
     assert run.state == "success"
     assert states(run) == all_in("success", *JUDGED) | all_in("skipped", *RELEASED) | DONE
     assert xcom(run, "gate")["why"] == "It is no better than the champion."
-    assert f"The gate says {verdict}: It is no better than the champion." in capfd.readouterr().out
+    assert "The gate says hold: It is no better than the champion." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("verdict", ["hold", "reject", "something new"])
+def test_only_a_promotion_is_released(verdict: str) -> None:
+    assert verbs.not_promoted({"decision": {"verdict": verdict, "why": "So."}}) == f"The gate says {verdict}: So."
+    assert verbs.not_promoted({"decision": {"verdict": "promote", "why": "So."}}) is None
 
 
 def test_a_training_that_is_killed_is_tried_again_with_the_same_request(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
@@ -81,47 +86,8 @@ def test_a_refusal_is_final_and_its_evidence_is_linked_and_the_retrain_request_i
     downstream = all_in("upstream_failed", *JUDGED[2:], *RELEASED)
     assert states(run) == {"snapshot": "success", "validate": "failed"} | downstream | DONE
     assert "12 of 30 rows break the suite." in capfd.readouterr().out
-    assert xcom(run, "validate", "_link_ValidationReportLink") == "/perennial/runs/report.html"
+    assert xcom(run, "validate", "_link_ValidationReportLink") == "/prefix/perennial/runs/report.html"
     assert not retrain.open_requests()
-
-
-def test_a_result_that_breaks_its_contract_is_final(
-    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
-) -> None:
-    heavy({"snapshot": [{"lies": '{"table": "reviews"}'}]})
-
-    run = run_dag(TRAIN)
-
-    assert run.state == "failed"
-    assert (states(run)["snapshot"], tries(run)["snapshot"]) == ("failed", 1)
-    assert "table_version: Field required" in capfd.readouterr().out
-
-
-def test_a_result_that_airflow_did_not_hear_of_is_taken_and_what_it_heard_of_runs_again(
-    run_dag: RunDag, heavy: SetScript, home: Path
-) -> None:
-    once = datetime(2026, 1, 3, tzinfo=UTC)
-    run_dag(TRAIN, at=once)
-    [heard] = (home / "runs").glob("*/*/train/result.heard")
-    heard.unlink()
-
-    run = run_dag(TRAIN, at=once)
-
-    assert run.state == "success"
-    assert len(asked(home, "train")) == 1
-    assert len(asked(home, "package")) == 2
-
-
-def test_a_step_that_takes_too_long_is_killed_and_tried_again(
-    run_dag: RunDag, heavy: SetScript, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verbs, "STEP_LIMIT", timedelta(seconds=2))
-    heavy({"snapshot": [{"sleeps": 600}]})
-
-    run = run_dag(TRAIN)
-
-    assert run.state == "success"
-    assert tries(run)["snapshot"] == 2
 
 
 def open_request(train_run_id: str) -> None:

@@ -1,0 +1,145 @@
+"""Airflow's own API server, in this process: the report pages and who may see them, the form, the buttons of a task."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.dags.runs import RunDag, SetScript
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+TRAIN = "train_review_sentiment"
+
+
+@pytest.fixture(scope="module")
+def stranger(airflow_database: None) -> "Iterator[TestClient]":
+    """A browser that nobody is logged in with."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    with TestClient(create_app(), base_url="http://airflow.example/prefix", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def token(stranger: "TestClient") -> str:
+    answer = stranger.post("/auth/token", json={"username": "admin", "password": "secret"})
+    return str(answer.json()["access_token"])
+
+
+@pytest.fixture
+def user(stranger: "TestClient", token: str) -> "Iterator[TestClient]":
+    """A browser that somebody is logged in with."""
+    stranger.headers["Authorization"] = f"Bearer {token}"
+    yield stranger
+    del stranger.headers["Authorization"]
+
+
+@pytest.fixture
+def runs(home: Path) -> Path:
+    folder = home / "runs" / "ingest_reviews" / "run 1" / "ingest"
+    folder.mkdir(parents=True)
+    (folder / "a.html").write_text("<h1>Report</h1>")
+    (folder / "a.json").write_text("{}")
+    (folder / "rows.parquet").write_text("rows")
+    (folder / "<b>.html").write_text("")
+    (home / "secrets.json").write_text('{"password": "secret"}')
+    (folder / "out.json").symlink_to(home / "secrets.json")
+    return home / "runs"
+
+
+PAGE = "/perennial/runs/ingest_reviews/run%201/ingest"
+
+
+@pytest.mark.parametrize("path", [f"{PAGE}/a.html", PAGE, "/perennial/runs/", "/perennial/runs/%2e%2e/secrets.json"])
+def test_nobody_sees_a_report_without_logging_in(stranger: "TestClient", runs: Path, path: str) -> None:
+    assert stranger.get(path).status_code == 401
+    assert stranger.get(path, headers={"Authorization": "Bearer nonsense"}).status_code in {401, 403}
+
+
+def test_a_logged_in_browser_sees_a_report_by_its_cookie(stranger: "TestClient", runs: Path, token: str) -> None:
+    answer = stranger.get(f"{PAGE}/a.html", headers={"Cookie": f"_token={token}"})
+    assert (answer.status_code, answer.text) == (200, "<h1>Report</h1>")
+
+
+def test_a_report_is_sandboxed_because_it_shows_strangers_data(user: "TestClient", runs: Path) -> None:
+    for path in (f"{PAGE}/a.html", PAGE, f"{PAGE}/missing.html"):
+        headers = user.get(path).headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("sandbox")
+        assert "allow-same-origin" not in policy
+        assert "default-src 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_folder_of_a_step_lists_its_reports_and_nothing_else(user: "TestClient", runs: Path) -> None:
+    page = user.get(PAGE).text
+    assert "a.html" in page
+    assert "a.json" in page
+    assert "rows.parquet" not in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PAGE}/rows.parquet",
+        f"{PAGE}/out.json",
+        f"{PAGE}/missing.html",
+        "/perennial/runs/../secrets.json",
+        "/perennial/runs/%2e%2e/secrets.json",
+        "/perennial/runs/..%2fsecrets.json",
+        "/perennial/runs//etc/passwd.json",
+        "/perennial/runs/%00.json",
+        "/perennial/runs/" + "x" * 5000 + ".html",
+        "/perennial/runs/" + quote("\ud800".encode("utf-8", "surrogatepass")) + ".html",
+    ],
+)
+def test_nothing_outside_the_reports_is_served(user: "TestClient", runs: Path, path: str) -> None:
+    answer = user.get(path)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text.replace("secrets.json", "")
+
+
+def test_reports_can_only_be_read(user: "TestClient", runs: Path) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert user.request(method, f"{PAGE}/a.html").status_code == 405
+    assert (runs / "ingest_reviews" / "run 1" / "ingest" / "a.html").exists()
+
+
+def test_a_bad_value_is_refused_when_the_run_is_asked_for(user: "TestClient", run_dag: RunDag, heavy: SetScript) -> None:
+    run_dag("collect_review_sentiment")  # makes the DAGs known to the database
+    bad = [
+        (TRAIN, {"epochs": 0}),
+        (TRAIN, {"epochs": "many"}),
+        (TRAIN, {"as_of": "yesterday"}),
+        (TRAIN, {"reason": 5}),
+        ("ingest_reviews", {"files": ["../../etc/passwd"]}),
+        ("drift_review_sentiment", {"window_end": "soon"}),
+    ]
+    for dag_id, conf in bad:
+        answer = user.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        assert answer.status_code == 400
+        [name] = conf
+        assert name in answer.json()["detail"]
+
+
+def test_the_buttons_of_a_task_lead_to_its_reports_and_its_mlflow_run(
+    user: "TestClient", run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    run = run_dag(TRAIN)
+
+    def links(task_id: str) -> dict[str, str | None]:
+        answer = user.get(f"/api/v2/dags/{TRAIN}/dagRuns/{quote(run.run_id)}/taskInstances/{task_id}/links")
+        return dict(answer.json()["extra_links"])
+
+    report = links("validate")["Validation report"]
+    assert report.startswith("/prefix/perennial/runs/train_review_sentiment/")
+    assert user.get(report.removeprefix("/prefix")).text == "<h1>All is well</h1>"
+    assert links("train") == {"MLflow run": "http://127.0.0.1:5000/#/experiments/7/runs/run-1"}
+    assert set(links("gate")) == {"Evaluation report", "MLflow run"}
+    assert links("snapshot") == {}
