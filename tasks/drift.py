@@ -5,6 +5,7 @@ compared with the validation part of the champion's snapshot, rows like those it
 verdict is a pure function of the findings.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -18,6 +19,7 @@ from tasks.contracts import ColumnDistance, DataSnapshot, DriftDecision, LedgerE
 from tasks.drift_report import write_report
 from tasks.errors import CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.lake import Lake
+from tasks.landed_values import from_python
 from tasks.requests import DriftRequest
 from tasks.row_hash import sha256_of_rows
 from tasks.spec import DataSpec, MonitorSpec, PipelineSpec
@@ -155,13 +157,19 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
 
 def _window(request: DriftRequest) -> pd.DataFrame:
     """The features of the window's predictions, in the order of their ids."""
-    lake, table = Lake(), f"{request.spec.name}__predictions"
-    features = list(request.spec.data.features)
+    lake, table, data = Lake(), f"{request.spec.name}__predictions", request.spec.data
+    features = list(data.features)
     if not lake.exists(table):
         return pd.DataFrame(columns=features)
     start, end = _sql(request.window_start), _sql(request.window_end)
     where = f"predicted_at >= {start} AND predicted_at < {end} ORDER BY prediction_id"
-    return _frame(lake.read(table, columns=features, where_sql=where))
+    logged = lake.query(f'SELECT * FROM "{table}" LIMIT 0', [table]).column_names  # noqa: S608 - a model's name
+    if set(features) <= set(logged):
+        return _frame(lake.read(table, columns=features, where_sql=where))
+    # The model has had another feature since its table was made: the whole instances are in `request`.
+    asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
+    kinds = {name: data.columns[name] for name in features}
+    return _frame(from_python([json.loads(instance) for instance in asked], kinds).rows)
 
 
 def _sql(time: datetime) -> str:

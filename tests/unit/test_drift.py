@@ -1,5 +1,6 @@
 """Drift: found where it is, quiet where it is not, and never a retrain for broken data."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,10 +75,10 @@ def test_the_null_rises_with_fewer_rows_and_with_fewer_false_alarms() -> None:
 
 
 def test_false_alarms_are_as_rare_as_asked_for() -> None:
-    """At most one in a hundred is asked for; three of thirty would come about once in three hundred times."""
-    pairs = [(frame(texts(80, seed, words=8)), frame(texts(80, 1000 + seed, words=8))) for seed in range(30)]
+    """At most one in a hundred is asked for; two of fifteen would come about once in a hundred times."""
+    pairs = [(frame(texts(80, seed, words=8)), frame(texts(80, 1000 + seed, words=8))) for seed in range(15)]
     found = [separate(*pair) for pair in pairs]
-    assert sum(each.auc > each.null_auc for each in found) <= 2
+    assert sum(each.auc > each.null_auc for each in found) <= 1
 
 
 def test_the_same_rows_give_the_same_answer() -> None:
@@ -258,6 +259,7 @@ def predict(rows: list[str | None], *, at: datetime = START, batch: str = "p") -
     logged = {
         "prediction_id": [f"{batch}-{number:05d}" for number in range(count)],
         "predicted_at": pa.array([at] * count, pa.timestamp("us", "UTC")),
+        "request": [json.dumps({"text": text, "added_later": 1}) for text in rows],
         "text": pa.array(rows, pa.string()),
     }
     Lake().append(f"{SPEC.name}__predictions", pa.table(logged), batch_id=batch)
@@ -339,6 +341,20 @@ def test_no_traffic_little_traffic_and_one_repeated_text_are_too_few(home: Path,
     assert decision.window_rows == 100
     predict(["the very same text every time"] * 400, batch="b")
     assert "only 101 are whole and different" in check(home, trained).why
+
+
+def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_request(home: Path, trained: Any) -> None:
+    predict(["a", None])
+    columns = {**SPEC.data.columns, "added_later": "int64", "added_today": "string"}
+    data = SPEC.data.model_copy(update={"features": ("text", "added_later", "added_today"), "columns": columns})
+    context = StepContext(actor="drift", step_key="drift", work_url=str(home))
+    spec = SPEC.model_copy(update={"data": data})
+
+    window = drift._window(DriftRequest(context=context, spec=spec, window_start=START, window_end=START + DAY))
+
+    assert window["added_later"].tolist() == [1, 1]
+    assert window["text"].isna().tolist() == [False, True]
+    assert window["added_today"].isna().all()
 
 
 def test_a_changed_reference_is_no_reference(home: Path, trained: Any) -> None:

@@ -1,0 +1,251 @@
+"""Evaluation, gate, registration and drift check against a real MLflow server."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import requests
+from mlflow.entities import LoggedModelOutput
+
+from tasks import gate, ledger, register, registry, store
+from tasks.contracts import Archive, EvaluationReport, GateDecision, ModelVersion, TrainingRun
+from tasks.database import engine
+from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
+from tasks.requests import GateRequest, RegisterRequest, StepContext
+from tasks.settings import PROJECT, settings
+from tasks.spec import PipelineSpec
+from tests.unit import judged
+
+SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow server on SQLite, on a free port."""
+    folder = tmp_path_factory.mktemp("mlflow_server")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
+    command += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"]
+    quiet = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # The command starts its web server by name from the path.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _until_up(url, process, folder / "server.log")
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{url}/health", timeout=5).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+    pytest.fail(f"The MLflow server did not start:\n{log.read_text()[-2000:]}")
+
+
+class Candidates:
+    """Makes candidates of one model that no other test knows."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.spec = SPEC.model_copy(update={"name": name})
+        self.experiment = registry.client().create_experiment(name)
+
+    def make(self, *, logs_a_model: bool = True) -> tuple[TrainingRun, Archive]:
+        """A run as a training leaves it, with a file for an archive."""
+        client = registry.client()
+        run_id = client.create_run(self.experiment).info.run_id
+        run = judged.run(model=self.spec.name, run_id=run_id, experiment_id=self.experiment)
+        client.log_text(run_id, run.model_dump_json(), registry.LINEAGE)
+        if logs_a_model:
+            model = client.create_logged_model(self.experiment, name="model", source_run_id=run_id)
+            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            client.finalize_logged_model(model.model_id, "READY")
+        file = self.folder / f"{run_id}.mar"
+        file.write_bytes(run_id.encode())
+        sha256, size = store.sha256(str(file)), file.stat().st_size
+        archive = judged.archive(
+            model=self.spec.name, run_id=run_id, version=run_id, url=str(file), sha256=sha256, size_bytes=size
+        )
+        return run, archive
+
+    def report(self, archive: Archive, *, accuracy: float = 0.9, champion: ModelVersion | None = None) -> EvaluationReport:
+        own = judged.score("candidate", accuracy, run_id=archive.run_id, archive_sha256=archive.sha256)
+        serving = None
+        if champion:
+            serving = judged.score("champion", 0.9, run_id=champion.run_id, archive_sha256=champion.archive.sha256)
+        report = judged.evaluation(candidate=accuracy, champion=0.9 if champion else None, scored=own)
+        return report.model_copy(update={"model": self.spec.name, "champion": serving})
+
+    def judge(self, run: TrainingRun, archive: Archive, **how: Any) -> GateDecision:
+        context = StepContext(actor=f"gate/{run.run_id}", step_key="gate", work_url="unused")
+        report = self.report(archive, **how)
+        return gate.gate(GateRequest(context=context, spec=self.spec, run=run, archive=archive, evaluation=report))
+
+    def register(self, run: TrainingRun, archive: Archive, decision: GateDecision) -> ModelVersion:
+        context = StepContext(actor="register", step_key="register", work_url="unused")
+        asked = RegisterRequest(context=context, spec=self.spec, run=run, archive=archive, decision=decision)
+        return register.register(asked)
+
+
+@pytest.fixture
+def candidates(home: Path, server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Candidates:
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server)
+    settings.cache_clear()
+    engine.cache_clear()
+    return Candidates(home, f"m_{request.node.name[:50].lower()}".replace("[", "_").replace("]", ""))
+
+
+def test_a_promoted_candidate_becomes_a_version_with_its_lineage_and_the_alias_stays(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    decision = candidates.judge(run, archive)
+
+    version = candidates.register(run, archive, decision)
+
+    assert (version.version, version.run_id, version.archive) == ("1", run.run_id, archive)
+    assert version.decision_ledger_hash == decision.ledger_hash
+    assert TrainingRun.model_validate_json(version.tags["perennial.training_run"]) == run
+    expected = {"snapshot": run.snapshot.sha256, "table_version": "3", "code_commit": "abc", "lock_sha256": run.lock_sha256}
+    assert {name: version.tags[f"perennial.{name}"] for name in expected} == expected
+    assert registry.champion(candidates.spec.name) is None
+    assert registry.get_version(candidates.spec.name, "1") == version
+    assert registry.training_run(run.run_id) == run
+
+
+def test_registering_again_gives_the_same_version(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    decision = candidates.judge(run, archive)
+    first = candidates.register(run, archive, decision)
+    registry.set_champion(candidates.spec.name, first.version)
+
+    assert candidates.register(run, archive, decision) == first
+    assert registry.find_version(candidates.spec.name, run.run_id) == first
+    assert registry.champion(candidates.spec.name) == first
+
+
+def test_the_decision_is_kept_with_the_run_also_when_it_is_refused(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+
+    decision = candidates.judge(run, archive, accuracy=0.6)
+
+    tags = registry.client().get_run(run.run_id).data.tags
+    assert (tags["perennial.verdict"], tags["perennial.decision_hash"]) == ("reject", decision.ledger_hash)
+    assert tags["perennial.reason"] == decision.why
+    kept = mlflow.artifacts.load_text(f"runs:/{run.run_id}/gate/decision.json")
+    assert GateDecision.model_validate_json(kept) == decision
+    with pytest.raises(GateRefused, match="said 'reject'"):
+        candidates.register(run, archive, decision)
+    assert registry.find_version(candidates.spec.name, run.run_id) is None
+
+
+def test_a_decision_that_was_made_up_or_changed_registers_nothing(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    refused = candidates.judge(run, archive, accuracy=0.6)
+    other_run, other_archive = candidates.make()
+    promoted = candidates.judge(other_run, other_archive)
+    made_up = refused.model_copy(update={"verdict": "promote"})
+
+    for forged in (
+        made_up,
+        made_up.model_copy(update={"ledger_hash": None}),
+        made_up.model_copy(update={"ledger_hash": promoted.ledger_hash}),
+        promoted.model_copy(update={"why": "because"}),
+    ):
+        with pytest.raises(GateRefused):
+            candidates.register(run, archive, forged)
+    with pytest.raises(GateRefused, match="not " + archive.sha256):
+        candidates.register(run, archive, promoted)
+    with pytest.raises(InvalidRequest):
+        candidates.register(run, other_archive, promoted)
+    assert registry.client().search_model_versions(f"name = '{candidates.spec.name}'") == []
+
+
+def test_a_decision_whose_ledger_entry_was_changed_registers_nothing(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    decision = candidates.judge(run, archive)
+    with engine().begin() as connection:
+        connection.execute(ledger.entries.update().values(why="somebody else's words"))
+
+    with pytest.raises(GateRefused, match="not a promotion in the ledger"):
+        candidates.register(run, archive, decision)
+
+
+def test_an_archive_that_was_changed_after_the_gate_is_not_registered(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    decision = candidates.judge(run, archive)
+    Path(archive.url).write_bytes(b"something else")
+
+    with pytest.raises(ArchiveMismatch, match="was changed"):
+        candidates.register(run, archive, decision)
+
+
+def test_a_candidate_that_beat_an_earlier_champion_must_meet_the_present_one(candidates: Candidates) -> None:
+    slow, fast = candidates.make(), candidates.make()
+    slow_decision, fast_decision = candidates.judge(*slow), candidates.judge(*fast)
+    champion = candidates.register(*fast, fast_decision)
+    registry.set_champion(candidates.spec.name, champion.version)
+
+    with pytest.raises(GateRefused, match="judged against no champion"):
+        candidates.register(*slow, slow_decision)
+
+    again = candidates.judge(*slow, champion=champion)
+    assert candidates.register(*slow, again).version == "2"
+
+
+def test_a_run_that_logged_no_model_is_told_how_to(candidates: Candidates) -> None:
+    run, archive = candidates.make(logs_a_model=False)
+    decision = candidates.judge(run, archive)
+    with pytest.raises(InvalidProject, match=r"mlflow\.pyfunc\.log_model"):
+        candidates.register(run, archive, decision)
+
+
+def test_a_champion_that_a_person_made_in_mlflow_is_not_taken_for_ours(candidates: Candidates) -> None:
+    run, _ = candidates.make()
+    client, name = registry.client(), candidates.spec.name
+    client.create_registered_model(name)
+    version = client.create_model_version(name, source=f"runs:/{run.run_id}/model", run_id=run.run_id)
+    assert registry.champion(name) is None
+    client.set_registered_model_alias(name, registry.ALIAS, version.version)
+
+    with pytest.raises(RegistryError, match="not registered by Perennial"):
+        registry.champion(name)
+    assert registry.find_version(name, run.run_id) is None
+
+
+def test_a_run_without_lineage_is_told_so(candidates: Candidates) -> None:
+    run_id = registry.client().create_run(candidates.experiment).info.run_id
+    with pytest.raises(RegistryError, match=r"lineage/training_run\.json"):
+        registry.training_run(run_id)
+
+
+def test_files_and_numbers_of_an_evaluation_are_kept_with_the_run(candidates: Candidates, home: Path) -> None:
+    run, _ = candidates.make()
+    (home / "answers.parquet").write_bytes(b"PAR1")
+
+    registry.log_file(run.run_id, "evaluation", str(home / "answers.parquet"))
+    registry.log_metrics(run.run_id, {"test_accuracy": 0.9, "test_accuracy_low": 0.88})
+
+    found = [each.path for each in registry.client().list_artifacts(run.run_id, "evaluation")]
+    assert found == ["evaluation/answers.parquet"]
+    assert registry.client().get_run(run.run_id).data.metrics == {"test_accuracy": 0.9, "test_accuracy_low": 0.88}
