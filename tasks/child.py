@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +40,10 @@ def run(
         environment: Variables beside those of this process.
         folder: Where the program runs.
     """
+    log.parent.mkdir(parents=True, exist_ok=True)
     guarded = [sys.executable, "-m", "tasks.child", str(folder or Path.cwd()), *command]
-    process = subprocess.Popen(
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    with subprocess.Popen(
         guarded,
         cwd=Path(__file__).resolve().parent.parent,
         env={**os.environ, **(environment or {})},
@@ -52,29 +53,33 @@ def run(
         start_new_session=True,
         text=True,
         errors="replace",
-    )
-    timer = threading.Timer(timeout_seconds, _kill_session, [process.pid])
-    timer.start()
-    started = time.monotonic()
+    ) as process:
+        reader = threading.Thread(target=_pass_on, args=(process, log, tail))
+        reader.start()
+        timed_out = _wait(process, timeout_seconds)
+        reader.join()
+    return Ended(process.returncode, "".join(tail).strip(), timed_out)
+
+
+def _wait(process: subprocess.Popen[str], timeout_seconds: float) -> bool:
+    """Wait for the end of the session, its strays included; returns whether the time ran out."""
     try:
-        tail = _pass_on(process, log)
-        code = process.wait()
-        return Ended(code, tail, timed_out=code != 0 and time.monotonic() - started >= timeout_seconds)
+        process.wait(timeout_seconds)
+    except subprocess.TimeoutExpired:
+        return True
     finally:
-        timer.cancel()
         _kill_session(process.pid)
         process.wait()
+    return False
 
 
-def _pass_on(process: subprocess.Popen[str], log: Path) -> str:
-    last: deque[str] = deque(maxlen=TAIL_LINES)
-    log.parent.mkdir(parents=True, exist_ok=True)
+def _pass_on(process: subprocess.Popen[str], log: Path, tail: deque[str]) -> None:
     with log.open("w", encoding="utf-8") as file:
         for line in process.stdout or ():
             file.write(line)
+            file.flush()
             print(line, end="", flush=True)
-            last.append(line)
-    return "".join(last).strip()
+            tail.append(line)
 
 
 def _kill_session(leader: int) -> None:

@@ -93,7 +93,7 @@ def instance_of(item: dict[str, Any]) -> dict[str, Any]:
     if isinstance(body, bytes | bytearray | str):
         try:
             body = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInstance(f"The body is not JSON: {error}. Send one JSON object.") from error
     if not isinstance(body, dict):
         raise BadInstance(f"The body is a JSON {type(body).__name__}. Send one JSON object with the model's features.")
