@@ -1,7 +1,6 @@
 """Evaluation, gate, registration and drift check against a real MLflow server."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import mlflow
 import pytest
 import requests
 from mlflow.entities import LoggedModelOutput
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tasks import gate, ledger, register, registry, store
 from tasks.contracts import Archive, EvaluationReport, GateDecision, ModelVersion, TrainingRun
@@ -28,28 +28,24 @@ SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yam
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server on SQLite, on a free port."""
+def server(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Iterator[str]:
+    """The platform's MLflow server, on the SQLite file that the other tests of services use directly."""
     folder = tmp_path_factory.mktemp("mlflow_server")
+    SqlAlchemyStore(mlflow_url, str(folder / "artifacts"))  # makes the tables
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-    command += [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"]
-    quiet = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        # The command starts its web server by name from the path.
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
+    program = PROJECT / "containers" / "ml" / "serve_mlflow.py"
+    command = [sys.executable, str(program), "127.0.0.1", str(port), mlflow_url, str(folder / "artifacts")]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         _until_up(url, process, folder / "server.log")
         yield url
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
