@@ -1,11 +1,13 @@
-"""One whole platform for all system tests, and a hand on it: Airflow's REST API, the landing folder, its settings."""
+"""One whole platform for all system tests, and a hand on it: Airflow, the landing folder, its settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,7 +16,10 @@ from embedded.platform import Platform
 from tasks import database
 from tasks.settings import PROJECT, settings
 
+Found = TypeVar("Found")
+
 SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 5, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
@@ -26,7 +31,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The shipped models and suites, and beside them a model of the Yelp reviews that differs by its configuration only."""
+    folder = tmp_path_factory.mktemp("configuration")
+    models = shutil.copytree(PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
+    shutil.copytree(models / "review_sentiment", models / "yelp_sentiment")
+    shutil.copy(YELP / "pipeline.yaml", models / "yelp_sentiment" / "pipeline.yaml")
+    shutil.copy(YELP / "yelp_reviews.json", suites / "expectations" / "yelp_reviews.json")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PERENNIAL_MODELS", str(models))
+        environment.setenv("PERENNIAL_SUITES", str(suites))
+        yield
+
+
+@pytest.fixture(scope="session")
+def platform(configuration: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The platform, every service answering. It is the session's: a test leaves it healthy."""
     with Platform(tmp_path_factory.mktemp("platform"), **SMALL) as started:
         yield started
@@ -76,6 +96,48 @@ def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds:
         time.sleep(0.5)
     tasks = {str(task["task_id"]): str(task["state"]) for task in airflow.tasks(dag_id, run_id)}
     return {dag_id: state, **tasks}
+
+
+def wait_until(look: Callable[[], Found | None], what: str, *, timeout_seconds: float) -> Found:
+    """What `look` finds, as soon as it finds something."""
+    until = time.monotonic() + timeout_seconds
+    while not (found := look()):
+        assert time.monotonic() < until, f"waited {timeout_seconds} s for {what}"
+        time.sleep(0.2)
+    return found
+
+
+def wait_for_success(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float = 300) -> None:
+    states = wait_for_run(airflow, dag_id, run_id, timeout_seconds=timeout_seconds)
+    assert states[dag_id] == "success", states
+
+
+def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str:
+    """The id of the newest run that was started as `run_type` says."""
+
+    def newest() -> str | None:
+        return next((str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["run_type"] == run_type), None)
+
+    return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60)
+
+
+def wait_for_rows(table: str, rows: int, *, timeout_seconds: float) -> None:
+    """Wait until a table of the platform has at least so many rows; a test asks for this from `inside`."""
+    from tasks.lake import Lake
+
+    def counted() -> bool:
+        lake = Lake()
+        return lake.exists(table) and lake.read(table, columns=["batch_id"]).num_rows >= rows
+
+    wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds)
+
+
+def example_files(model: str, folder: Path, **options: int) -> list[Path]:
+    """Files of real rows, as the model's example_data.py writes them."""
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    program = PROJECT / "models" / model / "example_data.py"
+    subprocess.run([str(settings().python(model)), str(program), "--output", str(folder), *arguments], check=True, timeout=120)
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def embedded(home: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
