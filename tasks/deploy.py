@@ -42,7 +42,7 @@ def deploy(request: DeployRequest) -> Rollout:
         current = gateway.route(target.model)
         checks = _bring_up(backend, request.version.archive, request.spec)
         if current != target:
-            _record_switch(gateway, "deploy", target, current, request.context.actor, request.version.tags.get("reason", ""))
+            _record_switch(gateway, "deploy", target, current, request.context.actor, _why(request.version))
             gateway.put(target, "deploy")
         checks += _confirm(gateway, target, current, request.version.archive, request.context.actor)
         previous = served_before(gateway.history(target.model))
@@ -104,12 +104,12 @@ def require_promotion(version: ModelVersion) -> None:
     Raises:
         GateRefused: The version names no entry of the ledger in which the gate promoted this very archive.
     """
-    entry = next((e for e in ledger.history(version.model) if e.entry_hash == version.decision_ledger_hash), None)
+    entry = ledger.find(version.decision_ledger_hash)
     if entry is None:
         found = "the ledger has no such entry"
     elif (entry.action, entry.after) != ("gate", "promote"):
         found = f"that entry says {entry.action} {entry.after or ''}".strip()
-    elif _judged(entry) != (version.run_id, version.archive.sha256):
+    elif (entry.model, *_judged(entry)) != (version.model, version.run_id, version.archive.sha256):
         found = "that entry is about another archive"
     else:
         return
@@ -174,6 +174,12 @@ def _same(one: Route, other: Route) -> bool:
     return one.archive_sha256 == other.archive_sha256
 
 
+def _why(version: ModelVersion) -> str:
+    """Why a version is switched to: it answers as it was judged, and the gate's own reason."""
+    gate = version.tags.get("perennial.why", "the gate promoted it")
+    return f"Version {version.version} is loaded and answers its example as it was judged. The gate: {gate}"
+
+
 # --- the steps of a change ----------------------------------------------------------------------------------------------
 
 
@@ -223,7 +229,7 @@ def _record_switch(gateway: Gateway, action: str, target: Route, current: Route 
         action=action,
         before=current.model_version if current else None,
         after=target.model_version,
-        why=why or f"Version {target.model_version} was promoted by the gate and answers its example as it was judged.",
+        why=why,
         evidence={
             "route": target.model_dump(mode="json"),
             "before": current.model_dump(mode="json") if current else None,

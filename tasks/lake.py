@@ -75,12 +75,17 @@ class Lake:
         batch_id: str,
         app_id: str | None = None,
         app_version: int = 1,
+        app_previous: int | None = None,
         metadata: dict[str, str] | None = None,
     ) -> int:
         """Append rows with the time and `batch_id`, once for each `app_id` (default: the batch) and `app_version`.
 
         A table that is missing is made with the rows' columns. An append of an `app_version` that the table already holds,
         or a later one, writes nothing.
+
+        Args:
+            app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is written: a reader
+                that goes on from there was overtaken by another one. None for any.
 
         Returns:
             The table's version after it.
@@ -95,7 +100,8 @@ class Lake:
                 if not self.exists(table):
                     self._create(table, _without_null_types(rows.schema))
                 delta = self._open(table)
-                if (delta.transaction_version(transaction.app_id) or 0) < app_version:
+                written = delta.transaction_version(transaction.app_id) or 0
+                if written < app_version and app_previous in {None, written}:
                     stamped = _stamped(rows, batch_id, pa.schema(delta.schema().to_arrow()), table)
                     write_deltalake(delta, stamped, mode="append", commit_properties=properties)
         return self.latest(table)

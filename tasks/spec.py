@@ -14,6 +14,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
 
+LOGGED_COLUMNS = frozenset(
+    {"sequence", "prediction_id", "predicted_at", "labelled_at", "model_version", "run_id", "request", "prediction", "score"}
+)
+"""What the prediction log has of every model, beside one column a feature."""
+
 
 def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
     json.dumps(value)
@@ -95,6 +100,16 @@ class DataSpec(TableSpec):
     minimum_rows: Rows = 100
     feedback_query: str | None = None
 
+    @model_validator(mode="after")
+    def _features_have_names_of_their_own(self) -> "DataSpec":
+        unknown = sorted({*self.features, self.label} - set(self.columns))
+        if unknown:
+            raise ValueError(f"features and label name {unknown}, which are not among the columns {sorted(self.columns)}")
+        taken = sorted(LOGGED_COLUMNS & set(self.features))
+        if taken:
+            raise ValueError(f"the features {taken} have names that the prediction log uses itself; rename them")
+        return self
+
 
 class TrainingSpec(Spec):
     """How the model is trained.
@@ -149,6 +164,9 @@ class ServingSpec(Spec):
 
 class GateSpec(Spec):
     """The rules by which a candidate is promoted, held or rejected. Every share is in [0, 1].
+
+    A difference that is below its limit, or surely below zero while its interval reaches below the limit, rejects; an interval
+    that merely reaches below the limit holds: there are too few rows to say.
 
     Attributes:
         primary_metric: The metric that candidate and champion are compared by.

@@ -63,16 +63,15 @@ class Gateway:
         answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}).json()
         return answer["run_id"], answer["predictions"][0]
 
+    def log_id(self) -> str:
+        """Which log it is: a gateway that has lost its database begins a new one, whose sequences start at 1 again."""
+        return str(self._call("GET", "/internal/log").json()["log_id"])
+
     def log(self, table: Literal["predictions", "feedback"], model: str, after: int) -> list[dict[str, Any]]:
-        """Every row of the model with a sequence above `after`, in their order."""
-        rows: list[dict[str, Any]] = []
-        while True:
-            parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
-            page = self._call("GET", f"/internal/log/{table}", params=parameters).json()
-            rows.extend(page["rows"])
-            if len(page["rows"]) < PAGE_ROWS:
-                return rows
-            after = page["last_sequence"]
+        """The model's next rows with a sequence above `after`, in their order; at most `PAGE_ROWS`."""
+        parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
+        rows: list[dict[str, Any]] = self._call("GET", f"/internal/log/{table}", params=parameters).json()["rows"]
+        return rows
 
     def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
         try:

@@ -68,6 +68,7 @@ class Gateway:
             Endpoint("history", _path("/internal/routes/{model}/history"), {"GET": self._history}, internal=True),
             Endpoint("in_flight", _path("/internal/routes/{model}/in_flight"), {"GET": self._in_flight}, internal=True),
             Endpoint("probe", _path("/internal/probe/{model}"), {"POST": self._probe}, internal=True),
+            Endpoint("log", _path("/internal/log"), {"GET": self._log_id}, internal=True),
             Endpoint("log", _path("/internal/log/{table}"), {"GET": self._read_log}, internal=True),
         )
 
@@ -175,6 +176,9 @@ class Gateway:
 
     async def _probe(self, request: Request, model: str) -> Reply:
         return Reply(await self._service.probe(model, request))
+
+    async def _log_id(self, _request: Request) -> Reply:
+        return Reply({"log_id": await asyncio.to_thread(database.log_id, self._engine)})
 
     async def _read_log(self, request: Request, table: str) -> Reply:
         if table not in TABLES:

@@ -1,6 +1,7 @@
 """The gateway's tables: routes, predictions and labels. SQLite on one machine, PostgreSQL by its URL."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -46,6 +47,8 @@ feedback = sa.Table(
     sqlite_autoincrement=True,
 )
 
+logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
+
 
 def connect(url: str) -> sa.Engine:
     """The engine of the database, its tables made where they are missing.
@@ -63,7 +66,16 @@ def connect(url: str) -> sa.Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     metadata.create_all(engine)
+    with engine.begin() as connection:
+        if connection.execute(logs.select()).first() is None:
+            connection.execute(logs.insert().values(log_id=uuid4().hex))
     return engine
+
+
+def log_id(engine: sa.Engine) -> str:
+    """The name of this database's log; a reader that kept a sequence of another one begins anew."""
+    with engine.connect() as connection:
+        return str(connection.scalar(sa.select(logs.c.log_id)))
 
 
 def now() -> str:
