@@ -13,7 +13,7 @@ from tasks.contracts import FileOutcome, IngestResult
 from tasks.errors import DataRejected, InvalidRequest, PerennialError
 from tasks.lake import Lake
 from tasks.landed_files import QUARANTINE, content_of
-from tasks.landing import Landing
+from tasks.landing import Landing, Plan
 from tasks.requests import IngestRequest
 from tasks.store import at, write_text
 
@@ -71,6 +71,7 @@ class _Run:
             except Exception as error:  # noqa: BLE001 - raised below
                 error.add_note(f"while {name} was ingested")
                 faults.append(error)
+        self.landing.sweep()
         if faults:
             raise faults[0]
 
@@ -90,7 +91,8 @@ class _Run:
         except DataRejected as error:
             self._refuse(name, batch_id, error)
         else:
-            self._publish(name, batch_id, plan)
+            if plan:
+                self._publish(name, batch_id, plan)
 
     def _refuse_again(self, name: str, batch_id: str) -> None:
         """Refuse content that is there already.
@@ -100,20 +102,19 @@ class _Run:
         """
         advice = "Remove it, or land rows that are new."
         if before := self.landing.archived(batch_id):
-            self.landing.unstage(batch_id)
             raise DataRejected(f"{name} has the same content as {before}, which was ingested as the batch {batch_id}. {advice}")
         plan = self.landing.plan(batch_id)
         if plan is None and any(self.lake.app_version(table, batch_id) for table in (self.table, self.quarantine)):
             raise DataRejected(f"{name} has the same content as the batch {batch_id}, which was ingested before. {advice}")
-        if plan is not None and plan.file != name and self.landing.waits(plan.file):
-            raise DataRejected(f"{name} has the same content as {plan.file}, which is being ingested. {advice}")
+        if plan is not None and plan.outcome.file != name and self.landing.waits(plan.outcome.file):
+            raise DataRejected(f"{name} has the same content as {plan.outcome.file}, which is being ingested. {advice}")
 
-    def _plan(self, name: str, content: bytes, batch_id: str) -> FileOutcome:
+    def _plan(self, name: str, content: bytes, batch_id: str) -> Plan | None:
         """Audit a new file and stage what will be published of it."""
         from tasks.audit import audit  # imports Great Expectations: seconds that a run without new files does not pay
 
         found = audit(name, content, self.request.table, str(at(self.request.context.work_url, "reports", batch_id)))
-        plan = FileOutcome(
+        outcome = FileOutcome(
             file=name,
             status="published" if len(found.accepted) else "empty",
             batch_id=batch_id,
@@ -121,12 +122,11 @@ class _Run:
             quarantined_rows=len(found.quarantined),
             report_url=found.report.url,
         )
-        self.landing.stage(plan, found.accepted, found.quarantined)
-        return plan
+        return self.landing.stage(batch_id, outcome, found.accepted, found.quarantined)
 
-    def _publish(self, name: str, batch_id: str, plan: FileOutcome) -> None:
+    def _publish(self, name: str, batch_id: str, plan: Plan) -> None:
         try:
-            accepted, quarantined = (self.landing.staged_rows(batch_id, rows) for rows in ("accepted", "quarantined"))
+            accepted, quarantined = (self.landing.staged_rows(batch_id, plan, kind) for kind in ("accepted", "quarantined"))
         except FileNotFoundError:
             if self.landing.archived(batch_id):
                 return
@@ -137,8 +137,8 @@ class _Run:
             self.lake.append(self.quarantine, quarantined, batch_id=batch_id, metadata=origin)
         if len(accepted):
             self.lake.append(self.table, accepted, batch_id=batch_id, metadata=origin)
-        status = "already_published" if again else plan.status
-        self._record(plan.model_copy(update={"file": name, "status": status}))
+        status = "already_published" if again else plan.outcome.status
+        self._record(plan.outcome.model_copy(update={"file": name, "status": status}))
         self.landing.archive(name, batch_id)
 
     def _refuse(self, name: str, batch_id: str, error: DataRejected) -> None:

@@ -6,13 +6,14 @@ was killed is carried on with the same rows. Names that start with a dot are not
 and renames it.
 """
 
-import contextlib
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 from upath import UPath
 
 from tasks.contracts import FileOutcome
@@ -21,6 +22,13 @@ from tasks.store import at
 
 LONGEST_NAME = 240
 """In bytes; file systems hold 255."""
+
+
+class Plan(BaseModel):
+    """What an ingest decided of a batch, and under which name it staged the rows."""
+
+    outcome: FileOutcome
+    rows: str
 
 
 class Landing:
@@ -46,31 +54,42 @@ class Landing:
     def waits(self, name: str) -> bool:
         return bool((self.url / name).exists())
 
-    def stage(self, plan: FileOutcome, accepted: pa.Table, quarantined: pa.Table) -> None:
-        """Keep what will be published of a batch. The plan is written last: where it is, the rows are whole."""
-        folder = self._staged(plan.batch_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, rows in (("accepted", accepted), ("quarantined", quarantined)):
-            part = folder / f".{uuid4().hex}.part"
-            with part.open("wb") as file:
-                pq.write_table(rows, file)
-            part.rename(folder / f"{name}.parquet")
-        _write_whole(folder / "plan.json", plan.model_dump_json(indent=2))
+    def stage(self, batch_id: str, outcome: FileOutcome, accepted: pa.Table, quarantined: pa.Table) -> Plan | None:
+        """Keep what will be published of a batch, unless another ingest has done so: the first plan counts for all.
 
-    def plan(self, batch_id: str) -> FileOutcome | None:
+        Returns:
+            The plan that counts; None when the other has settled the batch.
+        """
+        plan = Plan(outcome=outcome, rows=uuid4().hex)
+        self._staged(batch_id).parent.mkdir(parents=True, exist_ok=True)
+        for kind, rows in (("accepted", accepted), ("quarantined", quarantined)):
+            with self._staged(batch_id, plan.rows, kind, "parquet").open("wb") as file:
+                pq.write_table(rows, file)
+        try:
+            _create_whole(self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2))
+        except FileExistsError:
+            for kind in ("accepted", "quarantined"):
+                self._staged(batch_id, plan.rows, kind, "parquet").unlink(missing_ok=True)
+            return self.plan(batch_id)
+        if self.archived(batch_id):
+            self.unstage(batch_id)
+            return None
+        return plan
+
+    def plan(self, batch_id: str) -> Plan | None:
         """What was decided of a batch that is not settled yet."""
         try:
-            return FileOutcome.model_validate_json((self._staged(batch_id) / "plan.json").read_text(encoding="utf-8"))
+            return Plan.model_validate_json(self._staged(batch_id, "plan", "json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
-    def staged_rows(self, batch_id: str, name: str) -> pa.Table:
-        """The `accepted` or the `quarantined` rows of a batch.
+    def staged_rows(self, batch_id: str, plan: Plan, kind: str) -> pa.Table:
+        """The `accepted` or the `quarantined` rows of a plan.
 
         Raises:
             FileNotFoundError: Another ingest has settled it meanwhile.
         """
-        with (self._staged(batch_id) / f"{name}.parquet").open("rb") as file:
+        with self._staged(batch_id, plan.rows, kind, "parquet").open("rb") as file:
             return pq.read_table(file)
 
     def archived(self, batch_id: str) -> str | None:
@@ -85,9 +104,18 @@ class Landing:
         self.unstage(batch_id)
 
     def unstage(self, batch_id: str) -> None:
-        staged = self._staged(batch_id)
-        with contextlib.suppress(FileNotFoundError):
-            staged.fs.rm(staged.path, recursive=True)
+        """Forget what was staged of a batch, also by ingests that were killed before they had a plan."""
+        folder = self.url / ".staged"
+        for path in [folder / f"{batch_id}.plan.json", *folder.glob(f"{batch_id}.*")] if folder.exists() else []:
+            path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Forget what is still staged of batches that were published: their ingest was killed after its last word."""
+        folder = self.url / ".staged"
+        batches = {path.name.partition(".")[0] for path in folder.iterdir()} if folder.exists() else set()
+        for batch_id in batches:
+            if batch_id and self.archived(batch_id):
+                self.unstage(batch_id)
 
     def refuse(self, name: str, reason: dict[str, Any]) -> bool:
         """Take a refused file out of the folder, with the reason beside it; False when another ingest had settled it."""
@@ -120,8 +148,8 @@ class Landing:
         """Where the reason of a refused file lies; a name that leaves no room for the ending is cut."""
         return self.url / ".refused" / f"{name.encode()[:LONGEST_NAME].decode(errors='ignore')}.reason.json"
 
-    def _staged(self, batch_id: str | None) -> UPath:
-        return self.url / ".staged" / str(batch_id)
+    def _staged(self, *parts: str) -> UPath:
+        return self.url / ".staged" / ".".join(parts)
 
 
 def _write_whole(path: UPath, text: str) -> None:
@@ -129,3 +157,20 @@ def _write_whole(path: UPath, text: str) -> None:
     part = path.parent / f".{uuid4().hex}.part"
     part.write_text(text, encoding="utf-8")
     part.rename(path)
+
+
+def _create_whole(path: UPath, text: str) -> None:
+    """Write a file that appears whole, and only where there is none.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    if path.protocol not in {"", "file", "local"}:
+        path.fs.pipe_file(path.path, text.encode(), mode="create")
+        return
+    part = Path(path.path).with_name(f".{uuid4().hex}.part")
+    part.write_text(text, encoding="utf-8")
+    try:
+        Path(path.path).hardlink_to(part)
+    finally:
+        part.unlink()
