@@ -66,7 +66,7 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def run(command: Annotated[list[str], typer.Argument()]) -> None:
     """Run a command in this platform's environment: `python -m embedded run airflow dags list`."""
     environment = _running().environment()

@@ -31,10 +31,10 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         "core": _core(settings, project, home, secrets, url),
         "scheduler": _scheduler(),
         "workers": {
-            # An API server that is killed is back after about 10 s; tasks wait for it instead of giving up.
-            "max_failed_heartbeats": 12,
-            "execution_api_retries": 8,
-            "execution_api_retry_wait_max": 10,
+            # An API server that is killed is back after 10 s, on a busy machine a minute; tasks wait instead of giving up.
+            "max_failed_heartbeats": 24,
+            "execution_api_retries": 24,
+            "execution_api_retry_wait_max": 5,
         },
         "dag_processor": {
             # The default is one folder under the temporary directory for all Airflows of the machine.
@@ -46,7 +46,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         "database": {"sql_alchemy_conn": f"sqlite:///{home / DATABASE}"},
         "api": {"host": "127.0.0.1", "port": port, "base_url": url, "workers": 1, "secret_key": secrets.airflow_secret_key},
         "api_auth": {"jwt_secret": secrets.airflow_jwt_secret, "jwt_issuer": "perennial"},
-        "logging": {"base_log_folder": home / "logs", "colored_console_log": False},
+        "logging": _logging(home),
         "usage_data_collection": {"enabled": False},
     }
     flat = {
@@ -67,8 +67,18 @@ def _core(settings: EmbeddedSettings, project: Path, home: Path, secrets: Secret
         "execution_api_server_url": f"{url}/execution/",
         "simple_auth_manager_users": f"{USER}:admin",
         "simple_auth_manager_passwords_file": home / "passwords.json",
-        # The default asks the name server, which takes seconds where there is none.
-        "hostname_callable": "socket.gethostname",
+        "hostname_callable": "embedded.loopback.hostname",
+    }
+
+
+def _logging(home: Path) -> dict[str, object]:
+    return {
+        "base_log_folder": home / "logs",
+        "colored_console_log": False,
+        # The pages ask a log server too while a task runs. There is none, and nobody else's may answer: port 9 is refused.
+        "worker_log_server_port": 9,
+        "trigger_log_server_port": 9,
+        "namespace_levels": "airflow.utils.log.file_task_handler=CRITICAL",
     }
 
 
@@ -76,10 +86,11 @@ def _scheduler() -> dict[str, object]:
     return {
         # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes three times as long.
         "scheduler_idle_sleep_time": 0.1,
-        # The tasks of a scheduler or worker that was killed are tried again within about 30 s (default: 5 minutes).
+        # The tasks of a scheduler that was killed are tried again within about 20 s, those of one of its workers within 50 s
+        # (default: 5 minutes). Sooner than that, a machine that is busy with a training looks like one whose worker is dead.
         "scheduler_health_check_threshold": 15,
         "orphaned_tasks_check_interval": 5,
-        "task_instance_heartbeat_timeout": 30,
+        "task_instance_heartbeat_timeout": 45,
         "task_instance_heartbeat_timeout_detection_interval": 5,
         "task_queued_timeout": 120,
         "task_queued_timeout_check_interval": 15,
