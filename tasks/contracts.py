@@ -155,7 +155,7 @@ class Metric(Contract):
 
 
 class SliceScore(Contract):
-    """The primary metric where `column` has `value`."""
+    """The primary metric where `column` has `value`; NaN where the slice does not define it."""
 
     column: str
     value: str
@@ -313,7 +313,7 @@ class DriftDecision(Contract):
             `wait` (drift, but too few new labelled rows to learn from); `retrain`.
         domain_auc: Out-of-fold ROC AUC of a classifier that tells window from reference; 0.5 means it cannot.
         threshold: What `domain_auc` had to exceed: the effect floor or the null quantile, whichever is larger.
-        null_auc: Upper quantile of the same AUC between random halves of the reference, at the spec's false alarm share.
+        null_auc: What the same AUC exceeds by chance at the spec's false alarm share: from random relabellings of the rows.
         new_rows: Rows that joined the training table after the champion's snapshot.
     """
 
