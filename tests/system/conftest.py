@@ -24,10 +24,11 @@ CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n`, all of them run on one worker: there is one platform."""
+    """With `-n`, all of them run on one worker: there is one platform. The README's commands change it, so they come last."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("platform"))
+    items.sort(key=lambda item: item.path.name == "test_readme.py")
 
 
 @pytest.fixture(scope="session")
