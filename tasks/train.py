@@ -34,7 +34,7 @@ def train(request: TrainRequest) -> TrainingRun:
     if finished is not None:
         return finished
     run_id = training_record.start(experiment_id, request, values)
-    files_url = _run_project(run_id, request, values)
+    files_url = _run_project(run_id, experiment_id, request, values)
     run = TrainingRun(
         model=spec.name,
         run_id=run_id,
@@ -51,16 +51,16 @@ def train(request: TrainRequest) -> TrainingRun:
     return run
 
 
-def _run_project(run_id: str, request: TrainRequest, values: Values) -> str:
+def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values: Values) -> str:
     """Run the project to its end, and return where the files for serving lie."""
     timeout_seconds, work_url = request.spec.training.timeout_seconds, request.context.work_url
     scratch = _scratch(request)
     ended = child.run(
-        _command(run_id, request, values, scratch),
+        ["bash", "-c", _command(request, values, scratch)],
         log=scratch / "training.log",
         timeout_seconds=timeout_seconds,
-        environment=_environment(scratch),
-        folder=scratch,
+        environment=_environment(scratch, run_id, experiment_id),
+        folder=settings().models / request.spec.name,
     )
     log = (scratch / "training.log").read_text(encoding="utf-8")
     log_url = store.write_text(work_url, run_id, "training.log", text=log)
@@ -90,20 +90,26 @@ def _scratch(request: TrainRequest) -> Path:
     return folder
 
 
-def _command(run_id: str, request: TrainRequest, values: Values, scratch: Path) -> list[str]:
-    project = settings().models / request.spec.name
-    given = {**values, "data": scratch / "data", "output": scratch / "output"}
-    command = [sys.executable, "-m", "mlflow", "run", str(project), "--env-manager", "local", "--run-id", run_id]
-    command += ["--entry-point", request.spec.training.entry_point]
-    return command + [part for name, value in given.items() for part in ("-P", f"{name}={value}")]
+def _command(request: TrainRequest, values: Values, scratch: Path) -> str:
+    """MLproject's command with its values, as `mlflow run --env-manager local` would run it.
+
+    `mlflow run` itself is one more process, which takes seconds to import MLflow once more only to make this command.
+    """
+    from mlflow.projects.utils import load_project
+
+    entry_point = load_project(str(settings().models / request.spec.name)).get_entry_point(request.spec.training.entry_point)
+    given = {**values, "data": str(scratch / "data"), "output": str(scratch / "output")}
+    return str(entry_point.compute_command(given, str(scratch / "tmp")))
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def _environment(scratch: Path, run_id: str, experiment_id: str) -> dict[str, str]:
     """`python` in MLproject's command is this environment's; temporary files go where the next try sweeps."""
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "TMPDIR": str(scratch / "tmp"),
         "MLFLOW_TRACKING_URI": settings().mlflow_url,
+        "MLFLOW_RUN_ID": run_id,
+        "MLFLOW_EXPERIMENT_ID": experiment_id,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONUNBUFFERED": "1",
     }
