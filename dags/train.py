@@ -4,7 +4,7 @@ from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
-from plugins.verbs import close_request, deploy, evaluate, gate, package, register, take_snapshot, train_candidate, validate
+from plugins.verbs import deploy, evaluate, gate, package, register, take_snapshot, train_candidate, validate
 from tasks.spec import PipelineSpec
 
 
@@ -18,5 +18,4 @@ def train(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive)
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
-    deployed = deploy(spec, version)
-    close_request(spec, after=deployed)
+    deploy(spec, version)

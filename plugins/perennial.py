@@ -4,13 +4,15 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from plugins import listener
 from plugins.links import LINKS
 
 
 class Perennial(AirflowPlugin):
-    """The links of our operators and the pages that they lead to."""
+    """The links of our operators, the pages that they lead to, and what hears of the end of a run."""
 
     name = "perennial"
+    listeners = [listener]  # noqa: RUF012 - Airflow reads plain class attributes
     operator_extra_links = list({link.name: link for links in LINKS.values() for link in links}.values())  # noqa: RUF012
 
     @property

@@ -101,22 +101,6 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return _step("deploy", {"spec": spec}, {"version": version})
 
 
-def close_request(spec: PipelineSpec, after: XComArg) -> None:
-    """Let the next retrain request be granted, however this run ended.
-
-    A teardown runs also when a task failed or the run was marked failed by hand, and does not turn a failed run into a good
-    one.
-    """
-
-    @task(task_id="close_request", retries=10)
-    def close() -> None:
-        from tasks.retrain import close as close_retrain_request
-
-        close_retrain_request(spec.name, get_current_context()["run_id"])
-
-    after >> close().as_teardown()
-
-
 def asked_of_training(run: Context) -> dict[str, Any]:
     """The parameters and the reason that a training run was started with."""
     params = run["params"]

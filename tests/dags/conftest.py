@@ -18,6 +18,7 @@ from tests.dags.runs import Dags, RunDag, Script
 if TYPE_CHECKING:
     from airflow.models import DagRun
     from airflow.sdk import DAG
+    from fastapi.testclient import TestClient
 
 # Airflow reads its configuration when it is first imported, so this must come before any test module here is.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="perennial-airflow-"))
@@ -98,3 +99,27 @@ def run_dag(dags: Dags) -> RunDag:
         return dags()[dag_id].test(run_conf=conf, **when)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stranger(airflow_database: None) -> "Iterator[TestClient]":
+    """A browser that nobody is logged in with."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    with TestClient(create_app(), base_url="http://airflow.example/prefix", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def token(stranger: "TestClient") -> str:
+    answer = stranger.post("/auth/token", json={"username": "admin", "password": "secret"})
+    return str(answer.json()["access_token"])
+
+
+@pytest.fixture
+def user(stranger: "TestClient", token: str) -> "Iterator[TestClient]":
+    """A browser that somebody is logged in with."""
+    stranger.headers["Authorization"] = f"Bearer {token}"
+    yield stranger
+    del stranger.headers["Authorization"]

@@ -1,6 +1,5 @@
 """Airflow's own API server, in this process: the report pages and who may see them, the form, the buttons of a task."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,30 +12,6 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 TRAIN = "train_review_sentiment"
-
-
-@pytest.fixture(scope="module")
-def stranger(airflow_database: None) -> "Iterator[TestClient]":
-    """A browser that nobody is logged in with."""
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    with TestClient(create_app(), base_url="http://airflow.example/prefix", follow_redirects=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def token(stranger: "TestClient") -> str:
-    answer = stranger.post("/auth/token", json={"username": "admin", "password": "secret"})
-    return str(answer.json()["access_token"])
-
-
-@pytest.fixture
-def user(stranger: "TestClient", token: str) -> "Iterator[TestClient]":
-    """A browser that somebody is logged in with."""
-    stranger.headers["Authorization"] = f"Bearer {token}"
-    yield stranger
-    del stranger.headers["Authorization"]
 
 
 @pytest.fixture

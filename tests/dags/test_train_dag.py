@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 
 from plugins import verbs
-from tasks import retrain
-from tasks.database import engine, retrain_requests
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 TRAIN = "train_review_sentiment"
 JUDGED = ("snapshot", "validate", "train", "package", "evaluate", "gate")
 RELEASED = ("register", "deploy")
-DONE = {"close_request": "success"}
 
 
 def all_in(state: str, *tasks: str) -> dict[str, str]:
@@ -21,14 +18,11 @@ def all_in(state: str, *tasks: str) -> dict[str, str]:
 
 
 def test_a_promoted_candidate_is_registered_and_deployed(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
-    open_request("manual__2026-01-01T00:00:00+00:00")
-
     conf = {"reason": "to see it run", "epochs": 3, "as_of": "2026-01-01T00:00:00Z"}
     run = run_dag(TRAIN, conf, at=datetime(2026, 1, 1, tzinfo=UTC))
 
     assert run.state == "success"
-    assert not retrain.open_requests()
-    assert states(run) == all_in("success", *JUDGED, *RELEASED) | DONE
+    assert states(run) == all_in("success", *JUDGED, *RELEASED)
     [request] = asked(home, "train")
     assert request["reason"] == "to see it run"
     assert request["parameters"]["epochs"] == 3
@@ -50,7 +44,7 @@ def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
     run = run_dag(TRAIN)
 
     assert run.state == "success"
-    assert states(run) == all_in("success", *JUDGED) | all_in("skipped", *RELEASED) | DONE
+    assert states(run) == all_in("success", *JUDGED) | all_in("skipped", *RELEASED)
     assert xcom(run, "gate")["why"] == "It is no better than the champion."
     assert "The gate says hold: It is no better than the champion." in capfd.readouterr().out
 
@@ -72,28 +66,17 @@ def test_a_training_that_is_killed_is_tried_again_with_the_same_request(run_dag:
     assert first == second == third
 
 
-def test_a_refusal_is_final_and_its_evidence_is_linked_and_the_retrain_request_is_closed(
+def test_a_refusal_is_final_and_its_evidence_is_linked(
     run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     report = str(home / "runs" / "report.html")
     heavy({"validate": [{"exit": 10, "error": "12 of 30 rows break the suite.", "evidence": {"report_url": report}}]})
-    open_request("manual__2026-01-02T00:00:00+00:00")
 
-    run = run_dag(TRAIN, at=datetime(2026, 1, 2, tzinfo=UTC))
+    run = run_dag(TRAIN)
 
     assert run.state == "failed"
     assert tries(run)["validate"] == 1
     downstream = all_in("upstream_failed", *JUDGED[2:], *RELEASED)
-    assert states(run) == {"snapshot": "success", "validate": "failed"} | downstream | DONE
+    assert states(run) == {"snapshot": "success", "validate": "failed"} | downstream
     assert "12 of 30 rows break the suite." in capfd.readouterr().out
     assert xcom(run, "validate", "_link_ValidationReportLink") == "/prefix/perennial/runs/report.html"
-    assert not retrain.open_requests()
-
-
-def open_request(train_run_id: str) -> None:
-    """A retrain request that waits for the end of this run."""
-    request = {"request_id": "1", "model": "review_sentiment", "open_model": "review_sentiment", "step_key": "k"}
-    about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
-    with engine().begin() as connection:
-        connection.execute(retrain_requests.insert().values({**request, **about}))
-    assert retrain.open_requests()
