@@ -25,14 +25,6 @@ def tries(run: "DagRun") -> dict[str, int]:
     return {ti.task_id: ti.try_number for ti in run.get_task_instances()}
 
 
-def log_of(run: "DagRun", task_id: str) -> str:
-    """What a task of a run wrote to its log."""
-    from airflow.configuration import conf
-
-    folder = Path(conf.get("logging", "base_log_folder"), f"dag_id={run.dag_id}", f"run_id={run.run_id}", f"task_id={task_id}")
-    return "".join(file.read_text() for file in sorted(folder.glob("*.log")))
-
-
 def xcom(run: "DagRun", task_id: str, key: str = "return_value") -> Any:
     """A value that a task of a run left."""
     [ti] = [ti for ti in run.get_task_instances() if ti.task_id == task_id]
