@@ -1,6 +1,7 @@
 """The demo's data: real reviews that land in dated files, and the rows that no model is trained on."""
 
 import json
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,16 @@ def read_reviews(file: Path) -> list[Review]:
 
 
 def read_part(url: str) -> list[Review]:
-    """The reviews of a snapshot's part: a Parquet file, read where a Parquet reader is installed."""
+    """The reviews of a snapshot's part in random order: it lists them by key, and so one label after the other.
+
+    A part is a Parquet file; it is read where a Parquet reader is installed.
+    """
     program = (
         "import json, sys, pyarrow.parquet as pq\n"
         "for row in pq.read_table(sys.argv[1], columns=['text', 'label']).to_pylist(): print(json.dumps(row))"
     )
     rows = [json.loads(line) for line in run_in_model_environment(["-c", program, url]).splitlines()]
+    random.Random(7).shuffle(rows)  # noqa: S311 - no secret
     return [Review(text=row["text"], label=int(row["label"])) for row in rows]
 
 
