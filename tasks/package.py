@@ -73,7 +73,10 @@ def build(spec: PipelineSpec, run: TrainingRun, folder: Path) -> Path:
 
 def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path) -> None:
     trained = store.at(run.model_files_url)
-    for file in sorted(path for path in trained.rglob("*") if path.is_file()):
+    files = sorted(path for path in trained.rglob("*") if path.is_file())
+    if not files:
+        raise InvalidProject(f"{trained} holds no file of the training {run.run_id}. Train again.")
+    for file in files:
         store.fetch(str(file), contents.joinpath(*file.relative_to(trained).parts))
     for path in sorted(path for path in contents.rglob("*") if path.is_file()):
         if needs_unpickling(path):
