@@ -38,8 +38,10 @@ def champion(model: str) -> ModelVersion | None:
     try:
         found = client().get_model_version_by_alias(model, ALIAS)
     except MlflowException as error:
-        # A model without versions is RESOURCE_DOES_NOT_EXIST; one without the alias is INVALID_PARAMETER_VALUE.
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "alias" in str(error).lower():
+        # A model that nobody registered is RESOURCE_DOES_NOT_EXIST; one without the alias is INVALID_PARAMETER_VALUE. Every
+        # other fault is raised: a server that is down must not look like a model without a champion.
+        no_alias = error.error_code == "INVALID_PARAMETER_VALUE" and f"alias {ALIAS} not found" in str(error)
+        if no_alias or error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
     return _version(found)

@@ -13,16 +13,19 @@ import mlflow
 import pytest
 import requests
 from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tasks import gate, ledger, register, registry, store
+from tasks import evaluate, gate, ledger, register, registry, store
 from tasks.contracts import Archive, EvaluationReport, GateDecision, ModelVersion, TrainingRun
 from tasks.database import engine
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
-from tasks.requests import GateRequest, RegisterRequest, StepContext
+from tasks.requests import EvaluateRequest, GateRequest, RegisterRequest, StepContext
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
+from tests.services.conftest import build_archive
 from tests.unit import judged
+from tests.unit.test_evaluate import part, rows
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
@@ -229,10 +232,41 @@ def test_a_champion_that_a_person_made_in_mlflow_is_not_taken_for_ours(candidate
     assert registry.find_version(name, run.run_id) is None
 
 
+def test_a_registry_that_is_down_is_not_a_model_without_champion(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next candidate would be judged as a first model, against nothing."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", "http://127.0.0.1:1")
+    settings.cache_clear()
+
+    with pytest.raises(MlflowException):
+        registry.champion(candidates.spec.name)
+
+
 def test_a_run_without_lineage_is_told_so(candidates: Candidates) -> None:
     run_id = registry.client().create_run(candidates.experiment).info.run_id
     with pytest.raises(RegistryError, match=r"lineage/training_run\.json"):
         registry.training_run(run_id)
+
+
+def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(candidates: Candidates, home: Path) -> None:
+    """Its handler always answers 1: as good as the baseline, and not good enough to be a first model."""
+    run, _ = candidates.make()
+    archive = build_archive(home, candidates.spec.name, 1).model_copy(update={"run_id": run.run_id})
+    parts = {name: part(home, name, rows(300)) for name in ("train", "test")}
+    run = run.model_copy(update={"snapshot": run.snapshot.model_copy(update=parts)})
+    context = StepContext(actor="train/run/evaluate", step_key="evaluate", work_url=str(home / "work"))
+
+    report = evaluate.evaluate(EvaluateRequest(context=context, spec=candidates.spec, run=run, archive=archive))
+    decision = gate.gate(GateRequest(context=context, spec=candidates.spec, run=run, archive=archive, evaluation=report))
+
+    assert decision.verdict == "reject"
+    assert {"minimum.accuracy", "gain_over_baseline"} <= {rule.rule for rule in decision.rules if not rule.passed}
+    kept = mlflow.artifacts.load_text(f"runs:/{run.run_id}/evaluation/report.json")
+    assert EvaluationReport.model_validate_json(kept) == report
+    found = registry.client().get_run(run.run_id).data.metrics
+    assert (found["test_accuracy"], found["test_accuracy_baseline"]) == (0.5, 0.5)
 
 
 def test_files_and_numbers_of_an_evaluation_are_kept_with_the_run(candidates: Candidates, home: Path) -> None:
