@@ -119,7 +119,7 @@ class Collector:
             app_version=last,
             app_previous=self._known,
         )
-        written = self._lake.app_version(self._table, self._app_id) == last
+        written = bool(self._lake.app_version(self._table, self._app_id) == last)
         self.appended += len(rows) if written else 0
         return written
 

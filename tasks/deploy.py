@@ -40,13 +40,19 @@ def deploy(request: DeployRequest) -> Rollout:
     with backend.exclusive(request.spec.name):
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
-        checks = _bring_up(backend, request.version.archive, request.spec)
+        previous = served_before(gateway.history(target.model))
+        try:
+            checks = _bring_up(backend, request.version.archive, request.spec)
+        except ServingError:
+            backend.prune(target.model, {route.backend_version for route in (current, previous) if route})
+            raise
         if current != target:
             _record_switch(gateway, "deploy", target, current, request.context.actor, _why(request.version))
             gateway.put(target, "deploy")
         checks += _confirm(gateway, target, current, request.version.archive, request.context.actor)
         previous = served_before(gateway.history(target.model))
-        _finish(backend, gateway, target, previous, request.context.actor)
+        _move_champion(gateway, target, request.context.actor)
+        _remove_the_oldest(backend, gateway, target, previous)
     return Rollout(
         model=target.model,
         stable=target,
@@ -82,7 +88,7 @@ def rollback(model: str, actor: str, why: str) -> Rollout:
         _record_switch(gateway, "rollback", target, current, actor, why)
         gateway.put(target, "rollback")
         checks += [_answers(gateway, target, {})]
-        _move_champion(target, actor)
+        _move_champion(gateway, target, actor)
     return Rollout(
         model=model,
         stable=target,
@@ -264,9 +270,8 @@ def _confirm(gateway: Gateway, target: Route, current: Route | None, archive: Ar
         raise
 
 
-def _finish(backend: ServingBackend, gateway: Gateway, target: Route, previous: Route | None, actor: str) -> None:
-    """Move the alias, and remove every version but the serving one and the one before."""
-    _move_champion(target, actor)
+def _remove_the_oldest(backend: ServingBackend, gateway: Gateway, target: Route, previous: Route | None) -> None:
+    """Remove every version but the serving one and the one before, once no request is under way to them."""
     keep = {target.backend_version} | ({previous.backend_version} if previous else set())
     deadline = time.monotonic() + DRAIN_SECONDS
     while set(gateway.in_flight(target.model)) - keep:
@@ -276,7 +281,7 @@ def _finish(backend: ServingBackend, gateway: Gateway, target: Route, previous: 
     backend.prune(target.model, keep)
 
 
-def _move_champion(target: Route, actor: str) -> None:
+def _move_champion(gateway: Gateway, target: Route, actor: str) -> None:
     """Let the alias `champion` follow what truly serves."""
     champion = registry.champion(target.model)
     if champion is not None and champion.version == target.model_version:
@@ -288,6 +293,10 @@ def _move_champion(target: Route, actor: str) -> None:
         before=champion.version if champion else None,
         after=target.model_version,
         why=f"Version {target.model_version} answers through the gateway.",
-        evidence={"route": target.model_dump(mode="json"), "before": champion.version if champion else None},
+        evidence={
+            "route": target.model_dump(mode="json"),
+            "before": champion.version if champion else None,
+            "route_change": gateway.history(target.model)[-1].sequence,
+        },
     )
     registry.set_champion(target.model, target.model_version)

@@ -105,7 +105,7 @@ class TorchServe:
         """See `ServingBackend.holds`. The server names the file that it loaded, and the file's name carries the hash."""
         try:
             found = self._api.describe(model, version)
-        except NotLoaded:
+        except (NotLoaded, Unreachable):
             return False
         ready = any(worker["status"] == "READY" for worker in found["workers"])
         return ready and found["modelUrl"] == file_name(model, version, sha256)

@@ -341,6 +341,14 @@ class Model:
 
         return deploy(self.request(self.promoted(mark, **how)))
 
+    def remove(self) -> None:
+        """Take it out of service, so that what a later test restarts does not have to load it."""
+        from tasks.serving.gateway import Gateway
+        from tasks.serving.torchserve import TorchServe
+
+        Gateway().withdraw(self.name)
+        TorchServe().prune(self.name, set())
+
 
 def new_model(home: Path, **serving: Any) -> Model:
     """A model that no other test knows."""
@@ -352,9 +360,11 @@ def new_model(home: Path, **serving: Any) -> Model:
 
 
 @pytest.fixture
-def model(platform: Platform, settled: Path) -> Model:
+def model(platform: Platform, settled: Path) -> Iterator[Model]:
     """A model of this test alone, of which nothing serves."""
-    return new_model(settled)
+    made = new_model(settled)
+    yield made
+    made.remove()
 
 
 @pytest.fixture
@@ -365,11 +375,12 @@ def served(model: Model) -> Model:
 
 
 @pytest.fixture(scope="module")
-def steady(services: Platform, settled: Path) -> Model:
+def steady(services: Platform, settled: Path) -> Iterator[Model]:
     """A model that the tests of a file share; `one` serves at the start and at the end of each."""
     model = new_model(settled, timeout_seconds=3)
     model.deploy("one")
-    return model
+    yield model
+    model.remove()
 
 
 # --- load ---------------------------------------------------------------------------------------------------------------

@@ -128,6 +128,7 @@ def test_a_version_that_answers_otherwise_than_it_was_judged_is_not_served(platf
     with pytest.raises(ServingError, match="prediction is 'two' instead of 'other'"):
         deploy(steady.request(version.model_copy(update={"archive": judged})))
     assert answering(platform, steady) == "one"
+    assert len(loaded(steady)) == 1
 
 
 def test_an_archive_that_was_changed_after_the_gate_is_refused(platform: Platform, steady: Model) -> None:
