@@ -33,6 +33,7 @@ def up() -> None:
     try:
         _say(f"Everything answers after {time.monotonic() - began:.0f} s. Ctrl-C stops it.\n{_addresses(platform)}")
         platform.watch(progress=_say)
+        _say("The platform was stopped from elsewhere.")
     except KeyboardInterrupt:
         _say("Stopping.")
     finally:

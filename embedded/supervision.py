@@ -111,16 +111,17 @@ class Supervision:
         return [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", CONFIGURATION]
 
     def states(self) -> dict[str, State]:
-        """Each program's state; empty when supervisord does not answer."""
+        """Each program's state; empty when supervisord does not answer, or is about to end."""
         try:
             with self._server() as server:
                 answers: Any = server.supervisor.getAllProcessInfo()
         except (OSError, http.client.HTTPException):
             return {}
-        return {
-            str(info["name"]): State(info["name"], info["statename"], info["pid"], info["exitstatus"], info["spawnerr"])
-            for info in answers
-        }
+        except xmlrpc.client.Fault as error:
+            if error.faultString != "SHUTDOWN_STATE":
+                raise
+            return {}
+        return {str(info["name"]): _state(info) for info in answers}
 
     def start(self, name: str) -> None:
         """Start a program that waits, was stopped, or was given up; one that runs is left alone."""
@@ -140,6 +141,10 @@ class Supervision:
                 yield server
         finally:
             transport.close()
+
+
+def _state(info: dict[str, Any]) -> State:
+    return State(info["name"], info["statename"], info["pid"], info["exitstatus"], info["spawnerr"])
 
 
 def _make_private(folder: Path) -> None:
