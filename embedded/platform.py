@@ -97,7 +97,8 @@ class Platform:
             done.append("Stopped the platform.")
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()
-            self._guardian.wait(timeout=self.settings.stop_timeout_seconds)
+            processes.end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
+            self._guardian.wait()
             self._guardian = None
         return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
 

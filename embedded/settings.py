@@ -45,7 +45,7 @@ class EmbeddedSettings(BaseSettings):
     airflow_parallelism: int = Field(default=4, ge=1)
     dags_refresh_seconds: int = Field(default=15, ge=1)
     start_timeout_seconds: float = Field(default=300, gt=0)
-    stop_timeout_seconds: float = Field(default=30, gt=0)
+    stop_timeout_seconds: float = Field(default=45, gt=0)
     minimum_disk_mib: int = Field(default=2048, ge=0)
     minimum_memory_mib: int = Field(default=2048, ge=0)
 
