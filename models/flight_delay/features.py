@@ -28,7 +28,10 @@ def numbers_of(flights: Sequence[Mapping[str, Any]]) -> np.ndarray:
 
 
 def _category(flight: Mapping[str, Any], name: str) -> str:
-    return str(int(flight["departure_minute"]) // 60 if name == "hour" else flight[name])
+    value = int(flight["departure_minute"]) // 60 if name == "hour" else flight[name]
+    if value is None:
+        raise ValueError(f"{name} is empty")
+    return str(value)
 
 
 def _bucket(name: str, value: str, buckets: int) -> int:

@@ -1,0 +1,121 @@
+"""How the review model behaves: what must not matter does not, what must matter does, and plain cases are right."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.scoring import Scores
+from tasks.spec import PipelineSpec
+from tests.conftest import PROJECT
+from tests.model.conftest import Packaged, example_data, package, run_training, write_parts
+
+SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+SAME = [
+    ("Anna was wonderful in this film.", "Tom was wonderful in this film."),
+    ("A dull and boring evening.", "A DULL and BORING evening."),
+    ("A dull and<br /><br />boring evening.", "A dull and boring evening."),
+    ("A dull\n\n and \t boring evening.", "A dull and boring evening."),
+    ("It wasn't good.", "It wasn\u2019t good."),
+]
+BETTER_AND_WORSE = [
+    ("The acting was excellent.", "The acting was awful."),
+    ("A great story.", "A great story, but a complete waste of time."),
+    ("I liked it.", "I did not like it at all."),
+    ("Worth seeing.", "Not worth seeing."),
+    ("The best film of the year.", "The worst film of the year."),
+]
+PLAIN = {
+    "A wonderful, moving film with superb acting.": 1,
+    "One of the best movies I have ever seen.": 1,
+    "Perfect. I loved every minute.": 1,
+    "A boring, predictable mess with terrible acting.": 0,
+    "The worst movie I have ever seen.": 0,
+    "Awful. A waste of time and money.": 0,
+}
+SAY_NOTHING = ["", " ", "?", "\U0001f600\U0001f600", "1234567890123", "\u4e00\u90e8\u597d\u7535\u5f71", "\x00"]
+EXTREME = ["good " * 4000, "x" * 20_000, "<" * 5000, "don't " * 3000]
+
+
+@pytest.fixture(scope="module")
+def model(tracking: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """Trained with its defaults on the 25,000 IMDB reviews."""
+    work = tmp_path_factory.mktemp("review_sentiment")
+    write_parts(SPEC, example_data(SPEC.name, work / "landing"), work / "data")
+    run_training(SPEC.name, [["--data", str(work / "data"), "--output", str(work / "files")]], tracking)
+    return package(SPEC, work / "files", work / "data", work)
+
+
+@pytest.fixture(scope="module")
+def score_of(model: Packaged) -> dict[str, float]:
+    """The probability of "positive" for every text that the tests below name."""
+    pairs = [text for pair in (*SAME, *BETTER_AND_WORSE) for text in pair]
+    texts = [*pairs, *PLAIN, *SAY_NOTHING, *EXTREME]
+    scores = model.ask(*({"text": text} for text in texts)).scores
+    return {text: value for text, value in zip(texts, scores, strict=True) if value is not None}
+
+
+def accuracy(scores: Scores, labels: list[int]) -> float:
+    return sum(said == label for said, label in zip(scores.predictions, labels, strict=True)) / len(labels)
+
+
+def test_it_beats_tfidf_with_logistic_regression_where_it_was_trained_and_where_it_was_not(model: Packaged) -> None:
+    """The baseline, uni- and bigrams, has 0.9075 on these test rows and 0.735 carried over to Rotten Tomatoes."""
+    test = model.part("test")
+    elsewhere = example_data(SPEC.name, model.work / "elsewhere", "--source", "rotten_tomatoes")
+
+    at_home = model.ask_rows(test)
+    abroad = model.ask_rows(elsewhere)
+
+    assert accuracy(at_home, test["label"].tolist()) > 0.91
+    assert accuracy(abroad, elsewhere["label"].tolist()) > 0.75
+    assert model.archive.stat().st_size < 50_000_000
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_what_must_not_matter_does_not(score_of: dict[str, float], one: str, other: str) -> None:
+    assert score_of[one] == pytest.approx(score_of[other], abs=0.05)
+
+
+@pytest.mark.parametrize(("better", "worse"), BETTER_AND_WORSE)
+def test_what_must_matter_moves_the_score_its_way(score_of: dict[str, float], better: str, worse: str) -> None:
+    assert score_of[better] > score_of[worse] + 0.1
+
+
+@pytest.mark.parametrize(("text", "label"), PLAIN.items())
+def test_plain_cases_are_right(score_of: dict[str, float], text: str, label: int) -> None:
+    assert (score_of[text] > 0.5) == bool(label)
+
+
+def test_any_text_is_answered_and_what_says_nothing_leaves_it_undecided(score_of: dict[str, float]) -> None:
+    assert all(0.2 < score_of[text] < 0.8 for text in SAY_NOTHING)
+    assert all(0 <= score_of[text] <= 1 for text in EXTREME)
+
+
+def test_an_instance_without_a_text_is_refused_alone_and_its_neighbours_score_as_ever(
+    model: Packaged, score_of: dict[str, float]
+) -> None:
+    bad: list[dict[str, Any]] = [{}, {"text": None}, {"text": 3}, {"text": ["good"]}]
+
+    scores = model.ask({"text": "A great story."}, *bad, {"text": "The acting was awful."})
+
+    assert scores.predictions == (1, None, None, None, None, 0)
+    assert [(refused.row, refused.status) for refused in scores.refused] == [(row, 400) for row in (1, 2, 3, 4)]
+    assert scores.scores[0] == pytest.approx(score_of["A great story."], abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tracking: Path, tmp_path: Path) -> None:
+    rows = example_data(SPEC.name, tmp_path / "landing", "--rows", "1500")
+    write_parts(SPEC, rows, tmp_path / "data")
+    small = ["--data", str(tmp_path / "data"), "--buckets", "65536", "--epochs", "2"]
+    runs = {"first": "7", "again": "7", "other": "8"}
+    calls = [[*small, "--seed", seed, "--output", str(tmp_path / name)] for name, seed in runs.items()]
+
+    run_training(SPEC.name, calls, tracking)
+
+    first, again, other = (hashlib.sha256((tmp_path / name / "weights.safetensors").read_bytes()).hexdigest() for name in runs)
+    assert first == again
+    assert first != other
+    assert json.loads((tmp_path / "first" / "model.json").read_text()) == {"buckets": 65536, "dimension": 2, "ngrams": 2}
