@@ -90,6 +90,8 @@ class Story:
                 self.airflow, INGEST, rows=self.scale.imdb_rows, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work
             )
             step.facts |= {"files": len(files), "published_rows": published, "quarantined_rows": quarantined}
+            for run in self.airflow.runs(INGEST):
+                self._note(INGEST, run["dag_run_id"])
             self.telling.say(f"{published:,} rows joined the table, {quarantined} were quarantined")
 
     def the_first_model_is_trained(self) -> None:
@@ -102,7 +104,7 @@ class Story:
             self.airflow.unpause(DRIFT)
             self.airflow.unpause(COLLECT)
             step.facts |= facts
-            self.telling.report.accuracy["imdb_test_first_champion"] = facts["accuracy"]
+            self.telling.report.accuracy["imdb_test_first_champion"] = round(facts["accuracy"], 4)
             self.held_out = data.read_part(self.airflow.result(TRAIN, run_id, "snapshot")["test"]["url"])
 
     def days_pass_quietly(self) -> None:
@@ -160,6 +162,9 @@ class Story:
                 run_id = wait_for_run(self.airflow, TRAIN, "The drift check", timeout_seconds=60, other_than=self.training_runs)
                 require(run_id.startswith("retrain__"), f"A retrain request should have started the training, not {run_id}.")
                 step.facts |= self._follow(run_id, load) | {"domain_auc": decision["domain_auc"]}
+            by_source = step.facts["accuracy_by_source"]
+            self.telling.say(", ".join(f"{source} {value:.3f}" for source, value in by_source.items()) + " on the test rows")
+            self.telling.report.accuracy["imdb_test_second_champion"] = round(by_source["imdb"], 4)
             self.telling.report.accuracy["new_traffic_before"] = round(before, 4)
         return before
 
@@ -211,8 +216,11 @@ class Story:
         self.telling.say(f"drift check: {decision['verdict']}: {decision['why']}")
         return decision
 
-    def _wait(self, dag_id: str, run_id: str) -> None:
+    def _note(self, dag_id: str, run_id: str) -> None:
         self.telling.report.runs[f"{dag_id} {run_id}"] = self.airflow.page(dag_id, run_id)
+
+    def _wait(self, dag_id: str, run_id: str) -> None:
+        self._note(dag_id, run_id)
         self.airflow.wait(dag_id, run_id, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work)
 
     def _follow(self, run_id: str, load: ConstantLoad) -> dict[str, Any]:
