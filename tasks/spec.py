@@ -85,7 +85,8 @@ class DataSpec(TableSpec):
         query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the newest; the
             training rows, with the columns `key`, `label`, the split's `by`, and the features.
         features: The columns that a request to the service carries too.
-        label: The column to predict.
+        label: The column of the query's result to predict. The query may compute it; only where labels come back must it be
+            a column of the table.
         slice_by: A column whose values are evaluated one by one; None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version, one column
@@ -102,9 +103,14 @@ class DataSpec(TableSpec):
 
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> "DataSpec":
-        unknown = sorted({*self.features, self.label} - set(self.columns))
+        unknown = sorted(set(self.features) - set(self.columns))
         if unknown:
-            raise ValueError(f"features and label name {unknown}, which are not among the columns {sorted(self.columns)}")
+            raise ValueError(f"the features {unknown} are not among the columns {sorted(self.columns)}")
+        if self.feedback_query and self.label not in self.columns:
+            raise ValueError(
+                f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that come back cannot "
+                "join the table: declare it, or leave feedback_query out"
+            )
         taken = sorted(LOGGED_COLUMNS & set(self.features))
         if taken:
             raise ValueError(f"the features {taken} have names that the prediction log uses itself; rename them")

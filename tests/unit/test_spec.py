@@ -40,6 +40,8 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("data", "columns", "text"), "varchar", "data.columns.text"),
         (("data", "columns", "batch_id"), "string", "added by the lake"),
         (("data", "feature"), ["text"], "data.feature"),
+        (("data", "features"), ["text", "mood"], "the features ['mood'] are not among the columns"),
+        (("data", "label"), "stars", "the label 'stars' is not among the columns"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
