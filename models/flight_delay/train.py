@@ -141,8 +141,9 @@ def main() -> None:
     seed_everything(chosen.seed)
     mlflow.enable_system_metrics_logging()
     mlflow.set_system_metrics_sampling_interval(1)
+    recorded = "MLFLOW_RUN_ID" in os.environ  # by whoever made the run; starting it takes the variable away
     with mlflow.start_run(), tempfile.TemporaryDirectory() as temporary:
-        if "MLFLOW_RUN_ID" not in os.environ:
+        if not recorded:
             mlflow.log_params(vars(chosen))
         train_rows, validation_rows = read(chosen.data)
         train, validation = prepare(train_rows, chosen.buckets), prepare(validation_rows, chosen.buckets)

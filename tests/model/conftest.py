@@ -84,6 +84,21 @@ def run_training(model: str, calls: Sequence[Sequence[str]], store: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
+def run_project(model: str, store: Path, **parameters: Path) -> None:
+    """`mlflow run models/<model>`, plain, as a user types it in the model's environment."""
+    given = [part for name, value in parameters.items() for part in ("-P", f"{name}={value}")]
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", f"models/{model}", "--experiment-name", "tested", *given],
+        cwd=PROJECT,
+        env={**os.environ, "PATH": search, "MLFLOW_TRACKING_URI": f"sqlite:///{store}", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def package(spec: PipelineSpec, files: Path, data: Path, work: Path) -> Packaged:
     at = datetime(2026, 1, 5, tzinfo=UTC)
     pinned = {"table": spec.data.table, "table_version": 0, "as_of": None, "version_at": at, "query": "", "rows": 0}

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
-from tests.model.conftest import Packaged, example_data, package, run_training, write_parts
+from tests.model.conftest import Packaged, example_data, package, run_project, write_parts
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "flight_delay" / "pipeline.yaml")
 MORNING, EVENING = 6 * 60 + 30, 20 * 60
@@ -16,10 +16,10 @@ MORNING, EVENING = 6 * 60 + 30, 20 * 60
 
 @pytest.fixture(scope="module")
 def model(tracking: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Trained with its defaults on 60,000 flights."""
+    """Trained by `mlflow run` with its defaults on 60,000 flights."""
     work = tmp_path_factory.mktemp("flight_delay")
     write_parts(SPEC, example_data(SPEC.name, work / "landing", "--rows", "60000"), work / "data")
-    run_training(SPEC.name, [["--data", str(work / "data"), "--output", str(work / "files")]], tracking)
+    run_project(SPEC.name, tracking, data=work / "data", output=work / "files")
     return package(SPEC, work / "files", work / "data", work)
 
 
