@@ -59,7 +59,7 @@ def checked(values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) ->
     if faults:
         known = ", ".join(f"{name} ({schema['type']})" for name, schema in schemas.items())
         raise InvalidRequest(f"The parameters are wrong: {'; '.join(faults)}. Known parameters: {known}.", faults=faults)
-    return complete
+    return {name: int(value) if schemas[name]["type"] == "integer" else value for name, value in complete.items()}
 
 
 def _declared(path: Path, entry_point: str) -> dict[str, Any]:

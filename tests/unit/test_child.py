@@ -26,8 +26,8 @@ def wait_until_gone(pid: int, seconds: float = 10) -> bool:
     return False
 
 
-def wait_for_pid(file: Path) -> int:
-    deadline = time.monotonic() + 20
+def wait_for_pid(file: Path, seconds: float = 20) -> int:
+    deadline = time.monotonic() + seconds
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < deadline, "the program never started"
         time.sleep(0.05)

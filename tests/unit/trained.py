@@ -1,15 +1,20 @@
 """A tiny model of standard Python, and the requests to train and package it, for tests of the steps around a training."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
 
+from tasks import registry
 from tasks.contracts import DataSnapshot, SnapshotPart, TrainingRun, ValidationReport
 from tasks.requests import PackageRequest, StepContext, TrainRequest
+from tasks.settings import settings
 from tasks.spec import PipelineSpec
 
 PIPELINE: dict[str, Any] = {
@@ -76,6 +81,7 @@ class Handler(PerennialHandler):
 """
 ANSWER = """
 import json
+import shutil
 def answer_of(folder):
     return json.loads((folder / "model.json").read_text())["answer"]
 """
@@ -143,3 +149,13 @@ def package_request(
         model_files_url=str(folder),
     )
     return PackageRequest(context=context(home, step), spec=spec, run=run)
+
+
+def use_mlflow(home: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """Give this process and its children an MLflow of their own: a copy of an empty database, artifacts below `home`."""
+    database = shutil.copy(template, home / "mlflow.db")
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", f"sqlite:///{database}")
+    settings.cache_clear()
+    client: MlflowClient = registry.client()
+    client.create_experiment("tiny", artifact_location=str(home / "artifacts"))
+    return client
