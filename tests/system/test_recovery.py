@@ -30,11 +30,11 @@ class Client(threading.Thread):
         self.ids: list[str] = []
         self.refused: list[requests.Response] = []
         self.unreachable = 0
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
         number = 0
-        while not self._stop.wait(0.05):
+        while not self._ended.wait(0.05):
             number += 1
             body = {"instances": [{"text": f"A fine film, seen {number} times."}]}
             try:
@@ -48,7 +48,7 @@ class Client(threading.Thread):
                 self.refused.append(answer)
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.join()
 
 
