@@ -86,7 +86,8 @@ def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(platform: 
     label(platform, fresh, {first: 1, second: 1})
     run(fresh.spec)
     assert landed(fresh, first, second) == {first: 0, second: 1}
-    assert [row["label"] for row in rows(f"{fresh.name}__feedback") if row["prediction_id"] == first] == ["1", "0", "1"]
+    told = sorted(rows(f"{fresh.name}__feedback"), key=lambda row: row["sequence"])
+    assert [row["label"] for row in told if row["prediction_id"] == first] == ["1", "0", "1"]
 
 
 @pytest.mark.parametrize(("owner", "name"), [(Collector, "bring"), (Lake, "append"), (labels, "_write"), (labels, "_labelled")])
