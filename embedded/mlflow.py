@@ -7,6 +7,8 @@ from tasks.settings import PROJECT
 
 SERVE = PROJECT / "containers" / "ml" / "serve_mlflow.py"
 NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+# A minute of waiting (2 + 4 + 8 + 16 + 32 s) outlasts a restart of the server; MLflow's default is four.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5"}
 
 
 def prepare(settings: EmbeddedSettings) -> None:

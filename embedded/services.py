@@ -35,6 +35,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
     return {
         **airflow.variables(settings, PROJECT, ports["airflow_port"], secrets),
         **mlflow.NO_TELEMETRY,
+        **mlflow.PATIENCE,
         "MLFLOW_TRACKING_URI": addresses.mlflow,
         "PERENNIAL_HOME": str(settings.home),
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),
