@@ -20,6 +20,7 @@ from demo.memory import PeakMemory, tree_pss_mib
 from demo.report import Report
 from demo.telling import Telling
 from demo.traffic import Answered, ConstantLoad, Review, Users, accuracy
+from tasks.settings import PROJECT
 
 REVIEWS = [Review("a fine film", 1), Review("a dull film", 0)]
 
@@ -188,3 +189,13 @@ def test_the_memory_of_this_process_is_plausible() -> None:
     import psutil
 
     assert 10 < tree_pss_mib(psutil.Process(os.getpid())) < 20_000
+
+
+def test_the_demo_touches_no_state_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+    environment = {**os.environ, "PERENNIAL_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "demo", "--exit", "--short"]
+    done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "holds state that is not a demo's" in done.stdout
+    assert (tmp_path / "precious").read_text() == "data"
