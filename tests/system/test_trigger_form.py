@@ -1,0 +1,67 @@
+"""Airflow's Trigger button, as a person uses it: a real browser, the login, the form, and the run that it starts."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from demo.airflow import Airflow
+from embedded.platform import Platform
+from tests.system.conftest import example_files, wait_for_rows, wait_for_success, wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DAG = "train_flight_delay"
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu"]
+
+
+@pytest.fixture
+def page(platform: Platform) -> Iterator[Page]:
+    """A browser that is logged in to Airflow."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *QUIET])
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        opened.set_default_timeout(30_000)
+        opened.goto(platform.addresses.airflow)
+        opened.locator("input[name=username]").fill(platform.credentials.username)
+        opened.locator("input[name=password]").fill(platform.credentials.password)
+        opened.get_by_role("button", name="Sign in").click()
+        opened.wait_for_url(lambda url: "/auth/login" not in url)
+        yield opened
+        browser.close()
+
+
+@pytest.mark.platform
+@pytest.mark.browser
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_the_trigger_button_shows_the_projects_parameters_and_starts_a_run_that_succeeds(
+    inside: Platform, airflow: Airflow, page: Page, land: Callable[[str, Path], str], tmp_path: Path
+) -> None:
+    for file in example_files("flight_delay", tmp_path, rows=10_000, batches=1):
+        land("flights", file)
+    airflow.unpause("ingest_flights")
+    wait_for_rows("flights", 9_000, timeout_seconds=120)
+    airflow.unpause(DAG)
+    before = {run["dag_run_id"] for run in airflow.runs(DAG)}
+
+    page.goto(f"{inside.addresses.airflow}/dags/{DAG}")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Parameters of flight_delay").click()
+    epochs = dialog.locator("[name=element_epochs]")
+    expect(epochs).to_be_visible()
+    epochs.fill("2")
+    dialog.locator("[name=element_reason]").fill("pressed by hand")
+    dialog.get_by_role("button", name="Trigger").click()
+
+    def asked_for() -> str | None:
+        new = (run for run in airflow.runs(DAG) if run["dag_run_id"] not in before and run["run_type"] == "manual")
+        return next((str(run["dag_run_id"]) for run in new), None)
+
+    run_id = wait_until(asked_for, "the run that the button asked for", timeout_seconds=60)
+    wait_for_success(airflow, DAG, run_id)
+    trained = airflow.result(DAG, run_id, "train")
+    assert trained["parameters"]["epochs"] == "2"
+    assert airflow.run(DAG, run_id)["conf"]["reason"] == "pressed by hand"
