@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONTROL := .perennial/envs/control/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
+WORKERS ?= 2
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
@@ -39,8 +40,8 @@ env: ## Print what points a shell to the running platform: eval "$$(make -s env)
 airflow: ## Run one airflow command on the running platform: make airflow ARGS="dags trigger train_review_sentiment"
 	@$(call need-setup) $(CONTROL) -m embedded run airflow $(ARGS)
 
-test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=2 runs them side by side.
-	@$(DEV)/python -m pytest $(if $(WORKERS),-n $(WORKERS) --dist loadgroup) $(ARGS)
+test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=1 runs them one by one.
+	@$(DEV)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .

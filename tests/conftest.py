@@ -11,6 +11,19 @@ from tasks.settings import settings
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+ONE_SERVICE_EACH = ("system", "services", "dags")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out to two workers so that what is started once stays once: a family with its services, a file with its
+    fixtures. The longest family comes first.
+    """
+    for item in items:
+        family = item.path.relative_to(PROJECT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group(family if family in ONE_SERVICE_EACH else item.path.name))
+    items.sort(key=lambda item: "system" not in item.path.parts)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty state folder that the settings and the database of this process point to."""

@@ -23,14 +23,6 @@ YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n`, all of them run on one worker: there is one platform. The README's commands change it, so they come last."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("platform"))
-    items.sort(key=lambda item: item.path.name == "test_readme.py")
-
-
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The shipped models and suites, and beside them a model of the Yelp reviews that differs by its configuration only."""
