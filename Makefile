@@ -41,7 +41,7 @@ airflow: ## Run one airflow command on the running platform: make airflow ARGS="
 	@$(call need-setup) $(CONTROL) -m embedded run airflow $(ARGS)
 
 test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=1 runs them one by one.
-	@$(DEV)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .

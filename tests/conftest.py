@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tasks import database
 from tasks.settings import settings
@@ -11,16 +13,25 @@ from tasks.settings import settings
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-ONE_SERVICE_EACH = ("system", "services", "dags")
+ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/")
+
+
+class ByWhatIsStartedOnce(LoadScopeScheduling):
+    """Shares the tests out so that what is started once stays once: a family with its services, a file with its fixtures.
+
+    pytest-xdist's own groups do nothing since pytest computes node ids.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((family for family in ONE_SERVICE_EACH if nodeid.startswith(family)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStartedOnce:
+    return ByWhatIsStartedOnce(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out to two workers so that what is started once stays once: a family with its services, a file with its
-    fixtures. The longest family comes first; in it, the README's commands come last, because they change its platform.
-    """
-    for item in items:
-        family = item.path.relative_to(PROJECT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group(family if family in ONE_SERVICE_EACH else item.path.name))
+    """The longest family comes first; in it, the README's commands come last, because they change its platform."""
     items.sort(key=lambda item: ("system" not in item.path.parts, item.path.name == "test_readme.py"))
 
 
