@@ -14,6 +14,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/")
+PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
 
 
 class ByWhatIsStartedOnce(LoadScopeScheduling):
@@ -23,7 +24,9 @@ class ByWhatIsStartedOnce(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((family for family in ONE_SERVICE_EACH if nodeid.startswith(family)), nodeid.partition("::")[0])
+        file = nodeid.partition("::")[0]
+        shared = (family for family in ONE_SERVICE_EACH if file.startswith(family) and file != PLATFORMS_OF_ITS_OWN)
+        return next(shared, file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStartedOnce:

@@ -49,11 +49,12 @@ def test_the_trigger_button_shows_the_projects_parameters_and_starts_a_run_that_
     page.goto(f"{inside.addresses.airflow}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
+    # The form opens its first section by itself, and one section at a time.
+    dialog.locator("[name=element_reason]").fill("pressed by hand")
     dialog.get_by_role("button", name="Parameters of flight_delay").click()
     epochs = dialog.locator("[name=element_epochs]")
     expect(epochs).to_be_visible()
     epochs.fill("2")
-    dialog.locator("[name=element_reason]").fill("pressed by hand")
     dialog.get_by_role("button", name="Trigger").click()
 
     def asked_for() -> str | None:
