@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 HEAP = "-Xmx512m"
+TOOLS = Path(__file__).resolve().parent / "tools"
+"""A `kill` program, for minimal systems without procps: TorchServe runs it to end a worker, and without it removes no version."""
 
 
 def main(folder: Path) -> None:
@@ -32,6 +34,8 @@ def main(folder: Path) -> None:
     temporary = empty(Path(os.environ.get("TEMP", folder / "tmp")))
     os.environ["TMPDIR"] = os.environ["TEMP"] = str(temporary)
     (folder / "key_file.json").unlink(missing_ok=True)
+    if shutil.which("kill") is None:
+        os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(TOOLS)])
     command = java_command(folder, started, temporary)
     os.execv(command[0], command)  # noqa: S606
 

@@ -24,25 +24,29 @@ CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
-def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The shipped models and suites, and beside them a model of the Yelp reviews that differs by its configuration only."""
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that name the shipped models and suites, and beside them a model of the Yelp reviews that differs by its
+    configuration only.
+    """
     folder = tmp_path_factory.mktemp("configuration")
     models = shutil.copytree(PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
     suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
     shutil.copytree(models / "review_sentiment", models / "yelp_sentiment")
     shutil.copy(YELP / "pipeline.yaml", models / "yelp_sentiment" / "pipeline.yaml")
     shutil.copy(YELP / "yelp_reviews.json", suites / "expectations" / "yelp_reviews.json")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PERENNIAL_MODELS", str(models))
-        environment.setenv("PERENNIAL_SUITES", str(suites))
-        yield
+    return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
 
 
 @pytest.fixture(scope="session")
-def platform(configuration: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The platform, every service answering. It is the session's: a test leaves it healthy."""
-    with Platform(tmp_path_factory.mktemp("platform"), **SMALL) as started:
-        yield started
+    started = Platform(tmp_path_factory.mktemp("platform"), **SMALL)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in configuration.items():
+            environment.setenv(name, value)
+        started.start()
+    yield started
+    started.stop()
 
 
 @pytest.fixture
@@ -52,9 +56,9 @@ def airflow(platform: Platform) -> Airflow:
 
 
 @pytest.fixture
-def inside(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+def inside(platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """This process with the platform's settings, so that `tasks.lake`, the ledger and the database are the platform's."""
-    for name, value in platform.variables().items():
+    for name, value in {**platform.variables(), **configuration}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     database.engine.cache_clear()

@@ -36,7 +36,7 @@ def wait_for_pid(file: Path, seconds: float = 20) -> int:
 
 def test_it_tells_the_exit_code_and_the_end_of_the_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ended = child.run(
-        python("import sys; [print('line', n) for n in range(100)]; sys.exit('It broke.')"),
+        python("import sys; [print('line', n, flush=True) for n in range(100)]; sys.exit('It broke.')"),
         log=tmp_path / "log",
         timeout_seconds=30,
     )
