@@ -20,7 +20,7 @@ from typing import Any
 
 HEAP = "-Xmx512m"
 TOOLS = Path(__file__).resolve().parent / "tools"
-"""A `kill` program, for minimal systems without procps: TorchServe runs it to end a worker, and without it removes no version."""
+"""A `kill` program for minimal systems, which lack procps: TorchServe ends its workers with it, or removes no version."""
 
 
 def main(folder: Path) -> None:
