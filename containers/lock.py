@@ -15,7 +15,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DEVELOPMENT = ROOT / "tests"
-ENVIRONMENTS = [ROOT / "containers" / name for name in ("airflow", "ml", "torchserve", "gateway")]
+ENVIRONMENTS = [
+    ROOT / "containers" / name
+    for name in (
+        "airflow/requirements.in",
+        "airflow/cluster.in",
+        "ml/requirements.in",
+        "mlflow/requirements.in",
+        "torchserve/requirements.in",
+        "gateway/requirements.in",
+    )
+]
 OPTIONS = ["--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
 TORCH = re.compile(r"^torch==([\d.]+)\+cpu((?: \\\n    --hash=\S+)+)", re.MULTILINE)
 
@@ -49,17 +59,18 @@ def plain_torch(uv: str, lock: str) -> str:
     return TORCH.sub(f"torch=={found[1]}" + "".join(f" \\\\\n    {value}" for value in hashes), lock)
 
 
-def lock(uv: str, folder: Path, *options: str) -> None:
-    requirements = compile_requirements(uv, folder / "requirements.in", *torch_from_cpu(), *options)
-    (folder / "requirements.txt").write_text(plain_torch(uv, requirements))
-    print(f"{folder.relative_to(ROOT)}/requirements.txt: {len(re.findall(r'^[a-z0-9]', requirements, re.MULTILINE))} packages")
+def lock(uv: str, wanted: Path, *options: str) -> None:
+    requirements = compile_requirements(uv, wanted, *torch_from_cpu(), *options)
+    written = wanted.with_suffix(".txt")
+    written.write_text(plain_torch(uv, requirements))
+    print(f"{written.relative_to(ROOT)}: {len(re.findall(r'^[a-z0-9]', requirements, re.MULTILINE))} packages")
 
 
 def main() -> None:
     uv = sys.argv[1]
-    lock(uv, DEVELOPMENT)
-    for folder in ENVIRONMENTS:
-        lock(uv, folder, f"--constraint={DEVELOPMENT / 'requirements.txt'}")
+    lock(uv, DEVELOPMENT / "requirements.in")
+    for wanted in ENVIRONMENTS:
+        lock(uv, wanted, f"--constraint={DEVELOPMENT / 'requirements.txt'}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tasks.contracts import (
     GateDecision,
     IngestResult,
     ModelVersion,
+    PreflightReport,
     RetrainTicket,
     Rollout,
     TrainingRun,
@@ -27,11 +28,13 @@ class StepContext(Contract):
         actor: What the ledger names as the decider, for example `airflow:train_review_sentiment/manual__2026-…/gate`.
         step_key: DAG, run, task and map index: the same for every try of one task.
         work_url: A folder of the step's own, where it keeps its reports and intermediate files.
+        code_commit: The commit that the run's DAG came from; None where that is not known, as in a plain folder.
     """
 
     actor: str
     step_key: str
     work_url: str
+    code_commit: str | None = None
 
 
 class Request(Contract):
@@ -43,6 +46,10 @@ class IngestRequest(Request):
 
     table: TableSpec
     files: tuple[str, ...] | None = None
+
+
+class PreflightRequest(Request):
+    spec: PipelineSpec
 
 
 class SnapshotRequest(Request):
@@ -117,6 +124,7 @@ class RetrainRequest(Request):
 
 VERBS: dict[str, tuple[type[Request], type[Contract]]] = {
     "ingest": (IngestRequest, IngestResult),
+    "preflight": (PreflightRequest, PreflightReport),
     "snapshot": (SnapshotRequest, DataSnapshot),
     "validate": (ValidateRequest, ValidationReport),
     "train": (TrainRequest, TrainingRun),

@@ -17,10 +17,20 @@ class Settings(BaseSettings):
         models: The folder of the models, one folder each.
         suites: Great Expectations' project folder; the suites lie in its `expectations`.
         home: State of the embedded platform: one ignored folder.
-        runner: How a heavy step runs: `process` is a child process in its own environment.
+        runner: How a heavy step runs: `process` is a child process in its own environment, `docker` a container, `kubernetes`
+            a pod.
         environments: The folder of the locked environments that `make setup` built.
-        lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local path or, later,
-            an object-store URL; empty for folders of `home`.
+        lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local path or an
+            object-store URL (`s3://...`, `gs://...`); empty for folders of `home`, or of `store_url` where that is set.
+        store_url: One place for all three: a local path or an object-store URL.
+        code_commit: The Git commit that this image was built from; empty where the project is a clone.
+        image_digest: The image that this step runs in, by digest; set by the runner, empty for a process.
+        step_image: The image of the steps, by digest: `sha256:...` on the engine, or `name@sha256:...` of a registry.
+        step_network: The Docker network in which the steps reach the store, MLflow, the database and the services.
+        step_mounts: Named volumes for the steps, `volume:/path[:ro]`, parted by commas. Only those, and no folder of the host.
+        step_cpus, step_memory_mib: Limits of a step that is not the training.
+        gpu_queue: The Celery or Edge queue of steps that want a GPU.
+        gpu_pool: The Airflow pool that they wait for.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
@@ -34,6 +44,7 @@ class Settings(BaseSettings):
     home: Path = PROJECT / ".perennial" / "state"
     environments: Path = PROJECT / ".perennial" / "envs"
     runner: str = "process"
+    store_url: str = ""
     lake_url: str = ""
     runs_url: str = ""
     landing_url: str = ""
@@ -41,6 +52,15 @@ class Settings(BaseSettings):
     mlflow_url: str = "http://127.0.0.1:5000"
     gateway_url: str = "http://127.0.0.1:8000"
     gateway_token: SecretStr = SecretStr("")
+    code_commit: str = ""
+    image_digest: str = ""
+    step_image: str = ""
+    step_network: str = ""
+    step_mounts: str = ""
+    step_cpus: float = 2.0
+    step_memory_mib: int = 4096
+    gpu_queue: str = "gpu"
+    gpu_pool: str = "gpu"
     serving_backend: str = "torchserve"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"
@@ -49,15 +69,15 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> str:
-        return self.lake_url or str(self.home / "lake")
+        return self.lake_url or self._in_store("lake")
 
     @property
     def runs(self) -> str:
-        return self.runs_url or str(self.home / "runs")
+        return self.runs_url or self._in_store("runs")
 
     @property
     def landing(self) -> str:
-        return self.landing_url or str(self.home / "landing")
+        return self.landing_url or self._in_store("landing")
 
     @property
     def database(self) -> str:
@@ -70,6 +90,9 @@ class Settings(BaseSettings):
     @property
     def key_file(self) -> Path:
         return Path(self.torchserve_key_file or self.home / "torchserve" / "key_file.json")
+
+    def _in_store(self, folder: str) -> str:
+        return f"{self.store_url.rstrip('/')}/{folder}" if self.store_url else str(self.home / folder)
 
     def python(self, model: str | None = None) -> Path:
         """The interpreter of the heavy steps; of the model's own environment where it brings requirements."""
