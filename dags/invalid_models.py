@@ -2,4 +2,4 @@
 
 from plugins.models import raise_faults
 
-raise_faults()
+raise_faults(__file__)

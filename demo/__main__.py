@@ -1,30 +1,25 @@
-"""`python -m demo [--exit] [--short]`: start the platform, tell the story, write demo-report.json, and keep serving."""
+"""`python -m demo [--on compose] [--exit] [--short]`: start the platform, tell the story, write the report, keep serving."""
 
-import os
-import shutil
 import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from demo.airflow import Airflow
 from demo.data import MODEL
-from demo.failure import StepFailed, require
-from demo.memory import PeakMemory
+from demo.failure import StepFailed
 from demo.report import Report
+from demo.stage import Memory, Stage
 from demo.story import DAGS, FULL, SHORT, Story
 from demo.telling import Telling
 from demo.traffic import Users
-from embedded.platform import Platform
-from tasks import database
 from tasks.errors import PerennialError
-from tasks.settings import PROJECT, settings
+from tasks.settings import PROJECT
 
-REPORT = PROJECT / "demo-report.json"
-MARK = "made-by-the-demo"
+Place = Literal["processes", "compose"]
 SET_UP_TIME = PROJECT / ".perennial" / "set-up-seconds"
 
 
@@ -32,47 +27,59 @@ def main(
     *,
     stop_at_end: Annotated[bool, typer.Option("--exit", help="Stop everything at the end.")] = False,
     short: Annotated[bool, typer.Option("--short", help="Fewer rows and days: the same steps and checks, sooner.")] = False,
+    on: Annotated[
+        Place, typer.Option("--on", help="Which platform: processes of this machine, or the compose stack.")
+    ] = "processes",
+    report_file: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = PROJECT / "demo-report.json",
 ) -> None:
     """One model lives through training, traffic, drift and retraining. Exits with 1 if any step did not do what it should."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
     telling = Telling(report)
-    platform = Platform()
+    stage = _stage(on)
     try:
-        _begin_from_nothing(platform)
+        stage.prepare()
     except StepFailed as error:
         telling.say(f"The demo cannot start: {error}")
         raise typer.Exit(1) from error
     try:
-        _tell(platform, telling, short=short)
+        _tell(stage, telling, short=short)
         if not stop_at_end and report.addresses:
-            telling.say("Everything keeps serving. Ctrl-C stops it.")
-            platform.watch(telling.say)
+            report.write(report_file)
+            stage.watch(telling.say)
     except KeyboardInterrupt:
         telling.say("Interrupted.")
     except PerennialError as error:
         report.failure = str(error)
         telling.say(str(error))
     finally:
-        report.write(REPORT)
-        telling.say("Stopping everything.")
-        platform.stop()
+        report.write(report_file)
+        stage.stop(telling.say)
     raise typer.Exit(1 if report.failure else 0)
 
 
-def _tell(platform: Platform, telling: Telling, *, short: bool) -> None:
+def _stage(on: Place) -> Stage:
+    """Imported here, because neither place has what the other needs."""
+    if on == "compose":
+        from demo.on_compose import OnCompose
+
+        return OnCompose()
+    from demo.on_processes import OnProcesses
+
+    return OnProcesses()
+
+
+def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
     """Start the platform and tell the story. A step that fails ends it, and is the report's failure."""
     report = telling.report
     try:
         with telling.step("Airflow, MLflow, TorchServe and the gateway start"):
-            addresses = platform.start(telling.at_work)
-            _point_this_process_at(platform)
-        report.addresses = {"Airflow": addresses.airflow, "MLflow": addresses.mlflow, "Gateway": addresses.gateway}
-        _show(platform, telling)
-        airflow = Airflow(addresses.airflow, platform.airflow_token)
-        users = Users(addresses.gateway, MODEL)
-        with tempfile.TemporaryDirectory() as folder, PeakMemory(platform.guardian or os.getpid()) as memory:
+            scene = stage.start(telling.at_work)
+        report.addresses = scene.pages
+        telling.table("Watch it in the browser", [*scene.pages.items(), ("Airflow login", scene.login)])
+        airflow, users = Airflow(scene.airflow, stage.token), Users(scene.gateway, MODEL)
+        with tempfile.TemporaryDirectory() as folder, stage.memory() as memory:
             try:
                 airflow.wait_for_dags(DAGS, timeout_seconds=120)
                 Story(airflow, users, telling, SHORT if short else FULL, Path(folder)).tell()
@@ -82,52 +89,24 @@ def _tell(platform: Platform, telling: Telling, *, short: bool) -> None:
     except (StepFailed, PerennialError) as error:
         report.failure = str(error)
         telling.say(f"This did not do what it should: {error}")
-    report.write(REPORT)
+    peak = report.platform_peak_pss_mib
     telling.table(
         "The demo is complete" if report.complete else "The demo failed",
         [
             *((name.replace("_", " "), f"{value:.3f}") for name, value in report.accuracy.items()),
             ("failed requests", f"{len(report.failed_requests)} of {report.requests}"),
-            ("peak memory", f"{report.platform_peak_pss_mib:.0f} MiB"),
-            ("report", REPORT.name),
+            *([("peak memory", f"{peak:.0f} MiB")] if peak is not None else []),
+            ("report", "demo-report.json"),
         ],
     )
 
 
-def _sum_up(report: Report, users: Users, memory: PeakMemory) -> None:
+def _sum_up(report: Report, users: Users, memory: Memory) -> None:
     """What was counted over the whole story."""
     report.seconds = round(time.time() - report.started_at.timestamp(), 1)
     report.requests = users.sent + sum(promotion.load_requests for promotion in report.promotions)
     report.failed_requests = users.failed + [one for promotion in report.promotions for one in promotion.load_failures]
-    report.platform_peak_pss_mib = round(memory.peak_mib)
-
-
-def _show(platform: Platform, telling: Telling) -> None:
-    login = platform.credentials
-    rows = [*telling.report.addresses.items(), ("Airflow login", f"{login.username} / {login.password}")]
-    telling.table("Watch it in the browser", rows)
-
-
-def _begin_from_nothing(platform: Platform) -> None:
-    """Remove what the last demo left; refuse to touch a state folder that is not a demo's."""
-    home = platform.home
-    require(not platform.running(), f"A platform runs on {home} already: stop it with `make stop`.")
-    if (home / MARK).exists():
-        shutil.rmtree(home)
-    used = home.exists() and any(home.iterdir())
-    require(
-        not used,
-        f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or `make clean`.",
-    )
-    home.mkdir(parents=True, exist_ok=True)
-    (home / MARK).touch()
-
-
-def _point_this_process_at(platform: Platform) -> None:
-    """The demo reads the ledger and lands files with the same settings as the steps."""
-    os.environ.update(platform.variables())
-    settings.cache_clear()
-    database.engine.cache_clear()
+    report.platform_peak_pss_mib = None if memory.peak_mib is None else round(memory.peak_mib)
 
 
 def _set_up_seconds() -> float | None:

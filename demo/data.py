@@ -3,12 +3,14 @@
 import json
 import random
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from demo.failure import StepFailed
 from demo.traffic import Review
 from tasks.settings import settings
+from tasks.store import at, fetch
 
 MODEL = "review_sentiment"
 TABLE = "reviews"
@@ -42,13 +44,16 @@ def _program() -> str:
 
 
 def land(files: list[Path]) -> None:
-    """Move files into the table's landing folder, so that each appears there whole."""
-    landing = Path(settings().landing) / TABLE
-    landing.mkdir(parents=True, exist_ok=True)
+    """Let files land in the table's folder, each whole: an object appears when it is complete, a file by its renaming."""
     for file in files:
-        part = landing / f".{file.name}.part"
+        target = at(settings().landing, TABLE, file.name)
+        if target.protocol not in {"", "file"}:
+            target.write_bytes(file.read_bytes())
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{file.name}.part")
         part.write_bytes(file.read_bytes())
-        part.replace(landing / file.name)
+        part.replace(target)
 
 
 def read_reviews(file: Path) -> list[Review]:
@@ -61,13 +66,15 @@ def read_reviews(file: Path) -> list[Review]:
 def read_part(url: str) -> list[Review]:
     """The reviews of a snapshot's part in random order: it lists them by key, and so one label after the other.
 
-    A part is a Parquet file; it is read where a Parquet reader is installed.
+    A part is a Parquet file of the store; it is read where a Parquet reader is installed.
     """
     program = (
         "import json, sys, pyarrow.parquet as pq\n"
         "for row in pq.read_table(sys.argv[1], columns=['text', 'label']).to_pylist(): print(json.dumps(row))"
     )
-    rows = [json.loads(line) for line in run_in_model_environment(["-c", program, url]).splitlines()]
+    with tempfile.TemporaryDirectory() as folder:
+        file = fetch(url, Path(folder, "part.parquet"))
+        rows = [json.loads(line) for line in run_in_model_environment(["-c", program, str(file)]).splitlines()]
     random.Random(7).shuffle(rows)  # noqa: S311 - no secret
     return [Review(text=row["text"], label=int(row["label"])) for row in rows]
 
@@ -85,11 +92,13 @@ def baseline_accuracies(
     """Accuracies of a TF-IDF + logistic regression, trained on what the first and the second champion were trained on."""
     new = folder / "held-back.jsonl"
     new.write_text("".join(json.dumps({"text": one.text, "label": one.label}) + "\n" for one in held_back), encoding="utf-8")
+    test = fetch(first["test"]["url"], folder / "baseline-test.parquet")
     scores: dict[str, float] = {}
     for moment, snapshot in (("before", first), ("after", second)):
         program = str(settings().project / "benchmarks" / "baseline_text.py")
-        arguments = [program, "--train", snapshot["train"]["url"], "--train", snapshot["validation"]["url"]]
-        arguments += ["--test", f"imdb_test={first['test']['url']}", "--test", f"new_traffic={new}"]
+        arguments = [program, "--test", f"imdb_test={test}", "--test", f"new_traffic={new}"]
+        for name in ("train", "validation"):
+            arguments += ["--train", str(fetch(snapshot[name]["url"], folder / f"baseline-{moment}-{name}.parquet"))]
         accuracy = json.loads(run_in_model_environment(arguments))["accuracy"]
         scores |= {f"baseline_{name}_{moment}": value for name, value in accuracy.items()}
     return scores

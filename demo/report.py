@@ -70,7 +70,10 @@ class Report(BaseModel):
         set_up_seconds: Building the environments; None where they were there already.
         accuracy: By name, in [0, 1]: of the service, and of a TF-IDF + logistic regression trained on the same rows.
         failed_requests: Of everything that was sent to the gateway during the demo; a sentence each.
-        platform_peak_pss_mib: The largest sum of proportional set sizes of the platform's processes, sampled each second.
+        platform_peak_pss_mib: The largest sum of proportional set sizes of the platform's processes, sampled each second; None
+            where the platform does not run as processes of this machine.
+        containers_peak_mib: The largest sum of what the engine says that the stack's and the steps' containers use; None where
+            there are none.
         runs: Each Airflow run of the story and its page.
         complete: Whether the story was told to its end.
         failure: Why it was not; None when every step did what it should.
@@ -87,7 +90,8 @@ class Report(BaseModel):
     promotions: list[Promotion] = Field(default_factory=list)
     requests: int = 0
     failed_requests: list[str] = Field(default_factory=list)
-    platform_peak_pss_mib: float = 0.0
+    platform_peak_pss_mib: float | None = None
+    containers_peak_mib: float | None = None
     decisions: list[Decision] = Field(default_factory=list)
     runs: dict[str, str] = Field(default_factory=dict)
     addresses: dict[str, str] = Field(default_factory=dict)

@@ -68,6 +68,7 @@ class Story:
 
     def tell(self) -> None:
         """The whole story, in order."""
+        self.nothing_happened_yet()
         self.reviews_arrive()
         self.the_first_model_is_trained()
         self.days_pass_quietly()
@@ -78,6 +79,11 @@ class Story:
         if self.scale.baseline:
             self.a_simple_model_compares()
         self.every_decision_has_a_reason()
+
+    def nothing_happened_yet(self) -> None:
+        """On tables and models that somebody has, the story would neither come out as told nor leave them as they were."""
+        used = [dag_id for dag_id in DAGS if self.airflow.runs(dag_id)]
+        require(not used, f"This platform is in use: {', '.join(used)} ran before. The story needs one without any state.")
 
     def reviews_arrive(self) -> None:
         title = f"{self.scale.imdb_rows:,} IMDB reviews land in {self.scale.batches} dated files and are ingested by themselves"

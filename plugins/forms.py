@@ -3,6 +3,7 @@
 A value that breaks its schema is refused there and by the REST API.
 """
 
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Param
@@ -10,15 +11,18 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from tasks.errors import InvalidProject
 from tasks.mlproject import parameters
-from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
 # Airflow draws a picker for the format `date-time` but does not check it, so the pattern does.
 _TIME = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$"
 
 
-def training_form(spec: PipelineSpec) -> dict[str, Param]:
+def training_form(spec: PipelineSpec, models: Path) -> dict[str, Param]:
     """The model's own parameters, why this training is asked for, and the time whose data it sees.
+
+    Args:
+        spec: The model.
+        models: The folder that it was read from; its MLproject lies there too.
 
     Raises:
         InvalidProject: MLproject or pipeline.yaml declares a parameter whose name or default the form cannot take.
@@ -29,13 +33,13 @@ def training_form(spec: PipelineSpec) -> dict[str, Param]:
         ),
         "as_of": _time("Train on the data as it was at this time (with a zone). Empty: as it is now.", "Data as of"),
     }
-    taken = parameters(spec, settings().models)
+    taken = parameters(spec, models)
     if both := sorted(set(own) & set(taken)):
         raise InvalidProject(f"models/{spec.name}/MLproject: the parameters {both} are the form's own. Rename yours.")
     return {name: _parameter(spec, name, fragment) for name, fragment in taken.items()} | own
 
 
-def drift_form(_spec: PipelineSpec) -> dict[str, Param]:
+def drift_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     """The window of predictions to judge, [start, end)."""
     return {
         "window_start": _time("First time of prediction. Empty: one day before the end.", "Window start"),
@@ -43,7 +47,7 @@ def drift_form(_spec: PipelineSpec) -> dict[str, Param]:
     }
 
 
-def ingest_form(table: TableSpec) -> dict[str, Param]:
+def ingest_form(table: TableSpec, _models: Path) -> dict[str, Param]:
     """The files to ingest."""
     return {
         "files": Param(
@@ -56,7 +60,7 @@ def ingest_form(table: TableSpec) -> dict[str, Param]:
     }
 
 
-def no_form(_subject: Any) -> dict[str, Param]:
+def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}
 

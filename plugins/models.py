@@ -2,7 +2,12 @@
 
 A DAG file that raises loses all its DAGs: Airflow marks them stale and runs none of them. So the makers skip a model that is
 wrong, and dags/invalid_models.py, which has no DAG to lose, raises for it.
+
+The models are those of the checkout that the DAG file lies in, not those of the image that Airflow runs in: a run that is
+pinned to a commit has the specification of that commit.
 """
+
+from pathlib import Path
 
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 
@@ -13,33 +18,44 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec, read_specs, table_of
 
 
-def models() -> dict[str, PipelineSpec]:
-    """Each model that DAGs can be made for, by name."""
-    return {spec.name: spec for spec in _read()[0]}
+def folder_of(dag_file: str) -> Path:
+    """The models folder of the checkout that a file of dags/ lies in, or the one that PERENNIAL_MODELS names."""
+    given = "models" in settings().model_fields_set
+    return settings().models if given else Path(dag_file).resolve().parents[1] / "models"
 
 
-def tables() -> dict[str, TableSpec]:
+def models(folder: Path) -> dict[str, PipelineSpec]:
+    """Each model of `folder` that DAGs can be made for, by name."""
+    return {spec.name: spec for spec in _read(folder)[0]}
+
+
+def tables(folder: Path) -> dict[str, TableSpec]:
     """Each table that one of these models is trained on, by name."""
-    return {spec.data.table: table_of(spec) for spec in _read()[0]}
+    return {spec.data.table: table_of(spec) for spec in _read(folder)[0]}
 
 
-def raise_faults() -> None:
+def raise_faults(dag_file: str) -> None:
     """Say what is wrong with the other models: file, field, and what to do.
 
     Raises:
-        InvalidProject: At least one model is wrong.
+        InvalidProject: There is no models folder, or at least one model is wrong.
     """
-    _, faults = _read()
-    if faults:
+    folder = folder_of(dag_file)
+    if not folder.is_dir():
+        raise InvalidProject(
+            f"There is no folder {folder}, so there are no DAGs. Deliver models/ beside dags/, as the repository has them, or "
+            "set PERENNIAL_MODELS to where they lie."
+        )
+    if faults := _read(folder)[1]:
         raise InvalidProject("\n".join(str(fault) for fault in faults))
 
 
-def _read() -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]:
-    specs, faults = read_specs(settings().models)
+def _read(folder: Path) -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]:
+    specs, faults = read_specs(folder)
     usable, unusable = [], list(faults)
     for spec in specs:
         try:
-            _check(spec)
+            _check(spec, folder)
         except InvalidProject as fault:
             unusable.append(fault)
         else:
@@ -47,14 +63,14 @@ def _read() -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]:
     return usable, tuple(unusable)
 
 
-def _check(spec: PipelineSpec) -> None:
+def _check(spec: PipelineSpec, folder: Path) -> None:
     """What only Airflow can say of a specification: its cron expressions, and whether its form accepts its own defaults."""
-    training_form(spec)
+    training_form(spec, folder)
     for field, expression in (("training.schedule", spec.training.schedule), ("monitor.schedule", spec.monitor.schedule)):
         if expression is None:
             continue
         try:
             cron(expression).validate()
         except AirflowTimetableInvalid as error:
-            path = settings().models / spec.name / "pipeline.yaml"
+            path = folder / spec.name / "pipeline.yaml"
             raise InvalidProject(f"{path}: {field}: {expression!r} is not a cron expression ({error}). Correct it.") from error

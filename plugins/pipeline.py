@@ -1,10 +1,12 @@
 """The decorator that makes a DAG family: one DAG for each model, or for each table."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.sdk import DAG, Param
 
+from plugins.models import folder_of
 from plugins.operators import RETRIES
 
 Subject = TypeVar("Subject")
@@ -13,21 +15,22 @@ Build = Callable[[Subject], None]
 
 def pipeline(
     *,
-    over: Callable[[], Mapping[str, Subject]],
+    over: Callable[[Path], Mapping[str, Subject]],
     schedule: Callable[[Subject], Any],
-    form: Callable[[Subject], dict[str, Param]],
+    form: Callable[[Subject, Path], dict[str, Param]],
 ) -> Callable[[Build[Subject]], Build[Subject]]:
     """Make the DAG `<function>_<name>` for each subject; the function says its tasks, its docstring is the DAG's page.
 
     Args:
-        over: The subjects by name: `plugins.models.models` or `plugins.models.tables`.
+        over: The subjects of a models folder by name: `plugins.models.models` or `plugins.models.tables`. The folder is that of
+            the checkout that the decorated function lies in.
         schedule: When the DAG of a subject runs; None only when asked.
         form: The parameters that the trigger dialog asks for.
     """
 
     def make(build: Build[Subject]) -> Build[Subject]:
-        family = build.__name__
-        for name, subject in over().items():
+        family, folder = build.__name__, folder_of(build.__code__.co_filename)
+        for name, subject in over(folder).items():
             with DAG(
                 dag_id=f"{family}_{name}",
                 description=(build.__doc__ or "").partition("\n")[0],
@@ -35,7 +38,7 @@ def pipeline(
                 schedule=schedule(subject),
                 catchup=False,
                 max_active_runs=1,
-                params=form(subject),
+                params=form(subject, folder),
                 tags=[family, name],
                 default_args={**RETRIES, "owner": getattr(subject, "owner", "perennial")},
             ):

@@ -4,11 +4,18 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from tasks.settings import settings
+
 LOCK = Path("containers/ml/requirements.txt")
 
 
 def code_commit(project: Path) -> str | None:
-    """The project's Git commit, with `+dirty` where files differ from it; None outside Git or without Git."""
+    """The project's Git commit, with `+dirty` where files differ from it; None where that is not known.
+
+    An image says what it was built from (PERENNIAL_CODE_COMMIT) and holds neither Git nor the repository; a clone is asked.
+    """
+    if settings().code_commit:
+        return settings().code_commit
     try:
         commit = _git(project, "rev-parse", "HEAD")
         changed = _git(project, "status", "--porcelain")

@@ -1,0 +1,62 @@
+"""The story on the embedded platform: processes of this machine, on a state folder of the demo's own."""
+
+import os
+import shutil
+from contextlib import AbstractContextManager
+
+from demo.failure import require
+from demo.memory import PeakMemory
+from demo.stage import Memory, Scene, Tell
+from embedded.platform import Platform
+from tasks import database
+from tasks.settings import settings
+
+MARK = "made-by-the-demo"
+
+
+class OnProcesses:
+    """A `Stage` that this process starts, and that ends with it."""
+
+    def __init__(self) -> None:
+        self._platform = Platform()
+
+    def prepare(self) -> None:
+        """Remove what the last demo left; refuse to touch a state folder that is not a demo's."""
+        home = self._platform.home
+        require(not self._platform.running(), f"A platform runs on {home} already: stop it with `make stop`.")
+        if (home / MARK).exists():
+            shutil.rmtree(home)
+        used = home.exists() and any(home.iterdir())
+        require(
+            not used,
+            f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or `make clean`.",
+        )
+        home.mkdir(parents=True, exist_ok=True)
+        (home / MARK).touch()
+
+    def start(self, tell: Tell) -> Scene:
+        addresses = self._platform.start(tell)
+        self._point_this_process_there()
+        login = self._platform.credentials
+        pages = {"Airflow": addresses.airflow, "MLflow": addresses.mlflow, "Gateway": addresses.gateway}
+        return Scene(addresses.airflow, addresses.gateway, pages, f"{login.username} / {login.password}")
+
+    def token(self) -> str:
+        return self._platform.airflow_token()
+
+    def memory(self) -> AbstractContextManager[Memory]:
+        return PeakMemory(self._platform.guardian or os.getpid())
+
+    def watch(self, tell: Tell) -> None:
+        tell("Everything keeps serving. Ctrl-C stops it.")
+        self._platform.watch(tell)
+
+    def stop(self, tell: Tell) -> None:
+        tell("Stopping everything.")
+        self._platform.stop()
+
+    def _point_this_process_there(self) -> None:
+        """The demo reads the ledger and lands files with the same settings as the steps."""
+        os.environ.update(self._platform.variables())
+        settings.cache_clear()
+        database.engine.cache_clear()
