@@ -24,6 +24,7 @@ ENVIRONMENTS = [
         "mlflow/requirements.in",
         "torchserve/requirements.in",
         "gateway/requirements.in",
+        "engine/requirements.in",
     )
 ]
 OPTIONS = ["--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
