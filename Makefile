@@ -11,7 +11,7 @@ WORKERS ?= 2
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
-.PHONY: help setup setup-dev lock demo up status env airflow test lint bench stop clean distclean
+.PHONY: help setup setup-dev lock demo start stop up down backup restore status env airflow test lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -28,11 +28,27 @@ lock: ## Resolve every requirements.in again and build what changed.
 demo: setup ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker.
 	@$(CONTROL) -m demo $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short)
 
-up: setup ## Start Airflow, MLflow, TorchServe and the gateway, and stay until Ctrl-C.
+start: setup ## Start Airflow, MLflow, TorchServe and the gateway as processes, and stay until Ctrl-C.
 	@$(CONTROL) -m embedded up
 
-status: ## Say what runs, where, and how to log in.
-	@$(call need-setup) $(CONTROL) -m embedded status
+stop: ## Stop these processes and whatever is left of them.
+	@if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded down; else echo "Nothing was running."; fi
+
+up: ## Start the whole platform in containers and wait until it is healthy. Needs Docker and make, no Python.
+	@sh containers/compose/up.sh
+
+down: ## Remove these containers, their networks and their data. KEEP=1 keeps the data for the next make up.
+	@KEEP="$(KEEP)" sh containers/compose/down.sh
+
+backup: ## Copy the data of the platform in containers into a folder: make backup TO=/path
+	@TO="$(TO)" sh containers/compose/backup.sh
+
+restore: ## Bring a backup back where no platform in containers is: make restore FROM=backups/...
+	@FROM="$(FROM)" sh containers/compose/restore.sh
+
+status: ## Say what runs, where, and how to log in: the platform in containers where there is one, else that of processes.
+	@sh containers/compose/status.sh || { code=$$?; [ $$code = 3 ] || exit $$code; \
+		$(call need-setup) $(CONTROL) -m embedded status; }
 
 env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; airflow dags list
 	@$(call need-setup) $(CONTROL) -m embedded env
@@ -52,9 +68,6 @@ lint: setup-dev ## Check style, types and the direction of imports.
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.
 	$(CONTROL) benchmarks/pipeline_overhead.py $(ARGS)
-
-stop: ## Stop the platform and whatever is left of it.
-	@if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded down; else echo "Nothing was running."; fi
 
 clean: stop ## Stop, and remove the platform's state and the tools' caches; the environments stay.
 	rm -rf $(STATES) $(CACHES) demo-report.json

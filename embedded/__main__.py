@@ -86,7 +86,7 @@ def _running() -> Platform:
     for home in _homes():
         if (platform := Platform(home)).running():
             return platform
-    raise PlatformError("The platform does not run. `make demo` or `make up` starts it.")
+    raise PlatformError("The platform does not run. `make demo` or `make start` starts it.")
 
 
 def _addresses(platform: Platform) -> str:

@@ -1,0 +1,32 @@
+"""Bring what Airflow stands on up to date: its database, its first user, the pool of the GPUs, the bucket of the store.
+
+Runs before every start and may run again at any time. A password changed in .env becomes the user's at the next start.
+"""
+
+import os
+
+from airflow.cli.cli_parser import get_parser
+
+
+def airflow(*words: str) -> None:
+    """Run one `airflow` command in this process, whose imports cost more than the commands do."""
+    arguments = get_parser().parse_args(words)
+    arguments.func(arguments)
+
+
+def make_user(name: str, password: str) -> None:
+    """The first user: made once, its password set to ours each time."""
+    identity = ["--firstname", "First", "--lastname", "User", "--email", f"{name}@perennial.invalid"]
+    airflow("users", "create", "--username", name, "--password", password, "--role", "Admin", *identity)
+    airflow("users", "reset-password", "--username", name, "--password", password)
+
+
+def main() -> None:
+    """Do it all."""
+    airflow("db", "migrate")
+    make_user(os.environ["ADMIN_USER"], os.environ["ADMIN_PASSWORD"])
+    airflow("pools", "set", "gpu", os.environ["GPU_SLOTS"], "Steps that want a GPU; GPU_SLOTS in .env")
+
+
+if __name__ == "__main__":
+    main()

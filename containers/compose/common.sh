@@ -1,0 +1,112 @@
+# What the scripts beside this one share; read with `.`, from anywhere. They need a POSIX shell, coreutils and Docker, nothing else.
+set -eu
+project_folder=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$project_folder"
+environment_file=${ENV_FILE:-.env}
+airflow_environment_file=${AIRFLOW_ENV_FILE:-.env.airflow}
+images_file=.perennial/images.env
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# The value of a name in .env; nothing where it is not there. The last line counts, as Compose reads it.
+setting() { [ ! -f "$environment_file" ] || sed -n "s/^$1=//p" "$environment_file" | tail -n 1; }
+
+# Put a name into .env, or change it there. The file is written anew and moved, so that it is whole at any time.
+set_setting() { # name, value
+    [ "$(setting "$1")" != "$2" ] || return 0
+    umask 077
+    { [ ! -f "$environment_file" ] || grep -v "^$1=" "$environment_file" || true; printf '%s=%s\n' "$1" "$2"; } > "$environment_file.part"
+    mv "$environment_file.part" "$environment_file"
+}
+
+need_docker() {
+    command -v docker >/dev/null 2>&1 ||
+        fail "Docker is not installed: there is no program \`docker\`. Install an engine (https://docs.docker.com/engine/install)," \
+            "or start the platform without one: make start"
+    problem=$(docker version --format '{{.Server.Version}}' 2>&1 >/dev/null) && return 0
+    case $problem in
+    *"permission denied"*) fail "You may not use the Docker engine. Join its group (sudo usermod -aG docker \"\$USER\", then log in again), or use sudo." ;;
+    *) fail "No Docker engine answers (${DOCKER_HOST:-unix:///var/run/docker.sock}). Start it (sudo systemctl start docker) or correct DOCKER_HOST." \
+        "It said: $problem" ;;
+    esac
+}
+
+# Sets `composer`: Compose v2, else 1.29.
+need_compose() {
+    if docker compose version >/dev/null 2>&1; then
+        composer="docker compose"
+    elif command -v docker-compose >/dev/null 2>&1; then
+        composer=docker-compose
+        case $(docker-compose version --short 2>/dev/null) in
+        1.29.* | v2.* | 2.* | [3-9].*) ;;
+        *) fail "This docker-compose is too old: $(docker-compose version --short 2>&1 | head -n 1). Version 1.29 or 2 is needed." ;;
+        esac
+    else
+        fail "Docker is here, but not Compose: neither \`docker compose\` nor \`docker-compose\` works. Install the plugin" \
+            "(apt-get install docker-compose-plugin, or docker-compose on Debian 12)."
+    fi
+}
+
+# Sets `project`: the name that every container, network and volume of this installation starts with.
+name_project() {
+    project=${COMPOSE_PROJECT_NAME:-$(setting COMPOSE_PROJECT_NAME)}
+    project=${project:-perennial}
+}
+
+compose() {
+    COMPOSE_PROJECT_NAME=$project AIRFLOW_ENV_FILE=$airflow_environment_file \
+        $composer --project-name "$project" --env-file "$environment_file" "$@"
+}
+
+# Each container of the platform as a line: service, id, state, status with health.
+containers() {
+    docker ps --all --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.oneoff=False" \
+        --format '{{.Label "com.docker.compose.service"}} {{.ID}} {{.State}} {{.Status}}' | sort
+}
+
+volumes() { docker volume ls --quiet --filter "label=com.docker.compose.project=$project"; }
+
+# Those lines of `containers` that are not as they should be: an init that ended well, and all else running and healthy.
+not_ready() {
+    containers | while read -r service id state status; do
+        case "$service $state $status" in
+        "airflow-init exited Exited (0)"*) ;;
+        *" running "*"(healthy)") ;;
+        *) say "$service $id $state $status" ;;
+        esac
+    done
+}
+
+address() {
+    port=$(setting HTTPS_PORT)
+    host=$(setting PUBLIC_HOST)
+    [ "${port:-8443}" = 443 ] && say "https://${host:-localhost}" || say "https://${host:-localhost}:${port:-8443}"
+}
+
+say_addresses() {
+    user=$(setting ADMIN_USER)
+    say "    $(address)"
+    say "      /          Airflow   user ${user:-admin}, password $(setting ADMIN_PASSWORD)"
+    say "      /mlflow/   MLflow    user ${user:-admin}, password $(setting MLFLOW_PASSWORD)"
+    say "      /v1/       the models: POST /v1/models/<model>/predict"
+}
+
+# Run a command in a container that sees some volumes of ours and nothing else, no network either.
+# The options that name volumes come first, then --, then the command.
+with_volumes() {
+    mounts=""
+    while [ "$1" != -- ]; do
+        mounts="$mounts --volume $1"
+        shift
+    done
+    shift
+    # shellcheck disable=SC2086 - volume names and mount points hold no spaces
+    docker run --rm --interactive --network none --user 0:0 --cap-drop ALL --cap-add DAC_OVERRIDE --cap-add CHOWN --cap-add FOWNER \
+        --security-opt no-new-privileges:true --label "com.docker.compose.project=$project" --entrypoint "" \
+        $mounts postgres:15-bookworm "$@"
+}

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Start the platform and wait until every service does its work: images, secrets, containers, then one address. `make up` runs this.
+. "$(dirname "$0")/common.sh"
+began=$(date +%s)
+patience_seconds=${START_TIMEOUT:-420}
+
+need_docker
+need_compose
+name_project
+sh containers/compose/secrets.sh
+name_project
+# Others than you must be able to read what the containers mount, whatever your umask was when you cloned.
+chmod -R go+rX containers/compose
+
+# --- images: those that `make images` built last, named by their content -------------------------------------------------
+
+image_of() { [ ! -f "$images_file" ] || sed -n "s/^PERENNIAL_$1_IMAGE=//p" "$images_file" | tail -n 1; }
+
+images_are_here() {
+    for name in AIRFLOW ML TORCHSERVE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
+        image=$(image_of $name)
+        [ -n "$image" ] && docker image inspect "$image" >/dev/null 2>&1 || return 1
+    done
+}
+
+images_are_here || {
+    say "The images are not built yet: make images"
+    ${MAKE:-make} images
+}
+images_are_here || fail "make images ended, but $images_file does not name an image of each kind that the engine holds. Run it again."
+for name in AIRFLOW TORCHSERVE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
+    image=$(image_of $name)
+    digest=${image#*sha256:}
+    tag=perennial/$(printf '%s' $name | tr 'A-Z' 'a-z'):$(printf '%.12s' "$digest")
+    docker tag "$image" "$tag"
+    set_setting ${name}_IMAGE "$tag"
+done
+set_setting STEP_IMAGE "$(image_of ML)"
+
+# --- the engine's socket: who owns it inside a container, which on a desktop is somebody else than outside ------------------
+
+socket=$(setting DOCKER_SOCKET)
+case ${DOCKER_HOST:-} in
+unix://*) socket=${socket:-${DOCKER_HOST#unix://}} ;;
+esac
+group=$(docker run --rm --network none --entrypoint stat --volume "${socket:-/var/run/docker.sock}:/socket" \
+    "$(setting AIRFLOW_IMAGE)" --format %g /socket) ||
+    fail "The socket ${socket:-/var/run/docker.sock} cannot be given to a container. Name the engine's socket: DOCKER_SOCKET in $environment_file"
+set_setting DOCKER_SOCKET "${socket:-/var/run/docker.sock}"
+set_setting DOCKER_GROUP "$group"
+
+# --- start, and wait --------------------------------------------------------------------------------------------------------
+
+# Say which services do not do what they should, each with what it said last; then end.
+explain() {
+    not_ready | while read -r service id state status; do
+        [ "$state" != created ] || continue
+        say "" "$service is not healthy: $status. It said last:"
+        docker logs --tail 20 "$id" 2>&1 | sed 's/^/    /'
+        docker inspect --format '{{if .State.Health}}{{range .State.Health.Log}}{{.Output}}{{end}}{{end}}' "$id" | tail -n 3 | sed 's/^/    health check: /'
+    done >&2
+    fail "" "$1" "What is there keeps running: make status; $composer logs SERVICE. Start again with make up, or give up with make down."
+}
+
+mkdir -p .perennial
+log=.perennial/compose-up.$project.log
+workers=$(setting DEFAULT_WORKERS)
+gpu_workers=$(setting GPU_WORKERS)
+{
+    compose up --detach --remove-orphans --scale "worker-default=${workers:-1}" --scale "worker-gpu=${gpu_workers:-1}" 2>&1 ||
+        say "compose ended with an error"
+} | tee "$log"
+if grep -q "^compose ended with an error" "$log"; then
+    if grep -q -e "port is already allocated" -e "address already in use" "$log"; then
+        fail "" "A port is taken: $(grep -o -e '[0-9.]*:[0-9]* failed: port is already allocated' -e '[0-9.]*:[0-9]*: bind: address already in use' "$log" | head -n 1)." \
+            "Stop what listens there, or choose others: HTTPS_PORT and HTTP_PORT in $environment_file"
+    fi
+    explain "The platform could not be started."
+fi
+while pending=$(not_ready) && [ -n "$pending" ]; do
+    case $pending in
+    *"(unhealthy)"* | *"airflow-init exited"*) explain "The platform is not healthy." ;;
+    esac
+    [ $(($(date +%s) - began)) -lt "$patience_seconds" ] || explain "The platform is not healthy after $patience_seconds s (START_TIMEOUT)."
+    sleep 1
+done
+rm -f "$log"
+say "" "Everything is healthy after $(($(date +%s) - began)) s. make down stops it and removes all of it; KEEP=1 keeps its data."
+say_addresses
