@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from perennial_engine.body import checked
+from perennial_engine.body import HostConfig, checked
 from perennial_engine.policy import asked, is_ours, our_filters
 from perennial_engine.rules import Refused, Rules, Volume
 from perennial_engine.settings import EngineSettings
@@ -306,8 +306,8 @@ def test_fields_that_are_null_count_as_absent() -> None:
         sent(changed("User", None))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+VALUES = st.sampled_from(
+    [None, True, False, 0, 1, -1, "", "0", "1000", "host", "private", [], {}, ["/:/host"], ["ALL"], [ROOT_OF_HOST]]
 )
 FIELDS = [
     "Privileged",
@@ -322,10 +322,12 @@ FIELDS = [
     "NetworkMode",
     "Image",
 ]
-NAMES = st.sampled_from([*FIELDS, *map(str.lower, FIELDS)]) | st.text()
+NAMES = st.sampled_from([*FIELDS, *map(str.lower, FIELDS)])
+HOST_NAMES = st.sampled_from(sorted(HostConfig.model_json_schema()["properties"])) | NAMES
 
 
-@given(top=st.dictionaries(NAMES, JSON), host=st.dictionaries(NAMES, JSON))
+@settings(max_examples=300, deadline=None)
+@given(top=st.dictionaries(NAMES, VALUES, max_size=1), host=st.dictionaries(HOST_NAMES, VALUES, max_size=2))
 def test_whatever_is_added_only_a_harmless_container_is_asked_for(top: dict[str, Any], host: dict[str, Any]) -> None:
     body = copy.deepcopy(BODY) | top
     body["HostConfig"] |= host

@@ -70,7 +70,7 @@ ROUTES = (
         "list",
         "GET",
         re.compile("/containers/json"),
-        {"all": YES_OR_NO, "limit": "-1|[0-9]{1,4}", "size": YES_OR_NO, "filters": ".*"},
+        {"all": YES_OR_NO, "limit": "-1|[0-9]{1,4}", "size": YES_OR_NO, "trunc_cmd": YES_OR_NO, "filters": ".*"},
     ),
     Route("create", "POST", re.compile("/containers/create"), {"name": "perennial-[0-9a-f]{20}"}, has_body=True),
     _on_container("inspect", "GET", "/json", {"size": YES_OR_NO}),
@@ -114,7 +114,7 @@ def asked(method: str, target: str, rules: Rules) -> Asked:
             subject = unquote(match.groupdict().get("id", ""))
             _check(route, subject, parameters, rules)
             return Asked(route, version[0] if version else "", subject, parameters)
-    raise Refused(f"{method} {path[:200]} is not among the requests that may pass to this engine.")
+    raise Refused("This request is not among those that may pass to the engine.")
 
 
 def is_ours(labels: Mapping[str, str] | None, rules: Rules) -> bool:
