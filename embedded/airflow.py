@@ -50,7 +50,10 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         "usage_data_collection": {"enabled": False},
     }
     flat = {
-        f"AIRFLOW__{section}__{key}".upper(): str(value) for section, keys in options.items() for key, value in keys.items()
+        f"AIRFLOW__{section}__{key}".upper(): str(value)
+        for given in (options, settings.airflow_options)
+        for section, keys in given.items()
+        for key, value in keys.items()
     }
     return {"AIRFLOW_HOME": str(home), "SCARF_ANALYTICS": "false", **flat}
 
