@@ -1,8 +1,9 @@
 """The files of a step between Airflow's tries of it: its folder, its request, its result, and whether Airflow heard of that.
 
-A try that ends well leaves `result.json`, and `result.heard` once the operator has taken it. A result without that mark was
-left by a worker that died in between; the next try takes it, if it is asked the same. A task that is cleared runs again,
-because its result was heard.
+The folder lies in the store, on this machine or not. A try that ends well leaves `result.json`, and `result.heard` once the
+operator has taken it. A result without that mark was left by a worker that died in between; the next try takes it, if it is
+asked the same. A task that is cleared runs again, because its result was heard. `holder` names the try that follows the step:
+one that Airflow has given up and that does not know it yet must not end what its successor follows.
 """
 
 import hashlib
@@ -10,15 +11,16 @@ import json
 import re
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from upath import UPath
 
+from tasks.errors import EXIT_FAULT
 from tasks.requests import Request, StepContext
 from tasks.settings import settings
-from tasks.step import read_result, write_whole
-from tasks.store import at
+from tasks.step import ERROR_SUFFIX, read_result
+from tasks.store import at, remove, write_whole
 
 LONGEST_NAME = 100
 
@@ -27,15 +29,16 @@ LONGEST_NAME = 100
 class Files:
     """Where one step's request and result lie."""
 
-    request: Path
-    result: Path
-    error: Path
-    heard: Path
+    request: UPath
+    result: UPath
+    error: UPath
+    heard: UPath
+    holder: UPath
 
     @classmethod
-    def of(cls, folder: Path) -> "Files":
-        names = ("request.json", "result.json", "result.json.error.json", "result.heard")
-        return cls(*(folder / name for name in names))
+    def of(cls, folder: str) -> "Files":
+        names = ("request.json", "result.json", f"result.json{ERROR_SUFFIX}", "result.heard", "holder")
+        return cls(*(at(folder, name) for name in names))
 
 
 def context_of(ti: Any) -> StepContext:
@@ -47,7 +50,10 @@ def context_of(ti: Any) -> StepContext:
     mapped = [str(ti.map_index)] if ti.map_index >= 0 else []
     key = "/".join([ti.dag_id, ti.run_id, ti.task_id, *mapped])
     folder = at(settings().runs, folder_name(ti.dag_id), folder_name(ti.run_id), folder_name(ti.task_id), *mapped)
-    return StepContext(actor=f"airflow:{key}", step_key=key, work_url=str(folder))
+    # A run of a versioned bundle is pinned to its commit; `dag.test()` knows no bundle.
+    bundle = getattr(ti, "bundle_instance", None)
+    commit = getattr(bundle, "version", None) or settings().code_commit or None
+    return StepContext(actor=f"airflow:{key}", step_key=key, work_url=str(folder), code_commit=commit)
 
 
 def folder_name(name: str) -> str:
@@ -59,29 +65,44 @@ def folder_name(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def begin(request: Request, folder: Path) -> Files:
+def text_of(request: Request) -> str:
+    """A request as its file holds it."""
+    return request.model_dump_json(indent=2)
+
+
+def begin(request: Request, files: Files) -> None:
     """Lay down the request; nothing of an earlier try is left that could pass for its result."""
-    files = Files.of(folder)
     for stale in (files.result, files.heard, files.error):
-        stale.unlink(missing_ok=True)
-    write_whole(files.request, request.model_dump_json(indent=2))
-    return files
+        remove(stale)
+    write_whole(files.request, text_of(request).encode())
 
 
-def unheard(verb: str, request: Request, folder: Path) -> dict[str, Any] | None:
+def unheard(verb: str, request: Request, files: Files) -> dict[str, Any] | None:
     """The result of the same request that Airflow did not hear of; None where there is none."""
-    files = Files.of(folder)
     try:
-        if files.heard.exists() or files.request.read_text(encoding="utf-8") != request.model_dump_json(indent=2):
+        if files.heard.exists() or files.request.read_text(encoding="utf-8") != text_of(request):
             return None
         return result(verb, files)
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def mark_heard(folder: Path) -> None:
+def mark_heard(files: Files) -> None:
     """The result is about to be Airflow's."""
-    Files.of(folder).heard.touch()
+    write_whole(files.heard, b"")
+
+
+def hold(files: Files, holder: str) -> None:
+    """From now on it is this try that follows the step."""
+    write_whole(files.holder, holder.encode())
+
+
+def held_by(files: Files) -> str | None:
+    """The try that follows the step; None where nobody ever did."""
+    try:
+        return str(files.holder.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def result(verb: str, files: Files) -> dict[str, Any]:
@@ -95,15 +116,27 @@ def result(verb: str, files: Files) -> dict[str, Any]:
     return document
 
 
+def code_left(files: Files) -> int:
+    """The exit code of a step that ended while nobody looked, by the files that it left."""
+    if files.result.exists():
+        return 0
+    code = _error(files).get("exit_code")
+    return code if isinstance(code, int) and code else EXIT_FAULT
+
+
 def evidence(files: Files) -> dict[str, Any]:
     """What a step's failure rests on; empty where it was killed before it could say."""
     found = _error(files).get("evidence")
     return found if isinstance(found, dict) else {}
 
 
-def why(verb: str, code: int, files: Files) -> str:
-    """Why a step failed, as a sentence for the task's log."""
-    if message := _error(files).get("message"):
+def why(verb: str, code: int, files: Files, place_says: str | None = None) -> str:
+    """Why a step failed, as a sentence for the task's log.
+
+    Args:
+        place_says: What its runner knows of the end; it counts where the step itself could say nothing.
+    """
+    if message := _error(files).get("message") or place_says:
         return str(message)
     if code < 0:
         by = f"signal {-code}, {signal.strsignal(-code)}"

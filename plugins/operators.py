@@ -1,20 +1,23 @@
 """The operators of our DAGs: run a step through its contract, and start a training for a retrain ticket."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.bases.resumablejobmixin import ResumableJobMixin
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
+from plugins.jobs import StepJob, step_of
 from plugins.links import links_of
-from plugins.runners import Runner, Step, runner
-from tasks.errors import EXIT_INVALID, EXIT_REFUSED, InvalidProject
+from plugins.runners import EngineFault, runner
+from plugins.runners.connections import store_variables
+from tasks.errors import InvalidProject
 from tasks.requests import VERBS, Request
 from tasks.spec import faults_of
 
@@ -28,11 +31,12 @@ RETRIES = {
 }
 
 
-class StepOperator(BaseOperator):
+class StepOperator(ResumableJobMixin, BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
     A check that said no and a request that is wrong fail the task for good; everything else is tried again. A result that an
-    earlier try left behind, because its worker died before Airflow heard of it, is taken instead of running twice.
+    earlier try left behind, because its worker died before Airflow heard of it, is taken instead of running twice; so is a step
+    that still runs where it outlives its worker: its name there is kept in Airflow's state store.
 
     Args:
         verb: One of `tasks.requests.VERBS`.
@@ -48,6 +52,7 @@ class StepOperator(BaseOperator):
     template_fields: Sequence[str] = ("inputs",)
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - Airflow reads a plain class attribute
     ui_color = "#e8f4ea"
+    external_id_key = "step_job"
 
     def __init__(
         self,
@@ -71,16 +76,23 @@ class StepOperator(BaseOperator):
         self.fail_because = fail_because
         self.operator_extra_links = links_of(verb)
         self.outcome: Document = {}
-        self._runner: Runner | None = None
+        self._job: StepJob | None = None
 
     def execute(self, context: Context) -> Document:
         """Run the step, or take what an earlier try left, and return the result."""
         if self.skip_because and (reason := self.skip_because(self.inputs)):
             raise AirflowSkipException(reason)
-        request = self._request(context)
-        folder = Path(request.context.work_url)
-        self.outcome = attempts.unheard(self.verb, request, folder) or self._run(request, folder)
-        attempts.mark_heard(folder)
+        try:
+            job = self._job = self._job_of(context)
+            self.durable = job.runner.outlives
+            self.outcome = job.left_unheard() or self.execute_resumable(context)
+        except InvalidProject as error:
+            raise AirflowFailException(str(error)) from error
+        except EngineFault as error:
+            raise AirflowException(str(error)) from error
+        finally:
+            self.outcome = self.outcome or (self._job.outcome if self._job else {})
+        attempts.mark_heard(job.files)
         if self.fail_because and (reason := self.fail_because(self.outcome)):
             raise AirflowFailException(reason)
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
@@ -88,8 +100,46 @@ class StepOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Stop the step: the task was cleared, marked, or timed out, or the worker shuts down."""
-        if self._runner is not None:
-            self._runner.stop()
+        if self._job is not None:
+            self._job.stop()
+
+    # --- Airflow's resumable job --------------------------------------------------------------------------------------
+
+    def submit_job(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signatures
+        """Start the step, or find it under the name that only it can have."""
+        return self._require_job().submit()
+
+    def get_job_status(self, external_id: Any, context: Context) -> str:  # noqa: ARG002
+        return self._require_job().state(str(external_id))
+
+    def is_job_active(self, status: str) -> bool:
+        """A step that has ended is followed too: to the rest of its log, and to its exit code, which nobody has heard yet."""
+        return status != "gone"
+
+    def is_job_succeeded(self, status: str) -> bool:  # noqa: ARG002
+        return False
+
+    def poll_until_complete(self, external_id: Any, context: Context) -> Document:  # noqa: ARG002
+        return self._require_job().follow(str(external_id))
+
+    def get_job_result(self, external_id: Any, context: Context) -> Document:  # noqa: ARG002
+        return self._require_job().outcome
+
+    # --- the request --------------------------------------------------------------------------------------------------
+
+    def _require_job(self) -> StepJob:
+        if self._job is None:
+            raise AirflowException(f"The step of {self.task_id!r} was asked for before `execute`.")
+        return self._job
+
+    def _job_of(self, context: Context) -> StepJob:
+        """The step of this try. The store's connection, where Airflow has one, is for this process and the step alike."""
+        os.environ.update(store_variables())
+        ti, request = context["ti"], self._request(context)
+        files = attempts.Files.of(request.context.work_url)
+        step = step_of(self.verb, request, files, ti, model=self.model, limit=self.execution_timeout)
+        memory = context.get("task_state_store")
+        return StepJob(runner(), step, request, files, memory, holder=str(ti.id), log=self.log, outcome={})
 
     def _request(self, context: Context) -> Request:
         of_run = self.from_run(context) if self.from_run else {}
@@ -100,31 +150,6 @@ class StepOperator(BaseOperator):
             faults = "; ".join(faults_of(error))
             raise AirflowFailException(
                 f"The request of {self.verb!r} breaks its contract: {faults}. Correct these fields."
-            ) from error
-
-    def _run(self, request: Request, folder: Path) -> Document:
-        files = attempts.begin(request, folder)
-        step = Step(self.verb, files.request, files.result, self.model)
-        try:
-            self._runner = runner()
-            code = self._runner.run(step, self.log.info)
-        except InvalidProject as error:
-            raise AirflowFailException(str(error)) from error
-        if code == 0:
-            return self._result(files)
-        self.outcome = attempts.evidence(files)
-        message = attempts.why(self.verb, code, files)
-        raise (AirflowFailException if code in {EXIT_REFUSED, EXIT_INVALID} else AirflowException)(message)
-
-    def _result(self, files: attempts.Files) -> Document:
-        try:
-            return attempts.result(self.verb, files)
-        except FileNotFoundError as error:
-            raise AirflowException(f"{self.verb!r} ended well but left no result in {files.result}.") from error
-        except ValidationError as error:
-            faults = "; ".join(faults_of(error))
-            raise AirflowFailException(
-                f"The result of {self.verb!r} in {files.result} breaks its contract: {faults}."
             ) from error
 
 

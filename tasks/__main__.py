@@ -1,19 +1,26 @@
 """The entry point of every heavy step, in a process, a container or a pod alike."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tasks.settings import settings
 from tasks.step import execute
 
 
 def main(
     verb: Annotated[str, typer.Argument(help="What to do: a module of `tasks`.")],
-    request: Annotated[Path, typer.Option(help="The request, JSON.", exists=True, dir_okay=False)],
-    result: Annotated[Path, typer.Option(help="Where the result is written, JSON.")],
+    request: Annotated[str, typer.Option(help="The request, JSON: a path or an URL of the store.")],
+    result: Annotated[str, typer.Option(help="Where the result is written, JSON.")],
+    model: Annotated[str | None, typer.Option(help="Run in this model's own environment, where there is one.")] = None,
 ) -> None:
     """Run one step from its request file to its result file."""
+    python = settings().python(model)
+    if model and python.exists() and python.parent != Path(sys.executable).parent:
+        os.execv(python, [str(python), "-m", "tasks", verb, "--request", request, "--result", result])  # noqa: S606
     raise typer.Exit(execute(verb, request, result))
 
 

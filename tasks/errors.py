@@ -38,6 +38,16 @@ class InvalidRequest(PerennialError):
     exit_code = EXIT_INVALID
 
 
+class LimitReached(PerennialError):
+    """A step needed more than its limit of memory or scratch, which the next try would have too; raised by the step itself."""
+
+    exit_code = EXIT_INVALID
+
+
+class MachineFull(PerennialError):
+    """A machine has no memory or no room left; another try may find some."""
+
+
 class CheckFailed(PerennialError):
     """A check said no. Trying again would say no again."""
 
@@ -80,3 +90,13 @@ class TrainingFailed(PerennialError):
 
 class ServingError(PerennialError):
     """The serving backend or the gateway did not do what it was asked; raised by deploy and collect."""
+
+
+class StoreRefused(PerennialError):
+    """The object store answers, but not to these settings: credentials, bucket or what it can do; raised by who reaches for it."""
+
+    exit_code = EXIT_INVALID
+
+
+class StoreUnreachable(PerennialError):
+    """The object store does not answer, or not well; it may do so later. Raised by who reaches for it."""

@@ -28,9 +28,13 @@ class Settings(BaseSettings):
         step_image: The image of the steps, by digest: `sha256:...` on the engine, or `name@sha256:...` of a registry.
         step_network: The Docker network in which the steps reach the store, MLflow, the database and the services.
         step_mounts: Named volumes for the steps, `volume:/path[:ro]`, parted by commas. Only those, and no folder of the host.
-        step_cpus, step_memory_mib: Limits of a step that is not the training.
+        step_cpus, step_memory_mib, step_scratch_mib: Limits of a step that is not the training.
+        memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
+        gpu_missing: Why this very step got no GPU although it wished for one; set by the runner.
+        installation: The name of this installation: two that share an engine or a cluster must differ in it.
         gpu_queue: The Celery or Edge queue of steps that want a GPU.
         gpu_pool: The Airflow pool that they wait for.
+        gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for Airflow's first.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
@@ -59,8 +63,14 @@ class Settings(BaseSettings):
     step_mounts: str = ""
     step_cpus: float = 2.0
     step_memory_mib: int = 4096
+    step_scratch_mib: int = 2048
+    memory_mib: int = 0
+    scratch_mib: int = 0
+    gpu_missing: str = ""
+    installation: str = "perennial"
     gpu_queue: str = "gpu"
     gpu_pool: str = "gpu"
+    gpu_executor: str = ""
     serving_backend: str = "torchserve"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"

@@ -1,22 +1,26 @@
-"""Run one step: `python -m tasks <verb> --request request.json --result result.json`.
+"""Run one step: `python -m tasks <verb> --request URL --result URL`; both are files of the store, local or not.
 
-The result is written beside its final name and moved there, so that a file that exists is whole. A step that fails writes
-`<result>.error.json` with the sentence and its evidence, and ends with the error's exit code.
+The result is whole or not there at all: a local file is written beside its final name and moved there, an object store puts
+whole objects. A step that fails writes `<result>.error.json` with the sentence and its evidence, and ends with the error's
+exit code.
 """
 
 import importlib
 import json
-import os
 import traceback
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from upath import UPath
 
+from tasks import limits, store
 from tasks.contracts import Contract
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
 from tasks.requests import VERBS, Request
 from tasks.spec import faults_of
+
+ERROR_SUFFIX = ".error.json"
 
 
 def read_request(verb: str, text: str) -> Request:
@@ -46,32 +50,37 @@ def run(verb: str, request: Request) -> Contract:
     return result
 
 
-def execute(verb: str, request_file: Path, result_file: Path) -> int:
+def execute(verb: str, request_url: str, result_url: str) -> int:
     """Run a step from file to file and return its exit code."""
-    error_file = result_file.with_name(result_file.name + ".error.json")
-    error_file.unlink(missing_ok=True)
+    error_url, killed_before = result_url + ERROR_SUFFIX, limits.kills()
+    store.remove(store.at(error_url))
     try:
-        result = run(verb, read_request(verb, request_file.read_text(encoding="utf-8")))
-    except PerennialError as error:
-        write_whole(error_file, error_document(error))
-        print(f"{type(error).__name__}: {error}", flush=True)
-        return error.exit_code
+        result = run(verb, read_request(verb, store.at(request_url).read_text(encoding="utf-8")))
+        store.write_text(result_url, text=result.model_dump_json(indent=2))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every fault becomes a file and an exit code
-        traceback.print_exc()
-        write_whole(error_file, error_document(error))
-        return EXIT_FAULT
-    write_whole(result_file, result.model_dump_json(indent=2))
+        return _fail(limits.explained(error, verb, killed_before), error_url)
     return 0
+
+
+def _fail(error: Exception, error_url: str) -> int:
+    if isinstance(error, PerennialError):
+        print(f"{type(error).__name__}: {error}", flush=True)
+    else:
+        traceback.print_exception(error)
+    store.write_text(error_url, text=error_document(error))
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    return error.exit_code if isinstance(error, PerennialError) else EXIT_FAULT
 
 
 def error_document(error: Exception) -> str:
     evidence: dict[str, Any] = getattr(error, "evidence", {})
-    return json.dumps({"error": type(error).__name__, "message": str(error), "evidence": evidence}, default=str, indent=2)
+    document = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code(error), "evidence": evidence}
+    return json.dumps(document, default=str, indent=2)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Write a local file so that it is there whole or not at all."""
+    store.write_whole(UPath(path), text.encode())

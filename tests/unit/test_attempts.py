@@ -56,41 +56,75 @@ def test_the_context_names_the_task_the_same_for_each_try(home: Path) -> None:
     assert context_of(task("a")) == context_of(task("a"))
 
 
-def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(request_: CollectRequest, tmp_path: Path) -> None:
-    assert attempts.unheard("collect", request_, tmp_path / "never") is None
-    files = attempts.begin(request_, tmp_path)
-    assert attempts.unheard("collect", request_, tmp_path) is None
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files.of(str(tmp_path / "step"))
+
+
+def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(request_: CollectRequest, files: Files) -> None:
+    assert attempts.unheard("collect", request_, files) is None
+    attempts.begin(request_, files)
+    assert attempts.unheard("collect", request_, files) is None
     files.result.write_text(RESULT)
-    assert attempts.unheard("collect", request_, tmp_path)["prediction_rows"] == 1
+    assert attempts.unheard("collect", request_, files)["prediction_rows"] == 1
 
     context = request_.context.model_copy(update={"step_key": "another"})
-    assert attempts.unheard("collect", request_.model_copy(update={"context": context}), tmp_path) is None
-    attempts.mark_heard(tmp_path)
-    assert attempts.unheard("collect", request_, tmp_path) is None
+    assert attempts.unheard("collect", request_.model_copy(update={"context": context}), files) is None
+    attempts.mark_heard(files)
+    assert attempts.unheard("collect", request_, files) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"model": "m"}', "[]"])
-def test_a_result_that_breaks_its_contract_is_not_taken(request_: CollectRequest, tmp_path: Path, text: str) -> None:
-    attempts.begin(request_, tmp_path).result.write_text(text)
-    assert attempts.unheard("collect", request_, tmp_path) is None
+def test_a_result_that_breaks_its_contract_is_not_taken(request_: CollectRequest, files: Files, text: str) -> None:
+    attempts.begin(request_, files)
+    files.result.write_text(text)
+    assert attempts.unheard("collect", request_, files) is None
 
 
-def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(request_: CollectRequest, tmp_path: Path) -> None:
-    files = attempts.begin(request_, tmp_path)
+def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(request_: CollectRequest, files: Files) -> None:
+    attempts.begin(request_, files)
     for file in (files.result, files.error, files.heard):
         file.write_text(RESULT)
-    attempts.begin(request_, tmp_path)
+    attempts.begin(request_, files)
     assert not any(file.exists() for file in (files.result, files.error, files.heard))
 
 
-def test_a_failure_is_a_sentence_whatever_the_step_left(tmp_path: Path) -> None:
-    files = Files.of(tmp_path)
+def test_a_step_is_held_by_the_last_who_took_it(files: Files) -> None:
+    assert attempts.held_by(files) is None
+    attempts.hold(files, "first")
+    attempts.hold(files, "second")
+    assert attempts.held_by(files) == "second"
+
+
+def test_what_a_step_left_says_how_it_ended_when_nobody_looked(request_: CollectRequest, files: Files) -> None:
+    attempts.begin(request_, files)
+    assert attempts.code_left(files) == 1
+    for text, code in [("{", 1), ('{"exit_code": "x"}', 1), ('{"exit_code": 10}', 10)]:
+        files.error.write_text(text)
+        assert attempts.code_left(files) == code
+    files.result.write_text(RESULT)
+    assert attempts.code_left(files) == 0
+
+
+def test_a_run_of_a_versioned_bundle_names_its_commit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert context_of(task("a")).code_commit is None
+    monkeypatch.setenv("PERENNIAL_CODE_COMMIT", "of-the-image")
+    settings.cache_clear()
+    assert context_of(task("a")).code_commit == "of-the-image"
+    pinned = task("a")
+    pinned.bundle_instance = SimpleNamespace(version="of-the-run")
+    assert context_of(pinned).code_commit == "of-the-run"
+
+
+def test_a_failure_is_a_sentence_whatever_the_step_left(files: Files) -> None:
+    files.request.parent.mkdir(parents=True)
     assert attempts.why("train", -9, files).startswith("'train' was killed (signal 9, Killed).")
     assert "ended with exit code 3" in attempts.why("train", 3, files)
+    assert attempts.why("train", -9, files, "It was out of memory.") == "It was out of memory."
     for text, evidence in [("{", {}), ("[]", {}), ('{"evidence": 3}', {})]:
         files.error.write_text(text)
         assert attempts.evidence(files) == evidence
         assert "exit code 3" in attempts.why("train", 3, files)
     files.error.write_text('{"message": "No room.", "evidence": {"rows": 3}}')
-    assert attempts.why("train", 1, files) == "No room."
+    assert attempts.why("train", 1, files, "It was out of memory.") == "No room."
     assert attempts.evidence(files) == {"rows": 3}

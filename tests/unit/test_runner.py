@@ -15,6 +15,7 @@ import pytest
 from plugins.runners import LONGEST_LINE, ProcessRunner, Step, WorkerLost, runner
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, settings
+from tests.unit.steps import step_to_run
 
 Program = Callable[[str], Step]
 
@@ -37,9 +38,16 @@ def program(home: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         python.parent.mkdir(parents=True, exist_ok=True)
         python.write_text(f"#!{sys.executable}\nimport os\n{textwrap.dedent(body)}")
         python.chmod(0o755)
-        return Step("train", home / "request.json", home / "result.json", None)
+        return step_to_run(home / "step")
 
     return make
+
+
+def run(step: Step, say: Callable[[str], None], running: ProcessRunner | None = None) -> int | None:
+    """Run a step to its end and return its exit code."""
+    running = running or ProcessRunner()
+    job = running.submit(step, lambda: None)
+    return running.follow(job, step, say, None, lambda stamp: None).code
 
 
 def gone(pids: list[int], within_seconds: float = 10) -> bool:
@@ -66,27 +74,27 @@ def test_a_line_is_passed_on_while_the_step_still_runs(program: Program, home: P
         lines.append(line)
         (home / "heard").touch()
 
-    assert ProcessRunner().run(step, hear) == 0
+    assert run(step, hear) == 0
     assert lines == ["first", "second"]
 
 
 def test_the_exit_code_or_the_signal_is_returned(program: Program) -> None:
-    assert ProcessRunner().run(program("raise SystemExit(10)"), print) == 10
-    assert ProcessRunner().run(program("os.kill(os.getpid(), 9)"), print) == -signal.SIGKILL
+    assert run(program("raise SystemExit(10)"), print) == 10
+    assert run(program("os.kill(os.getpid(), 9)"), print) == -signal.SIGKILL
 
 
 def test_the_step_is_started_with_its_files_in_the_project_folder(program: Program) -> None:
     lines: list[str] = []
     step = program("import sys; print(*sys.argv[1:]); print(os.getcwd())")
-    ProcessRunner().run(step, lines.append)
-    assert lines == [f"-m tasks train --request {step.request_file} --result {step.result_file}", str(PROJECT)]
+    run(step, lines.append)
+    assert lines == [f"-m tasks train --request {step.request_url} --result {step.result_url}", str(PROJECT)]
 
 
 def test_airflow_s_secrets_and_our_interpreter_s_paths_stay_here(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "_AIRFLOW_X", "AIRFLOW_CONN_DB", "PYTHONPATH", "VIRTUAL_ENV"):
         monkeypatch.setenv(name, "secret")
     lines: list[str] = []
-    ProcessRunner().run(program("print(*os.environ); print(os.environ['PATH'])"), lines.append)
+    run(program("print(*os.environ); print(os.environ['PATH'])"), lines.append)
     names = set(lines[0].split())
     assert not {name for name in names if "AIRFLOW" in name}
     assert not names & {"PYTHONPATH", "VIRTUAL_ENV"}
@@ -101,7 +109,7 @@ def test_much_output_broken_characters_and_endless_lines_are_passed_on_in_pieces
         sys.stdout.buffer.write("grün".encode("latin-1") + b"\\n\\n  \\n10 %\\r20 %\\r\\n")
         sys.stdout.buffer.write(b"a line\\n" * 100_000 + b"no end")
     """)
-    assert ProcessRunner().run(step, lines.append) == 0
+    assert run(step, lines.append) == 0
     assert max(map(len, lines)) == LONGEST_LINE
     assert sum(line.count("x") for line in lines) == 20_000_000
     assert [line for line in lines if "x" not in line and line != "a line"] == ["gr\ufffdn", "10 %", "20 %", "no end"]
@@ -111,7 +119,7 @@ def test_much_output_broken_characters_and_endless_lines_are_passed_on_in_pieces
 def test_what_a_step_leaves_running_is_killed_and_does_not_keep_us(program: Program) -> None:
     lines: list[str] = []
     started = time.monotonic()
-    assert ProcessRunner().run(program(FAMILY), lines.append) == 0
+    assert run(program(FAMILY), lines.append) == 0
     assert gone([int(pid) for pid in lines[0].split()[1:]], within_seconds=0.1)
     assert time.monotonic() - started < 10
 
@@ -124,20 +132,21 @@ def test_leaving_by_an_error_kills_the_whole_family(program: Program) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        ProcessRunner().run(program(FAMILY + "time.sleep(600)"), hear)
+        run(program(FAMILY + "time.sleep(600)"), hear)
     assert gone([int(pid) for pid in lines[0].split()[1:]], within_seconds=0.1)
 
 
 def test_stop_ends_the_step_early(program: Program) -> None:
     running = ProcessRunner()
-    assert running.run(program(FAMILY + "time.sleep(600)"), lambda _line: running.stop()) == -signal.SIGKILL
+    assert run(program(FAMILY + "time.sleep(600)"), lambda _line: running.stop(), running) == -signal.SIGKILL
 
 
 CALLER = """
 import sys; sys.path.insert(0, {project!r})
 from pathlib import Path
-from plugins.runners import ProcessRunner, Step
-ProcessRunner().run(Step("train", Path("r"), Path("s"), None), lambda line: print(line, flush=True))
+from tests.unit.steps import step_to_run
+from tests.unit.test_runner import run
+run(step_to_run(Path("s")), lambda line: print(line, flush=True))
 """
 
 
@@ -168,6 +177,6 @@ def test_a_missing_environment_or_runner_says_what_to_do(home: Path, monkeypatch
     monkeypatch.setenv("PERENNIAL_RUNNER", "carrier pigeon")
     settings.cache_clear()
     with pytest.raises(InvalidProject, match="make setup"):
-        ProcessRunner().run(Step("train", home / "r", home / "s", None), print)
+        run(step_to_run(home), print)
     with pytest.raises(InvalidProject, match="'carrier pigeon'"):
         runner()

@@ -64,7 +64,7 @@ def test_a_request_that_breaks_its_contract_is_refused_by_name(
 def test_a_refused_request_leaves_the_reason_beside_the_result_and_a_final_exit_code(tmp_path: Path) -> None:
     request, result, error = files(tmp_path, "{not json")
 
-    code = execute("retrain", request, result)
+    code = execute("retrain", str(request), str(result))
 
     assert code == EXIT_INVALID
     assert not result.exists()

@@ -1,0 +1,55 @@
+"""Where a heavy step runs: one small interface, one implementation a place, chosen by the setting `runner`; no DAG changes."""
+
+from collections.abc import Callable
+
+from plugins.runners.lines import LONGEST_LINE
+from plugins.runners.process import ProcessRunner
+from plugins.runners.step import Ended, EngineFault, Left, Owner, Resources, Runner, State, Step, WorkerLost
+from tasks.errors import InvalidProject
+from tasks.settings import settings
+
+__all__ = [
+    "LONGEST_LINE",
+    "RUNNERS",
+    "Ended",
+    "EngineFault",
+    "Left",
+    "Owner",
+    "ProcessRunner",
+    "Resources",
+    "Runner",
+    "State",
+    "Step",
+    "WorkerLost",
+    "runner",
+]
+
+
+def runner() -> Runner:
+    """The runner that the settings name.
+
+    Raises:
+        InvalidProject: There is no such runner, or what it needs is not installed here.
+    """
+    name = settings().runner
+    if name not in RUNNERS:
+        raise InvalidProject(f"PERENNIAL_RUNNER is {name!r}. Set it to one of {sorted(RUNNERS)}.")
+    return RUNNERS[name]()
+
+
+def _docker() -> Runner:
+    try:
+        from plugins.runners.docker import DockerRunner
+    except ImportError as error:
+        raise _not_installed("docker", error) from error
+    return DockerRunner()
+
+
+def _not_installed(name: str, error: ImportError) -> InvalidProject:
+    return InvalidProject(
+        f"PERENNIAL_RUNNER is {name!r}, but Airflow's environment lacks what that needs ({error}). "
+        "Install containers/airflow/cluster.txt into it."
+    )
+
+
+RUNNERS: dict[str, Callable[[], Runner]] = {"process": ProcessRunner, "docker": _docker}

@@ -1,0 +1,88 @@
+"""What a step in a container or a pod is told through its environment: what it needs, and no secret that is not its own.
+
+Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of the platform: not
+the gateway's token, not the database with the ledger, not TorchServe's keys. Those of the store and of MLflow they cannot do
+without.
+"""
+
+import math
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from plugins.runners.step import Step
+from tasks.settings import Settings
+
+SCRATCH = "/scratch"
+MODEL_CODE = frozenset({"train", "package", "evaluate"})
+STORE = ("store_url", "lake_url", "runs_url", "landing_url", "mlflow_url")
+PLATFORM = (
+    "database_url",
+    "gateway_url",
+    "gateway_token",
+    "serving_backend",
+    "torchserve_inference_url",
+    "torchserve_management_url",
+    "torchserve_store",
+    "torchserve_key_file",
+)
+PASSED_ON = ("AWS_", "GOOGLE_", "MLFLOW_", "STORAGE_EMULATOR_HOST")
+OF_THIS_MACHINE = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+
+def environment_of(step: Step, place: Settings, ours: Mapping[str, str], image: str, gpu_missing: str = "") -> dict[str, str]:
+    """The variables of a step, beside those that its image sets.
+
+    Args:
+        ours: The environment of this process.
+        image: The image that the step runs in, by digest.
+        gpu_missing: Why it gets no GPU although it wished for one.
+    """
+    names = STORE if step.verb in MODEL_CODE else STORE + PLATFORM
+    given = {f"PERENNIAL_{name.upper()}": _text(getattr(place, name)) for name in names if name in place.model_fields_set}
+    credentials = {name: value for name, value in ours.items() if name.startswith(PASSED_ON) and name not in OF_THIS_MACHINE}
+    refused = {"PERENNIAL_GPU_MISSING": gpu_missing} if gpu_missing else {}
+    return {**credentials, **given, **_own(step, image), **refused}
+
+
+def _own(step: Step, image: str) -> dict[str, str]:
+    """`OMP_NUM_THREADS`: a limit of cores is invisible to torch, which would start a thread for each core of the machine."""
+    return {
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(math.ceil(step.resources.cpus)),
+        "PERENNIAL_HOME": SCRATCH,
+        "PERENNIAL_IMAGE_DIGEST": image,
+        "PERENNIAL_MEMORY_MIB": str(step.resources.memory_mib),
+        "PERENNIAL_SCRATCH_MIB": str(step.resources.scratch_mib),
+    }
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def command_of(step: Step) -> tuple[str, ...]:
+    """What runs in a container: the step changes to its model's own environment by itself, where the image has one."""
+    files = ("--request", step.request_url, "--result", step.result_url)
+    return ("python", "-m", "tasks", step.verb, *files, *(("--model", step.model) if step.model else ()))
+
+
+def labels_of(step: Step, place: Settings) -> dict[str, str]:
+    """Whose step it is, for those who find it: another worker, the janitor, a person."""
+    owner = step.owner
+    named = {
+        "installation": place.installation,
+        "step": step.key,
+        "dag": owner.dag_id,
+        "run": owner.run_id,
+        "task": owner.task_id,
+        "map": owner.map_index,
+        "try": owner.try_number,
+        "verb": step.verb,
+        "model": step.model or "",
+        "request_sha256": step.request_sha256,
+        "deadline": int(step.deadline),
+    }
+    return {f"perennial.{name}": str(value) for name, value in named.items()}
