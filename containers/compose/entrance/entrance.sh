@@ -2,8 +2,8 @@
 # Become the HTTPS entrance: make a certificate where none was given, write nginx's configuration, and start it.
 set -eu
 umask 077
-certificate=/tls/tls.crt
-key=/tls/tls.key
+certificate=/var/tmp/tls.crt
+key=/var/tmp/tls.key
 
 fail() {
     echo "The entrance cannot start: $*" >&2
@@ -12,17 +12,20 @@ fail() {
 
 # The common name marks a certificate as ours: ours is renewed, another's never touched.
 ours() { openssl x509 -in "$certificate" -noout -issuer | grep -q "Perennial, self-signed"; }
-good_for_a_month() { openssl x509 -in "$certificate" -noout -checkend 2592000 -checkhost "$PUBLIC_HOST" | grep -q "does match"; }
+good_for_a_month() { openssl x509 -in "$certificate" -noout -checkend 2592000 >/dev/null; }
+for_this_host() { openssl x509 -in "$certificate" -noout -ext subjectAltName | grep -q -e "DNS:$PUBLIC_HOST\b" -e "IP Address:$PUBLIC_HOST\b"; }
 
 make_certificate() {
     case $PUBLIC_HOST in
+    localhost) names="DNS:localhost,DNS:entrance,IP:127.0.0.1" ;;
     *[!0-9.]*) names="DNS:$PUBLIC_HOST,DNS:localhost,DNS:entrance,IP:127.0.0.1" ;;
     *) names="IP:$PUBLIC_HOST,DNS:localhost,DNS:entrance,IP:127.0.0.1" ;;
     esac
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 825 \
         -subj "/O=Perennial, self-signed/CN=$PUBLIC_HOST" -addext "subjectAltName=$names" \
         -addext "extendedKeyUsage=serverAuth" -keyout "$key" -out "$certificate" 2>/tmp/openssl.log ||
-        fail "it could not make a certificate in /tls: $(tail -n 1 /tmp/openssl.log)"
+        fail "it could not make a certificate in TLS_FOLDER: $(tail -n 1 /tmp/openssl.log)"
+    chmod 644 "$certificate"
     echo "Made a self-signed certificate for $names."
 }
 
@@ -34,7 +37,7 @@ fi
     fail "tls.crt and tls.key in TLS_FOLDER must be there and readable by user $(id -u) (chown $(id -u) tls.key)."
 strict="# no HSTS: with a certificate that nobody signed, a browser would lock its user out"
 if ours; then
-    good_for_a_month || make_certificate
+    good_for_a_month && for_this_host || make_certificate
 else
     strict='add_header Strict-Transport-Security "max-age=31536000" always;'
 fi
@@ -42,9 +45,9 @@ fi
 printf '%s:%s\n' "$MLFLOW_USER" "$(printf '%s' "$MLFLOW_PASSWORD" | openssl passwd -6 -stdin)" > /tmp/mlflow.users
 port=":$HTTPS_PORT"
 [ "$HTTPS_PORT" != 443 ] || port=""
-bearer="Bearer $PREDICTION_TOKEN"
-[ -n "$PREDICTION_TOKEN" ] || bearer='~^'
-sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@PORT@|$port|g" -e "s|@BEARER@|$bearer|g" -e "s|@STRICT@|$strict|g" \
+others=0
+[ -n "$PREDICTION_TOKEN" ] || others=1
+sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@PORT@|$port|g" -e "s|@OTHERS@|$others|g" -e "s|@TOKEN@|$PREDICTION_TOKEN|g" -e "s|@STRICT@|$strict|g" \
     /etc/perennial/entrance.conf > /tmp/nginx.conf
 nginx -t -q -c /tmp/nginx.conf -e stderr
 exec nginx -c /tmp/nginx.conf -e stderr
