@@ -49,6 +49,23 @@ group=$(docker run --rm --network none --entrypoint stat --volume "${socket:-/va
 set_setting DOCKER_SOCKET "${socket:-/var/run/docker.sock}"
 set_setting DOCKER_GROUP "$group"
 
+# --- the ports, before anything is started: they are the entrance's, which comes last --------------------------------------
+
+bind=$(setting BIND_ADDRESS)
+https=$(setting HTTPS_PORT)
+http=$(setting HTTP_PORT)
+if [ -z "$(docker ps --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=entrance")" ]; then
+    problem=$(docker run --rm --publish "$bind:$https:1" --publish "$bind:$http:1" --entrypoint true nginx:1.28-bookworm 2>&1) ||
+        case $problem in
+        *"already allocated"* | *"already in use"*)
+            fail "Port $https or $http of $bind is taken: $(say "$problem" | grep -o '[0-9.]*:[0-9]*[^/]*\(allocated\|in use\)' | tail -n 1)." \
+                "Stop what listens there, or set others: HTTPS_PORT and HTTP_PORT in $environment_file"
+            ;;
+        *"assign requested address"*) fail "This machine has no address $bind. Correct BIND_ADDRESS in $environment_file" ;;
+        *) fail "Ports $https and $http of $bind cannot be used: $problem" ;;
+        esac
+fi
+
 # --- start, and wait --------------------------------------------------------------------------------------------------------
 
 # Say which services do not do what they should, each with what it said last; then end.
@@ -71,10 +88,6 @@ gpu_workers=$(setting GPU_WORKERS)
         say "compose ended with an error"
 } | tee "$log"
 if grep -q "^compose ended with an error" "$log"; then
-    if grep -q -e "port is already allocated" -e "address already in use" "$log"; then
-        fail "" "A port is taken: $(grep -o -e '[0-9.]*:[0-9]* failed: port is already allocated' -e '[0-9.]*:[0-9]*: bind: address already in use' "$log" | head -n 1)." \
-            "Stop what listens there, or choose others: HTTPS_PORT and HTTP_PORT in $environment_file"
-    fi
     explain "The platform could not be started."
 fi
 while pending=$(not_ready) && [ -n "$pending" ]; do
