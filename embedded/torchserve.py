@@ -16,7 +16,11 @@ def prepare(folder: Path, *, inference_port: int, management_port: int, metrics_
     store.mkdir(parents=True, exist_ok=True)
     template = Template((SOURCE / "config.properties").read_text(encoding="utf-8"))
     text = template.substitute(
-        inference_port=inference_port, management_port=management_port, metrics_port=metrics_port, store=store.resolve()
+        host="127.0.0.1",
+        inference_port=inference_port,
+        management_port=management_port,
+        metrics_port=metrics_port,
+        store=store.resolve(),
     )
     (folder / "config.properties").write_text(text, encoding="utf-8")
     (folder / "log4j2.xml").write_text((SOURCE / "log4j2.xml").read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,0 +1,37 @@
+"""Make or upgrade MLflow's database, then serve its pages and REST API: `python serve.py`.
+
+Where the stores lie comes from the environment, never from the command line, which every user of the host can read:
+
+    PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as postgresql://user:password@host/mlflow
+    PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go; clients reach them through this server alone
+    PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on: every one of the container, port 5000
+    PERENNIAL_MLFLOW_PREFIX         the path under which an entrance shows it, as /mlflow
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import mlflow.db
+from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "ml"))
+import serve_mlflow
+
+
+def main() -> None:
+    """Upgrade, then serve until SIGTERM."""
+    names = ("PERENNIAL_MLFLOW_DATABASE_URL", "PERENNIAL_MLFLOW_ARTIFACTS_URL")
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        sys.exit(f"MLflow cannot start: {' and '.join(missing)} must be set.")
+    database_url, artifacts_url = (os.environ[name] for name in names)
+    mlflow.db.upgrade.callback(database_url)
+    if prefix := os.environ.get("PERENNIAL_MLFLOW_PREFIX"):
+        os.environ[STATIC_PREFIX_ENV_VAR] = prefix.rstrip("/")
+    host, port = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0"), int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
+    serve_mlflow.main(host, port, database_url, artifacts_url)
+
+
+if __name__ == "__main__":
+    main()
