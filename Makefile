@@ -25,8 +25,8 @@ setup-dev:
 lock: ## Resolve every requirements.in again and build what changed.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
 
-demo: setup ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker.
-	@$(CONTROL) -m demo $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short)
+demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker; ON=compose: in containers.
+	@$(if $(filter compose,$(ON)),sh containers/compose/demo.sh,$(CONTROL) -m demo) $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short)
 
 start: setup ## Start Airflow, MLflow, TorchServe and the gateway as processes, and stay until Ctrl-C.
 	@$(CONTROL) -m embedded up
