@@ -45,6 +45,14 @@ def _docker() -> Runner:
     return DockerRunner()
 
 
+def _kubernetes() -> Runner:
+    try:
+        from plugins.runners.kubernetes import KubernetesRunner
+    except ImportError as error:
+        raise _not_installed("kubernetes", error) from error
+    return KubernetesRunner()
+
+
 def _not_installed(name: str, error: ImportError) -> InvalidProject:
     return InvalidProject(
         f"PERENNIAL_RUNNER is {name!r}, but Airflow's environment lacks what that needs ({error}). "
@@ -52,4 +60,4 @@ def _not_installed(name: str, error: ImportError) -> InvalidProject:
     )
 
 
-RUNNERS: dict[str, Callable[[], Runner]] = {"process": ProcessRunner, "docker": _docker}
+RUNNERS: dict[str, Callable[[], Runner]] = {"process": ProcessRunner, "docker": _docker, "kubernetes": _kubernetes}

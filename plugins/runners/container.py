@@ -104,7 +104,7 @@ def container_of(
     """
     wanted, volumes = step.resources, volumes_of(place)
     for url in (step.request_url, step.result_url):
-        _require_reachable(url, volumes)
+        require_reachable(url, volumes)
     image = digest_of(place)
     return ContainerSpec(
         name=step.name,
@@ -155,7 +155,12 @@ def volumes_of(place: Settings) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
-def _require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
+def require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
+    """Refuse a store that a step which sees only these volumes would not find.
+
+    Raises:
+        InvalidProject: It is a folder of this machine.
+    """
     place = at(url)
     mounted = [volume.target for volume in volumes if not volume.read_only]
     if place.protocol not in {"", "file"} or any(PurePosixPath(place.path).is_relative_to(target) for target in mounted):

@@ -37,15 +37,15 @@ class StepContainers(DockerOperator):
     Its own `execute` sets no limits, keeps containers, reads results from the log and cannot find a container again.
     """
 
-    def __init__(self, address: connections.Address) -> None:
+    def __init__(self, *, address: connections.Address, **kwargs: Any) -> None:
         super().__init__(
-            task_id="containers",
             image=settings().step_image,
             docker_url=address.url,
             tls_ca_cert=address.ca_cert,
             tls_client_cert=address.client_cert,
             tls_client_key=address.client_key,
             timeout=TIMEOUT_SECONDS,
+            **kwargs,
         )
 
 
@@ -190,7 +190,7 @@ class DockerRunner:
         return self._client
 
     def _connect(self) -> Any:
-        return StepContainers(self._address).cli
+        return StepContainers(task_id="containers", address=self._address).cli
 
     def _found(self, job: str) -> Container | None:
         try:

@@ -45,9 +45,11 @@ class LogStream:
         stamp, _, text = frame.partition(b" ")
         at = stamp.decode("ascii", errors="replace")
         if self.last is None or at > self.last:
-            yield from self._lines.feed(text)
-            if text.endswith(b"\n"):
-                self.last = at
+            # Passed on is what the caller comes back after: the time stamp counts with the last line that has it.
+            whole = list(self._lines.feed(text))
+            yield from whole[:-1]
+            self.last = at if text.endswith(b"\n") else self.last
+            yield from whole[-1:]
 
     def _read(self, frames: "queue.Queue[bytes | None]", over: threading.Event) -> None:
         """In a thread, because a silent log blocks its reader for as long as it is silent."""
