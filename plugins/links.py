@@ -59,7 +59,8 @@ class MLflowRunLink(BaseOperatorLink):
         run = operator.inputs.get("run") or operator.outcome
         if not (isinstance(run, dict) and run.get("experiment_id") and run.get("run_id")):
             return ""
-        return f"{settings().mlflow_url.rstrip('/')}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}"
+        pages = settings().mlflow_pages or settings().mlflow_url
+        return f"{pages.rstrip('/')}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}"
 
 
 LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         gpu_queue: The Celery or Edge queue of steps that want a GPU.
         gpu_pool: The Airflow pool that they wait for.
         gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for Airflow's first.
+        mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where that is `mlflow_url`.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     landing_url: str = ""
     database_url: str = ""
     mlflow_url: str = "http://127.0.0.1:5000"
+    mlflow_pages: str = ""
     gateway_url: str = "http://127.0.0.1:8000"
     gateway_token: SecretStr = SecretStr("")
     code_commit: str = ""
