@@ -11,7 +11,7 @@ WORKERS ?= 2
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
-.PHONY: help setup setup-dev lock demo start stop up down backup restore status env airflow test lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images start stop up down backup restore status env airflow test lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -27,6 +27,9 @@ lock: ## Resolve every requirements.in again and build what changed.
 
 demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker; ON=compose: in containers.
 	@$(if $(filter compose,$(ON)),sh containers/compose/demo.sh,$(CONTROL) -m demo) $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short)
+
+images: ## Build the images of containers/, which `make up` starts; needs Docker alone. docs/images.md has the options.
+	@sh containers/compose/build.sh $(IMAGES)
 
 start: setup ## Start Airflow, MLflow, TorchServe and the gateway as processes, and stay until Ctrl-C.
 	@$(CONTROL) -m embedded up

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Make stand-ins for the public base images from Debian packages, where no registry can be reached.
 #
-#     containers/airgap/bases.sh                  what Perennial needs
-#     containers/airgap/bases.sh redis:7-bookworm one of them
+#     containers/airgap/bases.sh                     what Perennial needs
+#     containers/airgap/bases.sh redis:7-bookworm    one of them
 #
 # A base that the engine has under its public name is left alone, so running this twice, or after `docker load`, is safe. Needs
 # root (debootstrap makes device nodes), Docker, and debootstrap; the packages come from the mirrors of this machine's own apt
@@ -13,7 +13,7 @@ set -eu
 HERE=$(cd "$(dirname "$0")" && pwd)
 SUITE=bookworm
 DEBIAN=debian:bookworm-slim
-ALL="python:3.11-slim-bookworm postgres:15-bookworm redis:7-bookworm nginx:1.22-bookworm"
+ALL="python:3.11-slim-bookworm postgres:15-bookworm redis:7-bookworm nginx:1.28-bookworm"
 
 say() { echo "bases: $*"; }
 fail() { echo "bases: $*" >&2; exit 1; }

@@ -4,4 +4,4 @@ import os
 import urllib.request
 
 port = os.environ.get("PERENNIAL_MLFLOW_PORT", "5000")
-urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=4).close()  # noqa: S310 - our own address
+urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=4).close()

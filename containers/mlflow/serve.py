@@ -29,7 +29,8 @@ def main() -> None:
     mlflow.db.upgrade.callback(database_url)
     if prefix := os.environ.get("PERENNIAL_MLFLOW_PREFIX"):
         os.environ[STATIC_PREFIX_ENV_VAR] = prefix.rstrip("/")
-    host, port = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0"), int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
+    host = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0")  # noqa: S104 - of a container
+    port = int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
     serve_mlflow.main(host, port, database_url, artifacts_url)
 
 

@@ -9,6 +9,6 @@ port = os.environ.get("PERENNIAL_TORCHSERVE_INFERENCE_PORT", "8085")
 keys = json.loads(
     Path(os.environ.get("PERENNIAL_TORCHSERVE_KEY_FILE", "/srv/models/key_file.json")).read_text(encoding="utf-8")
 )
-request = urllib.request.Request(f"http://127.0.0.1:{port}/ping")  # noqa: S310 - our own address
+request = urllib.request.Request(f"http://127.0.0.1:{port}/ping")
 request.add_header("Authorization", f"Bearer {keys['inference']['key']}")
-urllib.request.urlopen(request, timeout=4).close()  # noqa: S310
+urllib.request.urlopen(request, timeout=4).close()  # noqa: S310 - our own address

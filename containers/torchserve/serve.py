@@ -42,7 +42,7 @@ def main() -> None:
 def configure(folder: Path, store: Path) -> None:
     template = Template((SOURCE / "config.properties").read_text(encoding="utf-8"))
     text = template.substitute(
-        host=setting("HOST", "0.0.0.0"),
+        host=setting("HOST", "0.0.0.0"),  # noqa: S104 - of a container
         inference_port=setting("INFERENCE_PORT", "8085"),
         management_port=setting("MANAGEMENT_PORT", "8086"),
         metrics_port=setting("METRICS_PORT", "8087"),
