@@ -25,6 +25,7 @@ ENVIRONMENTS = [
         "torchserve/requirements.in",
         "gateway/requirements.in",
         "engine/requirements.in",
+        "objectstore/requirements.in",
     )
 ]
 OPTIONS = ["--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]

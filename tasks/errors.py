@@ -70,6 +70,18 @@ class ArchiveMismatch(CheckFailed):
     """An archive's sha256 is not the one that was evaluated; raised before it is served."""
 
 
+class WrongCode(CheckFailed):
+    """A step's image was built from another commit than its run's; raised by preflight and train, before anything is spent."""
+
+
+class GpuMissing(CheckFailed):
+    """A model requires a GPU, and the step sees none; raised by preflight."""
+
+
+class ServiceAway(PerennialError):
+    """A service that the run will need does not answer; raised by preflight."""
+
+
 class LakeError(PerennialError):
     """A table, a version or a time that the lake does not hold."""
 
@@ -93,7 +105,7 @@ class ServingError(PerennialError):
 
 
 class StoreRefused(PerennialError):
-    """The object store answers, but not to these settings: credentials, bucket or what it can do; raised by who reaches for it."""
+    """The object store answers, but not to these credentials, this bucket or this request; raised by who reaches for it."""
 
     exit_code = EXIT_INVALID
 

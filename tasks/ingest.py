@@ -101,9 +101,11 @@ class _Run:
             DataRejected: A file with the same content was published, or waits under another name and will be.
         """
         advice = "Remove it, or land rows that are new."
-        if before := self.landing.archived(batch_id):
+        before, plan = self.landing.archived(batch_id), self.landing.plan(batch_id)
+        if before == name and plan is not None:
+            return  # an ingest was killed while it moved the file, or moves it now: this one carries on
+        if before:
             raise DataRejected(f"{name} has the same content as {before}, which was ingested as the batch {batch_id}. {advice}")
-        plan = self.landing.plan(batch_id)
         if plan is None and any(self.lake.app_version(table, batch_id) for table in (self.table, self.quarantine)):
             raise DataRejected(f"{name} has the same content as the batch {batch_id}, which was ingested before. {advice}")
         if plan is not None and plan.outcome.file != name and self.landing.waits(plan.outcome.file):

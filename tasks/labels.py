@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tasks.lake import Lake
 from tasks.settings import settings
 from tasks.spec import ColumnType, PipelineSpec
-from tasks.store import at
+from tasks.store import at, write_whole
 
 SQL_TYPES: dict[ColumnType, str] = {
     "string": "VARCHAR",
@@ -97,8 +97,10 @@ def _file_name(spec: PipelineSpec, portion: Portion) -> str:
 def _has_landed(spec: PipelineSpec, portion: Portion) -> bool:
     """Whether the portion's file waits, or was taken. It is looked for in the order in which it moves."""
     folder, name = at(settings().landing, spec.data.table), _file_name(spec, portion)
+    if (folder / name).exists():
+        return True
     taken = any(True for _ in (folder / ".archive").glob(f"*/{name}")) if (folder / ".archive").exists() else False
-    return bool((folder / name).exists() or taken or (folder / ".refused" / name).exists())
+    return taken or bool((folder / ".refused" / name).exists())
 
 
 def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
@@ -108,10 +110,7 @@ def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     folder, name = at(settings().landing, spec.data.table), _file_name(spec, portion)
     content = io.BytesIO()
     pq.write_table(rows, content)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{name}.part"
-    part.write_bytes(content.getvalue())
-    part.rename(folder / name)
+    write_whole(folder / name, content.getvalue())
     return Landed(len(rows), str(folder / name))
 
 

@@ -5,6 +5,7 @@ table would be the first one. Nothing of the log is ever cleaned. The tables ref
 identifier, so that it writes once however often, and by however many processes at once, it is tried.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow.dataset import Dataset, FileSystemDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from tasks import store
 from tasks.errors import InvalidQuery, LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
@@ -58,6 +60,7 @@ class Lake:
 
     def __init__(self, url: str | None = None) -> None:
         self.url = (url or settings().lake).rstrip("/")
+        self._options = _client_options(self.url)
 
     def create(self, table: str, columns: Mapping[str, ColumnType]) -> None:
         """Make an empty table, unless it is there.
@@ -107,7 +110,7 @@ class Lake:
         return self.latest(table)
 
     def exists(self, table: str) -> bool:
-        return bool(DeltaTable.is_deltatable(self._url(table)))
+        return bool(DeltaTable.is_deltatable(self._url(table), self._options))
 
     def latest(self, table: str) -> int:
         """The newest version."""
@@ -188,9 +191,16 @@ class Lake:
     def _create(self, table: str, columns: pa.Schema) -> None:
         wanted = pa.schema([*columns, *(field for field in ADDED if field.name not in columns.names)])
         if not self.exists(table):
+            store.require_one_creator(self.url)
             for attempt in _until_no_conflict():
                 with attempt:
-                    DeltaTable.create(self._url(table), schema=wanted, mode="ignore", configuration=KEEP_EVERYTHING)
+                    DeltaTable.create(
+                        self._url(table),
+                        schema=wanted,
+                        mode="ignore",
+                        configuration=KEEP_EVERYTHING,
+                        storage_options=self._options,
+                    )
         found = pa.schema(self._open(table).schema().to_arrow())
         if _described(found) != _described(wanted):
             raise LakeError(
@@ -202,7 +212,7 @@ class Lake:
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
-            return DeltaTable(self._url(table), version=version)
+            return DeltaTable(self._url(table), version=version, storage_options=self._options)
         except TableNotFoundError as error:
             raise LakeError(f"There is no table {table!r} in {self.url}. Ingest a file of it first.") from error
         except DeltaError as error:
@@ -222,6 +232,18 @@ class Lake:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,127}", table):
             raise LakeError(f"{table!r} cannot be a table's name. Use lower-case letters, digits and underscores.")
         return f"{self.url}/{table}"
+
+
+def _client_options(url: str) -> dict[str, str]:
+    """What delta-rs is told beside the environment's variables.
+
+    A commit has to be refused where another writer made it first, which S3 does by the conditional put. delta-rs asks for
+    that by default; a version that did not would lose rows without a word.
+    """
+    if not url.startswith(("s3://", "s3a://")):
+        return {}
+    allow_http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if allow_http else {})}
 
 
 def _until_no_conflict() -> Retrying:

@@ -3,11 +3,11 @@
 A file is in one place at a time: in the folder itself until it is settled, then below `.archive` when its rows were published,
 or in `.refused`, with the reason in a file beside it. Meanwhile `.staged` holds what will be published, so that an ingest that
 was killed is carried on with the same rows. Names that start with a dot are not ours to take: a producer writes `.name.part`
-and renames it.
+and renames it. On an object store, where a file appears whole by itself, a move that was killed leaves the file in both places;
+its plan is staged until the move is done, so the next ingest knows it for what it is.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
+from tasks import store
 from tasks.contracts import FileOutcome
 from tasks.settings import settings
-from tasks.store import at
 
 LONGEST_NAME = 240
 """In bytes; file systems hold 255."""
@@ -35,14 +35,12 @@ class Landing:
     """The landing folder of a table."""
 
     def __init__(self, table: str) -> None:
-        self.url = at(settings().landing, table)
+        self.url = store.at(settings().landing, table)
 
     def files(self) -> list[str]:
         """The names that wait, in their order."""
-        if not self.url.exists():
-            return []
-        waiting = [path for path in self.url.iterdir() if not path.name.startswith(".") and path.is_file()]
-        return sorted(self._named_in_text(path.name) for path in waiting)
+        waiting = [entry for entry in store.entries(self.url) if entry.is_file and not entry.name.startswith(".")]
+        return sorted(self._named_in_text(entry.name) for entry in waiting)
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes; None when it is gone, because another ingest settled it."""
@@ -61,15 +59,15 @@ class Landing:
             The plan that counts; None when the other has settled the batch.
         """
         plan = Plan(outcome=outcome, rows=uuid4().hex)
-        self._staged(batch_id).parent.mkdir(parents=True, exist_ok=True)
+        store.make_parent(self._staged(batch_id))
         for kind, rows in (("accepted", accepted), ("quarantined", quarantined)):
             with self._staged(batch_id, plan.rows, kind, "parquet").open("wb") as file:
                 pq.write_table(rows, file)
         try:
-            _create_whole(self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2))
+            store.create_whole(self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2).encode())
         except FileExistsError:
             for kind in ("accepted", "quarantined"):
-                self._staged(batch_id, plan.rows, kind, "parquet").unlink(missing_ok=True)
+                store.remove(self._staged(batch_id, plan.rows, kind, "parquet"))
             return self.plan(batch_id)
         if self.archived(batch_id):
             self.unstage(batch_id)
@@ -94,9 +92,8 @@ class Landing:
 
     def archived(self, batch_id: str) -> str | None:
         """The name under which a batch was published; None for a new one."""
-        found = self.url / ".archive" / batch_id
-        names = sorted(path.name for path in found.iterdir()) if found.exists() else []
-        return names[0] if names else None
+        names = [entry.name for entry in store.entries(self.url / ".archive" / batch_id)]
+        return min(names, default=None)
 
     def archive(self, name: str, batch_id: str) -> None:
         """Take a published file out of the folder, then forget what was staged of it."""
@@ -106,31 +103,29 @@ class Landing:
     def unstage(self, batch_id: str) -> None:
         """Forget what was staged of a batch, also by ingests that were killed before they had a plan."""
         folder = self.url / ".staged"
-        for path in [folder / f"{batch_id}.plan.json", *folder.glob(f"{batch_id}.*")] if folder.exists() else []:
-            path.unlink(missing_ok=True)
+        rest = [entry.name for entry in store.entries(folder) if entry.name.startswith(f"{batch_id}.")]
+        for name in [f"{batch_id}.plan.json", *rest] if rest else []:
+            store.remove(folder / name)
 
     def sweep(self) -> None:
         """Forget what is still staged of batches that were published: their ingest was killed after its last word."""
-        folder = self.url / ".staged"
-        batches = {path.name.partition(".")[0] for path in folder.iterdir()} if folder.exists() else set()
-        for batch_id in batches:
+        for batch_id in {entry.name.partition(".")[0] for entry in store.entries(self.url / ".staged")}:
             if batch_id and self.archived(batch_id):
                 self.unstage(batch_id)
 
     def refuse(self, name: str, reason: dict[str, Any]) -> bool:
         """Take a refused file out of the folder, with the reason beside it; False when another ingest had settled it."""
         beside = self._beside(name)
-        _write_whole(beside, json.dumps(reason, indent=2))
+        store.write_whole(beside, json.dumps(reason, indent=2).encode())
         moved = self._move(name, self.url / ".refused" / name)
         if not moved and not (self.url / ".refused" / name).exists():
-            beside.unlink()
+            store.remove(beside)
         return moved
 
     def _move(self, name: str, target: UPath) -> bool:
         """Move a file; False when another ingest has done so."""
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            (self.url / name).rename(target)
+            store.move(self.url / name, target)
         except FileNotFoundError:
             if self.waits(name):
                 raise
@@ -150,27 +145,3 @@ class Landing:
 
     def _staged(self, *parts: str) -> UPath:
         return self.url / ".staged" / ".".join(parts)
-
-
-def _write_whole(path: UPath, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{uuid4().hex}.part"
-    part.write_text(text, encoding="utf-8")
-    part.rename(path)
-
-
-def _create_whole(path: UPath, text: str) -> None:
-    """Write a file that appears whole, and only where there is none.
-
-    Raises:
-        FileExistsError: There is one.
-    """
-    if path.protocol not in {"", "file", "local"}:
-        path.fs.pipe_file(path.path, text.encode(), mode="create")
-        return
-    part = Path(path.path).with_name(f".{uuid4().hex}.part")
-    part.write_text(text, encoding="utf-8")
-    try:
-        Path(path.path).hardlink_to(part)
-    finally:
-        part.unlink()

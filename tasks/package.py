@@ -1,7 +1,6 @@
 """Pack a training's files, the model's handler and our handler base into the archive that is judged and then served."""
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -37,7 +36,7 @@ def package(request: PackageRequest) -> Archive:
     with tempfile.TemporaryDirectory(prefix="perennial-package-") as folder:
         local = build(spec, run, Path(folder))
         answer = _answer(local, spec, Path(folder))
-        url = _keep(local, work_url, f"{spec.name}-{run.run_id}.mar")
+        url = store.put(local, store.at(work_url, f"{spec.name}-{run.run_id}.mar"))
         archive = Archive(
             model=spec.name,
             version=run.run_id,
@@ -117,16 +116,6 @@ def _answer(archive: Path, spec: PipelineSpec, folder: Path) -> dict[str, object
     example.write_text(json.dumps(spec.serving.input_example) + "\n", encoding="utf-8")
     scores = score(archive, example, list(spec.serving.input_example), latency_samples=0, timeout_seconds=TIMEOUT_SECONDS)
     return {"prediction": scores.predictions[0], "score": scores.scores[0]}
-
-
-def _keep(local: Path, work_url: str, name: str) -> str:
-    target = store.at(work_url, name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{name}.{os.getpid()}.part")
-    with local.open("rb") as source, part.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    part.rename(target)
-    return str(target)
 
 
 def _log(archive: Archive, local: Path) -> None:

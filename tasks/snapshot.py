@@ -22,7 +22,7 @@ from tasks.lake import Lake
 from tasks.requests import SnapshotRequest
 from tasks.row_hash import sha256_of_rows
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
-from tasks.store import at
+from tasks.store import at, make_parent
 
 PARTS = ("train", "validation", "test")
 NAMED = 10
@@ -167,7 +167,7 @@ def _check_parts(parts: dict[str, SnapshotPart], data: DataSpec) -> None:
 
 def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
     path = at(work_url, f"{name}.parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(path)
     with path.open("wb") as file:
         pq.write_table(rows, file)
     return SnapshotPart(url=str(path), rows=len(rows), sha256=sha256_of_rows(rows))

@@ -14,6 +14,7 @@ from tasks import child, lineage, store, training_record
 from tasks.contracts import TrainingRun
 from tasks.errors import TrainingFailed
 from tasks.mlproject import checked, parameters
+from tasks.preflight import require_commit
 from tasks.requests import TrainRequest
 from tasks.settings import settings
 from tasks.training_record import Values
@@ -23,11 +24,13 @@ def train(request: TrainRequest) -> TrainingRun:
     """Train on the train part, stop by the validation part; the test part is never handed over.
 
     Raises:
+        WrongCode: The run is of another commit than the code here.
         InvalidProject: MLproject is wrong.
         InvalidRequest: A parameter is unknown, of the wrong type or out of bounds.
         TrainingFailed: The training program failed, took too long, or wrote nothing to serve.
     """
     spec = request.spec
+    require_commit(request)
     values = checked(request.parameters, parameters(spec, settings().models))
     experiment_id = training_record.experiment(spec.name)
     finished = training_record.finished_before(experiment_id, request.context.step_key)
@@ -40,7 +43,7 @@ def train(request: TrainRequest) -> TrainingRun:
         run_id=run_id,
         experiment_id=experiment_id,
         code_commit=lineage.code_commit(settings().project),
-        image_digest=None,
+        image_digest=settings().image_digest or None,
         lock_sha256=lineage.lock_sha256(settings().project, settings().models / spec.name),
         parameters={name: str(value) for name, value in values.items()},
         seed=int(values["seed"]),
@@ -127,8 +130,5 @@ def _fault(ended: child.Ended, output: Path, timeout_seconds: float) -> str | No
 
 def _keep(output: Path, url: str) -> str:
     for path in sorted(path for path in output.rglob("*") if path.is_file()):
-        target = store.at(url, *path.relative_to(output).parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file)
+        store.put(path, store.at(url, *path.relative_to(output).parts))
     return url

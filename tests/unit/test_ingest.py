@@ -33,7 +33,7 @@ from tests.unit.reviews import TABLE, as_table, context, ingested, json_lines, l
 KILLS = [
     "before tasks.landing.Landing.stage",
     "after tasks.landing.pq.write_table 2",
-    "before tasks.landing._create_whole",
+    "before tasks.store.create_whole",
     "after tasks.landing.Landing.stage",
     "before tasks.lake.write_deltalake 1",
     "after tasks.lake.write_deltalake 1",

@@ -1,0 +1,1 @@
+"""One OpenStack Swift node that speaks S3, durable, in one container: for the platform on one host."""
