@@ -63,6 +63,14 @@ def out_of_memory(verb: str, model: str | None, memory_mib: int, scratch_mib: in
     )
 
 
+def full_scratch(verb: str, model: str | None, scratch_mib: int) -> str:
+    """What to say of a step whose scratch folder is full."""
+    return (
+        f"{verb!r} filled its scratch folder. The limit is {scratch_mib} MiB ({_field(verb, 'scratch_mib', model)}). "
+        "Raise that field, or let it write less."
+    )
+
+
 def _of_memory(verb: str, said: str, evidence: dict[str, Any]) -> PerennialError:
     place = settings()
     if not place.memory_mib:
@@ -76,12 +84,8 @@ def _of_memory(verb: str, said: str, evidence: dict[str, Any]) -> PerennialError
 def _of_disk(verb: str, full: Path, said: str, evidence: dict[str, Any]) -> PerennialError:
     place = settings()
     if place.scratch_mib and full.is_relative_to(place.home):
-        return LimitReached(
-            f"{verb!r} filled its scratch folder. The limit is {place.scratch_mib} MiB ({_field(verb, 'scratch_mib')}). "
-            f"Raise that field, or let it write less. It said: {said}",
-            **evidence,
-            limit="scratch_mib",
-        )
+        message = full_scratch(verb, None, place.scratch_mib)
+        return LimitReached(f"{message} It said: {said}", **evidence, limit="scratch_mib")
     return MachineFull(
         f"There is no room left where {full} lies: free some, or raise its quota. {verb!r} said: {said}", **evidence
     )

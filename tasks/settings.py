@@ -32,6 +32,12 @@ class Settings(BaseSettings):
         memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
         gpu_missing: Why this very step got no GPU although it wished for one; set by the runner.
         installation: The name of this installation: two that share an engine or a cluster must differ in it.
+        kubernetes_connection: The Airflow connection of the cluster of the pods; without it, the one that Airflow is in.
+        kubernetes_namespace: The namespace of the pods.
+        kubernetes_secret: The Secret there whose keys are the secret variables of the steps, by their own names.
+        kubernetes_service_account: Of the pods, where the store's rights come from it; empty for the namespace's default.
+        kubernetes_node_selector: Labels that a node must have, `name=value`, parted by commas.
+        kubernetes_gpu_seconds: How long a training that only prefers a GPU waits for a node with one.
         gpu_queue: The Celery or Edge queue of steps that want a GPU.
         gpu_pool: The Airflow pool that they wait for.
         gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for Airflow's first.
@@ -70,6 +76,12 @@ class Settings(BaseSettings):
     scratch_mib: int = 0
     gpu_missing: str = ""
     installation: str = "perennial"
+    kubernetes_connection: str = "kubernetes_default"
+    kubernetes_namespace: str = "perennial"
+    kubernetes_secret: str = ""
+    kubernetes_service_account: str = ""
+    kubernetes_node_selector: str = ""
+    kubernetes_gpu_seconds: float = 60
     gpu_queue: str = "gpu"
     gpu_pool: str = "gpu"
     gpu_executor: str = ""

@@ -13,7 +13,7 @@ from plugins.runners.step import EngineFault
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TIMEOUT, TOO_MANY = 401, 403, 404, 409, 408, 429
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, UNPROCESSABLE, TOO_MANY = 401, 403, 404, 409, 422, 429
 
 
 @contextmanager
@@ -49,9 +49,16 @@ def _told(error: ApiException) -> Exception:
         )
     if error.status == NOT_FOUND:
         return InvalidProject(f"The cluster says: {said}. PERENNIAL_KUBERNETES_NAMESPACE must be a namespace that it has.")
-    if error.status in {400, 405, 413, 415, 422}:
+    if error.status in {400, 405, 413, 415, UNPROCESSABLE}:
         return InvalidProject(f"The cluster refused the step's pod: {said}")
     return EngineFault(f"The cluster failed: {said}. The task will be tried again.")
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same question may be answered a moment later."""
+    if isinstance(error, ApiException):
+        return error.status == TOO_MANY or (error.status or 0) >= 500
+    return isinstance(error, HTTPError | OSError)
 
 
 def _message(error: ApiException) -> str:

@@ -12,11 +12,10 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import ApiException, V1DeleteOptions, V1Preconditions
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-from urllib3.exceptions import HTTPError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from plugins.runners import pod_status
-from plugins.runners.cluster_errors import CONFLICT, NOT_FOUND, explained
+from plugins.runners.cluster_errors import CONFLICT, NOT_FOUND, UNPROCESSABLE, explained, may_pass
 from plugins.runners.log_stream import LogStream
 from plugins.runners.pod import CONTAINER, GPU, GRACE_SECONDS, PodSpec, pod_of
 from plugins.runners.process import require
@@ -101,11 +100,17 @@ class KubernetesRunner:
             return self._inspect(spec.name)
 
     def _open_gate(self, pod: Pod) -> None:
+        """Let the pod begin; fine where another worker has just done so."""
         opened = [
             {"op": "test", "path": "/metadata/uid", "value": pod.metadata.uid},
             {"op": "remove", "path": "/spec/schedulingGates"},
         ]
-        self._cluster().patch_namespaced_pod(pod.metadata.name, self._namespace, opened, _request_timeout=TIMEOUT_SECONDS)
+        name = pod.metadata.name
+        try:
+            self._cluster().patch_namespaced_pod(name, self._namespace, opened, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status != UNPROCESSABLE or pod_status.is_gated(self._inspect(name)):
+                raise
 
     def _unplaced(self, pod: Pod) -> str | None:
         """Why no node has taken a pod that asks for a GPU; None where one has, or it asks for none."""
@@ -229,7 +234,7 @@ class KubernetesRunner:
     def _inspect(self, name: str) -> Pod:
         """Patiently: a control plane that restarts is back in seconds."""
         for attempt in Retrying(
-            retry=retry_if_exception_type((HTTPError, OSError)),
+            retry=retry_if_exception(may_pass),
             wait=wait_fixed(1),
             stop=stop_after_delay(PATIENCE_SECONDS),
             reraise=True,
