@@ -353,8 +353,9 @@ def test_nothing_else_of_the_engine_is_in_reach(proxy: Proxy, step: dict[str, An
 def test_as_many_containers_exist_as_may(proxy: Proxy, step: dict[str, Any]) -> None:
     for number in range(5):
         proxy.client.containers.create(**step | {"name": f"perennial-{number:020x}"})
-    with pytest.raises(APIError, match="PERENNIAL_ENGINE_CONTAINERS"):
+    with pytest.raises(APIError, match="PERENNIAL_ENGINE_CONTAINERS") as full:
         proxy.client.containers.create(**step | {"name": f"perennial-{5:020x}"})
+    assert full.value.is_server_error()
 
 
 # --- what no client would send ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from perennial_engine import body, policy
 from perennial_engine.policy import Asked
-from perennial_engine.rules import Refused, Rules
+from perennial_engine.rules import NoRoom, Refused, Rules
 from perennial_engine.upstream import Engine, EngineUnreachable
 
 logger = logging.getLogger("perennial_engine")
@@ -36,7 +36,7 @@ class Proxy:
             return await self._answer(request, asked)
         except Refused as refused:
             logger.warning("refused to %s: %s: %s", request.remote, line, refused)
-            return _message(403, str(refused))
+            return _message(refused.status, str(refused))
         except EngineUnreachable as error:
             logger.warning("%s for %s: %s", line, request.remote, error)
             return _message(502, str(error))
@@ -68,8 +68,10 @@ class Proxy:
     async def _require_room(self, asked: Asked) -> None:
         query = {"all": "1", "filters": policy.our_filters("", self._rules)}
         status, found = await self._engine.read(f"{asked.version}/containers/json", query)
-        if status != 200 or len(found) >= self._rules.containers:
-            raise Refused(
+        if status != 200:
+            raise EngineUnreachable(f"The engine answered {status} when it was asked for its containers: {found}")
+        if len(found) >= self._rules.containers:
+            raise NoRoom(
                 f"{len(found)} containers of this installation exist and no more than {self._rules.containers} may "
                 "(PERENNIAL_ENGINE_CONTAINERS). Remove those that nobody needs."
             )

@@ -15,6 +15,14 @@ DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9._:/-]{0,200}@)?sha256:[0-9a-f]{64}")
 class Refused(Exception):
     """A request that does not reach the engine; its text is a sentence for who asked."""
 
+    status = 403
+
+
+class NoRoom(Refused):
+    """A container that may be created later, when others are gone."""
+
+    status = 503
+
 
 @dataclass(frozen=True)
 class Volume:
