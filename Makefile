@@ -11,7 +11,7 @@ WORKERS ?= 2
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
-.PHONY: help setup setup-dev lock demo images start stop up down backup restore status env airflow test lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images start stop up down backup restore status env airflow test lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -30,6 +30,9 @@ demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the stor
 
 images: ## Build the images of containers/, which `make up` starts; needs Docker alone. docs/images.md has the options.
 	@sh containers/compose/build.sh $(IMAGES)
+
+push-images: ## Push them to REGISTRY=host/folder and print them by their digests: docs/code-versions.md.
+	@sh containers/compose/push.sh $(REGISTRY)
 
 start: setup ## Start Airflow, MLflow, TorchServe and the gateway as processes, and stay until Ctrl-C.
 	@$(CONTROL) -m embedded up
