@@ -2,7 +2,7 @@
 
     .perennial/envs/dev/bin/python benchmarks/container_overhead.py [--rounds 7] [--at-most 2.0]
 
-The step is `ingest` of a table into which nothing has landed: it imports its libraries, looks, and answers, so that what differs
+The step is `ingest` of a table into which nothing has landed: it imports its libraries, looks and answers, so that what differs
 is the place. Both go the way that Airflow's tasks go, through the runners of `plugins`, from the request's file to the checked
 result, nothing left. Needs a Docker engine on this machine and the image that `make images` built (--image names another).
 """
