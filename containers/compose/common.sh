@@ -96,6 +96,9 @@ say_addresses() {
     say "      /v1/       the models: POST /v1/models/<model>/predict"
 }
 
+# Owners, modes, and the attributes in which the object store keeps what it knows of an object.
+archive="tar --numeric-owner --xattrs --xattrs-include=user.*"
+
 # Run a command in a container that sees some volumes of ours and nothing else, no network either.
 # The options that name volumes come first, then --, then the command.
 with_volumes() {

@@ -7,23 +7,32 @@ from=${FROM:-}
 [ -n "$from" ] || fail "Which backup? make restore FROM=backups/..."
 [ -f "$from/SHA256SUMS" ] || fail "$from is not a backup: it has no SHA256SUMS."
 (cd "$from" && sha256sum --check --quiet SHA256SUMS) || fail "$from is damaged: the files above are not those that were copied."
-if [ -f "$environment_file" ] && [ -n "$(setting POSTGRES_PASSWORD)" ] && [ "$(setting POSTGRES_PASSWORD)" != "$(sed -n 's/^POSTGRES_PASSWORD=//p' "$from/env")" ]; then
-    fail "$environment_file holds the secrets of another platform. Move it away: mv $environment_file $environment_file.before"
-fi
-for file in env:$environment_file env.airflow:$airflow_environment_file; do
-    (umask 077 && cp "$from/${file%%:*}" "${file#*:}.part" && mv "${file#*:}.part" "${file#*:}")
-done
-[ -z "${COMPOSE_PROJECT_NAME:-}" ] || set_setting COMPOSE_PROJECT_NAME "$COMPOSE_PROJECT_NAME"
-name_project
+of_backup() { sed -n "s/^$1=//p" "$from/env" | tail -n 1; }
+
+project=${COMPOSE_PROJECT_NAME:-$(of_backup COMPOSE_PROJECT_NAME)}
 [ -z "$(containers)$(volumes)" ] || fail "There is a platform $project on this engine already. Remove it first: make down"
+here=$(setting POSTGRES_PASSWORD)
+[ -z "$here" ] || [ "$here" = "$(of_backup POSTGRES_PASSWORD)" ] ||
+    fail "$environment_file holds the secrets of another platform. Move it away: mv $environment_file $environment_file.before"
+
+put_back() { # file of the backup, file here
+    (umask 077 && cp "$1" "$2.part" && mv "$2.part" "$2")
+}
+[ -n "$here" ] || put_back "$from/env" "$environment_file"
+put_back "$from/env.airflow" "$airflow_environment_file"
+set_setting COMPOSE_PROJECT_NAME "$project"
+
+trap 'say "The restore is not complete. Remove what it left before you try again: make down" >&2' EXIT
 began=$(date +%s)
 sh containers/compose/up.sh --no-start
 for volume in models objects tls; do
-    [ ! -f "$from/$volume.tar" ] || with_volumes "${project}_$volume:/data" -- tar --extract --numeric-owner --directory /data < "$from/$volume.tar"
+    [ -f "$from/$volume.tar" ] || continue
+    # shellcheck disable=SC2086 - options
+    with_volumes "${project}_$volume:/data" -- $archive --extract --directory /data < "$from/$volume.tar"
 done
 compose up --detach --no-deps postgres
-until [ -n "$(containers | grep '^postgres .*(healthy)')" ]; do
-    case $(containers) in *"(unhealthy)"*) fail "PostgreSQL does not start: docker-compose logs postgres" ;; esac
+until containers | grep -q '^postgres .*(healthy)'; do
+    case $(containers) in *"(unhealthy)"*) fail "PostgreSQL does not start. $composer logs postgres says why." ;; esac
     sleep 1
 done
 postgres=$(containers | sed -n 's/^postgres \([0-9a-f]*\) .*/\1/p')
@@ -31,5 +40,6 @@ for database in airflow mlflow perennial gateway; do
     docker exec --interactive "$postgres" pg_restore --username=postgres --dbname="$database" --clean --if-exists --exit-on-error \
         --single-transaction < "$from/$database.dump" || fail "The database $database could not be brought back."
 done
+trap - EXIT
 say "Everything is back after $(($(date +%s) - began)) s. Starting."
 sh containers/compose/up.sh

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Start the platform and wait until every service does its work: images, secrets, containers, then one address. `make up` runs this.
+# With --no-start it makes containers, networks and volumes and leaves them there, for a restore to fill them.
 . "$(dirname "$0")/common.sh"
 began=$(date +%s)
 patience_seconds=${START_TIMEOUT:-420}
@@ -79,6 +80,10 @@ explain() {
     fail "" "$1" "What is there keeps running: make status; $composer logs SERVICE. Start again with make up, or give up with make down."
 }
 
+if [ "${1:-}" = --no-start ]; then
+    compose up --no-start
+    exit 0
+fi
 mkdir -p .perennial
 log=.perennial/compose-up.$project.log
 workers=$(setting DEFAULT_WORKERS)
