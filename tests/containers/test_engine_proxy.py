@@ -20,6 +20,9 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
 
+from tasks.settings import settings
+from tests.containers.following import job_of
+
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = "python:3.11-slim-bookworm"
 MIB = 1 << 20
@@ -230,6 +233,53 @@ def test_a_caller_that_hangs_up_leaves_no_connection_to_the_engine(proxy: Proxy,
     while proxy.process.num_fds() > before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert proxy.process.num_fds() <= before
+
+
+def test_the_docker_runner_reaches_the_engine_through_it(
+    engine: docker.DockerClient, store: Path, network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_STEP_NETWORK", network)
+    place = {name: os.environ[f"PERENNIAL_{name}"] for name in ("INSTALLATION", "STEP_NETWORK", "STEP_MOUNTS")}
+    folder = store / "store" / "runs" / "step"
+    folder.mkdir(parents=True)
+    (folder / "script.json").write_text(json.dumps([["say", "first", "second"]]))
+    with proxy_process(**place, ENGINE_IMAGES=os.environ["PERENNIAL_STEP_IMAGE"]) as (port, _process):
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        settings.cache_clear()
+        job = job_of(folder)
+        assert job.follow(job.submit())["prediction_rows"] == 7
+        assert job.log.lines == ["first", "second"]
+        assert job.runner.left() == []
+
+
+def test_its_image_needs_no_root_and_writes_nowhere(engine: docker.DockerClient, image: str) -> None:
+    made = PROJECT / ".perennial" / "images.env"
+    built = dict(line.split("=", 1) for line in made.read_text().splitlines()) if made.exists() else {}
+    if "PERENNIAL_ENGINE_IMAGE" not in built:
+        pytest.skip("The image is not built here; `make images` builds it.")
+    running = engine.containers.run(
+        built["PERENNIAL_ENGINE_IMAGE"],
+        detach=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        network_mode="none",
+        group_add=[str(Path("/var/run/docker.sock").stat().st_gid)],
+        volumes=["/var/run/docker.sock:/var/run/docker.sock"],
+        environment={"PERENNIAL_INSTALLATION": "x", "PERENNIAL_STEP_NETWORK": "x", "PERENNIAL_ENGINE_IMAGES": image},
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while (
+            checked := running.exec_run(["python", "containers/engine/health.py"])
+        ).exit_code and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert checked.exit_code == 0, running.logs().decode()
+        assert running.exec_run("id -u").output.strip() == b"10001"
+        running.stop(timeout=10)
+        assert running.wait()["StatusCode"] == 0
+    finally:
+        running.remove(force=True)
 
 
 # --- what would harm the host -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Run the proxy in this process: `python -m perennial_engine`; `python -m perennial_engine check` asks a running one.
+"""Run the proxy in this process: `python -m perennial_engine`.
 
 On SIGTERM it ends at once: a caller whose log stream breaks attaches again.
 """
@@ -7,7 +7,6 @@ import asyncio
 import logging
 import signal
 import sys
-import urllib.request
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -16,7 +15,6 @@ from perennial_engine.app import server
 from perennial_engine.settings import EngineSettings
 from perennial_engine.upstream import Engine
 
-CHECK_SECONDS = 5
 GRACE_SECONDS = 1.0
 
 
@@ -37,23 +35,15 @@ async def serve(settings: EngineSettings) -> None:
         await engine.close()
 
 
-def check(settings: EngineSettings) -> None:
-    """Ask the proxy whether the engine answers; an error says that it does not."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{settings.engine_port}/_ping", timeout=CHECK_SECONDS) as answer:
-        answer.read()
-
-
 def main() -> None:
+    """Read the settings and serve."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = EngineSettings()  # type: ignore[call-arg]
     except ValidationError as error:
         faults = (f"PERENNIAL_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
         sys.exit(f"The engine proxy's settings are wrong. {'; '.join(faults)}.")
-    if sys.argv[1:] == ["check"]:
-        check(settings)
-    else:
-        asyncio.run(serve(settings))
+    asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":
