@@ -19,6 +19,17 @@ from tasks.settings import PROJECT
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
+LAND_EXAMPLES = """
+import pathlib, subprocess, sys
+from tasks import store
+from tasks.settings import settings
+model, table, rows = sys.argv[1:]
+program = [str(settings().models / model / "example_data.py"), "--output", "/tmp/files", "--rows", rows, "--batches", "1"]
+subprocess.run([str(settings().python(model)), *program], check=True)
+for file in pathlib.Path("/tmp/files").iterdir():
+    store.write_whole(store.at(settings().landing, table, file.name), file.read_bytes())
+"""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -124,6 +135,23 @@ class Stack:
         code, output = self.container(service).exec_run(list(command), demux=False)
         assert code == 0, f"{command} in {service} ended with {code}: {output.decode()[-2000:]}"
         return bytes(output)
+
+    def in_step(self, program: str, *arguments: str) -> str:
+        """What a Python program prints in a container like a step's: its image, its network, and a worker's settings."""
+        known = (line.partition("=") for line in self.container("worker-default").attrs["Config"]["Env"])
+        settings = {name: value for name, _, value in known if name.startswith(("PERENNIAL_", "AWS_", "MLFLOW_"))}
+        output = self.engine.containers.run(
+            self.setting("STEP_IMAGE"),
+            ["python", "-c", program, *arguments],
+            environment=settings | {"PERENNIAL_CODE_COMMIT": ""},
+            network=f"{self.project}_steps",
+            remove=True,
+        )
+        return bytes(output).decode()
+
+    def land_examples(self, model: str, table: str, *, rows: int) -> None:
+        """Let real rows land, as the model's example_data.py writes them."""
+        self.in_step(LAND_EXAMPLES, model, table, str(rows))
 
     def python(self, program: str, service: str = "worker-default") -> str:
         """What a Python program prints in a service's container, in the environment of that service."""

@@ -1,0 +1,71 @@
+"""A backup of a platform with a champion, brought back where nothing is: the champion answers as before."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.compose.conftest import left_of
+from tests.compose.stack import Stack
+
+MODEL = "review_sentiment"
+ASKED = {"text": "A quiet, wonderful film with a great cast."}
+COUNTED = """
+from tasks import database
+from tasks.lake import Lake
+with database.engine().connect() as connection:
+    print(connection.execute(database.ledger_entries.select()).all())
+print(Lake().read("reviews", columns=["batch_id"]).num_rows)
+"""
+
+
+@pytest.fixture(scope="module")
+def champion(stack: Stack) -> str:
+    """The MLflow run of a model that was trained and serves."""
+    stack.land_examples(MODEL, "reviews", rows=3000)
+    airflow = stack.airflow
+    dags = ["ingest_reviews", f"train_{MODEL}"]
+    airflow.wait_for_dags(dags, timeout_seconds=60)
+    airflow.unpause(dags[0])
+    airflow.wait(dags[0], airflow.trigger(dags[0]), timeout_seconds=300)
+    airflow.unpause(dags[1])
+    airflow.wait(dags[1], airflow.trigger(dags[1], epochs=2), timeout_seconds=900)
+    return str(stack.predict(MODEL, ASKED).json()["run_id"])
+
+
+@pytest.mark.timeout(1800)
+def test_a_restored_platform_serves_the_same_champion_and_remembers_everything(
+    stack: Stack, champion: str, tmp_path: Path
+) -> None:
+    before, counted = stack.predict(MODEL, ASKED).json(), stack.in_step(COUNTED)
+    folder = tmp_path / "backup"
+
+    backup = stack.make("backup", TO=str(folder))
+    assert backup.returncode == 0, backup.stdout
+    assert folder.stat().st_mode & 0o077 == 0
+    there = stack.make("restore", FROM=str(folder))
+    assert there.returncode != 0
+    assert "There is a platform" in there.stdout
+
+    assert stack.make("down").returncode == 0
+    assert not left_of(stack.engine, stack.project)
+    (stack.folder / "env").rename(stack.folder / "env.lost")
+    restore = stack.make("restore", FROM=str(folder), timeout_seconds=900)
+    assert restore.returncode == 0, restore.stdout[-4000:]
+
+    after = stack.predict(MODEL, ASKED).json()
+    assert after["run_id"] == before["run_id"] == champion
+    assert after["predictions"][0]["score"] == before["predictions"][0]["score"]
+    assert stack.in_step(COUNTED) == counted
+    runs = stack.airflow.runs(f"train_{MODEL}")
+    assert [run["state"] for run in runs] == ["success"]
+
+
+def test_a_damaged_backup_is_not_brought_back(stack: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    assert stack.make("backup", TO=str(folder)).returncode == 0
+    with (folder / "mlflow.dump").open("ab") as file:
+        file.write(b"x")
+    restore = stack.make("restore", FROM=str(folder))
+    assert restore.returncode != 0
+    assert "is damaged" in restore.stdout
+    stack.wait_healthy()
