@@ -4,14 +4,15 @@ from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
-from plugins.verbs import deploy, evaluate, gate, package, register, take_snapshot, train_candidate, validate
+from plugins.verbs import deploy, evaluate, gate, package, preflight, register, take_snapshot, train_candidate, validate
 from tasks.spec import PipelineSpec
 
 
 @pipeline(over=models, schedule=training_schedule, form=training_form)
 def train(spec: PipelineSpec) -> None:
     """Train, judge and, if the gate agrees, release one candidate of the model."""
-    snapshot = take_snapshot(spec)
+    place = preflight(spec)
+    snapshot = take_snapshot(spec, after=place)
     validation = validate(spec, snapshot)
     run = train_candidate(spec, snapshot, validation)
     archive = package(spec, run)

@@ -18,6 +18,7 @@ def pipeline(
     over: Callable[[Path], Mapping[str, Subject]],
     schedule: Callable[[Subject], Any],
     form: Callable[[Subject, Path], dict[str, Param]],
+    paused: bool | None = None,
 ) -> Callable[[Build[Subject]], Build[Subject]]:
     """Make the DAG `<function>_<name>` for each subject; the function says its tasks, its docstring is the DAG's page.
 
@@ -26,6 +27,7 @@ def pipeline(
             the checkout that the decorated function lies in.
         schedule: When the DAG of a subject runs; None only when asked.
         form: The parameters that the trigger dialog asks for.
+        paused: Whether a new DAG waits until somebody switches it on; None for Airflow's own default, which is that it does.
     """
 
     def make(build: Build[Subject]) -> Build[Subject]:
@@ -38,6 +40,7 @@ def pipeline(
                 schedule=schedule(subject),
                 catchup=False,
                 max_active_runs=1,
+                is_paused_upon_creation=paused,
                 params=form(subject, folder),
                 tags=[family, name],
                 default_args={**RETRIES, "owner": getattr(subject, "owner", "perennial")},

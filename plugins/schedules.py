@@ -28,6 +28,10 @@ def collection_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
     return cron("*/15 * * * *")
 
 
+def tidy_schedule(_place: str) -> CronTriggerTimetable:
+    return cron("*/10 * * * *")
+
+
 def ingest_schedule(table: TableSpec) -> AssetOrTimeSchedule:
     """When files land; and hourly, for files whose event was lost."""
     return AssetOrTimeSchedule(timetable=cron("@hourly"), assets=[landing_asset(table)])

@@ -6,8 +6,11 @@ from typing import Any
 from airflow.sdk import Context, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from plugins.janitor import GONE, sweep
 from plugins.operators import StartTraining, StepOperator
+from plugins.runners import Owner
 from plugins.schedules import lake_asset
+from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
 STEP_LIMIT = timedelta(hours=1)
@@ -56,9 +59,16 @@ def report_refused(ingested: XComArg) -> XComArg:
 # --- training and judgement -------------------------------------------------------------------------------------------
 
 
-def take_snapshot(spec: PipelineSpec) -> XComArg:
+def preflight(spec: PipelineSpec) -> XComArg:
+    """Look at the place where the training will run, with its image, devices and limits, before anything is spent."""
+    return _model_step("preflight", spec, {}, **_gpu_place(spec))
+
+
+def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Pin the rows that this run sees, in three parts."""
-    return _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    snapshot = _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    after >> snapshot
+    return snapshot
 
 
 def validate(spec: PipelineSpec, snapshot: XComArg) -> XComArg:
@@ -70,9 +80,8 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     """Train with the form's parameters."""
     limit = timedelta(seconds=spec.training.timeout_seconds) + AFTER_TRAINING
     inputs = {"snapshot": snapshot, "validation": validation}
-    return _model_step(
-        "train", spec, inputs, from_run=asked_of_training, execution_timeout=limit, retries=spec.training.retries
-    )
+    more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
+    return _model_step("train", spec, inputs, from_run=asked_of_training, **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
@@ -158,8 +167,40 @@ def not_drifted(inputs: dict[str, Any]) -> str | None:
     return None if decision["verdict"] == "retrain" else f"The drift check says {decision['verdict']}: {decision['why']}"
 
 
+# --- housekeeping -----------------------------------------------------------------------------------------------------
+
+
+def remove_left_behind() -> XComArg:
+    """Remove the steps that their workers left behind."""
+
+    @task(task_id="remove_left_behind", retries=0, execution_timeout=STEP_LIMIT)
+    def remove() -> list[str]:
+        return sweep(_state_of)
+
+    return remove()
+
+
+def _state_of(owner: Owner) -> str | None:
+    ti = get_current_context()["ti"]
+    mapped = owner.map_index >= 0
+    states = ti.get_task_states(
+        dag_id=owner.dag_id, task_ids=[owner.task_id], run_ids=[owner.run_id], map_index=owner.map_index
+    )
+    name = f"{owner.task_id}_{owner.map_index}" if mapped else owner.task_id
+    state: str | None = states.get(owner.run_id, {}).get(name, GONE)
+    return state
+
+
+def _gpu_place(spec: PipelineSpec) -> dict[str, Any]:
+    """Where a step that wishes for a GPU waits for one, without holding a slot, and who runs it; nothing for others."""
+    if spec.resources.gpus == "none":
+        return {}
+    place = settings()
+    return {"queue": place.gpu_queue, "pool": place.gpu_pool, "executor": place.gpu_executor or None}
+
+
 def _model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: Any) -> XComArg:
-    """A step that runs the model's own code, in the model's own environment."""
+    """A step in the model's own environment."""
     return _step(verb, {"spec": spec}, inputs, model=spec.name, **more)
 
 

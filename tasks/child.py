@@ -39,6 +39,9 @@ def run(
     Args:
         environment: Variables beside those of this process.
         folder: Where the program runs.
+
+    Raises:
+        OSError: The log cannot be written, as on a disk that is full; the program was stopped.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     guarded = [sys.executable, "-m", "tasks.child", str(folder or Path.cwd()), *command]
@@ -54,10 +57,13 @@ def run(
         text=True,
         errors="replace",
     ) as process:
-        reader = threading.Thread(target=_pass_on, args=(process, log, tail))
+        unwritten: list[OSError] = []
+        reader = threading.Thread(target=_pass_on, args=(process, log, tail, unwritten))
         reader.start()
         timed_out = _wait(process, timeout_seconds)
         reader.join()
+    if unwritten:
+        raise unwritten[0]
     return Ended(process.returncode, "".join(tail).strip(), timed_out)
 
 
@@ -73,13 +79,18 @@ def _wait(process: subprocess.Popen[str], timeout_seconds: float) -> bool:
     return False
 
 
-def _pass_on(process: subprocess.Popen[str], log: Path, tail: deque[str]) -> None:
-    with log.open("w", encoding="utf-8") as file:
-        for line in process.stdout or ():
-            file.write(line)
-            file.flush()
-            print(line, end="", flush=True)
-            tail.append(line)
+def _pass_on(process: subprocess.Popen[str], log: Path, tail: deque[str], unwritten: list[OSError]) -> None:
+    """Pass on each line. A program whose output nobody reads would wait for ever: one whose log has no room is stopped."""
+    try:
+        with log.open("w", encoding="utf-8") as file:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                tail.append(line)
+                file.write(line)
+                file.flush()
+    except OSError as error:
+        unwritten.append(error)
+        _kill_session(process.pid)
 
 
 def _kill_session(leader: int) -> None:

@@ -11,9 +11,12 @@ import time
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
+
+from tasks.errors import InvalidProject
 
 BATCH_ROWS = 64
 WARM_UP = 10
@@ -33,22 +36,36 @@ class Statuses:
 
 
 def load(archive: Path, folder: Path) -> tuple[Any, Statuses]:
-    """Unpack an archive and start its handler, by TorchServe's own rule: the only class that the handler's module defines."""
+    """Unpack an archive and start its handler, by TorchServe's own rule: the only class that the handler's module defines.
+
+    Raises:
+        InvalidProject: The handler cannot be imported, or is not one class; trying again would find the same.
+    """
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(folder)
     context = Statuses(folder)
     sys.path.insert(0, str(folder))
-    module = importlib.import_module(Path(context.manifest["model"]["handler"]).stem)
+    name = Path(context.manifest["model"]["handler"]).stem
+    try:
+        handler = _only_class(importlib.import_module(name))()
+        handler.initialize(context)
+    except (ImportError, SyntaxError) as error:
+        raise InvalidProject(
+            f"{name}.py of the archive {archive.name} cannot be imported here: {type(error).__name__}: {error}. Correct it, "
+            "name the file in pipeline.yaml under serving.code, or the package in the model's requirements.txt."
+        ) from error
+    return handler, context
+
+
+def _only_class(module: ModuleType) -> Any:
     classes = [value for _, value in inspect.getmembers(module, inspect.isclass) if value.__module__ == module.__name__]
     if len(classes) != 1:
         names = [found.__name__ for found in classes]
-        raise SystemExit(
+        raise InvalidProject(
             f"{module.__name__}.py defines the classes {names}; TorchServe wants exactly one, the handler. "
             "Move the others to a file of their own and name it in pipeline.yaml under serving.code."
         )
-    handler: Any = classes[0]()
-    handler.initialize(context)
-    return handler, context
+    return classes[0]
 
 
 def read_instances(rows: Path, columns: list[str]) -> list[dict[str, Any]]:
@@ -101,7 +118,11 @@ def main(
     column: Annotated[list[str], typer.Option(help="A feature; once for each.")],
     latency_samples: Annotated[int, typer.Option()] = 200,
 ) -> None:
-    handler, context = load(archive, work / "archive")
+    try:
+        handler, context = load(archive, work / "archive")
+    except InvalidProject as error:
+        print(error, flush=True)
+        raise typer.Exit(error.exit_code) from error
     instances = read_instances(rows, column)
     starts = range(0, len(instances), BATCH_ROWS)
     answered = [answer for start in starts for answer in ask(handler, context, instances[start : start + BATCH_ROWS])]

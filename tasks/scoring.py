@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import child
-from tasks.errors import ServingError
+from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def score(
         latency_samples: How many single requests are timed.
 
     Raises:
-        ServingError: The archive cannot be loaded, its handler breaks TorchServe's rules, or it refused every row.
+        InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
+        ServingError: It failed otherwise, or refused every row.
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
@@ -65,6 +66,8 @@ def score(
         command += ["--latency-samples", str(latency_samples), "--work", folder]
         project = Path(__file__).resolve().parent.parent
         ended = child.run(command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=project)
+        if ended.code == EXIT_INVALID:
+            raise InvalidProject(ended.tail, archive=str(archive))
         if ended.code != 0 or not output.exists():
             reason = f"took longer than {timeout_seconds:.0f} s" if ended.timed_out else f"ended with code {ended.code}"
             raise ServingError(f"Scoring {archive} {reason}. The end of its output:\n{ended.tail}", archive=str(archive))

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from upath import UPath
 
-from tasks import limits, store
+from tasks import limits, store, store_faults
 from tasks.contracts import Contract
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
 from tasks.requests import VERBS, Request
@@ -58,7 +58,8 @@ def execute(verb: str, request_url: str, result_url: str) -> int:
         result = run(verb, read_request(verb, store.at(request_url).read_text(encoding="utf-8")))
         store.write_text(result_url, text=result.model_dump_json(indent=2))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every fault becomes a file and an exit code
-        return _fail(limits.explained(error, verb, killed_before), error_url)
+        told = limits.explained(error, verb, killed_before)
+        return _fail(store_faults.explained(told) or told, error_url)
     return 0
 
 

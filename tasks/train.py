@@ -37,7 +37,11 @@ def train(request: TrainRequest) -> TrainingRun:
     if finished is not None:
         return finished
     run_id = training_record.start(experiment_id, request, values)
-    files_url = _run_project(run_id, experiment_id, request, values)
+    try:
+        files_url = _run_project(run_id, experiment_id, request, values)
+    except OSError as error:
+        training_record.fail(run_id, f"stopped, because a file could not be written or read: {error}")
+        raise
     run = TrainingRun(
         model=spec.name,
         run_id=run_id,

@@ -108,6 +108,8 @@ def complete(run: TrainingRun, request: TrainRequest) -> None:
     tags = {"perennial.lock_sha256": run.lock_sha256}
     if run.code_commit:
         tags |= {"perennial.code_commit": run.code_commit, "mlflow.source.git.commit": run.code_commit.removesuffix("+dirty")}
+    if run.image_digest:
+        tags |= {"perennial.image_digest": run.image_digest}
     registry.tag_run(run.run_id, tags)
     for name, url in (("report.html", request.validation.url), ("report.json", request.validation.json_url)):
         registry.log_text(run.run_id, f"validation/{name}", store.at(url).read_text(encoding="utf-8"))

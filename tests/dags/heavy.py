@@ -21,6 +21,11 @@ def part(name: str) -> dict[str, Any]:
     return {"url": f"/parts/{name}.parquet", "rows": 10, "sha256": SHA}
 
 
+def preflight(request: dict[str, Any]) -> dict[str, Any]:
+    nothing = dict.fromkeys(("gpu", "code_commit", "image_digest", "memory_mib"))
+    return {"model": request["spec"]["name"], "device": "cpu", "why": "Nobody asked for a GPU.", **nothing}
+
+
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
     parts = {name: part(name) for name in ("train", "validation", "test")}
     data = request["spec"]["data"]

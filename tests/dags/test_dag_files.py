@@ -64,7 +64,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
     assert edges("ingest_reviews") == {("ingest", "publish"), ("ingest", "report_refused")}
     assert edges("collect_review_sentiment") == set()
     assert edges("drift_review_sentiment") == {("collect", "drift"), ("drift", "retrain"), ("retrain", "start_training")}
-    chain = ["snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
+    chain = ["preflight", "snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
 
 

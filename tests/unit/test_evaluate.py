@@ -12,7 +12,7 @@ import pytest
 
 from tasks import evaluate, gate, store
 from tasks.contracts import Archive, EvaluationReport, ModelVersion, SnapshotPart
-from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, ServingError
+from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.requests import EvaluateRequest, StepContext
 from tasks.row_hash import sha256_of_rows
 from tasks.scoring import Scores
@@ -171,7 +171,7 @@ def test_a_handler_that_answers_no_label_at_all_is_told_so(home: Path, archives:
 
 def test_a_handler_that_cannot_start_is_told_so(home: Path, archives: Any) -> None:
     broken = archives("broken", "return this is no Python")
-    with pytest.raises(ServingError, match="SyntaxError"):
+    with pytest.raises(InvalidProject, match="SyntaxError"):
         evaluate.compare(request(home, broken), None)
 
 

@@ -135,19 +135,21 @@ def test_an_example_that_the_model_cannot_answer_stops_the_packaging(home: Path,
 
 
 @pytest.mark.parametrize(
-    ("handler", "said"),
+    ("handler", "kind", "said"),
     [
-        ("import nowhere", "No module named 'nowhere'"),
-        (trained.HANDLER + "\nclass Second: pass", "defines the classes ['Handler', 'Second']; TorchServe wants exactly one"),
-        (trained.HANDLER.replace("answer_of(folder)", "1 / 0"), "ZeroDivisionError"),
-        ("import time; time.sleep(300)", "took longer than 5 s"),
+        ("import nowhere", InvalidProject, "cannot be imported here: ModuleNotFoundError: No module named 'nowhere'"),
+        (trained.HANDLER + "\nclass Second: pass", InvalidProject, "['Handler', 'Second']; TorchServe wants exactly one"),
+        (trained.HANDLER.replace("answer_of(folder)", "1 / 0"), ServingError, "ZeroDivisionError"),
+        ("import time; time.sleep(300)", ServingError, "took longer than 5 s"),
     ],
 )
-def test_a_handler_that_torchserve_could_not_start_is_told(home: Path, built: Build, handler: str, said: str) -> None:
+def test_a_handler_that_torchserve_could_not_start_is_told(
+    home: Path, built: Build, handler: str, kind: type[Exception], said: str
+) -> None:
     (home / "models" / "tiny" / "handler.py").write_text(handler)
     archive = built()
 
-    with pytest.raises(ServingError) as failure:
+    with pytest.raises(kind) as failure:
         score(archive, numbers(home, 1), ["number"], timeout_seconds=5 if "sleep" in handler else 60)
 
     assert said in str(failure.value)
