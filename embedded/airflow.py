@@ -108,9 +108,9 @@ def prepare(settings: EmbeddedSettings, secrets: Secrets) -> None:
 
 
 def migration(settings: EmbeddedSettings) -> Migration:
-    """Airflow's database."""
+    """Airflow's database, with the pool of the GPU: one that was made before there was a pool gets it too."""
     database = settings.home / "airflow" / DATABASE
-    return Migration("airflow-migrate", database, version_of(settings, "control", "apache_airflow_core"))
+    return Migration("airflow-migrate", database, f"{version_of(settings, 'control', 'apache_airflow_core')} with a pool")
 
 
 def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Program]:
@@ -135,7 +135,8 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
     if not waits_for:
         return services
     on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{first.copy}"}
-    return [Program(first.name, (command, "db", "migrate"), on_the_copy, folder, once=True), *services]
+    make = (str(settings.python("control")), "-m", "embedded.airflow_database")
+    return [Program(first.name, make, on_the_copy, folder, once=True), *services]
 
 
 def healthy(url: str) -> set[str]:
