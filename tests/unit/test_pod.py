@@ -19,6 +19,7 @@ from tasks.settings import PROJECT, Settings, settings
 from tests.unit.steps import step_to_run
 
 IMAGE = "registry.example/perennial/ml@sha256:" + "a" * 64
+MANIFESTS = PROJECT / "containers" / "kubernetes"
 STORE = Path("s3:/perennial/runs/step")
 OURS = {
     "AWS_ACCESS_KEY_ID": "key-id-of-the-test",
@@ -203,9 +204,24 @@ def test_a_store_in_a_folder_of_the_worker_is_refused() -> None:
         pod(request_url="/srv/runs/request.json")
 
 
-@pytest.mark.parametrize("manifest", sorted((PROJECT / "containers" / "kubernetes").glob("*.yaml")), ids=lambda file: file.name)
-def test_the_manifests_for_users_are_valid(manifest: Path) -> None:
-    documents = [document for document in yaml.safe_load_all(manifest.read_text(encoding="utf-8")) if "kind" in document]
+def test_the_manifests_for_users_are_valid() -> None:
+    text = (MANIFESTS / "rbac.yaml").read_text(encoding="utf-8")
+    documents = list(yaml.safe_load_all(text))
     for document in documents:
         kubernetes_validate.validate(document, SUPPORTED[-1], strict=True)
-    assert documents or manifest.name == "values.yaml"
+    allowed = {(resource, verb) for rule in documents[2]["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert {verb for resource, verb in allowed if resource == "pods/log"} == {"get"}
+    assert {verb for resource, verb in allowed if resource == "pods"} == {"create", "get", "list", "patch", "delete"}
+
+
+def test_the_chart_s_values_set_settings_that_exist_and_make_a_pod() -> None:
+    values = yaml.safe_load((MANIFESTS / "values.yaml").read_text(encoding="utf-8"))
+    given = {one["name"]: one["value"] for one in values["env"]}
+    ours = {name.removeprefix("PERENNIAL_").lower(): value for name, value in given.items() if name.startswith("PERENNIAL_")}
+    assert set(ours) <= set(Settings.model_fields)
+    body = pod_of(step(), Settings(**ours), gpus=1, ours=OURS | given).body()
+    kubernetes_validate.validate(body, SUPPORTED[-1], strict=True)
+    account = body["spec"]["serviceAccountName"], body["metadata"]["namespace"]
+    documents = yaml.safe_load_all((MANIFESTS / "rbac.yaml").read_text(encoding="utf-8"))
+    names = [one["metadata"] for one in documents if one["kind"] == "ServiceAccount"]
+    assert (names[0]["name"], names[0]["namespace"]) == account
