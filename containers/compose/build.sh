@@ -4,25 +4,28 @@
 #     BASE            the public base; python:3.11-slim-bookworm
 #     CA              a company's certificate (PEM) that the images shall trust, in the build and at run time
 #     PIP_INDEX_URL   the package index; its address stays out of the images
-#     WHEELS          a folder of wheels: torch is taken from there, not from an index. By default the one that PIP_FIND_LINKS names
-#     TORCH_BACKEND   the build of torch: cpu, cu130, ...
+#     TORCH_BACKEND   the build of torch: cpu, cu130, ..., or `index` for the one of the package index, which is CUDA's on Linux
+#     WHEELS          a folder of wheels: torch is taken from there, not from an index. For cpu also the one that PIP_FIND_LINKS names
+#     IMAGE_PREFIX    what the images' names start with: perennial, or registry.example.com/team/perennial
 #
 # The images' ids, which are their digests on this engine, go to .perennial/images.env.
 . "$(dirname "$0")/common.sh"
 
 log=.perennial/images.log
 base=${BASE:-python:3.11-slim-bookworm}
+prefix=${IMAGE_PREFIX:-perennial}
+backend=${TORCH_BACKEND:-cpu}
 began=$(date +%s)
 
 hash_of() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi | cut -d ' ' -f 1; }
 
 # The commit of the clone, with +dirty where files differ from it; of a source tarball, what `git archive` wrote into a file.
 code_commit() {
-    if commit=$(git rev-parse HEAD 2>/dev/null) && changed=$(git status --porcelain 2>/dev/null); then
+    if commit=$(git rev-parse HEAD 2>&1) && changed=$(git status --porcelain); then
         printf '%s%s\n' "$commit" "${changed:++dirty}"
     else
-        grep -v '^\$Format' containers/commit.txt || fail "This is neither a Git clone nor a source archive made by git archive," \
-            "so the images could not say what code they hold. Install Git, or clone the repository."
+        grep -v '^\$Format' containers/commit.txt || fail "The images must say what code they hold, and this is neither an archive" \
+            "made by git archive nor a clone that Git can read. Install Git or clone the repository. Git said: $commit"
     fi
 }
 
@@ -48,24 +51,24 @@ trust() {
     [ -r "$CA" ] || fail "CA names $CA, which cannot be read."
     folder=$(mktemp -d)
     cp "$CA" "$folder/company.crt"
-    build --file containers/airgap/trust.Dockerfile --build-arg "BASE=$base" --tag perennial/base "$folder"
+    build --file containers/airgap/trust.Dockerfile --build-arg "BASE=$base" --tag "$prefix/base" "$folder"
     rm -rf "$folder"
-    base=perennial/base
+    base=$prefix/base
 }
 
 # An image that holds the wheels, so that they are sent to the engine once and not with every build.
 hold_wheels() {
     wheels=${WHEELS:-}
     for folder in ${PIP_FIND_LINKS:-}; do
-        if [ -z "$wheels" ] && ls "$folder"/torch-*.whl >/dev/null 2>&1; then wheels=$folder; fi
+        if [ -z "$wheels" ] && [ "$backend" = cpu ] && ls "$folder"/torch-*.whl >/dev/null 2>&1; then wheels=$folder; fi
     done
     [ -n "$wheels" ] || return 0
     ls "$wheels"/torch-*.whl >/dev/null 2>&1 || fail "WHEELS names $wheels, which holds no torch-*.whl." \
         "Fetch one: pip download torch==2.13.0 --no-deps --dest $wheels"
     say "torch comes from $wheels"
     printf 'FROM scratch\nCOPY torch-*.whl /\n' > .perennial/wheels.Dockerfile
-    build --file .perennial/wheels.Dockerfile --tag perennial/wheels "$wheels"
-    wheels_image=perennial/wheels
+    build --file .perennial/wheels.Dockerfile --tag "$prefix/wheels" "$wheels"
+    wheels_image=$prefix/wheels
 }
 
 build_image() { # name
@@ -77,23 +80,23 @@ build_image() { # name
         --build-arg PIP_INDEX_URL --build-arg UV_DEFAULT_INDEX \
         --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy
     if grep -q '^ARG WHEELS' "$file"; then
-        set -- "$@" --build-arg "TORCH_BACKEND=${TORCH_BACKEND:-cpu}"
+        set -- "$@" --build-arg "TORCH_BACKEND=$backend"
         [ -z "${wheels_image:-}" ] || set -- "$@" --build-arg "WHEELS=$wheels_image"
     fi
     name=$1
     shift
     started=$(date +%s)
     # Tagged by its commit too, or a clean-up of untagged images would take one that a run still names by its id.
-    build "$@" --file "$file" --tag "perennial/$name" --tag "perennial/$name:$(printf %s "$commit" | tr + -)" .
-    size=$(docker image inspect --format '{{.Size}}' "perennial/$name")
-    say "$(printf 'perennial/%-12s %5d MB %5d s' "$name" $((size / 1000000)) $(($(date +%s) - started)))"
+    build "$@" --file "$file" --tag "$prefix/$name" --tag "$prefix/$name:$(printf %s "$commit" | tr + -)" .
+    size=$(docker image inspect --format '{{.Size}}' "$prefix/$name")
+    say "$(printf '%-32s %5d MB %5d s' "$prefix/$name" $((size / 1000000)) $(($(date +%s) - started)))"
 }
 
 write_ids() {
     {
         printf 'PERENNIAL_CODE_COMMIT=%s\n' "$commit"
         for name in $all; do
-            id=$(docker image inspect --format '{{.Id}}' "perennial/$name" 2>/dev/null) || continue
+            id=$(docker image inspect --format '{{.Id}}' "$prefix/$name" 2>/dev/null) || continue
             printf 'PERENNIAL_%s_IMAGE=%s\n' "$(printf %s "$name" | tr a-z A-Z)" "$id"
         done
     } > "$images_file.part"
