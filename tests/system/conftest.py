@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +16,11 @@ from demo.airflow import Airflow
 from embedded.platform import Platform
 from tasks import database
 from tasks.settings import PROJECT, settings
+from tasks.spec import PipelineSpec
 
 Found = TypeVar("Found")
 
-SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 5, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 10, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
 YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
@@ -70,17 +72,32 @@ def inside(platform: Platform, configuration: dict[str, str], monkeypatch: pytes
 
 @pytest.fixture
 def land(platform: Platform) -> Callable[[str, Path], str]:
+    """Let a file land in a table's folder."""
+    return partial(put, platform)
+
+
+@pytest.fixture(scope="session")
+def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model flight_delay serves: the id of the run of its schedule that trained it on landed files."""
+    airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
+    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000):
+        put(platform, "flights", file)
+    airflow.unpause("ingest_flights")
+    wait_for_rows("flights", 15_000, timeout_seconds=120, lake_url=str(platform.home / "lake"))
+    airflow.unpause("train_flight_delay")
+    run_id = wait_for_started_run(airflow, "train_flight_delay", run_type="scheduled")
+    wait_for_success(airflow, "train_flight_delay", run_id)
+    return run_id
+
+
+def put(platform: Platform, table: str, file: Path) -> str:
     """Let a file land in a table's folder as a producer does: under a hidden name first, then by one rename."""
-
-    def _land(table: str, file: Path) -> str:
-        folder = platform.home / "landing" / table
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{file.name}.part"
-        part.write_bytes(file.read_bytes())
-        part.rename(folder / file.name)
-        return file.name
-
-    return _land
+    folder = platform.home / "landing" / table
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{file.name}.part"
+    part.write_bytes(file.read_bytes())
+    part.rename(folder / file.name)
+    return file.name
 
 
 def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float) -> dict[str, str]:
@@ -118,12 +135,12 @@ def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str
     return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60)
 
 
-def wait_for_rows(table: str, rows: int, *, timeout_seconds: float) -> None:
-    """Wait until a table of the platform has at least so many rows; a test asks for this from `inside`."""
+def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: str | None = None) -> None:
+    """Wait until a table has at least so many rows; without `lake_url` of the settings, which are the platform's `inside`."""
     from tasks.lake import Lake
 
     def counted() -> bool:
-        lake = Lake()
+        lake = Lake(lake_url)
         return lake.exists(table) and lake.read(table, columns=["batch_id"]).num_rows >= rows
 
     wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds)
@@ -135,6 +152,11 @@ def example_files(model: str, folder: Path, **options: int) -> list[Path]:
     program = PROJECT / "models" / model / "example_data.py"
     subprocess.run([str(settings().python(model)), str(program), "--output", str(folder), *arguments], check=True, timeout=120)
     return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def input_example(model: str) -> dict[str, object]:
+    """The instance that the model's specification gives as its example."""
+    return PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml").serving.input_example
 
 
 def embedded(home: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":

@@ -8,7 +8,7 @@ import requests
 
 from demo.airflow import Airflow
 from embedded.platform import Platform
-from tests.system.conftest import example_files, wait_for_rows, wait_for_started_run, wait_for_success
+from tests.system.conftest import input_example, wait_for_rows, wait_for_success
 
 YELP = Path(__file__).resolve().parents[3] / "shared" / "data" / "yelp" / "phoenix_2005_2013.csv.gz"
 
@@ -27,17 +27,9 @@ def predict(platform: Platform, model: str, instance: dict[str, object]) -> dict
 @pytest.mark.platform
 @pytest.mark.timeout(400)
 def test_a_second_model_needs_nothing_outside_its_folder_and_its_suite(
-    inside: Platform, airflow: Airflow, land: Land, tmp_path: Path
+    inside: Platform, airflow: Airflow, second_model: str
 ) -> None:
-    for file in example_files("flight_delay", tmp_path, rows=20_000):
-        land("flights", file)
-    airflow.unpause("ingest_flights")
-    wait_for_rows("flights", 15_000, timeout_seconds=120)
-
-    airflow.unpause("train_flight_delay")
-    run_id = wait_for_started_run(airflow, "train_flight_delay", run_type="scheduled")
-
-    wait_for_success(airflow, "train_flight_delay", run_id)
+    run_id = second_model
     decision = airflow.result("train_flight_delay", run_id, "gate")
     assert decision["verdict"] == "promote"
     version = airflow.result("train_flight_delay", run_id, "deploy")["stable"]["model_version"]
@@ -62,6 +54,7 @@ def test_the_same_dags_run_on_the_real_yelp_reviews_by_configuration_alone(
     run_id = airflow.trigger("train_yelp_sentiment", epochs=4, reason="the trigger form")
 
     wait_for_success(airflow, "train_yelp_sentiment", run_id)
+    assert airflow.result("train_yelp_sentiment", run_id, "train")["parameters"]["epochs"] == "4"
     evaluation = airflow.result("train_yelp_sentiment", run_id, "evaluate")
     metrics = {metric["name"]: metric["value"] for metric in evaluation["candidate"]["metrics"]}
     assert metrics["roc_auc"] > 0.9
@@ -73,10 +66,3 @@ def test_the_same_dags_run_on_the_real_yelp_reviews_by_configuration_alone(
         predict(inside, "yelp_sentiment", {"text": "Great tacos, friendly people, love it!"})["predictions"][0]["prediction"]
         == 1
     )
-
-
-def input_example(model: str) -> dict[str, object]:
-    from tasks.settings import settings
-    from tasks.spec import PipelineSpec
-
-    return PipelineSpec.load(settings().models / model / "pipeline.yaml").serving.input_example

@@ -75,7 +75,7 @@ def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(o
     assert processes.marked(own_home) == []
 
 
-@pytest.mark.parametrize("victims", [("up",), ("supervisord",), ("up", "guardian")], ids=" and ".join)
+@pytest.mark.parametrize("victims", [("supervisord",), ("up", "guardian")], ids=" and ".join)
 def test_no_process_outlives_a_platform_of_which_a_part_was_killed(own_home: Path, victims: tuple[str, ...]) -> None:
     up = embedded(own_home, "up")
     wait_for_line(up, "Everything answers")

@@ -1,6 +1,5 @@
 """Each process is killed once in the middle of the work: the loop carries on by itself, and nothing accepted is lost."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -12,31 +11,37 @@ import requests
 
 from demo.airflow import Airflow
 from embedded.platform import Platform
-from tests.system.conftest import example_files, wait_for_rows, wait_for_started_run, wait_for_success, wait_until
+from tests.system.conftest import (
+    example_files,
+    input_example,
+    wait_for_rows,
+    wait_for_started_run,
+    wait_for_success,
+    wait_until,
+)
 
 MODEL, TABLE = "review_sentiment", "reviews"
-INGEST, TRAIN, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"collect_{MODEL}"
+SERVED = "flight_delay"
+INGEST, TRAIN, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"collect_{SERVED}"
 ROWS = 4_000
 
 Land = Callable[[str, Path], str]
 
 
 class Client(threading.Thread):
-    """Sends one review after the other, and keeps the id of every prediction that it was given."""
+    """Sends one flight after the other to the model that serves, and keeps the id of every prediction that it was given."""
 
     def __init__(self, gateway: str) -> None:
         super().__init__(daemon=True)
-        self.url = f"{gateway}/v1/models/{MODEL}/predict"
+        self.url = f"{gateway}/v1/models/{SERVED}/predict"
         self.ids: list[str] = []
         self.refused: list[requests.Response] = []
         self.unreachable = 0
         self._ended = threading.Event()
 
     def run(self) -> None:
-        number = 0
+        body = {"instances": [input_example(SERVED)]}
         while not self._ended.wait(0.05):
-            number += 1
-            body = {"instances": [{"text": f"A fine film, seen {number} times."}]}
             try:
                 answer = requests.post(self.url, json=body, timeout=30)
             except requests.RequestException:
@@ -52,11 +57,11 @@ class Client(threading.Thread):
         self.join()
 
 
-def training_process(platform: Platform) -> psutil.Process | None:
-    """The model's own training program, which MLflow started."""
+def training_process(platform: Platform, *, not_: psutil.Process | None = None) -> psutil.Process | None:
+    """The model's own training program, which the step started; `not_` is one that is known already."""
     for process in psutil.Process(platform.guardian).children(recursive=True):
         try:
-            if any(part.endswith("train.py") for part in process.cmdline()[:3]):
+            if process != not_ and any(part.endswith("train.py") for part in process.cmdline()[:3]):
                 return process
         except psutil.NoSuchProcess:
             continue
@@ -64,45 +69,34 @@ def training_process(platform: Platform) -> psutil.Process | None:
 
 
 @pytest.mark.platform
-@pytest.mark.timeout(500)
-def test_a_killed_training_is_tried_again_and_the_schedules_first_run_serves(
-    inside: Platform, airflow: Airflow, land: Land, tmp_path: Path
+@pytest.mark.timeout(600)
+def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
+    inside: Platform, airflow: Airflow, land: Land, second_model: str, tmp_path: Path
 ) -> None:
     for file in example_files(MODEL, tmp_path, rows=ROWS):
         land(TABLE, file)
     airflow.unpause(INGEST)
     wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)
+    client = Client(inside.addresses.gateway)
+    client.start()
     airflow.unpause(TRAIN)
     run_id = wait_for_started_run(airflow, TRAIN, run_type="scheduled")
 
     training = wait_until(lambda: training_process(inside), "the training program to start", timeout_seconds=180)
     training.kill()
-
-    wait_for_success(airflow, TRAIN, run_id)
-    tries = {task["task_id"]: task["try_number"] for task in airflow.tasks(TRAIN, run_id)}
-    assert tries["train"] == 2
-    answer = requests.get(f"{inside.addresses.gateway}/v1/models/{MODEL}", timeout=10).json()
-    assert answer["run_id"] == airflow.result(TRAIN, run_id, "train")["run_id"]
-
-
-@pytest.mark.platform
-@pytest.mark.timeout(500)
-def test_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
-    inside: Platform, airflow: Airflow
-) -> None:
-    client = Client(inside.addresses.gateway)
-    client.start()
-    before = {run["dag_run_id"] for run in airflow.runs(TRAIN)}
-    subprocess.run(["airflow", "dags", "trigger", TRAIN], env=inside.environment(), check=True, timeout=120)
-    run_id = next(run["dag_run_id"] for run in airflow.runs(TRAIN) if run["dag_run_id"] not in before)
-
-    wait_until(lambda: training_process(inside), "the training program to start", timeout_seconds=180)
+    wait_until(lambda: training_process(inside, not_=training), "the next try of the training", timeout_seconds=120)
     inside.kill("airflow-scheduler")
     inside.kill("torchserve")
     time.sleep(5)
     inside.kill("gateway")
 
     wait_for_success(airflow, TRAIN, run_id, timeout_seconds=360)
+    tries = {task["task_id"]: task["try_number"] for task in airflow.tasks(TRAIN, run_id)}
+    assert tries["train"] >= 2
+    assert (
+        requests.get(f"{inside.addresses.gateway}/v1/models/{MODEL}", timeout=10).json()["run_id"]
+        == airflow.result(TRAIN, run_id, "train")["run_id"]
+    )
     answered = len(client.ids)
     wait_until(lambda: len(client.ids) > answered + 20, "the gateway to answer again", timeout_seconds=60)
     client.stop()
@@ -113,6 +107,6 @@ def test_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_
     wait_for_success(airflow, COLLECT, airflow.trigger(COLLECT))
     from tasks.lake import Lake
 
-    landed = Lake().read(f"{MODEL}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()
+    landed = Lake().read(f"{SERVED}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()
     assert set(client.ids) <= set(landed)
     assert len(landed) == len(set(landed))
