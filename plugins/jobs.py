@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from plugins import attempts
 from plugins.attempts import Files
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
-from tasks.errors import EXIT_INVALID, EXIT_REFUSED
+from tasks.errors import FINAL
 from tasks.requests import PreflightRequest, Request, TrainRequest
 from tasks.settings import settings
 from tasks.spec import faults_of
@@ -105,7 +105,7 @@ class StepJob:
     def _fail(self, code: int, ended: Ended) -> Document:
         self.outcome = attempts.evidence(self.files)
         message = attempts.why(self.step.verb, code, self.files, ended.why)
-        final = ended.final or code in {EXIT_REFUSED, EXIT_INVALID}
+        final = ended.final or code in FINAL
         raise (AirflowFailException if final else AirflowException)(message)
 
     def _result(self) -> Document:

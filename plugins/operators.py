@@ -17,9 +17,11 @@ from plugins.jobs import StepJob, step_of
 from plugins.links import links_of
 from plugins.runners import EngineFault, runner
 from plugins.runners.connections import store_variables
-from tasks.errors import InvalidProject
+from tasks import store_faults
+from tasks.errors import FINAL, PerennialError
 from tasks.requests import VERBS, Request
 from tasks.spec import faults_of
+from tasks.step import exit_code
 
 Document = dict[str, Any]
 
@@ -86,13 +88,15 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             job = self._job = self._job_of(context)
             self.durable = job.runner.outlives
             self.outcome = job.left_unheard() or self.execute_resumable(context)
-        except InvalidProject as error:
-            raise AirflowFailException(str(error)) from error
+            attempts.mark_heard(job.files)
         except EngineFault as error:
             raise AirflowException(str(error)) from error
+        except Exception as error:
+            if (told := store_faults.explained(error) or error) is error and not isinstance(error, PerennialError):
+                raise
+            raise _airflow_s(told) from error
         finally:
             self.outcome = self.outcome or (self._job.outcome if self._job else {})
-        attempts.mark_heard(job.files)
         if self.fail_because and (reason := self.fail_because(self.outcome)):
             raise AirflowFailException(reason)
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
@@ -151,6 +155,11 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             raise AirflowFailException(
                 f"The request of {self.verb!r} breaks its contract: {faults}. Correct these fields."
             ) from error
+
+
+def _airflow_s(error: Exception) -> AirflowException:
+    """Our error as Airflow's: final, or tried again."""
+    return (AirflowFailException if exit_code(error) in FINAL else AirflowException)(str(error))
 
 
 class StartTraining(TriggerDagRunOperator):

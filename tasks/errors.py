@@ -9,6 +9,7 @@ from typing import Any
 EXIT_FAULT = 1
 EXIT_REFUSED = 10
 EXIT_INVALID = 20
+FINAL = frozenset({EXIT_REFUSED, EXIT_INVALID})
 
 
 class PerennialError(Exception):

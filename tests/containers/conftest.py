@@ -1,76 +1,11 @@
-"""A Docker engine, an image with our steps in it, and a folder that the steps in containers share with the tests."""
+"""What the tests of containers share, and an Airflow folder of their own."""
 
 import os
-import secrets
-import shutil
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
+from tests.containers.fixtures import engine, step_image, store
 
-from tasks import database
-from tasks.settings import settings
-from tests.containers.step_image import build
+__all__ = ["engine", "step_image", "store"]
 
-if TYPE_CHECKING:
-    import docker
-
-# Airflow makes its folder where it is first imported; the tests of the DAGs, where they run too, have set it already.
+# Airflow makes its folder where it is first imported; the tests of the DAGs, where they run too, set their own after this.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="perennial-airflow-"))
-
-
-@pytest.fixture(scope="session")
-def engine() -> "Iterator[docker.DockerClient]":
-    """The engine that DOCKER_HOST or this machine's socket leads to."""
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"No Docker engine answers: {error}")
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def step_image(engine: "docker.DockerClient", tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The id of an image with `tasks`, its light dependencies, and a scripted verb `collect`."""
-    image = build(engine, tmp_path_factory.mktemp("image"))
-    yield image
-    engine.images.remove(image, force=True)
-
-
-@pytest.fixture
-def store(engine: "docker.DockerClient", monkeypatch: pytest.MonkeyPatch, step_image: str) -> Iterator[Path]:
-    """A store that containers and tests see under the same path, and settings that run steps there.
-
-    It is a named volume that shows a folder of this machine; only a test may ask an engine for that.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="perennial-store-"))
-    folder.chmod(0o777)
-    name = f"perennial-test-{secrets.token_hex(4)}"
-    options = {"type": "none", "o": "bind", "device": str(folder)}
-    volume = engine.volumes.create(name, driver="local", driver_opts=options, labels={"perennial.test": name})
-    for variable, value in {
-        "HOME": str(folder),
-        "STORE_URL": str(folder / "store"),
-        "STEP_MOUNTS": f"{name}:{folder}",
-        "STEP_IMAGE": step_image,
-        "INSTALLATION": name,
-        "RUNNER": "docker",
-    }.items():
-        monkeypatch.setenv(f"PERENNIAL_{variable}", value)
-    settings.cache_clear()
-    before = os.umask(0)
-    yield folder
-    os.umask(before)
-    for left in engine.containers.list(all=True, filters={"label": f"perennial.installation={name}"}):
-        left.remove(force=True)
-    volume.remove()
-    shutil.rmtree(folder, ignore_errors=True)
-    settings.cache_clear()
-    database.engine.cache_clear()

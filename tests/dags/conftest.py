@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.settings import PROJECT, settings
+from tests.containers.fixtures import engine, step_image, store
 from tests.dags.runs import Dags, RunDag, Script
 
 if TYPE_CHECKING:
     from airflow.models import DagRun
     from airflow.sdk import DAG
     from fastapi.testclient import TestClient
+
+__all__ = ["engine", "step_image", "store"]
 
 # Airflow reads its configuration when it is first imported, so this must come before any test module here is.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="perennial-airflow-"))
