@@ -8,10 +8,11 @@ CONTROL := .perennial/envs/control/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
 WORKERS ?= 2
+IN_CONTAINERS := tests/containers tests/compose
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
-.PHONY: help setup setup-dev lock demo images push-images start stop up down backup restore status env airflow test lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images start stop up down backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -63,7 +64,11 @@ airflow: ## Run one airflow command on the running platform: make airflow ARGS="
 	@$(call need-setup) $(CONTROL) -m embedded run airflow $(ARGS)
 
 test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=1 runs them one by one.
-	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(or $(ARGS),$(IN_CONTAINERS:%=--ignore=%))
+	@$(if $(ARGS),,$(MAKE) test-containers)
+
+test-containers: setup-dev ## Run the tests that need a Docker engine, which make test does too; without one they are skipped.
+	@$(DEV)/python -m pytest $(IN_CONTAINERS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
