@@ -151,17 +151,12 @@ class KubernetesRunner:
             WorkerLost: The supervisor of this task is gone; the pod goes on.
             EngineFault: The cluster does not answer for a minute.
         """
-        self._job, parent, waited_for = job, os.getppid(), None
+        self._job, parent, waits_for = job, os.getppid(), None
         stream = LogStream(lambda start: self._open_log(job, start), since)
         with explained():
-            while True:
+            while (found := self._found(job)) is not None and not self._stopped:
                 require(parent)
-                found = self._found(job)
-                if self._stopped or found is None:
-                    return self._ended_early(job)
-                if (waits_for := pod_status.waits_for(found)) and waits_for != waited_for:
-                    say(f"Waiting. {waits_for}")
-                    waited_for = waits_for
+                waits_for = _tell(found, waits_for, say)
                 if pod_status.has_begun(found):
                     for line in stream.lines(lambda: require(parent)):
                         say(line)
@@ -170,6 +165,7 @@ class KubernetesRunner:
                 if (end := _end(found, step)) and not self._stopped:
                     return end
                 time.sleep(LOOK_SECONDS)
+            return self._ended_early(job)
 
     def _ended_early(self, job: str) -> Ended:
         if not self._stopped:
@@ -278,6 +274,14 @@ def _uid(job: str) -> str | None:
 def _same(pod: Pod, step: Step) -> bool:
     notes = pod.metadata.annotations or {}
     return bool(notes.get("perennial.request_sha256") == step.request_sha256)
+
+
+def _tell(pod: Pod, told: str | None, say: Say) -> str | None:
+    """Say what the pod waits for, once, and return it."""
+    waits_for = pod_status.waits_for(pod)
+    if waits_for and waits_for != told:
+        say(f"Waiting. {waits_for}")
+    return waits_for
 
 
 def _end(pod: Pod, step: Step) -> Ended | None:

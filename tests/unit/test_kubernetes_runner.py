@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from plugins.attempts import Files
+from plugins.jobs import StepJob
 from plugins.runners import Ended, EngineFault, Resources, Step, runner
 from plugins.runners.kubernetes import KubernetesRunner
 from tasks.errors import InvalidProject
 from tasks.settings import settings
+from tests.containers.following import Memory, Told, request_of
 from tests.unit.cluster import Cluster, Refusal, running_cluster
 from tests.unit.steps import step_to_run
 
@@ -215,7 +218,7 @@ def test_a_training_that_requires_a_gpu_waits_for_one_and_says_so(cluster: Clust
 
 # --- another worker ---------------------------------------------------------------------------------------------------
 
-SLOW = "import time\nfor n in range(20): print(n, flush=True); time.sleep(0.1)"
+SLOW = "import time\nfor n in range(20): print(n, flush=True); time.sleep(0.03)"
 
 
 def test_a_second_worker_follows_the_pod_that_the_first_one_left(cluster: Cluster, step: Step) -> None:
@@ -270,7 +273,7 @@ def test_two_workers_at_once_make_one_pod(cluster: Cluster, step: Step) -> None:
 
 
 def test_other_work_under_the_same_name_is_replaced_once_it_is_gone(cluster: Cluster, step: Step, home: Path) -> None:
-    cluster.program, cluster.deletion_seconds = "import time; time.sleep(600)", 1.0
+    cluster.program, cluster.deletion_seconds = "import time; time.sleep(600)", 0.3
     old = KubernetesRunner().submit(step, lambda: None)
     cluster.program = "print('new')"
     other = step_to_run(home, request_sha256="1" * 64)
@@ -378,6 +381,29 @@ def test_a_cluster_that_does_not_answer_is_a_fault_that_may_pass(
 
 
 def test_a_cluster_that_was_away_for_a_moment_is_waited_for(cluster: Cluster, step: Step) -> None:
-    refusals = iter([Refusal(503, "away"), Refusal(503, "away")])
+    refusals = iter([Refusal(503, "away")])
     cluster.fail = lambda method, path: next(refusals, None) if method == "GET" and not path.endswith("log") else None
     assert run(step)[0].code == 0
+
+
+# --- the contract -----------------------------------------------------------------------------------------------------
+
+WRITES_ITS_RESULT = """
+import json, pathlib, sys
+result = pathlib.Path(sys.argv[sys.argv.index("--result") + 1])
+result.write_text(json.dumps({"model": "m", "prediction_rows": 7, "feedback_rows": 0, "labelled_rows": 0, "landed_file": None}))
+print('{"prediction_rows": 8}')
+"""
+
+
+def test_the_result_is_read_from_the_store_and_not_from_the_log(cluster: Cluster, home: Path) -> None:
+    cluster.program = WRITES_ITS_RESULT
+    folder = home / "work"
+    step = step_to_run(folder, verb="collect")
+    told = Told()
+    job = StepJob(
+        KubernetesRunner(), step, request_of(folder), Files.of(str(folder)), Memory(home / "memory"), "first", told, {}
+    )
+    assert job.follow(job.submit())["prediction_rows"] == 7
+    assert told.lines == ['{"prediction_rows": 8}']
+    until(lambda: not cluster.pods)
