@@ -240,9 +240,7 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_follows_the_same_contai
     script: Script, worker: Callable[..., subprocess.Popen[str]], store: Path, engine: "docker.DockerClient"
 ) -> None:
     folder = script(["count", 60, 0.1], ["wait_for", str(store / "go")], ["say", "end"])
-    created = engine.events(
-        filters={"event": "create", "label": f"perennial.installation={settings().installation}"}, decode=True
-    )
+    began = int(time.time())
     first = worker(folder)
     heard = [first.stdout.readline().strip() for _ in range(5)]
     first.kill()
@@ -253,9 +251,11 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_follows_the_same_contai
     (store / "go").touch()
     result = second.follow(container)
 
-    created.close()
+    label = f"perennial.installation={settings().installation}"
+    filters = {"event": "create", "label": label}
+    created = list(engine.events(since=began, until=int(time.time()) + 1, filters=filters, decode=True))
     assert result["prediction_rows"] == 7
-    assert starts(folder) == 1
+    assert (len(created), starts(folder)) == (1, 1)
     everything = heard + second.log.lines
     assert [line for line in dict.fromkeys(everything) if line.startswith("line")] == [f"line {number}" for number in range(60)]
     assert second.log.lines[-1] == "end"
