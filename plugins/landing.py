@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from upath import UPath
+
+from tasks.errors import PerennialError
+from tasks.store import at, entries
+from tasks.store_faults import explained
 
 NAMES_IN_AN_EVENT = 100
 
-Seen = dict[str, tuple[int, float]]  # name: size in bytes, time of change in seconds
+Seen = dict[str, tuple[Any, ...]]  # name: what changes when the file does
 
 
 class LandingTrigger(BaseEventTrigger):
@@ -51,24 +54,15 @@ class LandingTrigger(BaseEventTrigger):
     def look(self, last: Seen) -> Seen:
         """The files of the folder now; `last` when the folder cannot be read, which is logged once and tried again."""
         try:
-            files = {path.name: state for path in UPath(self.folder).iterdir() if (state := _state(path)) is not None}
-        except FileNotFoundError:
-            files = {}
-        except OSError as error:
+            found = entries(at(self.folder))
+        except Exception as error:
+            reason = explained(error) or error
+            if not isinstance(reason, OSError | PerennialError):
+                raise
             if not self.unreadable:
-                self.log.warning("The landing folder %s cannot be read; it is tried again until it can: %s", self.folder, error)
+                self.log.warning("%s cannot be read; it is tried again until it can: %s", self.folder, reason)
             self.unreadable = True
             return last
+        files = {entry.name: entry.state for entry in found if entry.is_file and not entry.name.startswith(".")}
         self.unreadable = False
         return files
-
-
-def _state(path: UPath) -> tuple[int, float] | None:
-    """Size and time of change; None for what is not a landed file, or is gone again."""
-    if path.name.startswith("."):
-        return None
-    try:
-        status = path.stat()
-        return (status.st_size, status.st_mtime) if path.is_file() else None
-    except FileNotFoundError:
-        return None

@@ -5,6 +5,7 @@ table would be the first one. Nothing of the log is ever cleaned. The tables ref
 identifier, so that it writes once however often, and by however many processes at once, it is tried.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -235,15 +236,18 @@ class Lake:
 
 
 def _client_options(url: str) -> dict[str, str]:
-    """What delta-rs is told beside the environment's variables.
+    """What delta-rs is told beside the environment's variables, so that it goes where the other clients go.
 
     A commit has to be refused where another writer made it first, which S3 does by the conditional put. delta-rs asks for
     that by default; a version that did not would lose rows without a word.
     """
-    if not url.startswith(("s3://", "s3a://")):
-        return {}
-    allow_http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if allow_http else {})}
+    if url.startswith(("s3://", "s3a://")):
+        plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+        return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
+    if url.startswith(store.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
+        key = {"gcs_base_url": emulator, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+        return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
+    return {}
 
 
 def _until_no_conflict() -> Retrying:

@@ -21,7 +21,7 @@ from tasks.errors import StoreRefused
 from tasks.store_faults import caused_by
 
 LOCAL = {"", "file", "local"}
-GOOGLE = {"gs", "gcs"}
+GOOGLE = ("gs://", "gcs://")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def at(url: str, *parts: str) -> UPath:
     """The place `parts` below `url`."""
     protocol = UPath(url).protocol
     options: dict[str, Any] = {} if protocol in LOCAL else {"use_listings_cache": False}
-    if protocol in GOOGLE and (key := os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY")):
+    if url.startswith(GOOGLE) and (key := os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY")):
         options["token"] = json.loads(key)
     place: UPath = UPath(url, **options).joinpath(*parts)
     return place

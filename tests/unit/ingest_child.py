@@ -16,6 +16,9 @@ from typing import Any
 from tasks.settings import settings
 from tests.unit.reviews import ingested
 
+PLACE = ("PERENNIAL_", "AWS_", "STORAGE_EMULATOR_HOST")
+"""What says where everything lies; the server of processes was started before a test set it."""
+
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tasks.audit", "tasks.ingest", "tests.unit.ingest_child"])
 
@@ -28,13 +31,14 @@ def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
         step: The step's key.
         kill_at: `before` or `after`, the place in the code, and which call of it: `after tasks.lake.Lake.append 1`.
     """
-    child = PROCESSES.Process(target=_run, args=(str(home), step, kill_at))
+    place = {name: value for name, value in os.environ.items() if name.startswith(PLACE)}
+    child = PROCESSES.Process(target=_run, args=(str(home), step, kill_at, place))
     child.start()
     return child
 
 
-def _run(home: str, step: str, kill_at: str | None) -> None:
-    os.environ["PERENNIAL_HOME"] = home
+def _run(home: str, step: str, kill_at: str | None, place: dict[str, str]) -> None:
+    os.environ.update(place)
     settings.cache_clear()
     if kill_at:
         _arm(*kill_at.split())

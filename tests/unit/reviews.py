@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from upath import UPath
 
+from tasks import store
 from tasks.contracts import IngestResult
 from tasks.ingest import ingest
 from tasks.requests import IngestRequest, StepContext
+from tasks.settings import settings
 from tasks.spec import PipelineSpec, table_of
 from tests.conftest import PROJECT
 
@@ -46,15 +49,20 @@ def json_lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def land(home: Path, name: str, content: bytes) -> Path:
-    path = home / "landing" / "reviews" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+def landing_folder() -> UPath:
+    """Where reviews land: a folder, or a place of the object store that the settings name."""
+    return store.at(settings().landing, "reviews")
+
+
+def land(home: Path, name: str, content: bytes) -> UPath:
+    path = landing_folder() / name
+    store.make_parent(path)
     path.write_bytes(content)
     return path
 
 
 def context(home: Path, step: str) -> StepContext:
-    return StepContext(actor=f"test:{step}", step_key=step, work_url=str(home / "runs" / step))
+    return StepContext(actor=f"test:{step}", step_key=step, work_url=str(store.at(settings().runs, step)))
 
 
 def ingested(home: Path, step: str = "ingest", files: tuple[str, ...] | None = None) -> IngestResult:

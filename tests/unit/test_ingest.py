@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks import store
 from tasks.contracts import FileOutcome, IngestResult
 from tasks.errors import InvalidProject, InvalidRequest, LakeError
 from tasks.ingest import ingest
@@ -28,7 +29,7 @@ from tasks.requests import IngestRequest
 from tasks.settings import settings
 from tasks.spec import TableSpec
 from tests.unit import ingest_child
-from tests.unit.reviews import TABLE, as_table, context, ingested, json_lines, land, review, reviews
+from tests.unit.reviews import TABLE, as_table, context, ingested, json_lines, land, landing_folder, review, reviews
 
 KILLS = [
     "before tasks.landing.Landing.stage",
@@ -74,15 +75,14 @@ def expected(count: int, first: int = 0) -> list[str]:
 
 def refused(home: Path) -> dict[str, str]:
     """The reason of each refused file that lies where it should."""
-    found = (home / "landing" / "reviews" / ".refused").glob("*.reason.json")
-    reasons = [json.loads(path.read_text()) for path in found]
-    return {
-        reason["file"]: reason["reason"] for reason in reasons if (home / "landing/reviews/.refused" / reason["file"]).exists()
-    }
+    folder = landing_folder() / ".refused"
+    names = [entry.name for entry in store.entries(folder) if entry.name.endswith(".reason.json")]
+    reasons = [json.loads((folder / name).read_text()) for name in names]
+    return {reason["file"]: reason["reason"] for reason in reasons if (folder / reason["file"]).exists()}
 
 
 def waiting(home: Path) -> list[str]:
-    return sorted(path.name for path in (home / "landing" / "reviews").iterdir() if path.is_file())
+    return sorted(entry.name for entry in store.entries(landing_folder()) if entry.is_file)
 
 
 def only(result: IngestResult) -> FileOutcome:
@@ -110,7 +110,7 @@ def test_each_kind_of_file_gives_the_same_rows(home: Path, name: str, content: b
     found = Lake().read("reviews", columns=list(TABLE.columns))
     assert found.sort_by("written_at").equals(as_table(reviews(30)))
     assert waiting(home) == []
-    assert list((home / "landing" / "reviews" / ".archive").rglob(name))
+    assert list((landing_folder() / ".archive").rglob(name))
 
 
 def test_single_bad_rows_go_to_quarantine_with_what_they_broke(home: Path) -> None:
@@ -362,8 +362,8 @@ def test_an_ingest_that_is_killed_anywhere_is_carried_on_by_its_retry(home: Path
     assert (result.published_rows, result.quarantined_rows) == (20, 1)
     assert [outcome.status for outcome in result.files] in (["published", "refused"], ["already_published", "refused"])
     assert (waiting(home), set(refused(home))) == ([], {"b.csv"})
-    assert list((home / "landing" / "reviews" / ".archive").rglob("a.jsonl"))
-    assert list((home / "landing" / "reviews" / ".staged").iterdir()) == []
+    assert list((landing_folder() / ".archive").rglob("a.jsonl"))
+    assert store.entries(landing_folder() / ".staged") == []
 
 
 def test_another_run_carries_on_what_a_killed_one_left(home: Path) -> None:
@@ -398,7 +398,7 @@ def test_two_ingests_at_the_same_time_publish_each_row_once(home: Path) -> None:
     assert [child.exitcode for child in children] == [0, 0, 0]
     assert (keys(), len(keys("reviews__quarantine"))) == (expected(60), 3)
     assert (waiting(home), refused(home)) == ([], {})
-    assert list((home / "landing" / "reviews" / ".staged").iterdir()) == []
+    assert store.entries(landing_folder() / ".staged") == []
 
 
 def test_of_two_plans_for_the_same_batch_the_first_counts(home: Path) -> None:

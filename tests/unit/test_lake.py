@@ -227,7 +227,7 @@ def test_a_query_that_is_wrong_or_reaches_beyond_its_tables_is_refused(lake: Lak
 def test_a_query_s_order_does_not_change_with_a_checkpoint(lake: Lake) -> None:
     three_versions(lake)
     before = lake.query("SELECT id FROM events LIMIT 2", ["events"])
-    DeltaTable(f"{lake.url}/events").create_checkpoint()
+    lake._open("events").create_checkpoint()
     assert lake.query("SELECT id FROM events LIMIT 2", ["events"]).equals(before)
 
 

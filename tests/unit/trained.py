@@ -151,11 +151,11 @@ def package_request(
     return PackageRequest(context=context(home, step), spec=spec, run=run)
 
 
-def use_mlflow(home: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+def use_mlflow(home: Path, template: Path, monkeypatch: pytest.MonkeyPatch, artifacts: str | None = None) -> MlflowClient:
     """Give this process and its children an MLflow of their own: a copy of an empty database, artifacts below `home`."""
     database = shutil.copy(template, home / "mlflow.db")
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", f"sqlite:///{database}")
     settings.cache_clear()
     client: MlflowClient = registry.client()
-    client.create_experiment("tiny", artifact_location=str(home / "artifacts"))
+    client.create_experiment("tiny", artifact_location=artifacts or str(home / "artifacts"))
     return client

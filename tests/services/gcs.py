@@ -1,0 +1,121 @@
+"""Google's object store for tests: the package index's emulator, and beside it what the emulator lacks and our clients use.
+
+gcsfs and google-cloud-storage speak the JSON interface, which the emulator has; delta-rs speaks the XML interface, of which it
+has reading and writing only. Missing are, and added here by Google's documentation: XML's list and delete, the headers of its
+answers, and in both interfaces the precondition that an object must not be there (generation 0). Requests are served one at a
+time, so the precondition is atomic, as it is at Google.
+
+`python -m tests.services.gcs <port> <bucket>`
+"""
+
+import sys
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+from xml.sax.saxutils import escape
+
+from gcp_storage_emulator import server
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.handlers import objects
+from gcp_storage_emulator.storage import Storage
+
+OBJECT = r"^/(?P<bucket_name>[-.\w]+)/(?P<object_id>.*[^/]+)$"
+BUCKET = r"^/(?P<bucket_name>[-.\w]+)/?$"
+
+
+def there(storage: Storage, bucket: str, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = storage.get_file_obj(bucket, name)
+    except NotFound:
+        return None
+    return found
+
+
+def tell(response: Any, stored: dict[str, Any]) -> None:
+    response["ETag"] = f'"{stored["generation"]}"'
+    response["x-goog-generation"] = stored["generation"]
+    response["Last-Modified"] = formatdate(int(stored["generation"]) / 1e9, usegmt=True)
+
+
+def xml_put(request: Any, response: Any, storage: Storage) -> None:
+    bucket, name = request.params["bucket_name"], request.params["object_id"]
+    if request.get_header("x-goog-if-generation-match") == "0" and there(storage, bucket, name):
+        response.status = HTTPStatus.PRECONDITION_FAILED
+        return
+    objects.xml_upload(request, response, storage)
+    if stored := there(storage, bucket, name):
+        tell(response, stored)
+
+
+def xml_get(request: Any, response: Any, storage: Storage) -> None:
+    objects.download(request, response, storage)
+    if stored := there(storage, request.params["bucket_name"], request.params["object_id"]):
+        tell(response, stored)
+
+
+def xml_delete(request: Any, response: Any, storage: Storage) -> None:
+    try:
+        storage.delete_file(request.params["bucket_name"], request.params["object_id"])
+        response.status = HTTPStatus.NO_CONTENT
+    except NotFound:
+        response.status = HTTPStatus.NOT_FOUND
+
+
+def xml_list(request: Any, response: Any, storage: Storage) -> None:
+    asked = {name: request.query.get(name, [""])[0] for name in ("prefix", "delimiter", "start-after")}
+    try:
+        found, prefixes = storage.get_file_list(
+            request.params["bucket_name"], asked["prefix"] or None, asked["delimiter"] or None
+        )
+    except NotFound:
+        response.status = HTTPStatus.NOT_FOUND
+        response.write_file("<Error><Code>NoSuchBucket</Code></Error>", "application/xml")
+        return
+    rows = "".join(
+        f"<Contents><Key>{escape(each['name'])}</Key><LastModified>{each['updated']}</LastModified>"
+        f"<ETag>{each['generation']}</ETag><Size>{each['size']}</Size></Contents>"
+        for each in found
+        if each["name"] > asked["start-after"]
+    )
+    rows += "".join(f"<CommonPrefixes><Prefix>{escape(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes)
+    response.write_file(f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>", "application/xml")
+
+
+def created_once(insert: Any) -> Any:
+    """The JSON interface's upload, refused where it asks for generation 0 and the object is there."""
+
+    def handler(request: Any, response: Any, storage: Storage, *args: Any, **kwargs: Any) -> None:
+        name = (request.query.get("name") or [""])[0] or _name_in_body(request)
+        if request.query.get("ifGenerationMatch") == ["0"] and there(storage, request.params["bucket_name"], name):
+            response.status = HTTPStatus.PRECONDITION_FAILED
+            response.json({"error": {"code": 412, "message": "conditionNotMet"}})
+            return
+        insert(request, response, storage, *args, **kwargs)
+
+    return handler
+
+
+def _name_in_body(request: Any) -> str:
+    return str(request.data["meta"]["name"]) if isinstance(request.data, dict) and "meta" in request.data else ""
+
+
+def main() -> None:
+    port, bucket = int(sys.argv[1]), sys.argv[2]
+    objects.insert = created_once(objects.insert)
+    uploads = server.settings.UPLOAD_API_ENDPOINT
+    changed = [
+        (pattern, {**methods, "POST": objects.insert} if pattern.startswith(f"^{uploads}") else methods)
+        for pattern, methods in server.HANDLERS
+        if pattern != OBJECT
+    ]
+    server.HANDLERS = (
+        *changed,
+        (BUCKET, {"GET": xml_list}),
+        (OBJECT, {"GET": xml_get, "PUT": xml_put, "DELETE": xml_delete, "HEAD": xml_get}),
+    )
+    server.RequestHandler.do_HEAD = lambda handler: server.Router(handler).handle("HEAD")
+    server.create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket).run()
+
+
+if __name__ == "__main__":
+    main()
