@@ -4,6 +4,7 @@ Without a wish for a GPU this imports no library of the heavy steps.
 """
 
 import importlib
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -137,8 +138,11 @@ def _require_mlflow() -> None:
     url = settings().mlflow_url
     if not url.startswith(("http://", "https://")):
         return
+    # What MLflow's own client logs in with, where MLflow lies behind an entrance that asks for it.
+    login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     try:
-        requests.get(f"{url.rstrip('/')}/health", timeout=TIMEOUT_SECONDS).raise_for_status()
+        answer = requests.get(f"{url.rstrip('/')}/health", auth=login if any(login) else None, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
     except requests.RequestException as error:
         raise ServiceAway(f"MLflow does not answer at {url} (PERENNIAL_MLFLOW_URL): {error}") from error
 

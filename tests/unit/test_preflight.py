@@ -29,7 +29,8 @@ def mlflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     class Health(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/health" else 404)
+            let_in = self.headers["Authorization"] == os.environ.get("EXPECTED_LOGIN")
+            self.send_response(401 if not let_in else 200 if self.path == "/health" else 404)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -113,6 +114,17 @@ def test_an_mlflow_that_does_not_answer_is_named(home: Path, monkeypatch: pytest
     settings.cache_clear()
     with pytest.raises(ServiceAway, match=r"MLflow does not answer at http://127\.0\.0\.1:9 \(PERENNIAL_MLFLOW_URL\)"):
         preflight(request_for(home))
+
+
+def test_an_mlflow_that_asks_for_a_password_is_given_that_of_its_own_client(
+    home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPECTED_LOGIN", "Basic bWU6c2VjcmV0")
+    with pytest.raises(ServiceAway, match="401"):
+        preflight(request_for(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    assert preflight(request_for(home)).model == "review_sentiment"
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password(

@@ -47,7 +47,10 @@ port=":$HTTPS_PORT"
 [ "$HTTPS_PORT" != 443 ] || port=""
 others=0
 [ -n "$PREDICTION_TOKEN" ] || others=1
-sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@PORT@|$port|g" -e "s|@OTHERS@|$others|g" -e "s|@TOKEN@|$PREDICTION_TOKEN|g" -e "s|@STRICT@|$strict|g" \
+# Workers on other machines call Airflow from outside, with tokens of their own: docs/edge.md.
+inside="internal|metrics"
+[ -n "$EDGE_WORKERS" ] || inside="$inside|execution|edge_worker"
+sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@PORT@|$port|g" -e "s|@OTHERS@|$others|g" -e "s|@TOKEN@|$PREDICTION_TOKEN|g" -e "s|@STRICT@|$strict|g" -e "s#@INSIDE@#$inside#g" \
     /etc/perennial/entrance.conf > /tmp/nginx.conf
 nginx -t -q -c /tmp/nginx.conf -e stderr
 exec nginx -c /tmp/nginx.conf -e stderr
