@@ -98,7 +98,7 @@ def proxy_process(**environment: str) -> Iterator[tuple[int, subprocess.Popen[by
         yield port, process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
