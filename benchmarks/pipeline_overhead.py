@@ -31,7 +31,7 @@ from tasks.settings import settings
 from tasks.store import at
 
 TRAIN, INGEST = f"train_{MODEL}", f"ingest_{TABLE}"
-VERBS = ["snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
+VERBS = ["preflight", "snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
 
 
 def main(
