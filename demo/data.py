@@ -10,7 +10,7 @@ from typing import Any
 from demo.failure import StepFailed
 from demo.traffic import Review
 from tasks.settings import settings
-from tasks.store import at, fetch
+from tasks.store import at, fetch, put
 
 MODEL = "review_sentiment"
 TABLE = "reviews"
@@ -44,16 +44,9 @@ def _program() -> str:
 
 
 def land(files: list[Path]) -> None:
-    """Let files land in the table's folder, each whole: an object appears when it is complete, a file by its renaming."""
+    """Let files land in the table's folder, each appearing there whole."""
     for file in files:
-        target = at(settings().landing, TABLE, file.name)
-        if target.protocol not in {"", "file"}:
-            target.write_bytes(file.read_bytes())
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{file.name}.part")
-        part.write_bytes(file.read_bytes())
-        part.replace(target)
+        put(file, at(settings().landing, TABLE, file.name))
 
 
 def read_reviews(file: Path) -> list[Review]:
