@@ -24,7 +24,7 @@ memory_mib() {
 
 sample() {
     peak=0
-    while sleep 5; do
+    while sleep "${SAMPLE_SECONDS:-5}"; do
         now=$(memory_mib)
         [ "${now:-0}" -le "$peak" ] || { peak=$now; echo "$peak" > "$peak_file"; }
     done
