@@ -270,7 +270,7 @@ def _sentence(faults: list[str]) -> str:
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
-    if len({name.casefold() for name in names}) != len(names):
+    if len(set(names)) != len(names):
         raise Refused("A field is named twice in the JSON, of which the engine would take the last.")
     return {name: value for name, value in pairs if value is not None}
 
