@@ -108,9 +108,13 @@ class Landing:
             store.remove(folder / name)
 
     def sweep(self) -> None:
-        """Forget what is still staged of batches that were published: their ingest was killed after its last word."""
+        """Forget what is still staged of batches that were published: their ingest was killed after its last word.
+
+        While a file of that name waits, it may be the published one, copied to the archive and not deleted here yet.
+        """
         for batch_id in {entry.name.partition(".")[0] for entry in store.entries(self.url / ".staged")}:
-            if batch_id and self.archived(batch_id):
+            name = self.archived(batch_id) if batch_id else None
+            if name and not self.waits(name):
                 self.unstage(batch_id)
 
     def refuse(self, name: str, reason: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ has reading and writing only. Missing are, and added here by Google's documentat
 answers, and in both interfaces the precondition that an object must not be there (generation 0). Requests are served one at a
 time, so the precondition is atomic, as it is at Google.
 
-`python -m tests.services.gcs <port> <bucket>`
+`python -m tests.services.gcs <port> <bucket> [careless]`; a careless one ignores preconditions, as the emulator by itself does.
 """
 
 import sys
@@ -101,7 +101,8 @@ def _name_in_body(request: Any) -> str:
 
 def main() -> None:
     port, bucket = int(sys.argv[1]), sys.argv[2]
-    objects.insert = created_once(objects.insert)
+    if sys.argv[3:] != ["careless"]:
+        objects.insert = created_once(objects.insert)
     uploads = server.settings.UPLOAD_API_ENDPOINT
     changed = [
         (pattern, {**methods, "POST": objects.insert} if pattern.startswith(f"^{uploads}") else methods)

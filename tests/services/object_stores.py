@@ -79,6 +79,15 @@ def swift(folder: Path, port: int | None = None) -> ObjectStore:
     return ObjectStore("s3", port, command, folder.parent / "objectstore.log", variables, environment)
 
 
+def google(log: Path, *how: str) -> ObjectStore:
+    """Google's object store, emulated."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.services.gcs", str(port), BUCKET, *how]
+    # Nobody is asked for the kind of a bucket, or for the credentials of a machine at Google.
+    asks_nobody = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "NO_GCE_CHECK": "true"}
+    return ObjectStore("gs", port, command, log, {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", **asks_nobody})
+
+
 def _served(store: ObjectStore) -> Iterator[ObjectStore]:
     store.start()
     yield store
@@ -92,15 +101,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 
 @pytest.fixture(scope="session")
 def gs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    port = free_port()
-    command = [sys.executable, "-m", "tests.services.gcs", str(port), BUCKET]
-    # gcsfs would ask Google itself what kind of bucket it has, each time that a bucket is opened.
-    variables = {
-        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "NO_GCE_CHECK": "true",
-    }
-    yield from _served(ObjectStore("gs", port, command, tmp_path_factory.mktemp("gs") / "gcs.log", variables))
+    yield from _served(google(tmp_path_factory.mktemp("gs") / "gcs.log"))
 
 
 @pytest.fixture(params=["s3", "gs"])

@@ -35,6 +35,7 @@ from tests.services.object_stores import (  # noqa: F401 - fixtures
     BUCKET,
     ObjectStore,
     forget,
+    google,
     gs,
     place,
     point_to,
@@ -44,7 +45,7 @@ from tests.services.object_stores import (  # noqa: F401 - fixtures
 )
 from tests.unit import ingest_child, trained
 from tests.unit.reviews import DAY, ingested, json_lines, land, landing_folder, review, reviews
-from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here
+from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here, on s3://
     expected,
     keys,
     refused,
@@ -55,7 +56,7 @@ from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here
     test_two_ingests_at_the_same_time_publish_each_row_once,
     waiting,
 )
-from tests.unit.test_lake import (  # noqa: F401 - the same must hold here
+from tests.unit.test_lake import (  # noqa: F401 - the same must hold here, on s3:// and on gs://
     test_a_missing_table_and_a_missing_version_are_errors_that_say_so,
     test_a_query_s_order_does_not_change_with_a_checkpoint,
     test_a_query_sees_the_versions_that_were_pinned_under_the_names_that_were_given,
@@ -64,8 +65,10 @@ from tests.unit.test_lake import (  # noqa: F401 - the same must hold here
     test_a_time_shows_the_version_that_a_reader_saw_then,
     test_every_type_comes_back_as_it_was_appended_with_its_batch_and_time,
     test_of_rows_with_the_same_key_the_one_ingested_last_is_shown,
-    test_processes_that_append_at_once_lose_nothing_and_double_nothing,
     test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written,
+)
+from tests.unit.test_lake import (
+    test_processes_that_append_at_once_lose_nothing_and_double_nothing as of_processes_at_once,
 )
 
 
@@ -75,17 +78,24 @@ def lake(place: str) -> Lake:  # noqa: F811
 
 
 @pytest.fixture
-def s3_home(s3: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # noqa: F811
-    """The same on s3:// alone."""
+def home(s3: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # noqa: F811
+    """State that is no part of the store; what lands, and what steps leave, lies on s3://."""
     point_to(s3, f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}", tmp_path, monkeypatch)
     yield tmp_path
     forget()
 
 
-@pytest.fixture
-def home(place: str, tmp_path: Path) -> Path:  # noqa: F811
-    """State that is no part of the store; what lands, and what steps leave, lies on the object store."""
-    return tmp_path
+def test_processes_that_append_at_once_lose_nothing_and_double_nothing_here_either(home: Path) -> None:
+    of_processes_at_once(Lake())
+
+
+def test_writers_at_once_lose_nothing_and_double_nothing(lake: Lake) -> None:
+    def append(number: int) -> None:
+        Lake().append("events", pa.table({"id": [str(number % 6)]}), batch_id=str(number % 6))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(append, range(12)))
+    assert sorted(lake.read("events").column("id").to_pylist()) == list("012345")
 
 
 # --- the whole chain ----------------------------------------------------------------------------------------------------
@@ -109,30 +119,30 @@ class Steps:
 
 
 @pytest.fixture
-def tiny(home: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineSpec:
+def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineSpec:  # noqa: F811
     """A model with its table, its suite and rules that its first candidate meets."""
-    suites = home / "suites"
+    suites = tmp_path / "suites"
     (suites / "expectations").mkdir(parents=True)
     (suites / "great_expectations.yml").write_text((settings().suites / "great_expectations.yml").read_text())
     filled = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "number"}}
     (suites / "expectations" / "numbers.json").write_text(json.dumps({"name": "numbers", "expectations": [filled]}))
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
-    monkeypatch.setenv("PERENNIAL_MODELS", str(home / "models"))
+    monkeypatch.setenv("PERENNIAL_MODELS", str(tmp_path / "models"))
     settings.cache_clear()
-    spec = trained.write_model(home / "models")
+    spec = trained.write_model(tmp_path / "models")
     gate = GateSpec(first_model_minimum={"accuracy": 0.3}, minimum_test_rows=20)
     return spec.model_copy(update={"gate": gate, "monitor": MonitorSpec(minimum_window_rows=50)})
 
 
 @pytest.fixture
-def mlflow_on(place: str, home: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: F811
+def mlflow_on(place: str, tmp_path: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: F811
     """Where MLflow keeps artifacts: its server puts them there for clients that do not know of it; on gs:// our client does."""
     if place.startswith("gs://"):
-        trained.use_mlflow(home, mlflow_store, monkeypatch, artifacts=f"{place}/mlflow")
+        trained.use_mlflow(tmp_path, mlflow_store, monkeypatch, artifacts=f"{place}/mlflow")
         yield f"{place}/mlflow"
         return
     port = free_port()
-    database = shutil.copy(mlflow_store, home / "mlflow.db")
+    database = shutil.copy(mlflow_store, tmp_path / "mlflow.db")
     command = [
         sys.executable,
         "containers/ml/serve_mlflow.py",
@@ -141,7 +151,7 @@ def mlflow_on(place: str, home: Path, mlflow_store: Path, monkeypatch: pytest.Mo
         f"sqlite:///{database}",
         f"{place}/mlflow",
     ]
-    with (home / "mlflow.log").open("wb") as log:
+    with (tmp_path / "mlflow.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", url)
@@ -152,7 +162,9 @@ def mlflow_on(place: str, home: Path, mlflow_store: Path, monkeypatch: pytest.Mo
     server.wait(30)
 
 
-def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(tiny: PipelineSpec, mlflow_on: str, home: Path) -> None:
+def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
+    tiny: PipelineSpec, mlflow_on: str, tmp_path: Path
+) -> None:
     step = Steps(tiny)
     rows = [{"id": f"n{number}", "number": number % 50, "label": int(number % 5 > 1)} for number in range(300)]
     store.write_text(settings().landing, "numbers", "a.jsonl", text="".join(json.dumps(row) + "\n" for row in rows))
@@ -181,38 +193,54 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(tiny: Pi
     found = drift.check(window, run)
     assert found.verdict == "quiet", found.why
     assert "<html" in store.at(str(found.report_url)).read_text(encoding="utf-8")
-    assert not [path for path in home.rglob("*") if path.name in {"lake", "runs", "landing"}]
+    assert not [path for path in tmp_path.rglob("*") if path.name in {"lake", "runs", "landing"}]
 
 
 # --- the landing folder -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kill_at", ["before s3fs.core.S3FileSystem._rm_file", "after s3fs.core.S3FileSystem._cp_file 9"])
-def test_an_ingest_that_is_killed_between_copy_and_delete_is_carried_on(s3_home: Path, kill_at: str) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_ingest_that_is_killed_between_copy_and_delete_is_carried_on(home: Path, when: str) -> None:
     """A move is two requests here: the file is in both places for a while."""
-    land(s3_home, "a.jsonl", json_lines([*reviews(20), review(20, label=9)]))
-    child = ingest_child.start(s3_home, "killed", kill_at)
+    land(home, "a.jsonl", json_lines([*reviews(20), review(20, label=9)]))
+    child = ingest_child.start(home, "killed", f"{when} s3fs.core.S3FileSystem._rm_file")
     child.join(60)
-    result = ingested(s3_home, "next")
-    assert waiting(s3_home) == []
-    assert refused(s3_home) == {}
+    assert child.exitcode == -signal.SIGKILL
+    assert bool(waiting(home)) == (when == "before")
+    result = ingested(home, "next")
+    assert (waiting(home), refused(home)) == ([], {})
     assert (keys(), len(keys("reviews__quarantine"))) == (expected(20), 1)
-    assert [outcome.status for outcome in result.files] in (["already_published"], [])
+    assert [outcome.status for outcome in result.files] == (["already_published"] if when == "before" else [])
     assert store.entries(landing_folder() / ".staged") == []
 
 
-def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(s3_home: Path, s3: ObjectStore) -> None:  # noqa: F811
+def test_a_delete_that_fails_after_the_copy_is_made_up_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise OSError("SlowDown")
+
+    land(home, "a.jsonl", json_lines(reviews(20)))
+    with monkeypatch.context() as patched:
+        patched.setattr("s3fs.core.S3FileSystem._rm_file", fails)
+        forget()
+        with pytest.raises(OSError, match="SlowDown"):
+            ingested(home, "unlucky")
+    forget()
+    assert [outcome.status for outcome in ingested(home, "next").files] == ["already_published"]
+    assert (waiting(home), refused(home), keys()) == ([], {}, expected(20))
+
+
+def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(home: Path, s3: ObjectStore) -> None:  # noqa: F811
     async def scenario() -> None:
         events = LandingTrigger(str(landing_folder()), 0.2).run()
         told = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0.5)
-        land(s3_home, ".unfinished.csv", b"x")
-        land(s3_home, "a.csv", b"x")
+        land(home, ".unfinished.csv", b"x")
+        land(home, "a.csv", b"x")
         assert (await asyncio.wait_for(told, 20)).payload["files"] == ["a.csv"]
         told = asyncio.ensure_future(anext(events))
         await asyncio.to_thread(s3.stop)
         await asyncio.to_thread(s3.start)
-        await asyncio.to_thread(land, s3_home, "b.csv", b"x")
+        await asyncio.to_thread(land, home, "b.csv", b"x")
         assert (await asyncio.wait_for(told, 60)).payload["files"] == ["b.csv"]
 
     asyncio.run(scenario())
@@ -246,22 +274,11 @@ def test_a_writer_whose_answer_was_lost_meets_its_own_file(lake: Lake) -> None:
 
 
 def test_a_store_that_creates_twice_gets_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Google's emulator as it comes from the package index ignores preconditions."""
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "gcp_storage_emulator",
-        "start",
-        f"--port={port}",
-        "--in-memory",
-        f"--default-bucket={BUCKET}",
-    ]
-    careless = ObjectStore("gs", port, command, tmp_path / "log", {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"})
+    careless = google(tmp_path / "log", "careless")
     careless.start()
     try:
         point_to(careless, f"gs://{BUCKET}/x", tmp_path, monkeypatch)
-        with pytest.raises(StoreRefused, match=r"created twice.*lose|overwrite"):
+        with pytest.raises(StoreRefused, match=r"created twice.*overwrite each other's rows"):
             Lake().create("events", {"id": "string"})
         assert store.entries(store.at(settings().lake)) == []
     finally:
@@ -283,7 +300,7 @@ def test_a_store_that_creates_twice_gets_no_table(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
-    s3_home: Path,
+    home: Path,
     s3: ObjectStore,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, str | None],
@@ -295,7 +312,7 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
         if value:
             monkeypatch.setenv(name, s3.url.replace("http", "https") if value == "https" else value)
     forget()
-    for reach in (Landing("reviews").files, lambda: Lake().latest("reviews"), lambda: land(s3_home, "a.csv", b"x")):
+    for reach in (Landing("reviews").files, lambda: Lake().latest("reviews"), lambda: land(home, "a.csv", b"x")):
         with pytest.raises(Exception) as raised:  # noqa: PT011 - three libraries, three families
             reach()
         error = raised.value if isinstance(raised.value, PerennialError) else explained(raised.value)
@@ -303,7 +320,7 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
         assert re.search(said, str(error)), error
 
 
-def test_what_is_not_the_store_s_fault_is_not_called_so(s3_home: Path) -> None:
+def test_what_is_not_the_store_s_fault_is_not_called_so(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         store.at(settings().runs, "nothing.json").read_text()
     assert explained(missing.value) is None
@@ -311,7 +328,7 @@ def test_what_is_not_the_store_s_fault_is_not_called_so(s3_home: Path) -> None:
         assert explained(error) is None
 
 
-def test_the_store_keeps_everything_when_it_is_stopped(s3_home: Path, s3: ObjectStore) -> None:  # noqa: F811
+def test_the_store_keeps_everything_when_it_is_stopped(home: Path, s3: ObjectStore) -> None:  # noqa: F811
     Lake().append("events", pa.table({"id": ["a"]}), batch_id="a")
     s3.stop()
     s3.start()
@@ -332,14 +349,14 @@ def test_the_object_store_does_not_start_with_credentials_that_cannot_be(
     tmp_path: Path, variables: dict[str, str], said: str
 ) -> None:
     node = swift(tmp_path / "data")
-    ended = subprocess.run(node.command, env={**os.environ, **node.environment, **variables}, capture_output=True, text=True)
+    ended = subprocess.run(node.command, check=False, env={**os.environ, **node.environment, **variables}, capture_output=True)
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert said in ended.stderr.decode()
 
 
 def test_the_object_store_does_not_start_without_the_suffix_of_its_data(tmp_path: Path) -> None:
     node = swift(tmp_path / "data")
     (tmp_path / "data" / "devices" / "disk" / "objects").mkdir(parents=True)
-    ended = subprocess.run(node.command, env={**os.environ, **node.environment}, capture_output=True, text=True)
+    ended = subprocess.run(node.command, check=False, env={**os.environ, **node.environment}, capture_output=True)
     assert ended.returncode == 2
-    assert "Restore both" in ended.stderr
+    assert "Restore both" in ended.stderr.decode()

@@ -5,6 +5,7 @@ milliseconds instead of seconds.
 """
 
 import importlib
+import inspect
 import multiprocessing
 import os
 import signal
@@ -51,16 +52,24 @@ def _arm(when: str, place: str, count: str = "1") -> None:
     genuine: Callable[..., Any] = getattr(owner, name)
     left = [int(count)]
 
+    def die(now: str) -> None:
+        left[0] -= now == "before"
+        if when == now and left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def deadly(*args: Any, **kwargs: Any) -> Any:
-        left[0] -= 1
-        if when == "before" and left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        die("before")
         result = genuine(*args, **kwargs)
-        if when == "after" and left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        die("after")
         return result
 
-    setattr(owner, name, deadly)
+    async def deadly_too(*args: Any, **kwargs: Any) -> Any:
+        die("before")
+        result = await genuine(*args, **kwargs)
+        die("after")
+        return result
+
+    setattr(owner, name, deadly_too if inspect.iscoroutinefunction(genuine) else deadly)
 
 
 def _found(place: str) -> tuple[Any, str]:
