@@ -89,12 +89,10 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             self.durable = job.runner.outlives
             self.outcome = job.left_unheard() or self.execute_resumable(context)
             attempts.mark_heard(job.files)
-        except EngineFault as error:
-            raise AirflowException(str(error)) from error
         except Exception as error:
-            if (told := store_faults.explained(error) or error) is error and not isinstance(error, PerennialError):
+            if (told := _airflow_s(error)) is error:
                 raise
-            raise _airflow_s(told) from error
+            raise told from error
         finally:
             self.outcome = self.outcome or (self._job.outcome if self._job else {})
         if self.fail_because and (reason := self.fail_because(self.outcome)):
@@ -157,9 +155,13 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             ) from error
 
 
-def _airflow_s(error: Exception) -> AirflowException:
-    """Our error as Airflow's: final, or tried again."""
-    return (AirflowFailException if exit_code(error) in FINAL else AirflowException)(str(error))
+def _airflow_s(error: Exception) -> Exception:
+    """A fault that we can explain, as Airflow's own, final or tried again; any other as it is."""
+    told = error if isinstance(error, AirflowException) else store_faults.explained(error) or error
+    if not isinstance(told, PerennialError | EngineFault):
+        return error
+    airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException
+    return airflow_s(str(told))
 
 
 class StartTraining(TriggerDagRunOperator):

@@ -4,18 +4,20 @@ A container's name comes from its step alone, and an engine has no two of one na
 finds the name taken looks at the hash of the request: the same work is followed, or its end taken; other work is removed.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
 from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk.exceptions import AirflowException
 from docker.errors import APIError, NotFound
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from plugins.runners import connections
 from plugins.runners.container import ContainerSpec, container_of
-from plugins.runners.engine_errors import NO_GPU, explained
+from plugins.runners.engine_errors import NO_GPU, away, explained
 from plugins.runners.log_stream import LogStream
 from plugins.runners.process import require
 from plugins.runners.step import Ended, Left, Owner, Say, State, Step
@@ -25,6 +27,7 @@ from tasks.settings import settings
 
 TIMEOUT_SECONDS = 60
 PATIENCE_SECONDS = 60
+PAUSE_SECONDS = 1
 NOT_FOUND, CONFLICT = 404, 409
 KILLED = -9
 SIGNALS = 128
@@ -153,11 +156,18 @@ class DockerRunner:
                 if self._stopped:
                     self._remove(job)
                     return Ended(KILLED, "It was stopped: its task was cleared, marked, or ran out of time.")
-                found = self._found(job)
+                found = self._ended_or_not(job)
                 if found is None:
                     return Ended(None, f"Its container {job[:12]} was removed while it was followed.")
                 if _ended(found):
                     return _end(found, step)
+                say(f"The step goes on, but its log broke off ({stream.fault or 'it ended'}). It is opened again.")
+
+    def _ended_or_not(self, job: str) -> Container | None:
+        """The container a moment after its log came to an end, which is a little before the engine calls it ended."""
+        with contextlib.suppress(requests.RequestException, NotFound):
+            self._engine().wait(job, timeout=PAUSE_SECONDS)
+        return self._found(job)
 
     def _open(self, job: str, start: float | None) -> Iterator[bytes]:
         return iter(self._engine().logs(job, stream=True, follow=True, timestamps=True, since=start))
@@ -190,7 +200,10 @@ class DockerRunner:
         return self._client
 
     def _connect(self) -> Any:
-        return StepContainers(task_id="containers", address=self._address).cli
+        try:
+            return StepContainers(task_id="containers", address=self._address).cli
+        except AirflowException as error:  # all that Airflow's hook says of an engine that it does not reach
+            raise away(self._address.url, error) from error
 
     def _found(self, job: str) -> Container | None:
         try:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
-from airflow.sdk.exceptions import AirflowException
 from docker.errors import APIError, DockerException
 
 from plugins.runners.step import EngineFault
@@ -26,11 +25,16 @@ def explained(url: str) -> Iterator[None]:
         yield
     except APIError as error:
         raise _told(url, error) from error
-    except (requests.RequestException, DockerException, AirflowException) as error:
-        raise EngineFault(
-            f"The Docker engine {url} does not answer: {error}. Look whether it runs and whether this worker reaches it; the "
-            "Airflow connection 'docker_default' says where it is. The task will be tried again."
-        ) from error
+    except (requests.RequestException, DockerException) as error:
+        raise away(url, error) from error
+
+
+def away(url: str, error: Exception) -> EngineFault:
+    """What to say of an engine that cannot be reached."""
+    return EngineFault(
+        f"The Docker engine {url} does not answer: {error}. Look whether it runs and whether this worker reaches it; the "
+        "Airflow connection 'docker_default' says where it is. The task will be tried again."
+    )
 
 
 def _told(url: str, error: APIError) -> Exception:

@@ -22,15 +22,21 @@ class LogStream:
     Args:
         open_log: Opens the log from a Unix time on, in seconds; from its start for None. It may break at any time.
         since: The time stamp of the last line that somebody has passed on already.
+
+    Attributes:
+        last: The time stamp of the last line that was passed on.
+        fault: Why the log broke off; None where it ended.
     """
 
     def __init__(self, open_log: Open, since: str | None) -> None:
         self.last = since
+        self.fault: Exception | None = None
         self._open = open_log
         self._lines = Lines()
 
     def lines(self, watch: Callable[[], None]) -> Iterator[str]:
         """Each line until the log ends or breaks; then it may be called again. `watch` is called at least twice a second."""
+        self.fault = None
         frames: queue.Queue[bytes | None] = queue.Queue(WAITING_FRAMES)
         over = threading.Event()
         threading.Thread(target=self._read, args=(frames, over), daemon=True).start()
@@ -53,11 +59,13 @@ class LogStream:
 
     def _read(self, frames: "queue.Queue[bytes | None]", over: threading.Event) -> None:
         """In a thread, because a silent log blocks its reader for as long as it is silent."""
-        with contextlib.suppress(Exception):  # a log that breaks is opened again by whoever follows, if the step still runs
+        try:
             for frame in self._open(_seconds(self.last)):
                 _put(frames, frame, over)
                 if over.is_set():
                     return
+        except Exception as error:  # noqa: BLE001 - whoever follows looks whether the step still runs, and opens its log again
+            self.fault = error
         _put(frames, None, over)
 
 

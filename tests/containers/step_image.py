@@ -1,5 +1,6 @@
 """A small image of our steps, made without an index: the base, `tasks` as it is here, and the packages of this environment."""
 
+import secrets
 import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -25,13 +26,13 @@ USER 10001:0
 
 
 def build(engine: "docker.DockerClient", folder: Path) -> str:
-    """Build the image in `folder` and return its id."""
+    """Build the image in `folder` and return its id, which is this call's alone: whoever made it removes it."""
     for name in closure(PACKAGES):
         copy(name, folder / "packages")
     shutil.copytree(PROJECT / "tasks", folder / "perennial" / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).with_name("scripted.py"), folder / "perennial" / "tasks" / "collect.py")
     (folder / "Dockerfile").write_text(DOCKERFILE)
-    image, _ = engine.images.build(path=str(folder), rm=True, forcerm=True)
+    image, _ = engine.images.build(path=str(folder), rm=True, forcerm=True, labels={"perennial.test": secrets.token_hex(8)})
     return str(image.id)
 
 

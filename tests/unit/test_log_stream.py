@@ -53,6 +53,7 @@ def test_a_broken_log_is_gone_on_with_and_no_line_comes_twice() -> None:
     lines = [line for _ in range(3) for line in stream.lines(nothing)]
 
     assert lines == [str(number) for number in range(6)]
+    assert stream.fault is None
     assert log.opened[0] is None
     assert log.opened[1] == pytest.approx(log.opened[2] - 2)
 
@@ -64,6 +65,12 @@ def test_a_second_worker_goes_on_after_what_the_first_has_passed_on() -> None:
         if line == "1":
             break
     assert list(LogStream(log.open, first.last).lines(nothing)) == ["2", "3"]
+
+
+def test_why_a_log_broke_off_is_known() -> None:
+    stream = LogStream(Log(frame(0, "0\n"), breaks_after=(0,)).open, None)
+    assert list(stream.lines(nothing)) == []
+    assert str(stream.fault) == "The engine restarts."
 
 
 def test_a_silent_log_does_not_keep_who_watches_for_its_worker() -> None:
