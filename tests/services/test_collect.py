@@ -1,13 +1,13 @@
 """From the gateway's log to the lake and to the training table's door: every row once, whatever happens."""
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from upath import UPath
 
-from tasks import labels
+from tasks import labels, store
 from tasks.collect import Collector, collect
 from tasks.contracts import CollectResult
 from tasks.errors import PerennialError
@@ -19,7 +19,7 @@ from tests.services.conftest import Model, Platform, load_on
 
 
 def run(spec: PipelineSpec) -> CollectResult:
-    context = StepContext(actor="tests", step_key="collect", work_url=str(settings().home / "work"))
+    context = StepContext(actor="tests", step_key="collect", work_url=str(store.at(settings().runs, "collect")))
     return collect(CollectRequest(spec=spec, context=context))
 
 
@@ -40,14 +40,21 @@ def rows(table: str, **how: Any) -> list[dict[str, Any]]:
     return found
 
 
-def landing(model: Model) -> Path:
-    return Path(settings().landing) / model.spec.data.table
+def landing(model: Model) -> UPath:
+    return store.at(settings().landing, model.spec.data.table)
+
+
+def read(file: str | None) -> list[dict[str, Any]]:
+    """The rows of a landed file."""
+    with store.at(str(file)).open("rb") as opened:
+        found: list[dict[str, Any]] = pq.read_table(opened).to_pylist()
+    return found
 
 
 def landed(model: Model, *ids: str) -> dict[str, int]:
     """The labels under which these predictions landed; a row that landed twice fails."""
     files = [path for path in landing(model).rglob("*.parquet") if not path.name.startswith(".")]
-    found = [row for path in sorted(files) for row in pq.read_table(path).to_pylist()]
+    found = [row for path in sorted(files, key=str) for row in read(str(path))]
     assert len({row["id"] for row in found}) == len(found)
     return {row["id"]: row["label"] for row in found if row["id"] in ids}
 
@@ -67,8 +74,7 @@ def test_predictions_and_labels_land_once_and_typed(platform: Platform, fresh: M
     found = {row["prediction_id"]: row for row in rows(f"{fresh.name}__predictions")}
     assert (found[first]["text"], found[first]["request"], found[first]["prediction"]) == ("good", '{"text": "good"}', '"one"')
     assert found[second]["predicted_at"].utcoffset() is not None
-    file = pq.read_table(result.landed_file)
-    assert file.to_pylist() == [{"id": first, "at": found[first]["predicted_at"], "text": "good", "label": 1}]
+    assert read(result.landed_file) == [{"id": first, "at": found[first]["predicted_at"], "text": "good", "label": 1}]
     assert run(fresh.spec) == CollectResult(
         model=fresh.name, prediction_rows=0, feedback_rows=0, labelled_rows=0, landed_file=None
     )
@@ -122,10 +128,8 @@ def test_a_collect_that_dies_anywhere_loses_and_doubles_nothing(
 
 def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(platform: Platform, fresh: Model) -> None:
     label(platform, fresh, dict.fromkeys(ask(platform, fresh, "a"), 1))
-    file = Path(run(fresh.spec).landed_file or "")
-    archive = landing(fresh) / ".archive" / "0123abcd" / file.name
-    archive.parent.mkdir(parents=True)
-    file.rename(archive)
+    file = store.at(run(fresh.spec).landed_file or "")
+    store.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name)
     assert run(fresh.spec).landed_file is None
     assert not file.exists()
 
@@ -176,7 +180,7 @@ def test_a_model_whose_features_changed_is_still_collected(platform: Platform, f
     changed = fresh.spec.data.model_copy(update={"columns": columns, "features": ("text", "length")})
     changed = changed.model_copy(update={"feedback_query": "SELECT prediction_id AS id, length, label FROM labelled;"})
     result = run(fresh.spec.model_copy(update={"data": changed}))
-    assert pq.read_table(result.landed_file).to_pylist() == [{"id": again, "length": None, "label": 0}]
+    assert read(result.landed_file) == [{"id": again, "length": None, "label": 0}]
     found = {row["prediction_id"]: row for row in rows(f"{fresh.name}__predictions")}
     assert (found[again]["text"], found[again]["request"]) == (None, '{"text": "b"}')
 
@@ -184,7 +188,7 @@ def test_a_model_whose_features_changed_is_still_collected(platform: Platform, f
 def test_a_portion_is_written_from_the_versions_that_were_written_down(platform: Platform, fresh: Model) -> None:
     (told,) = ask(platform, fresh, "a")
     label(platform, fresh, {told: 1})
-    file = Path(run(fresh.spec).landed_file or "")
+    file = store.at(run(fresh.spec).landed_file or "")
     before = file.read_bytes()
     file.unlink()  # as if the collect had died before it was written
     label(platform, fresh, {told: 0})
