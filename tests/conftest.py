@@ -13,7 +13,7 @@ from tasks.settings import settings
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/")
+ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
 PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
 
 

@@ -4,7 +4,7 @@ project_folder=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$project_folder"
 environment_file=${ENV_FILE:-.env}
 airflow_environment_file=${AIRFLOW_ENV_FILE:-.env.airflow}
-images_file=.perennial/images.env
+images_file=${IMAGES_FILE:-.perennial/images.env}
 
 say() { printf '%s\n' "$*"; }
 

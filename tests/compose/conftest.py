@@ -11,8 +11,16 @@ import pytest
 from docker.errors import DockerException
 
 from tests.compose.stack import Stack
+from tests.compose.witnesses import wait_until
 
 PROJECT_NAME = "perennial-tests"
+MODEL = "review_sentiment"
+LAST = "test_scale_out.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What gives the platform other images and then ends it comes last."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +75,28 @@ def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         down = made.make("down")
     assert down.returncode == 0, down.stdout
     assert not left_of(engine, PROJECT_NAME)
+
+
+@pytest.fixture(scope="session")
+def reviews(stack: Stack) -> None:
+    """3,000 reviews have joined the lake."""
+    stack.land_examples(MODEL, "reviews", rows=3000)
+    airflow = stack.airflow
+    airflow.wait_for_dags(["ingest_reviews"], timeout_seconds=60)
+    airflow.unpause("ingest_reviews")
+    airflow.wait("ingest_reviews", airflow.trigger("ingest_reviews"), timeout_seconds=300)
+
+
+@pytest.fixture(scope="session")
+def champion(stack: Stack, reviews: None) -> str:
+    """The MLflow run of the model that serves. The run of its schedule that comes with switching its DAG on has trained it."""
+    airflow, dag_id = stack.airflow, f"train_{MODEL}"
+    airflow.wait_for_dags([dag_id], timeout_seconds=60)
+    airflow.unpause(dag_id)
+    run = wait_until(lambda: next(iter(airflow.runs(dag_id)), None), "the run of the schedule", timeout_seconds=60)
+    airflow.wait(dag_id, run["dag_run_id"], timeout_seconds=900)
+    example = {"text": "A quiet, wonderful film with a great cast."}
+    return str(stack.predict(MODEL, example).json()["run_id"])
 
 
 def left_of(engine: docker.DockerClient, project: str) -> list[str]:

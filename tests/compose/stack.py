@@ -67,6 +67,15 @@ class Stack:
             check=False,
         )
 
+    def compose(self, *words: str) -> None:
+        """Run Compose for this platform, by hand as docs/compose.md says."""
+        script = '. containers/compose/common.sh; need_compose; name_project; compose "$@"'
+        command = ["sh", "-c", script, "containers/compose/by-hand", *words]
+        done = subprocess.run(
+            command, cwd=PROJECT, env={**os.environ, **self.variables}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def set(self, **settings: str) -> None:
         """Change names of .env, as a user would with an editor; the next `make up` applies them."""
         file = self.folder / "env"
@@ -187,7 +196,7 @@ class Stack:
             states[container.labels[SERVICE_LABEL]] = str(checked)
         return states
 
-    def wait_healthy(self, *services: str, timeout_seconds: float = 120) -> None:
+    def wait_healthy(self, *services: str, timeout_seconds: float = 240) -> None:
         """Wait until these services, or all, are healthy."""
         until = time.monotonic() + timeout_seconds
         while True:

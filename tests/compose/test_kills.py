@@ -1,0 +1,135 @@
+"""A worker, TorchServe, PostgreSQL and Redis die during one training while a client asks on: nothing accepted is lost."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.compose.conftest import MODEL
+from tests.compose.stack import Stack
+from tests.compose.witnesses import Client, Created, log, task, training, wait_until
+
+TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
+ASKED = {"text": "A quiet, wonderful film with a great cast."}
+EPOCHS = 50
+LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 2}
+AWAY_SECONDS = 10
+LANDED = """
+import json
+from tasks.lake import Lake
+print(json.dumps(Lake().read("{model}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()))
+"""
+
+pytestmark = pytest.mark.timeout(2400)
+
+
+@dataclass(frozen=True)
+class Survived:
+    """What was seen of a training during which services were killed.
+
+    Attributes:
+        created: Containers that were created for it.
+        refused: Answers during each absence that were no prediction.
+        served_before, served_after: What TorchServe served when it was killed, and when it was back.
+    """
+
+    run_id: str
+    created: int
+    followed: str
+    tries: int
+    logs: tuple[str, ...]
+    refused: dict[str, list[tuple[int, str | None]]]
+    served_before: tuple[str, str]
+    served_after: tuple[str, str]
+    client: Client
+
+
+def served(stack: Stack) -> tuple[str, str]:
+    """Version and MLflow run of the model that answers."""
+    answer = stack.predict(MODEL, ASKED).json()
+    return str(answer["model_version"]), str(answer["run_id"])
+
+
+def answers_again(client: Client) -> None:
+    known = len(client.ids)
+    wait_until(lambda: len(client.ids) > known + 5, "predictions", timeout_seconds=300)
+
+
+@pytest.fixture(scope="module")
+def survived(stack: Stack, champion: str) -> Survived:
+    """A run of the training DAG through all of it."""
+    airflow, refused = stack.airflow, {}
+    served_before = served(stack)
+    with Created(stack) as created, Client(stack, MODEL, ASKED) as client:
+        run_id = airflow.trigger(TRAIN, **LONG)
+        followed = wait_until(lambda: training(stack, MODEL), "the training", timeout_seconds=600)
+        stack.kill("worker-default")
+        stack.start("worker-default")
+
+        with stack.away("torchserve"):
+            time.sleep(AWAY_SECONDS)
+        answers_again(client)
+        served_after = served(stack)
+        refused["torchserve"] = [(one.status_code, one.headers.get("Retry-After")) for one in client.refused]
+
+        wait_until(lambda: task(airflow, TRAIN, run_id, "train")["try_number"] > 1, "the next try", timeout_seconds=300)
+        with stack.away("postgres"), stack.away("redis"):
+            time.sleep(AWAY_SECONDS)
+        answers_again(client)
+        known = len(refused["torchserve"])
+        refused["postgres"] = [(one.status_code, one.headers.get("Retry-After")) for one in client.refused[known:]]
+
+        stack.wait_healthy()
+        airflow.wait(TRAIN, run_id, timeout_seconds=1200)
+        tries = int(task(airflow, TRAIN, run_id, "train")["try_number"])
+        logs = tuple(log(airflow, TRAIN, run_id, "train", number) for number in range(1, tries + 1))
+        count = created.of(run_id, "train")
+    return Survived(run_id, count, followed, tries, logs, refused, served_before, served_after, client)
+
+
+def epochs(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\bepoch (\d+):", text)]
+
+
+def test_a_training_whose_worker_is_killed_goes_on_and_is_followed_by_the_next_try(survived: Survived) -> None:
+    assert survived.tries >= 2
+    assert survived.created == 1
+
+
+def test_its_log_goes_on_in_the_log_of_the_next_try(survived: Survived) -> None:
+    first, *later = (epochs(text) for text in survived.logs)
+    assert first
+    assert any(later), "the next try says nothing of the training"
+    assert {*first, *(number for one in later for number in one)} == set(range(1, EPOCHS + 1))
+    repeated = len(first) + sum(map(len, later)) - EPOCHS
+    assert repeated < EPOCHS / 2, f"{repeated} epochs stand in the logs twice"
+
+
+def test_its_candidate_is_the_one_that_the_killed_worker_began(survived: Survived, stack: Stack) -> None:
+    assert stack.airflow.result(TRAIN, survived.run_id, "train")["parameters"]["epochs"] == str(EPOCHS)
+    assert survived.run_id not in {step.labels["perennial.run"] for step in stack.steps()}, "its containers are not removed"
+
+
+@pytest.mark.parametrize("service", ["torchserve", "postgres"])
+def test_whoever_asks_meanwhile_is_refused_and_told_when_to_come_back(service: str, survived: Survived) -> None:
+    answers = set(survived.refused[service])
+    assert answers
+    assert {code for code, _ in answers} <= {503, 504}
+    assert all(after is not None and int(after) > 0 for code, after in answers if code == 503)
+    assert not survived.client.unreachable
+
+
+def test_torchserve_comes_back_with_the_version_that_it_served(survived: Survived) -> None:
+    assert survived.served_after == survived.served_before
+
+
+def test_every_prediction_that_was_answered_is_in_the_lake_once(survived: Survived, stack: Stack) -> None:
+    airflow = stack.airflow
+    airflow.unpause(COLLECT)
+    airflow.wait(COLLECT, airflow.trigger(COLLECT), timeout_seconds=300)
+    landed = json.loads(stack.in_step(LANDED.format(model=MODEL)))
+    assert len(survived.client.ids) > 50
+    assert set(survived.client.ids) <= set(landed)
+    assert len(landed) == len(set(landed))
