@@ -2,10 +2,9 @@
 
 Where the stores lie comes from the environment, never from the command line, which every user of the host can read:
 
-    PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as postgresql://user:password@host/mlflow
+    PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as postgresql+psycopg2://user:password@host/mlflow
     PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go; clients reach them through this server alone
     PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on: every one of the container, port 5000
-    PERENNIAL_MLFLOW_PREFIX         the path under which an entrance shows it, as /mlflow
 """
 
 import os
@@ -13,7 +12,6 @@ import sys
 from pathlib import Path
 
 import mlflow.db
-from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "ml"))
 import serve_mlflow
@@ -27,8 +25,6 @@ def main() -> None:
         sys.exit(f"MLflow cannot start: {' and '.join(missing)} must be set.")
     database_url, artifacts_url = (os.environ[name] for name in names)
     mlflow.db.upgrade.callback(database_url)
-    if prefix := os.environ.get("PERENNIAL_MLFLOW_PREFIX"):
-        os.environ[STATIC_PREFIX_ENV_VAR] = prefix.rstrip("/")
     host = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0")  # noqa: S104 - of a container
     port = int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
     serve_mlflow.main(host, port, database_url, artifacts_url)
