@@ -105,15 +105,14 @@ def test_redis_takes_its_options_and_asks_for_the_password(engine: "DockerClient
 
 
 def test_nginx_fills_its_templates_and_leaves_its_own_variables(engine: "DockerClient", bases: None) -> None:
-    site = 'server { listen 8080; location / { return 200 \\"${ANSWER} \\$request_method\\"; } }'
-    prepare = f'mkdir -p /etc/nginx/templates; echo "{site}" > /etc/nginx/templates/site.conf.template; '
-    prepare = prepare.replace("${ANSWER}", "\\${ANSWER}").replace("\\$request", "\\$request")
-    start = prepare + "exec /docker-entrypoint.sh nginx -g 'daemon off;'"
-    with running(engine, "nginx:1.28-bookworm", entrypoint=["sh", "-c", start], environment={"ANSWER": "hello"}) as container:
+    site = 'server { listen 8080; location / { return 200 "${ANSWER} $request_method"; } }'
+    lay_out = "mkdir -p /etc/nginx/templates; printenv SITE > /etc/nginx/templates/site.conf.template"
+    start = ["sh", "-c", f"{lay_out}; exec /docker-entrypoint.sh nginx -g 'daemon off;'"]
+    variables = {"ANSWER": "hello", "SITE": site}
+    with running(engine, "nginx:1.28-bookworm", entrypoint=start, environment=variables) as container:
         until(container, lambda: "master process" in inside(container, "tr '\\0' ' ' < /proc/1/cmdline")[1])
         ask = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
-        told = container.exec_run(["bash", "-c", ask]).output.decode()
-        assert told.endswith("hello GET")
+        assert container.exec_run(["bash", "-c", ask]).output.decode().endswith("hello GET")
 
 
 def test_python_makes_environments_and_trusts_what_the_system_trusts(engine: "DockerClient", bases: None) -> None:
