@@ -1,16 +1,15 @@
 """Print the size of each image that `make images` built last, and what all of them take on this engine together.
 
-    PYTHONPATH=. .perennial/envs/control/bin/python benchmarks/image_sizes.py
+    python3 benchmarks/image_sizes.py
 
 Sizes are the engine's own, unpacked, in MB of a million bytes. The images share their base, which is counted once.
 """
 
 import subprocess
 import sys
+from pathlib import Path
 
-from tasks.settings import PROJECT
-
-IDS = PROJECT / ".perennial" / "images.env"
+IDS = Path(__file__).resolve().parent.parent / ".perennial" / "images.env"
 PATTERN = "{{.Size}} {{range .RootFS.Layers}}{{.}} {{end}}"
 
 
