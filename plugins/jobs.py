@@ -48,10 +48,13 @@ class StepJob:
     _seen_at: float = 0.0
 
     def left_unheard(self) -> Document | None:
-        """The result of an earlier try that Airflow did not hear of."""
+        """The result of an earlier try that Airflow did not hear of; None while what made it is there, with a log to pass on."""
         found = attempts.unheard(self.step.verb, self.request, self.files)
-        if found is not None and self.runner.outlives:
-            self.runner.remove(self.step.name)
+        if found is None or not self.runner.outlives:
+            return found
+        if self.runner.state(self.step.name, self.step) != "gone":
+            return None
+        self.runner.remove(self.step.name)
         return found
 
     def submit(self) -> str:

@@ -21,11 +21,30 @@ def make_user(name: str, password: str) -> None:
     airflow("users", "reset-password", "--username", name, "--password", password)
 
 
+def slots(kind: str) -> int:
+    """How many tasks the workers of a kind can run at a time."""
+    return int(os.environ[f"{kind}S"]) * int(os.environ[f"{kind}_SLOTS"])
+
+
+def make_pools(default: int, gpu: int) -> None:
+    """No larger than what the workers can run: what waits for a pool may wait for days, but Airflow gives a task up that it has
+    handed to a queue from which nobody takes it (`task_queued_timeout`, three times).
+    """
+    airflow(
+        "pools",
+        "set",
+        "default_pool",
+        str(default),
+        "What the workers can run at a time: DEFAULT_WORKERS, WORKER_SLOTS in .env",
+    )
+    airflow("pools", "set", "gpu", str(gpu), "Steps that want a GPU; GPU_SLOTS in .env")
+
+
 def main() -> None:
     """Do it all."""
     airflow("db", "migrate")
     make_user(os.environ["ADMIN_USER"], os.environ["ADMIN_PASSWORD"])
-    airflow("pools", "set", "gpu", os.environ["GPU_SLOTS"], "Steps that want a GPU; GPU_SLOTS in .env")
+    make_pools(slots("WORKER"), min(int(os.environ["GPU_SLOTS"]), slots("GPU_WORKER")))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from demo.airflow import Airflow
 from tests.compose.conftest import MODEL
 from tests.compose.stack import Stack
 from tests.compose.witnesses import Client, Created, log, task, training, wait_until
@@ -14,7 +15,7 @@ from tests.compose.witnesses import Client, Created, log, task, training, wait_u
 TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
 ASKED = {"text": "A quiet, wonderful film with a great cast."}
 EPOCHS = 50
-LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 2}
+LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 16}
 AWAY_SECONDS = 10
 LANDED = """
 import json
@@ -52,6 +53,12 @@ def served(stack: Stack) -> tuple[str, str]:
     return str(answer["model_version"]), str(answer["run_id"])
 
 
+def at_work(airflow: Airflow, run_id: str) -> int:
+    """The number of the try that follows the training; 0 while none does."""
+    found = task(airflow, TRAIN, run_id, "train")
+    return int(found["try_number"]) if found["state"] == "running" else 0
+
+
 def answers_again(client: Client) -> None:
     known = len(client.ids)
     wait_until(lambda: len(client.ids) > known + 5, "predictions", timeout_seconds=300)
@@ -74,7 +81,7 @@ def survived(stack: Stack, champion: str) -> Survived:
         served_after = served(stack)
         refused["torchserve"] = [(one.status_code, one.headers.get("Retry-After")) for one in client.refused]
 
-        wait_until(lambda: task(airflow, TRAIN, run_id, "train")["try_number"] > 1, "the next try", timeout_seconds=300)
+        wait_until(lambda: at_work(airflow, run_id) > 1, "the next try", timeout_seconds=300)
         with stack.away("postgres"), stack.away("redis"):
             time.sleep(AWAY_SECONDS)
         answers_again(client)
