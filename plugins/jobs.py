@@ -48,7 +48,7 @@ class StepJob:
     _seen_at: float = 0.0
 
     def left_unheard(self) -> Document | None:
-        """The result of an earlier try that Airflow did not hear of; None while what made it is there, with a log to pass on."""
+        """The result of an earlier try that Airflow did not hear of; None while what made it is there, with its log."""
         found = attempts.unheard(self.step.verb, self.request, self.files)
         if found is None or not self.runner.outlives:
             return found
