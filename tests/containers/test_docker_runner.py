@@ -298,15 +298,30 @@ def test_a_step_that_ended_while_nobody_followed_it_is_heard_and_not_run_again(
     assert starts(folder) == 1
 
 
-def test_a_result_that_nobody_heard_of_is_taken_and_its_container_removed(
+def test_a_result_that_nobody_heard_of_is_taken_with_the_log_that_led_to_it(
     script: Script, engine: "docker.DockerClient"
 ) -> None:
     folder = script(["say", "alone"])
     first = job_of(folder)
     engine.api.wait(first.submit())
 
-    assert job_of(folder, holder="second").left_unheard()["prediction_rows"] == 7
+    second = job_of(folder, holder="second")
+    assert second.left_unheard() is None, "its container is there, and its log with it"
+    assert run(second)["prediction_rows"] == 7
+    assert second.log.lines[0] == "alone"
+    assert starts(folder) == 1
     assert containers(engine) == []
+
+
+def test_a_result_that_nobody_heard_of_is_taken_where_its_container_is_gone(
+    script: Script, engine: "docker.DockerClient"
+) -> None:
+    folder = script(["say", "alone"])
+    left = job_of(folder).submit()
+    engine.api.wait(left)
+    engine.api.remove_container(left)
+
+    assert job_of(folder, holder="second").left_unheard()["prediction_rows"] == 7
 
 
 def test_the_same_step_asked_for_something_else_replaces_the_container(script: Script, engine: "docker.DockerClient") -> None:
