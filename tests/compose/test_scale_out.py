@@ -17,7 +17,7 @@ from tests.compose.stack import Stack
 from tests.compose.witnesses import log, task, training, wait_until
 
 FIRST, SECOND, THIRD = more_models.ON_GPU
-LONG = {"epochs": 50, "patience": 50, "batch_size": 1}
+LONG = {"epochs": 50, "patience": 50, "batch_size": 4}
 TWO_WORKERS = {"GPU_WORKERS": "2", "GPU_WORKER_SLOTS": "1", "GPU_SLOTS": "2"}
 TAG = "perennial-tests"
 NOWHERE = f"sha256:{'0' * 64}"

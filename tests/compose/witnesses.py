@@ -97,10 +97,10 @@ def task(airflow: Airflow, dag_id: str, run_id: str, task_id: str) -> dict[str, 
 
 
 def log(airflow: Airflow, dag_id: str, run_id: str, task_id: str, number: int) -> str:
-    """The log of a try, as the pages show it."""
+    """The log of a try, as the pages show it, with what the exceptions in it say."""
     path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/{number}?full_content=true"
     lines = airflow.call("GET", path, headers={"Accept": "application/json"})["content"]
-    return "\n".join(str(line.get("event")) if isinstance(line, dict) else str(line) for line in lines)
+    return "\n".join(f"{line['event']} {line.get('error_detail', '')}" for line in lines)
 
 
 def training(stack: Stack, model: str) -> str | None:
