@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from plugins.landing import LandingTrigger
-from tasks import drift, store
+from tasks import domain, drift, store
 from tasks.errors import PerennialError, StoreRefused, StoreUnreachable
 from tasks.lake import Lake
 from tasks.landing import Landing
@@ -126,6 +126,7 @@ def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipelin
     (suites / "great_expectations.yml").write_text((settings().suites / "great_expectations.yml").read_text())
     filled = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "number"}}
     (suites / "expectations" / "numbers.json").write_text(json.dumps({"name": "numbers", "expectations": [filled]}))
+    monkeypatch.setattr(domain, "RELABELLINGS", 2)  # most of a drift check's time, none of its way to the store
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     monkeypatch.setenv("PERENNIAL_MODELS", str(tmp_path / "models"))
     settings.cache_clear()
