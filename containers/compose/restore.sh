@@ -24,9 +24,12 @@ set_setting COMPOSE_PROJECT_NAME "$project"
 
 trap 'say "The restore is not complete. Remove what it left before you try again: make down" >&2' EXIT
 began=$(date +%s)
-sh containers/compose/up.sh --no-start
+sh containers/compose/up.sh --prepare
 for volume in models objects tls; do
     [ -f "$from/$volume.tar" ] || continue
+    # As Compose would make it: `up --no-start` of 1.29 waits for the health of what it does not start.
+    docker volume create --label "com.docker.compose.project=$project" --label "com.docker.compose.volume=$volume" \
+        "${project}_$volume" >/dev/null
     # shellcheck disable=SC2086 - options
     with_volumes "${project}_$volume:/data" -- $archive --extract --directory /data < "$from/$volume.tar"
 done

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Start the platform and wait until every service does its work: images, secrets, containers, then one address. `make up` runs this.
-# With --no-start it makes containers, networks and volumes and leaves them there, for a restore to fill them.
+# With --prepare it ends before it starts anything: what is left for Compose to do then needs only .env.
 . "$(dirname "$0")/common.sh"
 began=$(date +%s)
-patience_seconds=${START_TIMEOUT:-420}
+patience_seconds=${START_TIMEOUT:-600}
 
 need_docker
 need_compose
@@ -80,28 +80,30 @@ explain() {
     fail "" "$1" "What is there keeps running: make status; $composer logs SERVICE. Start again with make up, or give up with make down."
 }
 
-if [ "${1:-}" = --no-start ]; then
-    compose up --no-start
-    exit 0
-fi
-mkdir -p .perennial
-log=.perennial/compose-up.$project.log
+[ "${1:-}" != --prepare ] || exit 0
 workers=$(setting DEFAULT_WORKERS)
 gpu_workers=$(setting GPU_WORKERS)
-{
-    compose up --detach --remove-orphans --scale "worker-default=${workers:-1}" --scale "worker-gpu=${gpu_workers:-1}" 2>&1 ||
-        say "compose ended with an error"
-} | tee "$log"
-if grep -q "^compose ended with an error" "$log"; then
-    explain "The platform could not be started."
-fi
-while pending=$(not_ready) && [ -n "$pending" ]; do
-    case $pending in
-    *"(unhealthy)"* | *"airflow-init exited"*) explain "The platform is not healthy." ;;
-    esac
-    [ $(($(date +%s) - began)) -lt "$patience_seconds" ] || explain "The platform is not healthy after $patience_seconds s (START_TIMEOUT)."
-    sleep 1
+
+too_long() { [ $(($(date +%s) - began)) -ge "$patience_seconds" ]; }
+
+# What will not get well by waiting: a service that ended several times by itself, or preparations that failed.
+hopeless() {
+    docker ps --all --quiet --filter "label=com.docker.compose.project=$project" | while read -r id; do
+        docker inspect --format '{{if or (and (eq .State.Status "restarting") (ge .RestartCount 4)) (and (eq .State.Status "exited") (ne .State.ExitCode 0))}}{{.Name}}{{end}}' "$id"
+    done | grep .
+}
+
+# Compose gives up as soon as something that others wait for is called unhealthy. A busy machine makes it so for a while, so it is
+# asked again until our own patience ends.
+until compose up --detach --remove-orphans --scale "worker-default=${workers:-1}" --scale "worker-gpu=${gpu_workers:-1}"; do
+    ! hopeless >/dev/null || explain "The platform could not be started."
+    ! too_long || explain "The platform could not be started within $patience_seconds s (START_TIMEOUT)."
+    sleep 5
 done
-rm -f "$log"
+while pending=$(not_ready) && [ -n "$pending" ]; do
+    ! hopeless >/dev/null || explain "The platform is not healthy."
+    ! too_long || explain "The platform is not healthy after $patience_seconds s (START_TIMEOUT)."
+    sleep 2
+done
 say "" "Everything is healthy after $(($(date +%s) - began)) s. make down stops it and removes all of it; KEEP=1 keeps its data."
 say_addresses
