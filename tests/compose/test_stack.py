@@ -43,7 +43,7 @@ def test_up_again_changes_nothing(stack: Stack) -> None:
 
 def test_dags_of_every_model_are_there_and_none_is_broken(stack: Stack) -> None:
     airflow = stack.airflow
-    airflow.wait_for_dags(["ingest_reviews", "train_review_sentiment", "train_flight_delay", "tidy"], timeout_seconds=60)
+    airflow.wait_for_dags(["ingest_reviews", "train_review_sentiment", "train_flight_delay", "tidy_docker"], timeout_seconds=60)
     assert airflow.call("GET", "/importErrors")["import_errors"] == []
     assert {pool["name"] for pool in airflow.call("GET", "/pools")["pools"]} >= {"default_pool", "gpu"}
 
