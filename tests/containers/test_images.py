@@ -72,8 +72,9 @@ def build(folder: Path, *names: str, **environment: str) -> subprocess.Completed
 @pytest.fixture
 def no_test_images(engine: "DockerClient") -> Iterator[None]:
     yield
-    for image in engine.images.list(filters={"reference": "perennial-test/*"}):
-        engine.images.remove(image.id, force=True)
+    # By their tags: another name of the same content stays.
+    for tag in [tag for image in engine.images.list() for tag in image.tags if tag.startswith("perennial-test/")]:
+        engine.images.remove(tag, force=True)
 
 
 def output(engine: "DockerClient", image: str, *command: str) -> str:
