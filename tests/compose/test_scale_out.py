@@ -19,7 +19,6 @@ from tests.compose.witnesses import log, task, training, wait_until
 FIRST, SECOND, THIRD = more_models.ON_GPU
 LONG = {"epochs": 50, "patience": 50, "batch_size": 4}
 TWO_WORKERS = {"GPU_WORKERS": "2", "GPU_WORKER_SLOTS": "1", "GPU_SLOTS": "2"}
-TAG = "perennial-tests"
 NOWHERE = f"sha256:{'0' * 64}"
 ON_WORKERS = """
 import json, os
@@ -80,8 +79,10 @@ def gone(stack: Stack, container: str) -> bool:
 
 
 def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, images: dict[str, str]) -> None:
-    stack.engine.images.get(images["PERENNIAL_AIRFLOW_IMAGE"]).tag("perennial/airflow", TAG)
-    stack.set(**TWO_WORKERS, AIRFLOW_IMAGE=f"perennial/airflow:{TAG}", STEP_IMAGE=NOWHERE)
+    airflow_image = images["PERENNIAL_AIRFLOW_IMAGE"]
+    tag = airflow_image.removeprefix("sha256:")[:12]  # as `make up` does: it need not start it anew then
+    stack.engine.images.get(airflow_image).tag("perennial/airflow", tag)
+    stack.set(**TWO_WORKERS, AIRFLOW_IMAGE=f"perennial/airflow:{tag}", STEP_IMAGE=NOWHERE)
     stack.compose("up", "--detach", "--scale", "worker-gpu=2")
     stack.wait_healthy("airflow-apiserver", "airflow-scheduler")
     airflow, dag_id = stack.airflow, f"train_{FIRST}"
