@@ -137,7 +137,8 @@ class Stack:
 
     def steps(self) -> list[Container]:
         """The containers of steps, running or not; each has the labels `perennial.step`, `.task`, `.try` and so on."""
-        return list(self.engine.containers.list(all=True, filters={"label": f"perennial.installation={self.project}"}))
+        ours = {"label": f"perennial.installation={self.project}"}
+        return list(self.engine.containers.list(all=True, filters=ours, ignore_removed=True))
 
     def exec(self, service: str, *command: str) -> bytes:
         """What a command prints in a service's container; it must end well."""

@@ -35,6 +35,7 @@ def images(stack: Stack, reviews: None, tmp_path_factory: pytest.TempPathFactory
     """The platform's images, as `make images` names them, with more models: all of them learn from the reviews."""
     made = more_models.build(tmp_path_factory.mktemp("images"))
     yield made
+    stack.make("down")  # or the engine keeps images that are in use
     for name in ("PERENNIAL_AIRFLOW_IMAGE", "PERENNIAL_ML_IMAGE"):
         stack.engine.images.remove(made[name], force=True)
 

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import requests
+from docker.errors import NotFound
 
 from demo.airflow import Airflow
 from tests.compose.stack import Stack
@@ -107,5 +108,8 @@ def training(stack: Stack, model: str) -> str | None:
     """The id of the container in which a model is being trained, once it has learnt for a while."""
     for step in stack.steps():
         if (step.labels["perennial.task"], step.labels["perennial.dag"]) == ("train", f"train_{model}"):
-            return str(step.id) if b"epoch 2:" in step.logs() else None
+            try:
+                return str(step.id) if b"epoch 2:" in step.logs() else None
+            except NotFound:
+                return None  # it ended just now
     return None
