@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 import requests
+import yaml
 
 from tests.compose.conftest import left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
@@ -240,35 +241,39 @@ def test_databases_whose_passwords_are_lost_are_not_given_new_ones(another: Stac
         volume.remove()
 
 
-def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(stack: Stack, tmp_path: Path) -> None:
-    image = stack.container("entrance").image.id
-    mounts = {str(PROJECT / "containers/compose/entrance"): {"bind": "/etc/perennial"}, str(tmp_path): {"bind": "/var/tmp"}}
-    environment = {"PUBLIC_HOST": "models.example", "HTTPS_PORT": "443", "MLFLOW_USER": "a", "MLFLOW_PASSWORD": "b"}
-    options = {"volumes": mounts, "environment": environment | {"PREDICTION_TOKEN": "t0ken"}, "user": "10001:0"}
-    tmp_path.chmod(0o755)
+def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
+    image, command = services["entrance"]["image"], services["entrance"]["command"]
+    given = {"PUBLIC_HOST": "models.example", "HTTPS_PORT": "443", "MLFLOW_PASSWORD": "b", "PREDICTION_TOKEN": "t0ken"}
+    options = {
+        "environment": dict.fromkeys(services["entrance"]["environment"], "") | {"MLFLOW_USER": "a"} | given,
+        "volumes": {f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial"}, str(tmp_path): {"bind": "/var/tmp"}},
+        "user": "10001:0",
+    }
+    tmp_path.chmod(0o777)
     (tmp_path / "tls.key").write_text("mine", encoding="utf-8")
     with pytest.raises(docker.errors.ContainerError) as refused:
-        stack.engine.containers.run(image, ["sh", "/etc/perennial/entrance.sh"], remove=True, network_mode="none", **options)
+        engine.containers.run(image, command, remove=True, **options)
     assert b"has tls.key but no tls.crt" in refused.value.stderr
+
     (tmp_path / "tls.key").unlink()
-    tmp_path.chmod(0o777)
-    subject = ["-subj", "/O=Somebody/CN=models.example", "-keyout", "/var/tmp/tls.key", "-out", "/var/tmp/tls.crt"]
-    stack.engine.containers.run(
-        image, ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", *subject],
-        remove=True, network_mode="none", **options,
-    )  # fmt: skip
-    given = (tmp_path / "tls.crt").read_bytes()
-    run = stack.engine.containers.run(image, ["sh", "/etc/perennial/entrance.sh"], detach=True, **options)
+    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-subj", "/O=Somebody"]
+    files = ["-keyout", "/var/tmp/tls.key", "-out", "/var/tmp/tls.crt"]
+    engine.containers.run(image, ["openssl", "req", *made, *files], remove=True, **options)
+    certificate = (tmp_path / "tls.crt").read_bytes()
+    entrance = engine.containers.run(image, command, detach=True, **options)
     try:
         until = time.monotonic() + 30
-        while run.exec_run(["sh", "/etc/perennial/healthy.sh"]).exit_code != 0:
-            assert time.monotonic() < until, run.logs().decode()
+        while entrance.exec_run(["sh", "/etc/perennial/healthy.sh"]).exit_code != 0:
+            assert time.monotonic() < until, entrance.logs().decode()
             time.sleep(0.2)
-        configuration = run.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
+        configuration = entrance.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
         assert "Strict-Transport-Security" in configuration
         assert "https://models.example$request_uri" in configuration
         assert '"Bearer t0ken" 1;' in configuration
         assert "default 0;" in configuration
-        assert (tmp_path / "tls.crt").read_bytes() == given
+        assert (tmp_path / "tls.crt").read_bytes() == certificate
     finally:
-        run.remove(force=True)
+        entrance.remove(force=True)
