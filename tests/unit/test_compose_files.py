@@ -111,6 +111,14 @@ def test_without_an_engine_each_command_says_so_in_a_sentence(name: str, own: di
     assert "no-engine.sock" in done.stderr
 
 
+def stub(folder: Path, name: str, text: str) -> dict[str, str]:
+    """A program of that name, first on the path."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 def test_without_docker_the_way_without_containers_is_named(own: dict[str, str], tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -123,30 +131,43 @@ def test_without_docker_the_way_without_containers_is_named(own: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    ("answers", "sentence"),
+    ("answers", "old_compose", "sentence"),
     [
-        ('case "$1" in compose) exit 1 ;; esac', "neither `docker compose` nor `docker-compose` works"),
-        ('echo "permission denied while trying to connect" >&2; exit 1', "usermod -aG docker"),
+        ('case "$1" in compose) exit 1 ;; esac', "exit 1", "This docker-compose is too old"),
+        ('case "$1" in compose) exit 1 ;; esac', "echo 1.25.0", "This docker-compose is too old: 1.25.0"),
+        ('echo "permission denied while trying to connect" >&2; exit 1', "", "usermod -aG docker"),
     ],
 )
-def test_a_docker_that_cannot_be_used_is_explained(answers: str, sentence: str, own: dict[str, str], tmp_path: Path) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for tool in ("sh", "dirname", "sed", "tail", "date", "cat", "grep"):
-        (tools / tool).symlink_to(shutil.which(tool) or "")
-    (tools / "docker").write_text(f"#!/bin/sh\n{answers}\nexit 0\n", encoding="utf-8")
-    (tools / "docker").chmod(0o755)
-    done = script("up.sh", own | {"PATH": str(tools)})
+def test_a_docker_that_cannot_be_used_is_explained(
+    answers: str, old_compose: str, sentence: str, own: dict[str, str], tmp_path: Path
+) -> None:
+    path = stub(tmp_path / "tools", "docker", answers) | stub(tmp_path / "tools", "docker-compose", old_compose)
+    done = script("up.sh", own | path)
     assert done.returncode == 1
     assert sentence in done.stderr
 
 
-def test_a_restore_without_a_backup_says_what_it_needs(own: dict[str, str], tmp_path: Path) -> None:
+def test_images_that_are_missing_are_built_and_named_by_their_content(own: dict[str, str], tmp_path: Path) -> None:
+    images = tmp_path / "images.env"
+    lines = "".join(f"PERENNIAL_{name}_IMAGE=sha256:{index:064x}\n" for index, name in enumerate((*IMAGES[:-1], "ML"), 10))
+    (tmp_path / "made").write_text(lines, encoding="utf-8")
     tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "docker").write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
-    (tools / "docker").chmod(0o755)
-    path = {"PATH": f"{tools}:{own['PATH']}"}
+    stub(tools, "make", f'echo "$1" >> {tmp_path}/asked; cp {tmp_path}/made {images}')
+    path = stub(tools, "docker", 'case "$1 $2" in "volume inspect") exit 1 ;; "run --rm") echo 999 ;; esac')
+    for _ in range(2):
+        done = script("up.sh", own | path, MAKE="make", IMAGES_FILE=str(images))
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "images\n", "the second time they were there"
+    settings = read(tmp_path / "env")
+    assert settings["AIRFLOW_IMAGE"] == "perennial/airflow:000000000000"
+    assert settings["STEP_IMAGE"] == f"sha256:{16:064x}"
+    assert settings["DOCKER_GROUP"] == "999"
+    assert settings["ADMIN_PASSWORD"] in done.stdout
+    assert "https://localhost:8443" in done.stdout
+
+
+def test_a_restore_without_a_backup_says_what_it_needs(own: dict[str, str], tmp_path: Path) -> None:
+    path = stub(tmp_path / "tools", "docker", "exit 0")
     assert "make restore FROM=" in script("restore.sh", own | path).stderr
     assert "is not a backup" in script("restore.sh", own | path, FROM=str(tmp_path)).stderr
     broken = tmp_path / "backup"
