@@ -25,7 +25,7 @@ YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables that name the shipped models and suites, and beside them a model of the Yelp reviews that differs by its
     configuration only.
@@ -39,9 +39,9 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The platform, every service answering. It is the session's: a test leaves it healthy."""
+    """The platform, every service answering. It is all tests': each leaves it healthy."""
     started = Platform(tmp_path_factory.mktemp("platform"), **SMALL)
     with pytest.MonkeyPatch.context() as environment:
         for name, value in configuration.items():
@@ -76,7 +76,7 @@ def land(platform: Platform) -> Callable[[str, Path], str]:
     return partial(put, platform)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The model flight_delay serves: the id of the run of its schedule that trained it on landed files."""
     airflow = Airflow(platform.addresses.airflow, platform.airflow_token)

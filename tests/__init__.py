@@ -1,0 +1,1 @@
+"""The tests of Perennial, each folder a family."""
