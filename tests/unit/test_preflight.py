@@ -72,18 +72,16 @@ def test_a_place_where_all_is_well_is_described(home: Path, mlflow: None, monkey
 
 
 def test_without_a_wish_for_a_gpu_it_is_light(home: Path, mlflow: None) -> None:
-    """In a process of its own: no library of the heavy steps, and less than a second of work."""
+    """In a process of its own: it imports no library of the heavy steps, which are what costs seconds."""
     (home / "request.json").write_text(request_for(home).model_dump_json())
     program = (
-        "import sys, time; from tasks.step import execute; "
+        "import sys; from tasks.step import execute; "
         f"code = execute('preflight', {str(home / 'request.json')!r}, {str(home / 'result.json')!r}); "
         "heavy = {'torch', 'mlflow', 'pandas', 'pyarrow', 'great_expectations', 'deltalake', 'duckdb'} & set(sys.modules); "
-        "print(code, sorted(heavy), time.process_time())"
+        "print(code, sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
-    code, heavy, seconds = done.stdout.splitlines()[-1].split()
-    assert (code, heavy) == ("0", "[]")
-    assert float(seconds) < 1.5, "processor time, the interpreter's own start included"
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 # --- code -------------------------------------------------------------------------------------------------------------
