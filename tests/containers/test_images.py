@@ -32,6 +32,8 @@ READ_ONLY: dict[str, Any] = {
     "labels": {"perennial.test": "images"},
 }
 CANARY = "canary-4b1d9c"
+PIP = PROJECT / ".perennial" / "uv" / "bin" / "python"
+PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +171,7 @@ def test_no_image_tells_how_to_log_in_anywhere(engine: "DockerClient", images: d
 def test_neither_the_address_of_an_index_nor_a_file_beside_the_code_gets_into_a_layer(
     engine: "DockerClient", clone: Path, no_test_images: None
 ) -> None:
-    index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
+    index = os.environ.get("PIP_INDEX_URL") or subprocess.check_output([PIP, "-c", PIPS_OWN_INDEX], text=True).strip()
     scheme, _, rest = index.partition("://")
     told = build(clone, "gateway", PIP_INDEX_URL=f"{scheme}://user:{CANARY}@{rest.rpartition('@')[2]}", UV_DEFAULT_INDEX="")
     if told.returncode:
