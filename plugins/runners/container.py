@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from plugins.runners.environment import SCRATCH, command_of, environment_of, labels_of
+from plugins.runners.environment import MODEL_CODE, SCRATCH, command_of, environment_of, labels_of
 from plugins.runners.step import Step
 from tasks.errors import InvalidProject
 from tasks.settings import Settings
-from tasks.store import at
+from tasks.store import at, is_local
 
 MIB = 1024 * 1024
 USER = "10001:0"
@@ -102,10 +102,7 @@ def container_of(
     Raises:
         InvalidProject: A setting is wrong, or the store is a folder that the container would not see.
     """
-    wanted, volumes = step.resources, volumes_of(place)
-    for url in (step.request_url, step.result_url):
-        require_reachable(url, volumes)
-    image = digest_of(place)
+    wanted, volumes, image = step.resources, volumes_for(step, place), digest_of(place)
     return ContainerSpec(
         name=step.name,
         image=image,
@@ -137,6 +134,22 @@ def digest_of(place: Settings) -> str:
     return image
 
 
+def volumes_for(step: Step, place: Settings) -> tuple[Volume, ...]:
+    """The volumes that a step sees: all of them, or, where it runs model code, those alone that the store lies on.
+
+    TorchServe's folder is one of the others: model code that could write there would put what it likes into service.
+
+    Raises:
+        InvalidProject: The volumes are wrongly declared, or the store is a folder that the step would not see.
+    """
+    declared = volumes_of(place)
+    stores = (place.lake, place.runs, place.landing, step.request_url, step.result_url)
+    volumes = tuple(volume for volume in declared if step.verb not in MODEL_CODE or any(_holds(volume, url) for url in stores))
+    for url in (step.request_url, step.result_url):
+        _require_reachable(url, volumes)
+    return volumes
+
+
 def volumes_of(place: Settings) -> tuple[Volume, ...]:
     """The volumes of `PERENNIAL_STEP_MOUNTS`.
 
@@ -155,17 +168,20 @@ def volumes_of(place: Settings) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
-def require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
+def _require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
     """Refuse a store that a step which sees only these volumes would not find.
 
     Raises:
         InvalidProject: It is a folder of this machine.
     """
-    place = at(url)
-    mounted = [volume.target for volume in volumes if not volume.read_only]
-    if place.protocol not in {"", "file"} or any(PurePosixPath(place.path).is_relative_to(target) for target in mounted):
+    if not is_local(at(url)) or any(_holds(volume, url) for volume in volumes if not volume.read_only):
         return
     raise InvalidProject(
         f"A step in a container would not find {url}, a folder of this machine. Set PERENNIAL_STORE_URL to an object store "
         "(s3://..., gs://...), or to a folder of a volume that both the workers and, by PERENNIAL_STEP_MOUNTS, the steps mount."
     )
+
+
+def _holds(volume: Volume, url: str) -> bool:
+    place = at(url)
+    return is_local(place) and PurePosixPath(place.path).is_relative_to(volume.target)

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
-from plugins.runners.container import DIGEST, TMP_MIB, Volume, require_reachable, volumes_of
+from plugins.runners.container import DIGEST, TMP_MIB, Volume, volumes_for
 from plugins.runners.environment import SCRATCH, command_of, environment_of, labels_of
 from plugins.runners.step import Step
 from tasks.errors import InvalidProject
@@ -155,10 +155,7 @@ def pod_of(step: Step, place: Settings, *, gpus: int, gpu_missing: str = "", our
     Raises:
         InvalidProject: A setting is wrong, or the store is a folder that the pod would not see.
     """
-    volumes = volumes_of(place)
-    for url in (step.request_url, step.result_url):
-        require_reachable(url, volumes)
-    image = _image(place)
+    volumes, image = volumes_for(step, place), _image(place)
     environment = environment_of(step, place, ours, image, gpu_missing)
     secret = tuple(sorted(name for name, value in environment.items() if is_secret(name, value)))
     if secret and not place.kubernetes_secret:

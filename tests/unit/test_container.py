@@ -154,10 +154,18 @@ def test_a_folder_of_the_machine_is_never_mounted(mounts: str) -> None:
 
 
 def test_named_volumes_are_mounted_as_they_are_given() -> None:
-    assert spec_of(step_mounts="models:/srv/models, keys:/srv/keys:ro,").volumes == (
+    assert spec_of(step(verb="deploy"), step_mounts="models:/srv/models, keys:/srv/keys:ro,").volumes == (
         Volume("models", "/srv/models", read_only=False),
         Volume("keys", "/srv/keys", read_only=True),
     )
+
+
+@pytest.mark.parametrize("verb", sorted(MODEL_CODE))
+def test_model_code_never_sees_the_folder_that_is_served_from(verb: str) -> None:
+    mounts = "models:/srv/models,store:/srv/store"
+    assert spec_of(step(verb=verb), step_mounts=mounts).volumes == ()
+    local = spec_of(step(verb=verb), step_mounts=mounts, store_url="/srv/store/perennial")
+    assert [volume.name for volume in local.volumes] == ["store"]
 
 
 def test_a_store_on_this_machine_is_refused_unless_a_volume_shows_it() -> None:

@@ -106,7 +106,7 @@ def test_a_mistake_in_a_pod_would_be_noticed() -> None:
 
 
 def test_it_is_confined() -> None:
-    body = pod(WHOLE, 1)
+    body = pod(WHOLE, 1, verb="deploy")
     spec, one = body["spec"], container(body)
     assert (
         spec["securityContext"] | {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
