@@ -20,7 +20,7 @@ from tasks.spec import PipelineSpec
 
 Found = TypeVar("Found")
 
-SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 10, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+SMALL = {"airflow_parallelism": 4, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
 YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 

@@ -1,0 +1,57 @@
+"""The running platform: killed services come back, a second start is told, nothing is open to others, a shell reaches it."""
+
+import psutil
+import pytest
+
+from embedded.errors import AlreadyRunning
+from embedded.platform import SERVICES, Platform
+from tests.system.conftest import SMALL, embedded
+
+pytestmark = pytest.mark.platform
+
+
+def test_every_service_that_is_killed_comes_back_and_leaves_no_orphan(platform: Platform) -> None:
+    before = platform.processes()
+    assert set(before) == set(SERVICES)
+    children = [child for pid in before.values() for child in psutil.Process(pid).children(recursive=True)]
+    for name in SERVICES:
+        platform.kill(name)
+    platform.wait_until_healthy()
+    after = platform.processes()
+    assert {name for name in SERVICES if after[name] == before[name]} == set()
+    assert [child for child in children if child.is_running()] == []
+
+
+def test_a_second_start_says_where_the_first_runs(platform: Platform) -> None:
+    with pytest.raises(AlreadyRunning, match=f"already running: Airflow {platform.addresses.airflow}"):
+        Platform(platform.home, **SMALL).start()
+    up = embedded(platform.home, "up")
+    assert platform.addresses.gateway in up.communicate(timeout=30)[0]
+    assert up.returncode == 0
+    assert set(platform.processes()) == set(SERVICES)
+
+
+def test_nothing_listens_beyond_loopback(platform: Platform) -> None:
+    guardian = platform.guardian
+    assert guardian
+    listening = [
+        connection.laddr.ip
+        for process in psutil.Process(guardian).children(recursive=True)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= len(SERVICES) - 3
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+
+
+def test_secrets_are_for_this_user_only(platform: Platform) -> None:
+    private = [platform.home / "secrets.json", *(platform.home / "supervisor").glob("*.json")]
+    assert {oct(path.stat().st_mode & 0o777) for path in private} == {"0o600"}
+    assert (platform.home / "supervisor").stat().st_mode & 0o077 == 0
+
+
+def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform) -> None:
+    listed = embedded(platform.home, "run", "airflow", "dags", "list", "--output=plain")
+    said = listed.communicate(timeout=60)[0]
+    assert listed.returncode == 0, said
+    assert "train_review_sentiment" in said
