@@ -12,6 +12,9 @@ IN_CONTAINERS := tests/containers tests/compose
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
+# Hundreds of short processes are started here, and each would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-dev lock demo images push-images start stop up down backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.

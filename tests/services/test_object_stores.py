@@ -67,9 +67,6 @@ from tests.unit.test_lake import (  # noqa: F401 - the same must hold here, on s
     test_of_rows_with_the_same_key_the_one_ingested_last_is_shown,
     test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written,
 )
-from tests.unit.test_lake import (
-    test_processes_that_append_at_once_lose_nothing_and_double_nothing as of_processes_at_once,
-)
 
 
 @pytest.fixture
@@ -83,10 +80,6 @@ def home(s3: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     point_to(s3, f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}", tmp_path, monkeypatch)
     yield tmp_path
     forget()
-
-
-def test_processes_that_append_at_once_lose_nothing_and_double_nothing_here_either(home: Path) -> None:
-    of_processes_at_once(Lake())
 
 
 def test_writers_at_once_lose_nothing_and_double_nothing(lake: Lake) -> None:
