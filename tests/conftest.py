@@ -14,6 +14,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
+LAST = ("test_readme.py", "test_stop.py")
 PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
 
 
@@ -34,8 +35,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStar
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest family comes first; in it, the README's commands come last, because they change its platform."""
-    items.sort(key=lambda item: ("system" not in item.path.parts, item.path.name == "test_readme.py"))
+    """The longest family comes first; in it, the README's commands come late, for they change its platform; its end is last."""
+    items.sort(key=lambda item: ("system" not in item.path.parts, LAST.index(item.path.name) if item.path.name in LAST else -1))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import pytest
 
@@ -39,16 +40,38 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
 
 
+@dataclass(frozen=True)
+class Up:
+    """`python -m embedded up` at work on a state folder."""
+
+    home: Path
+    process: "subprocess.Popen[str]"
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+
 @pytest.fixture(scope="package")
-def platform(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The platform, every service answering. It is all tests': each leaves it healthy."""
-    started = Platform(tmp_path_factory.mktemp("platform"), **SMALL)
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in configuration.items():
-            environment.setenv(name, value)
-        started.start()
+def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The command that started the platform and stays with it. Every service answers."""
+    home, output = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("up") / "output"
+    with output.open("w") as file:
+        started = Up(home, embedded(home, "up", output=file, **configuration), output)
+    wait_until(
+        lambda: "Everything answers" in started.said or started.process.poll() is not None, "the platform", timeout_seconds=300
+    )
+    assert started.process.poll() is None, started.said
     yield started
-    started.stop()
+    started.process.terminate()
+    started.process.wait(60)
+
+
+@pytest.fixture(scope="package")
+def platform(up: Up) -> Platform:
+    """The platform, every service answering. It is all tests': each leaves it healthy."""
+    return Platform(up.home, **SMALL)
 
 
 @pytest.fixture
@@ -159,14 +182,14 @@ def input_example(model: str) -> dict[str, object]:
     return PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml").serving.input_example
 
 
-def embedded(home: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+def embedded(home: Path, *arguments: str, output: int | IO[str] = subprocess.PIPE, **variables: str) -> "subprocess.Popen[str]":
     """`python -m embedded <arguments>` on a state folder, as a shell would start it. Its output is one stream of text."""
     small = {f"PERENNIAL_{name.upper()}": str(value) for name, value in SMALL.items()}
     return subprocess.Popen(
         [str(CONTROL) if CONTROL.exists() else sys.executable, "-m", "embedded", *arguments],
         cwd=PROJECT,
         env={**os.environ, **small, "PERENNIAL_HOME": str(home), **variables},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
     )

@@ -99,16 +99,6 @@ def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_kille
     assert wait_until_gone(own_home, timeout_seconds=30) == []
 
 
-def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(own_home: Path) -> None:
-    up = embedded(own_home, "up")
-    wait_for_line(up, "Everything answers")
-    down = embedded(own_home, "down")
-    assert down.communicate(timeout=60)[0] == "Stopped the platform.\n"
-    assert up.communicate(timeout=60)[0].endswith("The platform was stopped from elsewhere.\n")
-    assert (up.returncode, down.returncode) == (0, 0)
-    assert processes.marked(own_home) == []
-
-
 def test_stop_ends_what_a_platform_without_a_head_left_even_if_it_does_not_listen(tmp_path: Path) -> None:
     deaf = ["sh", "-c", "trap '' TERM; while true; do sleep 60; done"]
     with subprocess.Popen(deaf, env={**os.environ, processes.MARK: str(tmp_path)}, start_new_session=True) as left:
