@@ -66,6 +66,9 @@ env: ## Print what points a shell to the running platform: eval "$$(make -s env)
 airflow: ## Run one airflow command on the running platform: make airflow ARGS="dags trigger train_review_sentiment"
 	@$(call need-setup) $(CONTROL) -m embedded run airflow $(ARGS)
 
+# Two workers share two cores with the processes that they start; more threads only wait for each other.
+test test-containers: export OMP_NUM_THREADS = 1
+
 test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=1 runs them one by one.
 	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(or $(ARGS),$(IN_CONTAINERS:%=--ignore=%))
 	@$(if $(ARGS),,$(MAKE) test-containers)

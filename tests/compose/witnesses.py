@@ -7,13 +7,15 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import requests
-from docker.errors import NotFound
+from docker.errors import APIError
 
 from demo.airflow import Airflow
 from tests.compose.stack import Stack
 
 Found = TypeVar("Found")
 PAUSE_SECONDS = 0.1
+ENDED = (404, 409)
+"""What the engine answers when a container's log is asked for: it is gone, and it is just being removed."""
 
 
 class Client(threading.Thread):
@@ -110,6 +112,8 @@ def training(stack: Stack, model: str) -> str | None:
         if (step.labels["perennial.task"], step.labels["perennial.dag"]) == ("train", f"train_{model}"):
             try:
                 return str(step.id) if b"epoch 2:" in step.logs() else None
-            except NotFound:
-                return None  # it ended just now
+            except APIError as error:
+                if error.status_code not in ENDED:
+                    raise
+                return None
     return None

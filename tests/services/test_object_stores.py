@@ -51,21 +51,16 @@ from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here, on
     refused,
     test_another_run_carries_on_what_a_killed_one_left,
     test_of_two_plans_for_the_same_batch_the_first_counts,
-    test_single_bad_rows_go_to_quarantine_with_what_they_broke,
     test_the_same_content_is_refused_whatever_its_name_or_packing,
     test_two_ingests_at_the_same_time_publish_each_row_once,
     waiting,
 )
 from tests.unit.test_lake import (  # noqa: F401 - the same must hold here, on s3:// and on gs://
-    test_a_missing_table_and_a_missing_version_are_errors_that_say_so,
     test_a_query_s_order_does_not_change_with_a_checkpoint,
-    test_a_query_sees_the_versions_that_were_pinned_under_the_names_that_were_given,
     test_a_retried_append_writes_once,
-    test_a_table_made_again_with_other_columns_is_an_error_that_shows_both,
     test_a_time_shows_the_version_that_a_reader_saw_then,
     test_every_type_comes_back_as_it_was_appended_with_its_batch_and_time,
     test_of_rows_with_the_same_key_the_one_ingested_last_is_shown,
-    test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written,
 )
 
 

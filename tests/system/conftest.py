@@ -21,7 +21,8 @@ from tasks.spec import PipelineSpec
 
 Found = TypeVar("Found")
 
-SMALL = {"airflow_parallelism": 4, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 30, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+INGEST = ["ingest_reviews", "ingest_flights", "ingest_yelp_reviews"]
 YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
@@ -59,13 +60,26 @@ def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     home, output = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("up") / "output"
     with output.open("w") as file:
         started = Up(home, embedded(home, "up", output=file, **configuration), output)
-    wait_until(
-        lambda: "Everything answers" in started.said or started.process.poll() is not None, "the platform", timeout_seconds=300
-    )
-    assert started.process.poll() is None, started.said
-    yield started
-    started.process.terminate()
-    started.process.wait(60)
+    try:
+        wait_until(
+            lambda: "Everything answers" in started.said or started.process.poll() is not None,
+            "the platform",
+            timeout_seconds=300,
+        )
+        assert started.process.poll() is None, started.said
+        watch_landing_folders(Platform(home, **SMALL))
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(60)
+
+
+def watch_landing_folders(platform: Platform) -> None:
+    """Switch the DAGs of ingestion on. Airflow begins to watch a folder when it next looks through dags/."""
+    airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
+    airflow.wait_for_dags(INGEST, timeout_seconds=60)
+    for dag_id in INGEST:
+        airflow.unpause(dag_id)
 
 
 @pytest.fixture(scope="package")
@@ -105,7 +119,6 @@ def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -
     airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
     for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000):
         put(platform, "flights", file)
-    airflow.unpause("ingest_flights")
     wait_for_rows("flights", 15_000, timeout_seconds=120, lake_url=str(platform.home / "lake"))
     airflow.unpause("train_flight_delay")
     run_id = wait_for_started_run(airflow, "train_flight_delay", run_type="scheduled")
@@ -130,17 +143,17 @@ def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds:
         assert time.monotonic() < until, (
             f"{dag_id}/{run_id} is {state} after {timeout_seconds} s: {airflow.tasks(dag_id, run_id)}"
         )
-        time.sleep(0.5)
+        time.sleep(1)
     tasks = {str(task["task_id"]): str(task["state"]) for task in airflow.tasks(dag_id, run_id)}
     return {dag_id: state, **tasks}
 
 
-def wait_until(look: Callable[[], Found | None], what: str, *, timeout_seconds: float) -> Found:
+def wait_until(look: Callable[[], Found | None], what: str, *, timeout_seconds: float, pause_seconds: float = 0.2) -> Found:
     """What `look` finds, as soon as it finds something."""
     until = time.monotonic() + timeout_seconds
     while not (found := look()):
         assert time.monotonic() < until, f"waited {timeout_seconds} s for {what}"
-        time.sleep(0.2)
+        time.sleep(pause_seconds)
     return found
 
 
@@ -155,7 +168,7 @@ def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str
     def newest() -> str | None:
         return next((str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["run_type"] == run_type), None)
 
-    return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60)
+    return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60, pause_seconds=1)
 
 
 def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: str | None = None) -> None:
@@ -166,7 +179,7 @@ def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: st
         lake = Lake(lake_url)
         return lake.exists(table) and lake.read(table, columns=["batch_id"]).num_rows >= rows
 
-    wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds)
+    wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds, pause_seconds=0.5)
 
 
 def example_files(model: str, folder: Path, **options: int) -> list[Path]:

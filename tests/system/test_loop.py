@@ -46,7 +46,6 @@ def test_a_second_model_needs_nothing_outside_its_folder_and_its_suite(
 def test_the_same_dags_run_on_the_real_yelp_reviews_by_configuration_alone(
     inside: Platform, airflow: Airflow, land: Land
 ) -> None:
-    airflow.unpause("ingest_yelp_reviews")
     land("yelp_reviews", YELP)
     wait_for_rows("yelp_reviews", 5_900, timeout_seconds=120)
     airflow.unpause("train_yelp_sentiment")

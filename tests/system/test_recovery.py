@@ -22,7 +22,7 @@ from tests.system.conftest import (
 
 MODEL, TABLE = "review_sentiment", "reviews"
 SERVED = "flight_delay"
-INGEST, TRAIN, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"collect_{SERVED}"
+TRAIN, COLLECT = f"train_{MODEL}", f"collect_{SERVED}"
 ROWS = 4_000
 
 Land = Callable[[str, Path], str]
@@ -41,7 +41,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         body = {"instances": [input_example(SERVED)]}
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):
             try:
                 answer = requests.post(self.url, json=body, timeout=30)
             except requests.RequestException:
@@ -75,7 +75,6 @@ def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_
 ) -> None:
     for file in example_files(MODEL, tmp_path, rows=ROWS):
         land(TABLE, file)
-    airflow.unpause(INGEST)
     wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)
     client = Client(inside.addresses.gateway)
     client.start()
