@@ -62,7 +62,7 @@ def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         started = Up(home, embedded(home, "up", output=file, **configuration), output)
     try:
         wait_until(
-            lambda: "Everything answers" in started.said or started.process.poll() is not None,
+            lambda: started.process.poll() is not None or "Everything answers" in started.said,
             "the platform",
             timeout_seconds=300,
         )
