@@ -11,7 +11,7 @@ import pytest
 
 from demo.airflow import Airflow
 from tests.compose import more_models
-from tests.compose.conftest import left_of
+from tests.compose.conftest import MODEL, left_of
 from tests.compose.more_models import GREEDY, GREEDY_MIB
 from tests.compose.stack import Stack
 from tests.compose.witnesses import log, task, training, wait_until
@@ -64,8 +64,20 @@ def runs(scaled: Stack) -> dict[str, str]:
     airflow = scaled.airflow
     started = {model: airflow.trigger(f"train_{model}", **LONG) for model in (GREEDY, FIRST, SECOND)}
     for model in (FIRST, SECOND):
-        wait_until(lambda model=model: training(scaled, model), f"the training of {model}", timeout_seconds=600)
+        wait_for_training(scaled, model, started[model])
     return started | {THIRD: airflow.trigger(f"train_{THIRD}", **LONG)}
+
+
+def wait_for_training(stack: Stack, model: str, run_id: str) -> str:
+    """The id of the container in which the model is being trained, as soon as it has learnt for a while."""
+    airflow, dag_id = stack.airflow, f"train_{model}"
+
+    def look() -> str | None:
+        if airflow.run(dag_id, run_id)["state"] == "failed":
+            raise AssertionError(log(airflow, dag_id, run_id, "train", 1))
+        return training(stack, model)
+
+    return wait_until(look, f"the training of {model}", timeout_seconds=600)
 
 
 def state(airflow: Airflow, runs: dict[str, str], model: str, task_id: str = "train") -> str:
@@ -79,15 +91,15 @@ def gone(stack: Stack, container: str) -> bool:
 # --- the image ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, images: dict[str, str]) -> None:
-    airflow_image = images["PERENNIAL_AIRFLOW_IMAGE"]
-    tag = airflow_image.removeprefix("sha256:")[:12]  # as `make up` does: it need not start it anew then
-    stack.engine.images.get(airflow_image).tag("perennial/airflow", tag)
-    stack.set(**TWO_WORKERS, AIRFLOW_IMAGE=f"perennial/airflow:{tag}", STEP_IMAGE=NOWHERE)
-    stack.compose("up", "--detach", "--scale", "worker-gpu=2")
-    stack.wait_healthy("airflow-apiserver", "airflow-scheduler")
-    airflow, dag_id = stack.airflow, f"train_{FIRST}"
-    unpause(airflow, FIRST)
+def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, reviews: None) -> None:
+    knowing = ("engine", "worker-default", "worker-gpu")
+    image = stack.setting("STEP_IMAGE")
+    stack.set(STEP_IMAGE=NOWHERE)
+    stack.compose("up", "--detach", "--no-deps", *knowing)
+    stack.wait_healthy(*knowing)
+    stack.set(STEP_IMAGE=image)
+    airflow, dag_id = stack.airflow, f"train_{MODEL}"
+    unpause(airflow, MODEL)
     run_id = airflow.trigger(dag_id)
     wait_until(lambda: airflow.run(dag_id, run_id)["state"] == "failed", "the refusal", timeout_seconds=300)
     assert task(airflow, dag_id, run_id, "preflight")["try_number"] == 1, "it would be refused again"
@@ -154,7 +166,7 @@ def test_a_run_that_is_marked_failed_ends_its_training_for_good(scaled: Stack, r
 
 
 def test_down_in_the_middle_of_a_training_leaves_nothing(scaled: Stack, runs: dict[str, str]) -> None:
-    wait_until(lambda: training(scaled, FIRST), "the training that was begun again", timeout_seconds=600)
+    wait_for_training(scaled, FIRST, runs[FIRST])
     down = scaled.make("down")
     assert down.returncode == 0, down.stdout
     assert not left_of(scaled.engine, scaled.project)
