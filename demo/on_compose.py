@@ -1,7 +1,7 @@
 """The story on the compose stack: told from a container on the stack's own network, with the settings that its steps have.
 
-The stack is started and stopped by `make` outside (containers/demo.sh), which also measures its memory: no container sees the
-others' there.
+The stack is started and stopped by `make` outside (containers/compose/demo.sh), which also measures its memory: no container
+sees the others' there.
 """
 
 import time
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo.failure import StepFailed, require
 from demo.stage import Memory, Scene, Tell
+from demo.traffic import session_of
 
 HEALTHY_WITHIN_SECONDS = 300
 POLL_SECONDS = 1.0
@@ -27,6 +28,7 @@ class ComposeSettings(BaseSettings):
         entrance: The entrance as containers reach it; its certificate is trusted through REQUESTS_CA_BUNDLE.
         address: The entrance as a browser on the host reaches it.
         user, password: A user of Airflow's who may unpause and trigger.
+        prediction_token: What the entrance asks for below /v1/; empty where it asks for nothing.
     """
 
     model_config = SettingsConfigDict(env_prefix="DEMO_")
@@ -35,6 +37,7 @@ class ComposeSettings(BaseSettings):
     address: str = "https://localhost"
     user: str = "admin"
     password: SecretStr = SecretStr("")
+    prediction_token: SecretStr = SecretStr("")
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class OnCompose:
         address = self._settings.address
         pages = {"Airflow": f"{address}/", "MLflow": f"{address}/mlflow/", "Gateway": f"{address}/v1/models"}
         login = f"{self._settings.user}, with the password that .env holds"
-        return Scene(self._settings.entrance, self._settings.entrance, pages, login)
+        entrance, token = self._settings.entrance, self._settings.prediction_token.get_secret_value()
+        return Scene(entrance, entrance, pages, login, token or None)
 
     def token(self) -> str:
         login = {"username": self._settings.user, "password": self._settings.password.get_secret_value()}
@@ -88,9 +92,10 @@ class OnCompose:
 
     def _missing(self) -> str:
         """Which service does not answer yet, and what came instead; empty when all do."""
+        session = session_of(self._settings.prediction_token.get_secret_value())
         for name, path in (("Airflow", "/api/v2/monitor/health"), ("the gateway", "/v1/models")):
             try:
-                answer = requests.get(self._settings.entrance + path, timeout=TIMEOUT_SECONDS)
+                answer = session.get(self._settings.entrance + path, timeout=TIMEOUT_SECONDS)
             except requests.RequestException as error:
                 return f"{name}: {error}"
             if not answer.ok:

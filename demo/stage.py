@@ -5,7 +5,7 @@ Two are there: the embedded platform (`demo.on_processes`) and the compose stack
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 Tell = Callable[[str], None]
@@ -20,12 +20,14 @@ class Scene:
         gateway: The gateway's base URL.
         pages: What a person may look at in a browser, by name.
         login: How to log in to Airflow.
+        token: The bearer token that the gateway's address asks for; None where it asks for none.
     """
 
     airflow: str
     gateway: str
     pages: dict[str, str]
     login: str
+    token: str | None = field(default=None, repr=False)
 
 
 class Memory(Protocol):

@@ -238,4 +238,4 @@ class Story:
         return facts
 
     def _under_load(self, reviews: list[Review]) -> AbstractContextManager[ConstantLoad]:
-        return under_load(ConstantLoad(self.users.gateway, MODEL, reviews), self.telling, self.models)
+        return under_load(ConstantLoad(self.users.gateway, MODEL, reviews, token=self.users.token), self.telling, self.models)

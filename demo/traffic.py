@@ -39,15 +39,19 @@ class Users:
     """Everything that the demo sends through the gateway, request by request.
 
     Attributes:
+        token: The bearer token that the gateway's address asks for, if any.
         sent: How many requests were sent here (the constant load counts its own).
         failed: Those that were not answered with 200, or not at all; a sentence each.
     """
 
     gateway: str
     model: str
+    token: str | None = field(default=None, repr=False)
     sent: int = 0
     failed: list[str] = field(default_factory=list)
-    _session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self._session = session_of(self.token)
 
     def predict(self, reviews: Sequence[Review]) -> list[Answered]:
         """Ask for a prediction of each review, 50 to a request."""
@@ -83,6 +87,14 @@ class Users:
         return document
 
 
+def session_of(token: str | None) -> requests.Session:
+    """A session whose requests carry the token."""
+    session = requests.Session()
+    if token:
+        session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
 def accuracy(answered: Sequence[Answered]) -> float:
     """The share of answers that were true, in [0, 1]."""
     return sum(bool(one.prediction == one.review.label) for one in answered) / len(answered)
@@ -105,8 +117,16 @@ class ConstantLoad:
     """
 
     def __init__(
-        self, gateway: str, model: str, reviews: Sequence[Review], *, per_second: float = 20, threads: int = 2
+        self,
+        gateway: str,
+        model: str,
+        reviews: Sequence[Review],
+        *,
+        token: str | None = None,
+        per_second: float = 20,
+        threads: int = 2,
     ) -> None:
+        self._token = token
         self._url = f"{gateway}/v1/models/{model}/predict"
         self._reviews = reviews
         self._pause = threads / per_second
@@ -146,7 +166,7 @@ class ConstantLoad:
 
     def _send_on(self, number: int) -> None:
         choose = random.Random(number)  # noqa: S311 - which review is sent next is no secret
-        session = requests.Session()
+        session = session_of(self._token)
         while not self._stop.is_set():
             started = time.monotonic()
             self._send(session, choose.choice(self._reviews))

@@ -18,6 +18,7 @@ from demo.report import Report
 from demo.stage import Stage
 from demo.story import SHORT, Story
 from demo.telling import Telling
+from demo.traffic import ConstantLoad, Review, Users
 from tasks.settings import settings
 from tasks.store import at
 
@@ -30,8 +31,11 @@ class Entrance:
 
     answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
     url: str = ""
+    prediction_token: str | None = None
 
-    def answer(self, path: str) -> tuple[int, Any]:
+    def answer(self, path: str, authorization: str | None) -> tuple[int, Any]:
+        if path.startswith("/v1/") and self.prediction_token and authorization != f"Bearer {self.prediction_token}":
+            return 401, {"error": "This needs the header Authorization."}
         there = self.answers.get(path, [(404, {})])
         return there.pop(0) if len(there) > 1 else there[0]
 
@@ -49,7 +53,7 @@ def entrance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Entrance]:
             self._answer()
 
         def _answer(self) -> None:
-            status, document = found.answer(self.path)
+            status, document = found.answer(self.path, self.headers["Authorization"])
             self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps(document).encode())
@@ -83,6 +87,26 @@ def test_it_waits_until_every_service_behind_the_entrance_answers(entrance: Entr
     assert (scene.airflow, scene.gateway) == (entrance.url, entrance.url)
     assert scene.pages["MLflow"] == "https://localhost:8443/mlflow/", "a browser reaches it by another name"
     assert "secret" not in str(scene)
+
+
+def test_the_gateway_is_asked_with_the_token_that_its_users_need(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    entrance.answers |= {"/api/v2/monitor/health": [(200, HEALTHY)], "/v1/models": [(200, {"models": []})]}
+    entrance.answers["/v1/models/m/predict"] = [
+        (200, {"run_id": "r", "predictions": [{"prediction_id": "p", "prediction": 1}]})
+    ]
+    entrance.prediction_token = "t0ken"
+    monkeypatch.setenv("DEMO_PREDICTION_TOKEN", "t0ken")
+
+    scene = OnCompose().start(lambda _: None)
+    users, reviews = Users(scene.gateway, "m", scene.token), [Review("fine", 1)]
+    assert len(users.predict(reviews)) == 1
+    with ConstantLoad(scene.gateway, "m", reviews, token=scene.token) as load:
+        load.wait_for_answers("r", answers=1, timeout_seconds=10)
+
+    assert load.failures == []
+    assert "t0ken" not in f"{scene} {users}"
+    with pytest.raises(StepFailed, match="401"):
+        Users(scene.gateway, "m").predict(reviews)
 
 
 def test_a_platform_that_never_answers_is_named(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
