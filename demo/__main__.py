@@ -78,7 +78,7 @@ def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
             scene = stage.start(telling.at_work)
         report.addresses = scene.pages
         telling.table("Watch it in the browser", [*scene.pages.items(), ("Airflow login", scene.login)])
-        airflow, users = Airflow(scene.airflow, stage.token), Users(scene.gateway, MODEL, scene.token)
+        airflow, users = Airflow(scene.airflow, stage.token), Users(scene.gateway, MODEL, scene.prediction_token)
         with tempfile.TemporaryDirectory() as folder, stage.memory() as memory:
             try:
                 airflow.wait_for_dags(DAGS, timeout_seconds=120)

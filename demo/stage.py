@@ -20,14 +20,14 @@ class Scene:
         gateway: The gateway's base URL.
         pages: What a person may look at in a browser, by name.
         login: How to log in to Airflow.
-        token: The bearer token that the gateway's address asks for; None where it asks for none.
+        prediction_token: The bearer token that the gateway's address asks for; None where it asks for none.
     """
 
     airflow: str
     gateway: str
     pages: dict[str, str]
     login: str
-    token: str | None = field(default=None, repr=False)
+    prediction_token: str | None = field(default=None, repr=False)
 
 
 class Memory(Protocol):

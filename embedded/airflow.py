@@ -87,8 +87,8 @@ def _logging(home: Path) -> dict[str, object]:
 
 def _scheduler() -> dict[str, object]:
     return {
-        # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes three times as long; with
-        # 0.1 s the chain is no faster than with this, and looking for nothing takes a sixth of a core.
+        # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes far longer;
+        # with a much shorter one, looking for nothing keeps a good part of a core busy.
         "scheduler_idle_sleep_time": 0.25,
         # The tasks of a scheduler that was killed are tried again within about 20 s, those of one of its workers within 50 s
         # (default: 5 minutes). Sooner than that, a machine that is busy with a training looks like one whose worker is dead.

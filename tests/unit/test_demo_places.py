@@ -98,9 +98,9 @@ def test_the_gateway_is_asked_with_the_token_that_its_users_need(entrance: Entra
     monkeypatch.setenv("DEMO_PREDICTION_TOKEN", "t0ken")
 
     scene = OnCompose().start(lambda _: None)
-    users, reviews = Users(scene.gateway, "m", scene.token), [Review("fine", 1)]
+    users, reviews = Users(scene.gateway, "m", scene.prediction_token), [Review("fine", 1)]
     assert len(users.predict(reviews)) == 1
-    with ConstantLoad(scene.gateway, "m", reviews, token=scene.token) as load:
+    with ConstantLoad(scene.gateway, "m", reviews, token=scene.prediction_token) as load:
         load.wait_for_answers("r", answers=1, timeout_seconds=10)
 
     assert load.failures == []
