@@ -1,8 +1,11 @@
-"""The peer of the sentiment model: TF-IDF + logistic regression (scikit-learn), trained on one Parquet file, scored on others.
+"""The peer of the sentiment model: TF-IDF + logistic regression
+(scikit-learn), trained on one Parquet file, scored on others.
 
-    .perennial/envs/ml/bin/python benchmarks/baseline_text.py --train train.parquet --test imdb=test.parquet --test rt=rt.jsonl
+    .perennial/envs/ml/bin/python benchmarks/baseline_text.py --train train.parquet --test imdb=test.parquet
+    --test rt=rt.jsonl
 
-Prints the accuracies as one line of JSON. Files are Parquet or JSON lines with the columns `text` and `label`.
+Prints the accuracies as one line of JSON. Files are Parquet or JSON lines with the columns `text` and
+`label`.
 """
 
 import json

@@ -1,7 +1,9 @@
-"""How long `make up` takes from built images to healthy, and what the idle platform needs: `python benchmarks/compose_idle.py`.
+"""How long `make up` takes from built images to healthy, and what
+the idle platform needs: `python benchmarks/compose_idle.py`.
 
-Starts a platform of its own beside any other, waits until it is idle, and removes it. The images must be there (`make images`).
-Memory is what the engine counts for each container without file caches. Fails above 5 GiB for all, or 300 s.
+Starts a platform of its own beside any other, waits until it is idle, and removes it. The images must be
+there (`make images`). Memory is what the engine counts for each container without file caches. Fails above 5
+GiB for all, or 300 s.
 """
 
 import argparse
@@ -27,7 +29,9 @@ def main() -> None:
     """Start, look, stop, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--settle", type=float, default=60, help="seconds between healthy and the first look")
-    parser.add_argument("--looks", type=int, default=3, help="how many looks, 10 s apart; the median is taken")
+    parser.add_argument(
+        "--looks", type=int, default=3, help="how many looks, 10 s apart; the median is taken"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         environment = own_platform(Path(folder))
@@ -48,7 +52,11 @@ def main() -> None:
 def own_platform(folder: Path) -> dict[str, str]:
     """Variables that make `make` mean a platform with ports and secrets of its own."""
     (folder / "env").write_text(f"HTTPS_PORT={free_port()}\nHTTP_PORT={free_port()}\n", encoding="utf-8")
-    own = {"COMPOSE_PROJECT_NAME": NAME, "ENV_FILE": f"{folder}/env", "AIRFLOW_ENV_FILE": f"{folder}/env.airflow"}
+    own = {
+        "COMPOSE_PROJECT_NAME": NAME,
+        "ENV_FILE": f"{folder}/env",
+        "AIRFLOW_ENV_FILE": f"{folder}/env.airflow",
+    }
     return {**os.environ, **own}
 
 

@@ -2,9 +2,10 @@
 
     .perennial/envs/dev/bin/python benchmarks/container_overhead.py [--rounds 7] [--at-most 2.0]
 
-The step is `ingest` of a table into which nothing has landed: it imports its libraries, looks and answers, so that what differs
-is the place. Both go the way that Airflow's tasks go, through the runners of `plugins`, from the request's file to the checked
-result, nothing left. Needs a Docker engine on this machine and the image that `make images` built (--image names another).
+The step is `ingest` of a table into which nothing has landed: it imports its libraries, looks and answers, so
+that what differs is the place. Both go the way that Airflow's tasks go, through the runners of `plugins`,
+from the request's file to the checked result, nothing left. Needs a Docker engine on this machine and the
+image that `make images` built (--image names another).
 """
 
 import os
@@ -23,7 +24,9 @@ import typer
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="perennial-airflow-")  # Airflow makes one where it is imported
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(
+    prefix="perennial-airflow-"
+)  # Airflow makes one where it is imported
 
 import docker  # noqa: E402 - what Airflow reads is set above
 
@@ -40,7 +43,9 @@ IMAGES = PROJECT / ".perennial" / "images.env"
 def main(
     rounds: Annotated[int, typer.Option(help="How often each is measured; the medians are compared.")] = 7,
     at_most: Annotated[float, typer.Option(help="The largest overhead that passes, in seconds.")] = 2.0,
-    image: Annotated[str, typer.Option(help="The id of the image; by default the one that `make images` built.")] = "",
+    image: Annotated[
+        str, typer.Option(help="The id of the image; by default the one that `make images` built.")
+    ] = "",
 ) -> None:
     """Print the medians, their difference and their ratio."""
     with a_store(image or built_image()) as folder:
@@ -54,20 +59,27 @@ def main(
     process, container = median(seconds["process"]), median(seconds["docker"])
     typer.echo(f"the step as a process:     {process:5.2f} s")
     typer.echo(f"the step in a container:   {container:5.2f} s")
-    typer.echo(f"overhead of the container: {container - process:5.2f} s (at most {at_most}), ratio {container / process:.2f}")
+    typer.echo(
+        f"overhead of the container: {container - process:5.2f} s (at most {at_most}), ratio "
+        f"{container / process:.2f}"
+    )
     if container - process > at_most:
         raise SystemExit(1)
 
 
 def run(runner: str, folder: Path) -> float:
-    """Run the step by this runner and return the seconds from laying down its request until its result was read."""
+    """Run the step by this runner and return the seconds
+    from laying down its request until its result was read.
+    """
     place, (step, request, files) = RUNNERS[runner](), step_in(folder)
     began = time.monotonic()
     job = place.submit(step, lambda: attempts.begin(request, files))
     lines: list[str] = []
     ended = place.follow(job, step, lines.append, None, lambda _stamp: None)
     if ended.code != 0:
-        raise SystemExit(f"The step ended with {ended.code} as {runner}: {ended.why or ''} " + "\n".join(lines[-20:]))
+        raise SystemExit(
+            f"The step ended with {ended.code} as {runner}: {ended.why or ''} " + "\n".join(lines[-20:])
+        )
     attempts.result(step.verb, files)
     place.remove(job)
     return time.monotonic() - began
@@ -102,7 +114,12 @@ def a_store(image: str) -> Iterator[Path]:
     engine, name = docker.from_env(), f"perennial-overhead-{secrets.token_hex(4)}"
     options = {"type": "none", "o": "bind", "device": str(folder)}
     volume = engine.volumes.create(name, driver="local", driver_opts=options)
-    place = {"HOME": folder, "STORE_URL": folder / "store", "STEP_MOUNTS": f"{name}:{folder}", "STEP_IMAGE": image}
+    place = {
+        "HOME": folder,
+        "STORE_URL": folder / "store",
+        "STEP_MOUNTS": f"{name}:{folder}",
+        "STEP_IMAGE": image,
+    }
     os.environ.update({f"PERENNIAL_{variable}": str(value) for variable, value in place.items()})
     os.environ["PERENNIAL_INSTALLATION"] = name
     settings.cache_clear()
@@ -123,7 +140,9 @@ def built_image() -> str:
     lines = IMAGES.read_text(encoding="utf-8").splitlines() if IMAGES.exists() else []
     names = dict(line.split("=", 1) for line in lines if "=" in line)
     if "PERENNIAL_ML_IMAGE" not in names:
-        raise SystemExit(f"{IMAGES} names no image of the steps. Run `make images`, or name one with --image.")
+        raise SystemExit(
+            f"{IMAGES} names no image of the steps. Run `make images`, or name one with --image."
+        )
     return names["PERENNIAL_ML_IMAGE"]
 
 

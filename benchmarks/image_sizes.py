@@ -1,8 +1,10 @@
-"""Print the size of each image that `make images` built last, and what all of them take on this engine together.
+"""Print the size of each image that `make images` built
+last, and what all of them take on this engine together.
 
     python3 benchmarks/image_sizes.py
 
-Sizes are the engine's own, unpacked, in MB of a million bytes. The images share their base, which is counted once.
+Sizes are the engine's own, unpacked, in MB of a million bytes. The images share their base, which is counted
+once.
 """
 
 import subprocess
@@ -19,7 +21,9 @@ def images() -> dict[str, str]:
         sys.exit(f"{IDS} is not there: run `make images` first.")
     lines = (line.split("=", 1) for line in IDS.read_text(encoding="utf-8").splitlines())
     return {
-        key.removeprefix("PERENNIAL_").removesuffix("_IMAGE").lower(): value for key, value in lines if key.endswith("_IMAGE")
+        key.removeprefix("PERENNIAL_").removesuffix("_IMAGE").lower(): value
+        for key, value in lines
+        if key.endswith("_IMAGE")
     }
 
 

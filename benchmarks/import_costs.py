@@ -1,9 +1,10 @@
-"""What importing each large library costs: why none is imported at the top of a DAG file, a plugin or a contract.
+"""What importing each large library costs: why none is
+imported at the top of a DAG file, a plugin or a contract.
 
     .perennial/envs/dev/bin/python benchmarks/import_costs.py
 
-Each import runs in a process of its own, three times; the line shows the median in seconds of processor time, and its ratio
-to what the interpreter alone takes in the same run.
+Each import runs in a process of its own, three times; the line shows the median in seconds of processor time,
+and its ratio to what the interpreter alone takes in the same run.
 """
 
 import resource
@@ -11,7 +12,16 @@ import statistics
 import subprocess
 import sys
 
-LIBRARIES = ("airflow.sdk", "pandas", "torch", "mlflow", "evidently", "great_expectations", "deltalake", "duckdb")
+LIBRARIES = (
+    "airflow.sdk",
+    "pandas",
+    "torch",
+    "mlflow",
+    "evidently",
+    "great_expectations",
+    "deltalake",
+    "duckdb",
+)
 TIMES = 3
 
 

@@ -1,9 +1,11 @@
-"""What the object store of docker-compose costs against a folder of the same disk: small files, large files, lake commits.
+"""What the object store of docker-compose costs against a
+folder of the same disk: small files, large files, lake commits.
 
     .perennial/envs/dev/bin/python benchmarks/object_store.py
 
-Both are measured in turn, in the same run. The object store syncs every write to the disk before it answers; the folder is
-written by the same code of ours, which leaves that to the kernel. Read the ratios: they say how much to batch.
+Both are measured in turn, in the same run. The object store syncs every write to the disk before it answers;
+the folder is written by the same code of ours, which leaves that to the kernel. Read the ratios: they say how
+much to batch.
 """
 
 import os
@@ -24,7 +26,14 @@ from tasks.lake import Lake  # noqa: E402
 from tests.services.object_stores import swift  # noqa: E402
 
 SMALL, LARGE = b"x" * 10_000, os.urandom(32 << 20)
-TIMES = {"small files, put": 30, "small files, get": 30, "32 MiB, put": 5, "32 MiB, get": 5, "lake append": 8, "lake read": 8}
+TIMES = {
+    "small files, put": 30,
+    "small files, get": 30,
+    "32 MiB, put": 5,
+    "32 MiB, get": 5,
+    "lake append": 8,
+    "lake read": 8,
+}
 
 
 def operations(url: str) -> dict[str, Callable[[int], object]]:
@@ -55,9 +64,15 @@ def main() -> None:
         try:
             in_folder, in_store = operations(str(folder / "local")), operations("s3://perennial/bench")
             for what, times in TIMES.items():
-                pairs = [(milliseconds(in_folder[what], each), milliseconds(in_store[what], each)) for each in range(times)]
+                pairs = [
+                    (milliseconds(in_folder[what], each), milliseconds(in_store[what], each))
+                    for each in range(times)
+                ]
                 local, remote = (statistics.median(values) for values in zip(*pairs, strict=True))
-                print(f"{what:18} folder {local:8.1f} ms  object store {remote:8.1f} ms  {remote / local:6.1f} x")
+                print(
+                    f"{what:18} folder {local:8.1f} ms  object store {remote:8.1f} ms  {remote / local:6.1f} "
+                    "x"
+                )
         finally:
             server.stop()
 

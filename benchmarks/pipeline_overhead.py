@@ -1,9 +1,11 @@
-"""What Airflow costs: the training DAG from trigger to serving, against its steps run by hand one after the other.
+"""What Airflow costs: the training DAG from trigger to
+serving, against its steps run by hand one after the other.
 
     .perennial/envs/control/bin/python benchmarks/pipeline_overhead.py [--rows 6000] [--rounds 2]
 
-Starts a platform of its own in a temporary folder, trains a first champion, then takes turns: one run of the DAG, and the very
-requests of that run again through `python -m tasks <verb>`. Prints both and their ratio; exits with 1 above --at-most.
+Starts a platform of its own in a temporary folder, trains a first champion, then takes turns: one run of the
+DAG, and the very requests of that run again through `python -m tasks <verb>`. Prints both and their ratio;
+exits with 1 above --at-most.
 """
 
 import json
@@ -55,7 +57,9 @@ def main(
 
 
 def first_champion(airflow: Airflow, folder: Path, rows: int) -> None:
-    """Ingest the reviews and train once: what is measured later has a champion to compare with, as nearly every run does."""
+    """Ingest the reviews and train once: what is measured later
+    has a champion to compare with, as nearly every run does.
+    """
     airflow.wait_for_dags([INGEST, TRAIN], timeout_seconds=120)
     airflow.unpause(INGEST)
     folder.mkdir()
@@ -66,7 +70,8 @@ def first_champion(airflow: Airflow, folder: Path, rows: int) -> None:
 
 
 def run_the_dag(airflow: Airflow) -> tuple[str, float]:
-    """Trigger a training and return its run id and the seconds from the request until the run had ended, the model serving.
+    """Trigger a training and return its run id and the seconds
+    from the request until the run had ended, the model serving.
 
     Data and seed are those of the champion, so the gate finds the candidate as good and promotes it.
     """
@@ -75,22 +80,30 @@ def run_the_dag(airflow: Airflow) -> tuple[str, float]:
     run = airflow.wait(TRAIN, run_id, timeout_seconds=600)
     decision = airflow.result(TRAIN, run_id, "gate")
     if decision["verdict"] != "promote":
-        raise SystemExit(f"Nothing was deployed, so there is nothing to compare. The gate says: {decision['why']}")
+        raise SystemExit(
+            f"Nothing was deployed, so there is nothing to compare. The gate says: {decision['why']}"
+        )
     return run_id, (datetime.fromisoformat(run["end_date"]) - triggered).total_seconds()
 
 
 def run_by_hand(airflow: Airflow, run_id: str, folder: Path, environment: dict[str, str]) -> dict[str, float]:
     """Run the requests of a DAG run again and return the seconds of each verb.
 
-    Only the context differs, so that no step recognises its earlier self, and each result of the DAG run that a request holds
-    is replaced by the result of the step just run by hand.
+    Only the context differs, so that no step recognises its earlier self, and each result of the DAG run that
+    a request holds is replaced by the result of the step just run by hand.
     """
     seconds, renewed = {}, []
     for verb in VERBS:
-        request = json.loads(at(settings().runs, TRAIN, folder_name(run_id), verb, "request.json").read_text())
+        request = json.loads(
+            at(settings().runs, TRAIN, folder_name(run_id), verb, "request.json").read_text()
+        )
         for before, after in renewed:
             request = {field: after if value == before else value for field, value in request.items()}
-        request["context"] = {"actor": "benchmark", "step_key": f"{folder.name}/{verb}", "work_url": str(folder / verb)}
+        request["context"] = {
+            "actor": "benchmark",
+            "step_key": f"{folder.name}/{verb}",
+            "work_url": str(folder / verb),
+        }
         started = time.monotonic()
         result = run_step(verb, request, folder / verb, environment)
         seconds[verb] = time.monotonic() - started
@@ -103,8 +116,19 @@ def run_step(verb: str, request: dict[str, Any], folder: Path, environment: dict
     folder.mkdir(parents=True)
     files = folder / "request.json", folder / "result.json"
     files[0].write_text(json.dumps(request), encoding="utf-8")
-    command = [str(settings().python(MODEL)), "-m", "tasks", verb, "--request", str(files[0]), "--result", str(files[1])]
-    done = subprocess.run(command, cwd=settings().project, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        str(settings().python(MODEL)),
+        "-m",
+        "tasks",
+        verb,
+        "--request",
+        str(files[0]),
+        "--result",
+        str(files[1]),
+    ]
+    done = subprocess.run(
+        command, cwd=settings().project, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise SystemExit(f"{verb} ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
     result: dict[str, Any] = json.loads(files[1].read_text(encoding="utf-8"))

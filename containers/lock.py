@@ -1,9 +1,10 @@
 """Resolve every environment again and write its hash-pinned lock beside its requirements.in (`make lock`).
 
-The development environment is resolved first and constrains the others, so that a package has one version wherever it
-is installed. torch is resolved as its CPU build, whose requirements hold no CUDA package, and written as a plain version
-with the hashes of that build and of the index's own wheels: which of them is installed is the installer's choice
-(`--find-links` or `--torch-backend`), never the lock's. A lock names no index.
+The development environment is resolved first and constrains the others, so that a package has one version
+wherever it is installed. torch is resolved as its CPU build, whose requirements hold no CUDA package, and
+written as a plain version with the hashes of that build and of the index's own wheels: which of them is
+installed is the installer's choice (`--find-links` or `--torch-backend`), never the lock's. A lock names no
+index.
 """
 
 import os
@@ -41,7 +42,9 @@ def compile_requirements(uv: str, requirements: Path, *options: str) -> str:
 
 
 def torch_from_cpu() -> list[str]:
-    """The options that make uv take torch's CPU build: a local wheelhouse where there is one, its own backend switch if not."""
+    """The options that make uv take torch's CPU build: a local
+    wheelhouse where there is one, its own backend switch if not.
+    """
     wheelhouse = os.environ.get("PIP_FIND_LINKS")
     return [f"--find-links={wheelhouse}"] if wheelhouse else ["--torch-backend=cpu"]
 
@@ -65,7 +68,9 @@ def lock(uv: str, wanted: Path, *options: str) -> None:
     requirements = compile_requirements(uv, wanted, *torch_from_cpu(), *options)
     written = wanted.with_suffix(".txt")
     written.write_text(plain_torch(uv, requirements))
-    print(f"{written.relative_to(ROOT)}: {len(re.findall(r'^[a-z0-9]', requirements, re.MULTILINE))} packages")
+    print(
+        f"{written.relative_to(ROOT)}: {len(re.findall(r'^[a-z0-9]', requirements, re.MULTILINE))} packages"
+    )
 
 
 def main() -> None:

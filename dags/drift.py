@@ -10,7 +10,9 @@ from tasks.spec import PipelineSpec
 
 @pipeline(over=models, schedule=drift_schedule, form=drift_form)
 def drift(spec: PipelineSpec) -> None:
-    """Judge whether the service's traffic still looks like what its model was judged on, and retrain when it does not."""
+    """Judge whether the service's traffic still looks like
+    what its model was judged on, and retrain when it does not.
+    """
     decision = check_drift(spec, after=collect(spec))
     ticket = request_retrain(spec, decision)
     start_training(spec, ticket)

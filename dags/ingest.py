@@ -10,7 +10,9 @@ from tasks.spec import TableSpec
 
 @pipeline(over=tables, schedule=ingest_schedule, form=ingest_form)
 def ingest(table: TableSpec) -> None:
-    """Check what has landed and let its good rows join the table: when files arrive, every hour, and when asked."""
+    """Check what has landed and let its good rows join the
+    table: when files arrive, every hour, and when asked.
+    """
     ingested = ingest_files(table)
     publish(table, ingested)
     report_refused(ingested)

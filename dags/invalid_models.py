@@ -1,4 +1,6 @@
-"""No Airflow DAG: an import error here names each model that is wrong, while the DAGs of all others keep running."""
+"""No Airflow DAG: an import error here names each model
+that is wrong, while the DAGs of all others keep running.
+"""
 
 from plugins.models import raise_faults
 

@@ -4,7 +4,17 @@ from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
-from plugins.verbs import deploy, evaluate, gate, package, preflight, register, take_snapshot, train_candidate, validate
+from plugins.verbs import (
+    deploy,
+    evaluate,
+    gate,
+    package,
+    preflight,
+    register,
+    take_snapshot,
+    train_candidate,
+    validate,
+)
 from tasks.spec import PipelineSpec
 
 

@@ -1,4 +1,6 @@
-"""`python -m demo [--on compose] [--exit] [--short]`: start the platform, tell the story, write the report, keep serving."""
+"""`python -m demo [--on compose] [--exit] [--short]`: start
+the platform, tell the story, write the report, keep serving.
+"""
 
 import signal
 import tempfile
@@ -26,13 +28,19 @@ SET_UP_TIME = PROJECT / ".perennial" / "set-up-seconds"
 def main(
     *,
     stop_at_end: Annotated[bool, typer.Option("--exit", help="Stop everything at the end.")] = False,
-    short: Annotated[bool, typer.Option("--short", help="Fewer rows and days: the same steps and checks, sooner.")] = False,
+    short: Annotated[
+        bool, typer.Option("--short", help="Fewer rows and days: the same steps and checks, sooner.")
+    ] = False,
     on: Annotated[
         Place, typer.Option("--on", help="Which platform: processes of this machine, or the compose stack.")
     ] = "processes",
-    report_file: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = PROJECT / "demo-report.json",
+    report_file: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = PROJECT
+    / "demo-report.json",
 ) -> None:
-    """One model lives through training, traffic, drift and retraining. Exits with 1 if any step did not do what it should."""
+    """One model lives through training, traffic, drift and retraining.
+
+    Exits with 1 if any step did not do what it should.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
@@ -78,7 +86,10 @@ def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
             scene = stage.start(telling.at_work)
         report.addresses = scene.pages
         telling.table("Watch it in the browser", [*scene.pages.items(), ("Airflow login", scene.login)])
-        airflow, users = Airflow(scene.airflow, stage.token), Users(scene.gateway, MODEL, scene.prediction_token)
+        airflow, users = (
+            Airflow(scene.airflow, stage.token),
+            Users(scene.gateway, MODEL, scene.prediction_token),
+        )
         with tempfile.TemporaryDirectory() as folder, stage.memory() as memory:
             try:
                 airflow.wait_for_dags(DAGS, timeout_seconds=120)
@@ -105,7 +116,9 @@ def _sum_up(report: Report, users: Users, memory: Memory) -> None:
     """What was counted over the whole story."""
     report.seconds = round(time.time() - report.started_at.timestamp(), 1)
     report.requests = users.sent + sum(promotion.load_requests for promotion in report.promotions)
-    report.failed_requests = users.failed + [one for promotion in report.promotions for one in promotion.load_failures]
+    report.failed_requests = users.failed + [
+        one for promotion in report.promotions for one in promotion.load_failures
+    ]
     report.platform_peak_pss_mib = None if memory.peak_mib is None else round(memory.peak_mib)
 
 

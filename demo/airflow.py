@@ -1,4 +1,6 @@
-"""What the demo asks of Airflow, through its public REST API: unpause, trigger, wait, and read a task's result."""
+"""What the demo asks of Airflow, through its public REST
+API: unpause, trigger, wait, and read a task's result.
+"""
 
 import json
 import time
@@ -65,13 +67,18 @@ class Airflow:
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run as the Trigger button does and return its id. `conf` holds values of the form's fields."""
+        """Start a run as the Trigger button does and return its id.
+
+        `conf` holds values of the form's fields.
+        """
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
         return str(run["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The newest 100 runs of a DAG, newest first."""
-        runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")["dag_runs"]
+        runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")[
+            "dag_runs"
+        ]
         return runs
 
     def has_run(self, dag_id: str, run_id: str) -> bool:
@@ -88,22 +95,31 @@ class Airflow:
         return sorted(tasks, key=lambda task: task["start_date"] or "9999")
 
     def wait(
-        self, dag_id: str, run_id: str, *, timeout_seconds: float, tell: Callable[[str], None] = lambda _: None
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        timeout_seconds: float,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Wait until a run has succeeded, telling which task is at work.
 
         Raises:
-            StepFailed: The run failed, or took longer than `timeout_seconds`; names the tasks that did not succeed.
+            StepFailed: The run failed, or took longer than `timeout_seconds`; names the tasks that did not
+                succeed.
         """
         until = time.monotonic() + timeout_seconds
         while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
             if time.monotonic() > until:
-                raise StepFailed(f"{dag_id} did not finish within {timeout_seconds:.0f} s: {self._states(dag_id, run_id)}")
+                raise StepFailed(
+                    f"{dag_id} did not finish within {timeout_seconds:.0f} s: {self._states(dag_id, run_id)}"
+                )
             tell(self._at_work(dag_id, run_id))
             time.sleep(POLL_SECONDS)
         if run["state"] != "success":
             raise StepFailed(
-                f"{dag_id} ended as {run['state']}: {self._states(dag_id, run_id)}. See {self.page(dag_id, run_id)}"
+                f"{dag_id} ended as {run['state']}: {self._states(dag_id, run_id)}. See "
+                f"{self.page(dag_id, run_id)}"
             )
         return run
 
@@ -132,9 +148,13 @@ class Airflow:
 
     def _states(self, dag_id: str, run_id: str) -> str:
         tasks = self.tasks(dag_id, run_id)
-        return ", ".join(f"{task['task_id']} is {task['state']}" for task in tasks if task["state"] != "success")
+        return ", ".join(
+            f"{task['task_id']} is {task['state']}" for task in tasks if task["state"] != "success"
+        )
 
 
 def seconds_of(run: dict[str, Any]) -> float:
     """How long a run or a task instance took, in seconds, by Airflow's own clock."""
-    return (datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(run["start_date"])).total_seconds()
+    return (
+        datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(run["start_date"])
+    ).total_seconds()

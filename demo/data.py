@@ -17,9 +17,13 @@ TABLE = "reviews"
 
 
 def run_in_model_environment(arguments: list[str]) -> str:
-    """Run a Python program in the model's own environment, from the project's folder; returns what it printed."""
+    """Run a Python program in the model's own environment,
+    from the project's folder; returns what it printed.
+    """
     command = [str(settings().python(MODEL)), *arguments]
-    done = subprocess.run(command, cwd=settings().project, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, cwd=settings().project, capture_output=True, text=True, check=False, timeout=600
+    )
     if done.returncode != 0:
         raise StepFailed(f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-1500:]}")
     return done.stdout
@@ -57,7 +61,8 @@ def read_reviews(file: Path) -> list[Review]:
 
 
 def read_part(url: str) -> list[Review]:
-    """The reviews of a snapshot's part in random order: it lists them by key, and so one label after the other.
+    """The reviews of a snapshot's part in random order: it
+    lists them by key, and so one label after the other.
 
     A part is a Parquet file of the store; it is read where a Parquet reader is installed.
     """
@@ -67,13 +72,17 @@ def read_part(url: str) -> list[Review]:
     )
     with tempfile.TemporaryDirectory() as folder:
         file = fetch(url, Path(folder, "part.parquet"))
-        rows = [json.loads(line) for line in run_in_model_environment(["-c", program, str(file)]).splitlines()]
+        rows = [
+            json.loads(line) for line in run_in_model_environment(["-c", program, str(file)]).splitlines()
+        ]
     random.Random(7).shuffle(rows)  # noqa: S311 - no secret
     return [Review(text=row["text"], label=int(row["label"])) for row in rows]
 
 
 def without_shared_texts(reviews: list[Review], first: int) -> tuple[list[Review], list[Review]]:
-    """The first `first` reviews, and those of the rest whose text is not among them: nothing held back was learnt from."""
+    """The first `first` reviews, and those of the rest whose
+    text is not among them: nothing held back was learnt from.
+    """
     learnt = reviews[:first]
     texts = {review.text for review in learnt}
     return learnt, [review for review in reviews[first:] if review.text not in texts]
@@ -82,16 +91,24 @@ def without_shared_texts(reviews: list[Review], first: int) -> tuple[list[Review
 def baseline_accuracies(
     first: dict[str, Any], second: dict[str, Any], held_back: list[Review], folder: Path
 ) -> dict[str, float]:
-    """Accuracies of a TF-IDF + logistic regression, trained on what the first and the second champion were trained on."""
+    """Accuracies of a TF-IDF + logistic regression, trained
+    on what the first and the second champion were trained on.
+    """
     new = folder / "held-back.jsonl"
-    new.write_text("".join(json.dumps({"text": one.text, "label": one.label}) + "\n" for one in held_back), encoding="utf-8")
+    new.write_text(
+        "".join(json.dumps({"text": one.text, "label": one.label}) + "\n" for one in held_back),
+        encoding="utf-8",
+    )
     test = fetch(first["test"]["url"], folder / "baseline-test.parquet")
     scores: dict[str, float] = {}
     for moment, snapshot in (("before", first), ("after", second)):
         program = str(settings().project / "benchmarks" / "baseline_text.py")
         arguments = [program, "--test", f"imdb_test={test}", "--test", f"new_traffic={new}"]
         for name in ("train", "validation"):
-            arguments += ["--train", str(fetch(snapshot[name]["url"], folder / f"baseline-{moment}-{name}.parquet"))]
+            arguments += [
+                "--train",
+                str(fetch(snapshot[name]["url"], folder / f"baseline-{moment}-{name}.parquet")),
+            ]
         accuracy = json.loads(run_in_model_environment(arguments))["accuracy"]
         scores |= {f"baseline_{name}_{moment}": value for name, value in accuracy.items()}
     return scores

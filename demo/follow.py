@@ -1,4 +1,6 @@
-"""Follow what Airflow does by itself: files that are ingested, a run that something started, a promotion under load."""
+"""Follow what Airflow does by itself: files that are ingested,
+a run that something started, a promotion under load.
+"""
 
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -27,18 +29,24 @@ def wait_for_published(
         runs = airflow.runs(dag_id)
         for failed in (run["dag_run_id"] for run in runs if run["state"] == "failed"):
             airflow.wait(dag_id, failed, timeout_seconds=timeout_seconds)
-        results = [airflow.result(dag_id, run["dag_run_id"], "ingest") for run in runs if run["state"] == "success"]
+        results = [
+            airflow.result(dag_id, run["dag_run_id"], "ingest") for run in runs if run["state"] == "success"
+        ]
         published = sum(result["published_rows"] for result in results)
         quarantined = sum(result["quarantined_rows"] for result in results)
         if published + quarantined >= rows and all(run["state"] == "success" for run in runs):
             return published, quarantined
         if time.monotonic() > until:
-            raise StepFailed(f"{dag_id} published {published} rows within {timeout_seconds:.0f} s; {rows} were expected.")
+            raise StepFailed(
+                f"{dag_id} published {published} rows within {timeout_seconds:.0f} s; {rows} were expected."
+            )
         tell(f"{published:,} of {rows:,} rows published by {len(results)} runs")
         time.sleep(POLL_SECONDS)
 
 
-def wait_for_run(airflow: Airflow, dag_id: str, cause: str, *, timeout_seconds: float, other_than: Collection[str] = ()) -> str:
+def wait_for_run(
+    airflow: Airflow, dag_id: str, cause: str, *, timeout_seconds: float, other_than: Collection[str] = ()
+) -> str:
     """Wait until something else has started a run of the DAG; returns its id.
 
     Raises:
@@ -50,17 +58,23 @@ def wait_for_run(airflow: Airflow, dag_id: str, cause: str, *, timeout_seconds: 
             if run["dag_run_id"] not in other_than:
                 return str(run["dag_run_id"])
         time.sleep(POLL_SECONDS)
-    raise StepFailed(f"{cause} should have started a run of {dag_id} within {timeout_seconds:.0f} s, but there is none.")
+    raise StepFailed(
+        f"{cause} should have started a run of {dag_id} within {timeout_seconds:.0f} s, but there is none."
+    )
 
 
 def follow_training(airflow: Airflow, dag_id: str, run_id: str, load: ConstantLoad) -> dict[str, Any]:
-    """What a finished training run measured and decided; waits until its model has answered the load's requests.
+    """What a finished training run measured and decided;
+    waits until its model has answered the load's requests.
 
     Raises:
         StepFailed: The gate did not promote, or the new model does not answer.
     """
     decision = airflow.result(dag_id, run_id, "gate")
-    require(decision["verdict"] == "promote", f"The gate should promote, but says {decision['verdict']}: {decision['why']}")
+    require(
+        decision["verdict"] == "promote",
+        f"The gate should promote, but says {decision['verdict']}: {decision['why']}",
+    )
     load.wait_for_answers(decision["run_id"], answers=ANSWERS_OF_THE_NEW, timeout_seconds=60)
     evaluation = airflow.result(dag_id, run_id, "evaluate")
     tasks = airflow.tasks(dag_id, run_id)
@@ -70,7 +84,9 @@ def follow_training(airflow: Airflow, dag_id: str, run_id: str, load: ConstantLo
         "verdict": decision["verdict"],
         "why": decision["why"],
         "accuracy": primary_metric(evaluation["candidate"], evaluation["primary_metric"]),
-        "accuracy_by_source": {score["value"]: score["metric"]["value"] for score in evaluation["candidate"]["slices"]},
+        "accuracy_by_source": {
+            score["value"]: score["metric"]["value"] for score in evaluation["candidate"]["slices"]
+        },
         "run_seconds": seconds_of(airflow.run(dag_id, run_id)),
         "task_seconds": {task["task_id"]: seconds_of(task) for task in tasks if task["state"] == "success"},
     }
@@ -106,4 +122,6 @@ def under_load(load: ConstantLoad, telling: Telling, models: list[str]) -> Itera
         )
     slowest = f"the slowest took {load.slowest_seconds * 1000:.0f} ms"
     telling.say(f"constant load: {load.sent} requests, {len(load.failures)} failed, {slowest}")
-    require(not load.failures, f"{len(load.failures)} requests failed during the promotion: {load.failures[:3]}")
+    require(
+        not load.failures, f"{len(load.failures)} requests failed during the promotion: {load.failures[:3]}"
+    )

@@ -8,9 +8,11 @@ import psutil
 
 
 class PeakMemory:
-    """Samples the proportional set size (PSS) of a process tree each second for as long as the `with` block runs.
+    """Samples the proportional set size (PSS) of a process
+    tree each second for as long as the `with` block runs.
 
-    PSS counts a page shared by n processes as 1/n in each, so that the sum over forked workers is what they truly occupy.
+    PSS counts a page shared by n processes as 1/n in each, so that the sum over forked workers is what they
+    truly occupy.
 
     Attributes:
         peak_mib: The largest sum so far, in MiB.
@@ -27,7 +29,9 @@ class PeakMemory:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join(10)
 
@@ -37,7 +41,9 @@ class PeakMemory:
 
 
 def tree_pss_mib(root: psutil.Process) -> float:
-    """The sum of PSS over `root` and its descendants, in MiB; a process that has just ended counts nothing."""
+    """The sum of PSS over `root` and its descendants, in MiB; a process that
+    has just ended counts nothing.
+    """
     try:
         processes = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:

@@ -1,7 +1,8 @@
-"""The story on the compose stack: told from a container on the stack's own network, with the settings that its steps have.
+"""The story on the compose stack: told from a container on the
+stack's own network, with the settings that its steps have.
 
-The stack is started and stopped by `make` outside (containers/compose/demo.sh), which also measures its memory: no container
-sees the others' there.
+The stack is started and stopped by `make` outside (containers/compose/demo.sh), which also measures its
+memory: no container sees the others' there.
 """
 
 import time
@@ -56,7 +57,8 @@ class OnCompose:
     def prepare(self) -> None:
         require(
             bool(self._settings.password.get_secret_value()),
-            "DEMO_PASSWORD is not set: this runs in the stack's own container `demo`. Use `make demo ON=compose`.",
+            "DEMO_PASSWORD is not set: this runs in the stack's own container `demo`. Use `make demo "
+            "ON=compose`.",
         )
 
     def start(self, tell: Tell) -> Scene:
@@ -65,7 +67,8 @@ class OnCompose:
         while missing := self._missing():
             if time.monotonic() > until:
                 raise StepFailed(
-                    f"No answer within {HEALTHY_WITHIN_SECONDS} s: {missing}. `docker compose ps` and its logs say more."
+                    f"No answer within {HEALTHY_WITHIN_SECONDS} s: {missing}. `docker compose ps` and its "
+                    "logs say more."
                 )
             tell(missing)
             time.sleep(POLL_SECONDS)
@@ -78,7 +81,10 @@ class OnCompose:
     def token(self) -> str:
         login = {"username": self._settings.user, "password": self._settings.password.get_secret_value()}
         answer = requests.post(f"{self._settings.entrance}/auth/token", json=login, timeout=TIMEOUT_SECONDS)
-        require(answer.ok, f"Airflow refused the login of {self._settings.user!r}: {answer.status_code} {answer.text[:200]}")
+        require(
+            answer.ok,
+            f"Airflow refused the login of {self._settings.user!r}: {answer.status_code} {answer.text[:200]}",
+        )
         return str(answer.json()["access_token"])
 
     def memory(self) -> AbstractContextManager[Memory]:
@@ -101,7 +107,9 @@ class OnCompose:
             if not answer.ok:
                 return f"{name}: {answer.status_code}"
             if ill := [
-                part for part, found in answer.json().items() if isinstance(found, dict) and found.get("status") == "unhealthy"
+                part
+                for part, found in answer.json().items()
+                if isinstance(found, dict) and found.get("status") == "unhealthy"
             ]:
                 return f"{name}: {', '.join(ill)} unhealthy"
         return ""

@@ -29,7 +29,8 @@ class OnProcesses:
         used = home.exists() and any(home.iterdir())
         require(
             not used,
-            f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or `make clean`.",
+            f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or "
+            "`make clean`.",
         )
         home.mkdir(parents=True, exist_ok=True)
         (home / MARK).touch()

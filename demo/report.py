@@ -36,7 +36,8 @@ class Promotion(BaseModel):
 
     Attributes:
         load_requests: Requests of the constant load, answered or failed.
-        load_refused_before_first: Requests that the gateway rightly refused with 404, before the model had ever served.
+        load_refused_before_first: Requests that the gateway rightly refused with 404, before the model had
+            ever served.
         load_failures: Each failed request of the load.
         answers_by_run: How many of them each run's model answered.
         slowest_seconds: The slowest request of the load.
@@ -68,12 +69,13 @@ class Report(BaseModel):
     Attributes:
         seconds: Wall time from the start of the demo to the end of the story.
         set_up_seconds: Building the environments; None where they were there already.
-        accuracy: By name, in [0, 1]: of the service, and of a TF-IDF + logistic regression trained on the same rows.
+        accuracy: By name, in [0, 1]: of the service, and of a TF-IDF + logistic regression trained on the
+            same rows.
         failed_requests: Of everything that was sent to the gateway during the demo; a sentence each.
-        platform_peak_pss_mib: The largest sum of proportional set sizes of the platform's processes, sampled each second; None
-            where the platform does not run as processes of this machine.
-        containers_peak_mib: The largest sum of what the engine says that the stack's and the steps' containers use; None where
-            there are none.
+        platform_peak_pss_mib: The largest sum of proportional set sizes of the platform's processes, sampled
+            each second; None where the platform does not run as processes of this machine.
+        containers_peak_mib: The largest sum of what the engine says that the stack's and the steps'
+            containers use; None where there are none.
         runs: Each Airflow run of the story and its page.
         complete: Whether the story was told to its end.
         failure: Why it was not; None when every step did what it should.

@@ -1,6 +1,7 @@
 """Where the story is played: a platform that starts, says where it is, and tells how much memory it takes.
 
-Two are there: the embedded platform (`demo.on_processes`) and the compose stack (`demo.on_compose`). The story knows neither.
+Two are there: the embedded platform (`demo.on_processes`) and the compose stack (`demo.on_compose`). The
+story knows neither.
 """
 
 from collections.abc import Callable
@@ -31,18 +32,22 @@ class Scene:
 
 
 class Memory(Protocol):
-    """What the platform takes, measured for as long as the `with` block runs; None where it cannot be seen from here."""
+    """What the platform takes, measured for as long as the
+    `with` block runs; None where it cannot be seen from here.
+    """
 
     @property
     def peak_mib(self) -> float | None: ...
 
 
 class Stage(Protocol):
-    """One platform for one story. The order is: `prepare`, `start`, the story, `watch` unless it stops at once, `stop`.
+    """One platform for one story. The order is: `prepare`,
+    `start`, the story, `watch` unless it stops at once, `stop`.
 
-    `prepare` refuses (StepFailed) what holds somebody's state: a story begins from nothing. `start` returns when everything
-    answers, and this process has the settings of the platform's steps from then on. `token` gives a bearer token of Airflow's.
-    `watch` stays for as long as the platform serves. `stop` leaves nothing of what `start` started.
+    `prepare` refuses (StepFailed) what holds somebody's state: a story begins from nothing. `start` returns
+    when everything answers, and this process has the settings of the platform's steps from then on. `token`
+    gives a bearer token of Airflow's. `watch` stays for as long as the platform serves. `stop` leaves nothing
+    of what `start` started.
     """
 
     def prepare(self) -> None: ...

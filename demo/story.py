@@ -1,7 +1,7 @@
 """The demo's story: a model is trained, serves, meets texts it does not know, is retrained, and gets better.
 
-Each step does one thing through the platform's public doors (landing folder, Airflow's REST API, gateway) and then requires
-what must hold; the first requirement that fails ends the story.
+Each step does one thing through the platform's public doors (landing folder, Airflow's REST API, gateway) and
+then requires what must hold; the first requirement that fails ends the story.
 """
 
 from contextlib import AbstractContextManager
@@ -33,8 +33,8 @@ class Scale:
         imdb_rows: Reviews that land, in `batches` dated files.
         quiet_days: Days of traffic like the training data, of `day_rows` predictions each.
         labelled_rows: Rotten Tomatoes snippets that come as traffic and whose labels come back.
-        held_back_rows: Snippets that come as traffic too and whose labels nobody ever tells: what the accuracy on the new
-            traffic is measured on.
+        held_back_rows: Snippets that come as traffic too and whose labels nobody ever tells: what the
+            accuracy on the new traffic is measured on.
         baseline: Whether a TF-IDF + logistic regression is trained on the same rows, to compare with.
     """
 
@@ -47,13 +47,19 @@ class Scale:
     baseline: bool
 
 
-FULL = Scale(25_000, batches=5, quiet_days=3, day_rows=500, labelled_rows=6_000, held_back_rows=2_500, baseline=True)
-SHORT = Scale(8_000, batches=2, quiet_days=1, day_rows=300, labelled_rows=6_000, held_back_rows=1_000, baseline=False)
+FULL = Scale(
+    25_000, batches=5, quiet_days=3, day_rows=500, labelled_rows=6_000, held_back_rows=2_500, baseline=True
+)
+SHORT = Scale(
+    8_000, batches=2, quiet_days=1, day_rows=300, labelled_rows=6_000, held_back_rows=1_000, baseline=False
+)
 
 
 @dataclass
 class Story:
-    """What the steps hand on to each other: the texts, and the first champion's Airflow run and MLflow run."""
+    """What the steps hand on to each other: the texts,
+    and the first champion's Airflow run and MLflow run.
+    """
 
     airflow: Airflow
     users: Users
@@ -81,19 +87,33 @@ class Story:
         self.every_decision_has_a_reason()
 
     def nothing_happened_yet(self) -> None:
-        """On tables and models that somebody has, the story would neither come out as told nor leave them as they were."""
+        """On tables and models that somebody has, the story would
+        neither come out as told nor leave them as they were.
+        """
         used = [dag_id for dag_id in DAGS if self.airflow.runs(dag_id)]
-        require(not used, f"This platform is in use: {', '.join(used)} ran before. The story needs one without any state.")
+        require(
+            not used,
+            f"This platform is in use: {', '.join(used)} ran before. The story needs one without any state.",
+        )
 
     def reviews_arrive(self) -> None:
-        title = f"{self.scale.imdb_rows:,} IMDB reviews land in {self.scale.batches} dated files and are ingested by themselves"
+        title = (
+            f"{self.scale.imdb_rows:,} IMDB reviews land in {self.scale.batches} dated files and are "
+            "ingested by themselves"
+        )
         with self.telling.step(title) as step:
-            files = data.write_example_data(self.folder, rows=self.scale.imdb_rows, batches=self.scale.batches)
+            files = data.write_example_data(
+                self.folder, rows=self.scale.imdb_rows, batches=self.scale.batches
+            )
             self.held_out = data.read_reviews(files[0])[:100]
             self.airflow.unpause(INGEST)
             data.land(files)
             published, quarantined = wait_for_published(
-                self.airflow, INGEST, rows=self.scale.imdb_rows, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work
+                self.airflow,
+                INGEST,
+                rows=self.scale.imdb_rows,
+                timeout_seconds=PATIENCE_SECONDS,
+                tell=self.telling.at_work,
             )
             step.facts |= {"files": len(files), "published_rows": published, "quarantined_rows": quarantined}
             for run in self.airflow.runs(INGEST):
@@ -101,7 +121,10 @@ class Story:
             self.telling.say(f"{published:,} rows joined the table, {quarantined} were quarantined")
 
     def the_first_model_is_trained(self) -> None:
-        title = "The training DAG is switched on: its schedule starts the first run, and the first champion serves"
+        title = (
+            "The training DAG is switched on: its schedule starts the first run, and the first champion "
+            "serves"
+        )
         with self.telling.step(title) as step:
             with self._under_load(self.held_out) as load:
                 self.airflow.unpause(TRAIN)
@@ -121,10 +144,15 @@ class Story:
                 first = (day - 1) * self.scale.day_rows
                 answered, decision = self._day(self.held_out[first : first + self.scale.day_rows])
                 step.facts |= {"accuracy": accuracy(answered), "domain_auc": decision["domain_auc"]}
-                require(decision["verdict"] == "quiet", f"The drift check should be quiet, but says: {decision['why']}")
+                require(
+                    decision["verdict"] == "quiet",
+                    f"The drift check should be quiet, but says: {decision['why']}",
+                )
 
     def the_traffic_turns(self) -> list[Answered]:
-        """Users send Rotten Tomatoes snippets from now on; returns the answers whose labels will come back."""
+        """Users send Rotten Tomatoes snippets from now on;
+        returns the answers whose labels will come back.
+        """
         day = self.scale.quiet_days + 1
         with self.telling.step(
             f"Day {day}: the traffic turns to {self.scale.labelled_rows:,} Rotten Tomatoes snippets"
@@ -136,7 +164,8 @@ class Story:
             step.facts |= {"accuracy": accuracy(answered), "domain_auc": decision["domain_auc"]}
             require(
                 decision["verdict"] == "wait",
-                f"Drift without new labels should lead to `wait`, but the check says {decision['verdict']}: {decision['why']}",
+                f"Drift without new labels should lead to `wait`, but the check says {decision['verdict']}: "
+                f"{decision['why']}",
             )
         return answered
 
@@ -157,34 +186,55 @@ class Story:
             step.facts |= {"labels": accepted, "published_rows": published}
 
     def drift_leads_to_a_new_model(self) -> float:
-        """The next day's check asks for a training; returns the old champion's accuracy on that day's traffic."""
-        with self.telling.step(f"Day {self.scale.quiet_days + 2}: drift is decided, and leads to a new champion") as step:
+        """The next day's check asks for a training; returns
+        the old champion's accuracy on that day's traffic.
+        """
+        with self.telling.step(
+            f"Day {self.scale.quiet_days + 2}: drift is decided, and leads to a new champion"
+        ) as step:
             answered, (start, end) = self._send(self.held_back)
             before = accuracy(answered)
             with self._under_load(self.turned) as load:
                 load.wait_for_answers(self.models[0], answers=20, timeout_seconds=30)
                 decision = self._check_drift(start, end)
-                require(decision["verdict"] == "retrain", f"The check should say `retrain`, but says: {decision['why']}")
-                run_id = wait_for_run(self.airflow, TRAIN, "The drift check", timeout_seconds=60, other_than=self.training_runs)
-                require(run_id.startswith("retrain__"), f"A retrain request should have started the training, not {run_id}.")
+                require(
+                    decision["verdict"] == "retrain",
+                    f"The check should say `retrain`, but says: {decision['why']}",
+                )
+                run_id = wait_for_run(
+                    self.airflow, TRAIN, "The drift check", timeout_seconds=60, other_than=self.training_runs
+                )
+                require(
+                    run_id.startswith("retrain__"),
+                    f"A retrain request should have started the training, not {run_id}.",
+                )
                 step.facts |= self._follow(run_id, load) | {"domain_auc": decision["domain_auc"]}
             by_source = step.facts["accuracy_by_source"]
-            self.telling.say(", ".join(f"{source} {value:.3f}" for source, value in by_source.items()) + " on the test rows")
+            self.telling.say(
+                ", ".join(f"{source} {value:.3f}" for source, value in by_source.items())
+                + " on the test rows"
+            )
             self.telling.report.accuracy["imdb_test_second_champion"] = round(by_source["imdb"], 4)
             self.telling.report.accuracy["new_traffic_before"] = round(before, 4)
         return before
 
     def the_new_model_is_better(self, before: float) -> None:
-        with self.telling.step(f"The new champion answers the {len(self.held_back):,} snippets that no training saw") as step:
+        with self.telling.step(
+            f"The new champion answers the {len(self.held_back):,} snippets that no training saw"
+        ) as step:
             answered = self.users.predict(self.held_back)
             after = accuracy(answered)
             self.telling.report.accuracy["new_traffic_after"] = round(after, 4)
             step.facts |= {"accuracy_before": before, "accuracy_after": after}
             change = f"accuracy on the new traffic: {before:.3f} before, {after:.3f} after"
             self.telling.say(change)
-            require({one.run_id for one in answered} == {self.models[-1]}, "The new champion did not answer every request.")
             require(
-                after > before, f"The retrained model should be better on the new traffic: {after:.3f} against {before:.3f}"
+                {one.run_id for one in answered} == {self.models[-1]},
+                "The new champion did not answer every request.",
+            )
+            require(
+                after > before,
+                f"The retrained model should be better on the new traffic: {after:.3f} against {before:.3f}",
             )
 
     def a_simple_model_compares(self) -> None:
@@ -201,9 +251,12 @@ class Story:
                 self.telling.say(f"{entry.action}: {entry.why}")
             require(not ledger.broken_entries(), "The ledger's hash chain is broken.")
             actions = {entry.action for entry in entries}
-            require(len(actions) >= 3, f"Gate, deployment and drift decisions were expected in the ledger; it holds {actions}.")
+            require(
+                len(actions) >= 3,
+                f"Gate, deployment and drift decisions were expected in the ledger; it holds {actions}.",
+            )
 
-    # --- what several steps need --------------------------------------------------------------------------------------
+    # --- what several steps need ----------------------------------------------------------------------------
 
     def _day(self, reviews: list[Review]) -> tuple[list[Answered], dict[str, Any]]:
         answered, (start, end) = self._send(reviews)
@@ -238,4 +291,8 @@ class Story:
         return facts
 
     def _under_load(self, reviews: list[Review]) -> AbstractContextManager[ConstantLoad]:
-        return under_load(ConstantLoad(self.users.gateway, MODEL, reviews, token=self.users.token), self.telling, self.models)
+        return under_load(
+            ConstantLoad(self.users.gateway, MODEL, reviews, token=self.users.token),
+            self.telling,
+            self.models,
+        )

@@ -15,7 +15,8 @@ from demo.report import Report, Step
 class Telling:
     """Says what the demo does and keeps it in the report.
 
-    On a terminal the step at work is one live line; elsewhere a detail is printed when it changes, at most every 5 s.
+    On a terminal the step at work is one live line; elsewhere a detail is printed when it changes, at most
+    every 5 s.
     """
 
     PLAIN_SECONDS = 5.0
@@ -52,7 +53,9 @@ class Telling:
     def at_work(self, detail: str) -> None:
         """What is happening inside the step just now."""
         if self._status:
-            self._status.update(f"{self._title} [dim]{time.monotonic() - self._started:.0f} s · {escape(detail)}[/]")
+            self._status.update(
+                f"{self._title} [dim]{time.monotonic() - self._started:.0f} s · {escape(detail)}[/]"
+            )
             return
         last, when = self._last_detail
         if detail != last and time.monotonic() - when > self.PLAIN_SECONDS:

@@ -1,4 +1,6 @@
-"""The users of the demo: they send texts to the gateway, tell it true labels, and count every request that fails."""
+"""The users of the demo: they send texts to the gateway,
+tell it true labels, and count every request that fails.
+"""
 
 import random
 import threading
@@ -82,7 +84,9 @@ class Users:
             raise StepFailed(f"The gateway did not answer a {verb} request: {error}") from error
         if not answer.ok:
             self.failed.append(f"{verb}: {answer.status_code} {answer.text[:200]}")
-            raise StepFailed(f"The gateway answered {answer.status_code} to a {verb} request: {answer.text[:500]}")
+            raise StepFailed(
+                f"The gateway answered {answer.status_code} to a {verb} request: {answer.text[:500]}"
+            )
         document: dict[str, Any] = answer.json()
         return document
 
@@ -107,8 +111,8 @@ def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
 class ConstantLoad:
     """Single requests at a constant rate from a few threads, for as long as the `with` block runs.
 
-    A request fails when it is not answered with 200 within `TIMEOUT_SECONDS`. While a model has never served, the gateway's
-    404 for it is the right answer: those are counted apart, and only until the first 200.
+    A request fails when it is not answered with 200 within `TIMEOUT_SECONDS`. While a model has never served,
+    the gateway's 404 for it is the right answer: those are counted apart, and only until the first 200.
 
     Attributes:
         sent: Requests answered or failed, without `before_first`.
@@ -132,7 +136,9 @@ class ConstantLoad:
         self._pause = threads / per_second
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._send_on, args=(number,), daemon=True) for number in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._send_on, args=(number,), daemon=True) for number in range(threads)
+        ]
         self.sent = 0
         self.before_first = 0
         self.failures: list[str] = []
@@ -144,7 +150,9 @@ class ConstantLoad:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join(TIMEOUT_SECONDS + 5)
@@ -159,7 +167,8 @@ class ConstantLoad:
         while self.served_by.get(run_id, 0) < answers:
             if time.monotonic() > until:
                 raise StepFailed(
-                    f"The model of run {run_id} answered {self.served_by.get(run_id, 0)} of the load's requests within "
+                    f"The model of run {run_id} answered {self.served_by.get(run_id, 0)} of the load's "
+                    "requests within "
                     f"{timeout_seconds:.0f} s; {answers} were expected. Answers by run: {self.served_by}."
                 )
             time.sleep(0.1)
@@ -175,7 +184,9 @@ class ConstantLoad:
     def _send(self, session: requests.Session, review: Review) -> None:
         started = time.monotonic()
         try:
-            answer = session.post(self._url, json={"instances": [{"text": review.text}]}, timeout=TIMEOUT_SECONDS)
+            answer = session.post(
+                self._url, json={"instances": [{"text": review.text}]}, timeout=TIMEOUT_SECONDS
+            )
         except requests.RequestException as error:
             self._count(status=None, said=str(error), seconds=time.monotonic() - started)
             return

@@ -15,7 +15,9 @@ from embedded.platform import SERVICES, Platform
 from tasks.errors import PerennialError
 from tasks.settings import PROJECT
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine.")
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine."
+)
 
 
 @app.command()
@@ -31,7 +33,10 @@ def up() -> None:
         _say(str(error))
         return
     try:
-        _say(f"Everything answers after {time.monotonic() - began:.0f} s. Ctrl-C stops it.\n{_addresses(platform)}")
+        _say(
+            f"Everything answers after {time.monotonic() - began:.0f} s. Ctrl-C stops "
+            f"it.\n{_addresses(platform)}"
+        )
         platform.watch(progress=_say)
         _say("The platform was stopped from elsewhere.")
     except KeyboardInterrupt:
@@ -54,7 +59,9 @@ def status() -> None:
     platform = _running()
     running = platform.processes()
     for name in SERVICES:
-        _say(f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}")
+        _say(
+            f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}"
+        )
     _say(_addresses(platform))
     raise typer.Exit(int(len(running) < len(SERVICES)))
 

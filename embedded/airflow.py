@@ -31,7 +31,8 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         "core": _core(settings, project, home, secrets, url),
         "scheduler": _scheduler(),
         "workers": {
-            # An API server that is killed is back after 10 s, on a busy machine a minute; tasks wait instead of giving up.
+            # An API server that is killed is back after 10 s, on a busy machine a minute; tasks wait instead
+            # of giving up.
             "max_failed_heartbeats": 24,
             "execution_api_retries": 24,
             "execution_api_retry_wait_max": 5,
@@ -44,7 +45,13 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "parsing_processes": 1,
         },
         "database": {"sql_alchemy_conn": f"sqlite:///{home / DATABASE}"},
-        "api": {"host": "127.0.0.1", "port": port, "base_url": url, "workers": 1, "secret_key": secrets.airflow_secret_key},
+        "api": {
+            "host": "127.0.0.1",
+            "port": port,
+            "base_url": url,
+            "workers": 1,
+            "secret_key": secrets.airflow_secret_key,
+        },
         "api_auth": {"jwt_secret": secrets.airflow_jwt_secret, "jwt_issuer": "perennial"},
         "logging": _logging(home),
         "usage_data_collection": {"enabled": False},
@@ -58,7 +65,9 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
     return {"AIRFLOW_HOME": str(home), "SCARF_ANALYTICS": "false", **flat}
 
 
-def _core(settings: EmbeddedSettings, project: Path, home: Path, secrets: Secrets, url: str) -> dict[str, object]:
+def _core(
+    settings: EmbeddedSettings, project: Path, home: Path, secrets: Secrets, url: str
+) -> dict[str, object]:
     return {
         "dags_folder": project / "dags",
         "plugins_folder": project / "plugins",
@@ -78,7 +87,8 @@ def _logging(home: Path) -> dict[str, object]:
     return {
         "base_log_folder": home / "logs",
         "colored_console_log": False,
-        # The pages ask a log server too while a task runs. There is none, and nobody else's may answer: port 9 is refused.
+        # The pages ask a log server too while a task runs. There is none, and nobody else's may answer: port
+        # 9 is refused.
         "worker_log_server_port": 9,
         "trigger_log_server_port": 9,
         "namespace_levels": "airflow.utils.log.file_task_handler=CRITICAL",
@@ -87,11 +97,12 @@ def _logging(home: Path) -> dict[str, object]:
 
 def _scheduler() -> dict[str, object]:
     return {
-        # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes far longer;
-        # with a much shorter one, looking for nothing keeps a good part of a core busy.
+        # The pause between two looks for work. With the default of 1 s, a chain of short tasks takes far
+        # longer; with a much shorter one, looking for nothing keeps a good part of a core busy.
         "scheduler_idle_sleep_time": 0.25,
-        # The tasks of a scheduler that was killed are tried again within about 20 s, those of one of its workers within 50 s
-        # (default: 5 minutes). Sooner than that, a machine that is busy with a training looks like one whose worker is dead.
+        # The tasks of a scheduler that was killed are tried again within about 20 s, those of one of its
+        # workers within 50 s (default: 5 minutes). Sooner than that, a machine that is busy with a training
+        # looks like one whose worker is dead.
         "scheduler_health_check_threshold": 15,
         "orphaned_tasks_check_interval": 5,
         "task_instance_heartbeat_timeout": 45,
@@ -111,14 +122,16 @@ def prepare(settings: EmbeddedSettings, secrets: Secrets) -> None:
 def migration(settings: EmbeddedSettings) -> Migration:
     """Airflow's database, with the pool of the GPU: one that was made before there was a pool gets it too."""
     database = settings.home / "airflow" / DATABASE
-    return Migration("airflow-migrate", database, f"{version_of(settings, 'control', 'apache_airflow_core')} with a pool")
+    return Migration(
+        "airflow-migrate", database, f"{version_of(settings, 'control', 'apache_airflow_core')} with a pool"
+    )
 
 
 def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Program]:
     """The four services and, where it is needed, the migration that they wait for.
 
-    `--skip-serve-logs`: Airflow's log servers listen on every interface of the machine, and the pages read the logs from
-    the folder that all processes here share.
+    `--skip-serve-logs`: Airflow's log servers listen on every interface of the machine, and the pages read
+    the logs from the folder that all processes here share.
     """
     command, folder, first = (
         str(settings.environments / "control" / "bin" / "airflow"),
@@ -132,7 +145,10 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
         "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
     }
     waits_for = first.name if first.needed() else None
-    services = [Program(name, (command, *words), environment, folder, waits_for=waits_for) for name, words in arguments.items()]
+    services = [
+        Program(name, (command, *words), environment, folder, waits_for=waits_for)
+        for name, words in arguments.items()
+    ]
     if not waits_for:
         return services
     on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{first.copy}"}

@@ -1,7 +1,9 @@
-"""Build the locked environments below .perennial/: `python3.11 embedded/environments.py [--dev] [--lock]` (`make setup`).
+"""Build the locked environments below .perennial/: `python3.11
+embedded/environments.py [--dev] [--lock]` (`make setup`).
 
-Needs nothing but Python 3.11 with venv. What is up to date is left alone: each environment has a stamp with the hash of
-everything that it was made from. uv is installed from its own hash-pinned requirement into the project's folder.
+Needs nothing but Python 3.11 with venv. What is up to date is left alone: each environment has a stamp with
+the hash of everything that it was made from. uv is installed from its own hash-pinned requirement into the
+project's folder.
 """
 
 import argparse
@@ -51,15 +53,26 @@ class Environment:
     def made_from(self) -> str:
         """A hash of the lock, of uv's, of the interpreter and of where torch comes from."""
         locks = (file.read_text(encoding="utf-8") for file in (self.lock, UV_LOCK))
-        return hashlib.sha256("\0".join([*locks, sys.version, sys.base_prefix, *torch_source()]).encode()).hexdigest()
+        return hashlib.sha256(
+            "\0".join([*locks, sys.version, sys.base_prefix, *torch_source()]).encode()
+        ).hexdigest()
 
     def up_to_date(self) -> bool:
-        return self.python.exists() and self.stamp.exists() and self.stamp.read_text(encoding="utf-8") == self.made_from()
+        return (
+            self.python.exists()
+            and self.stamp.exists()
+            and self.stamp.read_text(encoding="utf-8") == self.made_from()
+        )
 
 
 def wanted(*, development: bool) -> list[Environment]:
-    """The four environments, that of a model where it brings requirements, and, if asked for, the one that tests run in."""
-    shared = [Environment(name, PROJECT / "containers" / image / "requirements.txt") for name, image in LOCKS.items()]
+    """The four environments, that of a model where it brings
+    requirements, and, if asked for, the one that tests run in.
+    """
+    shared = [
+        Environment(name, PROJECT / "containers" / image / "requirements.txt")
+        for name, image in LOCKS.items()
+    ]
     models = sorted(PROJECT.glob("models/*/requirements.txt"))
     own = [Environment(f"model-{lock.parent.name}", lock, above="ml") for lock in models]
     dev = [Environment("dev", PROJECT / "tests" / "requirements.txt")] if development else []
@@ -78,7 +91,9 @@ def main() -> None:
         make_uv()
         if options.lock:
             run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
-        stale = [environment for environment in wanted(development=options.dev) if not environment.up_to_date()]
+        stale = [
+            environment for environment in wanted(development=options.dev) if not environment.up_to_date()
+        ]
         if stale:
             check_disk()
         for environment in stale:
@@ -92,19 +107,25 @@ def check_python() -> None:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] != (3, 11):
         sys.exit(
-            f"Perennial needs Python 3.11; {sys.executable} is {found}. Install it (Debian 12: apt-get install python3 "
-            "python3-venv); if it is neither `python3.11` nor `python3` on the path, name it: make demo PYTHON=/path/to/it"
+            f"Perennial needs Python 3.11; {sys.executable} is {found}. Install it (Debian 12: apt-get "
+            "install python3 "
+            "python3-venv); if it is neither `python3.11` nor `python3` on the path, name it: make demo "
+            "PYTHON=/path/to/it"
         )
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         sys.exit(
-            f"{sys.executable} cannot make virtual environments. Install the package that does: apt-get install python3-venv"
+            f"{sys.executable} cannot make virtual environments. Install the package that does: apt-get "
+            "install python3-venv"
         )
 
 
 def check_disk() -> None:
     free_gib = shutil.disk_usage(PROJECT).free / 2**30
     if free_gib < NEEDED_GIB:
-        sys.exit(f"{PROJECT} has {free_gib:.1f} GiB of free disk; the environments need up to {NEEDED_GIB} GiB. Free some.")
+        sys.exit(
+            f"{PROJECT} has {free_gib:.1f} GiB of free disk; the environments need up to {NEEDED_GIB} GiB. "
+            "Free some."
+        )
 
 
 @contextlib.contextmanager
@@ -117,7 +138,9 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def make_uv() -> None:
-    """Install uv by pip, from its pinned hash, into a virtual environment of its own, and link it to .perennial/bin."""
+    """Install uv by pip, from its pinned hash, into a virtual
+    environment of its own, and link it to .perennial/bin.
+    """
     folder, made_from = STATE / "uv", hashlib.sha256(UV_LOCK.read_bytes() + sys.version.encode()).hexdigest()
     stamp = folder / ".made-from"
     if UV.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == made_from:
@@ -136,8 +159,9 @@ def make_uv() -> None:
 def build(environment: Environment) -> None:
     """Make the environment hold exactly what its lock says.
 
-    `--verify-hashes`, not `--require-hashes`: a local build of torch (2.13.0+cpu) has no hash in a lock that must not name
-    one build only, and --require-hashes then refuses torch==2.13.0. Every hash that the lock has is still checked.
+    `--verify-hashes`, not `--require-hashes`: a local build of torch (2.13.0+cpu) has no hash in a lock that
+    must not name one build only, and --require-hashes then refuses torch==2.13.0. Every hash that the lock
+    has is still checked.
     """
     began = time.monotonic()
     environment.stamp.unlink(missing_ok=True)
@@ -155,7 +179,10 @@ def _add(environment: Environment, above: str) -> None:
     """Let an environment see another's packages after its own."""
     own, other = (
         subprocess.run(
-            [ENVIRONMENTS / name / "bin" / "python", "-c", PURELIB], check=True, capture_output=True, text=True
+            [ENVIRONMENTS / name / "bin" / "python", "-c", PURELIB],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
         for name in (environment.name, above)
     )
@@ -163,13 +190,21 @@ def _add(environment: Environment, above: str) -> None:
 
 
 def torch_source() -> list[str]:
-    """Where torch's wheel comes from: a local wheelhouse (PIP_FIND_LINKS), else the build that TORCH_BACKEND names (cpu)."""
+    """Where torch's wheel comes from: a local wheelhouse
+    (PIP_FIND_LINKS), else the build that TORCH_BACKEND names (cpu).
+    """
     wheelhouse = os.environ.get("PIP_FIND_LINKS")
-    return [f"--find-links={wheelhouse}"] if wheelhouse else [f"--torch-backend={os.environ.get('TORCH_BACKEND', 'cpu')}"]
+    return (
+        [f"--find-links={wheelhouse}"]
+        if wheelhouse
+        else [f"--torch-backend={os.environ.get('TORCH_BACKEND', 'cpu')}"]
+    )
 
 
 def uv_environment() -> dict[str, str]:
-    """uv takes the index and the certificate that pip is told to use, and never downloads a Python of its own."""
+    """uv takes the index and the certificate that pip is
+    told to use, and never downloads a Python of its own.
+    """
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     environment.pop("VIRTUAL_ENV", None)
     for theirs, ours in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("SSL_CERT_FILE", "PIP_CERT")):
@@ -182,7 +217,10 @@ def run(command: list[str]) -> None:
     """Run a command; when it fails, end with a sentence below what it printed."""
     status = subprocess.run(command, check=False, env=uv_environment(), cwd=PROJECT).returncode
     if status != 0:
-        sys.exit(f"Set-up failed: `{' '.join(command)}` ended with {status}; its message is above. `make setup` tries again.")
+        sys.exit(
+            f"Set-up failed: `{' '.join(command)}` ended with {status}; its message is above. `make setup` "
+            "tries again."
+        )
 
 
 if __name__ == "__main__":

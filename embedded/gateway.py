@@ -6,13 +6,20 @@ SOURCE = Path(__file__).resolve().parent.parent / "containers" / "gateway"
 
 
 def command(
-    python_env: Path, *, port: int, token: str, database_url: str, torchserve_url: str, torchserve_key_file: Path
+    python_env: Path,
+    *,
+    port: int,
+    token: str,
+    database_url: str,
+    torchserve_url: str,
+    torchserve_key_file: Path,
 ) -> tuple[list[str], dict[str, str]]:
     """The command that runs the gateway in the foreground on loopback, and what it needs in its environment.
 
     Args:
         token: What internal requests must bear; the steps know it as `settings().gateway_token`.
-        database_url: SQLAlchemy URL of routes, predictions and labels; `sqlite:///<file>`, whose folder must exist.
+        database_url: SQLAlchemy URL of routes, predictions and labels; `sqlite:///<file>`, whose folder must
+            exist.
         torchserve_url: TorchServe's inference address.
     """
     environment = {

@@ -1,11 +1,14 @@
-"""Keep the platform's processes together: `python guardian.py LOCK COMMAND...` runs supervisord and leaves no orphans.
+"""Keep the platform's processes together: `python guardian.py
+LOCK COMMAND...` runs supervisord and leaves no orphans.
 
-The guardian is the parent of supervisord and, as the kernel's child subreaper, becomes the parent of every process below it
-that loses its own: the workers of a scheduler that was killed, the step of a task that was killed. Such a process is killed,
-so that its work is done once, by the program's next start, and its ports are free.
+The guardian is the parent of supervisord and, as the kernel's child subreaper, becomes the parent of every
+process below it that loses its own: the workers of a scheduler that was killed, the step of a task that was
+killed. Such a process is killed, so that its work is done once, by the program's next start, and its ports
+are free.
 
-It ends, and everything with it, when its standard input closes (whoever started it is gone, however), on SIGTERM, SIGINT or
-SIGHUP, and when supervisord ends. supervisord itself ends when the guardian is killed, by the kernel's parent-death signal.
+It ends, and everything with it, when its standard input closes (whoever started it is gone, however), on
+SIGTERM, SIGINT or SIGHUP, and when supervisord ends. supervisord itself ends when the guardian is killed, by
+the kernel's parent-death signal.
 """
 
 import contextlib
@@ -46,7 +49,10 @@ class Guardian:
         self.supervisor_runs = True
 
     def watch(self) -> int:
-        """Watch until asked to end. Returns 0 for an end that was asked for, 1 when supervisord ended by itself."""
+        """Watch until asked to end.
+
+        Returns 0 for an end that was asked for, 1 when supervisord ended by itself.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(sys.stdin.fileno(), selectors.EVENT_READ, self._owner_is_gone)
             selector.register(self._wakeup_reader, selectors.EVENT_READ, self._wake)
@@ -81,7 +87,9 @@ class Guardian:
                     os.kill(pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        """Let supervisord stop its programs in order; then kill what is left, and what its death leaves to us."""
+        """Let supervisord stop its programs in order; then
+        kill what is left, and what its death leaves to us.
+        """
         if self.supervisor_runs:
             os.kill(self.supervisor, signal.SIGTERM)
         until = time.monotonic() + PATIENCE_SECONDS
@@ -95,7 +103,10 @@ class Guardian:
     @staticmethod
     def _children() -> list[int]:
         """This process's own children and those that it inherited."""
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()]
+        return [
+            int(pid)
+            for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+        ]
 
 
 def become_subreaper() -> None:

@@ -1,7 +1,8 @@
 """Become one program: `python launch.py PROGRAM.json` (a file with `command`, `environment` and `folder`).
 
-A file rather than supervisord's own settings, because it may hold secrets (the file is private), and values with any character.
-The kernel ends the program when the supervisor dies, even by SIGKILL: nothing is left behind that nobody watches.
+A file rather than supervisord's own settings, because it may hold secrets (the file is private), and values
+with any character. The kernel ends the program when the supervisor dies, even by SIGKILL: nothing is left
+behind that nobody watches.
 """
 
 import ctypes
@@ -15,7 +16,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to send this process SIGTERM when its parent ends; end at once where `parent` has already ended."""
+    """Ask the kernel to send this process SIGTERM when its
+    parent ends; end at once where `parent` has already ended.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(1)

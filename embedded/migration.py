@@ -1,7 +1,8 @@
-"""Databases that are made or upgraded all at once: the tool works on a copy, which takes the original's place when it is done.
+"""Databases that are made or upgraded all at once: the tool works
+on a copy, which takes the original's place when it is done.
 
-Airflow's and MLflow's own migrations are not transactional on SQLite: killed midway, they leave a database that neither the
-service nor the next migration can use.
+Airflow's and MLflow's own migrations are not transactional on SQLite: killed midway, they leave a database
+that neither the service nor the next migration can use.
 """
 
 import sqlite3
@@ -35,7 +36,9 @@ class Migration:
         return self.database.with_suffix(".version")
 
     def needed(self) -> bool:
-        """Whether another version made the database, or none; asking the tools themselves costs seconds of imports."""
+        """Whether another version made the database, or none;
+        asking the tools themselves costs seconds of imports.
+        """
         made_by = self.stamp.read_text(encoding="utf-8") if self.stamp.exists() else None
         return made_by != self.version or not self.database.exists()
 
@@ -44,7 +47,10 @@ class Migration:
         for leftover in self.copy.parent.glob(f"{self.copy.name}*"):
             leftover.unlink()
         if self.database.exists():
-            with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(self.copy)) as target:
+            with (
+                closing(sqlite3.connect(self.database)) as source,
+                closing(sqlite3.connect(self.copy)) as target,
+            ):
                 source.backup(target)
 
     def finish(self) -> None:

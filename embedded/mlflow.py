@@ -1,4 +1,6 @@
-"""The MLflow server as a process of the embedded platform: SQLite, and artifacts on disk that clients reach by HTTP only."""
+"""The MLflow server as a process of the embedded platform:
+SQLite, and artifacts on disk that clients reach by HTTP only.
+"""
 
 from embedded.migration import Migration, version_of
 from embedded.settings import EmbeddedSettings
@@ -18,7 +20,9 @@ def prepare(settings: EmbeddedSettings) -> None:
 
 def migration(settings: EmbeddedSettings) -> Migration:
     """MLflow's database."""
-    return Migration("mlflow-migrate", settings.home / "mlflow" / "mlflow.db", version_of(settings, "ml", "mlflow"))
+    return Migration(
+        "mlflow-migrate", settings.home / "mlflow" / "mlflow.db", version_of(settings, "ml", "mlflow")
+    )
 
 
 def programs(settings: EmbeddedSettings, port: int, base: dict[str, str]) -> list[Program]:
@@ -29,5 +33,10 @@ def programs(settings: EmbeddedSettings, port: int, base: dict[str, str]) -> lis
     serve = (str(settings.python("ml")), str(SERVE), "127.0.0.1", str(port), *stores)
     waits_for = first.name if first.needed() else None
     server = Program("mlflow", serve, environment, folder, waits_for=waits_for)
-    upgrade = (str(settings.environments / "ml" / "bin" / "mlflow"), "db", "upgrade", f"sqlite:///{first.copy}")
+    upgrade = (
+        str(settings.environments / "ml" / "bin" / "mlflow"),
+        "db",
+        "upgrade",
+        f"sqlite:///{first.copy}",
+    )
     return [Program(first.name, upgrade, environment, folder, once=True), server] if waits_for else [server]

@@ -44,8 +44,8 @@ def silent(_line: str) -> None:
 class Platform:
     """One platform on one state folder.
 
-    Names of the services, as `processes`, `logs`, `kill` and `restart` use them: airflow-api-server, airflow-scheduler,
-    airflow-dag-processor, airflow-triggerer, mlflow, torchserve, gateway.
+    Names of the services, as `processes`, `logs`, `kill` and `restart` use them: airflow-api-server,
+    airflow-scheduler, airflow-dag-processor, airflow-triggerer, mlflow, torchserve, gateway.
 
     Args:
         home: The state folder; None for the one that the settings name.
@@ -61,15 +61,17 @@ class Platform:
         self._supervision = Supervision(self.home)
         self._guardian: subprocess.Popen[bytes] | None = None
 
-    # --- start and stop -----------------------------------------------------------------------------------------------
+    # --- start and stop -------------------------------------------------------------------------------------
 
     def start(self, progress: Progress = silent) -> Addresses:
-        """Start every service and wait until all answer. What happens is told to `progress`, a line at a time.
+        """Start every service and wait until all answer.
+        What happens is told to `progress`, a line at a time.
 
         Raises:
             AlreadyRunning: The platform runs on this state folder; the message has its addresses.
             NoRoom, PortTaken: The machine cannot hold it.
-            PlatformError: A service did not come up; everything is stopped again. The message quotes its last log lines.
+            PlatformError: A service did not come up; everything is stopped again. The message quotes its last
+                log lines.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         if self.running():
@@ -90,7 +92,10 @@ class Platform:
         return self.addresses
 
     def stop(self) -> list[str]:
-        """Stop every service, and what is left of an earlier platform on this folder. Returns what was done, in sentences."""
+        """Stop every service, and what is left of an earlier platform on this folder.
+
+        Returns what was done, in sentences.
+        """
         done = []
         if pid := processes.guardian(self._supervision.lock):
             processes.end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
@@ -109,7 +114,7 @@ class Platform:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    # --- what it is ---------------------------------------------------------------------------------------------------
+    # --- what it is -----------------------------------------------------------------------------------------
 
     @property
     def addresses(self) -> Addresses:
@@ -125,7 +130,9 @@ class Platform:
         return airflow.token(self.addresses.airflow, self.credentials.password)
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that point `python -m tasks` and the `airflow` command to this platform."""
+        """The environment variables that point `python -m tasks` and the
+        `airflow` command to this platform.
+        """
         return services.variables(self.settings, ports.chosen(self.home), Secrets.of(self.home))
 
     def environment(self) -> dict[str, str]:
@@ -140,18 +147,24 @@ class Platform:
 
     @property
     def guardian(self) -> int | None:
-        """The process id of the guardian, the root of every process of the platform; None when it does not run."""
+        """The process id of the guardian, the root of every
+        process of the platform; None when it does not run.
+        """
         return processes.guardian(self._supervision.lock)
 
     def processes(self) -> dict[str, int]:
         """The process id of each service that runs."""
-        return {name: state.pid for name, state in self._supervision.states().items() if state.pid and name in SERVICES}
+        return {
+            name: state.pid
+            for name, state in self._supervision.states().items()
+            if state.pid and name in SERVICES
+        }
 
     def logs(self, name: str) -> Path:
         """The file that a service's output goes to."""
         return self._supervision.logs / f"{name}.log"
 
-    # --- accidents and repairs ----------------------------------------------------------------------------------------
+    # --- accidents and repairs ------------------------------------------------------------------------------
 
     def pid(self, name: str) -> int:
         """The process id of a service.
@@ -177,12 +190,17 @@ class Platform:
         self.wait_until_healthy(names=(name,))
 
     def wait_until_healthy(
-        self, names: Iterable[str] = SERVICES, *, timeout_seconds: float | None = None, progress: Progress = silent
+        self,
+        names: Iterable[str] = SERVICES,
+        *,
+        timeout_seconds: float | None = None,
+        progress: Progress = silent,
     ) -> None:
         """Wait until these services answer.
 
         Raises:
-            PlatformError: One does not within the time, or was given up; the message quotes its last log lines.
+            PlatformError: One does not within the time, or was given up; the message quotes its last log
+                lines.
         """
         began, waiting = time.monotonic(), set(names)
         allowed = timeout_seconds or self.settings.start_timeout_seconds
@@ -192,7 +210,9 @@ class Platform:
                 progress(f"{name} answers after {time.monotonic() - began:.1f} s.")
             waiting -= ready
             if waiting and time.monotonic() - began > allowed:
-                raise PlatformError(f"No answer within {allowed:.0f} s from {self._quoted(waiting)}", services=sorted(waiting))
+                raise PlatformError(
+                    f"No answer within {allowed:.0f} s from {self._quoted(waiting)}", services=sorted(waiting)
+                )
             time.sleep(POLL_SECONDS if waiting else 0)
 
     def watch(self, progress: Progress = silent) -> None:
@@ -205,25 +225,41 @@ class Platform:
         while self.running():
             for name, state in self._supervision.states().items():
                 if name in known and state.pid and state.pid != known[name]:
-                    progress(f"{name} ended and was started again (process {state.pid}). Its log: {self.logs(name)}")
+                    progress(
+                        f"{name} ended and was started again (process {state.pid}). Its log: "
+                        f"{self.logs(name)}"
+                    )
                 if state.state == GAVE_UP and known.get(name):
                     progress(f"{name} does not start any more. {self._quoted([name])}")
                 known[name] = state.pid
             time.sleep(WATCH_SECONDS)
         if self._guardian and self._guardian.wait() != 0:
             raise PlatformError(
-                f"The platform ended by itself. {self.logs('supervisord')} and {self.logs('guardian')} may say why."
+                f"The platform ended by itself. {self.logs('supervisord')} and {self.logs('guardian')} may "
+                "say why."
             )
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------------------
 
     def _start_guardian(self) -> None:
-        """Start the guardian in a session of its own, so that Ctrl-C reaches us alone, and wait until it holds the lock.
+        """Start the guardian in a session of its own, so that
+        Ctrl-C reaches us alone, and wait until it holds the lock.
 
-        Its standard input is a pipe that nobody writes to: it closes when this process ends, by whatever cause.
+        Its standard input is a pipe that nobody writes to: it closes when this process ends, by whatever
+        cause.
         """
-        command = [sys.executable, "-m", "embedded.guardian", str(self._supervision.lock), *self._supervision.command()]
-        environment = {**services.clean_environment(), processes.MARK: str(self.home), "PYTHONPATH": str(PROJECT)}
+        command = [
+            sys.executable,
+            "-m",
+            "embedded.guardian",
+            str(self._supervision.lock),
+            *self._supervision.command(),
+        ]
+        environment = {
+            **services.clean_environment(),
+            processes.MARK: str(self.home),
+            "PYTHONPATH": str(PROJECT),
+        }
         with self.logs("guardian").open("ab") as log:
             self._guardian = subprocess.Popen(
                 command,
@@ -271,7 +307,8 @@ class Platform:
         return states[name]
 
     def _up(self) -> set[str]:
-        """The services whose process has stayed up; Airflow calls one healthy until its last heartbeat is 15 s old.
+        """The services whose process has stayed up; Airflow
+        calls one healthy until its last heartbeat is 15 s old.
 
         Raises:
             PlatformError: One was given up.
@@ -287,13 +324,16 @@ class Platform:
     def _already(self) -> str:
         found = self.addresses
         return (
-            f"Perennial is already running: Airflow {found.airflow}, MLflow {found.mlflow}, gateway {found.gateway}. "
+            f"Perennial is already running: Airflow {found.airflow}, MLflow {found.mlflow}, gateway "
+            f"{found.gateway}. "
             "`make stop` stops it."
         )
 
     def _quoted(self, names: Iterable[str]) -> str:
         """The last log lines of each service."""
-        return "\n".join(f"{name}; the end of {self.logs(name)}:\n{_tail(self.logs(name))}" for name in sorted(names))
+        return "\n".join(
+            f"{name}; the end of {self.logs(name)}:\n{_tail(self.logs(name))}" for name in sorted(names)
+        )
 
 
 def _tail(file: Path) -> str:

@@ -20,10 +20,12 @@ FILE = "ports.json"
 def choose(settings: EmbeddedSettings) -> dict[str, int]:
     """A port for each service, written to home/ports.json for the next start.
 
-    Outgoing connections take theirs from the ephemeral range, so a free port from below it stays free until it is bound.
+    Outgoing connections take theirs from the ephemeral range, so a free port from below it stays free until
+    it is bound.
 
     Raises:
-        PortTaken: A port that the settings fix is in use; the message names the process where the system tells it.
+        PortTaken: A port that the settings fix is in use; the message names the process where the system
+            tells it.
     """
     remembered = chosen(settings.home)
     ports: dict[str, int] = {}
@@ -58,17 +60,27 @@ def _free_port(remembered: int | None, used: set[int]) -> int:
     for port in [remembered, *candidates]:
         if port and port not in used and is_free(port):
             return port
-    raise PortTaken(f"None of {TRIES} ports tried between 20000 and 32000 is free on 127.0.0.1. Close what listens there.")
+    raise PortTaken(
+        f"None of {TRIES} ports tried between 20000 and 32000 is free on 127.0.0.1. Close what listens there."
+    )
 
 
 def _taken(name: str, port: int) -> str:
     setting = f"PERENNIAL_{name.upper()}"
-    return f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or to none."
+    return (
+        f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or "
+        "to none."
+    )
 
 
 def _holder(port: int) -> str:
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid
+        ):
             return describe(connection.pid)
     return "a process that this user may not see"
 

@@ -29,7 +29,9 @@ class Secrets:
     """
 
     airflow_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    airflow_fernet_key: str = field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    airflow_fernet_key: str = field(
+        default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    )
     airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(72))
     airflow_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     gateway_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))

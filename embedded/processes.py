@@ -11,7 +11,9 @@ MARK = "PERENNIAL_PLATFORM_PROCESS"
 
 
 def guardian(lock: Path) -> int | None:
-    """The process id of the guardian that holds the lock; None when nobody does, whatever an old file says."""
+    """The process id of the guardian that holds the lock; None when nobody
+    does, whatever an old file says.
+    """
     if not lock.exists():
         return None
     with lock.open("r+", encoding="ascii") as file:
@@ -23,7 +25,9 @@ def guardian(lock: Path) -> int | None:
 
 
 def marked(home: Path) -> list[psutil.Process]:
-    """Every process that a platform on this state folder started, directly or not, without this one and its parents."""
+    """Every process that a platform on this state folder
+    started, directly or not, without this one and its parents.
+    """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():

@@ -20,10 +20,14 @@ def check(settings: EmbeddedSettings) -> None:
         PlatformError: Not Linux, or an environment is missing.
     """
     if sys.platform != "linux":
-        raise PlatformError(f"The embedded platform needs Linux; this is {sys.platform}. Run it in a container there.")
+        raise PlatformError(
+            f"The embedded platform needs Linux; this is {sys.platform}. Run it in a container there."
+        )
     missing = [name for name in ("control", "ml", "serving", "gateway") if not settings.python(name).exists()]
     if missing:
-        raise PlatformError(f"The environments {', '.join(missing)} are not in {settings.environments}. Run `make setup`.")
+        raise PlatformError(
+            f"The environments {', '.join(missing)} are not in {settings.environments}. Run `make setup`."
+        )
     _check_disk(settings.home, settings.minimum_disk_mib)
     _check_memory(settings.minimum_memory_mib)
 
@@ -32,7 +36,8 @@ def _check_disk(home: Path, needed_mib: int) -> None:
     free_mib = shutil.disk_usage(home).free // MIB
     if free_mib < needed_mib:
         raise NoRoom(
-            f"{home} has {free_mib} MiB of free disk; the platform needs {needed_mib} MiB. Free some, or set PERENNIAL_HOME "
+            f"{home} has {free_mib} MiB of free disk; the platform needs {needed_mib} MiB. Free some, or set "
+            "PERENNIAL_HOME "
             "to a folder on a larger disk (PERENNIAL_MINIMUM_DISK_MIB lowers the limit).",
             free_mib=free_mib,
             needed_mib=needed_mib,
@@ -43,7 +48,8 @@ def _check_memory(needed_mib: int) -> None:
     free_mib = min(psutil.virtual_memory().available, _container_limit()) // MIB
     if free_mib < needed_mib:
         raise NoRoom(
-            f"This machine has {free_mib} MiB of available memory; the platform needs {needed_mib} MiB. End other programs, or "
+            f"This machine has {free_mib} MiB of available memory; the platform needs {needed_mib} MiB. End "
+            "other programs, or "
             "set PERENNIAL_AIRFLOW_PARALLELISM=2 and PERENNIAL_MINIMUM_MEMORY_MIB lower to try with less.",
             free_mib=free_mib,
             needed_mib=needed_mib,
@@ -54,7 +60,10 @@ def _container_limit() -> int:
     """What a container's memory limit (cgroup v2) leaves, in bytes; unlimited where there is none."""
     group = Path("/sys/fs/cgroup")
     try:
-        limit, used = (group / "memory.max").read_text(encoding="ascii"), (group / "memory.current").read_text(encoding="ascii")
+        limit, used = (
+            (group / "memory.max").read_text(encoding="ascii"),
+            (group / "memory.current").read_text(encoding="ascii"),
+        )
         return int(limit) - int(used)
     except (OSError, ValueError):
         return sys.maxsize

@@ -52,7 +52,8 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would configure our programs behind our back, and past any proxy on loopback.
+    """This process's environment without what would configure
+    our programs behind our back, and past any proxy on loopback.
 
     Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass.
     """
@@ -86,7 +87,11 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
 
 def migrations(settings: EmbeddedSettings) -> list[Migration]:
     """The databases that have to be made or upgraded before their services start."""
-    return [migration for migration in (airflow.migration(settings), mlflow.migration(settings)) if migration.needed()]
+    return [
+        migration
+        for migration in (airflow.migration(settings), mlflow.migration(settings))
+        if migration.needed()
+    ]
 
 
 def _torchserve(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict[str, str]) -> Program:
@@ -102,7 +107,9 @@ def _torchserve(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict
     return Program("torchserve", tuple(command), {**base, **own}, folder)
 
 
-def _gateway(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets, base: dict[str, str]) -> Program:
+def _gateway(
+    settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets, base: dict[str, str]
+) -> Program:
     folder = settings.home / "gateway"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     command, own = gateway.command(

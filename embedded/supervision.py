@@ -34,7 +34,8 @@ class Program:
 
     Attributes:
         start_seconds: How long it must live to count as started; it is tried four times, then given up.
-        stop_seconds: How long it may take to end on SIGTERM before it is killed with everything that it forked.
+        stop_seconds: How long it may take to end on SIGTERM before it is killed with everything that it
+            forked.
         once: It ends by itself and is not started again.
         waits_for: The program that has to end well before this one is started; None to start at once.
     """
@@ -63,7 +64,8 @@ class State:
 class Supervision:
     """One supervisord on one state folder.
 
-    Its configuration holds relative paths only, because its parser has comments and expansions that a path may contain.
+    Its configuration holds relative paths only, because its parser has comments and expansions that a path
+    may contain.
     """
 
     def __init__(self, home: Path) -> None:
@@ -73,7 +75,9 @@ class Supervision:
 
     @property
     def socket(self) -> Path:
-        """The kernel refuses socket paths of 108 bytes and more: for a deep home it lies in the temporary folder."""
+        """The kernel refuses socket paths of 108 bytes and
+        more: for a deep home it lies in the temporary folder.
+        """
         path = self.folder / "supervisor.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
             return path
@@ -89,7 +93,9 @@ class Supervision:
         (self.folder / "launch.sh").write_text(f'exec {launcher} "$1.json"\n', encoding="utf-8")
         programs = list(programs)
         for program in programs:
-            write_private(self.folder / f"{program.name}.json", json.dumps(asdict(program), default=str, indent=2))
+            write_private(
+                self.folder / f"{program.name}.json", json.dumps(asdict(program), default=str, indent=2)
+            )
         parser = configparser.RawConfigParser()
         parser.read_dict(
             {
@@ -108,7 +114,14 @@ class Supervision:
 
     def command(self) -> list[str]:
         """The command that runs supervisord in the foreground, from `folder`."""
-        return [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", CONFIGURATION]
+        return [
+            sys.executable,
+            "-m",
+            "supervisor.supervisord",
+            "--nodaemon",
+            "--configuration",
+            CONFIGURATION,
+        ]
 
     def states(self) -> dict[str, State]:
         """Each program's state; empty when supervisord does not answer, or is about to end."""
@@ -150,7 +163,9 @@ def _state(info: dict[str, Any]) -> State:
 def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PlatformError(f"{folder} belongs to another user. Remove it, or set TMPDIR to a folder of your own.")
+        raise PlatformError(
+            f"{folder} belongs to another user. Remove it, or set TMPDIR to a folder of your own."
+        )
     folder.chmod(0o700)
 
 

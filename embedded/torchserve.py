@@ -6,10 +6,13 @@ from string import Template
 SOURCE = Path(__file__).resolve().parent.parent / "containers" / "torchserve"
 
 
-def prepare(folder: Path, *, inference_port: int, management_port: int, metrics_port: int, store: Path) -> None:
+def prepare(
+    folder: Path, *, inference_port: int, management_port: int, metrics_port: int, store: Path
+) -> None:
     """Write the configuration into `folder` and make the store of archives.
 
-    The folder is private: TorchServe writes its tokens there, as key_file.json, and narrows their mode only afterwards.
+    The folder is private: TorchServe writes its tokens there, as key_file.json, and narrows their mode only
+    afterwards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -29,7 +32,8 @@ def prepare(folder: Path, *, inference_port: int, management_port: int, metrics_
 def command(python_env: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
     """The command that runs TorchServe in the foreground, and what it needs in its environment.
 
-    The process becomes the JVM itself: killing it leaves nothing behind, and it ends on SIGTERM. Its workers end with it.
+    The process becomes the JVM itself: killing it leaves nothing behind, and it ends on SIGTERM. Its workers
+    end with it.
     """
     temporary = folder.resolve() / "tmp"
     environment = {"TMPDIR": str(temporary), "TEMP": str(temporary), "OMP_NUM_THREADS": "1"}

@@ -1,1 +1,4 @@
-"""How Airflow reaches us: operators, a trigger, links, pages and the makers of DAGs. Thin; what is done lies in `tasks`."""
+"""How Airflow reaches us: operators, a trigger, links, pages and the makers of DAGs.
+
+Thin; what is done lies in `tasks`.
+"""

@@ -1,9 +1,11 @@
-"""The files of a step between Airflow's tries of it: its folder, its request, its result, and whether Airflow heard of that.
+"""The files of a step between Airflow's tries of it: its folder,
+its request, its result, and whether Airflow heard of that.
 
-The folder lies in the store, on this machine or not. A try that ends well leaves `result.json`, and `result.heard` once the
-operator has taken it. A result without that mark was left by a worker that died in between; the next try takes it, if it is
-asked the same. A task that is cleared runs again, because its result was heard. `holder` names the try that follows the step:
-one that Airflow has given up and that does not know it yet must not end what its successor follows.
+The folder lies in the store, on this machine or not. A try that ends well leaves `result.json`, and
+`result.heard` once the operator has taken it. A result without that mark was left by a worker that died in
+between; the next try takes it, if it is asked the same. A task that is cleared runs again, because its result
+was heard. `holder` names the try that follows the step: one that Airflow has given up and that does not know
+it yet must not end what its successor follows.
 """
 
 import hashlib
@@ -49,7 +51,9 @@ def context_of(ti: Any) -> StepContext:
     """
     mapped = [str(ti.map_index)] if ti.map_index >= 0 else []
     key = "/".join([ti.dag_id, ti.run_id, ti.task_id, *mapped])
-    folder = at(settings().runs, folder_name(ti.dag_id), folder_name(ti.run_id), folder_name(ti.task_id), *mapped)
+    folder = at(
+        settings().runs, folder_name(ti.dag_id), folder_name(ti.run_id), folder_name(ti.task_id), *mapped
+    )
     # A run of a versioned bundle is pinned to its commit; `dag.test()` knows no bundle.
     bundle = getattr(ti, "bundle_instance", None)
     commit = getattr(bundle, "version", None) or settings().code_commit or None
@@ -59,7 +63,8 @@ def context_of(ti: Any) -> StepContext:
 def folder_name(name: str) -> str:
     """`name` as the name of one folder, readable, and never that of another name.
 
-    A run id may be anything that a user sends; its usual colons and plus signs would part search paths and URLs.
+    A run id may be anything that a user sends; its usual colons and plus signs would part search paths and
+    URLs.
     """
     safe = re.sub(r"^\.|[^A-Za-z0-9_.-]", "-", name)[:LONGEST_NAME]
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -112,7 +117,9 @@ def result(verb: str, files: Files) -> dict[str, Any]:
         FileNotFoundError: There is none.
         ValidationError: It breaks its contract.
     """
-    document: dict[str, Any] = json.loads(read_result(verb, files.result.read_text(encoding="utf-8")).model_dump_json())
+    document: dict[str, Any] = json.loads(
+        read_result(verb, files.result.read_text(encoding="utf-8")).model_dump_json()
+    )
     return document
 
 
@@ -140,7 +147,9 @@ def why(verb: str, code: int, files: Files, place_says: str | None = None) -> st
         return str(message)
     if code < 0:
         by = f"signal {-code}, {signal.strsignal(-code)}"
-        return f"{verb!r} was killed ({by}). If nobody stopped it, look whether the machine ran out of memory."
+        return (
+            f"{verb!r} was killed ({by}). If nobody stopped it, look whether the machine ran out of memory."
+        )
     return f"{verb!r} ended with exit code {code} and no explanation; what it printed last is above."
 
 

@@ -25,17 +25,25 @@ def training_form(spec: PipelineSpec, models: Path) -> dict[str, Param]:
         models: The folder that it was read from; its MLproject lies there too.
 
     Raises:
-        InvalidProject: MLproject or pipeline.yaml declares a parameter whose name or default the form cannot take.
+        InvalidProject: MLproject or pipeline.yaml declares a parameter whose name or default the form cannot
+            take.
     """
     own = {
         "reason": Param(
-            None, "Why this training is asked for; it is kept with the run.", type=["string", "null"], title="Reason"
+            None,
+            "Why this training is asked for; it is kept with the run.",
+            type=["string", "null"],
+            title="Reason",
         ),
-        "as_of": _time("Train on the data as it was at this time (with a zone). Empty: as it is now.", "Data as of"),
+        "as_of": _time(
+            "Train on the data as it was at this time (with a zone). Empty: as it is now.", "Data as of"
+        ),
     }
     taken = parameters(spec, models)
     if both := sorted(set(own) & set(taken)):
-        raise InvalidProject(f"models/{spec.name}/MLproject: the parameters {both} are the form's own. Rename yours.")
+        raise InvalidProject(
+            f"models/{spec.name}/MLproject: the parameters {both} are the form's own. Rename yours."
+        )
     return {name: _parameter(spec, name, fragment) for name, fragment in taken.items()} | own
 
 

@@ -1,7 +1,8 @@
-"""Remove what steps have left where they outlive their workers: what no task will come back for, and what should have ended.
+"""Remove what steps have left where they outlive their workers:
+what no task will come back for, and what should have ended.
 
-A try that ends, well or not, removes its step's container itself, and so does one that is cleared or runs out of time. What is
-left is that of workers which died, whose task was then given up, cleared, marked or deleted.
+A try that ends, well or not, removes its step's container itself, and so does one that is cleared or runs out
+of time. What is left is that of workers which died, whose task was then given up, cleared, marked or deleted.
 """
 
 import logging
@@ -15,14 +16,18 @@ from tasks.settings import settings
 log = logging.getLogger(__name__)
 
 # None is a task that was cleared and waits to be scheduled: its next try follows the step, or replaces it.
-ALIVE = frozenset({None, "scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule", "deferred"})
+ALIVE = frozenset(
+    {None, "scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule", "deferred"}
+)
 GONE = "gone"
 
 StateOf = Callable[[Owner], str | None]
 
 
 def places(_folder: Path) -> Mapping[str, str]:
-    """Where steps outlive their workers, by the runner's name; nothing for child processes, which never do."""
+    """Where steps outlive their workers, by the runner's name; nothing for
+    child processes, which never do.
+    """
     name = settings().runner
     return {} if name == "process" else {name: name}
 

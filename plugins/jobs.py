@@ -1,4 +1,6 @@
-"""One try's dealings with its step: start it or find it, follow it, take its end, and leave nothing of it where it ran."""
+"""One try's dealings with its step: start it or find it,
+follow it, take its end, and leave nothing of it where it ran.
+"""
 
 import contextlib
 import hashlib
@@ -48,7 +50,9 @@ class StepJob:
     _seen_at: float = 0.0
 
     def left_unheard(self) -> Document | None:
-        """The result of an earlier try that Airflow did not hear of; None while what made it is there, with its log."""
+        """The result of an earlier try that Airflow did not
+        hear of; None while what made it is there, with its log.
+        """
         found = attempts.unheard(self.step.verb, self.request, self.files)
         if found is None or not self.runner.outlives:
             return found
@@ -77,7 +81,9 @@ class StepJob:
         """
         if self.runner.outlives:
             attempts.hold(self.files, self.holder)
-        ended = self.runner.follow(job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp))
+        ended = self.runner.follow(
+            job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp)
+        )
         self.require_held()
         code = attempts.code_left(self.files) if ended.code is None else ended.code
         try:
@@ -119,7 +125,9 @@ class StepJob:
             raise AirflowException(f"{verb!r} ended well but left no result in {file}.") from error
         except ValidationError as error:
             faults = "; ".join(faults_of(error))
-            raise AirflowFailException(f"The result of {verb!r} in {file} breaks its contract: {faults}.") from error
+            raise AirflowFailException(
+                f"The result of {verb!r} in {file} breaks its contract: {faults}."
+            ) from error
         return self.outcome
 
     def _since(self, job: str) -> str | None:
@@ -128,7 +136,9 @@ class StepJob:
         return found["at"] if isinstance(found, dict) and found.get("job") == job else None
 
     def _remember(self, job: str, stamp: str) -> None:
-        """Now and then: lines that came since would be repeated after a loss of the worker, none would be missing."""
+        """Now and then: lines that came since would be repeated
+        after a loss of the worker, none would be missing.
+        """
         if self.memory is None or time.monotonic() - self._seen_at < SEEN_EVERY_SECONDS:
             return
         self._seen_at = time.monotonic()
@@ -136,7 +146,9 @@ class StepJob:
             self.memory.set(SEEN_KEY, {"job": job, "at": stamp})
 
 
-def step_of(verb: str, request: Request, files: Files, ti: Any, *, model: str | None, limit: timedelta | None) -> Step:
+def step_of(
+    verb: str, request: Request, files: Files, ti: Any, *, model: str | None, limit: timedelta | None
+) -> Step:
     """A step as a runner takes it.
 
     Args:
@@ -157,7 +169,9 @@ def step_of(verb: str, request: Request, files: Files, ti: Any, *, model: str | 
 
 
 def _resources(request: Request) -> Resources:
-    """The model's own for its training, and for the look at where that will run; the settings' for every other step."""
+    """The model's own for its training, and for the look at
+    where that will run; the settings' for every other step.
+    """
     if isinstance(request, PreflightRequest | TrainRequest):
         return Resources(**request.spec.resources.model_dump())
     place = settings()

@@ -1,7 +1,7 @@
 """The buttons of a step's page in Airflow: its report, its MLflow run.
 
-Airflow asks for a link when a try ends, well or not, in the process that ran it; the operator then still holds its rendered
-inputs and its outcome: the result, or the evidence of the error.
+Airflow asks for a link when a try ends, well or not, in the process that ran it; the operator then still
+holds its rendered inputs and its outcome: the result, or the evidence of the error.
 """
 
 from typing import Any
@@ -17,7 +17,9 @@ REPORTS = "/perennial/runs"
 
 
 class ValidationReportLink(BaseOperatorLink):
-    """To the expectations that the data met and broke; where a step wrote several reports, to the list of them."""
+    """To the expectations that the data met and broke;
+    where a step wrote several reports, to the list of them.
+    """
 
     name = "Validation report"
 
@@ -81,9 +83,11 @@ def links_of(verb: str) -> tuple[BaseOperatorLink, ...]:
 
 
 def report_page(url: str) -> str:
-    """Where a browser finds a report of the store: our page for what lies in the runs folder, else `url` itself if it is HTTP.
+    """Where a browser finds a report of the store: our page for
+    what lies in the runs folder, else `url` itself if it is HTTP.
 
-    Only the path of Airflow's base URL is kept, so that the link works through whatever name the user reached Airflow by.
+    Only the path of Airflow's base URL is kept, so that the link works through whatever name the user reached
+    Airflow by.
     """
     place, runs = UPath(url), UPath(settings().runs)
     if place.is_relative_to(runs):

@@ -1,8 +1,8 @@
 """Close a retrain request when its training run ends, whoever ended it.
 
-Airflow calls this where the state of a run changes: in the scheduler, and in the API server when a person marks the run. A
-task could not do it: an ordinary one would not run when the run is marked failed, and a teardown would turn that run into a
-good one.
+Airflow calls this where the state of a run changes: in the scheduler, and in the API server when a person
+marks the run. A task could not do it: an ordinary one would not run when the run is marked failed, and a
+teardown would turn that run into a good one.
 """
 
 import logging
@@ -17,7 +17,9 @@ TRAIN = "train_"
 
 @hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
-    """Called once a run succeeded, before that is committed, so that a scheduler that dies now calls again."""
+    """Called once a run succeeded, before that is committed, so that a
+    scheduler that dies now calls again.
+    """
     _close(dag_run, msg)
 
 
@@ -33,6 +35,8 @@ def _close(dag_run: Any, msg: str) -> None:
     from tasks.retrain import close
 
     if close(
-        dag_run.dag_id.removeprefix(TRAIN), dag_run.run_id, why=f"the run's state is {dag_run.state}: {msg or 'it ended'}"
+        dag_run.dag_id.removeprefix(TRAIN),
+        dag_run.run_id,
+        why=f"the run's state is {dag_run.state}: {msg or 'it ended'}",
     ):
         log.info("The retrain request of %s is closed.", dag_run.run_id)

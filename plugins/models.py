@@ -1,10 +1,10 @@
 """The models and tables that DAGs are made for, and what is wrong with those that none can be made for.
 
-A DAG file that raises loses all its DAGs: Airflow marks them stale and runs none of them. So the makers skip a model that is
-wrong, and dags/invalid_models.py, which has no DAG to lose, raises for it.
+A DAG file that raises loses all its DAGs: Airflow marks them stale and runs none of them. So the makers skip
+a model that is wrong, and dags/invalid_models.py, which has no DAG to lose, raises for it.
 
-The models are those of the checkout that the DAG file lies in, not those of the image that Airflow runs in: a run that is
-pinned to a commit has the specification of that commit.
+The models are those of the checkout that the DAG file lies in, not those of the image that Airflow runs in: a
+run that is pinned to a commit has the specification of that commit.
 """
 
 from pathlib import Path
@@ -19,7 +19,9 @@ from tasks.spec import PipelineSpec, TableSpec, read_specs, table_of
 
 
 def folder_of(dag_file: str) -> Path:
-    """The models folder of the checkout that a file of dags/ lies in, or the one that PERENNIAL_MODELS names."""
+    """The models folder of the checkout that a file of dags/ lies in, or the
+    one that PERENNIAL_MODELS names.
+    """
     given = "models" in settings().model_fields_set
     return settings().models if given else Path(dag_file).resolve().parents[1] / "models"
 
@@ -43,7 +45,8 @@ def raise_faults(dag_file: str) -> None:
     folder = folder_of(dag_file)
     if not folder.is_dir():
         raise InvalidProject(
-            f"There is no folder {folder}, so there are no DAGs. Deliver models/ beside dags/, as the repository has them, or "
+            f"There is no folder {folder}, so there are no DAGs. Deliver models/ beside dags/, as the "
+            "repository has them, or "
             "set PERENNIAL_MODELS to where they lie."
         )
     if faults := _read(folder)[1]:
@@ -64,13 +67,20 @@ def _read(folder: Path) -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]
 
 
 def _check(spec: PipelineSpec, folder: Path) -> None:
-    """What only Airflow can say of a specification: its cron expressions, and whether its form accepts its own defaults."""
+    """What only Airflow can say of a specification: its cron
+    expressions, and whether its form accepts its own defaults.
+    """
     training_form(spec, folder)
-    for field, expression in (("training.schedule", spec.training.schedule), ("monitor.schedule", spec.monitor.schedule)):
+    for field, expression in (
+        ("training.schedule", spec.training.schedule),
+        ("monitor.schedule", spec.monitor.schedule),
+    ):
         if expression is None:
             continue
         try:
             cron(expression).validate()
         except AirflowTimetableInvalid as error:
             path = folder / spec.name / "pipeline.yaml"
-            raise InvalidProject(f"{path}: {field}: {expression!r} is not a cron expression ({error}). Correct it.") from error
+            raise InvalidProject(
+                f"{path}: {field}: {expression!r} is not a cron expression ({error}). Correct it."
+            ) from error

@@ -36,14 +36,15 @@ RETRIES = {
 class StepOperator(ResumableJobMixin, BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
-    A check that said no and a request that is wrong fail the task for good; everything else is tried again. A result that an
-    earlier try left behind, because its worker died before Airflow heard of it, is taken instead of running twice; so is a step
-    that still runs where it outlives its worker: its name there is kept in Airflow's state store.
+    A check that said no and a request that is wrong fail the task for good; everything else is tried again. A
+    result that an earlier try left behind, because its worker died before Airflow heard of it, is taken
+    instead of running twice; so is a step that still runs where it outlives its worker: its name there is
+    kept in Airflow's state store.
 
     Args:
         verb: One of `tasks.requests.VERBS`.
-        constants: Fields of the request that are known when the DAG is made: the specification, the table. Not rendered, since
-            what looks like a template in them is none.
+        constants: Fields of the request that are known when the DAG is made: the specification, the table.
+            Not rendered, since what looks like a template in them is none.
         inputs: Fields that other tasks or templates give.
         from_run: Looks at the run, its form values and times, and gives the remaining fields.
         model: Whose environment the step runs in; None for the common one.
@@ -105,7 +106,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         if self._job is not None:
             self._job.stop()
 
-    # --- Airflow's resumable job --------------------------------------------------------------------------------------
+    # --- Airflow's resumable job ----------------------------------------------------------------------------
 
     def submit_job(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signatures
         """Start the step, or find it under the name that only it can have."""
@@ -115,7 +116,9 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         return self._require_job().state(str(external_id))
 
     def is_job_active(self, status: str) -> bool:
-        """A step that has ended is followed too: to the rest of its log, and to its exit code, which nobody has heard yet."""
+        """A step that has ended is followed too: to the rest of
+        its log, and to its exit code, which nobody has heard yet.
+        """
         return status != "gone"
 
     def is_job_succeeded(self, status: str) -> bool:  # noqa: ARG002
@@ -127,7 +130,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
     def get_job_result(self, external_id: Any, context: Context) -> Document:  # noqa: ARG002
         return self._require_job().outcome
 
-    # --- the request --------------------------------------------------------------------------------------------------
+    # --- the request ----------------------------------------------------------------------------------------
 
     def _require_job(self) -> StepJob:
         if self._job is None:
@@ -135,7 +138,10 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         return self._job
 
     def _job_of(self, context: Context) -> StepJob:
-        """The step of this try. The store's connection, where Airflow has one, is for this process and the step alike."""
+        """The step of this try.
+
+        The store's connection, where Airflow has one, is for this process and the step alike.
+        """
         os.environ.update(store_variables())
         ti, request = context["ti"], self._request(context)
         files = attempts.Files.of(request.context.work_url)
@@ -165,7 +171,8 @@ def _airflow_s(error: Exception) -> Exception:
 
 
 class StartTraining(TriggerDagRunOperator):
-    """Start the training run that a retrain ticket grants; skipped where it grants none, or where the run exists already.
+    """Start the training run that a retrain ticket grants;
+    skipped where it grants none, or where the run exists already.
 
     Args:
         ticket: A `RetrainTicket` as JSON; usually another task's output.

@@ -20,14 +20,16 @@ def pipeline(
     form: Callable[[Subject, Path], dict[str, Param]],
     paused: bool | None = None,
 ) -> Callable[[Build[Subject]], Build[Subject]]:
-    """Make the DAG `<function>_<name>` for each subject; the function says its tasks, its docstring is the DAG's page.
+    """Make the DAG `<function>_<name>` for each subject; the
+    function says its tasks, its docstring is the DAG's page.
 
     Args:
-        over: The subjects of a models folder by name: `plugins.models.models` or `plugins.models.tables`. The folder is that of
-            the checkout that the decorated function lies in.
+        over: The subjects of a models folder by name: `plugins.models.models` or `plugins.models.tables`. The
+            folder is that of the checkout that the decorated function lies in.
         schedule: When the DAG of a subject runs; None only when asked.
         form: The parameters that the trigger dialog asks for.
-        paused: Whether a new DAG waits until somebody switches it on; None for Airflow's own default, which is that it does.
+        paused: Whether a new DAG waits until somebody switches it on; None for Airflow's own default, which
+            is that it does.
     """
 
     def make(build: Build[Subject]) -> Build[Subject]:

@@ -1,9 +1,9 @@
 """Kill every process of a step when the one who runs it is gone.
 
-Started as `python reaper.py <mark>` by the process runner, which holds the other end of our standard input. That end closes
-when the step is over, is to be stopped, or its worker was killed, however hard; then each process with `PERENNIAL_STEP=<mark>`
-in its environment is killed. The mark reaches what a process group and a parent's death signal miss: grandchildren in sessions
-of their own, whose parents are dead.
+Started as `python reaper.py <mark>` by the process runner, which holds the other end of our standard input.
+That end closes when the step is over, is to be stopped, or its worker was killed, however hard; then each
+process with `PERENNIAL_STEP=<mark>` in its environment is killed. The mark reaches what a process group and a
+parent's death signal miss: grandchildren in sessions of their own, whose parents are dead.
 """
 
 import sys

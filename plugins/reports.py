@@ -1,7 +1,7 @@
 """Serve the reports of the runs folder, local or on an object store, to those who are logged in to Airflow.
 
-A report shows values from the data, so its page is sandboxed: it has an origin of its own, reaches neither Airflow's cookie nor
-the network, and loads nothing.
+A report shows values from the data, so its page is sandboxed: it has an origin of its own, reaches neither
+Airflow's cookie nor the network, and loads nothing.
 """
 
 import html
@@ -54,7 +54,9 @@ def report(path: str) -> Response:
 def _local(place: Path) -> Response | None:
     if place.is_dir():
         shown = (
-            inner.name + "/" * inner.is_dir() for inner in place.iterdir() if inner.is_dir() or inner.suffix in MEDIA_TYPES
+            inner.name + "/" * inner.is_dir()
+            for inner in place.iterdir()
+            if inner.is_dir() or inner.suffix in MEDIA_TYPES
         )
         return HTMLResponse(_list(place.name, shown), headers=HEADERS)
     if place.suffix in MEDIA_TYPES and place.is_file():
@@ -63,13 +65,17 @@ def _local(place: Path) -> Response | None:
 
 
 def _object(root: UPath, path: str) -> Response | None:
-    """Raises ValueError for a path that could lead elsewhere: an object's name is taken as it is, so nothing is resolved."""
+    """Raises ValueError for a path that could lead elsewhere:
+    an object's name is taken as it is, so nothing is resolved.
+    """
     parts = path.strip("/").split("/") if path.strip("/") else []
     if path.startswith("/") or {"", ".", ".."} & set(parts) or not path.isprintable() or "\\" in path:
         raise ValueError(f"{path!r} is not the name of an object below {root}")
     place = root.joinpath(*parts)
     if place.suffix in MEDIA_TYPES and place.is_file():
-        return StreamingResponse(_chunks(place.open("rb")), media_type=MEDIA_TYPES[place.suffix], headers=HEADERS)
+        return StreamingResponse(
+            _chunks(place.open("rb")), media_type=MEDIA_TYPES[place.suffix], headers=HEADERS
+        )
     shown = [
         entry.name + "/" * (not entry.is_file)
         for entry in entries(place)
@@ -108,4 +114,7 @@ def _list(folder: str, names: Iterable[str]) -> str:
 
     title = html.escape(folder)
     rows = "".join(row(name) for name in sorted(names)) or "<li>no reports</li>"
-    return f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1><ul>{rows}</ul></html>"
+    return (
+        "<!doctype html><html lang=en><meta "
+        f"charset=utf-8><title>{title}</title><h1>{title}</h1><ul>{rows}</ul></html>"
+    )

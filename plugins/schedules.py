@@ -44,6 +44,13 @@ def lake_asset(table: TableSpec) -> Asset:
 
 def landing_asset(table: TableSpec) -> Asset:
     """The table's landing folder; an event of it says that files have landed."""
-    trigger = LandingTrigger(folder=str(at(settings().landing, table.table)), poll_seconds=LANDING_POLL_SECONDS)
+    trigger = LandingTrigger(
+        folder=str(at(settings().landing, table.table)), poll_seconds=LANDING_POLL_SECONDS
+    )
     watcher = AssetWatcher(name=f"files for {table.table}", trigger=trigger)
-    return Asset(name=f"landing/{table.table}", uri=f"perennial://landing/{table.table}", group="landing", watchers=[watcher])
+    return Asset(
+        name=f"landing/{table.table}",
+        uri=f"perennial://landing/{table.table}",
+        group="landing",
+        watchers=[watcher],
+    )

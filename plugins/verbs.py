@@ -1,4 +1,6 @@
-"""The tasks of our DAGs, one function a verb, each giving its task's output: the words that dags/ is written in."""
+"""The tasks of our DAGs, one function a verb, each giving
+its task's output: the words that dags/ is written in.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +22,7 @@ A_DAY = timedelta(days=1)
 FORM_ONLY = ("reason", "as_of")
 
 
-# --- data -------------------------------------------------------------------------------------------------------------
+# --- data ---------------------------------------------------------------------------------------------------
 
 
 def ingest_files(table: TableSpec) -> XComArg:
@@ -38,7 +40,11 @@ def publish(table: TableSpec, ingested: XComArg) -> XComArg:
         if not joined:
             raise AirflowSkipException("No rows joined the table.")
         rows = sum(file["published_rows"] for file in joined)
-        extra = {"rows": rows, "table_version": result["table_version"], "files": [file["file"] for file in joined]}
+        extra = {
+            "rows": rows,
+            "table_version": result["table_version"],
+            "files": [file["file"] for file in joined],
+        }
         get_current_context()["outlet_events"][asset].extra = extra
 
     return announce(ingested)
@@ -49,18 +55,24 @@ def report_refused(ingested: XComArg) -> XComArg:
 
     @task(task_id="report_refused", retries=0)
     def report(result: dict[str, Any]) -> None:
-        refused = [f"{file['file']}: {file['reason']}" for file in result["files"] if file["status"] == "refused"]
+        refused = [
+            f"{file['file']}: {file['reason']}" for file in result["files"] if file["status"] == "refused"
+        ]
         if refused:
-            raise AirflowFailException("Refused, nothing of these files joined the table:\n" + "\n".join(refused))
+            raise AirflowFailException(
+                "Refused, nothing of these files joined the table:\n" + "\n".join(refused)
+            )
 
     return report(ingested)
 
 
-# --- training and judgement -------------------------------------------------------------------------------------------
+# --- training and judgement ---------------------------------------------------------------------------------
 
 
 def preflight(spec: PipelineSpec) -> XComArg:
-    """Look at the place where the training will run, with its image, devices and limits, before anything is spent."""
+    """Look at the place where the training will run, with
+    its image, devices and limits, before anything is spent.
+    """
     return _model_step("preflight", spec, {}, **_gpu_place(spec))
 
 
@@ -100,7 +112,9 @@ def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg
 
 
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
-    """Make a promoted candidate a version; skipped, with all that follows, when the gate did not promote it."""
+    """Make a promoted candidate a version; skipped, with
+    all that follows, when the gate did not promote it.
+    """
     inputs = {"run": run, "archive": archive, "decision": decision}
     return _step("register", {"spec": spec}, inputs, skip_because=not_promoted)
 
@@ -121,10 +135,14 @@ def asked_of_training(run: Context) -> dict[str, Any]:
 def not_promoted(inputs: dict[str, Any]) -> str | None:
     """Why nothing is released; None when the gate promoted."""
     decision = inputs["decision"]
-    return None if decision["verdict"] == "promote" else f"The gate says {decision['verdict']}: {decision['why']}"
+    return (
+        None
+        if decision["verdict"] == "promote"
+        else f"The gate says {decision['verdict']}: {decision['why']}"
+    )
 
 
-# --- serving and drift ------------------------------------------------------------------------------------------------
+# --- serving and drift --------------------------------------------------------------------------------------
 
 
 def collect(spec: PipelineSpec) -> XComArg:
@@ -164,10 +182,14 @@ def incident(decision: dict[str, Any]) -> str | None:
 def not_drifted(inputs: dict[str, Any]) -> str | None:
     """Why no training is asked for; None when drift was decided."""
     decision = inputs["decision"]
-    return None if decision["verdict"] == "retrain" else f"The drift check says {decision['verdict']}: {decision['why']}"
+    return (
+        None
+        if decision["verdict"] == "retrain"
+        else f"The drift check says {decision['verdict']}: {decision['why']}"
+    )
 
 
-# --- housekeeping -----------------------------------------------------------------------------------------------------
+# --- housekeeping -------------------------------------------------------------------------------------------
 
 
 def remove_left_behind() -> XComArg:
@@ -192,7 +214,9 @@ def _state_of(owner: Owner) -> str | None:
 
 
 def _gpu_place(spec: PipelineSpec) -> dict[str, Any]:
-    """Where a step that wishes for a GPU waits for one, without holding a slot, and who runs it; nothing for others."""
+    """Where a step that wishes for a GPU waits for one, without
+    holding a slot, and who runs it; nothing for others.
+    """
     if spec.resources.gpus == "none":
         return {}
     place = settings()

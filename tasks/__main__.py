@@ -15,7 +15,9 @@ def main(
     verb: Annotated[str, typer.Argument(help="What to do: a module of `tasks`.")],
     request: Annotated[str, typer.Option(help="The request, JSON: a path or an URL of the store.")],
     result: Annotated[str, typer.Option(help="Where the result is written, JSON.")],
-    model: Annotated[str | None, typer.Option(help="Run in this model's own environment, where there is one.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Run in this model's own environment, where there is one.")
+    ] = None,
 ) -> None:
     """Run one step from its request file to its result file."""
     python = settings().python(model)

@@ -1,4 +1,6 @@
-"""Audit a landed file before it joins its table: which rows may, which go to quarantine and why, or why none may."""
+"""Audit a landed file before it joins its table: which
+rows may, which go to quarantine and why, or why none may.
+"""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from tasks.validate import CheckedRows, check_rows
 
 KEY_HOLDS = "key_is_there_once"
 MAXIMUM_BROKEN_SHARE = 0.5
-"""Of rows that cannot be read, have values of a wrong type, or no key of their own; a file with more is refused."""
+"""Of rows that cannot be read, have values of a wrong
+type, or no key of their own; a file with more is refused.
+"""
 
 
 Faults = dict[int, list[tuple[str, str]]]
@@ -26,7 +30,9 @@ Faults = dict[int, list[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Audit:
-    """The verdict on a file: its rows that may join the table, and the others as rows of the quarantine table."""
+    """The verdict on a file: its rows that may join the
+    table, and the others as rows of the quarantine table.
+    """
 
     accepted: pa.Table
     quarantined: pa.Table
@@ -54,7 +60,9 @@ def audit(name: str, content: bytes, table: TableSpec, work_url: str) -> Audit:
 
 
 def _broken_before_the_suite(landed: LandedRows, table: TableSpec) -> Faults:
-    """The positions of rows with a value of a wrong type or without a key of their own, each with what it breaks and why."""
+    """The positions of rows with a value of a wrong type or
+    without a key of their own, each with what it breaks and why.
+    """
     typed = landed.typed
     broken = {
         int(position): [(TYPES_HOLD, typed.reason(int(position), table.columns))]
@@ -65,7 +73,11 @@ def _broken_before_the_suite(landed: LandedRows, table: TableSpec) -> Faults:
     double = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
     for position in np.flatnonzero(np.asarray(pc.or_(pc.is_null(keys), pc.is_in(keys, double)))):
         key = keys[int(position)].as_py()
-        fault = f"{table.key} is missing." if key is None else f"{table.key} {key!r} is in more than one row of the file."
+        fault = (
+            f"{table.key} is missing."
+            if key is None
+            else f"{table.key} {key!r} is in more than one row of the file."
+        )
         broken.setdefault(int(position), []).append((KEY_HOLDS, fault))
     return broken
 
@@ -76,14 +88,18 @@ def _refuse_if_most_are_broken(name: str, landed: LandedRows, broken: Faults) ->
         some = {position: broken[position] for position in list(broken)[:1]}
         first = [*landed.unreadable, *_described(landed, some)][0]
         raise DataRejected(
-            f"{name}: {count} of {total} rows cannot be read, have values of a wrong type, or no key of their own. One is row "
-            f"{first.number}: {first.reason} More than {MAXIMUM_BROKEN_SHARE:.0%} is no accident: correct what writes the file."
+            f"{name}: {count} of {total} rows cannot be read, have values of a wrong type, or no key of "
+            "their own. One is row "
+            f"{first.number}: {first.reason} More than {MAXIMUM_BROKEN_SHARE:.0%} is no accident: correct "
+            "what writes the file."
         )
 
 
 def _refuse_by_suite(name: str, report: ValidationReport) -> None:
     if not report.success:
-        failures = "; ".join(f"{failed.expectation} {failed.column or ''}: {failed.message}" for failed in report.failed)
+        failures = "; ".join(
+            f"{failed.expectation} {failed.column or ''}: {failed.message}" for failed in report.failed
+        )
         raise DataRejected(f"{name} breaks the suite {report.suite!r}: {failures}", report_url=report.url)
 
 

@@ -1,7 +1,8 @@
 """Run a program that cannot outlive this process, however this process ends.
 
-The child runs in a session of its own behind a small guard (this module as a program), which holds the read end of a pipe. When
-the one who asked dies, even by SIGKILL, the pipe closes and the guard kills the whole session.
+The child runs in a session of its own behind a small guard (this module as a program), which holds the read
+end of a pipe. When the one who asked dies, even by SIGKILL, the pipe closes and the guard kills the whole
+session.
 """
 
 import os
@@ -19,7 +20,9 @@ TAIL_LINES = 30
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: its exit code (negative for a signal), the end of its output, and whether its time ran out."""
+    """How a program ended: its exit code (negative for a
+    signal), the end of its output, and whether its time ran out.
+    """
 
     code: int
     tail: str
@@ -80,7 +83,10 @@ def _wait(process: subprocess.Popen[str], timeout_seconds: float) -> bool:
 
 
 def _pass_on(process: subprocess.Popen[str], log: Path, tail: deque[str], unwritten: list[OSError]) -> None:
-    """Pass on each line. A program whose output nobody reads would wait for ever: one whose log has no room is stopped."""
+    """Pass on each line.
+
+    A program whose output nobody reads would wait for ever: one whose log has no room is stopped.
+    """
     try:
         with log.open("w", encoding="utf-8") as file:
             for line in process.stdout or ():

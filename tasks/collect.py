@@ -1,7 +1,7 @@
 """Bring what the gateway logged into the lake, and the labels that came back to the training table's door.
 
-Predictions and labels are appended after the last sequence that the lake holds, which is part of the lake's own transactions:
-killed anywhere, or run by two at once, each row is there once.
+Predictions and labels are appended after the last sequence that the lake holds, which is part of the lake's
+own transactions: killed anywhere, or run by two at once, each row is there once.
 """
 
 import json
@@ -28,7 +28,10 @@ PREDICTIONS: dict[str, ColumnType] = {
     "prediction": "string",
     "score": "float64",
 }
-"""The columns of `<model>__predictions`, beside one a feature. `request` (the whole instance) and `prediction` are JSON."""
+"""The columns of `<model>__predictions`, beside one a feature.
+
+`request` (the whole instance) and `prediction` are JSON.
+"""
 
 FEEDBACK: dict[str, ColumnType] = {
     "sequence": "int64",
@@ -50,9 +53,12 @@ def collect(request: CollectRequest) -> CollectResult:
     """
     spec, lake, gateway = request.spec, Lake(), Gateway()
     log_id = gateway.log_id()
-    predictions = Collector(lake, gateway, spec.name, "predictions", log_id, lambda rows: prediction_table(rows, spec))
+    predictions = Collector(
+        lake, gateway, spec.name, "predictions", log_id, lambda rows: prediction_table(rows, spec)
+    )
     feedback = Collector(lake, gateway, spec.name, "feedback", log_id, feedback_table)
-    # Labels are read before predictions and appended after them: so a label in the lake finds its prediction there.
+    # Labels are read before predictions and appended after them: so a label in the lake finds its prediction
+    # there.
     labels = feedback.next_rows()
     predictions.bring(predictions.next_rows())
     feedback.bring(labels)
@@ -100,7 +106,8 @@ class Collector:
     def bring(self, rows: Rows) -> None:
         """Append these rows and those that follow, up to the end of the log as it is met.
 
-        A page that is not full is the end: requests go on coming, and to chase the last of them would never end.
+        A page that is not full is the end: requests go on coming, and to chase the last of them would never
+        end.
         """
         while rows:
             written = self._append(rows)
@@ -125,10 +132,18 @@ class Collector:
 
 
 def prediction_table(rows: Rows, spec: PipelineSpec) -> pa.Table:
-    """Predictions with a column for each feature; a feature that is not of its type is null, and still in `request`."""
-    logged = [{**row, "request": json.dumps(row["features"]), "prediction": json.dumps(row["prediction"])} for row in rows]
+    """Predictions with a column for each feature; a feature
+    that is not of its type is null, and still in `request`.
+    """
+    logged = [
+        {**row, "request": json.dumps(row["features"]), "prediction": json.dumps(row["prediction"])}
+        for row in rows
+    ]
     kinds = {name: spec.data.columns[name] for name in spec.data.features}
-    own, features = from_python(logged, PREDICTIONS).rows, from_python([row["features"] for row in rows], kinds).rows
+    own, features = (
+        from_python(logged, PREDICTIONS).rows,
+        from_python([row["features"] for row in rows], kinds).rows,
+    )
     return pa.table({name: table.column(name) for table in (own, features) for name in table.column_names})
 
 
@@ -138,14 +153,22 @@ def feedback_table(rows: Rows) -> pa.Table:
 
 
 def _as_the_table_is(rows: pa.Table, lake: Lake, table: str) -> pa.Table:
-    """The rows in the columns that the table has: a model's features may have changed since the table was made.
+    """The rows in the columns that the table has: a model's
+    features may have changed since the table was made.
 
     A column that the table lacks, or has with another type, is left out; its values are in `request`.
     """
     if not lake.exists(table):
         return rows
     found = lake.query(f"SELECT * EXCLUDE (ingested_at, batch_id) FROM {table} LIMIT 0", [table]).schema  # noqa: S608
-    same = {field.name for field in rows.schema if field.name in found.names and found.field(field.name).type == field.type}
+    same = {
+        field.name
+        for field in rows.schema
+        if field.name in found.names and found.field(field.name).type == field.type
+    }
     return pa.table(
-        {name: rows.column(name) if name in same else pa.nulls(len(rows), found.field(name).type) for name in found.names}
+        {
+            name: rows.column(name) if name in same else pa.nulls(len(rows), found.field(name).type)
+            for name in found.names
+        }
     )

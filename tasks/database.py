@@ -1,4 +1,5 @@
-"""The platform's own database: the ledger and the retrain requests. SQLite on one machine, PostgreSQL on many.
+"""The platform's own database: the ledger and the retrain
+requests. SQLite on one machine, PostgreSQL on many.
 
 Every table is declared here, so that whoever opens the database finds all of them, whatever it has imported.
 """
@@ -33,7 +34,8 @@ ledger_entries = sa.Table(
     sa.Column("entry_hash", sa.String(64), nullable=False, unique=True),
 )
 
-# `open_model` holds the model's name while the request is open and NULL afterwards: its uniqueness is the in-flight lock.
+# `open_model` holds the model's name while the request is open and NULL afterwards: its uniqueness is the
+# in-flight lock.
 retrain_requests = sa.Table(
     "retrain_requests",
     metadata,
@@ -54,8 +56,8 @@ retrain_requests = sa.Table(
 def engine() -> sa.Engine:
     """The engine of `settings().database`, its tables made where they are missing.
 
-    A connection is opened for each use: decisions are rare, and Airflow forks processes that would share a kept one.
-    SQLite waits for other writers instead of failing, and syncs each commit to disk.
+    A connection is opened for each use: decisions are rare, and Airflow forks processes that would share a
+    kept one. SQLite waits for other writers instead of failing, and syncs each commit to disk.
     """
     url = sa.make_url(settings().database)
     if url.get_backend_name() != "sqlite":
@@ -67,7 +69,10 @@ def engine() -> sa.Engine:
 
 
 def _durable(connection: Any, _record: Any) -> None:
-    """Let readers read while one writes (WAL). SQLite does not wait for a lock when it changes the journal: try again."""
+    """Let readers read while one writes (WAL).
+
+    SQLite does not wait for a lock when it changes the journal: try again.
+    """
     for attempt in _while_others_work():
         with attempt:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -75,7 +80,10 @@ def _durable(connection: Any, _record: Any) -> None:
 
 
 def _with_tables(made: sa.Engine) -> sa.Engine:
-    """Make the tables. Several processes may come at once: the one who finds a table made meanwhile looks again."""
+    """Make the tables.
+
+    Several processes may come at once: the one who finds a table made meanwhile looks again.
+    """
     for attempt in _while_others_work():
         with attempt, made.begin() as connection:
             for table in metadata.sorted_tables:
@@ -86,7 +94,15 @@ def _with_tables(made: sa.Engine) -> sa.Engine:
 
 
 def _while_others_work() -> Retrying:
-    faults = (sqlite3.OperationalError, sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError)
+    faults = (
+        sqlite3.OperationalError,
+        sa.exc.OperationalError,
+        sa.exc.ProgrammingError,
+        sa.exc.IntegrityError,
+    )
     return Retrying(
-        retry=retry_if_exception_type(faults), wait=wait_random(0.01, 0.1), stop=stop_after_delay(BUSY_SECONDS), reraise=True
+        retry=retry_if_exception_type(faults),
+        wait=wait_random(0.01, 0.1),
+        stop=stop_after_delay(BUSY_SECONDS),
+        reraise=True,
     )

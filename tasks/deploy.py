@@ -1,9 +1,9 @@
 """Put a promoted version into service, and back out of it, without a failed request.
 
-Load beside the serving version → smoke-test through the deployed archive → write the decision into the ledger → switch the
-gateway's route → see the new version answer through the gateway → move the alias `champion` → remove the oldest. Up to the
-switch nothing that users see has changed; killed anywhere, the same step run again does what is left to do. The version
-before stays loaded, so that a rollback is one change of a route.
+Load beside the serving version → smoke-test through the deployed archive → write the decision into the ledger
+→ switch the gateway's route → see the new version answer through the gateway → move the alias `champion` →
+remove the oldest. Up to the switch nothing that users see has changed; killed anywhere, the same step run
+again does what is left to do. The version before stays loaded, so that a rollback is one change of a route.
 """
 
 import math
@@ -32,7 +32,8 @@ def deploy(request: DeployRequest) -> Rollout:
     Raises:
         GateRefused: The gate did not promote this archive.
         ArchiveMismatch: The archive is not the one that was judged.
-        ServingError: The version does not load or does not answer as it was judged; what served before goes on serving.
+        ServingError: The version does not load or does not answer as it was judged; what served before goes
+            on serving.
     """
     started = time.monotonic()
     require_promotion(request.version)
@@ -82,7 +83,8 @@ def rollback(model: str, actor: str, why: str) -> Rollout:
         current, target = gateway.route(model), served_before(gateway.history(model))
         if current is None or target is None:
             raise InvalidRequest(
-                f"There is nothing to roll {model} back to: no other version has served before. See its ledger."
+                f"There is nothing to roll {model} back to: no other version has served before. See its "
+                "ledger."
             )
         checks = _bring_back(backend, target)
         _record_switch(gateway, "rollback", target, current, actor, why)
@@ -101,7 +103,7 @@ def rollback(model: str, actor: str, why: str) -> Rollout:
     )
 
 
-# --- decisions: pure functions ----------------------------------------------------------------------------------------
+# --- decisions: pure functions ------------------------------------------------------------------------------
 
 
 def require_promotion(version: ModelVersion) -> None:
@@ -121,7 +123,8 @@ def require_promotion(version: ModelVersion) -> None:
         return
     raise GateRefused(
         f"{version.model} version {version.version} is not served: it says that the ledger's entry "
-        f"{version.decision_ledger_hash[:12]}… promoted it, but {found}. Only the train DAG's gate promotes a version.",
+        f"{version.decision_ledger_hash[:12]}… promoted it, but {found}. Only the train DAG's gate promotes "
+        "a version.",
         run_id=version.run_id,
         archive_sha256=version.archive.sha256,
     )
@@ -149,7 +152,9 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
 
 
 def served_before(history: list[RouteChange]) -> Route | None:
-    """The version that served before the present one: what was rolled back from does not count, however new it is."""
+    """The version that served before the present one: what
+    was rolled back from does not count, however new it is.
+    """
     served: list[Route] = []
     for change in history:
         route = change.route
@@ -165,7 +170,9 @@ def served_before(history: list[RouteChange]) -> Route | None:
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Where an answer differs from the expected one; numbers within `SCORE_TOLERANCE`, everything else exactly."""
+    """Where an answer differs from the expected one; numbers
+    within `SCORE_TOLERANCE`, everything else exactly.
+    """
     wrong = [name for name, value in expected.items() if not _close(value, found.get(name))]
     return [f"{name} is {found.get(name)!r} instead of {expected[name]!r}" for name in wrong]
 
@@ -186,7 +193,7 @@ def _why(version: ModelVersion) -> str:
     return f"Version {version.version} is loaded and answers its example as it was judged. The gate: {gate}"
 
 
-# --- the steps of a change ----------------------------------------------------------------------------------------------
+# --- the steps of a change ----------------------------------------------------------------------------------
 
 
 def _bring_up(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> list[RolloutCheck]:
@@ -204,7 +211,8 @@ def _smoke(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> Rol
     wrong = differences(archive.example_prediction, found)
     if wrong:
         raise ServingError(
-            f"{archive.model} {archive.version} answers its example otherwise than when it was judged: {'; '.join(wrong)}. "
+            f"{archive.model} {archive.version} answers its example otherwise than when it was judged: "
+            f"{'; '.join(wrong)}. "
             "It is not served. Compare the serving environment with the one that judged it.",
             expected=archive.example_prediction,
             found=found,
@@ -219,14 +227,19 @@ def _bring_back(backend: ServingBackend, target: Route) -> list[RolloutCheck]:
         require_promotion(version)
         spec = PipelineSpec.load(settings().models / target.model / "pipeline.yaml")
         return _bring_up(backend, version.archive, spec)
-    found = backend.predict(target.model, target.backend_version, target.input_example, timeout_seconds=SMOKE_SECONDS)
+    found = backend.predict(
+        target.model, target.backend_version, target.input_example, timeout_seconds=SMOKE_SECONDS
+    )
     return [RolloutCheck(check="smoke test", passed=True, detail=f"still loaded; answers {found}")]
 
 
-def _record_switch(gateway: Gateway, action: str, target: Route, current: Route | None, actor: str, why: str) -> None:
+def _record_switch(
+    gateway: Gateway, action: str, target: Route, current: Route | None, actor: str, why: str
+) -> None:
     """Write the change of route into the ledger before it takes effect.
 
-    The evidence names the last change of the route, so that a switch which is made twice, with others between, is two entries.
+    The evidence names the last change of the route, so that a switch which is made twice, with others
+    between, is two entries.
     """
     changes = gateway.history(target.model)
     ledger.record(
@@ -254,7 +267,9 @@ def _answers(gateway: Gateway, target: Route, expected: dict[str, Any]) -> Rollo
     return RolloutCheck(check="through the gateway", passed=True, detail=f"run {run_id} answers {answer}")
 
 
-def _confirm(gateway: Gateway, target: Route, current: Route | None, archive: Archive, actor: str) -> list[RolloutCheck]:
+def _confirm(
+    gateway: Gateway, target: Route, current: Route | None, archive: Archive, actor: str
+) -> list[RolloutCheck]:
     """See the new version answer through the gateway; where it does not, put the old one back.
 
     Raises:
@@ -270,13 +285,18 @@ def _confirm(gateway: Gateway, target: Route, current: Route | None, archive: Ar
         raise
 
 
-def _remove_the_oldest(backend: ServingBackend, gateway: Gateway, target: Route, previous: Route | None) -> None:
+def _remove_the_oldest(
+    backend: ServingBackend, gateway: Gateway, target: Route, previous: Route | None
+) -> None:
     """Remove every version but the serving one and the one before, once no request is under way to them."""
     keep = {target.backend_version} | ({previous.backend_version} if previous else set())
     deadline = time.monotonic() + DRAIN_SECONDS
     while set(gateway.in_flight(target.model)) - keep:
         if time.monotonic() > deadline:
-            raise ServingError(f"Requests to earlier versions of {target.model} do not end: {gateway.in_flight(target.model)}.")
+            raise ServingError(
+                f"Requests to earlier versions of {target.model} do not end: "
+                f"{gateway.in_flight(target.model)}."
+            )
         time.sleep(0.1)
     backend.prune(target.model, keep)
 

@@ -1,11 +1,12 @@
 """Tell two sets of rows apart: the domain classifier, its null, and the distance of each column.
 
-A classifier is trained to say from which set a row is. Its ROC AUC on rows that it was not trained on is 0.5 where the sets
-are alike, whatever the columns are, and it sees joint changes that no single column shows. Random relabellings of the same
-rows say how far from 0.5 it comes by chance at these sizes; a formula for independent rows would be too narrow, because every
-pair of rows counts in two folds.
+A classifier is trained to say from which set a row is. Its ROC AUC on rows that it was not trained on is 0.5
+where the sets are alike, whatever the columns are, and it sees joint changes that no single column shows.
+Random relabellings of the same rows say how far from 0.5 it comes by chance at these sizes; a formula for
+independent rows would be too narrow, because every pair of rows counts in two folds.
 
-Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017; Rabanser et al., Failing Loudly, NeurIPS 2019.
+Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017; Rabanser et al., Failing
+    Loudly, NeurIPS 2019.
 """
 
 from collections.abc import Mapping
@@ -73,17 +74,21 @@ def sampled(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 def distinct(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
     """The rows without repetitions where there is text.
 
-    A text that is sent again is one voice, not many: repetitions are not independent, and a classifier knows them by heart.
-    Without text, equal rows are what the distribution is made of, and all of them count.
+    A text that is sent again is one voice, not many: repetitions are not independent, and a classifier knows
+    them by heart. Without text, equal rows are what the distribution is made of, and all of them count.
     """
     return rows.drop_duplicates(subset=list(kinds)) if "text" in kinds.values() else rows
 
 
-def separate(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], false_alarm_share: float) -> Separation:
-    """Train the domain classifier on two sets of at least `FEWEST_ROWS` rows and say how well it tells them apart.
+def separate(
+    window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], false_alarm_share: float
+) -> Separation:
+    """Train the domain classifier on two sets of at least
+    `FEWEST_ROWS` rows and say how well it tells them apart.
 
     Args:
-        false_alarm_share: With which probability two samples of one distribution exceed `null_auc`, in (0, 1).
+        false_alarm_share: With which probability two samples of one distribution exceed `null_auc`, in (0,
+            1).
     """
     rows = pd.concat([window, reference], ignore_index=True)
     from_window = np.repeat([1, 0], [len(window), len(reference)])
@@ -91,7 +96,9 @@ def separate(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, 
     text, table = _text_matrix(rows, kinds), _table(rows, kinds)
     auc = _out_of_fold_auc(text, table, from_window, folds, kinds)
     rng = np.random.default_rng(SEED)
-    null = [_out_of_fold_auc(text, table, rng.permutation(from_window), folds, kinds) for _ in range(RELABELLINGS)]
+    null = [
+        _out_of_fold_auc(text, table, rng.permutation(from_window), folds, kinds) for _ in range(RELABELLINGS)
+    ]
     quantile = stats.t.ppf(1 - false_alarm_share, RELABELLINGS - 1) * np.sqrt(1 + 1 / RELABELLINGS)
     null_auc = float(np.clip(np.mean(null) + quantile * np.std(null, ddof=1), 0.5, 1))
     return Separation(auc, null_auc, len(window), len(reference))
@@ -113,19 +120,28 @@ def column_distances(
     return tuple(found)
 
 
-def _distance(window: pd.DataFrame, reference: pd.DataFrame, name: str, kind: Kind, known: float | None) -> ColumnDistance:
+def _distance(
+    window: pd.DataFrame, reference: pd.DataFrame, name: str, kind: Kind, known: float | None
+) -> ColumnDistance:
     if kind == "text":
         only: dict[str, Kind] = {name: kind}
         rows = pd.concat([window, reference], ignore_index=True)
         label = np.repeat([1, 0], [len(window), len(reference)])
         auc = known or _out_of_fold_auc(_text_matrix(rows, only), None, label, _folds(rows, only), only)
-        return ColumnDistance(column=name, distance=auc, method="ROC AUC of a domain classifier on this column")
+        return ColumnDistance(
+            column=name, distance=auc, method="ROC AUC of a domain classifier on this column"
+        )
     if kind == "number":
-        own, other = (np.clip(side[name].dropna().to_numpy(dtype=float), -LARGEST, LARGEST) for side in (window, reference))
+        own, other = (
+            np.clip(side[name].dropna().to_numpy(dtype=float), -LARGEST, LARGEST)
+            for side in (window, reference)
+        )
         scale = float(np.std(other)) or 1.0
         distance = float(stats.wasserstein_distance(own, other)) / scale
         return ColumnDistance(
-            column=name, distance=distance, method="Wasserstein distance in standard deviations of the reference"
+            column=name,
+            distance=distance,
+            method="Wasserstein distance in standard deviations of the reference",
         )
     shares = [side[name].astype(str).value_counts(normalize=True) for side in (window, reference)]
     both = pd.concat(shares, axis=1).fillna(0).to_numpy()
@@ -134,7 +150,10 @@ def _distance(window: pd.DataFrame, reference: pd.DataFrame, name: str, kind: Ki
 
 
 def _folds(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> NDArray[np.int64]:
-    """Each row's fold, at random. Equal rows with text share one: else a text in both sets is learnt as the wrong one."""
+    """Each row's fold, at random.
+
+    Equal rows with text share one: else a text in both sets is learnt as the wrong one.
+    """
     rng = np.random.default_rng(SEED)
     if "text" not in kinds.values():
         return rng.permutation(np.arange(len(rows)) % FOLDS)
@@ -143,9 +162,15 @@ def _folds(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> NDArray[np.int64]:
 
 
 def _out_of_fold_auc(
-    text: Any, table: NDArray[np.float64] | None, label: NDArray[Any], folds: NDArray[np.int64], kinds: Mapping[str, Kind]
+    text: Any,
+    table: NDArray[np.float64] | None,
+    label: NDArray[Any],
+    folds: NDArray[np.int64],
+    kinds: Mapping[str, Kind],
 ) -> float:
-    """The mean AUC over folds; of text and table together, the sum of the two classifiers' log odds decides."""
+    """The mean AUC over folds; of text and table together, the sum of the two
+    classifiers' log odds decides.
+    """
     from sklearn.metrics import roc_auc_score
 
     found = []
@@ -165,7 +190,9 @@ def _out_of_fold_auc(
 def _text_classifier() -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=1.0, solver="liblinear", max_iter=200, class_weight="balanced", random_state=SEED)
+    return LogisticRegression(
+        C=1.0, solver="liblinear", max_iter=200, class_weight="balanced", random_state=SEED
+    )
 
 
 def _table_classifier(kinds: Mapping[str, Kind]) -> Any:
@@ -190,7 +217,9 @@ def _text_matrix(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> Any:
 
     found = []
     for name in (name for name, kind in kinds.items() if kind == "text"):
-        vectors = TfidfVectorizer(min_df=2, sublinear_tf=True, max_features=50_000, token_pattern=WORD_OR_SIGN)
+        vectors = TfidfVectorizer(
+            min_df=2, sublinear_tf=True, max_features=50_000, token_pattern=WORD_OR_SIGN
+        )
         try:
             found.append(vectors.fit_transform(rows[name].fillna("").astype(str)))
         except ValueError:
@@ -200,7 +229,8 @@ def _text_matrix(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> Any:
 
 
 def _table(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> NDArray[np.float64] | None:
-    """Numbers as they are and categories as codes, those beyond the most frequent as one; None where there are neither.
+    """Numbers as they are and categories as codes, those beyond
+    the most frequent as one; None where there are neither.
 
     What is missing is a value of its own: scikit-learn raises for a column that has none at all in one fold.
     """

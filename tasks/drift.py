@@ -1,8 +1,8 @@
 """Decide whether the service's traffic still looks like what its champion was validated on, and what follows.
 
-Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain. What is left is
-compared with the validation part of the champion's snapshot, rows like those it learnt from that it did not learn from. The
-verdict is a pure function of the findings.
+Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain.
+What is left is compared with the validation part of the champion's snapshot, rows like those it learnt from
+that it did not learn from. The verdict is a pure function of the findings.
 """
 
 import json
@@ -15,7 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import domain, ledger, registry, store
-from tasks.contracts import ColumnDistance, DataSnapshot, DriftDecision, LedgerEntry, TrainingRun, ValidationReport
+from tasks.contracts import (
+    ColumnDistance,
+    DataSnapshot,
+    DriftDecision,
+    LedgerEntry,
+    TrainingRun,
+    ValidationReport,
+)
 from tasks.drift_report import write_report
 from tasks.errors import CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.lake import Lake
@@ -31,7 +38,8 @@ Verdict = Literal["quiet", "too_few", "incident", "wait", "retrain"]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found out about a window; None for what was not looked at, because something before it decided.
+    """What was found out about a window; None for what was
+    not looked at, because something before it decided.
 
     Attributes:
         window_rows: Predictions in the window.
@@ -104,24 +112,34 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
 
 
 def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
-    """The verdict on a window, and why in words; a pure function, so that it can be replayed from the ledger."""
+    """The verdict on a window, and why in words; a pure function, so that it
+    can be replayed from the ledger.
+    """
     if found.window_rows < rules.minimum_window_rows:
-        return "too_few", f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked for."
+        return (
+            "too_few",
+            f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
+            "for.",
+        )
     if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
         return "incident", (
-            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break the suite, more "
-            f"than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for the fault where they come from: "
+            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
+            "the suite, more "
+            f"than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for the fault where "
+            "they come from: "
             "a training would learn it."
         )
     least = max(rules.minimum_window_rows, domain.FEWEST_ROWS)
     if (found.usable_rows or 0) < least:
         return "too_few", (
-            f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too few to judge, "
+            f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too "
+            "few to judge, "
             f"{least} are asked for."
         )
     if found.domain_auc is None or found.null_auc is None:
         return "too_few", (
-            f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to compare with: "
+            f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to "
+            "compare with: "
             f"{domain.FEWEST_ROWS} are needed. Raise data.split.validation_share."
         )
     return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
@@ -130,17 +148,29 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
 def _decide_on_auc(found: Findings, rules: MonitorSpec, auc: float, null_auc: float) -> tuple[Verdict, str]:
     threshold = max(rules.domain_auc, null_auc)
     compared = min(found.usable_rows or 0, rules.maximum_rows)
-    told = f"A classifier tells {compared} predictions from the champion's reference with a ROC AUC of {auc:.3f}"
-    limit = "the floor of monitor.domain_auc" if rules.domain_auc >= null_auc else "what chance gives at these sizes"
+    told = (
+        f"A classifier tells {compared} predictions from the champion's reference with a ROC AUC of {auc:.3f}"
+    )
+    limit = (
+        "the floor of monitor.domain_auc"
+        if rules.domain_auc >= null_auc
+        else "what chance gives at these sizes"
+    )
     if not auc > threshold:
-        return "quiet", f"{told}, not above {threshold:.3f}, {limit}: the traffic looks like what the champion knows."
+        return (
+            "quiet",
+            f"{told}, not above {threshold:.3f}, {limit}: the traffic looks like what the champion knows.",
+        )
     if found.new_rows < rules.minimum_new_rows:
         return "wait", (
-            f"{told}, above {threshold:.3f}, {limit}: the traffic has changed. But only {found.new_rows} new labelled rows "
-            f"joined the table since, and {rules.minimum_new_rows} are asked for: a training would learn nothing new yet."
+            f"{told}, above {threshold:.3f}, {limit}: the traffic has changed. But only {found.new_rows} new "
+            "labelled rows "
+            f"joined the table since, and {rules.minimum_new_rows} are asked for: a training would learn "
+            "nothing new yet."
         )
     return "retrain", (
-        f"{told}, above {threshold:.3f}, {limit}: the traffic has changed, and there are {found.new_rows} new labelled rows "
+        f"{told}, above {threshold:.3f}, {limit}: the traffic has changed, and there are {found.new_rows} "
+        "new labelled rows "
         "to learn from."
     )
 
@@ -149,7 +179,8 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
     version = registry.champion(spec.name)
     if version is None:
         raise CheckFailed(
-            f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. Run the DAG "
+            f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
+            "Run the DAG "
             f"train_{spec.name} until a model serves."
         )
     return registry.training_run(version.run_id)
@@ -183,14 +214,17 @@ def _look(
     rules = spec.monitor
     if len(window) < rules.minimum_window_rows:
         return Findings(len(window)), None, (), None
-    checked = check_rows(window, spec.data.suite, str(store.at(work_url, "validation")), only_columns=spec.data.features)
+    checked = check_rows(
+        window, spec.data.suite, str(store.at(work_url, "validation")), only_columns=spec.data.features
+    )
     if checked.broken_share > rules.maximum_bad_share:
         return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
     reference = _reference(run.snapshot, spec.data)
     kinds = domain.kinds_of({name: spec.data.columns[name] for name in spec.data.features}, reference)
     if not kinds:
         raise InvalidProject(
-            f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift check needs one "
+            f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
+            "check needs one "
             "that is not."
         )
     sides = [domain.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
@@ -202,7 +236,9 @@ def _look(
     separation = domain.separate(own, other, kinds, rules.false_alarm_share)
     columns = domain.column_distances(own, other, kinds, separation.auc)
     auc, null = separation.auc, separation.null_auc
-    found = Findings(len(window), checked.broken_share, usable, known, auc, null, _new_rows(run.snapshot, spec.data))
+    found = Findings(
+        len(window), checked.broken_share, usable, known, auc, null, _new_rows(run.snapshot, spec.data)
+    )
     return found, checked.report, columns, write_report(own, other, kinds, work_url)
 
 
@@ -231,6 +267,8 @@ def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
     counting = f"SELECT count(*) AS rows FROM ({data.query.strip().rstrip(';')})"  # noqa: S608 - the team's own query
 
     def count(version: int | None) -> int:
-        return int(lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py())
+        return int(
+            lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py()
+        )
 
     return max(0, count(None) - count(snapshot.table_version))

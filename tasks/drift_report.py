@@ -1,7 +1,8 @@
 """The Evidently report of a drift check: for people to look at, never what decides.
 
-Evidently's presets compute every column three times and its own text drift is another classifier; this names one test a column
-and shows a text by its length and number of words. Nothing is downloaded and nothing phones home.
+Evidently's presets compute every column three times and its own text drift is another classifier; this names
+one test a column and shows a text by its length and number of words. Nothing is downloaded and nothing phones
+home.
 """
 
 import os
@@ -21,7 +22,9 @@ FILE = "drift.html"
 THRESHOLD = 0.1
 
 
-def write_report(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], work_url: str) -> str:
+def write_report(
+    window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], work_url: str
+) -> str:
     """Write `drift.html`, one self-contained page, and return its URL.
 
     Args:
@@ -33,10 +36,14 @@ def write_report(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[s
     from evidently.metrics import RowCount, ValueDrift
 
     current, known, shown = _shown(sampled(window, MOST_ROWS), sampled(reference, MOST_ROWS), kinds)
-    numbers, categories = ([name for name, kind in shown.items() if kind == each] for each in ("number", "category"))
+    numbers, categories = (
+        [name for name, kind in shown.items() if kind == each] for each in ("number", "category")
+    )
     definition = DataDefinition(numerical_columns=numbers, categorical_columns=categories)
     methods = {"number": "wasserstein", "category": "jensenshannon"}
-    drift = [ValueDrift(column=name, method=methods[kind], threshold=THRESHOLD) for name, kind in shown.items()]
+    drift = [
+        ValueDrift(column=name, method=methods[kind], threshold=THRESHOLD) for name, kind in shown.items()
+    ]
     sides = (Dataset.from_pandas(side, data_definition=definition) for side in (current, known))
     with tempfile.TemporaryDirectory(prefix="perennial-drift-") as folder:
         page = Path(folder, FILE)
@@ -59,7 +66,11 @@ def _numbers_and_categories(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd
     columns: dict[str, Any] = {}
     for name, kind in kinds.items():
         if kind == "number":
-            columns[name] = pd.to_numeric(rows[name], errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+            columns[name] = (
+                pd.to_numeric(rows[name], errors="coerce")
+                .astype("float64")
+                .replace([np.inf, -np.inf], np.nan)
+            )
         elif kind == "category":
             columns[name] = rows[name].astype("string").astype(object)
         else:

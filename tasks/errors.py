@@ -1,7 +1,9 @@
-"""The errors of the steps: a sentence to the person who must act, and the exit code that tells Airflow what to do.
+"""The errors of the steps: a sentence to the person who
+must act, and the exit code that tells Airflow what to do.
 
-A check that said no is final (`EXIT_REFUSED`): Airflow fails the task without a retry. A request, a setting or a file of the
-project that is wrong is final too (`EXIT_INVALID`). Everything else may pass by itself and is retried.
+A check that said no is final (`EXIT_REFUSED`): Airflow fails the task without a retry. A request, a setting
+or a file of the project that is wrong is final too (`EXIT_INVALID`). Everything else may pass by itself and
+is retried.
 """
 
 from typing import Any
@@ -28,7 +30,9 @@ class PerennialError(Exception):
 
 
 class InvalidProject(PerennialError):
-    """A file of the project (pipeline.yaml, MLproject, a suite, settings) is wrong; raised when it is read."""
+    """A file of the project (pipeline.yaml, MLproject, a suite, settings) is
+    wrong; raised when it is read.
+    """
 
     exit_code = EXIT_INVALID
 
@@ -40,7 +44,9 @@ class InvalidRequest(PerennialError):
 
 
 class LimitReached(PerennialError):
-    """A step needed more than its limit of memory or scratch, which the next try would have too; raised by the step itself."""
+    """A step needed more than its limit of memory or scratch,
+    which the next try would have too; raised by the step itself.
+    """
 
     exit_code = EXIT_INVALID
 
@@ -72,7 +78,9 @@ class ArchiveMismatch(CheckFailed):
 
 
 class WrongCode(CheckFailed):
-    """A step's image was built from another commit than its run's; raised by preflight and train, before anything is spent."""
+    """A step's image was built from another commit than its run's;
+    raised by preflight and train, before anything is spent.
+    """
 
 
 class GpuMissing(CheckFailed):
@@ -94,7 +102,9 @@ class InvalidQuery(LakeError):
 
 
 class RegistryError(PerennialError):
-    """MLflow's registry lacks something that Perennial wrote, or holds what it did not; raised by who reads it."""
+    """MLflow's registry lacks something that Perennial
+    wrote, or holds what it did not; raised by who reads it.
+    """
 
 
 class TrainingFailed(PerennialError):
@@ -106,7 +116,9 @@ class ServingError(PerennialError):
 
 
 class StoreRefused(PerennialError):
-    """The object store answers, but not to these credentials, this bucket or this request; raised by who reaches for it."""
+    """The object store answers, but not to these credentials,
+    this bucket or this request; raised by who reaches for it.
+    """
 
     exit_code = EXIT_INVALID
 

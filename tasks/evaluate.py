@@ -1,7 +1,8 @@
 """Score the candidate, the champion and a simple baseline on the same frozen rows.
 
-Candidate and champion answer through their packaged archives, each in a process of its own, exactly as they would serve. The
-frozen rows are the test part of the candidate's snapshot, and their hash is measured here, not taken over.
+Candidate and champion answer through their packaged archives, each in a process of its own, exactly as they
+would serve. The frozen rows are the test part of the candidate's snapshot, and their hash is measured here,
+not taken over.
 """
 
 import tempfile
@@ -38,7 +39,9 @@ MOST_SLICES = 50
 
 @dataclass(frozen=True)
 class Frozen:
-    """The frozen rows: `truth` holds the labels' codes in `classes`, `slices` each row's value of the data's `slice_by`."""
+    """The frozen rows: `truth` holds the labels' codes in
+    `classes`, `slices` each row's value of the data's `slice_by`.
+    """
 
     rows: pa.Table
     sha256: str
@@ -57,7 +60,8 @@ class Judged:
 
 
 def evaluate(request: EvaluateRequest) -> EvaluationReport:
-    """Evaluate a candidate against the champion that serves now, if one does, and keep the report with the MLflow run.
+    """Evaluate a candidate against the champion that serves
+    now, if one does, and keep the report with the MLflow run.
 
     Raises:
         FrozenSetMismatch: The test part is not the one that the snapshot froze.
@@ -113,17 +117,24 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
     found = sha256_of_rows(rows)
     if found != test.sha256:
         raise FrozenSetMismatch(
-            f"The rows of {test.url} have the hash {found}, but the snapshot froze {test.sha256}. Take the snapshot again.",
+            f"The rows of {test.url} have the hash {found}, but the snapshot froze {test.sha256}. Take the "
+            "snapshot again.",
             found=found,
             frozen=test.sha256,
         )
     labels = rows[spec.data.label].to_pylist()
     trained = _read(train, folder / "train.parquet")[spec.data.label].to_pylist()
     if missing := labels.count(None):
-        raise CheckFailed(f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing)
+        raise CheckFailed(
+            f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
+        )
     classes = metrics.classes_of(labels, [label for label in trained if label is not None])
     by = spec.data.slice_by
-    slices = None if by is None else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
+    slices = (
+        None
+        if by is None
+        else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
+    )
     return Frozen(rows, found, path, metrics.encode(labels, classes), classes, slices)
 
 
@@ -136,14 +147,28 @@ def baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Judged:
     rows = len(frozen.rows)
     guess, chance = int(simple.predict([[0.0]])[0]), float((known == 1).mean())
     scores = (chance,) * rows if len(frozen.classes) == 2 else (None,) * rows
-    raw = Scores(predictions=(frozen.classes[guess],) * rows, scores=scores, refused=(), latencies_seconds=(), answers=())
+    raw = Scores(
+        predictions=(frozen.classes[guess],) * rows,
+        scores=scores,
+        refused=(),
+        latencies_seconds=(),
+        answers=(),
+    )
     return Judged(_coded(raw, frozen), raw)
 
 
 def _champion(
-    version: ModelVersion, archive: Archive, candidate: Judged, spec: PipelineSpec, frozen: Frozen, folder: Path
+    version: ModelVersion,
+    archive: Archive,
+    candidate: Judged,
+    spec: PipelineSpec,
+    frozen: Frozen,
+    folder: Path,
 ) -> Judged:
-    """The champion's answers. An evaluation that is run again after the promotion meets itself: the answers are the same."""
+    """The champion's answers.
+
+    An evaluation that is run again after the promotion meets itself: the answers are the same.
+    """
     if version.archive.sha256 == archive.sha256:
         return candidate
     return _answers(version.archive, spec, frozen, folder)
@@ -154,18 +179,22 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
     found = store.sha256(str(local))
     if found != archive.sha256:
         raise ArchiveMismatch(
-            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} is expected of run {archive.run_id}: the file was "
+            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} is expected of run "
+            f"{archive.run_id}: the file was "
             "changed. Restore it, or train again.",
             found=found,
             expected=archive.sha256,
         )
-    raw = score(local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows)))
+    raw = score(
+        local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows))
+    )
     judged = Judged(_coded(raw, frozen), raw)
     if (judged.answers.predictions == -1).all():
         answers = list(dict.fromkeys(map(repr, raw.predictions)))[:5]
         raise CheckFailed(
             f"The archive of run {archive.run_id} answers {', '.join(answers)}, but the labels are "
-            f"{', '.join(map(repr, frozen.classes[:5]))}. Let the handler's `prediction` be a value of {spec.data.label!r}.",
+            f"{', '.join(map(repr, frozen.classes[:5]))}. Let the handler's `prediction` be a value of "
+            f"{spec.data.label!r}.",
             run_id=archive.run_id,
         )
     return judged
@@ -178,7 +207,9 @@ def _coded(raw: Scores, frozen: Frozen) -> Answers:
     return Answers(metrics.encode(raw.predictions, frozen.classes), scores)
 
 
-def _scored(role: Any, name: str, archive: Archive | None, judged: Judged, spec: PipelineSpec, frozen: Frozen) -> ModelScore:
+def _scored(
+    role: Any, name: str, archive: Archive | None, judged: Judged, spec: PipelineSpec, frozen: Frozen
+) -> ModelScore:
     taken = judged.raw.latencies_seconds
     p50, p95 = (float(value) for value in np.percentile(taken, [50, 95])) if taken else (None, None)
     return ModelScore(
@@ -195,22 +226,32 @@ def _scored(role: Any, name: str, archive: Archive | None, judged: Judged, spec:
 
 
 def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[SliceScore]:
-    """The primary metric in each slice; NaN where the slice does not define it, so that the gate sees that it is there."""
+    """The primary metric in each slice; NaN where the slice
+    does not define it, so that the gate sees that it is there.
+    """
     name = spec.gate.primary_metric
     for value, chosen in _parts(frozen):
         found = metrics.measure(name, frozen.truth[chosen], judged.answers.where(chosen), len(frozen.classes))
         undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
-        yield SliceScore(column=str(spec.data.slice_by), value=value, rows=int(chosen.sum()), metric=found or undefined)
+        yield SliceScore(
+            column=str(spec.data.slice_by), value=value, rows=int(chosen.sum()), metric=found or undefined
+        )
 
 
-def _differences(candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[PairedDifference]:
+def _differences(
+    candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen
+) -> Iterator[PairedDifference]:
     everything = np.ones(len(frozen.rows), dtype=np.bool_)
     for value, chosen in ((None, everything), *_parts(frozen)):
         if candidate is champion:
-            yield PairedDifference(slice_value=value, rows=int(chosen.sum()), difference=0, low=0, high=0, p_value=1)
+            yield PairedDifference(
+                slice_value=value, rows=int(chosen.sum()), difference=0, low=0, high=0, p_value=1
+            )
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
-        found = metrics.difference(spec.gate.primary_metric, frozen.truth[chosen], own, its, len(frozen.classes), value)
+        found = metrics.difference(
+            spec.gate.primary_metric, frozen.truth[chosen], own, its, len(frozen.classes), value
+        )
         if found is not None:
             yield found
 
@@ -230,7 +271,9 @@ def _read(part: SnapshotPart, path: Path) -> pa.Table:
 
 
 def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
-    """Each row's key, label, and what each model answered: what the report's numbers can be computed from again."""
+    """Each row's key, label, and what each model answered:
+    what the report's numbers can be computed from again.
+    """
     data = request.spec.data
     columns = {data.key: frozen.rows[data.key], data.label: frozen.rows[data.label]}
     for role, model in judged.items():

@@ -1,8 +1,9 @@
 """Let landed files join their table: write, audit, publish.
 
-A file is judged before a row of it can be read from the table. What will be published is staged first, and every append is made
-once for a batch, whose name is the hash of its content. So an ingest may be killed at any point, run again, or run twice at the
-same time: each accepted row joins once, each other row is in the quarantine table or its file beside the reason.
+A file is judged before a row of it can be read from the table. What will be published is staged first, and
+every append is made once for a batch, whose name is the hash of its content. So an ingest may be killed at
+any point, run again, or run twice at the same time: each accepted row joins once, each other row is in the
+quarantine table or its file beside the reason.
 """
 
 import hashlib
@@ -47,7 +48,9 @@ class _Run:
     def __init__(self, request: IngestRequest) -> None:
         for name in request.files or ():
             if "/" in name or "\\" in name or name.startswith("."):
-                raise InvalidRequest(f"{name!r} is not the name of a landed file. Name files of the landing folder itself.")
+                raise InvalidRequest(
+                    f"{name!r} is not the name of a landed file. Name files of the landing folder itself."
+                )
         self.request = request
         self.table = request.table.table
         self.quarantine = f"{self.table}__quarantine"
@@ -61,7 +64,10 @@ class _Run:
         return tuple(sorted(found, key=lambda outcome: outcome.file))
 
     def settle_all(self, names: Sequence[str]) -> None:
-        """Settle each file. A fault of the machine at one does not keep the others: the first such is raised at the end."""
+        """Settle each file.
+
+        A fault of the machine at one does not keep the others: the first such is raised at the end.
+        """
         faults: list[Exception] = []
         for name in names:
             try:
@@ -105,17 +111,30 @@ class _Run:
         if before == name and plan is not None:
             return  # an ingest was killed while it moved the file, or moves it now: this one carries on
         if before:
-            raise DataRejected(f"{name} has the same content as {before}, which was ingested as the batch {batch_id}. {advice}")
-        if plan is None and any(self.lake.app_version(table, batch_id) for table in (self.table, self.quarantine)):
-            raise DataRejected(f"{name} has the same content as the batch {batch_id}, which was ingested before. {advice}")
+            raise DataRejected(
+                f"{name} has the same content as {before}, which was ingested as the batch {batch_id}. "
+                f"{advice}"
+            )
+        if plan is None and any(
+            self.lake.app_version(table, batch_id) for table in (self.table, self.quarantine)
+        ):
+            raise DataRejected(
+                f"{name} has the same content as the batch {batch_id}, which was ingested before. {advice}"
+            )
         if plan is not None and plan.outcome.file != name and self.landing.waits(plan.outcome.file):
-            raise DataRejected(f"{name} has the same content as {plan.outcome.file}, which is being ingested. {advice}")
+            raise DataRejected(
+                f"{name} has the same content as {plan.outcome.file}, which is being ingested. {advice}"
+            )
 
     def _plan(self, name: str, content: bytes, batch_id: str) -> Plan | None:
         """Audit a new file and stage what will be published of it."""
-        from tasks.audit import audit  # imports Great Expectations: seconds that a run without new files does not pay
+        from tasks.audit import (
+            audit,
+        )  # imports Great Expectations: seconds that a run without new files does not pay
 
-        found = audit(name, content, self.request.table, str(at(self.request.context.work_url, "reports", batch_id)))
+        found = audit(
+            name, content, self.request.table, str(at(self.request.context.work_url, "reports", batch_id))
+        )
         outcome = FileOutcome(
             file=name,
             status="published" if len(found.accepted) else "empty",
@@ -128,7 +147,9 @@ class _Run:
 
     def _publish(self, name: str, batch_id: str, plan: Plan) -> None:
         try:
-            accepted, quarantined = (self.landing.staged_rows(batch_id, plan, kind) for kind in ("accepted", "quarantined"))
+            accepted, quarantined = (
+                self.landing.staged_rows(batch_id, plan, kind) for kind in ("accepted", "quarantined")
+            )
         except FileNotFoundError:
             if self.landing.archived(batch_id):
                 return
@@ -145,7 +166,11 @@ class _Run:
 
     def _refuse(self, name: str, batch_id: str, error: DataRejected) -> None:
         outcome = FileOutcome(
-            file=name, status="refused", batch_id=batch_id, reason=str(error), report_url=error.evidence.get("report_url")
+            file=name,
+            status="refused",
+            batch_id=batch_id,
+            reason=str(error),
+            report_url=error.evidence.get("report_url"),
         )
         reason = {
             **outcome.model_dump(mode="json", include={"file", "batch_id", "reason", "report_url"}),
@@ -165,6 +190,8 @@ class _Run:
         at(self._record_of(outcome)).unlink(missing_ok=True)
 
     def _record_of(self, outcome: FileOutcome) -> str:
-        """One file for each name and content: a retry that refuses again what it refused before adds nothing."""
+        """One file for each name and content: a retry that refuses again what
+        it refused before adds nothing.
+        """
         name = hashlib.sha256(f"{outcome.batch_id} {outcome.file}".encode()).hexdigest()[:32]
         return str(at(self.request.context.work_url, "outcomes", f"{name}.json"))

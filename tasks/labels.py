@@ -1,8 +1,9 @@
 """Land the rows whose labels have come back, as files at the door of the training table.
 
-A prediction lands once, with the newest label that is known then. A label that changes later stays in `<model>__feedback` and
-lands no second time: the training table is append-only, and its key is the prediction's. What lands is written down in
-`<model>__landed` first, with the table versions it is made of, so that a file that was not finished is made again, the same.
+A prediction lands once, with the newest label that is known then. A label that changes later stays in
+`<model>__feedback` and lands no second time: the training table is append-only, and its key is the
+prediction's. What lands is written down in `<model>__landed` first, with the table versions it is made of, so
+that a file that was not finished is made again, the same.
 """
 
 import io
@@ -67,7 +68,9 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
     fresh = _labelled(lake, spec, portion, "SELECT prediction_id FROM labelled")
     if len(fresh) == 0:
         return Landed(0, None)
-    _labelled(lake, spec, portion, spec.data.feedback_query)  # a wrong query ends here, before anything is written down
+    _labelled(
+        lake, spec, portion, spec.data.feedback_query
+    )  # a wrong query ends here, before anything is written down
     numbers = {name: pa.repeat(value, len(fresh)) for name, value in portion._asdict().items()}
     lake.append(
         f"{spec.name}__landed",
@@ -99,7 +102,11 @@ def _has_landed(spec: PipelineSpec, portion: Portion) -> bool:
     folder, name = at(settings().landing, spec.data.table), _file_name(spec, portion)
     if (folder / name).exists():
         return True
-    taken = any(True for _ in (folder / ".archive").glob(f"*/{name}")) if (folder / ".archive").exists() else False
+    taken = (
+        any(True for _ in (folder / ".archive").glob(f"*/{name}"))
+        if (folder / ".archive").exists()
+        else False
+    )
     return taken or bool((folder / ".refused" / name).exists())
 
 
@@ -114,8 +121,12 @@ def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     return Landed(len(rows), str(folder / name))
 
 
-def _labelled(lake: Lake, spec: PipelineSpec, portion: Portion, query: str, *, written_down: bool = False) -> pa.Table:
-    """Run a query over the view `labelled`: of the portion as it was written down, or of all that has not landed yet."""
+def _labelled(
+    lake: Lake, spec: PipelineSpec, portion: Portion, query: str, *, written_down: bool = False
+) -> pa.Table:
+    """Run a query over the view `labelled`: of the portion as
+    it was written down, or of all that has not landed yet.
+    """
     landed = f"{spec.name}__landed"
     tables: dict[str, tuple[str, int | None]] = {
         "every_prediction": (f"{spec.name}__predictions", portion.predictions_version),
@@ -126,9 +137,16 @@ def _labelled(lake: Lake, spec: PipelineSpec, portion: Portion, query: str, *, w
         tables["landed"] = (landed, None)
         which = f"WHERE number = {portion.number}" if written_down else ""
         condition = f"WHERE prediction_id {'' if written_down else 'NOT'} IN (SELECT prediction_id FROM landed {which})"  # noqa: S608
-    there = lake.query("SELECT * FROM every_prediction LIMIT 0", {"every_prediction": tables["every_prediction"]}).column_names
-    selected = ", ".join(_feature(name, spec.data.columns[name], name in there) for name in spec.data.features)
-    label = f"TRY_CAST(json_extract_string(label, '$') AS {SQL_TYPES[spec.data.columns[spec.data.label]]}) AS label"
+    there = lake.query(
+        "SELECT * FROM every_prediction LIMIT 0", {"every_prediction": tables["every_prediction"]}
+    ).column_names
+    selected = ", ".join(
+        _feature(name, spec.data.columns[name], name in there) for name in spec.data.features
+    )
+    label = (
+        f"TRY_CAST(json_extract_string(label, '$') AS {SQL_TYPES[spec.data.columns[spec.data.label]]}) AS "
+        "label"
+    )
     # The query stands on lines of its own, so that a comment at its end does not swallow the bracket.
     sql = f"""
         WITH newest AS (
@@ -144,7 +162,9 @@ def _labelled(lake: Lake, spec: PipelineSpec, portion: Portion, query: str, *, w
 
 
 def _feature(name: str, kind: ColumnType, logged: bool) -> str:  # noqa: FBT001
-    """A feature's column; one that the model has got since the log's table was made is read from the whole request."""
+    """A feature's column; one that the model has got since
+    the log's table was made is read from the whole request.
+    """
     quoted = '"' + name.replace('"', '""') + '"'
     if logged:
         return quoted

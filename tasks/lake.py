@@ -1,8 +1,9 @@
 """The lake: append-only Delta tables whose every version can be read again, and SQL over pinned versions.
 
-delta-rs is used with four guards. Time travel goes by the commits' own timestamps: by file times, every version of a copied
-table would be the first one. Nothing of the log is ever cleaned. The tables refuse deletes. An append carries a transaction
-identifier, so that it writes once however often, and by however many processes at once, it is tried.
+delta-rs is used with four guards. Time travel goes by the commits' own timestamps: by file times, every
+version of a copied table would be the first one. Nothing of the log is ever cleaned. The tables refuse
+deletes. An append carries a transaction identifier, so that it writes once however often, and by however many
+processes at once, it is tried.
 """
 
 import json
@@ -55,8 +56,8 @@ class Lake:
     """The tables below one URL.
 
     Args:
-        url: A local folder or an object-store URL (s3://, gs://, az://; credentials from the environment); None for the
-            one of the settings.
+        url: A local folder or an object-store URL (s3://, gs://, az://; credentials from the environment);
+            None for the one of the settings.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -82,14 +83,15 @@ class Lake:
         app_previous: int | None = None,
         metadata: dict[str, str] | None = None,
     ) -> int:
-        """Append rows with the time and `batch_id`, once for each `app_id` (default: the batch) and `app_version`.
+        """Append rows with the time and `batch_id`, once for
+        each `app_id` (default: the batch) and `app_version`.
 
-        A table that is missing is made with the rows' columns. An append of an `app_version` that the table already holds,
-        or a later one, writes nothing.
+        A table that is missing is made with the rows' columns. An append of an `app_version` that the table
+        already holds, or a later one, writes nothing.
 
         Args:
-            app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is written: a reader
-                that goes on from there was overtaken by another one. None for any.
+            app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is
+                written: a reader that goes on from there was overtaken by another one. None for any.
 
         Returns:
             The table's version after it.
@@ -120,14 +122,16 @@ class Lake:
     def version_at(self, table: str, as_of: datetime) -> int:
         """The version that a reader at the time `as_of` saw.
 
-        Where a writer's clock ran behind, its commit counts as made when the one before it was, so that versions and times
-        have one order.
+        Where a writer's clock ran behind, its commit counts as made when the one before it was, so that
+        versions and times have one order.
 
         Raises:
             LakeError: `as_of` lies before the first commit, or has no time zone.
         """
         if as_of.tzinfo is None:
-            raise LakeError(f"{as_of.isoformat()} has no time zone. Add one, for example {as_of.isoformat()}Z.")
+            raise LakeError(
+                f"{as_of.isoformat()} has no time zone. Add one, for example {as_of.isoformat()}Z."
+            )
         times = self._commit_times(table)
         seen = [version for version, at in times.items() if at <= as_of]
         if not seen:
@@ -145,7 +149,9 @@ class Lake:
         return times[version]
 
     def app_version(self, table: str, app_id: str) -> int | None:
-        """The last `app_version` that was appended for `app_id`; None for none, or where the table is missing."""
+        """The last `app_version` that was appended for
+        `app_id`; None for none, or where the table is missing.
+        """
         if not self.exists(table):
             return None
         written = self._open(table).transaction_version(app_id)
@@ -164,17 +170,24 @@ class Lake:
         return self.query(f"SELECT {selected} FROM {_quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
 
     def query(
-        self, sql: str, tables: Mapping[str, tuple[str, int | None]] | Sequence[str], *, newest_by: str | None = None
+        self,
+        sql: str,
+        tables: Mapping[str, tuple[str, int | None]] | Sequence[str],
+        *,
+        newest_by: str | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
-        The query sees the views that are named and nothing else: no file, no network, no extension. It runs on one thread
-        in a session of UTC, so that the same query on the same versions gives the same rows in the same order.
+        The query sees the views that are named and nothing else: no file, no network, no extension. It runs
+        on one thread in a session of UTC, so that the same query on the same versions gives the same rows in
+        the same order.
 
         Args:
             sql: One SELECT statement.
-            tables: For each view its table and version (None: the newest); a list of names is each table at its newest.
-            newest_by: A column: where several rows have the same value of it, the views show the one that was ingested last.
+            tables: For each view its table and version (None: the newest); a list of names is each table at
+                its newest.
+            newest_by: A column: where several rows have the same value of it, the views show the one that was
+                ingested last.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -205,7 +218,8 @@ class Lake:
         found = pa.schema(self._open(table).schema().to_arrow())
         if _described(found) != _described(wanted):
             raise LakeError(
-                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is asked for. Columns of "
+                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is asked "
+                "for. Columns of "
                 "a table do not change; give the new layout a new table.",
                 found=_described(found),
                 wanted=_described(wanted),
@@ -215,14 +229,18 @@ class Lake:
         try:
             return DeltaTable(self._url(table), version=version, storage_options=self._options)
         except TableNotFoundError as error:
-            raise LakeError(f"There is no table {table!r} in {self.url}. Ingest a file of it first.") from error
+            raise LakeError(
+                f"There is no table {table!r} in {self.url}. Ingest a file of it first."
+            ) from error
         except DeltaError as error:
             if version is None:
                 raise
             raise LakeError(f"The table {table!r} has no version {version}: {error}") from error
 
     def _commit_times(self, table: str) -> dict[int, datetime]:
-        commits = sorted((int(commit["version"]), int(commit["timestamp"])) for commit in self._open(table).history())
+        commits = sorted(
+            (int(commit["version"]), int(commit["timestamp"])) for commit in self._open(table).history()
+        )
         times = accumulate((milliseconds for _, milliseconds in commits), max)
         return {
             version: datetime.fromtimestamp(milliseconds / 1000, UTC)
@@ -231,21 +249,29 @@ class Lake:
 
     def _url(self, table: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,127}", table):
-            raise LakeError(f"{table!r} cannot be a table's name. Use lower-case letters, digits and underscores.")
+            raise LakeError(
+                f"{table!r} cannot be a table's name. Use lower-case letters, digits and underscores."
+            )
         return f"{self.url}/{table}"
 
 
 def _client_options(url: str) -> dict[str, str]:
     """What delta-rs is told beside the environment's variables, so that it goes where the other clients go.
 
-    A commit has to be refused where another writer made it first, which S3 does by the conditional put. delta-rs asks for
-    that by default; a version that did not would lose rows without a word.
+    A commit has to be refused where another writer made it first, which S3 does by the conditional put.
+    delta-rs asks for that by default; a version that did not would lose rows without a word.
     """
     if url.startswith(("s3://", "s3a://")):
         plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
         return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
     if url.startswith(store.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
-        key = {"gcs_base_url": emulator, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+        key = {
+            "gcs_base_url": emulator,
+            "disable_oauth": True,
+            "client_email": "",
+            "private_key": "",
+            "private_key_id": "",
+        }
         return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
     return {}
 
@@ -262,7 +288,9 @@ def _until_no_conflict() -> Retrying:
 
 def _without_null_types(schema: pa.Schema) -> pa.Schema:
     """Delta has no type for a column of nothing but nulls: text holds it."""
-    return pa.schema([(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema])
+    return pa.schema(
+        [(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema]
+    )
 
 
 def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa.Table:
@@ -274,13 +302,16 @@ def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa
     stamped = pa.table({**dict(zip(own.column_names, own.columns, strict=True)), **added})
     if set(stamped.column_names) != set(schema.names):
         raise LakeError(
-            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have {sorted(stamped.column_names)}. "
+            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have "
+            f"{sorted(stamped.column_names)}. "
             "Columns of a table do not change; give the new layout a new table.",
         )
     try:
         return stamped.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise LakeError(f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}.") from error
+        raise LakeError(
+            f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}."
+        ) from error
 
 
 def _in_one_order(delta: DeltaTable) -> Dataset:
@@ -292,13 +323,21 @@ def _in_one_order(delta: DeltaTable) -> Dataset:
 
 def _described(schema: pa.Schema) -> dict[str, str]:
     """Name and type of each column, with Arrow's several layouts of one type read as that type."""
-    layouts = {"large_string": "string", "string_view": "string", "large_binary": "binary", "binary_view": "binary"}
+    layouts = {
+        "large_string": "string",
+        "string_view": "string",
+        "large_binary": "binary",
+        "binary_view": "binary",
+    }
     names = {field.name: re.sub(r"^timestamp\[\w+,", "timestamp[us,", str(field.type)) for field in schema}
     return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
 
 
 def _show(session: duckdb.DuckDBPyConnection, view: str, rows: Dataset, newest_by: str | None) -> None:
-    """Give the session a view of the rows. Rows of one batch with the same key have an order too: that of their values."""
+    """Give the session a view of the rows.
+
+    Rows of one batch with the same key have an order too: that of their values.
+    """
     if newest_by is None:
         session.register(view, rows)
         return
@@ -321,7 +360,9 @@ def _select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     except (duckdb.OperationalError, duckdb.InternalError):
         raise
     except duckdb.Error as error:
-        raise InvalidQuery(f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}") from error
+        raise InvalidQuery(
+            f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}"
+        ) from error
 
 
 def _quoted(name: str) -> str:

@@ -1,7 +1,8 @@
-"""Read a landed file: CSV, JSON lines or Parquet, each also gzipped, into rows with the columns that its table declares.
+"""Read a landed file: CSV, JSON lines or Parquet, each also
+gzipped, into rows with the columns that its table declares.
 
-A fault of the whole file (it cannot be read, it is cut off, its columns are not the table's) is `DataRejected`. A fault of a
-single row is kept beside the rows, so that the others can join the table.
+A fault of the whole file (it cannot be read, it is cut off, its columns are not the table's) is
+`DataRejected`. A fault of a single row is kept beside the rows, so that the others can join the table.
 """
 
 import csv
@@ -44,7 +45,8 @@ class BrokenRow:
     """A row that may not join its table.
 
     Attributes:
-        number: Its place in the file, from 1: the line of JSON lines, the row below the header of CSV, the row of Parquet.
+        number: Its place in the file, from 1: the line of JSON lines, the row below the header of CSV, the
+            row of Parquet.
         row: What was landed, as JSON.
         expectation: What it broke; several are joined by a comma.
         reason: A sentence.
@@ -84,7 +86,9 @@ def content_of(name: str, data: bytes) -> bytes:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
                 data = file.read(MAXIMUM_BYTES + 1)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataRejected(f"{name} cannot be unpacked: {error}. It is damaged or cut off; land it again.") from error
+            raise DataRejected(
+                f"{name} cannot be unpacked: {error}. It is damaged or cut off; land it again."
+            ) from error
     if len(data) > MAXIMUM_BYTES:
         raise DataRejected(f"{name} is larger than {MAXIMUM_BYTES >> 20} MiB unpacked. Land it in parts.")
     if not data:
@@ -101,12 +105,15 @@ def read_rows(name: str, content: bytes, table: TableSpec) -> LandedRows:
     kind = name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind not in READERS:
         raise DataRejected(
-            f"{name}: the kind of file is unknown. Land one of {', '.join(sorted(READERS))}, each also with .gz."
+            f"{name}: the kind of file is unknown. Land one of {', '.join(sorted(READERS))}, each also with "
+            ".gz."
         )
     try:
         rows = READERS[kind](name, content, table)
     except (pa.ArrowException, duckdb.Error, ValueError, OverflowError) as error:
-        raise DataRejected(f"{name} cannot be read: {error}. It is damaged, or not what its name says.") from error
+        raise DataRejected(
+            f"{name} cannot be read: {error}. It is damaged, or not what its name says."
+        ) from error
     if not len(rows.numbers) and not rows.unreadable:
         raise DataRejected(f"{name} has no rows.")
     return rows
@@ -139,7 +146,9 @@ def _read_csv(name: str, content: bytes, table: TableSpec) -> LandedRows:
     return _without_invalid(name, rows, invalid, table)
 
 
-def _without_invalid(name: str, rows: pa.Table, invalid: list[pacsv.InvalidRow], table: TableSpec) -> LandedRows:
+def _without_invalid(
+    name: str, rows: pa.Table, invalid: list[pacsv.InvalidRow], table: TableSpec
+) -> LandedRows:
     """Give the rows of a CSV file their places among the rows that have too many or too few values."""
     total = len(rows) + len(invalid)
     skipped = np.array([row.number - 1 for row in invalid], dtype=np.int64)  # the header is number 1
@@ -176,13 +185,20 @@ def _read_json_lines(name: str, content: bytes, table: TableSpec) -> LandedRows:
             kept.append((number, line))
         except (ValueError, RecursionError) as error:
             if isinstance(error, json.JSONDecodeError) and number == lines[-1][0]:
-                raise DataRejected(f"{name} ends in a broken line, {number}: {error}. It is cut off; land it again.") from error
-            unreadable.append(BrokenRow(number, json.dumps(line), READABLE, f"The line cannot be a row: {error}."))
+                raise DataRejected(
+                    f"{name} ends in a broken line, {number}: {error}. It is cut off; land it again."
+                ) from error
+            unreadable.append(
+                BrokenRow(number, json.dumps(line), READABLE, f"The line cannot be a row: {error}.")
+            )
     if rows:
         _check_columns(name, list({key: None for row in rows for key in row}), table)
     numbers = np.array([number for number, _ in kept], dtype=np.int64)
     return LandedRows(
-        from_python(rows, table.columns), numbers, tuple(unreadable), lambda positions: [kept[place][1] for place in positions]
+        from_python(rows, table.columns),
+        numbers,
+        tuple(unreadable),
+        lambda positions: [kept[place][1] for place in positions],
     )
 
 
@@ -203,12 +219,15 @@ def _read_parquet(name: str, content: bytes, table: TableSpec) -> LandedRows:
         _check_columns(name, file.schema_arrow.names, table)
         size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
         if size > MAXIMUM_BYTES:
-            raise DataRejected(f"{name} unpacks to {size >> 20} MiB, more than {MAXIMUM_BYTES >> 20}. Land it in parts.")
+            raise DataRejected(
+                f"{name} unpacks to {size >> 20} MiB, more than {MAXIMUM_BYTES >> 20}. Land it in parts."
+            )
         rows = file.read().select(list(table.columns))
         rows.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise DataRejected(
-            f"{name} cannot be read as Parquet: {str(error).rstrip('.')}. It is damaged or cut off; land it again."
+            f"{name} cannot be read as Parquet: {str(error).rstrip('.')}. It is damaged or cut off; land it "
+            "again."
         ) from error
     return LandedRows(from_arrow(name, rows, table.columns), np.arange(1, len(rows) + 1), (), _as_json(rows))
 
@@ -222,7 +241,9 @@ READERS: dict[str, Callable[[str, bytes, TableSpec], LandedRows]] = {
 
 
 def _as_json(rows: pa.Table) -> Callable[[Sequence[int]], list[str]]:
-    return lambda positions: [json.dumps(row, default=str) for row in rows.take(pa.array(positions, pa.int64())).to_pylist()]
+    return lambda positions: [
+        json.dumps(row, default=str) for row in rows.take(pa.array(positions, pa.int64())).to_pylist()
+    ]
 
 
 def _decoded(name: str, content: bytes) -> str:
@@ -239,11 +260,14 @@ def _check_columns(name: str, found: Sequence[str], table: TableSpec) -> None:
     unknown = [column for column in dict.fromkeys(found) if column not in table.columns]
     double = [column for column in dict.fromkeys(found) if list(found).count(column) > 1]
     faults = [
-        f"{fault} {columns}" for fault, columns in (("misses", missing), ("adds", unknown), ("doubles", double)) if columns
+        f"{fault} {columns}"
+        for fault, columns in (("misses", missing), ("adds", unknown), ("doubles", double))
+        if columns
     ]
     if faults:
         raise DataRejected(
-            f"{name} does not have the columns of the table {table.table!r}: it {' and '.join(faults)}. Expected are "
+            f"{name} does not have the columns of the table {table.table!r}: it {' and '.join(faults)}. "
+            "Expected are "
             f"{list(table.columns)}.",
             missing=missing,
             unknown=unknown,

@@ -27,18 +27,29 @@ FROM_TEXT: dict[ColumnType, str] = {
     "THEN TRY_CAST(regexp_replace({trimmed}, '[.]0*$', '') AS BIGINT) END",
     "float64": "CASE WHEN regexp_full_match({trimmed}, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?') "
     "AND isfinite(TRY_CAST({trimmed} AS DOUBLE)) THEN TRY_CAST({trimmed} AS DOUBLE) END",
-    "bool": "CASE lower({trimmed}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END",
+    "bool": (
+        "CASE lower({trimmed}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' "
+        "THEN false END"
+    ),
     "timestamp": "CASE WHEN regexp_full_match({trimmed}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}"
-    "([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,9}})?)?( ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?') "
-    "THEN TRY_CAST(CASE WHEN length({trimmed}) = 10 THEN {trimmed} || ' 00:00:00' ELSE {trimmed} END AS TIMESTAMPTZ) END",
-    "date": "CASE WHEN regexp_full_match({trimmed}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST({trimmed} AS DATE) END",
+    "([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,9}})?)?( "
+    "?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?') "
+    "THEN TRY_CAST(CASE WHEN length({trimmed}) = 10 THEN {trimmed} || ' 00:00:00' ELSE {trimmed} END AS "
+    "TIMESTAMPTZ) END",
+    "date": (
+        "CASE WHEN regexp_full_match({trimmed}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST({trimmed} "
+        "AS DATE) END"
+    ),
 }
-"""DuckDB expressions that give null for a text that is not of the type; `timestamp` without an offset is UTC."""
+"""DuckDB expressions that give null for a text that is not of the type; `timestamp` without an offset is UTC.
+"""
 
 
 @dataclass(frozen=True)
 class TypedRows:
-    """Rows of their table's types; `broken[column]` marks values that were not of it (they are null in `rows`)."""
+    """Rows of their table's types; `broken[column]` marks
+    values that were not of it (they are null in `rows`).
+    """
 
     rows: pa.Table
     broken: dict[str, Mask]
@@ -49,7 +60,14 @@ class TypedRows:
 
     def reason(self, position: int, columns: Mapping[str, ColumnType]) -> str:
         """Which values of a row do not have their type."""
-        return "; ".join(f"{name} is not of type {columns[name]}" for name, mask in self.broken.items() if mask[position]) + "."
+        return (
+            "; ".join(
+                f"{name} is not of type {columns[name]}"
+                for name, mask in self.broken.items()
+                if mask[position]
+            )
+            + "."
+        )
 
 
 def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
@@ -123,7 +141,8 @@ def _from_column(column: pa.Array, kind: ColumnType) -> tuple[pa.Array, Mask]:
         if kind == "int64":
             fits &= (np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**63)
     elif found == pa.uint64() and kind == "int64":
-        fits = pc.fill_null(pc.less(column, pa.scalar(2**63, pa.uint64())), True).to_numpy(zero_copy_only=False)  # noqa: FBT003
+        small = pc.less(column, pa.scalar(2**63, pa.uint64()))
+        fits = pc.fill_null(small, True).to_numpy(zero_copy_only=False)  # noqa: FBT003
     kept = pc.if_else(pa.array(fits), column, pa.scalar(None, found))
     return kept.cast(wanted, safe=False), ~fits
 
@@ -152,7 +171,11 @@ def _fits(value: Any, kind: ColumnType) -> bool:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         return whole and not isinstance(value, bool) and -(2**63) <= value < 2**63
     if kind == "float64":
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) <= sys.float_info.max
+        )
     return isinstance(value, str)
 
 
@@ -169,7 +192,8 @@ def _typed(name: str, kind: ColumnType) -> str:
 def _given(texts: pa.ChunkedArray, kind: ColumnType) -> Mask:
     given = pc.is_valid(texts)
     if kind != "string":
-        given = pc.and_(given, pc.fill_null(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), False))  # noqa: FBT003
+        not_blank = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
+        given = pc.and_(given, pc.fill_null(not_blank, False))  # noqa: FBT003
     return np.asarray(given, dtype=np.bool_)
 
 

@@ -1,10 +1,11 @@
 """The folder where a table's files land, and where they go from there.
 
-A file is in one place at a time: in the folder itself until it is settled, then below `.archive` when its rows were published,
-or in `.refused`, with the reason in a file beside it. Meanwhile `.staged` holds what will be published, so that an ingest that
-was killed is carried on with the same rows. Names that start with a dot are not ours to take: a producer writes `.name.part`
-and renames it. On an object store, where a file appears whole by itself, a move that was killed leaves the file in both places;
-its plan is staged until the move is done, so the next ingest knows it for what it is.
+A file is in one place at a time: in the folder itself until it is settled, then below `.archive` when its
+rows were published, or in `.refused`, with the reason in a file beside it. Meanwhile `.staged` holds what
+will be published, so that an ingest that was killed is carried on with the same rows. Names that start with a
+dot are not ours to take: a producer writes `.name.part` and renames it. On an object store, where a file
+appears whole by itself, a move that was killed leaves the file in both places; its plan is staged until the
+move is done, so the next ingest knows it for what it is.
 """
 
 import json
@@ -39,7 +40,9 @@ class Landing:
 
     def files(self) -> list[str]:
         """The names that wait, in their order."""
-        waiting = [entry for entry in store.entries(self.url) if entry.is_file and not entry.name.startswith(".")]
+        waiting = [
+            entry for entry in store.entries(self.url) if entry.is_file and not entry.name.startswith(".")
+        ]
         return sorted(self._named_in_text(entry.name) for entry in waiting)
 
     def read(self, name: str) -> bytes | None:
@@ -52,8 +55,11 @@ class Landing:
     def waits(self, name: str) -> bool:
         return bool((self.url / name).exists())
 
-    def stage(self, batch_id: str, outcome: FileOutcome, accepted: pa.Table, quarantined: pa.Table) -> Plan | None:
-        """Keep what will be published of a batch, unless another ingest has done so: the first plan counts for all.
+    def stage(
+        self, batch_id: str, outcome: FileOutcome, accepted: pa.Table, quarantined: pa.Table
+    ) -> Plan | None:
+        """Keep what will be published of a batch, unless another
+        ingest has done so: the first plan counts for all.
 
         Returns:
             The plan that counts; None when the other has settled the batch.
@@ -64,7 +70,9 @@ class Landing:
             with self._staged(batch_id, plan.rows, kind, "parquet").open("wb") as file:
                 pq.write_table(rows, file)
         try:
-            store.create_whole(self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2).encode())
+            store.create_whole(
+                self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2).encode()
+            )
         except FileExistsError:
             for kind in ("accepted", "quarantined"):
                 store.remove(self._staged(batch_id, plan.rows, kind, "parquet"))
@@ -77,7 +85,9 @@ class Landing:
     def plan(self, batch_id: str) -> Plan | None:
         """What was decided of a batch that is not settled yet."""
         try:
-            return Plan.model_validate_json(self._staged(batch_id, "plan", "json").read_text(encoding="utf-8"))
+            return Plan.model_validate_json(
+                self._staged(batch_id, "plan", "json").read_text(encoding="utf-8")
+            )
         except FileNotFoundError:
             return None
 
@@ -108,9 +118,11 @@ class Landing:
             store.remove(folder / name)
 
     def sweep(self) -> None:
-        """Forget what is still staged of batches that were published: their ingest was killed after its last word.
+        """Forget what is still staged of batches that were
+        published: their ingest was killed after its last word.
 
-        While a file of that name waits, it may be the published one, copied to the archive and not deleted here yet.
+        While a file of that name waits, it may be the published one, copied to the archive and not deleted
+        here yet.
         """
         for batch_id in {entry.name.partition(".")[0] for entry in store.entries(self.url / ".staged")}:
             name = self.archived(batch_id) if batch_id else None
@@ -118,7 +130,9 @@ class Landing:
                 self.unstage(batch_id)
 
     def refuse(self, name: str, reason: dict[str, Any]) -> bool:
-        """Take a refused file out of the folder, with the reason beside it; False when another ingest had settled it."""
+        """Take a refused file out of the folder, with the reason
+        beside it; False when another ingest had settled it.
+        """
         beside = self._beside(name)
         store.write_whole(beside, json.dumps(reason, indent=2).encode())
         moved = self._move(name, self.url / ".refused" / name)

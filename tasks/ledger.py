@@ -1,9 +1,9 @@
 """The ledger: every automatic decision with its evidence, in an append-only, hash-chained table.
 
-An entry's hash covers its fields and the hash of the entry before, so that a changed or missing entry breaks the chain. Two
-writers cannot fork it: `previous_hash` is unique, and the one who comes second reads again and tries once more. What a chain
-cannot show by itself is that its newest entries were cut off: what acts on a decision keeps the entry's hash (the registered
-version, the run's tags), and `broken_entries` takes those.
+An entry's hash covers its fields and the hash of the entry before, so that a changed or missing entry breaks
+the chain. Two writers cannot fork it: `previous_hash` is unique, and the one who comes second reads again and
+tries once more. What a chain cannot show by itself is that its newest entries were cut off: what acts on a
+decision keeps the entry's hash (the registered version, the run's tags), and `broken_entries` takes those.
 """
 
 import hashlib
@@ -35,8 +35,9 @@ def record(
 ) -> LedgerEntry:
     """Append one decision, durably, before it takes effect.
 
-    The same decision by the same actor on the same evidence is written once, however often the step is tried again; an actor
-    that may decide the same twice (a person at a shell) names itself or its evidence differently each time.
+    The same decision by the same actor on the same evidence is written once, however often the step is tried
+    again; an actor that may decide the same twice (a person at a shell) names itself or its evidence
+    differently each time.
     """
     while True:
         try:
@@ -56,8 +57,11 @@ def record(
             continue
 
 
-def append(connection: sa.Connection, *, evidence: BaseModel | dict[str, Any], **decision: str | None) -> LedgerEntry:
-    """Append one decision in the caller's transaction, so that it and what it allows are written together or not at all.
+def append(
+    connection: sa.Connection, *, evidence: BaseModel | dict[str, Any], **decision: str | None
+) -> LedgerEntry:
+    """Append one decision in the caller's transaction, so that
+    it and what it allows are written together or not at all.
 
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
@@ -100,10 +104,12 @@ def history(model: str | None = None) -> list[LedgerEntry]:
 
 
 def broken_entries(known: Iterable[str] = ()) -> list[int]:
-    """The sequence numbers that are changed, wrongly linked or the first of a gap; empty for a ledger that nobody touched.
+    """The sequence numbers that are changed, wrongly linked or
+    the first of a gap; empty for a ledger that nobody touched.
 
     Args:
-        known: Hashes of entries that others remember. One that is nowhere in the chain means that its end was cut off:
+        known: Hashes of entries that others remember. One that is nowhere in the chain means that its end was
+            cut off:
             the number after the last entry is named.
     """
     broken: list[int] = []
@@ -121,9 +127,13 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     return broken
 
 
-def _same(connection: sa.Connection, decision: dict[str, str | None], evidence_sha256: str) -> LedgerEntry | None:
+def _same(
+    connection: sa.Connection, decision: dict[str, str | None], evidence_sha256: str
+) -> LedgerEntry | None:
     named = [entries.c[name] == decision[name] for name in ("model", "actor", "action")]
-    row = connection.execute(entries.select().where(entries.c.evidence_sha256 == evidence_sha256, *named)).first()
+    row = connection.execute(
+        entries.select().where(entries.c.evidence_sha256 == evidence_sha256, *named)
+    ).first()
     return None if row is None else _entry(row)
 
 
@@ -134,7 +144,8 @@ def _is_whole(row: sa.Row[Any]) -> bool:
     except ValueError:
         return False
     return bool(
-        _sha256(content) == row.evidence_sha256 and _entry_hash({**row._asdict(), "evidence": content}) == row.entry_hash
+        _sha256(content) == row.evidence_sha256
+        and _entry_hash({**row._asdict(), "evidence": content}) == row.entry_hash
     )
 
 
@@ -143,7 +154,9 @@ def _entry(row: sa.Row[Any]) -> LedgerEntry:
 
 
 def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
-    """The evidence as JSON would read it back, so that its hash is the same before and after it was stored."""
+    """The evidence as JSON would read it back, so that its hash is the same
+    before and after it was stored.
+    """
     content: dict[str, Any] = to_jsonable_python(evidence, inf_nan_mode="strings", serialize_unknown=True)
     return content
 

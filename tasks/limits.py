@@ -1,11 +1,11 @@
 """What the kernel does to a step that reaches a limit, in words: which limit, and which field raises it.
 
-The killer of processes that use too much memory takes the largest one: mostly the training program and not the step that
-waits for it, which then sees a child that ended for no reason. The kernel counts what it kills in each control group; a count
-that grew while the step ran is the reason.
+The killer of processes that use too much memory takes the largest one: mostly the training program and not
+the step that waits for it, which then sees a child that ended for no reason. The kernel counts what it kills
+in each control group; a count that grew while the step ran is the reason.
 
-Reached limits of a container are final: the next try has the same. Without a limit it was the machine that had no more, which
-another try may find changed.
+Reached limits of a container are final: the next try has the same. Without a limit it was the machine that
+had no more, which another try may find changed.
 """
 
 import errno
@@ -27,13 +27,20 @@ def kills(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
     """How many processes of our control group the kernel has killed for memory; 0 where it does not say."""
     for file in _counters(groups, membership):
         if file.is_file():
-            counts = dict(line.split(maxsplit=1) for line in file.read_text(encoding="ascii").splitlines() if " " in line)
+            counts = dict(
+                line.split(maxsplit=1)
+                for line in file.read_text(encoding="ascii").splitlines()
+                if " " in line
+            )
             return int(counts.get("oom_kill", 0))
     return 0
 
 
 def _counters(groups: Path, membership: Path) -> list[Path]:
-    """Where the counter may be. In a container our own group is what is mounted, whatever its name is outside."""
+    """Where the counter may be.
+
+    In a container our own group is what is mounted, whatever its name is outside.
+    """
     places: list[Path] = []
     lines = membership.read_text(encoding="ascii").splitlines() if membership.is_file() else []
     for _, controllers, name in (line.split(":", 2) for line in lines):
@@ -57,7 +64,8 @@ def explained(error: Exception, verb: str, killed_before: int) -> Exception:
 def out_of_memory(verb: str, model: str | None, memory_mib: int, scratch_mib: int) -> str:
     """What to say of a step that was killed at its limit of memory."""
     return (
-        f"{verb!r} needed more memory than its limit and was killed by the kernel. The limit is {memory_mib} MiB "
+        f"{verb!r} needed more memory than its limit and was killed by the kernel. The limit is {memory_mib} "
+        "MiB "
         f"({_field(verb, 'memory_mib', model)}), beside {scratch_mib} MiB for its scratch files. "
         "Raise that field, or let it need less."
     )
@@ -66,7 +74,8 @@ def out_of_memory(verb: str, model: str | None, memory_mib: int, scratch_mib: in
 def full_scratch(verb: str, model: str | None, scratch_mib: int) -> str:
     """What to say of a step whose scratch folder is full."""
     return (
-        f"{verb!r} filled its scratch folder. The limit is {scratch_mib} MiB ({_field(verb, 'scratch_mib', model)}). "
+        f"{verb!r} filled its scratch folder. The limit is {scratch_mib} MiB "
+        f"({_field(verb, 'scratch_mib', model)}). "
         "Raise that field, or let it write less."
     )
 
@@ -75,7 +84,8 @@ def _of_memory(verb: str, said: str, evidence: dict[str, Any]) -> PerennialError
     place = settings()
     if not place.memory_mib:
         return MachineFull(
-            f"The machine, or what limits this process, ran out of memory during {verb!r}. It said: {said}", **evidence
+            f"The machine, or what limits this process, ran out of memory during {verb!r}. It said: {said}",
+            **evidence,
         )
     message = out_of_memory(verb, None, place.memory_mib, place.scratch_mib)
     return LimitReached(f"{message} It said: {said}", **evidence, limit="memory_mib")
@@ -87,7 +97,8 @@ def _of_disk(verb: str, full: Path, said: str, evidence: dict[str, Any]) -> Pere
         message = full_scratch(verb, None, place.scratch_mib)
         return LimitReached(f"{message} It said: {said}", **evidence, limit="scratch_mib")
     return MachineFull(
-        f"There is no room left where {full} lies: free some, or raise its quota. {verb!r} said: {said}", **evidence
+        f"There is no room left where {full} lies: free some, or raise its quota. {verb!r} said: {said}",
+        **evidence,
     )
 
 

@@ -12,7 +12,8 @@ LOCK = Path("containers/ml/requirements.txt")
 def code_commit(project: Path) -> str | None:
     """The project's Git commit, with `+dirty` where files differ from it; None where that is not known.
 
-    An image says what it was built from (PERENNIAL_CODE_COMMIT) and holds neither Git nor the repository; a clone is asked.
+    An image says what it was built from (PERENNIAL_CODE_COMMIT) and holds neither Git nor the repository; a
+    clone is asked.
     """
     if settings().code_commit:
         return settings().code_commit

@@ -1,11 +1,13 @@
-"""Metrics of a classifier on the frozen rows, each with a 95 % interval, and the paired difference of two classifiers.
+"""Metrics of a classifier on the frozen rows, each with a
+95 % interval, and the paired difference of two classifiers.
 
-Point values are scikit-learn's, intervals and tests SciPy's. A metric that the rows or the answers do not define (one class
-only, no scores) is left out, never NaN.
+Point values are scikit-learn's, intervals and tests SciPy's. A metric that the rows or the answers do not
+define (one class only, no scores) is left out, never NaN.
 
-Sources: Wilson's interval for accuracy (Brown, Cai and DasGupta, Statistical Science 16:101, 2001); the percentile bootstrap
-for the others, and on identical rows for differences (Efron and Tibshirani, 1993); one added disagreement each way, so that few
-of them do not pass for certainty (Bonett and Price, J. Educ. Behav. Stat. 37:479, 2012); McNemar's exact test.
+Sources: Wilson's interval for accuracy (Brown, Cai and DasGupta, Statistical Science 16:101, 2001); the
+percentile bootstrap for the others, and on identical rows for differences (Efron and Tibshirani, 1993); one
+added disagreement each way, so that few of them do not pass for certainty (Bonett and Price, J. Educ. Behav.
+Stat. 37:479, 2012); McNemar's exact test.
 """
 
 import warnings
@@ -36,8 +38,10 @@ class Answers:
     """What a model answered to each row.
 
     Attributes:
-        predictions: Class codes, shape (rows,); -1 for what is no label (also a row that the handler failed on).
-        scores: The probability of the positive class (code 1 of two), shape (rows,); None where there is none.
+        predictions: Class codes, shape (rows,); -1 for what is no label (also a row that the handler failed
+            on).
+        scores: The probability of the positive class (code 1 of two), shape (rows,); None where there is
+            none.
     """
 
     predictions: Codes
@@ -48,7 +52,10 @@ class Answers:
 
 
 def classes_of(*labels: Sequence[Any]) -> tuple[Any, ...]:
-    """The distinct labels in order. Of two, the second (1, true, the later in the alphabet) is the positive class."""
+    """The distinct labels in order.
+
+    Of two, the second (1, true, the later in the alphabet) is the positive class.
+    """
     distinct = set().union(*labels)
     try:
         return tuple(sorted(distinct))
@@ -78,8 +85,12 @@ def measure(name: str, truth: Codes, answers: Answers, classes: int) -> Metric |
         interval = stats.binomtest(right, len(truth)).proportion_ci(CONFIDENCE, method="wilson")
         low, high = float(interval.low), float(interval.high)
     else:
-        low, high = _bootstrap(lambda *data, axis: _over(name, classes, data, axis), _data(name, truth, answers))
-    return Metric(name=name, value=value, low=low, high=high) if np.isfinite([value, low, high]).all() else None
+        low, high = _bootstrap(
+            lambda *data, axis: _over(name, classes, data, axis), _data(name, truth, answers)
+        )
+    return (
+        Metric(name=name, value=value, low=low, high=high) if np.isfinite([value, low, high]).all() else None
+    )
 
 
 def measure_all(truth: Codes, answers: Answers, classes: int) -> tuple[Metric, ...]:
@@ -98,13 +109,24 @@ def undefined_because(name: str, truth: Codes, answers: Answers, classes: int) -
         return "not every answer has a score"
     if name == "roc_auc":
         return None if len(np.unique(truth)) == 2 else "all the rows have the same label"
-    return None if len(truth) and 0 <= answers.scores.min() <= answers.scores.max() <= 1 else "the scores are no probabilities"
+    return (
+        None
+        if len(truth) and 0 <= answers.scores.min() <= answers.scores.max() <= 1
+        else "the scores are no probabilities"
+    )
 
 
 def difference(
-    name: str, truth: Codes, candidate: Answers, champion: Answers, classes: int, slice_value: str | None = None
+    name: str,
+    truth: Codes,
+    candidate: Answers,
+    champion: Answers,
+    classes: int,
+    slice_value: str | None = None,
 ) -> PairedDifference | None:
-    """Candidate minus champion on the same rows, with a paired interval; None where the metric is not defined for both."""
+    """Candidate minus champion on the same rows, with a paired
+    interval; None where the metric is not defined for both.
+    """
     pair = (candidate, champion)
     if any(undefined_because(name, truth, answers, classes) for answers in pair):
         return None
@@ -118,23 +140,33 @@ def difference(
     else:
         columns = tuple(_data(name, truth, answers)[1] for answers in pair)
         low, high = _bootstrap(
-            lambda y, a, b, axis: _over(name, classes, (y, a), axis) - _over(name, classes, (y, b), axis), (truth, *columns)
+            lambda y, a, b, axis: _over(name, classes, (y, a), axis) - _over(name, classes, (y, b), axis),
+            (truth, *columns),
         )
     if not np.isfinite([first, second, low, high]).all():
         return None
     return PairedDifference(
-        slice_value=slice_value, rows=len(truth), difference=first - second, low=low, high=high, p_value=p_value
+        slice_value=slice_value,
+        rows=len(truth),
+        difference=first - second,
+        low=low,
+        high=high,
+        p_value=p_value,
     )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact p-value that two models are equally often right, from the rows on which only one of them is."""
+    """The exact p-value that two models are equally often
+    right, from the rows on which only one of them is.
+    """
     disagreements = only_first + only_second
     return float(stats.binomtest(only_first, disagreements).pvalue) if disagreements else 1.0
 
 
 def _bootstrap(statistic: Resampled, data: tuple[NDArray[Any], ...]) -> tuple[float, float]:
-    """The percentile interval of a statistic over rows drawn together; NaN where some draws leave it undefined."""
+    """The percentile interval of a statistic over rows
+    drawn together; NaN where some draws leave it undefined.
+    """
     rows = len(data[0])
     resamples = int(np.clip(DRAWN_VALUES // max(rows, 1), FEWEST_RESAMPLES, MOST_RESAMPLES))
     if rows < 2:
@@ -157,14 +189,17 @@ def _bootstrap(statistic: Resampled, data: tuple[NDArray[Any], ...]) -> tuple[fl
 
 
 def _data(name: str, truth: Codes, answers: Answers) -> tuple[NDArray[Any], NDArray[Any]]:
-    return truth, answers.scores if name in {"roc_auc", "log_loss"} and answers.scores is not None else answers.predictions
+    return truth, answers.scores if name in {
+        "roc_auc",
+        "log_loss",
+    } and answers.scores is not None else answers.predictions
 
 
 def _over(name: str, classes: int, data: tuple[Any, ...], axis: int) -> Any:
     """The metric over many draws at once; `data` is (truth, answers), each with one draw a row.
 
-    scikit-learn takes one draw at a time, and a thousand draws of 5,000 rows took seconds; a test holds the two to the same
-    values.
+    scikit-learn takes one draw at a time, and a thousand draws of 5,000 rows took seconds; a test holds the
+    two to the same values.
     """
     truth, answer = data
     if name == "accuracy":
@@ -196,14 +231,26 @@ def _roc_auc(truth: Any, scores: Any, axis: int) -> Any:
 
 def _f1(truth: Codes, answers: Answers, classes: int) -> float:
     if classes == 2:
-        return float(sklearn_metrics.f1_score(truth, answers.predictions, labels=[1], average="macro", zero_division=0.0))
+        return float(
+            sklearn_metrics.f1_score(
+                truth, answers.predictions, labels=[1], average="macro", zero_division=0.0
+            )
+        )
     every = list(range(classes))
-    return float(sklearn_metrics.f1_score(truth, answers.predictions, labels=every, average="macro", zero_division=np.nan))
+    return float(
+        sklearn_metrics.f1_score(
+            truth, answers.predictions, labels=every, average="macro", zero_division=np.nan
+        )
+    )
 
 
 def _balanced_accuracy(truth: Codes, answers: Answers, _classes: int) -> float:
     there = np.unique(truth)
-    return float(sklearn_metrics.recall_score(truth, answers.predictions, labels=there, average="macro", zero_division=0.0))
+    return float(
+        sklearn_metrics.recall_score(
+            truth, answers.predictions, labels=there, average="macro", zero_division=0.0
+        )
+    )
 
 
 _POINT: dict[str, Callable[[Codes, Answers, int], float]] = {
@@ -211,7 +258,9 @@ _POINT: dict[str, Callable[[Codes, Answers, int], float]] = {
     "balanced_accuracy": _balanced_accuracy,
     "f1": _f1,
     "roc_auc": lambda truth, answers, _: float(sklearn_metrics.roc_auc_score(truth, answers.scores)),
-    "log_loss": lambda truth, answers, _: float(sklearn_metrics.log_loss(truth, answers.scores, labels=[0, 1])),
+    "log_loss": lambda truth, answers, _: float(
+        sklearn_metrics.log_loss(truth, answers.scores, labels=[0, 1])
+    ),
 }
 
 NAMES = tuple(_POINT)

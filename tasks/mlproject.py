@@ -1,4 +1,6 @@
-"""What a model's MLproject says about its parameters, read without MLflow: the control plane makes a form of it."""
+"""What a model's MLproject says about its parameters,
+read without MLflow: the control plane makes a form of it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,22 +25,31 @@ JSON_TYPES = {
 
 
 def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
-    """Each parameter of the model's entry point as a JSON-Schema fragment with `type`, `default` and `description`.
+    """Each parameter of the model's entry point as a JSON-Schema
+    fragment with `type`, `default` and `description`.
 
-    `data` and `output` are left out: the train step gives them. The specification's `training.parameters` narrow the rest.
+    `data` and `output` are left out: the train step gives them. The specification's `training.parameters`
+    narrow the rest.
 
     Raises:
-        InvalidProject: MLproject cannot be read, lacks the entry point or a parameter that every training is given, has a
-            parameter without a default or of an unknown type, or pipeline.yaml narrows one that is not there.
+        InvalidProject: MLproject cannot be read, lacks the entry point or a parameter that every training is
+            given, has a parameter without a default or of an unknown type, or pipeline.yaml narrows one that
+            is not there.
     """
     path = models / spec.name / "MLproject"
     declared = _declared(path, spec.training.entry_point)
     missing = [name for name in (*GIVEN_BY_US, "seed") if name not in declared]
     if missing:
-        raise InvalidProject(f"{path}: the entry point {spec.training.entry_point!r} lacks the parameters {missing}. Add them.")
-    unknown = sorted(set(spec.training.parameters) - set(declared) | set(spec.training.parameters) & set(GIVEN_BY_US))
+        raise InvalidProject(
+            f"{path}: the entry point {spec.training.entry_point!r} lacks the parameters {missing}. Add them."
+        )
+    unknown = sorted(
+        set(spec.training.parameters) - set(declared) | set(spec.training.parameters) & set(GIVEN_BY_US)
+    )
     if unknown:
-        raise InvalidProject(f"{path}: pipeline.yaml narrows {unknown}, which are not free parameters. Correct their names.")
+        raise InvalidProject(
+            f"{path}: pipeline.yaml narrows {unknown}, which are not free parameters. Correct their names."
+        )
     return {
         name: _fragment(path, name, declaration) | spec.training.parameters.get(name, {})
         for name, declaration in declared.items()
@@ -50,16 +61,24 @@ def checked(values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) ->
     """The value of every parameter: what was asked for, and the default of the rest.
 
     Raises:
-        InvalidRequest: An unknown name, or a value of the wrong type or out of bounds; the message names each.
+        InvalidRequest: An unknown name, or a value of the wrong type or out of bounds; the message names
+            each.
     """
     faults = [f"{name} is not a parameter" for name in sorted(set(values) - set(schemas))]
     complete = {name: values.get(name, schema["default"]) for name, schema in schemas.items()}
     for name, value in complete.items():
-        faults += [f"{name}: {error.message}" for error in jsonschema.Draft202012Validator(schemas[name]).iter_errors(value)]
+        faults += [
+            f"{name}: {error.message}"
+            for error in jsonschema.Draft202012Validator(schemas[name]).iter_errors(value)
+        ]
     if faults:
         known = ", ".join(f"{name} ({schema['type']})" for name, schema in schemas.items())
-        raise InvalidRequest(f"The parameters are wrong: {'; '.join(faults)}. Known parameters: {known}.", faults=faults)
-    return {name: int(value) if schemas[name]["type"] == "integer" else value for name, value in complete.items()}
+        raise InvalidRequest(
+            f"The parameters are wrong: {'; '.join(faults)}. Known parameters: {known}.", faults=faults
+        )
+    return {
+        name: int(value) if schemas[name]["type"] == "integer" else value for name, value in complete.items()
+    }
 
 
 def _declared(path: Path, entry_point: str) -> dict[str, Any]:
@@ -69,17 +88,25 @@ def _declared(path: Path, entry_point: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidProject(f"{path}: cannot be read: {error}") from error
     except (KeyError, TypeError) as error:
-        raise InvalidProject(f"{path}: the entry point {entry_point!r} with its `parameters` is missing. Add it.") from error
+        raise InvalidProject(
+            f"{path}: the entry point {entry_point!r} with its `parameters` is missing. Add it."
+        ) from error
     if not isinstance(declared, dict):
-        raise InvalidProject(f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them.")
+        raise InvalidProject(
+            f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them."
+        )
     return declared
 
 
 def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
     if not isinstance(declaration, dict) or "default" not in declaration:
-        raise InvalidProject(f"{path}: the parameter {name!r} has no default, so no training can start unasked. Give it one.")
+        raise InvalidProject(
+            f"{path}: the parameter {name!r} has no default, so no training can start unasked. Give it one."
+        )
     kind = declaration.get("type", "string")
     if kind not in JSON_TYPES:
-        raise InvalidProject(f"{path}: the parameter {name!r} has the type {kind!r}. Use one of {sorted(JSON_TYPES)}.")
+        raise InvalidProject(
+            f"{path}: the parameter {name!r} has the type {kind!r}. Use one of {sorted(JSON_TYPES)}."
+        )
     description = {"description": declaration["description"]} if "description" in declaration else {}
     return {"type": JSON_TYPES[kind], "default": declaration["default"], **description}

@@ -1,4 +1,6 @@
-"""Pack a training's files, the model's handler and our handler base into the archive that is judged and then served."""
+"""Pack a training's files, the model's handler and our
+handler base into the archive that is judged and then served.
+"""
 
 import json
 import shutil
@@ -23,10 +25,12 @@ TIMEOUT_SECONDS = 900
 
 
 def package(request: PackageRequest) -> Archive:
-    """Make the archive, try it on the specification's example, and keep it in the store and with the MLflow run.
+    """Make the archive, try it on the specification's
+    example, and keep it in the store and with the MLflow run.
 
     Raises:
-        InvalidProject: A file of the training loads by unpickling, or a file that pipeline.yaml names is missing.
+        InvalidProject: A file of the training loads by unpickling, or a file that pipeline.yaml names is
+            missing.
         ServingError: The archive does not answer the example.
     """
     spec, run, work_url = request.spec, request.run, request.context.work_url
@@ -57,16 +61,26 @@ def build(spec: PipelineSpec, run: TrainingRun, folder: Path) -> Path:
     _collect(spec, run, contents)
     handler = contents / Path(spec.serving.handler).name
     command = [sys.executable, "-c", ARCHIVER, "--force", f"--model-name={spec.name}"]
-    command += [f"--version={run.run_id}", f"--handler={handler}", f"--extra-files={contents}", f"--export-path={folder}"]
+    command += [
+        f"--version={run.run_id}",
+        f"--handler={handler}",
+        f"--extra-files={contents}",
+        f"--export-path={folder}",
+    ]
     # The archiver stages files in the temporary folder under the model's bare name: two at once would mix.
     staging = folder / "staging"
     staging.mkdir()
     ended = child.run(
-        command, log=folder / "archiver.log", timeout_seconds=TIMEOUT_SECONDS, environment={"TMPDIR": str(staging)}
+        command,
+        log=folder / "archiver.log",
+        timeout_seconds=TIMEOUT_SECONDS,
+        environment={"TMPDIR": str(staging)},
     )
     archive = folder / f"{spec.name}.mar"
     if ended.code != 0 or not archive.exists():
-        raise ServingError(f"torch-model-archiver ended with code {ended.code} for {spec.name}. Its output:\n{ended.tail}")
+        raise ServingError(
+            f"torch-model-archiver ended with code {ended.code} for {spec.name}. Its output:\n{ended.tail}"
+        )
     return archive
 
 
@@ -80,24 +94,30 @@ def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path) -> None:
     for path in sorted(path for path in contents.rglob("*") if path.is_file()):
         if needs_unpickling(path):
             raise InvalidProject(
-                f"models/{spec.name}: training wrote {path.relative_to(contents)}, which loads by unpickling and so could run "
-                "any code in the service. Save weights with safetensors, torch.export or TorchScript, other data as JSON."
+                f"models/{spec.name}: training wrote {path.relative_to(contents)}, which loads by unpickling "
+                "and so could run "
+                "any code in the service. Save weights with safetensors, torch.export or TorchScript, other "
+                "data as JSON."
             )
     sources = [settings().models / spec.name / name for name in (spec.serving.handler, *spec.serving.code)]
     for source in (*sources, settings().project / HANDLER_BASE):
         if not source.is_file():
             raise InvalidProject(
-                f"{source} is missing, but the archive needs it. Add it, or correct `serving` in pipeline.yaml."
+                f"{source} is missing, but the archive needs it. Add it, or correct `serving` in "
+                "pipeline.yaml."
             )
         if (contents / source.name).exists():
             raise InvalidProject(
-                f"Two files of the archive of {spec.name} are called {source.name}. Rename the training's own."
+                f"Two files of the archive of {spec.name} are called {source.name}. Rename the training's "
+                "own."
             )
         shutil.copy(source, contents / source.name)
 
 
 def needs_unpickling(path: Path) -> bool:
-    """Whether a file is a pickle: by its name, its first bytes, or as a zip that torch.save wrote (TorchScript has `code/`)."""
+    """Whether a file is a pickle: by its name, its first bytes,
+    or as a zip that torch.save wrote (TorchScript has `code/`).
+    """
     if path.suffix in PICKLED_SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -114,13 +134,17 @@ def needs_unpickling(path: Path) -> bool:
 def _answer(archive: Path, spec: PipelineSpec, folder: Path) -> dict[str, object]:
     example = folder / "example.jsonl"
     example.write_text(json.dumps(spec.serving.input_example) + "\n", encoding="utf-8")
-    scores = score(archive, example, list(spec.serving.input_example), latency_samples=0, timeout_seconds=TIMEOUT_SECONDS)
+    scores = score(
+        archive, example, list(spec.serving.input_example), latency_samples=0, timeout_seconds=TIMEOUT_SECONDS
+    )
     return {"prediction": scores.predictions[0], "score": scores.scores[0]}
 
 
 def _log(archive: Archive, local: Path) -> None:
     registry.client().log_artifact(archive.run_id, str(local), "archive")
-    registry.tag_run(archive.run_id, {"perennial.archive_sha256": archive.sha256, "perennial.archive_url": archive.url})
+    registry.tag_run(
+        archive.run_id, {"perennial.archive_sha256": archive.sha256, "perennial.archive_url": archive.url}
+    )
 
 
 def _made_before(work_url: str, run: TrainingRun) -> Archive | None:
@@ -129,6 +153,10 @@ def _made_before(work_url: str, run: TrainingRun) -> Archive | None:
     if not record.exists():
         return None
     archive = Archive.model_validate_json(record.read_text(encoding="utf-8"))
-    if archive.run_id != run.run_id or not store.at(archive.url).exists() or store.sha256(archive.url) != archive.sha256:
+    if (
+        archive.run_id != run.run_id
+        or not store.at(archive.url).exists()
+        or store.sha256(archive.url) != archive.sha256
+    ):
         return None
     return archive

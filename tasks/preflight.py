@@ -1,4 +1,5 @@
-"""Look at the place where a training will run, before anything is spent on it: with its image, its devices and its limits.
+"""Look at the place where a training will run, before anything
+is spent on it: with its image, its devices and its limits.
 
 Without a wish for a GPU this imports no library of the heavy steps.
 """
@@ -45,9 +46,13 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     _require_mlflow()
     _require_database()
     wanted = spec.resources.gpus
-    gpu = find_gpu() if wanted != "none" else Gpu(None, "pipeline.yaml asks for no GPU (resources.gpus: none).")
+    gpu = (
+        find_gpu() if wanted != "none" else Gpu(None, "pipeline.yaml asks for no GPU (resources.gpus: none).")
+    )
     if wanted == "required" and gpu.name is None:
-        raise GpuMissing(f"{spec.name} needs a GPU (resources.gpus: required), and this step sees none: {gpu.why}")
+        raise GpuMissing(
+            f"{spec.name} needs a GPU (resources.gpus: required), and this step sees none: {gpu.why}"
+        )
     return PreflightReport(
         model=spec.name,
         device="cuda" if gpu.name else "cpu",
@@ -69,8 +74,10 @@ def require_commit(request: PreflightRequest | TrainRequest) -> None:
     if expected is None or expected == found or request.spec.training.allow_other_commit:
         return
     raise WrongCode(
-        f"The run is of commit {expected}, and the code of this step is of {found or 'no known commit'} (image "
-        f"{settings().image_digest or 'none'}). Build the image from that commit (`make images` there) and set "
+        f"The run is of commit {expected}, and the code of this step is of {found or 'no known commit'} "
+        "(image "
+        f"{settings().image_digest or 'none'}). Build the image from that commit (`make images` there) and "
+        "set "
         "PERENNIAL_STEP_IMAGE to it, or say `training.allow_other_commit: true` in pipeline.yaml.",
         expected=expected,
         found=found,
@@ -78,7 +85,9 @@ def require_commit(request: PreflightRequest | TrainRequest) -> None:
 
 
 def find_gpu() -> Gpu:
-    """The first GPU that torch will use, or why there is none: from the engine, the driver, or torch's own build."""
+    """The first GPU that torch will use, or why there is
+    none: from the engine, the driver, or torch's own build.
+    """
     if settings().gpu_missing:
         return Gpu(None, f"The engine has no GPU to give: {settings().gpu_missing}.")
     try:
@@ -108,19 +117,28 @@ def driver() -> str | None:
 def _why_no_gpu(torch: Any, driver_says: str | None) -> str:
     if torch.version.cuda is None:
         return (
-            f"torch {torch.__version__} is built for the CPU only. Build the image with TORCH_BACKEND set to a CUDA version "
+            f"torch {torch.__version__} is built for the CPU only. Build the image with TORCH_BACKEND set to "
+            "a CUDA version "
             f"(`make images TORCH_BACKEND=cu126`). The driver says: {driver_says or 'there is none'}."
         )
     if driver_says is None:
         return (
-            "There is no NVIDIA driver in this step: the machine has none, or the container was started without its devices. "
-            "Install the NVIDIA Container Toolkit on a machine with a GPU and send the task there (PERENNIAL_GPU_QUEUE)."
+            "There is no NVIDIA driver in this step: the machine has none, or the container was started "
+            "without its devices. "
+            "Install the NVIDIA Container Toolkit on a machine with a GPU and send the task there "
+            "(PERENNIAL_GPU_QUEUE)."
         )
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        return f"torch {torch.__version__} (CUDA {torch.version.cuda}) cannot use it: {error} The driver says: {driver_says}."
-    return f"torch {torch.__version__} (CUDA {torch.version.cuda}) finds no device. The driver says: {driver_says}."
+        return (
+            f"torch {torch.__version__} (CUDA {torch.version.cuda}) cannot use it: {error} The driver says: "
+            f"{driver_says}."
+        )
+    return (
+        f"torch {torch.__version__} (CUDA {torch.version.cuda}) finds no device. The driver says: "
+        f"{driver_says}."
+    )
 
 
 def _require_store(work_url: str) -> None:
@@ -130,7 +148,8 @@ def _require_store(work_url: str) -> None:
         store.remove(probe)
     except OSError as error:
         raise ServiceAway(
-            f"The store cannot be written at {work_url}: {error}. Look at PERENNIAL_STORE_URL and its credentials."
+            f"The store cannot be written at {work_url}: {error}. Look at PERENNIAL_STORE_URL and its "
+            "credentials."
         ) from error
 
 
@@ -141,7 +160,9 @@ def _require_mlflow() -> None:
     # What MLflow's own client logs in with, where MLflow lies behind an entrance that asks for it.
     login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     try:
-        answer = requests.get(f"{url.rstrip('/')}/health", auth=login if any(login) else None, timeout=TIMEOUT_SECONDS)
+        answer = requests.get(
+            f"{url.rstrip('/')}/health", auth=login if any(login) else None, timeout=TIMEOUT_SECONDS
+        )
         answer.raise_for_status()
     except requests.RequestException as error:
         raise ServiceAway(f"MLflow does not answer at {url} (PERENNIAL_MLFLOW_URL): {error}") from error
@@ -158,4 +179,6 @@ def _require_database() -> None:
             connection.execute(sa.text("SELECT 1"))
     except sa.exc.SQLAlchemyError as error:
         place = sa.make_url(settings().database).render_as_string(hide_password=True)
-        raise ServiceAway(f"The platform's database does not answer at {place} (PERENNIAL_DATABASE_URL): {error}") from error
+        raise ServiceAway(
+            f"The platform's database does not answer at {place} (PERENNIAL_DATABASE_URL): {error}"
+        ) from error

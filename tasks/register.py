@@ -1,7 +1,7 @@
 """Make a promoted candidate a version of MLflow's registered model.
 
-Only what the ledger says was promoted becomes a version. The alias `champion` stays where it is: the deployment moves it when
-the version truly serves.
+Only what the ledger says was promoted becomes a version. The alias `champion` stays where it is: the
+deployment moves it when the version truly serves.
 """
 
 from tasks import ledger, registry, store
@@ -17,16 +17,20 @@ def register(request: RegisterRequest) -> ModelVersion:
     """Register the candidate, once however often it is tried.
 
     Raises:
-        GateRefused: The gate did not promote this archive, the ledger does not hold the decision, or another champion
-            serves now than the one that the candidate was judged against.
+        GateRefused: The gate did not promote this archive, the ledger does not hold the decision, or another
+            champion serves now than the one that the candidate was judged against.
         ArchiveMismatch: The archive's file is not the one that was judged.
         InvalidRequest: Run, archive and decision are not of one candidate.
     """
     spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
     entry = promoted(decision, archive)
-    if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {archive.run_id, decision.run_id}:
+    if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {
+        archive.run_id,
+        decision.run_id,
+    }:
         raise InvalidRequest(
-            f"Run {run.run_id} of {run.model!r}, archive of run {archive.run_id} of {archive.model!r} and decision on run "
+            f"Run {run.run_id} of {run.model!r}, archive of run {archive.run_id} of {archive.model!r} and "
+            "decision on run "
             f"{decision.run_id} of {decision.model!r} are not one candidate of {spec.name!r}."
         )
     _same_file(archive)
@@ -45,24 +49,28 @@ def promoted(decision: GateDecision, archive: Archive) -> LedgerEntry:
     """
     if decision.verdict != "promote":
         raise GateRefused(
-            f"The gate said {decision.verdict!r} of run {decision.run_id}: {decision.why}", verdict=decision.verdict
+            f"The gate said {decision.verdict!r} of run {decision.run_id}: {decision.why}",
+            verdict=decision.verdict,
         )
     entry = ledger.find(decision.ledger_hash) if decision.ledger_hash else None
     if entry is None or (entry.model, entry.action, entry.after) != (decision.model, ACTION, "promote"):
         raise GateRefused(
-            f"The decision on run {decision.run_id} of {decision.model!r} ({decision.ledger_hash}) is not a promotion in the "
+            f"The decision on run {decision.run_id} of {decision.model!r} ({decision.ledger_hash}) is not a "
+            "promotion in the "
             "ledger. Let the gate judge the candidate.",
             ledger_hash=decision.ledger_hash,
         )
     recorded = GateDecision.model_validate(entry.evidence["decision"])
     if recorded != decision.model_copy(update={"ledger_hash": None}):
         raise GateRefused(
-            f"The decision on run {decision.run_id} differs from what the ledger holds as entry {entry.sequence}. "
+            f"The decision on run {decision.run_id} differs from what the ledger holds as entry "
+            f"{entry.sequence}. "
             "Let the gate judge the candidate again."
         )
     if archive.sha256 != decision.archive_sha256:
         raise GateRefused(
-            f"The gate promoted the archive {decision.archive_sha256}, not {archive.sha256}. Let the gate judge this one."
+            f"The gate promoted the archive {decision.archive_sha256}, not {archive.sha256}. Let the gate "
+            "judge this one."
         )
     return entry
 
@@ -71,7 +79,8 @@ def _same_file(archive: Archive) -> None:
     found = store.sha256(archive.url)
     if found != archive.sha256:
         raise ArchiveMismatch(
-            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} was judged: the file was changed. Train again.",
+            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} was judged: the file was changed. "
+            "Train again.",
             found=found,
             judged=archive.sha256,
         )
@@ -82,7 +91,8 @@ def _same_champion(entry: LedgerEntry, decision: GateDecision) -> None:
     serving = champion.run_id if champion else None
     if serving != entry.before:
         raise GateRefused(
-            f"Run {decision.run_id} was judged against {entry.before or 'no champion'}, but {serving or 'no champion'} is the "
+            f"Run {decision.run_id} was judged against {entry.before or 'no champion'}, but "
+            f"{serving or 'no champion'} is the "
             f"champion of {decision.model!r} now. Evaluate the candidate against it.",
             judged_against=entry.before,
             champion=serving,
@@ -94,7 +104,9 @@ def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[st
     return {
         registry.ARCHIVE: archive.model_dump_json(),
         registry.DECISION: decision.ledger_hash or "",
-        "perennial.training_run": lineage if len(lineage) < LONGEST_TAG else f"runs:/{run.run_id}/{registry.LINEAGE}",
+        "perennial.training_run": lineage
+        if len(lineage) < LONGEST_TAG
+        else f"runs:/{run.run_id}/{registry.LINEAGE}",
         "perennial.archive_sha256": archive.sha256,
         "perennial.snapshot": run.snapshot.sha256,
         "perennial.table": run.snapshot.table,

@@ -1,7 +1,8 @@
 """MLflow's registry: the versions of a model, what each of them came from, and which one is the champion.
 
-A version is made in one call with all of its tags, so that it is there whole or not at all; its tags are read back into
-`ModelVersion`. Nothing here moves the alias but `set_champion`, which the deployment calls when the version truly serves.
+A version is made in one call with all of its tags, so that it is there whole or not at all; its tags are read
+back into `ModelVersion`. Nothing here moves the alias but `set_champion`, which the deployment calls when the
+version truly serves.
 """
 
 import os
@@ -38,8 +39,9 @@ def champion(model: str) -> ModelVersion | None:
     try:
         found = client().get_model_version_by_alias(model, ALIAS)
     except MlflowException as error:
-        # A model that nobody registered is RESOURCE_DOES_NOT_EXIST; one without the alias is INVALID_PARAMETER_VALUE. Every
-        # other fault is raised: a server that is down must not look like a model without a champion.
+        # A model that nobody registered is RESOURCE_DOES_NOT_EXIST; one without the alias is
+        # INVALID_PARAMETER_VALUE. Every other fault is raised: a server that is down must not look like a
+        # model without a champion.
         no_alias = error.error_code == "INVALID_PARAMETER_VALUE" and f"alias {ALIAS} not found" in str(error)
         if no_alias or error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
@@ -53,7 +55,10 @@ def set_champion(model: str, version: str) -> None:
 
 
 def find_version(model: str, run_id: str) -> ModelVersion | None:
-    """The version that was registered for a run; None where there is none. The oldest, should there be several."""
+    """The version that was registered for a run; None where there is none.
+
+    The oldest, should there be several.
+    """
     found = client().search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
     judged = [each for each in found if {ARCHIVE, DECISION} <= set(each.tags)]
     return _version(min(judged, key=lambda each: int(each.version))) if judged else None
@@ -85,12 +90,15 @@ def create_version(model: str, run_id: str, tags: dict[str, str]) -> ModelVersio
     outputs = mlflow.get_run(run_id).outputs
     if outputs is None or not outputs.model_outputs:
         raise InvalidProject(
-            f"The MLflow run {run_id} of {model!r} logged no model. Let models/{model}'s training program call "
+            f"The MLflow run {run_id} of {model!r} logged no model. Let models/{model}'s training program "
+            "call "
             "mlflow.pyfunc.log_model or mlflow.pytorch.log_model."
         )
     model_id = max(outputs.model_outputs, key=lambda output: output.step).model_id
     return _version(
-        mlflow.create_model_version(model, source=f"models:/{model_id}", run_id=run_id, model_id=model_id, tags=tags)
+        mlflow.create_model_version(
+            model, source=f"models:/{model_id}", run_id=run_id, model_id=model_id, tags=tags
+        )
     )
 
 
@@ -98,7 +106,8 @@ def training_run(run_id: str) -> TrainingRun:
     """What a run was trained from, as its artifact says.
 
     Raises:
-        RegistryError: The run has no such artifact: it was not made by a Perennial training, or it is incomplete.
+        RegistryError: The run has no such artifact: it was not made by a Perennial training, or it is
+            incomplete.
     """
     from mlflow.exceptions import MlflowException
 
@@ -106,7 +115,8 @@ def training_run(run_id: str) -> TrainingRun:
         return TrainingRun.model_validate_json(_load_text(run_id, LINEAGE))
     except (MlflowException, OSError) as error:
         raise RegistryError(
-            f"The MLflow run {run_id} has no artifact {LINEAGE}, so nobody can say what it was trained on: {error}"
+            f"The MLflow run {run_id} has no artifact {LINEAGE}, so nobody can say what it was trained on: "
+            f"{error}"
         ) from error
 
 
@@ -147,8 +157,10 @@ def _version(found: Any) -> ModelVersion:
     tags = dict(found.tags)
     if ARCHIVE not in tags or DECISION not in tags:
         raise RegistryError(
-            f"Version {found.version} of the registered model {found.name!r} has no tag {ARCHIVE}: it was not registered by "
-            f"Perennial, so nothing says which archive the gate judged. Move the alias {ALIAS!r} to a version that has it."
+            f"Version {found.version} of the registered model {found.name!r} has no tag {ARCHIVE}: it was "
+            "not registered by "
+            f"Perennial, so nothing says which archive the gate judged. Move the alias {ALIAS!r} to a "
+            "version that has it."
         )
     return ModelVersion(
         model=found.name,

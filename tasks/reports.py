@@ -64,7 +64,10 @@ Suite file <code>sha256:{{ report.suite_sha256 }}</code>.</p>
 
 
 def write_report(
-    report: ValidationReport, outcomes: Sequence[Outcome], not_applicable: Sequence[Expectation], work_url: str
+    report: ValidationReport,
+    outcomes: Sequence[Outcome],
+    not_applicable: Sequence[Expectation],
+    work_url: str,
 ) -> None:
     """Write `report.html` and `report.json` into `work_url`."""
     page = PAGE.render(report=report, outcomes=outcomes, not_applicable=not_applicable)

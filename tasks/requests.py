@@ -25,10 +25,12 @@ class StepContext(Contract):
     """Who asks.
 
     Attributes:
-        actor: What the ledger names as the decider, for example `airflow:train_review_sentiment/manual__2026-…/gate`.
+        actor: What the ledger names as the decider, for example
+            `airflow:train_review_sentiment/manual__2026-…/gate`.
         step_key: DAG, run, task and map index: the same for every try of one task.
         work_url: A folder of the step's own, where it keeps its reports and intermediate files.
-        code_commit: The commit that the run's DAG came from; None where that is not known, as in a plain folder.
+        code_commit: The commit that the run's DAG came from; None where that is not known, as in a plain
+            folder.
     """
 
     actor: str
@@ -63,7 +65,10 @@ class ValidateRequest(Request):
 
 
 class TrainRequest(Request):
-    """`parameters`: values for MLproject's parameters; those left out take its defaults. `reason`: why this run."""
+    """`parameters`: values for MLproject's parameters; those left out take its defaults.
+
+    `reason`: why this run.
+    """
 
     spec: PipelineSpec
     snapshot: DataSnapshot

@@ -1,8 +1,9 @@
-"""Grant or refuse a retrain request: one open request a model, a pause after each, every answer in the ledger.
+"""Grant or refuse a retrain request: one open request a
+model, a pause after each, every answer in the ledger.
 
-The lock is a row of the database, held from the grant until `close` says that the training has ended, however it ended. A
-training that is killed with everything around it never says so: its request expires after the longest time that the training,
-all its retries and the steps around it may take.
+The lock is a row of the database, held from the grant until `close` says that the training has ended, however
+it ended. A training that is killed with everything around it never says so: its request expires after the
+longest time that the training, all its retries and the steps around it may take.
 """
 
 import hashlib
@@ -27,7 +28,8 @@ def retrain(request: RetrainRequest) -> RetrainTicket:
     """Answer a retrain request; a step that is tried again gets the ticket that it got before.
 
     Raises:
-        InvalidRequest: The drift decision does not say `retrain`, is another model's, or is not in the ledger.
+        InvalidRequest: The drift decision does not say `retrain`, is another model's, or is not in the
+            ledger.
     """
     if request.decision is not None:
         _check(request.decision, request.spec.name)
@@ -44,7 +46,8 @@ def close(model: str, train_run_id: str, why: str = "the training run ended") ->
     """Say that a training ended, so that the next request may be granted after the pause.
 
     Returns:
-        Whether an open request was closed; False for a run that no request had started, or that is closed already.
+        Whether an open request was closed; False for a run that no request had started, or that is closed
+        already.
     """
     with engine().begin() as connection:
         return _close(connection, requests.c.train_run_id == train_run_id, model, time.time(), why) > 0
@@ -66,7 +69,10 @@ def open_requests() -> list[OpenRequest]:
     query = requests.select().where(requests.c.open_model.is_not(None)).order_by(requests.c.granted_at)
     with engine().connect() as connection:
         rows = connection.execute(query)
-        return [OpenRequest(row.model, row.train_run_id, row.reason, row.granted_at, row.expires_at) for row in rows]
+        return [
+            OpenRequest(row.model, row.train_run_id, row.reason, row.granted_at, row.expires_at)
+            for row in rows
+        ]
 
 
 def longest_seconds(spec: PipelineSpec) -> float:
@@ -75,7 +81,10 @@ def longest_seconds(spec: PipelineSpec) -> float:
 
 
 def _answer(connection: sa.Connection, request: RetrainRequest, now: float) -> RetrainTicket:
-    """One try, in one transaction. Its first statement writes, so that on SQLite the tries come one after the other."""
+    """One try, in one transaction.
+
+    Its first statement writes, so that on SQLite the tries come one after the other.
+    """
     model = request.spec.name
     _expire(connection, model, now)
     request_id = hashlib.sha256(f"{model}\n{request.context.step_key}".encode()).hexdigest()[:16]
@@ -108,8 +117,12 @@ def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str |
     return None
 
 
-def _granted(connection: sa.Connection, request: RetrainRequest, request_id: str, now: float) -> RetrainTicket:
-    """Write the request and its ledger entry together: both are there before anybody learns of the ticket, or neither."""
+def _granted(
+    connection: sa.Connection, request: RetrainRequest, request_id: str, now: float
+) -> RetrainTicket:
+    """Write the request and its ledger entry together: both
+    are there before anybody learns of the ticket, or neither.
+    """
     spec = request.spec
     reason = request.decision.why if request.decision else request.reason
     run_id = f"retrain__{request_id}"
@@ -133,7 +146,9 @@ def _refused(connection: sa.Connection, request: RetrainRequest, reason: str) ->
     return RetrainTicket(model=request.spec.name, granted=False, train_run_id=None, reason=reason)
 
 
-def _record(connection: sa.Connection, request: RetrainRequest, after: str, why: str, train_run_id: str | None) -> None:
+def _record(
+    connection: sa.Connection, request: RetrainRequest, after: str, why: str, train_run_id: str | None
+) -> None:
     evidence: dict[str, Any] = {
         "step_key": request.context.step_key,
         "asked_for": request.reason,
@@ -154,7 +169,9 @@ def _record(connection: sa.Connection, request: RetrainRequest, after: str, why:
 
 def _expire(connection: sa.Connection, model: str, now: float) -> None:
     why = "nothing was heard of the training within the longest time that it may take"
-    late = connection.execute(requests.select().where(requests.c.open_model == model, requests.c.expires_at <= now)).first()
+    late = connection.execute(
+        requests.select().where(requests.c.open_model == model, requests.c.expires_at <= now)
+    ).first()
     if _close(connection, requests.c.expires_at <= now, model, now, why) and late is not None:
         ledger.append(
             connection,
@@ -164,13 +181,19 @@ def _expire(connection: sa.Connection, model: str, now: float) -> None:
             before=late.train_run_id,
             after="expired",
             why=f"{late.train_run_id}: {why}",
-            evidence={"train_run_id": late.train_run_id, "granted_at": late.granted_at, "expires_at": late.expires_at},
+            evidence={
+                "train_run_id": late.train_run_id,
+                "granted_at": late.granted_at,
+                "expires_at": late.expires_at,
+            },
         )
 
 
 def _close(connection: sa.Connection, which: sa.ColumnElement[bool], model: str, now: float, why: str) -> int:
     closed = connection.execute(
-        requests.update().where(requests.c.open_model == model, which).values(open_model=None, closed_at=now, closed_why=why)
+        requests.update()
+        .where(requests.c.open_model == model, which)
+        .values(open_model=None, closed_at=now, closed_why=why)
     )
     return int(closed.rowcount)
 
@@ -178,7 +201,9 @@ def _close(connection: sa.Connection, which: sa.ColumnElement[bool], model: str,
 def _check(decision: DriftDecision, model: str) -> None:
     """Only a decision that was made, recorded and says so leads to a training."""
     if decision.model != model:
-        raise InvalidRequest(f"The drift decision is about {decision.model!r}, but a training of {model!r} is asked for.")
+        raise InvalidRequest(
+            f"The drift decision is about {decision.model!r}, but a training of {model!r} is asked for."
+        )
     if decision.verdict != "retrain":
         raise InvalidRequest(
             f"The drift decision of {model!r} says {decision.verdict!r}, not 'retrain': {decision.why} "
@@ -188,11 +213,18 @@ def _check(decision: DriftDecision, model: str) -> None:
     recorded = entry is not None and (entry.model, entry.action, entry.after) == (model, "drift", "retrain")
     if not recorded:
         raise InvalidRequest(
-            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a decision that the drift "
+            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a decision "
+            "that the drift "
             "check recorded starts a training.",
             ledger_hash=decision.ledger_hash,
         )
 
 
 def _ago(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -13,19 +13,26 @@ import pyarrow.compute as pc
 def sha256_of_rows(rows: pa.Table) -> str:
     """The SHA-256 of column names, types, and values in the order of rows and columns.
 
-    Numbers are hashed as little-endian bytes, text as UTF-8 with its lengths, nulls as a mask; values of other types as JSON.
+    Numbers are hashed as little-endian bytes, text as UTF-8 with its lengths, nulls as a mask; values of
+    other types as JSON.
     """
     digest = hashlib.sha256()
     for name in rows.column_names:
         column = rows.column(name).combine_chunks()
-        for part in _bytes_of(name, pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column):
+        for part in _bytes_of(
+            name, pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        ):
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
     return digest.hexdigest()
 
 
 def _bytes_of(name: str, column: pa.Array) -> Iterator[bytes]:
-    kind = "string" if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) else str(column.type)
+    kind = (
+        "string"
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        else str(column.type)
+    )
     yield name.encode()
     yield kind.encode()
     yield np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes()
@@ -35,7 +42,10 @@ def _bytes_of(name: str, column: pa.Array) -> Iterator[bytes]:
         yield plain.astype(plain.dtype.newbyteorder("<")).tobytes()
     else:
         yield from _text(
-            pa.array([json.dumps(value, default=str, sort_keys=True) for value in column.to_pylist()], pa.large_string())
+            pa.array(
+                [json.dumps(value, default=str, sort_keys=True) for value in column.to_pylist()],
+                pa.large_string(),
+            )
         )
 
 

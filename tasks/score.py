@@ -1,4 +1,5 @@
-"""The program behind `tasks.scoring`: unpack one archive, import its handler as TorchServe does, and feed it rows.
+"""The program behind `tasks.scoring`: unpack one archive,
+import its handler as TorchServe does, and feed it rows.
 
 `python -m tasks.score --archive X.mar --rows rows.parquet --column text --output scores.json`
 """
@@ -24,11 +25,19 @@ KEPT_ANSWERS = 10
 
 
 class Statuses:
-    """What a handler sees of a TorchServe worker: where its files are, and a status for each item of a batch."""
+    """What a handler sees of a TorchServe worker: where its files are, and a
+    status for each item of a batch.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.manifest: dict[str, Any] = json.loads((folder / "MAR-INF" / "MANIFEST.json").read_text(encoding="utf-8"))
-        self.system_properties: dict[str, Any] = {"model_dir": str(folder), "gpu_id": None, "batch_size": BATCH_ROWS}
+        self.manifest: dict[str, Any] = json.loads(
+            (folder / "MAR-INF" / "MANIFEST.json").read_text(encoding="utf-8")
+        )
+        self.system_properties: dict[str, Any] = {
+            "model_dir": str(folder),
+            "gpu_id": None,
+            "batch_size": BATCH_ROWS,
+        }
         self.statuses: dict[int, int] = {}
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:  # noqa: ARG002 - TorchServe's interface
@@ -36,7 +45,8 @@ class Statuses:
 
 
 def load(archive: Path, folder: Path) -> tuple[Any, Statuses]:
-    """Unpack an archive and start its handler, by TorchServe's own rule: the only class that the handler's module defines.
+    """Unpack an archive and start its handler, by TorchServe's
+    own rule: the only class that the handler's module defines.
 
     Raises:
         InvalidProject: The handler cannot be imported, or is not one class; trying again would find the same.
@@ -51,14 +61,20 @@ def load(archive: Path, folder: Path) -> tuple[Any, Statuses]:
         handler.initialize(context)
     except (ImportError, SyntaxError) as error:
         raise InvalidProject(
-            f"{name}.py of the archive {archive.name} cannot be imported here: {type(error).__name__}: {error}. Correct it, "
-            "name the file in pipeline.yaml under serving.code, or the package in the model's requirements.txt."
+            f"{name}.py of the archive {archive.name} cannot be imported here: {type(error).__name__}: "
+            f"{error}. Correct it, "
+            "name the file in pipeline.yaml under serving.code, or the package in the model's "
+            "requirements.txt."
         ) from error
     return handler, context
 
 
 def _only_class(module: ModuleType) -> Any:
-    classes = [value for _, value in inspect.getmembers(module, inspect.isclass) if value.__module__ == module.__name__]
+    classes = [
+        value
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if value.__module__ == module.__name__
+    ]
     if len(classes) != 1:
         names = [found.__name__ for found in classes]
         raise InvalidProject(
@@ -125,7 +141,9 @@ def main(
         raise typer.Exit(error.exit_code) from error
     instances = read_instances(rows, column)
     starts = range(0, len(instances), BATCH_ROWS)
-    answered = [answer for start in starts for answer in ask(handler, context, instances[start : start + BATCH_ROWS])]
+    answered = [
+        answer for start in starts for answer in ask(handler, context, instances[start : start + BATCH_ROWS])
+    ]
     refused = [
         {"row": row, "status": status, "message": str(answer.get("error"))}
         for row, (status, answer) in enumerate(answered)

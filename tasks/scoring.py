@@ -1,4 +1,6 @@
-"""Score an archive as TorchServe would run it, in a process of its own, so that two archives' modules never meet."""
+"""Score an archive as TorchServe would run it, in a process
+of its own, so that two archives' modules never meet.
+"""
 
 import json
 import sys
@@ -14,7 +16,9 @@ from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that the archive's handler did not predict on: its place, the HTTP status and the handler's sentence."""
+    """A row that the archive's handler did not predict on:
+    its place, the HTTP status and the handler's sentence.
+    """
 
     row: int
     status: int
@@ -61,21 +65,40 @@ def score(
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
-        command = [sys.executable, "-m", "tasks.score", "--archive", str(archive), "--rows", str(rows), "--output", str(output)]
+        command = [
+            sys.executable,
+            "-m",
+            "tasks.score",
+            "--archive",
+            str(archive),
+            "--rows",
+            str(rows),
+            "--output",
+            str(output),
+        ]
         command += [part for column in columns for part in ("--column", column)]
         command += ["--latency-samples", str(latency_samples), "--work", folder]
         project = Path(__file__).resolve().parent.parent
-        ended = child.run(command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=project)
+        ended = child.run(
+            command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=project
+        )
         if ended.code == EXIT_INVALID:
             raise InvalidProject(ended.tail, archive=str(archive))
         if ended.code != 0 or not output.exists():
-            reason = f"took longer than {timeout_seconds:.0f} s" if ended.timed_out else f"ended with code {ended.code}"
-            raise ServingError(f"Scoring {archive} {reason}. The end of its output:\n{ended.tail}", archive=str(archive))
+            reason = (
+                f"took longer than {timeout_seconds:.0f} s"
+                if ended.timed_out
+                else f"ended with code {ended.code}"
+            )
+            raise ServingError(
+                f"Scoring {archive} {reason}. The end of its output:\n{ended.tail}", archive=str(archive)
+            )
         scores = _read(output)
     if scores.predictions and len(scores.refused) == len(scores.predictions):
         first = scores.refused[0]
         raise ServingError(
-            f"The archive {archive} refused every one of {len(scores.predictions)} rows; the first with status {first.status}: "
+            f"The archive {archive} refused every one of {len(scores.predictions)} rows; the first with "
+            f"status {first.status}: "
             f"{first.message} Check handler.py against the columns {list(columns)}.",
             archive=str(archive),
         )

@@ -1,4 +1,7 @@
-"""Every setting, typed, from the environment (`PERENNIAL_...`) or the project's .env. The defaults need nothing."""
+"""Every setting, typed, from the environment (`PERENNIAL_...`) or the project's .env.
+
+The defaults need nothing.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -17,32 +20,42 @@ class Settings(BaseSettings):
         models: The folder of the models, one folder each.
         suites: Great Expectations' project folder; the suites lie in its `expectations`.
         home: State of the embedded platform: one ignored folder.
-        runner: How a heavy step runs: `process` is a child process in its own environment, `docker` a container, `kubernetes`
-            a pod.
+        runner: How a heavy step runs: `process` is a child process in its own environment, `docker` a
+            container, `kubernetes` a pod.
         environments: The folder of the locked environments that `make setup` built.
-        lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local path or an
-            object-store URL (`s3://...`, `gs://...`); empty for folders of `home`, or of `store_url` where that is set.
+        lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local
+            path or an object-store URL (`s3://...`, `gs://...`); empty for folders of `home`, or of
+            `store_url` where that is set.
         store_url: One place for all three: a local path or an object-store URL.
         code_commit: The Git commit that this image was built from; empty where the project is a clone.
         image_digest: The image that this step runs in, by digest; set by the runner, empty for a process.
-        step_image: The image of the steps, by digest: `sha256:...` on the engine, or `name@sha256:...` of a registry.
-        step_network: The Docker network in which the steps reach the store, MLflow, the database and the services.
-        step_mounts: Named volumes for the steps, `volume:/path[:ro]`, parted by commas. Only those, and no folder of the host.
+        step_image: The image of the steps, by digest: `sha256:...` on the engine, or `name@sha256:...` of a
+            registry.
+        step_network: The Docker network in which the steps reach the store, MLflow, the database and the
+            services.
+        step_mounts: Named volumes for the steps, `volume:/path[:ro]`, parted by commas. Only those, and no
+            folder of the host.
         step_cpus, step_memory_mib, step_scratch_mib: Limits of a step that is not the training.
         memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
         gpu_missing: Why this very step got no GPU although it wished for one; set by the runner.
         installation: The name of this installation: two that share an engine or a cluster must differ in it.
-        kubernetes_connection: The Airflow connection of the cluster of the pods; without it, the one that Airflow is in.
+        kubernetes_connection: The Airflow connection of the cluster of the pods; without it, the one that
+            Airflow is in.
         kubernetes_namespace: The namespace of the pods.
-        kubernetes_secret: The Secret there whose keys are the secret variables of the steps, by their own names.
-        kubernetes_service_account: Of the pods, where the store's rights come from it; empty for the namespace's default.
+        kubernetes_secret: The Secret there whose keys are the secret variables of the steps, by their own
+            names.
+        kubernetes_service_account: Of the pods, where the store's rights come from it; empty for the
+            namespace's default.
         kubernetes_node_selector: Labels that a node must have, `name=value`, parted by commas.
         kubernetes_gpu_seconds: How long a training that only prefers a GPU waits for a node with one.
         gpu_queue: The Celery or Edge queue of steps that want a GPU.
         gpu_pool: The Airflow pool that they wait for.
-        gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for Airflow's first.
-        mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where that is `mlflow_url`.
-        database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for SQLite in `home`.
+        gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for
+            Airflow's first.
+        mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where
+            that is `mlflow_url`.
+        database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
+            SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
     """

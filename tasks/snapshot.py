@@ -1,7 +1,8 @@
 """Freeze the rows that one training sees: a query on a pinned version of a table, in three parts.
 
-The part of a row follows from a hash of its split column alone, so a row that was tested on once is never trained on later.
-Rows are in the order of their key, so the same query on the same version has the same hashes, always.
+The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
+trained on later. Rows are in the order of their key, so the same query on the same version has the same
+hashes, always.
 """
 
 import hashlib
@@ -30,11 +31,14 @@ UNSEEDED = "a sample without a seed"
 
 
 def snapshot(request: SnapshotRequest) -> DataSnapshot:
-    """Run the model's query on the version of its table that `as_of` saw (None: the newest) and write the three parts.
+    """Run the model's query on the version of its table that
+    `as_of` saw (None: the newest) and write the three parts.
 
     Raises:
-        InvalidProject: The query is wrong, reaches beyond its table, gives other rows each time, or lacks a column.
-        DataRejected: Too few rows, a key that is null or there twice, a label that is null or unknown, an empty part.
+        InvalidProject: The query is wrong, reaches beyond its table, gives other rows each time, or lacks a
+            column.
+        DataRejected: Too few rows, a key that is null or there twice, a label that is null or unknown, an
+            empty part.
         LakeError: There is no such table, or it did not exist at `as_of`.
     """
     spec, data = request.spec, request.spec.data
@@ -79,13 +83,23 @@ def _query(lake: Lake, spec: PipelineSpec, version: int) -> pa.Table:
         _refuse_unrepeatable(data.query)
         rows = lake.query(data.query, {data.table: (data.table, version)}, newest_by=data.key)
     except InvalidQuery as error:
-        raise InvalidProject(f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query.") from error
-    wanted = {data.key, data.label, data.split.by, *data.features, *([data.slice_by] if data.slice_by else [])}
+        raise InvalidProject(
+            f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."
+        ) from error
+    wanted = {
+        data.key,
+        data.label,
+        data.split.by,
+        *data.features,
+        *([data.slice_by] if data.slice_by else []),
+    }
     missing = sorted(wanted - set(rows.column_names))
     double = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
     if missing or double:
         fault = f"does not return the columns {missing}" if missing else f"returns the columns {double} twice"
-        raise InvalidProject(f"models/{spec.name}/pipeline.yaml: data.query {fault}; it returns {rows.column_names}.")
+        raise InvalidProject(
+            f"models/{spec.name}/pipeline.yaml: data.query {fault}; it returns {rows.column_names}."
+        )
     return rows
 
 
@@ -98,16 +112,21 @@ def _refuse_unrepeatable(query: str) -> None:
     with duckdb.connect() as session:
         parsed = json.loads(session.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
         listed = (
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name <> 'error'"
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND "
+            "function_name <> 'error'"
         )
         unrepeatable = {name for (name,) in session.execute(listed).fetchall()}
     unrepeatable |= {"current_timestamp", "current_time", "localtimestamp", "localtime", UNSEEDED}
     if called := sorted(set(_names(parsed)) & unrepeatable):
-        raise InvalidQuery(f"It uses {', '.join(called)}, which answers differently each time. Write a fixed value instead.")
+        raise InvalidQuery(
+            f"It uses {', '.join(called)}, which answers differently each time. Write a fixed value instead."
+        )
 
 
 def _names(parsed: Any) -> Iterator[str]:
-    """The functions that a parsed query calls, and the columns of one name, because some functions look like those."""
+    """The functions that a parsed query calls, and the columns
+    of one name, because some functions look like those.
+    """
     if isinstance(parsed, dict):
         if isinstance(parsed.get("function_name"), str):
             yield parsed["function_name"].lower()
@@ -132,12 +151,15 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
         )
     for column in dict.fromkeys((data.key, data.label, data.split.by)):
         if nulls := rows.column(column).null_count:
-            raise DataRejected(f"{where}, has {nulls} rows without {column!r}. Leave them out in data.query.", column=column)
+            raise DataRejected(
+                f"{where}, has {nulls} rows without {column!r}. Leave them out in data.query.", column=column
+            )
     counts = pc.value_counts(rows.column(data.key))
     doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
     if doubled:
         raise DataRejected(
-            f"{where}, has {len(doubled)} keys ({data.key}) in more than one row: {_some(doubled)}. They would count "
+            f"{where}, has {len(doubled)} keys ({data.key}) in more than one row: {_some(doubled)}. They "
+            "would count "
             "twice: let data.query return each key once.",
             keys=doubled[:NAMED],
         )
@@ -160,7 +182,8 @@ def _check_parts(parts: dict[str, SnapshotPart], data: DataSpec) -> None:
     empty = [name for name in PARTS if shares[name] > 0 and parts[name].rows == 0]
     if empty:
         raise DataRejected(
-            f"The snapshot of {data.table!r} leaves no rows for {' and '.join(empty)}. Widen data.query, or change data.split.",
+            f"The snapshot of {data.table!r} leaves no rows for {' and '.join(empty)}. Widen data.query, or "
+            "change data.split.",
             rows={name: part.rows for name, part in parts.items()},
         )
 

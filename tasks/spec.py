@@ -1,4 +1,6 @@
-"""`PipelineSpec`: what a team says about its model, in models/<name>/pipeline.yaml, checked when it is read."""
+"""`PipelineSpec`: what a team says about its model, in
+models/<name>/pipeline.yaml, checked when it is read.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +17,17 @@ Rows = Annotated[int, Field(ge=0)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
 
 LOGGED_COLUMNS = frozenset(
-    {"sequence", "prediction_id", "predicted_at", "labelled_at", "model_version", "run_id", "request", "prediction", "score"}
+    {
+        "sequence",
+        "prediction_id",
+        "predicted_at",
+        "labelled_at",
+        "model_version",
+        "run_id",
+        "request",
+        "prediction",
+        "score",
+    }
 )
 """What the prediction log has of every model, beside one column a feature."""
 
@@ -40,7 +52,9 @@ def faults_of(error: ValidationError) -> list[str]:
 
 
 class Spec(BaseModel):
-    """A part of pipeline.yaml: frozen, and an unknown field is an error rather than a typo that goes unnoticed."""
+    """A part of pipeline.yaml: frozen, and an unknown field
+    is an error rather than a typo that goes unnoticed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,7 +85,9 @@ class TableSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are parted: by a hash of the column `by`, so that a row is in the same part in every snapshot."""
+    """How rows are parted: by a hash of the column `by`, so that a row is in
+    the same part in every snapshot.
+    """
 
     by: str
     validation_share: Share = 0.1
@@ -82,15 +98,15 @@ class DataSpec(TableSpec):
     """What a model is trained on.
 
     Attributes:
-        query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the newest; the
-            training rows, with the columns `key`, `label`, the split's `by`, and the features.
+        query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the
+            newest; the training rows, with the columns `key`, `label`, the split's `by`, and the features.
         features: The columns that a request to the service carries too.
-        label: The column of the query's result to predict. The query may compute it; only where labels come back must it be
-            a column of the table.
+        label: The column of the query's result to predict. The query may compute it; only where labels come
+            back must it be a column of the table.
         slice_by: A column whose values are evaluated one by one; None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.
-        feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version, one column
-            for each feature, label) giving rows of `table`; None where labels never come back.
+        feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
+            one column for each feature, label) giving rows of `table`; None where labels never come back.
     """
 
     query: str
@@ -108,12 +124,15 @@ class DataSpec(TableSpec):
             raise ValueError(f"the features {unknown} are not among the columns {sorted(self.columns)}")
         if self.feedback_query and self.label not in self.columns:
             raise ValueError(
-                f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that come back cannot "
+                f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that "
+                "come back cannot "
                 "join the table: declare it, or leave feedback_query out"
             )
         taken = sorted(LOGGED_COLUMNS & set(self.features))
         if taken:
-            raise ValueError(f"the features {taken} have names that the prediction log uses itself; rename them")
+            raise ValueError(
+                f"the features {taken} have names that the prediction log uses itself; rename them"
+            )
         return self
 
 
@@ -122,12 +141,13 @@ class TrainingSpec(Spec):
 
     Attributes:
         entry_point: An entry point of MLproject.
-        parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow MLproject's
-            parameters in Airflow's trigger form.
+        parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow
+            MLproject's parameters in Airflow's trigger form.
         schedule: Cron expression (UTC), or None to train only when asked or when drift is decided.
         timeout_seconds: The longest a training may take.
         retries: How often an infrastructure fault is tried again.
-        allow_other_commit: Whether a run may train in an image that was built from another commit than the run's.
+        allow_other_commit: Whether a run may train in an image that was built from another commit than the
+            run's.
     """
 
     entry_point: str = "main"
@@ -145,7 +165,8 @@ class ResourcesSpec(Spec):
         cpus: Cores; a half is allowed.
         memory_mib: Memory, in MiB; a training that needs more is ended, and says so.
         scratch_mib: The training's scratch folder (its data, its output, its temporary files), in MiB.
-        gpus: `required`: without a GPU the run fails before anything is spent. `preferred`: it trains on the CPU then.
+        gpus: `required`: without a GPU the run fails before anything is spent. `preferred`: it trains on the
+            CPU then.
     """
 
     cpus: float = Field(default=1, gt=0)
@@ -183,20 +204,21 @@ class ServingSpec(Spec):
 class GateSpec(Spec):
     """The rules by which a candidate is promoted, held or rejected. Every share is in [0, 1].
 
-    A difference that is below its limit, or surely below zero while its interval reaches below the limit, rejects; an interval
-    that merely reaches below the limit holds: there are too few rows to say.
+    A difference that is below its limit, or surely below zero while its interval reaches below the limit,
+    rejects; an interval that merely reaches below the limit holds: there are too few rows to say.
 
     Attributes:
         primary_metric: The metric that candidate and champion are compared by.
         minimum: Absolute thresholds by metric, for every candidate.
-        first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace `minimum`. Without
-            any, a first model is held: nothing says what it must reach.
-        margin: How much worse than the champion a candidate may be, in units of the primary metric: the paired
-            difference's lower 95 % limit must not lie below `-margin`.
+        first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace
+            `minimum`. Without any, a first model is held: nothing says what it must reach.
+        margin: How much worse than the champion a candidate may be, in units of the primary metric: the
+            paired difference's lower 95 % limit must not lie below `-margin`.
         slice_margin: The same for each value of the data's `slice_by` column.
         minimum_slice_rows: Smaller slices are reported, not judged.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
-        minimum_gain_over_baseline: By how much the candidate must beat the simple baseline in the primary metric.
+        minimum_gain_over_baseline: By how much the candidate must beat the simple baseline in the primary
+            metric.
         latency_p95_seconds: The slowest that the 95th percentile of one request through the archive may be.
         archive_bytes: The largest archive.
     """
@@ -220,10 +242,12 @@ class MonitorSpec(Spec):
         schedule: Cron expression (UTC) of the drift check.
         minimum_window_rows: A window with fewer predictions is not judged.
         maximum_rows: Window and reference are sampled down to this many rows each.
-        domain_auc: Effect floor: the domain classifier's out-of-fold ROC AUC, in [0.5, 1], below which nothing is drift.
-        false_alarm_share: How often a check of undrifted traffic may be called drift; sets the null distribution's quantile.
-        minimum_new_rows: Rows that joined the table after the champion's snapshot, without which a retrain would learn
-            nothing new.
+        domain_auc: Effect floor: the domain classifier's out-of-fold ROC AUC, in [0.5, 1], below which
+            nothing is drift.
+        false_alarm_share: How often a check of undrifted traffic may be called drift; sets the null
+            distribution's quantile.
+        minimum_new_rows: Rows that joined the table after the champion's snapshot, without which a retrain
+            would learn nothing new.
         cooldown_seconds: How long after a retrain request the next one is refused.
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
     """
@@ -257,7 +281,8 @@ class PipelineSpec(Spec):
         """Read and check `models/<name>/pipeline.yaml`.
 
         Raises:
-            InvalidProject: The file cannot be read, breaks the schema, or names another model than its folder.
+            InvalidProject: The file cannot be read, breaks the schema, or names another model than its
+                folder.
         """
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -266,14 +291,20 @@ class PipelineSpec(Spec):
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
         except ValidationError as error:
             faults = faults_of(error)
-            raise InvalidProject(f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults) from error
+            raise InvalidProject(
+                f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults
+            ) from error
         if spec.name != path.parent.name:
-            raise InvalidProject(f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same.")
+            raise InvalidProject(
+                f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
+            )
         return spec
 
 
 def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
-    """The models of the folder `models` by name, and apart from them what is wrong with those that cannot be used."""
+    """The models of the folder `models` by name, and apart
+    from them what is wrong with those that cannot be used.
+    """
     specs: list[PipelineSpec] = []
     faults: list[InvalidProject] = []
     for path in sorted(models.glob("*/pipeline.yaml")):
@@ -297,7 +328,8 @@ def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
     for other in others:
         if other.data.table == spec.data.table and table_of(other) != table_of(spec):
             raise InvalidProject(
-                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} differently. "
+                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
+                "differently. "
                 "Give both the same key, columns and suite."
             )
     return spec
@@ -305,4 +337,6 @@ def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
 
 def table_of(spec: PipelineSpec) -> TableSpec:
     """The table alone, without what one model makes of it."""
-    return TableSpec(table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite)
+    return TableSpec(
+        table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite
+    )

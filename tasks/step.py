@@ -1,8 +1,9 @@
-"""Run one step: `python -m tasks <verb> --request URL --result URL`; both are files of the store, local or not.
+"""Run one step: `python -m tasks <verb> --request URL
+--result URL`; both are files of the store, local or not.
 
-The result is whole or not there at all: a local file is written beside its final name and moved there, an object store puts
-whole objects. A step that fails writes `<result>.error.json` with the sentence and its evidence, and ends with the error's
-exit code.
+The result is whole or not there at all: a local file is written beside its final name and moved there, an
+object store puts whole objects. A step that fails writes `<result>.error.json` with the sentence and its
+evidence, and ends with the error's exit code.
 """
 
 import importlib
@@ -35,7 +36,9 @@ def read_request(verb: str, text: str) -> Request:
         return VERBS[verb][0].model_validate_json(text)
     except ValidationError as error:
         faults = faults_of(error)
-        raise InvalidRequest(f"The request of {verb!r} breaks its contract: {'; '.join(faults)}.", faults=faults) from error
+        raise InvalidRequest(
+            f"The request of {verb!r} breaks its contract: {'; '.join(faults)}.", faults=faults
+        ) from error
 
 
 def read_result(verb: str, text: str) -> Contract:
@@ -78,7 +81,12 @@ def exit_code(error: Exception) -> int:
 
 def error_document(error: Exception) -> str:
     evidence: dict[str, Any] = getattr(error, "evidence", {})
-    document = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code(error), "evidence": evidence}
+    document = {
+        "error": type(error).__name__,
+        "message": str(error),
+        "exit_code": exit_code(error),
+        "evidence": evidence,
+    }
     return json.dumps(document, default=str, indent=2)
 
 

@@ -1,8 +1,9 @@
 """Files of the store, by URL: a local folder, or an object store (`s3://`, `gs://`) by the same interface.
 
-What differs is hidden here. In a folder, a file appears whole by being written beside its name and renamed; an object is there
-whole or not at all. In a folder, a file moves in one step; an object is copied, then deleted, so that for a moment, or for good
-where the mover was killed, it is in both places. Listings are never remembered: other processes write too.
+What differs is hidden here. In a folder, a file appears whole by being written beside its name and renamed;
+an object is there whole or not at all. In a folder, a file moves in one step; an object is copied, then
+deleted, so that for a moment, or for good where the mover was killed, it is in both places. Listings are
+never remembered: other processes write too.
 """
 
 import hashlib
@@ -26,7 +27,10 @@ GOOGLE = ("gs://", "gcs://")
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in a folder. `state` changes when the file does: its size, and its time or its object's tags."""
+    """What lies in a folder.
+
+    `state` changes when the file does: its size, and its time or its object's tags.
+    """
 
     name: str
     is_file: bool
@@ -68,7 +72,10 @@ def entries(folder: UPath) -> list[Entry]:
 
 
 def make_parent(path: UPath) -> None:
-    """Make the folder that `path` will lie in. An object needs none; to ask for one would make a missing bucket."""
+    """Make the folder that `path` will lie in.
+
+    An object needs none; to ask for one would make a missing bucket.
+    """
     if is_local(path):
         path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -92,10 +99,11 @@ def write_whole(path: UPath, data: bytes) -> None:
 
 
 def create_whole(path: UPath, data: bytes) -> None:
-    """Write a file that appears whole, and only where there is none: of several who do so at once, one succeeds.
+    """Write a file that appears whole, and only where there
+    is none: of several who do so at once, one succeeds.
 
-    `data` has to be the writer's own, for example by a random number in it: when the answer to a writer is lost and its request
-    is sent again, it meets its own file.
+    `data` has to be the writer's own, for example by a random number in it: when the answer to a writer is
+    lost and its request is sent again, it meets its own file.
 
     Raises:
         FileExistsError: There is one.
@@ -161,7 +169,8 @@ def sha256(url: str) -> str:
 
 
 def require_one_creator(url: str) -> None:
-    """Try whether the store lets an object be created twice. Where it does, two writers of a table would lose rows.
+    """Try whether the store lets an object be created twice.
+    Where it does, two writers of a table would lose rows.
 
     Raises:
         StoreRefused: It does.
@@ -177,8 +186,10 @@ def require_one_creator(url: str) -> None:
     finally:
         remove(probe)
     raise StoreRefused(
-        f"The object store of {url} does not honour `If-None-Match: *`: it let one object be created twice, so two writers of "
-        "a table would overwrite each other's rows. Use a store that does (AWS S3, Google Cloud Storage, MinIO, Cloudflare R2, "
+        f"The object store of {url} does not honour `If-None-Match: *`: it let one object be created twice, "
+        "so two writers of "
+        "a table would overwrite each other's rows. Use a store that does (AWS S3, Google Cloud Storage, "
+        "MinIO, Cloudflare R2, "
         "Ceph from Squid on, or the `objectstore` service of docker-compose.yaml).",
         url=url,
     )
@@ -221,7 +232,8 @@ def _require_bucket(folder: UPath, error: Exception) -> None:
     bucket = folder.path.partition("/")[0]
     if not folder.fs.exists(bucket):
         raise StoreRefused(
-            f"There is no bucket {bucket!r}, but {folder} is set as a place of the store. Create it, or correct "
+            f"There is no bucket {bucket!r}, but {folder} is set as a place of the store. Create it, or "
+            "correct "
             "PERENNIAL_STORE_URL.",
             url=str(folder),
         ) from error

@@ -1,7 +1,8 @@
 """What went wrong with an object store, as a sentence that names the setting to look at.
 
-Three libraries reach the store (s3fs, gcsfs and delta-rs), each with errors of its own: classes here, HTTP statuses there, and
-of delta-rs only a text. What cannot be told apart by class is told by the words that they are known to use.
+Three libraries reach the store (s3fs, gcsfs and delta-rs), each with errors of its own: classes here, HTTP
+statuses there, and of delta-rs only a text. What cannot be told apart by class is told by the words that they
+are known to use.
 """
 
 import os
@@ -40,7 +41,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def explained(error: BaseException) -> PerennialError | None:
-    """The fault as a sentence; None where the error is not of an object store, or says what it means already."""
+    """The fault as a sentence; None where the error is not of an object store,
+    or says what it means already.
+    """
     said = "\n".join(_words(error))
     if isinstance(error, PerennialError) or not _says(said, OF_A_STORE):
         return None
@@ -76,7 +79,9 @@ def _sentence(kind: str) -> str:
         "tls": f"The object store at {where} cannot be reached by TLS. Let {address} start with http:// where the store has no "
         "certificate; where it has one of your own authority, set AWS_CA_BUNDLE and SSL_CERT_FILE to that.",
         "anonymous": f"There are no credentials for the object store at {where}. Set {keys}.",
-        "bucket": f"The object store at {where} has no such bucket. Create it, or correct PERENNIAL_STORE_URL.",
+        "bucket": (
+            f"The object store at {where} has no such bucket. Create it, or correct PERENNIAL_STORE_URL."
+        ),
         "refused": f"The object store at {where} refuses these credentials. Correct {keys}, or give them the right to read and "
         "write the bucket of PERENNIAL_STORE_URL.",
         "down": f"The object store at {where} does not answer as it should. Look whether it runs, and whether {address} "

@@ -1,7 +1,9 @@
-"""Train a candidate: run the model's MLflow Project on the snapshot, and keep with the run everything that it came from.
+"""Train a candidate: run the model's MLflow Project on the
+snapshot, and keep with the run everything that it came from.
 
-The run carries the step's key from its first moment. A later try of the same step takes a run that is complete as it is, and
-marks every other one KILLED, so that a training that was killed anywhere leaves nothing half-true behind.
+The run carries the step's key from its first moment. A later try of the same step takes a run that is
+complete as it is, and marks every other one KILLED, so that a training that was killed anywhere leaves
+nothing half-true behind.
 """
 
 import hashlib
@@ -75,7 +77,8 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     if fault:
         training_record.fail(run_id, fault)
         raise TrainingFailed(
-            f"Training {request.spec.name} {fault} (MLflow run {run_id}). The whole log is {log_url}; its end:\n{ended.tail}",
+            f"Training {request.spec.name} {fault} (MLflow run {run_id}). The whole log is {log_url}; its "
+            f"end:\n{ended.tail}",
             run_id=run_id,
             log_url=log_url,
             exit_code=ended.code,
@@ -86,7 +89,9 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
 
 
 def _scratch(request: TrainRequest) -> Path:
-    """An empty folder with the two parts that training may see; the same for every try, so that one sweeps up the last."""
+    """An empty folder with the two parts that training may see;
+    the same for every try, so that one sweeps up the last.
+    """
     folder = settings().home / "scratch" / hashlib.sha256(request.context.step_key.encode()).hexdigest()[:16]
     if folder.exists():
         shutil.rmtree(folder)
@@ -100,11 +105,14 @@ def _scratch(request: TrainRequest) -> Path:
 def _command(request: TrainRequest, values: Values, scratch: Path) -> str:
     """MLproject's command with its values, as `mlflow run --env-manager local` would run it.
 
-    `mlflow run` itself is one more process, which takes seconds to import MLflow once more only to make this command.
+    `mlflow run` itself is one more process, which takes seconds to import MLflow once more only to make this
+    command.
     """
     from mlflow.projects.utils import load_project
 
-    entry_point = load_project(str(settings().models / request.spec.name)).get_entry_point(request.spec.training.entry_point)
+    entry_point = load_project(str(settings().models / request.spec.name)).get_entry_point(
+        request.spec.training.entry_point
+    )
     given = {**values, "data": str(scratch / "data"), "output": str(scratch / "output")}
     return str(entry_point.compute_command(given, str(scratch / "tmp")))
 

@@ -1,4 +1,6 @@
-"""What MLflow keeps of a training: the run from its first moment, its data, and at its end everything that it came from."""
+"""What MLflow keeps of a training: the run from its first
+moment, its data, and at its end everything that it came from.
+"""
 
 import hashlib
 import json
@@ -41,7 +43,9 @@ def finished_before(experiment_id: str, step_key: str) -> TrainingRun | None:
         lineage = _lineage_of(client, run_id) if status == "FINISHED" else None
         complete = complete or lineage
         if lineage is None and status in {"RUNNING", "SCHEDULED", "FINISHED"}:
-            registry.tag_run(run_id, {"perennial.reason": "A try of a step that ended before it was complete."})
+            registry.tag_run(
+                run_id, {"perennial.reason": "A try of a step that ended before it was complete."}
+            )
             client.set_terminated(run_id, "KILLED")
     return complete
 
@@ -75,7 +79,11 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
         "mlflow.project.entryPoint": spec.training.entry_point,
     }
     client = registry.client()
-    run_id = str(client.create_run(experiment_id, tags={name: value[:5000] for name, value in tags.items()}).info.run_id)
+    run_id = str(
+        client.create_run(
+            experiment_id, tags={name: value[:5000] for name, value in tags.items()}
+        ).info.run_id
+    )
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
     client.log_inputs(run_id, [_dataset(snapshot, context) for context in ("train", "validation", "test")])
     return run_id
@@ -104,10 +112,15 @@ def fail(run_id: str, reason: str) -> None:
 
 
 def complete(run: TrainingRun, request: TrainRequest) -> None:
-    """Keep the reports and what the run came from, and end the run; one with its lineage that has ended is complete."""
+    """Keep the reports and what the run came from, and end
+    the run; one with its lineage that has ended is complete.
+    """
     tags = {"perennial.lock_sha256": run.lock_sha256}
     if run.code_commit:
-        tags |= {"perennial.code_commit": run.code_commit, "mlflow.source.git.commit": run.code_commit.removesuffix("+dirty")}
+        tags |= {
+            "perennial.code_commit": run.code_commit,
+            "mlflow.source.git.commit": run.code_commit.removesuffix("+dirty"),
+        }
     if run.image_digest:
         tags |= {"perennial.image_digest": run.image_digest}
     registry.tag_run(run.run_id, tags)

@@ -55,19 +55,25 @@ class CheckedRows:
 def validate(request: ValidateRequest) -> ValidationReport:
     """Validate the rows of a snapshot, its three parts together, by the table's suite.
 
-    Expectations about columns that the query does not return, and about the whole table, do not apply and are listed so.
+    Expectations about columns that the query does not return, and about the whole table, do not apply and are
+    listed so.
 
     Raises:
         DataRejected: The rows break the suite; the report is written and named.
         InvalidProject: The suite is wrong, or none of it applies.
     """
     rows = snapshot_rows(request.snapshot)
-    checked = check_rows(rows, request.spec.data.suite, request.context.work_url, only_columns=rows.column_names)
+    checked = check_rows(
+        rows, request.spec.data.suite, request.context.work_url, only_columns=rows.column_names
+    )
     report = checked.report
     if not report.success:
-        failures = "; ".join(f"{failure.expectation} {failure.column or ''}: {failure.message}" for failure in report.failed)
+        failures = "; ".join(
+            f"{failure.expectation} {failure.column or ''}: {failure.message}" for failure in report.failed
+        )
         raise DataRejected(
-            f"The snapshot of {request.snapshot.table!r}, version {request.snapshot.table_version}, breaks its suite "
+            f"The snapshot of {request.snapshot.table!r}, version {request.snapshot.table_version}, breaks "
+            "its suite "
             f"{report.suite!r}: {failures} The full report is {report.url}.",
             report=report.model_dump(mode="json"),
         )
@@ -81,7 +87,11 @@ def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
 
 
 def check_rows(
-    rows: pa.Table | pd.DataFrame, suite_name: str, work_url: str, *, only_columns: Collection[str] | None = None
+    rows: pa.Table | pd.DataFrame,
+    suite_name: str,
+    work_url: str,
+    *,
+    only_columns: Collection[str] | None = None,
 ) -> CheckedRows:
     """Judge rows by a suite and write `report.html` and `report.json` into `work_url`; bad rows never raise.
 
@@ -89,8 +99,8 @@ def check_rows(
         rows: The rows; none at all are a failure, because no rows would pass most checks.
         suite_name: `great_expectations/expectations/<suite_name>.json`.
         work_url: A folder of the store for the two files.
-        only_columns: The columns that the rows have, where they are not the table's: expectations about other columns or
-            about the whole table do not apply. None where the rows are laid out as the table is.
+        only_columns: The columns that the rows have, where they are not the table's: expectations about other
+            columns or about the whole table do not apply. None where the rows are laid out as the table is.
 
     Raises:
         InvalidProject: The suite is wrong, is about a column that is not there, or none of it applies.
@@ -113,23 +123,30 @@ def _applies(expectation: Expectation, only_columns: Collection[str] | None) -> 
 
 
 def _something_to_say(
-    suite: Suite, applicable: tuple[Expectation, ...], frame: pd.DataFrame, only_columns: Collection[str] | None
+    suite: Suite,
+    applicable: tuple[Expectation, ...],
+    frame: pd.DataFrame,
+    only_columns: Collection[str] | None,
 ) -> None:
     if not applicable:
         raise InvalidProject(
-            f"No expectation of the suite {suite.name!r} applies to the columns {sorted(only_columns or ())}, so nothing would "
+            f"No expectation of the suite {suite.name!r} applies to the columns "
+            f"{sorted(only_columns or ())}, so nothing would "
             "be checked. Add one about at least one of them."
         )
     missing = {column for expectation in applicable for column in expectation.columns} - set(frame.columns)
     if missing:
         raise InvalidProject(
-            f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are only "
+            f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are "
+            "only "
             f"{sorted(frame.columns)}. Correct the suite, or pipeline.yaml."
         )
 
 
 def _report(suite: Suite, outcomes: tuple[Outcome, ...], rows: int, work_url: str) -> ValidationReport:
-    failed = tuple(_failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required)
+    failed = tuple(
+        _failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required
+    )
     if rows == 0:
         failed = (
             FailedExpectation(

@@ -19,14 +19,17 @@ PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
 
 
 class ByWhatIsStartedOnce(LoadScopeScheduling):
-    """Shares the tests out so that what is started once stays once: a family with its services, a file with its fixtures.
+    """Shares the tests out so that what is started once stays
+    once: a family with its services, a file with its fixtures.
 
     pytest-xdist's own groups do nothing since pytest computes node ids.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        shared = (family for family in ONE_SERVICE_EACH if file.startswith(family) and file != PLATFORMS_OF_ITS_OWN)
+        shared = (
+            family for family in ONE_SERVICE_EACH if file.startswith(family) and file != PLATFORMS_OF_ITS_OWN
+        )
         return next(shared, file)
 
 
@@ -35,8 +38,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStar
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest family comes first; in it, the README's commands come late, for they change its platform; its end is last."""
-    items.sort(key=lambda item: ("system" not in item.path.parts, LAST.index(item.path.name) if item.path.name in LAST else -1))
+    """The longest family comes first; in it, the README's commands
+    come late, for they change its platform; its end is last.
+    """
+    items.sort(
+        key=lambda item: (
+            "system" not in item.path.parts,
+            LAST.index(item.path.name) if item.path.name in LAST else -1,
+        )
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""Bring what Airflow stands on up to date: its database, its first user, the pool of the GPUs, the bucket of the store.
+"""Bring what Airflow stands on up to date: its database, its
+first user, the pool of the GPUs, the bucket of the store.
 
-Runs before every start and may run again at any time. A password changed in .env becomes the user's at the next start.
+Runs before every start and may run again at any time. A password changed in .env becomes the user's at the
+next start.
 """
 
 import os
@@ -27,8 +29,8 @@ def slots(kind: str) -> int:
 
 
 def make_pools(default: int, gpu: int) -> None:
-    """No larger than what the workers can run: what waits for a pool may wait for days, but Airflow gives a task up that it has
-    handed to a queue from which nobody takes it (`task_queued_timeout`, three times).
+    """No larger than what the workers can run: what waits for a pool may wait for days, but Airflow gives a
+    task up that it has handed to a queue from which nobody takes it (`task_queued_timeout`, three times).
     """
     airflow(
         "pools",

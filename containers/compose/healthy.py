@@ -1,6 +1,7 @@
 """Ask whether a part of Airflow does its work: `python healthy.py metadatabase|scheduler|dag_processor|triggerer|worker`.
 
-Ends with 0 if it does. Not `airflow jobs check`, not `airflow celery`: each costs five seconds of processor time, this a tenth.
+Ends with 0 if it does. Not `airflow jobs check`, not `airflow celery`: each costs five seconds of processor
+time, this a tenth.
 """
 
 import json
@@ -32,7 +33,11 @@ def worker() -> str:
 
     name = f"celery@{socket.gethostname()}"
     control = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]).control
-    return "healthy" if control.ping([name], timeout=ANSWER_SECONDS) else f"silent: {name} did not answer over the broker"
+    return (
+        "healthy"
+        if control.ping([name], timeout=ANSWER_SECONDS)
+        else f"silent: {name} did not answer over the broker"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Serve MLflow's pages and REST API: `python serve_mlflow.py HOST PORT BACKEND_STORE_URI ARTIFACTS_DESTINATION`.
+"""Serve MLflow's pages and REST API: `python serve_mlflow.py
+HOST PORT BACKEND_STORE_URI ARTIFACTS_DESTINATION`.
 
-What `mlflow server` does, without the process that it keeps beside its web server and that only waits: on one machine that
-is 210 MB of memory, and two thirds of the processor time of a start. The database must be there and of this version
-(`mlflow db upgrade`).
+What `mlflow server` does, without the process that it keeps beside its web server and that only waits: on one
+machine that is 210 MB of memory, and two thirds of the processor time of a start. The database must be there
+and of this version (`mlflow db upgrade`).
 """
 
 import os
@@ -17,7 +18,10 @@ from mlflow.server import constants
 
 
 def main(host: str, port: int, backend_store_uri: str, artifacts_destination: str) -> None:
-    """Serve until SIGTERM. The application reads its environment; clients write artifacts through it, by HTTP."""
+    """Serve until SIGTERM.
+
+    The application reads its environment; clients write artifacts through it, by HTTP.
+    """
     os.environ |= {
         constants.BACKEND_STORE_URI_ENV_VAR: backend_store_uri,
         constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",

@@ -1,10 +1,12 @@
 """Make or upgrade MLflow's database, then serve its pages and REST API: `python serve.py`.
 
-Where the stores lie comes from the environment, never from the command line, which every user of the host can read:
+Where the stores lie comes from the environment, never from the command line, which every user of the host can
+read:
 
-    PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as postgresql+psycopg2://user:password@host/mlflow
-    PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go; clients reach them through this server alone
-    PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on: every one of the container, port 5000
+    PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as
+    postgresql+psycopg2://user:password@host/mlflow PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go;
+    clients reach them through this server alone PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on:
+    every one of the container, port 5000
 """
 
 import os

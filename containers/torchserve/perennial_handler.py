@@ -1,8 +1,8 @@
 """The base of every model's TorchServe handler: one bad item never fails its batch.
 
-A model's handler.py defines one class, `class Handler(PerennialHandler)`, with `load` and `predict`; further classes belong in
-other files, since TorchServe takes the only class of the module. This file is put into each archive and imports nothing of
-TorchServe, so that the same handler also scores an archive without a server.
+A model's handler.py defines one class, `class Handler(PerennialHandler)`, with `load` and `predict`; further
+classes belong in other files, since TorchServe takes the only class of the module. This file is put into each
+archive and imports nothing of TorchServe, so that the same handler also scores an archive without a server.
 """
 
 import json
@@ -15,7 +15,9 @@ import torch
 
 
 class BadInstance(ValueError):
-    """An item of a batch that cannot be predicted on; the message goes to the one who sent it, with status 400."""
+    """An item of a batch that cannot be predicted on; the
+    message goes to the one who sent it, with status 400.
+    """
 
 
 class PerennialHandler:
@@ -26,14 +28,18 @@ class PerennialHandler:
 
     def load(self, folder: Path) -> None:
         """Load the model from the unpacked archive; called once in each worker."""
-        raise NotImplementedError(f"{type(self).__name__} lacks load(folder). Add it to the model's handler.py.")
+        raise NotImplementedError(
+            f"{type(self).__name__} lacks load(folder). Add it to the model's handler.py."
+        )
 
     def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answer each instance with {"prediction": label, "score": number or None}, in their order.
 
         Raise `BadInstance` for an item that cannot be predicted on: the batch is then predicted item by item.
         """
-        raise NotImplementedError(f"{type(self).__name__} lacks predict(instances). Add it to the model's handler.py.")
+        raise NotImplementedError(
+            f"{type(self).__name__} lacks predict(instances). Add it to the model's handler.py."
+        )
 
     def initialize(self, context: Any) -> None:
         """Called by TorchServe once in each worker."""
@@ -57,7 +63,9 @@ class PerennialHandler:
         answers |= self._predict_isolated(good, context)
         return [answers[index] for index in range(len(data))]
 
-    def _predict_isolated(self, instances: dict[int, dict[str, Any]], context: Any) -> dict[int, dict[str, Any]]:
+    def _predict_isolated(
+        self, instances: dict[int, dict[str, Any]], context: Any
+    ) -> dict[int, dict[str, Any]]:
         if not instances:
             return {}
         try:
@@ -65,7 +73,9 @@ class PerennialHandler:
         except Exception as error:  # noqa: BLE001 - whatever the model's code raises must not fail the other items
             if len(instances) == 1:
                 return {index: self._explain(context, index, error) for index in instances}
-            alone = [self._predict_isolated({index: instance}, context) for index, instance in instances.items()]
+            alone = [
+                self._predict_isolated({index: instance}, context) for index, instance in instances.items()
+            ]
             return {index: answer for one in alone for index, answer in one.items()}
         return dict(zip(instances, answers, strict=True))
 
@@ -77,8 +87,12 @@ class PerennialHandler:
         for answer in answers:
             score = answer.get("score")
             if "prediction" not in answer or (score is not None and not math.isfinite(score)):
-                raise RuntimeError(f"predict answered {answer!r}; a prediction and a finite score or None are expected")
-        return [{**answer, "score": answer.get("score"), "archive_version": self.version} for answer in answers]
+                raise RuntimeError(
+                    f"predict answered {answer!r}; a prediction and a finite score or None are expected"
+                )
+        return [
+            {**answer, "score": answer.get("score"), "archive_version": self.version} for answer in answers
+        ]
 
     def _explain(self, context: Any, index: int, error: Exception) -> dict[str, Any]:
         if isinstance(error, BadInstance):
@@ -88,7 +102,9 @@ class PerennialHandler:
 
 
 def instance_of(item: dict[str, Any]) -> dict[str, Any]:
-    """The instance in one item of a batch: TorchServe hands over parsed JSON, or the bytes of what it could not parse."""
+    """The instance in one item of a batch: TorchServe hands
+    over parsed JSON, or the bytes of what it could not parse.
+    """
     body = item.get("body", item.get("data"))
     if isinstance(body, bytes | bytearray | str):
         try:
@@ -96,7 +112,9 @@ def instance_of(item: dict[str, Any]) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             raise BadInstance(f"The body is not JSON: {error}. Send one JSON object.") from error
     if not isinstance(body, dict):
-        raise BadInstance(f"The body is a JSON {type(body).__name__}. Send one JSON object with the model's features.")
+        raise BadInstance(
+            f"The body is a JSON {type(body).__name__}. Send one JSON object with the model's features."
+        )
     return body
 
 

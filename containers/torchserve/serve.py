@@ -3,10 +3,12 @@
 Configured by the environment, in the words of the steps' own settings:
 
     PERENNIAL_TORCHSERVE_STORE      the folder of archives, on a volume that the `deploy` steps share
-    PERENNIAL_TORCHSERVE_KEY_FILE   where the tokens are written at each start, for the gateway and the `deploy` steps. It is
-                                    named key_file.json, and its folder also takes the configuration, logs and temporary files
-    PERENNIAL_TORCHSERVE_HOST       the address to listen on: every one of the container. Attach it to private networks only
-    PERENNIAL_TORCHSERVE_INFERENCE_PORT, _MANAGEMENT_PORT, _METRICS_PORT    8085, 8086, 8087
+    PERENNIAL_TORCHSERVE_KEY_FILE   where the tokens are written at each start, for the gateway and the
+    `deploy` steps. It is
+                                    named key_file.json, and its folder also takes the configuration, logs and
+                                    temporary files
+    PERENNIAL_TORCHSERVE_HOST       the address to listen on: every one of the container. Attach it to private
+    networks only PERENNIAL_TORCHSERVE_INFERENCE_PORT, _MANAGEMENT_PORT, _METRICS_PORT    8085, 8086, 8087
 """
 
 import os
@@ -28,9 +30,15 @@ def setting(name: str, default: str) -> str:
 def main() -> None:
     """Write the configuration, then become the server. What it writes is readable by its own user alone."""
     os.umask(0o077)
-    store, key_file = Path(setting("STORE", "/srv/models/store")), Path(setting("KEY_FILE", f"/srv/models/{KEY_FILE}"))
+    store, key_file = (
+        Path(setting("STORE", "/srv/models/store")),
+        Path(setting("KEY_FILE", f"/srv/models/{KEY_FILE}")),
+    )
     if key_file.name != KEY_FILE:
-        sys.exit(f"PERENNIAL_TORCHSERVE_KEY_FILE is {key_file}; TorchServe gives the file no other name than {KEY_FILE}.")
+        sys.exit(
+            f"PERENNIAL_TORCHSERVE_KEY_FILE is {key_file}; TorchServe gives the file no other name than "
+            f"{KEY_FILE}."
+        )
     try:
         store.mkdir(parents=True, exist_ok=True)
         configure(key_file.parent, store)

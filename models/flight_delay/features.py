@@ -1,4 +1,6 @@
-"""Turn a flight into hashed categories and numbers; training and serving both import this, so that they see the same."""
+"""Turn a flight into hashed categories and numbers; training
+and serving both import this, so that they see the same.
+"""
 
 import math
 import zlib

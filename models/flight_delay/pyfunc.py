@@ -1,4 +1,7 @@
-"""The classifier as an MLflow model, from code: nothing is pickled. MLflow runs this file when it loads the model."""
+"""The classifier as an MLflow model, from code: nothing is pickled.
+
+MLflow runs this file when it loads the model.
+"""
 
 from pathlib import Path
 
@@ -13,7 +16,9 @@ class FlightDelay(PythonModel):
         self.model = DelayClassifier.load(Path(context.artifacts["model"]))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:  # noqa: ARG002 - MLflow's interface
-        """A column `prediction` (0 or 1) and a column `score` (the probability of 1) for the features' columns."""
+        """A column `prediction` (0 or 1) and a column `score`
+        (the probability of 1) for the features' columns.
+        """
         scores = pd.Series(self.model.probabilities(model_input.to_dict("records")), dtype=float)
         return pd.DataFrame({"prediction": (scores > 0.5).astype(int), "score": scores})
 

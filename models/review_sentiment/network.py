@@ -1,4 +1,5 @@
-"""The classifier: an embedding for each hashed n-gram, summed over a text, and a linear layer (fastText's architecture).
+"""The classifier: an embedding for each hashed n-gram, summed
+over a text, and a linear layer (fastText's architecture).
 
 Source: Joulin et al., Bag of Tricks for Efficient Text Classification, EACL 2017.
 """
@@ -20,8 +21,8 @@ SETTINGS = "model.json"
 class BagClassifier(nn.Module):
     """Scores a text by its buckets.
 
-    A text's sum is divided by the root of the number of its known buckets, so that long texts do not shout. `known` marks the
-    buckets that training has seen often enough; the others count for nothing.
+    A text's sum is divided by the root of the number of its known buckets, so that long texts do not shout.
+    `known` marks the buckets that training has seen often enough; the others count for nothing.
     """
 
     def __init__(self, *, buckets: int, dimension: int, ngrams: int) -> None:

@@ -1,7 +1,8 @@
 """Train the classifier: an MLflow Project's program. `mlflow run models/review_sentiment` runs it by itself.
 
-The first column of the embedding starts as the naive-Bayes log-count ratio of each n-gram, which a linear model then only has
-to correct: on 17,500 reviews that is worth more than any width. Source: Wang and Manning, Baselines and Bigrams, ACL 2012.
+The first column of the embedding starts as the naive-Bayes log-count ratio of each n-gram, which a linear
+model then only has to correct: on 17,500 reviews that is worth more than any width. Source: Wang and Manning,
+Baselines and Bigrams, ACL 2012.
 """
 
 import argparse
@@ -43,7 +44,10 @@ def options() -> argparse.Namespace:
     for name, parameter in project["entry_points"]["main"]["parameters"].items():
         kind = {"int": int, "float": float, "string": str}[parameter["type"]]
         parser.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=parameter["default"], help=parameter["description"]
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=parameter["default"],
+            help=parameter["description"],
         )
     return parser.parse_args()
 
@@ -87,7 +91,9 @@ def without_unknown(model: BagClassifier, part: Part) -> Part:
     return Part([text[known[text]] for text in part.texts], part.labels)
 
 
-def train_epoch(model: BagClassifier, train: Part, optimisers: list[torch.optim.Optimizer], batch_size: int) -> float:
+def train_epoch(
+    model: BagClassifier, train: Part, optimisers: list[torch.optim.Optimizer], batch_size: int
+) -> float:
     """One pass in random order; returns the mean loss."""
     total = 0.0
     for rows in torch.randperm(len(train.texts)).split(batch_size):
@@ -110,15 +116,23 @@ def evaluate(model: BagClassifier, part: Part) -> tuple[float, float]:
 
 
 def fit(model: BagClassifier, train: Part, validation: Part, chosen: argparse.Namespace) -> None:
-    """Train until the validation loss has not improved for `patience` epochs, and keep the best epoch's weights."""
+    """Train until the validation loss has not improved for
+    `patience` epochs, and keep the best epoch's weights.
+    """
     sparse = torch.optim.SparseAdam(model.embedding.parameters(), lr=chosen.learning_rate)
     dense = torch.optim.Adam(model.linear.parameters(), lr=chosen.learning_rate)
     best, best_epoch, weights = float("inf"), 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, chosen.epochs + 1):
         train_loss = train_epoch(model, train, [sparse, dense], chosen.batch_size)
         loss, accuracy = evaluate(model, validation)
-        mlflow.log_metrics({"train_loss": train_loss, "validation_loss": loss, "validation_accuracy": accuracy}, step=epoch)
-        print(f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {loss:.4f}, accuracy {accuracy:.4f}", flush=True)
+        mlflow.log_metrics(
+            {"train_loss": train_loss, "validation_loss": loss, "validation_accuracy": accuracy}, step=epoch
+        )
+        print(
+            f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {loss:.4f}, accuracy "
+            f"{accuracy:.4f}",
+            flush=True,
+        )
         if loss < best:
             best, best_epoch, weights = loss, epoch, copy.deepcopy(model.state_dict())
         elif epoch - best_epoch >= chosen.patience:
@@ -137,7 +151,9 @@ def log_model(folder: Path, example: pd.DataFrame) -> None:
         code_paths=[str(HERE / "features.py"), str(HERE / "network.py")],
         signature=ModelSignature(Schema([ColSpec("string", "text")]), answer),
         input_example=example,
-        pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "torch", "safetensors", "numpy", "pandas")],
+        pip_requirements=[
+            f"{name}=={version(name)}" for name in ("mlflow", "torch", "safetensors", "numpy", "pandas")
+        ],
     )
 
 

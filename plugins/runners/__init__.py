@@ -1,4 +1,6 @@
-"""Where a heavy step runs: one small interface, one implementation a place, chosen by the setting `runner`; no DAG changes."""
+"""Where a heavy step runs: one small interface, one implementation
+a place, chosen by the setting `runner`; no DAG changes.
+"""
 
 from collections.abc import Callable
 
@@ -60,4 +62,8 @@ def _not_installed(name: str, error: ImportError) -> InvalidProject:
     )
 
 
-RUNNERS: dict[str, Callable[[], Runner]] = {"process": ProcessRunner, "docker": _docker, "kubernetes": _kubernetes}
+RUNNERS: dict[str, Callable[[], Runner]] = {
+    "process": ProcessRunner,
+    "docker": _docker,
+    "kubernetes": _kubernetes,
+}

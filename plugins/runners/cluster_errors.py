@@ -30,12 +30,14 @@ def explained() -> Iterator[None]:
         raise _told(error) from error
     except ConfigException as error:
         raise InvalidProject(
-            f"Airflow does not know the cluster: {error}. Say in the connection {settings().kubernetes_connection!r} where it "
+            f"Airflow does not know the cluster: {error}. Say in the connection "
+            f"{settings().kubernetes_connection!r} where it "
             "is (PERENNIAL_KUBERNETES_CONNECTION), or let Airflow run in it."
         ) from error
     except (HTTPError, OSError, AirflowException) as error:
         raise EngineFault(
-            f"The cluster does not answer: {error}. Look whether this worker reaches it; the Airflow connection "
+            f"The cluster does not answer: {error}. Look whether this worker reaches it; the Airflow "
+            "connection "
             f"{settings().kubernetes_connection!r} says where it is. The task will be tried again."
         ) from error
 
@@ -48,7 +50,9 @@ def _told(error: ApiException) -> Exception:
             "containers/kubernetes/rbac.yaml in the namespace of the steps."
         )
     if error.status == NOT_FOUND:
-        return InvalidProject(f"The cluster says: {said}. PERENNIAL_KUBERNETES_NAMESPACE must be a namespace that it has.")
+        return InvalidProject(
+            f"The cluster says: {said}. PERENNIAL_KUBERNETES_NAMESPACE must be a namespace that it has."
+        )
     if error.status in {400, 405, 413, 415, UNPROCESSABLE}:
         return InvalidProject(f"The cluster refused the step's pod: {said}")
     return EngineFault(f"The cluster failed: {said}. The task will be tried again.")

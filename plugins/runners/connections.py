@@ -1,4 +1,6 @@
-"""What Airflow's connections say of the engine and of the object stores; a connection that is set wins over the environment."""
+"""What Airflow's connections say of the engine and of the object
+stores; a connection that is set wins over the environment.
+"""
 
 import json
 import os
@@ -29,8 +31,8 @@ class Address:
 def engine() -> Address:
     """The engine of the connection `docker_default`, else of DOCKER_HOST, else of this machine.
 
-    The connection's host is a name with the port beside it, or a whole URL (`tcp://`, `ssh://user@host`, `unix:///path`); its
-    extra may hold `ca_cert`, `client_cert` and `client_key`, paths of PEM files.
+    The connection's host is a name with the port beside it, or a whole URL (`tcp://`, `ssh://user@host`,
+    `unix:///path`); its extra may hold `ca_cert`, `client_cert` and `client_key`, paths of PEM files.
 
     Raises:
         InvalidProject: Only some of the three files are given.
@@ -42,16 +44,25 @@ def engine() -> Address:
     files = {name: value for name, value in found.extra_dejson.items() if name in names and value}
     if files and len(files) < len(names):
         raise InvalidProject(
-            f"The connection {ENGINE!r} names {sorted(files)}. TLS needs all of {list(names)}: correct its extra."
+            f"The connection {ENGINE!r} names {sorted(files)}. TLS needs all of {list(names)}: correct its "
+            "extra."
         )
     port = found.port or (TLS_PORT if files else PORT)
     whole = "://" in found.host
-    url = f"{found.host}:{found.port}" if whole and found.port else found.host if whole else f"tcp://{found.host}:{port}"
+    url = (
+        f"{found.host}:{found.port}"
+        if whole and found.port
+        else found.host
+        if whole
+        else f"tcp://{found.host}:{port}"
+    )
     return Address(url, **files)
 
 
 def store_variables() -> dict[str, str]:
-    """The variables that the clients of object stores read, from Airflow's connection of the store's cloud where it is set."""
+    """The variables that the clients of object stores read, from
+    Airflow's connection of the store's cloud where it is set.
+    """
     protocol = at(settings().runs).protocol
     if protocol in {"s3", "s3a"}:
         return _aws(_connection("aws_default"))
@@ -78,10 +89,15 @@ def _aws(found: Any) -> dict[str, str]:
 
 
 def _google(found: Any) -> dict[str, str]:
-    """The key as a file that the worker and its steps both have, or as text, which the step writes to a file of its own."""
+    """The key as a file that the worker and its steps both have,
+    or as text, which the step writes to a file of its own.
+    """
     if found is None:
         return {}
-    extra = {name.removeprefix("extra__google_cloud_platform__"): value for name, value in found.extra_dejson.items()}
+    extra = {
+        name.removeprefix("extra__google_cloud_platform__"): value
+        for name, value in found.extra_dejson.items()
+    }
     key = extra.get("keyfile_dict")
     variables = {
         "GOOGLE_APPLICATION_CREDENTIALS": extra.get("key_path"),

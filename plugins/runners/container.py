@@ -1,4 +1,6 @@
-"""A step as a container: plain data, made by a pure function, so that its limits can be tested without an engine."""
+"""A step as a container: plain data, made by a pure
+function, so that its limits can be tested without an engine.
+"""
 
 import os
 import re
@@ -37,7 +39,8 @@ class ContainerSpec:
 
     Attributes:
         image: By digest.
-        memory_bytes: The kernel's limit; files in the scratch folder, which is a tmpfs, count too. There is no swap beside it.
+        memory_bytes: The kernel's limit; files in the scratch folder, which is a tmpfs, count too. There is
+            no swap beside it.
         shared_bytes: Of /dev/shm, through which torch's data loaders pass batches; counts too.
         gpus: Whether every GPU of the machine is visible.
     """
@@ -56,7 +59,10 @@ class ContainerSpec:
     gpus: bool
 
     def body(self) -> dict[str, Any]:
-        """The body of the engine's `POST /containers/create`. The filtering proxy lets exactly these fields pass."""
+        """The body of the engine's `POST /containers/create`.
+
+        The filtering proxy lets exactly these fields pass.
+        """
         return {
             "Image": self.image,
             "Cmd": list(self.command),
@@ -79,7 +85,12 @@ class ContainerSpec:
                     "/tmp": f"rw,nosuid,nodev,size={TMP_MIB * MIB},mode=1777",  # noqa: S108 - in the container
                 },
                 "Mounts": [
-                    {"Type": "volume", "Source": volume.name, "Target": volume.target, "ReadOnly": volume.read_only}
+                    {
+                        "Type": "volume",
+                        "Source": volume.name,
+                        "Target": volume.target,
+                        "ReadOnly": volume.read_only,
+                    }
                     for volume in self.volumes
                 ],
                 "DeviceRequests": [GPUS] if self.gpus else [],
@@ -128,23 +139,32 @@ def digest_of(place: Settings) -> str:
     image = place.step_image
     if not DIGEST.fullmatch(image):
         raise InvalidProject(
-            f"PERENNIAL_STEP_IMAGE is {image!r}, which does not say for good which image that is. Set it to a digest: "
-            "`sha256:...` of an image on the engine (`make images` writes it to .perennial/images.env), or `name@sha256:...`."
+            f"PERENNIAL_STEP_IMAGE is {image!r}, which does not say for good which image that is. Set it to "
+            "a digest: "
+            "`sha256:...` of an image on the engine (`make images` writes it to .perennial/images.env), or "
+            "`name@sha256:...`."
         )
     return image
 
 
 def volumes_for(step: Step, place: Settings) -> tuple[Volume, ...]:
-    """The volumes that a step sees: all of them, or, where it runs model code, those alone that the store lies on.
+    """The volumes that a step sees: all of them, or, where
+    it runs model code, those alone that the store lies on.
 
-    TorchServe's folder is one of the others: model code that could write there would put what it likes into service.
+    TorchServe's folder is one of the others: model code that could write there would put what it likes into
+    service.
 
     Raises:
-        InvalidProject: The volumes are wrongly declared, or the store is a folder that the step would not see.
+        InvalidProject: The volumes are wrongly declared, or the store is a folder that the step would not
+            see.
     """
     declared = volumes_of(place)
     stores = (place.lake, place.runs, place.landing, step.request_url, step.result_url)
-    volumes = tuple(volume for volume in declared if step.verb not in MODEL_CODE or any(_holds(volume, url) for url in stores))
+    volumes = tuple(
+        volume
+        for volume in declared
+        if step.verb not in MODEL_CODE or any(_holds(volume, url) for url in stores)
+    )
     for url in (step.request_url, step.result_url):
         _require_reachable(url, volumes)
     return volumes
@@ -161,7 +181,8 @@ def volumes_of(place: Settings) -> tuple[Volume, ...]:
         found = re.fullmatch(r"([A-Za-z0-9][\w.-]+):(/[^:]*)(:ro)?", text)
         if not found:
             raise InvalidProject(
-                f"PERENNIAL_STEP_MOUNTS has {text!r}. Give named volumes as `volume:/path` or `volume:/path:ro`, parted by "
+                f"PERENNIAL_STEP_MOUNTS has {text!r}. Give named volumes as `volume:/path` or "
+                "`volume:/path:ro`, parted by "
                 "commas; a folder of the machine is not mounted."
             )
         volumes.append(Volume(found[1], found[2], read_only=bool(found[3])))
@@ -177,8 +198,10 @@ def _require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
     if not is_local(at(url)) or any(_holds(volume, url) for volume in volumes if not volume.read_only):
         return
     raise InvalidProject(
-        f"A step in a container would not find {url}, a folder of this machine. Set PERENNIAL_STORE_URL to an object store "
-        "(s3://..., gs://...), or to a folder of a volume that both the workers and, by PERENNIAL_STEP_MOUNTS, the steps mount."
+        f"A step in a container would not find {url}, a folder of this machine. Set PERENNIAL_STORE_URL to "
+        "an object store "
+        "(s3://..., gs://...), or to a folder of a volume that both the workers and, by "
+        "PERENNIAL_STEP_MOUNTS, the steps mount."
     )
 
 

@@ -1,7 +1,9 @@
-"""Steps as containers of a Docker engine, which go on when their worker dies and are followed by the next one.
+"""Steps as containers of a Docker engine, which go on
+when their worker dies and are followed by the next one.
 
-A container's name comes from its step alone, and an engine has no two of one name: creating it is the lock on the step. Who
-finds the name taken looks at the hash of the request: the same work is followed, or its end taken; other work is removed.
+A container's name comes from its step alone, and an engine has no two of one name: creating it is the lock on
+the step. Who finds the name taken looks at the hash of the request: the same work is followed, or its end
+taken; other work is removed.
 """
 
 import contextlib
@@ -35,9 +37,11 @@ Container = dict[str, Any]
 
 
 class StepContainers(DockerOperator):
-    """Airflow's Docker operator as a client of the engine: its connection by TCP, TLS, SSH or a socket, and nothing else.
+    """Airflow's Docker operator as a client of the engine: its
+    connection by TCP, TLS, SSH or a socket, and nothing else.
 
-    Its own `execute` sets no limits, keeps containers, reads results from the log and cannot find a container again.
+    Its own `execute` sets no limits, keeps containers, reads results from the log and cannot find a container
+    again.
     """
 
     def __init__(self, *, address: connections.Address, **kwargs: Any) -> None:
@@ -63,13 +67,14 @@ class DockerRunner:
         self._job: str | None = None
         self._stopped = False
 
-    # --- start --------------------------------------------------------------------------------------------------------
+    # --- start ----------------------------------------------------------------------------------------------
 
     def submit(self, step: Step, begin: Callable[[], object]) -> str:
         """Create and start the step's container, or find it.
 
         Raises:
-            InvalidProject: A setting, the image or the network is wrong, or a GPU is required and there is none.
+            InvalidProject: A setting, the image or the network is wrong, or a GPU is required and there is
+                none.
             EngineFault: The engine does not answer, or fails.
         """
         with explained(self._address.url):
@@ -117,18 +122,20 @@ class DockerRunner:
             found = self._engine().inspect_image(image)
         except NotFound as error:
             raise InvalidProject(
-                f"The engine {self._address.url} has no image {image}, which PERENNIAL_STEP_IMAGE names. Build it there with "
+                f"The engine {self._address.url} has no image {image}, which PERENNIAL_STEP_IMAGE names. "
+                "Build it there with "
                 "`make images`, or pull it there by that digest."
             ) from error
         digest = image.rpartition("@")[2]
         known = {found["Id"], *(name.rpartition("@")[2] for name in found.get("RepoDigests") or ())}
         if digest not in known:
             raise InvalidProject(
-                f"The engine {self._address.url} answers for {image} with another image, {found['Id']}. Nothing is started. "
+                f"The engine {self._address.url} answers for {image} with another image, {found['Id']}. "
+                "Nothing is started. "
                 "Set PERENNIAL_STEP_IMAGE to the digest of the image that you mean."
             )
 
-    # --- follow -------------------------------------------------------------------------------------------------------
+    # --- follow ---------------------------------------------------------------------------------------------
 
     def state(self, job: str, step: Step) -> State:
         """Whether the step is there; what was never started, or asked for something else, is not the step."""
@@ -161,10 +168,15 @@ class DockerRunner:
                     return Ended(None, f"Its container {job[:12]} was removed while it was followed.")
                 if _ended(found):
                     return _end(found, step)
-                say(f"The step goes on, but its log broke off ({stream.fault or 'it ended'}). It is opened again.")
+                say(
+                    f"The step goes on, but its log broke off ({stream.fault or 'it ended'}). It is opened "
+                    "again."
+                )
 
     def _ended_or_not(self, job: str) -> Container | None:
-        """The container a moment after its log came to an end, which is a little before the engine calls it ended."""
+        """The container a moment after its log came to an end,
+        which is a little before the engine calls it ended.
+        """
         with contextlib.suppress(requests.RequestException, NotFound):
             self._engine().wait(job, timeout=PAUSE_SECONDS)
         return self._found(job)
@@ -172,7 +184,7 @@ class DockerRunner:
     def _open(self, job: str, start: float | None) -> Iterator[bytes]:
         return iter(self._engine().logs(job, stream=True, follow=True, timestamps=True, since=start))
 
-    # --- end ----------------------------------------------------------------------------------------------------------
+    # --- end ------------------------------------------------------------------------------------------------
 
     def remove(self, job: str) -> None:
         """Leave nothing of a container; fine where there is none."""
@@ -180,7 +192,10 @@ class DockerRunner:
             self._remove(job)
 
     def stop(self) -> None:
-        """Kill and remove the container. By a connection of its own, because a signal may have come in the middle of a call."""
+        """Kill and remove the container.
+
+        By a connection of its own, because a signal may have come in the middle of a call.
+        """
         self._stopped = True
         if self._job is not None:
             with explained(self._address.url):
@@ -192,7 +207,7 @@ class DockerRunner:
         with explained(self._address.url):
             return [_left(found) for found in self._engine().containers(all=True, filters=mine)]
 
-    # --- engine -------------------------------------------------------------------------------------------------------
+    # --- engine ---------------------------------------------------------------------------------------------
 
     def _engine(self) -> Any:
         if self._client is None:
@@ -215,7 +230,10 @@ class DockerRunner:
         """Patiently: an engine that restarts is back in seconds."""
         away = (requests.ConnectionError, requests.Timeout)
         for attempt in Retrying(
-            retry=retry_if_exception_type(away), wait=wait_fixed(1), stop=stop_after_delay(PATIENCE_SECONDS), reraise=True
+            retry=retry_if_exception_type(away),
+            wait=wait_fixed(1),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
         ):
             with attempt:
                 found: Container = self._engine().inspect_container(job)

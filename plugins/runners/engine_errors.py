@@ -1,4 +1,6 @@
-"""What an engine or its proxy refuses, as a sentence that says what to do, parted into what may pass and what will not."""
+"""What an engine or its proxy refuses, as a sentence that
+says what to do, parted into what may pass and what will not.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +34,8 @@ def explained(url: str) -> Iterator[None]:
 def away(url: str, error: Exception) -> EngineFault:
     """What to say of an engine that cannot be reached."""
     return EngineFault(
-        f"The Docker engine {url} does not answer: {error}. Look whether it runs and whether this worker reaches it; the "
+        f"The Docker engine {url} does not answer: {error}. Look whether it runs and whether this worker "
+        "reaches it; the "
         "Airflow connection 'docker_default' says where it is. The task will be tried again."
     )
 
@@ -41,13 +44,17 @@ def _told(url: str, error: APIError) -> Exception:
     said = str(error.explanation or error).strip()
     if NO_GPU in said:
         return InvalidProject(
-            f"The engine {url} has no GPU to give ({said}), and pipeline.yaml says `resources.gpus: required`. Install the "
-            "NVIDIA Container Toolkit on a machine with one and send the task there (PERENNIAL_GPU_QUEUE), or say `preferred`."
+            f"The engine {url} has no GPU to give ({said}), and pipeline.yaml says `resources.gpus: "
+            "required`. Install the "
+            "NVIDIA Container Toolkit on a machine with one and send the task there (PERENNIAL_GPU_QUEUE), "
+            "or say `preferred`."
         )
     if error.status_code == FORBIDDEN:
         return InvalidProject(f"The proxy in front of the engine {url} refused it: {said}")
     if error.status_code == NOT_FOUND and "network" in said:
-        return InvalidProject(f"The engine {url} says: {said}. Set PERENNIAL_STEP_NETWORK to a network that it has.")
+        return InvalidProject(
+            f"The engine {url} says: {said}. Set PERENNIAL_STEP_NETWORK to a network that it has."
+        )
     if error.status_code is not None and error.status_code < 500:
         return InvalidProject(f"The engine {url} refused the step's container: {said}")
     return EngineFault(f"The engine {url} failed: {said}. The task will be tried again.")

@@ -1,8 +1,9 @@
-"""What a step in a container or a pod is told through its environment: what it needs, and no secret that is not its own.
+"""What a step in a container or a pod is told through its
+environment: what it needs, and no secret that is not its own.
 
-Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of the platform: not
-the gateway's token, not the database with the ledger, not TorchServe's keys. Those of the store and of MLflow they cannot do
-without.
+Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of
+the platform: not the gateway's token, not the database with the ledger, not TorchServe's keys. Those of the
+store and of MLflow they cannot do without.
 """
 
 import math
@@ -27,10 +28,17 @@ PLATFORM = (
     "torchserve_key_file",
 )
 PASSED_ON = ("AWS_", "GOOGLE_", "MLFLOW_", "STORAGE_EMULATOR_HOST")
-OF_THIS_MACHINE = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+OF_THIS_MACHINE = (
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 
 
-def environment_of(step: Step, place: Settings, ours: Mapping[str, str], image: str, gpu_missing: str = "") -> dict[str, str]:
+def environment_of(
+    step: Step, place: Settings, ours: Mapping[str, str], image: str, gpu_missing: str = ""
+) -> dict[str, str]:
     """The variables of a step, beside those that its image sets.
 
     Args:
@@ -39,14 +47,24 @@ def environment_of(step: Step, place: Settings, ours: Mapping[str, str], image: 
         gpu_missing: Why it gets no GPU although it wished for one.
     """
     names = STORE if step.verb in MODEL_CODE else STORE + PLATFORM
-    given = {f"PERENNIAL_{name.upper()}": _text(getattr(place, name)) for name in names if name in place.model_fields_set}
-    credentials = {name: value for name, value in ours.items() if name.startswith(PASSED_ON) and name not in OF_THIS_MACHINE}
+    given = {
+        f"PERENNIAL_{name.upper()}": _text(getattr(place, name))
+        for name in names
+        if name in place.model_fields_set
+    }
+    credentials = {
+        name: value
+        for name, value in ours.items()
+        if name.startswith(PASSED_ON) and name not in OF_THIS_MACHINE
+    }
     refused = {"PERENNIAL_GPU_MISSING": gpu_missing} if gpu_missing else {}
     return {**credentials, **given, **_own(step, image), **refused}
 
 
 def _own(step: Step, image: str) -> dict[str, str]:
-    """`OMP_NUM_THREADS`: a limit of cores is invisible to torch, which would start a thread for each core of the machine."""
+    """`OMP_NUM_THREADS`: a limit of cores is invisible to torch,
+    which would start a thread for each core of the machine.
+    """
     return {
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
@@ -64,7 +82,9 @@ def _text(value: object) -> str:
 
 
 def command_of(step: Step) -> tuple[str, ...]:
-    """What runs in a container: the step changes to its model's own environment by itself, where the image has one."""
+    """What runs in a container: the step changes to its
+    model's own environment by itself, where the image has one.
+    """
     files = ("--request", step.request_url, "--result", step.result_url)
     return ("python", "-m", "tasks", step.verb, *files, *(("--model", step.model) if step.model else ()))
 

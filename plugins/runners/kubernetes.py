@@ -1,7 +1,8 @@
 """Steps as pods of a Kubernetes cluster, which go on when their worker dies and are followed by the next one.
 
-A pod's name comes from its step alone, and a namespace has no two of one name: making it is the lock on the step. Who finds
-the name taken looks at the hash of the request: the same work is followed, or its end taken; other work is removed.
+A pod's name comes from its step alone, and a namespace has no two of one name: making it is the lock on the
+step. Who finds the name taken looks at the hash of the request: the same work is followed, or its end taken;
+other work is removed.
 """
 
 import math
@@ -31,10 +32,11 @@ Pod = Any
 
 
 class StepPods(KubernetesPodOperator):
-    """Airflow's pod operator as a client of the cluster: its connection, and the pod as `pod_mutation_hook` makes it.
+    """Airflow's pod operator as a client of the cluster: its
+    connection, and the pod as `pod_mutation_hook` makes it.
 
-    Its own `execute` finds pods by their labels, so that two workers can make two, and takes one for the same work whatever it
-    was asked.
+    Its own `execute` finds pods by their labels, so that two workers can make two, and takes one for the same
+    work whatever it was asked.
     """
 
     def __init__(self, *, manifest: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -58,10 +60,11 @@ class KubernetesRunner:
         self._job: str | None = None
         self._stopped = False
 
-    # --- start --------------------------------------------------------------------------------------------------------
+    # --- start ----------------------------------------------------------------------------------------------
 
     def submit(self, step: Step, begin: Callable[[], object]) -> str:
-        """Make the step's pod, or find it. One that only prefers a GPU does without, when no node with one takes it in time.
+        """Make the step's pod, or find it. One that only prefers a
+        GPU does without, when no node with one takes it in time.
 
         Raises:
             InvalidProject: A setting is wrong, or the cluster refuses the pod.
@@ -93,7 +96,9 @@ class KubernetesRunner:
         """Make it; where another worker was quicker, its pod."""
         manifest = StepPods(task_id="pods", manifest=spec.body()).build_pod_request_obj()
         try:
-            return self._cluster().create_namespaced_pod(self._namespace, manifest, _request_timeout=TIMEOUT_SECONDS)
+            return self._cluster().create_namespaced_pod(
+                self._namespace, manifest, _request_timeout=TIMEOUT_SECONDS
+            )
         except ApiException as error:
             if error.status != CONFLICT:
                 raise
@@ -107,7 +112,9 @@ class KubernetesRunner:
         ]
         name = pod.metadata.name
         try:
-            self._cluster().patch_namespaced_pod(name, self._namespace, opened, _request_timeout=TIMEOUT_SECONDS)
+            self._cluster().patch_namespaced_pod(
+                name, self._namespace, opened, _request_timeout=TIMEOUT_SECONDS
+            )
         except ApiException as error:
             if error.status != UNPROCESSABLE or pod_status.is_gated(self._inspect(name)):
                 raise
@@ -130,17 +137,23 @@ class KubernetesRunner:
         while self._found(job) is not None:
             if time.monotonic() > deadline:
                 raise EngineFault(
-                    f"The pod {job} is still there {GOING_SECONDS} seconds after it was deleted; its node may be lost."
+                    f"The pod {job} is still there {GOING_SECONDS} seconds after it was deleted; its node "
+                    "may be lost."
                 )
             time.sleep(LOOK_SECONDS)
 
-    # --- follow -------------------------------------------------------------------------------------------------------
+    # --- follow ---------------------------------------------------------------------------------------------
 
     def state(self, job: str, step: Step) -> State:
         """Whether the step is there; what was never started, or asked for something else, is not the step."""
         with explained():
             found = self._found(job)
-        if found is None or not _same(found, step) or pod_status.is_gated(found) or pod_status.is_going(found):
+        if (
+            found is None
+            or not _same(found, step)
+            or pod_status.is_gated(found)
+            or pod_status.is_going(found)
+        ):
             return "gone"
         return "ended" if pod_status.has_ended(found) else "running"
 
@@ -174,7 +187,9 @@ class KubernetesRunner:
         return Ended(KILLED, "It was stopped: its task was cleared, marked, or ran out of time.")
 
     def _open_log(self, job: str, start: float | None) -> Iterator[bytes]:
-        """The log's lines; whole seconds are all that Kubernetes lets one choose, what it repeats is left out by its time."""
+        """The log's lines; whole seconds are all that Kubernetes
+        lets one choose, what it repeats is left out by its time.
+        """
         response = self._cluster().read_namespaced_pod_log(
             _name(job),
             self._namespace,
@@ -187,7 +202,7 @@ class KubernetesRunner:
         )
         return iter(response)
 
-    # --- end ----------------------------------------------------------------------------------------------------------
+    # --- end ------------------------------------------------------------------------------------------------
 
     def remove(self, job: str) -> None:
         """Leave nothing of a pod; fine where there is none."""
@@ -195,7 +210,10 @@ class KubernetesRunner:
             self._remove(job)
 
     def stop(self) -> None:
-        """Delete the pod. By a connection of its own, because a signal may have come in the middle of a call."""
+        """Delete the pod.
+
+        By a connection of its own, because a signal may have come in the middle of a call.
+        """
         self._stopped = True
         if self._job is not None:
             with explained():
@@ -210,7 +228,7 @@ class KubernetesRunner:
             )
         return [_left(pod) for pod in pods.items if not pod_status.is_going(pod)]
 
-    # --- cluster ------------------------------------------------------------------------------------------------------
+    # --- cluster --------------------------------------------------------------------------------------------
 
     def _cluster(self) -> Any:
         if self._client is None:
@@ -236,7 +254,9 @@ class KubernetesRunner:
             reraise=True,
         ):
             with attempt:
-                found = self._cluster().read_namespaced_pod(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
+                found = self._cluster().read_namespaced_pod(
+                    name, self._namespace, _request_timeout=TIMEOUT_SECONDS
+                )
         return found
 
     def _remove(self, job: str) -> None:

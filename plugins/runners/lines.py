@@ -10,7 +10,8 @@ LONGEST_LINE = 8_000
 class Lines:
     """Splits a stream into lines as it comes.
 
-    A progress bar's carriage return ends a line too, and a line without an end is cut, so that memory stays bounded.
+    A progress bar's carriage return ends a line too, and a line without an end is cut, so that memory stays
+    bounded.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
-"""A container's log while it grows: each line once, also when the engine or the worker was gone in between."""
+"""A container's log while it grows: each line once,
+also when the engine or the worker was gone in between.
+"""
 
 import contextlib
 import queue
@@ -10,7 +12,8 @@ from plugins.runners.lines import Lines
 
 WATCH_SECONDS = 0.5
 WAITING_FRAMES = 1_000
-# Docker takes the moment to start from as a float, which cannot hold nanoseconds; what it repeats is left out by its time.
+# Docker takes the moment to start from as a float, which cannot hold nanoseconds; what it repeats is left out
+# by its time.
 EARLIER_SECONDS = 1e-6
 
 Open = Callable[[float | None], Iterable[bytes]]
@@ -20,7 +23,8 @@ class LogStream:
     """Reads one container's log with the engine's time stamps.
 
     Args:
-        open_log: Opens the log from a Unix time on, in seconds; from its start for None. It may break at any time.
+        open_log: Opens the log from a Unix time on, in seconds; from its start for None. It may break at any
+            time.
         since: The time stamp of the last line that somebody has passed on already.
 
     Attributes:
@@ -35,7 +39,10 @@ class LogStream:
         self._lines = Lines()
 
     def lines(self, watch: Callable[[], None]) -> Iterator[str]:
-        """Each line until the log ends or breaks; then it may be called again. `watch` is called at least twice a second."""
+        """Each line until the log ends or breaks; then it may be called again.
+
+        `watch` is called at least twice a second.
+        """
         self.fault = None
         frames: queue.Queue[bytes | None] = queue.Queue(WAITING_FRAMES)
         over = threading.Event()
@@ -51,7 +58,8 @@ class LogStream:
         stamp, _, text = frame.partition(b" ")
         at = stamp.decode("ascii", errors="replace")
         if self.last is None or at > self.last:
-            # Passed on is what the caller comes back after: the time stamp counts with the last line that has it.
+            # Passed on is what the caller comes back after: the time stamp counts with the last line that has
+            # it.
             whole = list(self._lines.feed(text))
             yield from whole[:-1]
             self.last = at if text.endswith(b"\n") else self.last

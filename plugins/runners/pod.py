@@ -1,7 +1,9 @@
-"""A step as a pod: plain data, made by a pure function, so that it can be held against Kubernetes' schema without a cluster.
+"""A step as a pod: plain data, made by a pure function, so that
+it can be held against Kubernetes' schema without a cluster.
 
-Requests equal limits, so the pod gets what it was promised and is the last that a node in need evicts. Its scratch folder lies
-on the node's disk within a limit. It starts behind a gate: making the pod takes the step's name, opening the gate starts it.
+Requests equal limits, so the pod gets what it was promised and is the last that a node in need evicts. Its
+scratch folder lies on the node's disk within a limit. It starts behind a gate: making the pod takes the
+step's name, opening the gate starts it.
 """
 
 import math
@@ -38,8 +40,10 @@ class PodSpec:
 
     Attributes:
         image: `name@sha256:...`.
-        labels: Whole, as annotations; as labels, by which pods are found, they are shortened to what Kubernetes allows.
-        secret_names: Variables whose values the Secret `secret` holds under the same names; no value of theirs is in the pod.
+        labels: Whole, as annotations; as labels, by which pods are found, they are shortened to what
+            Kubernetes allows.
+        secret_names: Variables whose values the Secret `secret` holds under the same names; no value of
+            theirs is in the pod.
         memory_mib: The kernel's limit, with what lies in /dev/shm.
         scratch_mib: The limit of the scratch folder on the node's disk; a pod that exceeds it is evicted.
         gpus: How many; 0 for none.
@@ -80,11 +84,16 @@ class PodSpec:
                 "activeDeadlineSeconds": self.seconds,
                 "terminationGracePeriodSeconds": GRACE_SECONDS,
                 "automountServiceAccountToken": False,
-                # Otherwise a service that is called `mlflow` sets MLFLOW_PORT in every pod, and MLflow reads it.
+                # Otherwise a service that is called `mlflow` sets MLFLOW_PORT in every pod, and MLflow reads
+                # it.
                 "enableServiceLinks": False,
                 **({"serviceAccountName": self.service_account} if self.service_account else {}),
                 **({"nodeSelector": dict(self.node_selector)} if self.node_selector else {}),
-                **({"tolerations": [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]} if self.gpus else {}),
+                **(
+                    {"tolerations": [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]}
+                    if self.gpus
+                    else {}
+                ),
                 "securityContext": {
                     "runAsNonRoot": True,
                     "runAsUser": USER,
@@ -115,7 +124,10 @@ class PodSpec:
                 {"name": "scratch", "mountPath": SCRATCH},
                 {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container
                 {"name": "shared", "mountPath": "/dev/shm"},  # noqa: S108
-                *({"name": volume.name, "mountPath": volume.target, "readOnly": volume.read_only} for volume in self.volumes),
+                *(
+                    {"name": volume.name, "mountPath": volume.target, "readOnly": volume.read_only}
+                    for volume in self.volumes
+                ),
             ],
         }
 
@@ -135,15 +147,22 @@ class PodSpec:
         }
 
     def _folders(self) -> list[dict[str, Any]]:
-        """Torch's data loaders pass batches through /dev/shm, of which a pod has 64 MiB unless it is given more."""
+        """Torch's data loaders pass batches through /dev/shm,
+        of which a pod has 64 MiB unless it is given more.
+        """
         return [
             {"name": "scratch", "emptyDir": {"sizeLimit": f"{self.scratch_mib}Mi"}},
             {"name": "tmp", "emptyDir": {"sizeLimit": f"{TMP_MIB}Mi"}},
-            {"name": "shared", "emptyDir": {"medium": "Memory", "sizeLimit": f"{max(self.memory_mib // 2, 1)}Mi"}},
+            {
+                "name": "shared",
+                "emptyDir": {"medium": "Memory", "sizeLimit": f"{max(self.memory_mib // 2, 1)}Mi"},
+            },
         ]
 
 
-def pod_of(step: Step, place: Settings, *, gpus: int, gpu_missing: str = "", ours: Mapping[str, str] = os.environ) -> PodSpec:
+def pod_of(
+    step: Step, place: Settings, *, gpus: int, gpu_missing: str = "", ours: Mapping[str, str] = os.environ
+) -> PodSpec:
     """The pod of a step.
 
     Args:
@@ -160,8 +179,10 @@ def pod_of(step: Step, place: Settings, *, gpus: int, gpu_missing: str = "", our
     secret = tuple(sorted(name for name, value in environment.items() if is_secret(name, value)))
     if secret and not place.kubernetes_secret:
         raise InvalidProject(
-            f"The variables {list(secret)} are secret, and a pod does not carry secrets where everybody reads them. Put them "
-            "into a Secret of the namespace, each under its own name, and name it in PERENNIAL_KUBERNETES_SECRET."
+            f"The variables {list(secret)} are secret, and a pod does not carry secrets where everybody "
+            "reads them. Put them "
+            "into a Secret of the namespace, each under its own name, and name it in "
+            "PERENNIAL_KUBERNETES_SECRET."
         )
     return PodSpec(
         name=step.name,
@@ -194,10 +215,13 @@ def node_selector_of(place: Settings) -> dict[str, str]:
     Raises:
         InvalidProject: One is not `name=value`.
     """
-    parts = [part.strip().partition("=") for part in place.kubernetes_node_selector.split(",") if part.strip()]
+    parts = [
+        part.strip().partition("=") for part in place.kubernetes_node_selector.split(",") if part.strip()
+    ]
     if not all(name and equals for name, equals, _ in parts):
         raise InvalidProject(
-            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give `name=value`, parted by commas."
+            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give `name=value`, "
+            "parted by commas."
         )
     return {name: value for name, _, value in parts}
 
@@ -206,8 +230,10 @@ def _image(place: Settings) -> str:
     found = DIGEST.fullmatch(place.step_image)
     if not found or not found["name"]:
         raise InvalidProject(
-            f"PERENNIAL_STEP_IMAGE is {place.step_image!r}, which a node of a cluster cannot fetch. Push the image to a "
-            "registry that the cluster reaches and set `name@sha256:...`, as the registry answers to the push."
+            f"PERENNIAL_STEP_IMAGE is {place.step_image!r}, which a node of a cluster cannot fetch. Push the "
+            "image to a "
+            "registry that the cluster reaches and set `name@sha256:...`, as the registry answers to the "
+            "push."
         )
     return place.step_image
 

@@ -49,8 +49,12 @@ def waits_for(pod: Any) -> str | None:
 
 def without_node(pod: Any) -> str | None:
     """Why no node takes it; None where one has, or nobody has looked yet."""
-    found = [one for one in pod.status.conditions or () if one.type == "PodScheduled" and one.status == "False"]
-    return f"{found[0].reason}: {found[0].message}" if found and found[0].reason != "SchedulingGated" else None
+    found = [
+        one for one in pod.status.conditions or () if one.type == "PodScheduled" and one.status == "False"
+    ]
+    return (
+        f"{found[0].reason}: {found[0].message}" if found and found[0].reason != "SchedulingGated" else None
+    )
 
 
 def never_begins(pod: Any) -> str | None:
@@ -71,7 +75,9 @@ def end_of(pod: Any, step: Step) -> Ended:
         return Ended(KILLED, "It ran past its deadline, and the cluster ended its pod.")
     end = state.terminated if state else None
     if end is None:
-        return Ended(None, f"Its pod failed ({status.reason or 'no reason given'}): {status.message or 'no message'}")
+        return Ended(
+            None, f"Its pod failed ({status.reason or 'no reason given'}): {status.message or 'no message'}"
+        )
     code = SIGNALS - end.exit_code if end.exit_code > SIGNALS else end.exit_code
     if end.reason == "OOMKilled":
         why = limits.out_of_memory(step.verb, step.model, wanted.memory_mib, wanted.scratch_mib)

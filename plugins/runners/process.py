@@ -1,4 +1,7 @@
-"""Steps as child processes in their own environments: the embedded platform's runner. Nothing of a step outlives its worker."""
+"""Steps as child processes in their own environments: the embedded platform's runner.
+
+Nothing of a step outlives its worker.
+"""
 
 import os
 import re
@@ -21,7 +24,10 @@ REAPER_SECONDS = reaper.GIVE_UP_AFTER_SECONDS + 10
 
 
 class ProcessRunner:
-    """A child process with the model's own interpreter. When `follow` is left, by whatever way, nothing of it runs any more."""
+    """A child process with the model's own interpreter.
+
+    When `follow` is left, by whatever way, nothing of it runs any more.
+    """
 
     outlives = False
 
@@ -93,7 +99,9 @@ def _start(step: Step, python: Path, mark: str) -> subprocess.Popen[bytes]:
 
 
 def _environment(python: Path, mark: str) -> dict[str, str]:
-    """Ours without Airflow's settings and secrets and without our own interpreter's paths, as if the step's were activated."""
+    """Ours without Airflow's settings and secrets and without
+    our own interpreter's paths, as if the step's were activated.
+    """
     foreign = re.compile(r"_?AIRFLOW|PYTHONPATH$|PYTHONHOME$|VIRTUAL_ENV$")
     kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
@@ -101,7 +109,8 @@ def _environment(python: Path, mark: str) -> dict[str, str]:
 
 
 def _lines(child: subprocess.Popen[bytes]) -> Iterator[str]:
-    """What the child prints, line by line, until it has ended. A grandchild that keeps the pipe open does not keep us.
+    """What the child prints, line by line, until it has ended.
+    A grandchild that keeps the pipe open does not keep us.
 
     Raises:
         WorkerLost: Our parent has changed.

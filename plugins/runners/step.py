@@ -1,4 +1,6 @@
-"""What a runner is asked and answers: a step as plain data, and the interface that runs it in one kind of place."""
+"""What a runner is asked and answers: a step as plain
+data, and the interface that runs it in one kind of place.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -12,16 +14,23 @@ Say = Callable[[str], None]
 
 
 class WorkerLost(Exception):
-    """This task is no longer ours: its supervisor is gone, or another worker has taken the step over; raised by a runner."""
+    """This task is no longer ours: its supervisor is gone, or
+    another worker has taken the step over; raised by a runner.
+    """
 
 
 class EngineFault(Exception):
-    """The engine or the cluster that runs the steps does not answer or fails, which may pass; raised by a runner."""
+    """The engine or the cluster that runs the steps does
+    not answer or fails, which may pass; raised by a runner.
+    """
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The task instance that a step belongs to, and its try. `map_index` is -1 where the task is not mapped."""
+    """The task instance that a step belongs to, and its try.
+
+    `map_index` is -1 where the task is not mapped.
+    """
 
     dag_id: str
     run_id: str
@@ -32,7 +41,10 @@ class Owner:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step may use: cores, memory and scratch in MiB, and whether it gets GPUs. A process is not held to it."""
+    """What a step may use: cores, memory and scratch in MiB, and whether it gets GPUs.
+
+    A process is not held to it.
+    """
 
     cpus: float
     memory_mib: int
@@ -64,7 +76,10 @@ class Step:
 
     @property
     def name(self) -> str:
-        """What its container or pod is called. Names are unique where they run, so making it is the lock on the step."""
+        """What its container or pod is called.
+
+        Names are unique where they run, so making it is the lock on the step.
+        """
         key = f"{settings().installation}\n{self.key}"
         return f"perennial-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
 
@@ -74,10 +89,10 @@ class Ended:
     """How a step ended.
 
     Attributes:
-        code: The exit code of `python -m tasks`, or minus the number of the signal that killed it; None where nobody can say,
-            because what ran it is gone.
-        why: What the place says of the end beyond that code, as a sentence: a limit that was reached. None where it knows
-            nothing more; a step that could, wrote an error file.
+        code: The exit code of `python -m tasks`, or minus the number of the signal that killed it; None where
+            nobody can say, because what ran it is gone.
+        why: What the place says of the end beyond that code, as a sentence: a limit that was reached. None
+            where it knows nothing more; a step that could, wrote an error file.
         final: Whether trying again would end the same way.
     """
 
@@ -98,13 +113,14 @@ class Left:
 class Runner(Protocol):
     """Runs steps in one kind of place, one step at a time.
 
-    `submit` starts a step, or finds the one that was asked the same and is there already, and returns what it is called there.
-    It calls `begin`, which lays down the request and clears away old results, only when it is the one who starts the step.
-    `state` says whether that very work is there. `follow` hands each line that the step prints to `say`, as it is printed,
-    until the step has ended. Where `outlives` is true, a step goes on when the process that follows it is killed, and another
-    may follow it: from the moment `since` on, which is what that process last gave to `seen`. `remove` leaves nothing of the
-    step, of which it takes the name too. `stop` ends the step that is followed, early, and may be called from a signal handler.
-    `left` lists what is there of this installation's steps.
+    `submit` starts a step, or finds the one that was asked the same and is there already, and returns what it
+    is called there. It calls `begin`, which lays down the request and clears away old results, only when it
+    is the one who starts the step. `state` says whether that very work is there. `follow` hands each line
+    that the step prints to `say`, as it is printed, until the step has ended. Where `outlives` is true, a
+    step goes on when the process that follows it is killed, and another may follow it: from the moment
+    `since` on, which is what that process last gave to `seen`. `remove` leaves nothing of the step, of which
+    it takes the name too. `stop` ends the step that is followed, early, and may be called from a signal
+    handler. `left` lists what is there of this installation's steps.
     """
 
     outlives: bool
@@ -113,7 +129,9 @@ class Runner(Protocol):
 
     def state(self, job: str, step: Step) -> State: ...
 
-    def follow(self, job: str, step: Step, say: Say, since: str | None, seen: Callable[[str], None]) -> Ended: ...
+    def follow(
+        self, job: str, step: Step, say: Say, since: str | None, seen: Callable[[str], None]
+    ) -> Ended: ...
 
     def remove(self, job: str) -> None: ...
 

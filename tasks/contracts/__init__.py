@@ -1,7 +1,7 @@
 """The contracts that cross between environments: frozen, versioned, JSON, with units in the names.
 
-A heavy step reads a request and writes one of these as its result; Airflow keeps nothing else. What a contract names by URL
-(parts, reports, archives) lies in the store.
+A heavy step reads a request and writes one of these as its result; Airflow keeps nothing else. What a
+contract names by URL (parts, reports, archives) lies in the store.
 """
 
 from tasks.contracts.contract import (

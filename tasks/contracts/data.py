@@ -11,8 +11,8 @@ class FileOutcome(Contract):
     """What became of one landed file.
 
     Attributes:
-        status: `published` (rows joined the table), `already_published` (an earlier try had appended it), `empty` (every
-            row was quarantined), or `refused` (a whole-file fault: nothing joined).
+        status: `published` (rows joined the table), `already_published` (an earlier try had appended it),
+            `empty` (every row was quarantined), or `refused` (a whole-file fault: nothing joined).
         reason: Why it was refused; a sentence.
         report_url: The validation report, HTML; None when the file could not be read.
     """
@@ -64,7 +64,9 @@ class DataSnapshot(Contract):
 
 
 class FailedExpectation(Contract):
-    """An expectation that was not met: GX's type and arguments, counts in rows, and at most 20 sample values."""
+    """An expectation that was not met: GX's type and
+    arguments, counts in rows, and at most 20 sample values.
+    """
 
     expectation: str
     column: str | None
@@ -76,7 +78,10 @@ class FailedExpectation(Contract):
 
 
 class ValidationReport(Contract):
-    """What a suite said of some rows. `url` is the full report as self-contained HTML, `json_url` the same as JSON."""
+    """What a suite said of some rows.
+
+    `url` is the full report as self-contained HTML, `json_url` the same as JSON.
+    """
 
     suite: str
     suite_sha256: str

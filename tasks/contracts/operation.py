@@ -22,8 +22,10 @@ class DriftDecision(Contract):
         verdict: `quiet`; `too_few` rows to judge; `incident` (the data is broken: never a reason to retrain);
             `wait` (drift, but too few new labelled rows to learn from); `retrain`.
         domain_auc: Out-of-fold ROC AUC of a classifier that tells window from reference; 0.5 means it cannot.
-        threshold: What `domain_auc` had to exceed: the effect floor or the null quantile, whichever is larger.
-        null_auc: What the same AUC exceeds by chance at the spec's false alarm share: from random relabellings of the rows.
+        threshold: What `domain_auc` had to exceed: the effect floor or the null quantile, whichever is
+            larger.
+        null_auc: What the same AUC exceeds by chance at the spec's false alarm share: from random
+            relabellings of the rows.
         new_rows: Rows that joined the training table after the champion's snapshot.
     """
 
@@ -55,7 +57,10 @@ class RetrainTicket(Contract):
 
 
 class LedgerEntry(Contract):
-    """Who decided what, when, from what to what, why. `entry_hash` covers every other field and `previous_hash`."""
+    """Who decided what, when, from what to what, why.
+
+    `entry_hash` covers every other field and `previous_hash`.
+    """
 
     sequence: int
     at: datetime

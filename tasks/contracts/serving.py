@@ -34,7 +34,10 @@ class RolloutCheck(Contract):
 
 
 class Rollout(Contract):
-    """A change of what serves. `stable` serves at the end; `previous` served before and stays loaded for a rollback."""
+    """A change of what serves.
+
+    `stable` serves at the end; `previous` served before and stays loaded for a rollback.
+    """
 
     model: str
     stable: Route
@@ -47,7 +50,10 @@ class Rollout(Contract):
 
 
 class CollectResult(Contract):
-    """What came from the gateway's log to the lake. `landed_file` holds newly labelled rows for the training table."""
+    """What came from the gateway's log to the lake.
+
+    `landed_file` holds newly labelled rows for the training table.
+    """
 
     model: str
     prediction_rows: int

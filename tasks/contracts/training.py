@@ -33,8 +33,8 @@ class Archive(Contract):
 
     Attributes:
         version: The version inside its manifest: the MLflow run id.
-        example_prediction: What its handler answers to the specification's `input_example`; the smoke test of a
-            deployment expects the same.
+        example_prediction: What its handler answers to the specification's `input_example`; the smoke test of
+            a deployment expects the same.
     """
 
     model: str
@@ -65,7 +65,10 @@ class SliceScore(Contract):
 
 
 class ModelScore(Contract):
-    """One model on the frozen rows. The latency is of single requests through the archive's handler, in this process."""
+    """One model on the frozen rows.
+
+    The latency is of single requests through the archive's handler, in this process.
+    """
 
     role: Literal["candidate", "champion", "baseline"]
     name: str
@@ -83,7 +86,8 @@ class PairedDifference(Contract):
 
     Attributes:
         slice_value: The value of the data's `slice_by` column; None for all rows.
-        p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does not apply.
+        p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
+            not apply.
     """
 
     slice_value: str | None
@@ -95,7 +99,10 @@ class PairedDifference(Contract):
 
 
 class EvaluationReport(Contract):
-    """Candidate, champion and baseline on one frozen set. `frozen_sha256` is the hash of the snapshot's test part."""
+    """Candidate, champion and baseline on one frozen set.
+
+    `frozen_sha256` is the hash of the snapshot's test part.
+    """
 
     model: str
     frozen_sha256: str

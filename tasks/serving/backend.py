@@ -1,8 +1,8 @@
 """What a deployment needs of a serving backend.
 
-A backend holds several versions of a model at once, each at an address of its own; which of them answers users is the
-gateway's route alone. So a version is loaded and tried beside the serving one, a switch touches nothing here, and the version
-before stays loaded for an instant way back.
+A backend holds several versions of a model at once, each at an address of its own; which of them answers
+users is the gateway's route alone. So a version is loaded and tried beside the serving one, a switch touches
+nothing here, and the version before stays loaded for an instant way back.
 """
 
 from contextlib import AbstractContextManager
@@ -19,7 +19,9 @@ class ServingBackend(Protocol):
     """A backend; every method may be called again after a crash, and then does what is left to do."""
 
     def exclusive(self, model: str) -> AbstractContextManager[None]:
-        """Hold the model's versions for one deployment at a time; let go when the process ends, however it ends."""
+        """Hold the model's versions for one deployment at a
+        time; let go when the process ends, however it ends.
+        """
 
     def load(self, archive: Archive, serving: ServingSpec) -> None:
         """Load an archive's version beside the others and return when it is ready to answer.
@@ -29,7 +31,9 @@ class ServingBackend(Protocol):
             ServingError: It did not become ready; it was removed again.
         """
 
-    def predict(self, model: str, version: str, instance: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+    def predict(
+        self, model: str, version: str, instance: dict[str, Any], *, timeout_seconds: float
+    ) -> dict[str, Any]:
         """The answer of one loaded version.
 
         Raises:
@@ -43,11 +47,15 @@ class ServingBackend(Protocol):
         """Whether the version is loaded, ready, and of the archive with that sha256."""
 
     def prune(self, model: str, keep: set[str]) -> list[str]:
-        """Remove every version but `keep`, each after its last request is answered; return what was removed."""
+        """Remove every version but `keep`, each after its last request is
+        answered; return what was removed.
+        """
 
 
 def serving_backend() -> ServingBackend:
     """The backend that the settings name."""
     if settings().serving_backend != "torchserve":
-        raise InvalidProject(f"PERENNIAL_SERVING_BACKEND is {settings().serving_backend!r}. Set it to torchserve.")
+        raise InvalidProject(
+            f"PERENNIAL_SERVING_BACKEND is {settings().serving_backend!r}. Set it to torchserve."
+        )
     return TorchServe()

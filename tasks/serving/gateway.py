@@ -25,13 +25,20 @@ class RouteChange(Contract):
 
 
 class Gateway:
-    """The gateway's internal addresses. Every call may be repeated, so that a restart of the gateway is waited for."""
+    """The gateway's internal addresses.
+
+    Every call may be repeated, so that a restart of the gateway is waited for.
+    """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         self._url = (url or settings().gateway_url).rstrip("/")
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token or settings().gateway_token.get_secret_value()}"
-        again = Retry(total=8, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        self._session.headers["Authorization"] = (
+            f"Bearer {token or settings().gateway_token.get_secret_value()}"
+        )
+        again = Retry(
+            total=8, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None, raise_on_status=False
+        )
         self._session.mount("http://", HTTPAdapter(max_retries=again))
         self._session.mount("https://", HTTPAdapter(max_retries=again))
 
@@ -42,7 +49,12 @@ class Gateway:
 
     def put(self, route: Route, change: Literal["deploy", "rollback"]) -> None:
         """Send the model's requests to this version from the next one on."""
-        self._call("PUT", f"/internal/routes/{route.model}", params={"change": change}, json=route.model_dump(mode="json"))
+        self._call(
+            "PUT",
+            f"/internal/routes/{route.model}",
+            params={"change": change},
+            json=route.model_dump(mode="json"),
+        )
 
     def withdraw(self, model: str) -> None:
         """Serve the model no longer."""
@@ -64,20 +76,26 @@ class Gateway:
         return answer["run_id"], answer["predictions"][0]
 
     def log_id(self) -> str:
-        """Which log it is: a gateway that has lost its database begins a new one, whose sequences start at 1 again."""
+        """Which log it is: a gateway that has lost its database
+        begins a new one, whose sequences start at 1 again.
+        """
         return str(self._call("GET", "/internal/log").json()["log_id"])
 
     def log(self, table: Literal["predictions", "feedback"], model: str, after: int) -> list[dict[str, Any]]:
         """The model's next rows with a sequence above `after`, in their order; at most `PAGE_ROWS`."""
         parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
-        rows: list[dict[str, Any]] = self._call("GET", f"/internal/log/{table}", params=parameters).json()["rows"]
+        rows: list[dict[str, Any]] = self._call("GET", f"/internal/log/{table}", params=parameters).json()[
+            "rows"
+        ]
         return rows
 
     def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
         try:
             response = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT_SECONDS, **how)
         except requests.RequestException as error:
-            raise ServingError(f"The gateway does not answer at {self._url}: {error}. See whether it runs.") from error
+            raise ServingError(
+                f"The gateway does not answer at {self._url}: {error}. See whether it runs."
+            ) from error
         if response.ok or response.status_code == allowed:
             return response
         raise ServingError(

@@ -1,11 +1,13 @@
 """TorchServe behind the serving protocol, through its management API.
 
-The order of calls is measured (no request failed in 31 of 31 roll-overs): register asynchronously, because a synchronous
-registration holds a thread that requests need; wait until the workers are ready; and delete a version only when nothing is
-left in its queue, because what is queued for a deleted version is never answered.
+The order of calls is measured (no request failed in 31 of 31 roll-overs): register asynchronously, because a
+synchronous registration holds a thread that requests need; wait until the workers are ready; and delete a
+version only when nothing is left in its queue, because what is queued for a deleted version is never
+answered.
 
-The store's folder is shared with the server. Beside an archive that should serve lies a record, `<archive>.mar.json`, from
-which the server loads it again at its next start (containers/torchserve/start.py); a version without one is a trial.
+The store's folder is shared with the server. Beside an archive that should serve lies a record,
+`<archive>.mar.json`, from which the server loads it again at its next start (containers/torchserve/start.py);
+a version without one is a trial.
 """
 
 import fcntl
@@ -31,7 +33,10 @@ FAILED_STARTS = 3
 """Worker processes of one version that ended before they were ready, after which it counts as broken."""
 
 ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
-"""A line that ends a traceback. TorchServe adds one of its own: it looks for a handler that fails among its built-in ones."""
+"""A line that ends a traceback.
+
+TorchServe adds one of its own: it looks for a handler that fails among its built-in ones.
+"""
 
 DRAIN_SECONDS = 60.0
 DRAINED_POLLS = 3
@@ -47,7 +52,9 @@ class TorchServe:
     def __init__(self, *, ready_seconds: float = READY_SECONDS) -> None:
         chosen = settings()
         self._store = chosen.model_store
-        self._api = ManagementApi(chosen.torchserve_management_url, chosen.torchserve_inference_url, chosen.key_file)
+        self._api = ManagementApi(
+            chosen.torchserve_management_url, chosen.torchserve_inference_url, chosen.key_file
+        )
         self._log = chosen.key_file.parent / "logs" / "model_log.log"
         self._ready_seconds = ready_seconds
 
@@ -60,7 +67,10 @@ class TorchServe:
             yield
 
     def load(self, archive: Archive, serving: ServingSpec) -> None:
-        """See `ServingBackend.load`. The version becomes ready about a second after it was registered on an idle machine."""
+        """See `ServingBackend.load`.
+
+        The version becomes ready about a second after it was registered on an idle machine.
+        """
         file = self._copy(archive)
         deadline = time.monotonic() + self._ready_seconds
         starts: set[int] = set()
@@ -84,7 +94,9 @@ class TorchServe:
             fault = "its workers end while they start"
         self._give_up(archive, file, fault)
 
-    def predict(self, model: str, version: str, instance: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+    def predict(
+        self, model: str, version: str, instance: dict[str, Any], *, timeout_seconds: float
+    ) -> dict[str, Any]:
         """See `ServingBackend.predict`."""
         return self._api.predict(model, version, instance, timeout_seconds)
 
@@ -102,7 +114,10 @@ class TorchServe:
         write_whole(self._record(archive), json.dumps(record, indent=2))
 
     def holds(self, model: str, version: str, sha256: str) -> bool:
-        """See `ServingBackend.holds`. The server names the file that it loaded, and the file's name carries the hash."""
+        """See `ServingBackend.holds`.
+
+        The server names the file that it loaded, and the file's name carries the hash.
+        """
         try:
             found = self._api.describe(model, version)
         except (NotLoaded, Unreachable):
@@ -111,7 +126,10 @@ class TorchServe:
         return ready and found["modelUrl"] == file_name(model, version, sha256)
 
     def prune(self, model: str, keep: set[str]) -> list[str]:
-        """See `ServingBackend.prune`. Records go first, so that a restart in between does not bring a version back."""
+        """See `ServingBackend.prune`.
+
+        Records go first, so that a restart in between does not bring a version back.
+        """
         loaded = self._api.versions(model)
         kept = tuple(file_name(model, version, "").removesuffix(".mar") for version in keep)
         leaving = [path for path in self._store.glob(f"{model}-*.mar") if not path.name.startswith(kept)]
@@ -125,7 +143,7 @@ class TorchServe:
             path.unlink(missing_ok=True)
         return removed
 
-    # --- parts --------------------------------------------------------------------------------------------------------
+    # --- parts ----------------------------------------------------------------------------------------------
 
     def _copy(self, archive: Archive) -> Path:
         """Bring the archive into the store, whole, and check its bytes at both ends."""
@@ -140,7 +158,8 @@ class TorchServe:
     def _require(self, archive: Archive, found: str, where: str) -> None:
         if found != archive.sha256:
             raise ArchiveMismatch(
-                f"{where} has the SHA-256 {found}, but the archive of {archive.model} that was judged has {archive.sha256}. "
+                f"{where} has the SHA-256 {found}, but the archive of {archive.model} that was judged has "
+                f"{archive.sha256}. "
                 "It is not served. Train again, or bring the judged archive back.",
                 found=found,
                 expected=archive.sha256,
@@ -150,8 +169,8 @@ class TorchServe:
     def _revived(self, archive: Archive, serving: ServingSpec, file: str) -> bool:
         """Whether an earlier try, killed in between, had registered the version.
 
-        Of another archive with the same version it is removed. Where no worker is ready they are started anew: TorchServe
-        itself gives up for good after some minutes.
+        Of another archive with the same version it is removed. Where no worker is ready they are started
+        anew: TorchServe itself gives up for good after some minutes.
         """
         try:
             found = self._api.describe(archive.model, archive.version)
@@ -174,9 +193,14 @@ class TorchServe:
             self._delete(archive.model, archive.version, set())
         self._record(archive).unlink(missing_ok=True)
         file.unlink(missing_ok=True)
-        said = f"Its worker printed: {'; '.join(dict.fromkeys(errors))}." if errors else f"Look into {self._log}."
+        said = (
+            f"Its worker printed: {'; '.join(dict.fromkeys(errors))}."
+            if errors
+            else f"Look into {self._log}."
+        )
         raise ServingError(
-            f"{archive.model} {archive.version} could not be loaded by TorchServe: {fault}. {said} It was removed again; "
+            f"{archive.model} {archive.version} could not be loaded by TorchServe: {fault}. {said} It was "
+            "removed again; "
             "what served before goes on serving.",
             model_log=printed[-60:],
             archive=archive.url,
@@ -187,7 +211,9 @@ class TorchServe:
         name = f"-{archive.model}_{archive.version}"
         with suppress(OSError):
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-2000:]
-            return [line.split("MODEL_LOG - ", 1)[1] for line in lines if name in line and "MODEL_LOG - " in line]
+            return [
+                line.split("MODEL_LOG - ", 1)[1] for line in lines if name in line and "MODEL_LOG - " in line
+            ]
         return []
 
     def _drain(self, model: str, version: str) -> None:
@@ -204,11 +230,16 @@ class TorchServe:
                 return
             empty = empty + 1 if pending == 0 else 0
             if time.monotonic() > deadline:
-                raise ServingError(f"{model} {version} still has {pending} requests in its queue after {DRAIN_SECONDS:g} s.")
+                raise ServingError(
+                    f"{model} {version} still has {pending} requests in its queue after {DRAIN_SECONDS:g} s."
+                )
             time.sleep(POLL_SECONDS)
 
     def _delete(self, model: str, version: str, keep: set[str]) -> None:
-        """Unregister a version. TorchServe refuses that for its default, so that another one becomes it first."""
+        """Unregister a version.
+
+        TorchServe refuses that for its default, so that another one becomes it first.
+        """
         others = {str(entry["modelVersion"]) for entry in self._api.versions(model)} - {version}
         if others:
             self._api.set_default(model, min(others & keep or others))
@@ -219,5 +250,8 @@ class TorchServe:
 
 
 def file_name(model: str, version: str, sha256: str) -> str:
-    """An archive's name in the store. The hash in it tells two archives of one version apart. No model has a hyphen."""
+    """An archive's name in the store.
+
+    The hash in it tells two archives of one version apart. No model has a hyphen.
+    """
     return f"{model}-{version}-{sha256[:16]}.mar"

@@ -34,7 +34,10 @@ class ManagementApi:
         self._key_file = key_file
 
     def register(self, model: str, file: str, serving: ServingSpec) -> None:
-        """Ask for a version to be loaded; it is not ready yet when this returns. One that is registered stays as it is."""
+        """Ask for a version to be loaded; it is not ready yet when this returns.
+
+        One that is registered stays as it is.
+        """
         parameters = {
             "url": file,
             "model_name": model,
@@ -69,23 +72,36 @@ class ManagementApi:
         self._manage("PUT", f"/models/{model}/{version}", parameters)
 
     def set_default(self, model: str, version: str) -> None:
-        """Name the version that unversioned requests go to. There are none; but the default cannot be deleted."""
+        """Name the version that unversioned requests go to.
+
+        There are none; but the default cannot be deleted.
+        """
         self._manage("PUT", f"/models/{model}/{version}/set-default")
 
     def delete(self, model: str, version: str) -> None:
         """Unregister a version; one that is not there is gone already."""
         self._manage("DELETE", f"/models/{model}/{version}", allowed={404})
 
-    def predict(self, model: str, version: str, instance: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+    def predict(
+        self, model: str, version: str, instance: dict[str, Any], timeout_seconds: float
+    ) -> dict[str, Any]:
         """A version's answer to one instance."""
         url = f"{self._inference_url}/predictions/{model}/{version}"
         response = self._call("POST", url, "inference", timeout_seconds, json=instance)
         answer: dict[str, Any] = response.json()
         return answer
 
-    def _manage(self, method: str, path: str, parameters: dict[str, Any] | None = None, allowed: set[int] | None = None) -> Any:
+    def _manage(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, Any] | None = None,
+        allowed: set[int] | None = None,
+    ) -> Any:
         url = f"{self._management_url}{path}"
-        return self._call(method, url, "management", TIMEOUT_SECONDS, allowed or set(), params=parameters).json()
+        return self._call(
+            method, url, "management", TIMEOUT_SECONDS, allowed or set(), params=parameters
+        ).json()
 
     def _call(
         self,
@@ -100,7 +116,9 @@ class ManagementApi:
         try:
             response = requests.request(method, url, headers=headers, timeout=timeout_seconds, **how)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Unreachable(f"TorchServe does not answer at {url}: {error}. See whether it runs.") from error
+            raise Unreachable(
+                f"TorchServe does not answer at {url}: {error}. See whether it runs."
+            ) from error
         if response.ok or response.status_code in allowed:
             return response
         said = _said(response)
@@ -109,7 +127,8 @@ class ManagementApi:
         if "Token Authentication failed" in said:
             raise Unreachable(f"TorchServe at {url} was restarted and has new tokens: {said}")
         raise ServingError(
-            f"TorchServe refused {method} {url}: HTTP {response.status_code}, {said}", status=response.status_code
+            f"TorchServe refused {method} {url}: HTTP {response.status_code}, {said}",
+            status=response.status_code,
         )
 
     def _token(self, kind: str) -> str:
@@ -133,5 +152,7 @@ def _said(response: requests.Response) -> str:
 
 
 def response_timeout_seconds(serving: ServingSpec) -> int:
-    """After how many seconds a worker that answers nothing is replaced: later than the gateway gives up on a request."""
+    """After how many seconds a worker that answers nothing is
+    replaced: later than the gateway gives up on a request.
+    """
     return math.ceil(serving.timeout_seconds * 2) + 1

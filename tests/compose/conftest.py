@@ -89,11 +89,16 @@ def reviews(stack: Stack) -> None:
 
 @pytest.fixture(scope="session")
 def champion(stack: Stack, reviews: None) -> str:
-    """The MLflow run of the model that serves. The run of its schedule that comes with switching its DAG on has trained it."""
+    """The MLflow run of the model that serves.
+
+    The run of its schedule that comes with switching its DAG on has trained it.
+    """
     airflow, dag_id = stack.airflow, f"train_{MODEL}"
     airflow.wait_for_dags([dag_id], timeout_seconds=60)
     airflow.unpause(dag_id)
-    run = wait_until(lambda: next(iter(airflow.runs(dag_id)), None), "the run of the schedule", timeout_seconds=60)
+    run = wait_until(
+        lambda: next(iter(airflow.runs(dag_id)), None), "the run of the schedule", timeout_seconds=60
+    )
     airflow.wait(dag_id, run["dag_run_id"], timeout_seconds=900)
     example = {"text": "A quiet, wonderful film with a great cast."}
     return str(stack.predict(MODEL, example).json()["run_id"])

@@ -1,4 +1,6 @@
-"""Images with further models, made from the platform's own in seconds, as `make images` would make them of more folders."""
+"""Images with further models, made from the platform's own
+in seconds, as `make images` would make them of more folders.
+"""
 
 import os
 import shutil
@@ -10,8 +12,8 @@ import yaml
 from tests.compose.conftest import MODEL
 from tests.conftest import PROJECT
 
-# They prefer a GPU, so they wait for one of its slots; on an engine that has none they train on the CPU. Half a core, so that
-# three long trainings leave room for everybody else.
+# They prefer a GPU, so they wait for one of its slots; on an engine that has none they train on the CPU. Half
+# a core, so that three long trainings leave room for everybody else.
 ON_GPU = ("first", "second", "third")
 HALF_A_CORE = {"cpus": 0.5, "memory_mib": 2048, "scratch_mib": 256, "gpus": "preferred"}
 
@@ -28,7 +30,9 @@ TAG = "perennial-tests/more-models"
 
 
 def write(folder: Path) -> None:
-    """Models of the reviews that differ by name and resources, and one whose program takes all memory that it gets."""
+    """Models of the reviews that differ by name and resources,
+    and one whose program takes all memory that it gets.
+    """
     left_out = shutil.ignore_patterns("__pycache__", "requirements.txt")
     for name in (*ON_GPU, GREEDY):
         copy = shutil.copytree(PROJECT / "models" / MODEL, folder / name, ignore=left_out)
@@ -40,7 +44,9 @@ def write(folder: Path) -> None:
             (copy / "train.py").write_text(HOARD, encoding="utf-8")
         (copy / "pipeline.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
         project = copy / "MLproject"
-        project.write_text(project.read_text(encoding="utf-8").replace(f"name: {MODEL}", f"name: {name}"), encoding="utf-8")
+        project.write_text(
+            project.read_text(encoding="utf-8").replace(f"name: {MODEL}", f"name: {name}"), encoding="utf-8"
+        )
 
 
 def build(folder: Path) -> dict[str, str]:
@@ -53,8 +59,12 @@ def build(folder: Path) -> dict[str, str]:
     lines = (line.partition("=") for line in IMAGES.read_text(encoding="utf-8").splitlines())
     images = {name: value for name, _, value in lines}
     for name in ("PERENNIAL_AIRFLOW_IMAGE", "PERENNIAL_ML_IMAGE"):
-        (folder / "Dockerfile").write_text(f"FROM {images[name]}\nCOPY models /opt/perennial/models/\n", encoding="utf-8")
+        (folder / "Dockerfile").write_text(
+            f"FROM {images[name]}\nCOPY models /opt/perennial/models/\n", encoding="utf-8"
+        )
         command = ["docker", "build", "--quiet", "--tag", TAG, str(folder)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"DOCKER_BUILDKIT": "0"})
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=os.environ | {"DOCKER_BUILDKIT": "0"}
+        )
         images[name] = done.stdout.strip()
     return images

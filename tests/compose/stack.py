@@ -1,4 +1,6 @@
-"""A hand on a platform that runs in containers: its address, its Airflow, its services to look into and to break."""
+"""A hand on a platform that runs in containers: its address,
+its Airflow, its services to look into and to break.
+"""
 
 import os
 import subprocess
@@ -54,7 +56,9 @@ class Stack:
             "AIRFLOW_ENV_FILE": str(self.folder / "env.airflow"),
         }
 
-    def make(self, target: str, *, timeout_seconds: float = 600, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def make(
+        self, target: str, *, timeout_seconds: float = 600, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
         """Run `make TARGET NAME=value ...` in the clone; what it printed is in stdout."""
         return subprocess.run(
             ["make", target, *(f"{name}={value}" for name, value in variables.items())],
@@ -72,7 +76,12 @@ class Stack:
         script = '. containers/compose/common.sh; need_compose; name_project; compose "$@"'
         command = ["sh", "-c", script, "containers/compose/by-hand", *words]
         done = subprocess.run(
-            command, cwd=PROJECT, env={**os.environ, **self.variables}, capture_output=True, text=True, check=False
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **self.variables},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -81,14 +90,17 @@ class Stack:
         file = self.folder / "env"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         kept = [line for line in lines if line.partition("=")[0] not in settings]
-        file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n", encoding="utf-8")
+        file.write_text(
+            "\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n",
+            encoding="utf-8",
+        )
 
     def setting(self, name: str) -> str:
         """The value of a name in .env."""
         lines = (self.folder / "env").read_text(encoding="utf-8").splitlines()
         return next(line.partition("=")[2] for line in reversed(lines) if line.startswith(f"{name}="))
 
-    # --- from outside -------------------------------------------------------------------------------------------------
+    # --- from outside ---------------------------------------------------------------------------------------
 
     @property
     def address(self) -> str:
@@ -116,14 +128,16 @@ class Stack:
 
     @property
     def airflow(self) -> Airflow:
-        """Airflow's REST API through the entrance: `unpause`, `trigger`, `wait`, `run`, `tasks`, `result`, `call`."""
+        """Airflow's REST API through the entrance: `unpause`,
+        `trigger`, `wait`, `run`, `tasks`, `result`, `call`.
+        """
         os.environ["REQUESTS_CA_BUNDLE"] = str(self.certificate)
         return Airflow(self.address, self.token)
 
     def predict(self, model: str, *instances: dict[str, Any]) -> requests.Response:
         return self.ask("POST", f"/v1/models/{model}/predict", json={"instances": list(instances)})
 
-    # --- from inside --------------------------------------------------------------------------------------------------
+    # --- from inside ----------------------------------------------------------------------------------------
 
     def containers(self, *services: str) -> list[Container]:
         """The containers of these services, or of all; those that have ended too."""
@@ -136,7 +150,9 @@ class Stack:
         return found
 
     def steps(self) -> list[Container]:
-        """The containers of steps, running or not; each has the labels `perennial.step`, `.task`, `.try` and so on."""
+        """The containers of steps, running or not; each has
+        the labels `perennial.step`, `.task`, `.try` and so on.
+        """
         ours = {"label": f"perennial.installation={self.project}"}
         return list(self.engine.containers.list(all=True, filters=ours, ignore_removed=True))
 
@@ -147,9 +163,13 @@ class Stack:
         return bytes(output)
 
     def in_step(self, program: str, *arguments: str) -> str:
-        """What a Python program prints in a container like a step's: its image, its network, and a worker's settings."""
+        """What a Python program prints in a container like a
+        step's: its image, its network, and a worker's settings.
+        """
         known = (line.partition("=") for line in self.container("worker-default").attrs["Config"]["Env"])
-        settings = {name: value for name, _, value in known if name.startswith(("PERENNIAL_", "AWS_", "MLFLOW_"))}
+        settings = {
+            name: value for name, _, value in known if name.startswith(("PERENNIAL_", "AWS_", "MLFLOW_"))
+        }
         output = self.engine.containers.run(
             self.setting("STEP_IMAGE"),
             ["python", "-c", program, *arguments],
@@ -168,7 +188,10 @@ class Stack:
         return self.exec(service, "python", "-c", program).decode()
 
     def kill(self, service: str) -> None:
-        """Kill a service as a crash would. Docker starts it again only for crashes, so `start` brings it back."""
+        """Kill a service as a crash would.
+
+        Docker starts it again only for crashes, so `start` brings it back.
+        """
         for container in self.containers(service):
             container.kill()
 
@@ -187,7 +210,9 @@ class Stack:
             self.wait_healthy(service)
 
     def health(self) -> dict[str, str]:
-        """Each service's state: healthy, unhealthy, starting, or how its container is where it has no check or does not run."""
+        """Each service's state: healthy, unhealthy, starting, or
+        how its container is where it has no check or does not run.
+        """
         states = {}
         for container in self.containers():
             state = container.attrs["State"]

@@ -1,4 +1,6 @@
-"""A worker, TorchServe, PostgreSQL and Redis die during one training while a client asks on: nothing accepted is lost."""
+"""A worker, TorchServe, PostgreSQL and Redis die during one
+training while a client asks on: nothing accepted is lost.
+"""
 
 import json
 import re
@@ -86,7 +88,9 @@ def survived(stack: Stack, champion: str) -> Survived:
             time.sleep(AWAY_SECONDS)
         answers_again(client)
         known = len(refused["torchserve"])
-        refused["postgres"] = [(one.status_code, one.headers.get("Retry-After")) for one in client.refused[known:]]
+        refused["postgres"] = [
+            (one.status_code, one.headers.get("Retry-After")) for one in client.refused[known:]
+        ]
 
         stack.wait_healthy()
         airflow.wait(TRAIN, run_id, timeout_seconds=1200)
@@ -100,7 +104,9 @@ def epochs(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"\bepoch (\d+):", text)]
 
 
-def test_a_training_whose_worker_is_killed_goes_on_and_is_followed_by_the_next_try(survived: Survived) -> None:
+def test_a_training_whose_worker_is_killed_goes_on_and_is_followed_by_the_next_try(
+    survived: Survived,
+) -> None:
     assert survived.tries >= 2
     assert survived.created == 1
 
@@ -116,11 +122,15 @@ def test_its_log_goes_on_in_the_log_of_the_next_try(survived: Survived) -> None:
 
 def test_its_candidate_is_the_one_that_the_killed_worker_began(survived: Survived, stack: Stack) -> None:
     assert stack.airflow.result(TRAIN, survived.run_id, "train")["parameters"]["epochs"] == str(EPOCHS)
-    assert survived.run_id not in {step.labels["perennial.run"] for step in stack.steps()}, "its containers are not removed"
+    assert survived.run_id not in {step.labels["perennial.run"] for step in stack.steps()}, (
+        "its containers are not removed"
+    )
 
 
 @pytest.mark.parametrize("service", ["torchserve", "postgres"])
-def test_whoever_asks_meanwhile_is_refused_and_told_when_to_come_back(service: str, survived: Survived) -> None:
+def test_whoever_asks_meanwhile_is_refused_and_told_when_to_come_back(
+    service: str, survived: Survived
+) -> None:
     answers = set(survived.refused[service])
     assert answers
     assert {code for code, _ in answers} <= {503, 504}

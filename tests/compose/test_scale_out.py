@@ -1,4 +1,5 @@
-"""The platform with more models, trained beside each other on two GPU workers: limits, digests, waiting, clearing, ending.
+"""The platform with more models, trained beside each other on
+two GPU workers: limits, digests, waiting, clearing, ending.
 
 The tests follow each other; the last one ends the platform in the middle of a training.
 """
@@ -32,7 +33,9 @@ pytestmark = pytest.mark.timeout(2400)
 
 @pytest.fixture(scope="module")
 def images(stack: Stack, reviews: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The platform's images, as `make images` names them, with more models: all of them learn from the reviews."""
+    """The platform's images, as `make images` names them,
+    with more models: all of them learn from the reviews.
+    """
     made = more_models.build(tmp_path_factory.mktemp("images"))
     yield made
     stack.make("down")  # or the engine keeps images that are in use
@@ -88,7 +91,7 @@ def gone(stack: Stack, container: str) -> bool:
     return container not in {step.id for step in stack.steps()}
 
 
-# --- the image ------------------------------------------------------------------------------------------------------------
+# --- the image ----------------------------------------------------------------------------------------------
 
 
 def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, reviews: None) -> None:
@@ -104,13 +107,17 @@ def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: 
     wait_until(lambda: airflow.run(dag_id, run_id)["state"] == "failed", "the refusal", timeout_seconds=300)
     assert task(airflow, dag_id, run_id, "preflight")["try_number"] == 1, "it would be refused again"
     said = log(airflow, dag_id, run_id, "preflight", 1)
-    assert f"has no image {NOWHERE}, which PERENNIAL_STEP_IMAGE names. Build it there with `make images`" in said
+    assert (
+        f"has no image {NOWHERE}, which PERENNIAL_STEP_IMAGE names. Build it there with `make images`" in said
+    )
 
 
-# --- beside each other ------------------------------------------------------------------------------------------------------
+# --- beside each other --------------------------------------------------------------------------------------
 
 
-def test_two_trainings_run_on_two_workers_and_say_why_not_on_a_gpu(scaled: Stack, runs: dict[str, str]) -> None:
+def test_two_trainings_run_on_two_workers_and_say_why_not_on_a_gpu(
+    scaled: Stack, runs: dict[str, str]
+) -> None:
     airflow = scaled.airflow
     trainings = [task(airflow, f"train_{model}", runs[model], "train") for model in (FIRST, SECOND)]
     assert [one["state"] for one in trainings] == ["running", "running"]
@@ -123,7 +130,9 @@ def test_two_trainings_run_on_two_workers_and_say_why_not_on_a_gpu(scaled: Stack
 
 def test_a_third_waits_for_a_gpu_without_holding_a_workers_slot(scaled: Stack, runs: dict[str, str]) -> None:
     airflow = scaled.airflow
-    wait_until(lambda: state(airflow, runs, THIRD, "preflight") == "scheduled", "the third", timeout_seconds=30)
+    wait_until(
+        lambda: state(airflow, runs, THIRD, "preflight") == "scheduled", "the third", timeout_seconds=30
+    )
     time.sleep(5)
     assert state(airflow, runs, THIRD, "preflight") == "scheduled"
     on_workers = json.dumps(json.loads(scaled.python(ON_WORKERS)))
@@ -136,7 +145,11 @@ def test_a_training_that_takes_more_memory_than_its_limit_is_told_which_limit_th
     scaled: Stack, runs: dict[str, str]
 ) -> None:
     airflow, dag_id = scaled.airflow, f"train_{GREEDY}"
-    wait_until(lambda: state(airflow, runs, GREEDY) == "failed", "the end of the greedy training", timeout_seconds=300)
+    wait_until(
+        lambda: state(airflow, runs, GREEDY) == "failed",
+        "the end of the greedy training",
+        timeout_seconds=300,
+    )
     assert task(airflow, dag_id, runs[GREEDY], "train")["try_number"] == 1, "it would end the same way again"
     said = log(airflow, dag_id, runs[GREEDY], "train", 1)
     assert "taking more and more" in said
@@ -144,7 +157,7 @@ def test_a_training_that_takes_more_memory_than_its_limit_is_told_which_limit_th
     assert f"The limit is {GREEDY_MIB} MiB (resources.memory_mib in" in said
 
 
-# --- ended from outside -----------------------------------------------------------------------------------------------------
+# --- ended from outside -------------------------------------------------------------------------------------
 
 
 def test_a_training_that_is_cleared_is_killed_and_begun_again(scaled: Stack, runs: dict[str, str]) -> None:
@@ -153,7 +166,11 @@ def test_a_training_that_is_cleared_is_killed_and_begun_again(scaled: Stack, run
     body = {"dry_run": False, "dag_run_id": runs[FIRST], "task_ids": ["train"], "only_failed": False}
     airflow.call("POST", f"/dags/train_{FIRST}/clearTaskInstances", json=body)
     wait_until(lambda: gone(scaled, killed), "the end of the cleared training", timeout_seconds=180)
-    wait_until(lambda: state(airflow, runs, THIRD, "preflight") != "scheduled", "the third's turn", timeout_seconds=180)
+    wait_until(
+        lambda: state(airflow, runs, THIRD, "preflight") != "scheduled",
+        "the third's turn",
+        timeout_seconds=180,
+    )
 
 
 def test_a_run_that_is_marked_failed_ends_its_training_for_good(scaled: Stack, runs: dict[str, str]) -> None:

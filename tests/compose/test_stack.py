@@ -1,4 +1,6 @@
-"""The platform in containers as it is after `make up`: healthy, closed but for one address, and restorable from a backup."""
+"""The platform in containers as it is after `make up`: healthy,
+closed but for one address, and restorable from a backup.
+"""
 
 import json
 import re
@@ -22,7 +24,7 @@ OURS = SERVICES - {"postgres", "redis"}
 FOUR = {"airflow": "AIRFLOW", "mlflow": "MLFLOW", "perennial": "PLATFORM", "gateway": "GATEWAY"}
 
 
-# --- it is there ------------------------------------------------------------------------------------------------------------
+# --- it is there --------------------------------------------------------------------------------------------
 
 
 def test_every_service_is_healthy_and_status_says_where_it_is_and_how_to_log_in(stack: Stack) -> None:
@@ -44,7 +46,9 @@ def test_up_again_changes_nothing(stack: Stack) -> None:
 
 def test_dags_of_every_model_are_there_and_none_is_broken(stack: Stack) -> None:
     airflow = stack.airflow
-    airflow.wait_for_dags(["ingest_reviews", "train_review_sentiment", "train_flight_delay", "tidy_docker"], timeout_seconds=60)
+    airflow.wait_for_dags(
+        ["ingest_reviews", "train_review_sentiment", "train_flight_delay", "tidy_docker"], timeout_seconds=60
+    )
     assert airflow.call("GET", "/importErrors")["import_errors"] == []
     assert {pool["name"] for pool in airflow.call("GET", "/pools")["pools"]} >= {"default_pool", "gpu"}
 
@@ -60,7 +64,7 @@ def test_a_service_that_crashes_is_started_again(stack: Stack) -> None:
     stack.wait_healthy("gateway")
 
 
-# --- it is closed -----------------------------------------------------------------------------------------------------------
+# --- it is closed -------------------------------------------------------------------------------------------
 
 
 def test_one_port_of_loopback_is_open_and_another_leads_to_it(stack: Stack) -> None:
@@ -95,7 +99,9 @@ def test_one_port_of_loopback_is_open_and_another_leads_to_it(stack: Stack) -> N
 )
 def test_what_services_tell_each_other_is_not_told_outside(path: str, stack: Stack) -> None:
     session = requests.Session()
-    request = session.prepare_request(requests.Request("GET", stack.address, headers={"Authorization": "Bearer x"}))
+    request = session.prepare_request(
+        requests.Request("GET", stack.address, headers={"Authorization": "Bearer x"})
+    )
     request.url = stack.address + path
     answer = session.send(request, verify=str(stack.certificate), timeout=30)
     assert answer.status_code in {400, 404}
@@ -122,7 +128,9 @@ def test_mlflow_answers_its_pages_and_its_clients_below_its_path(stack: Stack) -
     script = re.search(r'src="(static-files/[^"]+\.js)"', page.text)
     assert script
     assert stack.ask("GET", f"/mlflow/{script[1]}", auth=login).ok
-    experiments = stack.ask("POST", "/mlflow/api/2.0/mlflow/experiments/search", auth=login, json={"max_results": 1})
+    experiments = stack.ask(
+        "POST", "/mlflow/api/2.0/mlflow/experiments/search", auth=login, json={"max_results": 1}
+    )
     assert experiments.json()["experiments"]
     elsewhere = {"Origin": "https://elsewhere.example"}
     path = "/mlflow/ajax-api/2.0/mlflow/experiments/create"
@@ -134,7 +142,9 @@ def test_answers_carry_what_protects_a_browser(stack: Stack) -> None:
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert page.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert "frame-ancestors 'self'" in page.headers["Content-Security-Policy"]
-    assert "Strict-Transport-Security" not in page.headers, "a certificate that nobody signed would lock users out"
+    assert "Strict-Transport-Security" not in page.headers, (
+        "a certificate that nobody signed would lock users out"
+    )
     cookies = page.raw.headers.getlist("Set-Cookie")
     assert cookies
     assert all("secure" in cookie.lower() and "httponly" in cookie.lower() for cookie in cookies)
@@ -173,7 +183,8 @@ def test_only_the_proxy_sees_the_engines_socket_and_it_refuses_a_privileged_cont
     program = (
         "import docker\n"
         "client = docker.DockerClient('tcp://engine:2375')\n"
-        "try: client.containers.create('{image}', 'true', name='perennial-00000000000000000000', privileged=True)\n"
+        "try: client.containers.create('{image}', 'true', name='perennial-00000000000000000000', "
+        "privileged=True)\n"
         "except docker.errors.APIError as error: print(error.status_code, error.explanation)\n"
     ).format(image=stack.setting("STEP_IMAGE"))
     assert stack.python(program).startswith("403")
@@ -186,24 +197,36 @@ def test_each_database_opens_for_its_own_user_alone(stack: Stack) -> None:
     for user, name in FOUR.items():
         url = f"postgresql://{user}:{stack.setting(f'{name}_DATABASE_PASSWORD')}@127.0.0.1/"
         for database in FOUR:
-            code, output = stack.container("postgres").exec_run(["psql", f"{url}{database}", "-tAc", "select 1"])
+            code, output = stack.container("postgres").exec_run(
+                ["psql", f"{url}{database}", "-tAc", "select 1"]
+            )
             assert (code == 0) == (database == user), f"{user} on {database}: {output.decode()}"
 
 
 def test_secrets_are_in_env_alone(stack: Stack) -> None:
     file = stack.folder / "env"
     assert file.stat().st_mode & 0o777 == 0o600
-    for container in stack.containers("airflow-apiserver", "mlflow", "gateway", "torchserve", "engine", "objectstore"):
+    for container in stack.containers(
+        "airflow-apiserver", "mlflow", "gateway", "torchserve", "engine", "objectstore"
+    ):
         history = json.dumps([container.image.attrs["Config"], container.image.history()])
-        for name in ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "OBJECTSTORE_SECRET_KEY", "GATEWAY_TOKEN", "AIRFLOW_JWT_SECRET"):
+        for name in (
+            "ADMIN_PASSWORD",
+            "POSTGRES_PASSWORD",
+            "OBJECTSTORE_SECRET_KEY",
+            "GATEWAY_TOKEN",
+            "AIRFLOW_JWT_SECRET",
+        ):
             assert stack.setting(name) not in history
     assert stack.container("worker-default").exec_run(["test", "-e", "/opt/perennial/.env"]).exit_code == 1
-    commands = b"\n".join(stack.exec(service, "sh", "-c", "cat /proc/[0-9]*/cmdline") for service in ("redis", "mlflow"))
+    commands = b"\n".join(
+        stack.exec(service, "sh", "-c", "cat /proc/[0-9]*/cmdline") for service in ("redis", "mlflow")
+    )
     assert stack.setting("REDIS_PASSWORD").encode() not in commands
     assert stack.setting("MLFLOW_DATABASE_PASSWORD").encode() not in commands
 
 
-# --- what goes wrong at the start --------------------------------------------------------------------------------------------
+# --- what goes wrong at the start ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -230,7 +253,9 @@ def test_an_address_that_this_machine_does_not_have_is_named(another: Stack) -> 
 
 
 def test_databases_whose_passwords_are_lost_are_not_given_new_ones(another: Stack) -> None:
-    volume = another.engine.volumes.create(f"{another.project}_postgres", labels={PROJECT_LABEL: another.project})
+    volume = another.engine.volumes.create(
+        f"{another.project}_postgres", labels={PROJECT_LABEL: another.project}
+    )
     try:
         up = another.make("up")
         assert up.returncode != 0
@@ -246,10 +271,18 @@ def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(
 ) -> None:
     services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
     image, command = services["entrance"]["image"], services["entrance"]["command"]
-    given = {"PUBLIC_HOST": "models.example", "HTTPS_PORT": "443", "MLFLOW_PASSWORD": "b", "PREDICTION_TOKEN": "t0ken"}
+    given = {
+        "PUBLIC_HOST": "models.example",
+        "HTTPS_PORT": "443",
+        "MLFLOW_PASSWORD": "b",
+        "PREDICTION_TOKEN": "t0ken",
+    }
     options = {
         "environment": dict.fromkeys(services["entrance"]["environment"], "") | {"MLFLOW_USER": "a"} | given,
-        "volumes": {f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial"}, str(tmp_path): {"bind": "/var/tmp"}},
+        "volumes": {
+            f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial"},
+            str(tmp_path): {"bind": "/var/tmp"},
+        },
         "user": "10001:0",
     }
     tmp_path.chmod(0o777)
@@ -259,7 +292,16 @@ def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(
     assert b"has tls.key but no tls.crt" in refused.value.stderr
 
     (tmp_path / "tls.key").unlink()
-    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-subj", "/O=Somebody"]
+    made = [
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-noenc",
+        "-subj",
+        "/O=Somebody",
+    ]
     files = ["-keyout", "/var/tmp/tls.key", "-out", "/var/tmp/tls.crt"]
     engine.containers.run(image, ["openssl", "req", *made, *files], remove=True, **options)
     certificate = (tmp_path / "tls.crt").read_bytes()

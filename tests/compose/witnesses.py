@@ -1,4 +1,6 @@
-"""Who looks on while a test breaks things: a client that never stops asking, and a count of the containers of steps."""
+"""Who looks on while a test breaks things: a client that
+never stops asking, and a count of the containers of steps.
+"""
 
 import threading
 import time
@@ -60,7 +62,10 @@ class Client(threading.Thread):
 
 
 class Created(threading.Thread):
-    """Takes down each container that is created for a step. The engine itself remembers only its last few hundred events."""
+    """Takes down each container that is created for a step.
+
+    The engine itself remembers only its last few hundred events.
+    """
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)

@@ -7,5 +7,6 @@ from tests.containers.fixtures import engine, step_image, store
 
 __all__ = ["engine", "step_image", "store"]
 
-# Airflow makes its folder where it is first imported; the tests of the DAGs, where they run too, set their own after this.
+# Airflow makes its folder where it is first imported; the tests of the DAGs, where they run too, set their
+# own after this.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="perennial-airflow-"))

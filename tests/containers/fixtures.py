@@ -1,4 +1,6 @@
-"""A Docker engine, an image with our steps in it, and a folder that the steps in containers share with the tests."""
+"""A Docker engine, an image with our steps in it, and a
+folder that the steps in containers share with the tests.
+"""
 
 import os
 import secrets

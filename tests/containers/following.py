@@ -1,4 +1,6 @@
-"""One try of a step, as the operator makes it, without Airflow: `python -m tests.containers.following FOLDER` is a worker."""
+"""One try of a step, as the operator makes it, without Airflow:
+`python -m tests.containers.following FOLDER` is a worker.
+"""
 
 import json
 import logging
@@ -51,7 +53,9 @@ def request_of(folder: Path, key: str = "collect_m/run/collect") -> CollectReque
 def step_of(folder: Path, sha256: str = "0" * 64, **resources: Any) -> Step:
     wanted = Resources(**({"cpus": 1, "memory_mib": 256, "scratch_mib": 64} | resources))
     owner = Owner("collect_m", "run", "collect", -1, 1)
-    return step_to_run(folder, verb="collect", key=str(folder), request_sha256=sha256, owner=owner, resources=wanted)
+    return step_to_run(
+        folder, verb="collect", key=str(folder), request_sha256=sha256, owner=owner, resources=wanted
+    )
 
 
 def job_of(folder: Path, holder: str = "first", sha256: str = "0" * 64, **resources: Any) -> StepJob:
@@ -59,7 +63,9 @@ def job_of(folder: Path, holder: str = "first", sha256: str = "0" * 64, **resour
     from plugins.runners.docker import DockerRunner
 
     step, files = step_of(folder, sha256, **resources), Files.of(str(folder))
-    return StepJob(DockerRunner(), step, request_of(folder), files, Memory(folder / "memory"), holder, Told(), {})
+    return StepJob(
+        DockerRunner(), step, request_of(folder), files, Memory(folder / "memory"), holder, Told(), {}
+    )
 
 
 if __name__ == "__main__":

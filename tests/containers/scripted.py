@@ -1,4 +1,6 @@
-"""In the place of `tasks.collect` in the tests' image: does what `script.json` in the step's folder says, line by line."""
+"""In the place of `tasks.collect` in the tests' image: does
+what `script.json` in the step's folder says, line by line.
+"""
 
 import json
 import os
@@ -78,7 +80,9 @@ def tell() -> None:
         "commit": lineage.code_commit(settings().project),
         "user": [os.getuid(), os.getgid()],
         "capabilities": Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0],
-        "may_write": {folder: os.access(folder, os.W_OK) for folder in ("/", "/opt/perennial", "/tmp", "/scratch")},
+        "may_write": {
+            folder: os.access(folder, os.W_OK) for folder in ("/", "/opt/perennial", "/tmp", "/scratch")
+        },
     }
     print(json.dumps(seen), flush=True)
 

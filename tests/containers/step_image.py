@@ -1,4 +1,6 @@
-"""A small image of our steps, made without an index: the base, `tasks` as it is here, and the packages of this environment."""
+"""A small image of our steps, made without an index: the base,
+`tasks` as it is here, and the packages of this environment.
+"""
 
 import secrets
 import shutil
@@ -26,13 +28,19 @@ USER 10001:0
 
 
 def build(engine: "docker.DockerClient", folder: Path) -> str:
-    """Build the image in `folder` and return its id, which is this call's alone: whoever made it removes it."""
+    """Build the image in `folder` and return its id, which is this call's
+    alone: whoever made it removes it.
+    """
     for name in closure(PACKAGES):
         copy(name, folder / "packages")
-    shutil.copytree(PROJECT / "tasks", folder / "perennial" / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        PROJECT / "tasks", folder / "perennial" / "tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(Path(__file__).with_name("scripted.py"), folder / "perennial" / "tasks" / "collect.py")
     (folder / "Dockerfile").write_text(DOCKERFILE)
-    image, _ = engine.images.build(path=str(folder), rm=True, forcerm=True, labels={"perennial.test": secrets.token_hex(8)})
+    image, _ = engine.images.build(
+        path=str(folder), rm=True, forcerm=True, labels={"perennial.test": secrets.token_hex(8)}
+    )
     return str(image.id)
 
 
@@ -46,7 +54,9 @@ def closure(names: tuple[str, ...]) -> set[str]:
             continue
         found.add(name)
         needed = [Requirement(text) for text in distribution(name).requires or ()]
-        waiting += [need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
+        waiting += [
+            need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})
+        ]
     return found
 
 

@@ -1,4 +1,6 @@
-"""The public bases, or their stand-ins: whatever has the public name does what docker-compose.yaml asks of it."""
+"""The public bases, or their stand-ins: whatever has the
+public name does what docker-compose.yaml asks of it.
+"""
 
 import secrets
 import subprocess
@@ -29,8 +31,12 @@ def bases(engine: "DockerClient") -> None:
 
 
 @contextmanager
-def running(engine: "DockerClient", image: str, command: list[str] | None = None, **options: Any) -> "Iterator[Container]":
-    container = engine.containers.run(image, command, detach=True, labels={"perennial.test": "bases"}, **options)
+def running(
+    engine: "DockerClient", image: str, command: list[str] | None = None, **options: Any
+) -> "Iterator[Container]":
+    container = engine.containers.run(
+        image, command, detach=True, labels={"perennial.test": "bases"}, **options
+    )
     try:
         yield container
     finally:
@@ -78,12 +84,16 @@ def test_postgres_makes_its_database_once_and_asks_for_the_password(
     password = secrets.token_hex(8)
     prepare = 'echo "CREATE TABLE made (by text)" > /docker-entrypoint-initdb.d/1.sql; exec docker-entrypoint.sh postgres'
     variables = {"POSTGRES_PASSWORD": password, "POSTGRES_USER": "owner", "POSTGRES_DB": "records"}
-    with running(engine, "postgres:15-bookworm", environment=variables, entrypoint=["sh", "-c", prepare]) as container:
+    with running(
+        engine, "postgres:15-bookworm", environment=variables, entrypoint=["sh", "-c", prepare]
+    ) as container:
         until(container, lambda: inside(container, "pg_isready -h 127.0.0.1 -U owner")[0] == 0)
         query = "psql -h $(hostname -i) -U owner records -Atc"
         assert inside(container, f"PGPASSWORD={password} {query} 'SELECT count(*) FROM made'") == (0, "0")
         assert inside(container, f"PGPASSWORD=wrong {query} 'SELECT 1'")[0] == 2
-        assert inside(container, f"PGPASSWORD={password} {query} \"INSERT INTO made VALUES ('first')\"")[0] == 0
+        assert (
+            inside(container, f"PGPASSWORD={password} {query} \"INSERT INTO made VALUES ('first')\"")[0] == 0
+        )
         assert inside(container, "stat -c %U /proc/1")[1] == "postgres"
         container.restart(timeout=20)
         until(container, lambda: inside(container, "pg_isready -h 127.0.0.1 -U owner")[0] == 0)
@@ -97,7 +107,9 @@ def test_postgres_without_a_password_does_not_start(engine: "DockerClient", base
 
 
 def test_redis_takes_its_options_and_asks_for_the_password(engine: "DockerClient", bases: None) -> None:
-    with running(engine, "redis:7-bookworm", ["redis-server", "--requirepass", "open", "--appendonly", "yes"]) as container:
+    with running(
+        engine, "redis:7-bookworm", ["redis-server", "--requirepass", "open", "--appendonly", "yes"]
+    ) as container:
         ask = "redis-cli -h $(hostname -i) --no-auth-warning"
         until(container, lambda: inside(container, f"{ask} -a open ping") == (0, "PONG"))
         assert "NOAUTH" in inside(container, f"{ask} ping")[1]
@@ -115,10 +127,17 @@ def test_nginx_fills_its_templates_and_leaves_its_own_variables(engine: "DockerC
         assert container.exec_run(["bash", "-c", ask]).output.decode().endswith("hello GET")
 
 
-def test_python_makes_environments_and_trusts_what_the_system_trusts(engine: "DockerClient", bases: None) -> None:
+def test_python_makes_environments_and_trusts_what_the_system_trusts(
+    engine: "DockerClient", bases: None
+) -> None:
     code = (
-        "import ssl, sys, venv, ensurepip; print(sys.version_info[:2], len(ssl.create_default_context().get_ca_certs()) > 100)"
+        "import ssl, sys, venv, ensurepip; print(sys.version_info[:2], "
+        "len(ssl.create_default_context().get_ca_certs()) > 100)"
     )
-    command = ["sh", "-c", f"python -c '{code}' && useradd --uid 10001 --gid 0 someone && update-ca-certificates --help"]
+    command = [
+        "sh",
+        "-c",
+        f"python -c '{code}' && useradd --uid 10001 --gid 0 someone && update-ca-certificates --help",
+    ]
     told = engine.containers.run(BASES[0], command, remove=True, stderr=True).decode()
     assert "(3, 11) True" in told

@@ -1,4 +1,6 @@
-"""Steps in containers of a real engine: their limits, their ends, and what becomes of them when their worker dies."""
+"""Steps in containers of a real engine: their limits, their
+ends, and what becomes of them when their worker dies.
+"""
 
 import json
 import subprocess
@@ -47,7 +49,9 @@ def starts(folder: Path) -> int:
 
 
 def containers(engine: "docker.DockerClient") -> list[Any]:
-    return engine.containers.list(all=True, filters={"label": f"perennial.installation={settings().installation}"})
+    return engine.containers.list(
+        all=True, filters={"label": f"perennial.installation={settings().installation}"}
+    )
 
 
 def until(true: Callable[[], Any], seconds: float = 60) -> Any:
@@ -59,10 +63,12 @@ def until(true: Callable[[], Any], seconds: float = 60) -> Any:
     raise AssertionError(f"Not within {seconds} s.")
 
 
-# --- a step and its ends ----------------------------------------------------------------------------------------------
+# --- a step and its ends ------------------------------------------------------------------------------------
 
 
-def test_a_step_runs_from_file_to_file_and_leaves_no_container(script: Script, engine: "docker.DockerClient") -> None:
+def test_a_step_runs_from_file_to_file_and_leaves_no_container(
+    script: Script, engine: "docker.DockerClient"
+) -> None:
     job = job_of(script(["say", "first", "second"]))
 
     assert run(job)["prediction_rows"] == 7
@@ -91,7 +97,9 @@ def test_an_end_is_final_or_tried_again_and_says_why(
     assert containers(engine) == []
 
 
-def test_the_limits_are_set_and_nothing_more_is_allowed(script: Script, engine: "docker.DockerClient", store: Path) -> None:
+def test_the_limits_are_set_and_nothing_more_is_allowed(
+    script: Script, engine: "docker.DockerClient", store: Path
+) -> None:
     folder = script(["wait_for", str(store / "go")])
     job = job_of(folder, cpus=0.5, memory_mib=200, scratch_mib=40)
 
@@ -99,14 +107,22 @@ def test_the_limits_are_set_and_nothing_more_is_allowed(script: Script, engine: 
 
     found = engine.api.inspect_container(container)
     host = found["HostConfig"]
-    assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == ((200 + 40 + 64) * MIB, (200 + 40 + 64) * MIB, 500_000_000)
+    assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (
+        (200 + 40 + 64) * MIB,
+        (200 + 40 + 64) * MIB,
+        500_000_000,
+    )
     assert (host["Privileged"], host["ReadonlyRootfs"], host["PidsLimit"]) == (False, True, 4096)
     assert (host["CapDrop"], host["CapAdd"], host["SecurityOpt"]) == (["ALL"], None, ["no-new-privileges"])
     assert not any(host[name] for name in ("Binds", "Devices", "PortBindings", "PidMode", "VolumesFrom"))
     assert [mount["Type"] for mount in found["Mounts"]] == ["volume"]
     assert found["Config"]["User"] == "10001:0"
     labels = found["Config"]["Labels"]
-    assert (labels["perennial.dag"], labels["perennial.task"], labels["perennial.try"]) == ("collect_m", "collect", "1")
+    assert (labels["perennial.dag"], labels["perennial.task"], labels["perennial.try"]) == (
+        "collect_m",
+        "collect",
+        "1",
+    )
     assert float(labels["perennial.deadline"]) > time.time()
     (store / "go").touch()
     job.follow(container)
@@ -125,7 +141,7 @@ def test_a_step_is_nobody_in_particular_and_writes_only_to_its_scratch(script: S
     assert not [name for name in seen["environment"] if "AIRFLOW" in name or "FERNET" in name]
 
 
-# --- limits -----------------------------------------------------------------------------------------------------------
+# --- limits -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("action", ["hog", "hog_in_a_child"])
@@ -148,10 +164,12 @@ def test_a_step_that_fills_its_scratch_names_its_limit_and_is_final(script: Scri
     assert "filled its scratch folder. The limit is 32 MiB (PERENNIAL_STEP_SCRATCH_MIB)" in str(failure.value)
 
 
-# --- the image --------------------------------------------------------------------------------------------------------
+# --- the image ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("image", ["", "perennial/ml", "perennial/ml:latest", "sha256:abc", "sha256:" + "x" * 64])
+@pytest.mark.parametrize(
+    "image", ["", "perennial/ml", "perennial/ml:latest", "sha256:abc", "sha256:" + "x" * 64]
+)
 def test_an_image_that_may_be_another_tomorrow_is_refused(
     script: Script, engine: "docker.DockerClient", monkeypatch: pytest.MonkeyPatch, image: str
 ) -> None:
@@ -182,7 +200,9 @@ def test_an_engine_that_answers_with_another_image_starts_nothing(
 ) -> None:
     job = job_of(script(["say", "never"]))
     client = job.runner._engine()
-    monkeypatch.setattr(client, "inspect_image", lambda _image: {"Id": "sha256:" + "1" * 64, "RepoDigests": []})
+    monkeypatch.setattr(
+        client, "inspect_image", lambda _image: {"Id": "sha256:" + "1" * 64, "RepoDigests": []}
+    )
 
     with pytest.raises(InvalidProject, match="with another image, sha256:1111"):
         job.submit()
@@ -190,7 +210,7 @@ def test_an_engine_that_answers_with_another_image_starts_nothing(
     assert containers(engine) == []
 
 
-# --- GPUs -------------------------------------------------------------------------------------------------------------
+# --- GPUs ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -199,7 +219,9 @@ def no_gpu(engine: "docker.DockerClient") -> None:
         pytest.skip("This engine has GPUs to give.")
 
 
-def test_a_required_gpu_that_is_not_there_fails_for_good(script: Script, engine: "docker.DockerClient", no_gpu: None) -> None:
+def test_a_required_gpu_that_is_not_there_fails_for_good(
+    script: Script, engine: "docker.DockerClient", no_gpu: None
+) -> None:
     with pytest.raises(InvalidProject, match="has no GPU to give") as refused:
         job_of(script(["say", "never"]), gpus="required").submit()
 
@@ -207,15 +229,20 @@ def test_a_required_gpu_that_is_not_there_fails_for_good(script: Script, engine:
     assert containers(engine) == []
 
 
-def test_a_preferred_gpu_that_is_not_there_leaves_the_step_on_the_cpu_and_told_why(script: Script, no_gpu: None) -> None:
+def test_a_preferred_gpu_that_is_not_there_leaves_the_step_on_the_cpu_and_told_why(
+    script: Script, no_gpu: None
+) -> None:
     job = job_of(script(["tell"]), gpus="preferred")
 
     run(job)
 
-    assert "could not select device driver" in json.loads(job.log.lines[0])["environment"]["PERENNIAL_GPU_MISSING"]
+    assert (
+        "could not select device driver"
+        in json.loads(job.log.lines[0])["environment"]["PERENNIAL_GPU_MISSING"]
+    )
 
 
-# --- a worker that dies -----------------------------------------------------------------------------------------------
+# --- a worker that dies -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -225,7 +252,9 @@ def worker(store: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.containers.following", str(folder), *arguments]
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         started.append(process)
         return process
 
@@ -257,7 +286,9 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_follows_the_same_contai
     assert result["prediction_rows"] == 7
     assert (len(created), starts(folder)) == (1, 1)
     everything = heard + second.log.lines
-    assert [line for line in dict.fromkeys(everything) if line.startswith("line")] == [f"line {number}" for number in range(60)]
+    assert [line for line in dict.fromkeys(everything) if line.startswith("line")] == [
+        f"line {number}" for number in range(60)
+    ]
     assert second.log.lines[-1] == "end"
     assert containers(engine) == []
 
@@ -324,7 +355,9 @@ def test_a_result_that_nobody_heard_of_is_taken_where_its_container_is_gone(
     assert job_of(folder, holder="second").left_unheard()["prediction_rows"] == 7
 
 
-def test_the_same_step_asked_for_something_else_replaces_the_container(script: Script, engine: "docker.DockerClient") -> None:
+def test_the_same_step_asked_for_something_else_replaces_the_container(
+    script: Script, engine: "docker.DockerClient"
+) -> None:
     folder = script(["sleep", 600])
     first = job_of(folder)
     old = first.submit()
@@ -356,7 +389,9 @@ def test_two_workers_at_once_make_one_container(
     assert containers(engine) == []
 
 
-def test_a_container_that_was_created_and_never_started_is_started(script: Script, engine: "docker.DockerClient") -> None:
+def test_a_container_that_was_created_and_never_started_is_started(
+    script: Script, engine: "docker.DockerClient"
+) -> None:
     from plugins.runners.container import container_of
 
     folder = script(["say", "late"])
@@ -369,7 +404,7 @@ def test_a_container_that_was_created_and_never_started_is_started(script: Scrip
     assert job.follow(made["Id"])["prediction_rows"] == 7
 
 
-# --- stopping ---------------------------------------------------------------------------------------------------------
+# --- stopping -----------------------------------------------------------------------------------------------
 
 
 def test_a_task_that_is_killed_takes_its_container_with_it(
@@ -408,7 +443,9 @@ def test_a_try_that_airflow_gave_up_does_not_end_what_its_successor_follows(
         first.require_held()
 
 
-def test_a_container_that_somebody_removes_is_a_fault_that_says_so(script: Script, engine: "docker.DockerClient") -> None:
+def test_a_container_that_somebody_removes_is_a_fault_that_says_so(
+    script: Script, engine: "docker.DockerClient"
+) -> None:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
     job = job_of(script(["say", "begun"], ["sleep", 600]))
@@ -420,10 +457,12 @@ def test_a_container_that_somebody_removes_is_a_fault_that_says_so(script: Scrip
     assert not isinstance(failure.value, AirflowFailException)
 
 
-# --- the engine -------------------------------------------------------------------------------------------------------
+# --- the engine ---------------------------------------------------------------------------------------------
 
 
-def test_an_engine_that_does_not_answer_is_a_fault_with_its_address(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_does_not_answer_is_a_fault_with_its_address(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_DOCKER_DEFAULT", "docker://127.0.0.1:9")
     job = job_of(store / "store" / "runs" / "step")
 

@@ -1,4 +1,6 @@
-"""The proxy in front of a real engine: what a step needs works through it, and what would harm the host does not."""
+"""The proxy in front of a real engine: what a step needs
+works through it, and what would harm the host does not.
+"""
 
 import io
 import json
@@ -34,7 +36,9 @@ Run = Callable[..., Container]
 class Proxy:
     """A running proxy, a client that reaches the engine through it, and the engine itself."""
 
-    def __init__(self, port: int, installation: str, process: subprocess.Popen[bytes], raw: docker.DockerClient) -> None:
+    def __init__(
+        self, port: int, installation: str, process: subprocess.Popen[bytes], raw: docker.DockerClient
+    ) -> None:
         self.port = port
         self.installation = installation
         self.process = psutil.Process(process.pid)
@@ -46,7 +50,9 @@ class Proxy:
 
     def all(self) -> list[Container]:
         """Each container of this installation, as the engine itself knows them."""
-        return self.raw.containers.list(all=True, filters={"label": f"perennial.installation={self.installation}"})
+        return self.raw.containers.list(
+            all=True, filters={"label": f"perennial.installation={self.installation}"}
+        )
 
     def send(self, text: bytes) -> bytes:
         """The answer to bytes that no client would send."""
@@ -162,11 +168,14 @@ def python(program: str) -> list[str]:
     return ["python3", "-uc", program]
 
 
-# --- what a step needs ------------------------------------------------------------------------------------------------
+# --- what a step needs --------------------------------------------------------------------------------------
 
 
 def test_a_step_runs_through_the_proxy_from_creation_to_removal(proxy: Proxy, step: dict[str, Any]) -> None:
-    program = "import os, sys; print(os.getuid(), open('/proc/self/status').read()); open('/scratch/x', 'w'); sys.exit(10)"
+    program = (
+        "import os, sys; print(os.getuid(), open('/proc/self/status').read()); open('/scratch/x', 'w'); "
+        "sys.exit(10)"
+    )
     created = proxy.client.containers.create(**step | {"command": python(program)})
     created.start()
     assert created.wait()["StatusCode"] == 10
@@ -214,17 +223,23 @@ def test_a_reader_that_does_not_read_fills_no_memory(proxy: Proxy, step: dict[st
     talking = proxy.client.containers.run(**step | {"command": python(program)})
     assert talking.wait()["StatusCode"] == 0
     with closing(socket.create_connection(("127.0.0.1", proxy.port))) as connection:
-        connection.sendall(f"GET /containers/{talking.id}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(
+            f"GET /containers/{talking.id}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
         time.sleep(2)
         assert proxy.process.memory_info().rss < PROXY_MEMORY
 
 
-def test_a_caller_that_hangs_up_leaves_no_connection_to_the_engine(proxy: Proxy, step: dict[str, Any]) -> None:
+def test_a_caller_that_hangs_up_leaves_no_connection_to_the_engine(
+    proxy: Proxy, step: dict[str, Any]
+) -> None:
     silent = proxy.client.containers.run(**step | {"command": ["sleep", "600"]})
     before = proxy.process.num_fds()
     waiting = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(5)]
     for connection in waiting:
-        connection.sendall(f"GET /containers/{silent.id}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(
+            f"GET /containers/{silent.id}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
     assert proxy.process.num_fds() >= before + 10
     for connection in waiting:
@@ -239,7 +254,9 @@ def test_the_docker_runner_reaches_the_engine_through_it(
     engine: docker.DockerClient, store: Path, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERENNIAL_STEP_NETWORK", network)
-    place = {name: os.environ[f"PERENNIAL_{name}"] for name in ("INSTALLATION", "STEP_NETWORK", "STEP_MOUNTS")}
+    place = {
+        name: os.environ[f"PERENNIAL_{name}"] for name in ("INSTALLATION", "STEP_NETWORK", "STEP_MOUNTS")
+    }
     folder = store / "store" / "runs" / "step"
     folder.mkdir(parents=True)
     (folder / "script.json").write_text(json.dumps([["say", "first", "second"]]))
@@ -266,7 +283,11 @@ def test_its_image_needs_no_root_and_writes_nowhere(engine: docker.DockerClient,
         network_mode="none",
         group_add=[str(Path("/var/run/docker.sock").stat().st_gid)],
         volumes=["/var/run/docker.sock:/var/run/docker.sock"],
-        environment={"PERENNIAL_INSTALLATION": "x", "PERENNIAL_STEP_NETWORK": "x", "PERENNIAL_ENGINE_IMAGES": image},
+        environment={
+            "PERENNIAL_INSTALLATION": "x",
+            "PERENNIAL_STEP_NETWORK": "x",
+            "PERENNIAL_ENGINE_IMAGES": image,
+        },
     )
     try:
         deadline = time.monotonic() + 20
@@ -282,7 +303,7 @@ def test_its_image_needs_no_root_and_writes_nowhere(engine: docker.DockerClient,
         running.remove(force=True)
 
 
-# --- what would harm the host -----------------------------------------------------------------------------------------
+# --- what would harm the host -------------------------------------------------------------------------------
 
 HARMFUL: dict[str, dict[str, Any]] = {
     "privileged": {"privileged": True},
@@ -329,13 +350,17 @@ HARMFUL: dict[str, dict[str, Any]] = {
     "no label": {"labels": {}},
     "a service's name": {"name": "perennial_postgres_1"},
     "an endless restart": {"restart_policy": {"Name": "always"}},
-    "a log to elsewhere": {"log_config": {"Type": "syslog", "Config": {"syslog-address": "tcp://192.0.2.1:514"}}},
+    "a log to elsewhere": {
+        "log_config": {"Type": "syslog", "Config": {"syslog-address": "tcp://192.0.2.1:514"}}
+    },
     "a loader's variable": {"environment": {"LD_PRELOAD": "/proc/self/cwd/x.so"}},
 }
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-def test_a_container_that_could_harm_the_host_is_not_created(proxy: Proxy, step: dict[str, Any], harm: str) -> None:
+def test_a_container_that_could_harm_the_host_is_not_created(
+    proxy: Proxy, step: dict[str, Any], harm: str
+) -> None:
     with pytest.raises(APIError) as refused:
         proxy.client.containers.create(**step | HARMFUL[harm])
     assert refused.value.status_code == 403
@@ -362,10 +387,19 @@ def test_a_container_of_others_is_out_of_reach(proxy: Proxy, foreign: Container)
     assert foreign.status == "running"
 
 
-def test_the_list_shows_only_ours_whatever_is_asked_for(proxy: Proxy, step: dict[str, Any], foreign: Container) -> None:
+def test_the_list_shows_only_ours_whatever_is_asked_for(
+    proxy: Proxy, step: dict[str, Any], foreign: Container
+) -> None:
     ours = proxy.client.containers.create(**step)
-    asked = [{}, {"label": "perennial.installation=somebody-else"}, {"id": foreign.id}, {"name": foreign.name}]
-    found = [{row["Id"] for row in proxy.client.api.containers(all=True, filters=filters)} for filters in asked]
+    asked = [
+        {},
+        {"label": "perennial.installation=somebody-else"},
+        {"id": foreign.id},
+        {"name": foreign.name},
+    ]
+    found = [
+        {row["Id"] for row in proxy.client.api.containers(all=True, filters=filters)} for filters in asked
+    ]
     assert found == [{ours.id}, set(), set(), set()]
 
 
@@ -408,12 +442,17 @@ def test_as_many_containers_exist_as_may(proxy: Proxy, step: dict[str, Any]) -> 
     assert full.value.is_server_error()
 
 
-# --- what no client would send ----------------------------------------------------------------------------------------
+# --- what no client would send ------------------------------------------------------------------------------
 
 
 def create_request(body: bytes, *headers: str, length: int | None = None) -> bytes:
     name = f"perennial-{secrets.token_hex(10)}"
-    lines = [f"POST /v1.41/containers/create?name={name} HTTP/1.1", "Host: engine", "Content-Type: application/json", *headers]
+    lines = [
+        f"POST /v1.41/containers/create?name={name} HTTP/1.1",
+        "Host: engine",
+        "Content-Type: application/json",
+        *headers,
+    ]
     if not any(header.startswith("Transfer-Encoding") for header in headers):
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -438,7 +477,9 @@ def minimal(proxy: Proxy, image: str, network: str) -> dict[str, Any]:
     }
 
 
-def test_a_field_in_two_spellings_does_not_slip_through(proxy: Proxy, image: str, network: str, step: dict[str, Any]) -> None:
+def test_a_field_in_two_spellings_does_not_slip_through(
+    proxy: Proxy, image: str, network: str, step: dict[str, Any]
+) -> None:
     good = json.dumps(minimal(proxy, image, network)).encode()
     assert b" 201 " in proxy.send(create_request(good)).splitlines()[0]
     for twice in (b'"Privileged": false, "privileged": true, ', b'"Privileged": false, "Privileged": true, '):
@@ -448,15 +489,21 @@ def test_a_field_in_two_spellings_does_not_slip_through(proxy: Proxy, image: str
     assert [found.attrs["HostConfig"]["Privileged"] for found in proxy.all()] == [False]
 
 
-def test_a_body_in_chunks_is_checked_as_a_whole(proxy: Proxy, image: str, network: str, step: dict[str, Any]) -> None:
+def test_a_body_in_chunks_is_checked_as_a_whole(
+    proxy: Proxy, image: str, network: str, step: dict[str, Any]
+) -> None:
     good = json.dumps(minimal(proxy, image, network)).encode()
     bad = good.replace(b'"Memory"', b'"Privileged": true, "Memory"', 1)
     for body, status in ((good, b" 201 "), (bad, b" 403 ")):
-        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:100], body[100:])) + b"0\r\n\r\n"
+        chunks = (
+            b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:100], body[100:])) + b"0\r\n\r\n"
+        )
         assert status in proxy.send(create_request(chunks, "Transfer-Encoding: chunked")).splitlines()[0]
 
 
-def test_a_request_within_a_request_is_not_answered(proxy: Proxy, image: str, network: str, step: dict[str, Any]) -> None:
+def test_a_request_within_a_request_is_not_answered(
+    proxy: Proxy, image: str, network: str, step: dict[str, Any]
+) -> None:
     good = json.dumps(minimal(proxy, image, network)).encode()
     hidden = b"POST /v1.41/containers/prune HTTP/1.1\r\nHost: x\r\n\r\n"
     both = create_request(b"0\r\n\r\n" + hidden, "Transfer-Encoding: chunked", f"Content-Length: {len(good)}")
@@ -480,9 +527,13 @@ def test_a_request_within_a_request_is_not_answered(proxy: Proxy, image: str, ne
         "FOO /v1.41/containers/{id}/json",
     ],
 )
-def test_odd_ways_to_write_a_request_lead_nowhere(proxy: Proxy, step: dict[str, Any], request_line: str) -> None:
+def test_odd_ways_to_write_a_request_lead_nowhere(
+    proxy: Proxy, step: dict[str, Any], request_line: str
+) -> None:
     created = proxy.client.containers.create(**step)
-    answer = proxy.send(f"{request_line.format(id=created.id)} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\n\r\n".encode())
+    answer = proxy.send(
+        f"{request_line.format(id=created.id)} HTTP/1.1\r\nHost: engine\r\nContent-Length: 0\r\n\r\n".encode()
+    )
     assert answer.split()[1] in {b"400", b"403"}
 
 

@@ -1,4 +1,6 @@
-"""The images that `make images` built: who they run as, what they say of themselves, and what must not be in them."""
+"""The images that `make images` built: who they run as,
+what they say of themselves, and what must not be in them.
+"""
 
 import hashlib
 import json
@@ -51,7 +53,10 @@ def clone(tmp_path: Path) -> Path:
     """A clone of this working tree with one commit, and a secret beside the code as `make up` leaves it."""
     folder = tmp_path / "clone"
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=PROJECT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
     )
     for name in listed.stdout.decode().rstrip("\0").split("\0"):
         if (PROJECT / name).exists():
@@ -75,7 +80,9 @@ def build(folder: Path, *names: str, **environment: str) -> subprocess.Completed
 def no_test_images(engine: "DockerClient") -> Iterator[None]:
     yield
     # By their tags: another name of the same content stays.
-    for tag in [tag for image in engine.images.list() for tag in image.tags if tag.startswith("perennial-test/")]:
+    for tag in [
+        tag for image in engine.images.list() for tag in image.tags if tag.startswith("perennial-test/")
+    ]:
         engine.images.remove(tag, force=True)
 
 
@@ -88,7 +95,7 @@ def python(engine: "DockerClient", image: str, code: str) -> str:
     return output(engine, image, "python", "-c", code)
 
 
-# --- who they run as, and where they can write ------------------------------------------------------------------------------
+# --- who they run as, and where they can write --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,7 +104,10 @@ def test_an_image_runs_as_a_user_who_may_write_to_no_code_of_it(
 ) -> None:
     code = "import os; from pathlib import Path; print(os.getuid(), os.getgid(), Path.home(), Path.cwd())"
     # uv's empty .lock says nothing to anybody but uv.
-    writable = "find /opt /usr /etc /bin /lib -xdev -writable ! -type l ! -name .lock -print -quit 2>/dev/null || true"
+    writable = (
+        "find /opt /usr /etc /bin /lib -xdev -writable ! -type l ! -name .lock -print -quit 2>/dev/null || "
+        "true"
+    )
     assert python(engine, images[name], code) == "10001 0 /home/perennial /opt/perennial"
     options = {key: value for key, value in READ_ONLY.items() if key != "read_only"}
     assert engine.containers.run(images[name], ["sh", "-c", writable], remove=True, **options) == b""
@@ -110,11 +120,14 @@ def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_step
     python(
         engine,
         images["ml"],
-        f"import importlib; [importlib.import_module('tasks.' + name) for name in {sorted(VERBS)}]; {libraries}",
+        f"import importlib; [importlib.import_module('tasks.' + name) for name in {sorted(VERBS)}]; "
+        f"{libraries}",
     )
 
 
-@pytest.mark.parametrize("lock", sorted(PROJECT.glob("models/*/requirements.txt")), ids=lambda lock: lock.parent.name)
+@pytest.mark.parametrize(
+    "lock", sorted(PROJECT.glob("models/*/requirements.txt")), ids=lambda lock: lock.parent.name
+)
 def test_a_model_with_requirements_has_an_environment_that_adds_to_that_of_the_steps(
     engine: "DockerClient", images: dict[str, str], lock: Path
 ) -> None:
@@ -128,16 +141,21 @@ def test_a_model_with_requirements_has_an_environment_that_adds_to_that_of_the_s
 
 
 def test_airflow_starts_where_nothing_can_be_written(engine: "DockerClient", images: dict[str, str]) -> None:
-    code = "from airflow.providers.docker.operators.docker import DockerOperator; import plugins.operators, git; print('ready')"
+    code = (
+        "from airflow.providers.docker.operators.docker import DockerOperator; import plugins.operators, "
+        "git; print('ready')"
+    )
     assert python(engine, images["airflow"], code).endswith("ready")
     assert output(engine, images["airflow"], "git", "--version").startswith("git version")
 
 
-# --- what they say of themselves --------------------------------------------------------------------------------------------
+# --- what they say of themselves ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_image_names_its_commit_and_its_lock(engine: "DockerClient", images: dict[str, str], name: str) -> None:
+def test_an_image_names_its_commit_and_its_lock(
+    engine: "DockerClient", images: dict[str, str], name: str
+) -> None:
     image = engine.images.get(images[name])
     variables = dict(line.split("=", 1) for line in image.attrs["Config"]["Env"])
     assert re.fullmatch(r"[0-9a-f]{40}(\+dirty)?", image.labels["org.opencontainers.image.revision"])
@@ -145,25 +163,65 @@ def test_an_image_names_its_commit_and_its_lock(engine: "DockerClient", images: 
     assert re.fullmatch(r"[0-9a-f]{64}", image.labels["perennial.lock_sha256"])
 
 
-def test_the_step_image_tells_its_lineage_as_its_labels_do(engine: "DockerClient", images: dict[str, str]) -> None:
+def test_the_step_image_tells_its_lineage_as_its_labels_do(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
     labels = engine.images.get(images["ml"]).labels
-    code = "import pathlib; from tasks.lineage import *; p = pathlib.Path(); print(code_commit(p), lock_sha256(p, p / 'no'))"
+    code = (
+        "import pathlib; from tasks.lineage import *; p = pathlib.Path(); print(code_commit(p), "
+        "lock_sha256(p, p / 'no'))"
+    )
     commit, lock = python(engine, images["ml"], code).split()
     assert (commit, lock) == (labels["org.opencontainers.image.revision"], labels["perennial.lock_sha256"])
 
 
-# --- what must not be in them -----------------------------------------------------------------------------------------------
+# --- what must not be in them -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_image_tells_how_to_log_in_anywhere(engine: "DockerClient", images: dict[str, str], name: str) -> None:
+def test_no_image_tells_how_to_log_in_anywhere(
+    engine: "DockerClient", images: dict[str, str], name: str
+) -> None:
     image = engine.images.get(images[name])
     told = json.dumps([image.history(), image.attrs["Config"]])
-    assert not re.search(r"://[^/\s\"]+:[^/\s\"]+@|AKIA[0-9A-Z]{16}|PRIVATE KEY|(?i:password|secret|_token|index_url)=", told)
-    names = ["-name", ".env*", "-o", "-name", ".netrc", "-o", "-name", "pip.conf", "-o", "-name", "id_*", "-o", "-name", ".git"]
-    search = ["find", "/opt/perennial", "/home", "/root", "/etc", "/srv", "-path", "*/site-packages", "-prune", "-o"]
+    assert not re.search(
+        r"://[^/\s\"]+:[^/\s\"]+@|AKIA[0-9A-Z]{16}|PRIVATE KEY|(?i:password|secret|_token|index_url)=", told
+    )
+    names = [
+        "-name",
+        ".env*",
+        "-o",
+        "-name",
+        ".netrc",
+        "-o",
+        "-name",
+        "pip.conf",
+        "-o",
+        "-name",
+        "id_*",
+        "-o",
+        "-name",
+        ".git",
+    ]
+    search = [
+        "find",
+        "/opt/perennial",
+        "/home",
+        "/root",
+        "/etc",
+        "/srv",
+        "-path",
+        "*/site-packages",
+        "-prune",
+        "-o",
+    ]
     found = engine.containers.run(
-        images[name], [*search, "(", *names, ")", "-print"], remove=True, user="0:0", network_mode="none", entrypoint=""
+        images[name],
+        [*search, "(", *names, ")", "-print"],
+        remove=True,
+        user="0:0",
+        network_mode="none",
+        entrypoint="",
     )
     assert found == b""
 
@@ -171,9 +229,17 @@ def test_no_image_tells_how_to_log_in_anywhere(engine: "DockerClient", images: d
 def test_neither_the_address_of_an_index_nor_a_file_beside_the_code_gets_into_a_layer(
     engine: "DockerClient", clone: Path, no_test_images: None
 ) -> None:
-    index = os.environ.get("PIP_INDEX_URL") or subprocess.check_output([PIP, "-c", PIPS_OWN_INDEX], text=True).strip()
+    index = (
+        os.environ.get("PIP_INDEX_URL")
+        or subprocess.check_output([PIP, "-c", PIPS_OWN_INDEX], text=True).strip()
+    )
     scheme, _, rest = index.partition("://")
-    told = build(clone, "gateway", PIP_INDEX_URL=f"{scheme}://user:{CANARY}@{rest.rpartition('@')[2]}", UV_DEFAULT_INDEX="")
+    told = build(
+        clone,
+        "gateway",
+        PIP_INDEX_URL=f"{scheme}://user:{CANARY}@{rest.rpartition('@')[2]}",
+        UV_DEFAULT_INDEX="",
+    )
     if told.returncode:
         pytest.skip(f"This index takes no other login: {told.stderr[-500:]}")
     saved = BytesIO(b"".join(engine.images.get("perennial-test/gateway").save()))
@@ -182,11 +248,13 @@ def test_neither_the_address_of_an_index_nor_a_file_beside_the_code_gets_into_a_
         layers = [image.extractfile(member) for member in members]
         assert len(layers) > 5
         assert [
-            member.name for member, layer in zip(members, layers, strict=True) if layer and CANARY.encode() in layer.read()
+            member.name
+            for member, layer in zip(members, layers, strict=True)
+            if layer and CANARY.encode() in layer.read()
         ] == []
 
 
-# --- how they are built -----------------------------------------------------------------------------------------------------
+# --- how they are built -------------------------------------------------------------------------------------
 
 
 def test_a_change_of_code_builds_only_the_last_layers_again(
@@ -205,8 +273,12 @@ def test_a_change_of_code_builds_only_the_last_layers_again(
     assert f"PERENNIAL_ML_IMAGE={after.id}" in (clone / ".perennial" / "images.env").read_text()
 
 
-def test_images_of_an_archive_without_git_know_their_commit(engine: "DockerClient", clone: Path, no_test_images: None) -> None:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True).stdout.strip()
+def test_images_of_an_archive_without_git_know_their_commit(
+    engine: "DockerClient", clone: Path, no_test_images: None
+) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout.strip()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=clone, capture_output=True, check=True).stdout
     unpacked = clone.parent / "unpacked"
     with tarfile.open(fileobj=BytesIO(archive)) as files:
@@ -232,16 +304,20 @@ def test_without_an_engine_a_sentence_says_what_to_do(tmp_path: Path) -> None:
     assert "Start it" in told.stderr
 
 
-def test_a_wheelhouse_without_torch_is_refused_before_anything_is_built(engine: "DockerClient", tmp_path: Path) -> None:
+def test_a_wheelhouse_without_torch_is_refused_before_anything_is_built(
+    engine: "DockerClient", tmp_path: Path
+) -> None:
     told = build(PROJECT, "ml", WHEELS=str(tmp_path))
     assert told.returncode == 1
     assert "holds no torch-*.whl" in told.stderr
 
 
-# --- the services start as they are meant to --------------------------------------------------------------------------------
+# --- the services start as they are meant to ----------------------------------------------------------------
 
 
-def test_torchserve_answers_those_alone_who_have_its_token(engine: "DockerClient", images: dict[str, str]) -> None:
+def test_torchserve_answers_those_alone_who_have_its_token(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
     container = engine.containers.run(images["torchserve"], detach=True, **READ_ONLY)
     try:
         until_healthy(container)
@@ -271,7 +347,9 @@ def test_mlflow_makes_its_database_and_serves(engine: "DockerClient", images: di
 
 
 @pytest.mark.parametrize("name", ["mlflow", "gateway"])
-def test_a_service_without_its_settings_ends_with_a_sentence(engine: "DockerClient", images: dict[str, str], name: str) -> None:
+def test_a_service_without_its_settings_ends_with_a_sentence(
+    engine: "DockerClient", images: dict[str, str], name: str
+) -> None:
     container = engine.containers.run(images[name], detach=True, **READ_ONLY)
     try:
         assert container.wait(timeout=60)["StatusCode"] == 1
@@ -298,6 +376,8 @@ def inside(container: "Container", command: str) -> str:
     return str(container.exec_run(["sh", "-c", command]).output.decode())
 
 
-def test_the_lock_of_the_working_tree_is_the_one_that_was_built(engine: "DockerClient", images: dict[str, str]) -> None:
+def test_the_lock_of_the_working_tree_is_the_one_that_was_built(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
     lock = (PROJECT / "containers" / "ml" / "requirements.txt").read_bytes()
     assert engine.images.get(images["ml"]).labels["perennial.lock_sha256"] == hashlib.sha256(lock).hexdigest()

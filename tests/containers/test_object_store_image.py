@@ -66,7 +66,10 @@ def client(node: "Container") -> Any:
     import boto3
 
     port = node.attrs["NetworkSettings"]["Ports"]["9000/tcp"][0]["HostPort"]
-    secret = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+    secret = {
+        "aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
+    }
     return boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", **secret)
 
 

@@ -1,4 +1,6 @@
-"""An Airflow of the tests' own: its database is made once a session, and no setting of the surroundings reaches it."""
+"""An Airflow of the tests' own: its database is made once
+a session, and no setting of the surroundings reaches it.
+"""
 
 import json
 import os
@@ -95,7 +97,9 @@ def dags(airflow_database: None, home: Path) -> Dags:
 
 @pytest.fixture
 def run_dag(dags: Dags) -> RunDag:
-    """Runs a shipped DAG from its start to its end, without a scheduler; `at` says when, and so the run's id."""
+    """Runs a shipped DAG from its start to its end, without a scheduler; `at`
+    says when, and so the run's id.
+    """
 
     def run(dag_id: str, conf: dict[str, Any] | None = None, at: datetime | None = None) -> "DagRun":
         when = {"logical_date": at, "run_after": at} if at else {}

@@ -1,7 +1,9 @@
-"""A stand-in for the interpreter of the heavy steps: answers each verb with a valid result, or misbehaves as it is told.
+"""A stand-in for the interpreter of the heavy steps: answers
+each verb with a valid result, or misbehaves as it is told.
 
-Run as `<this file> -m tasks <verb> --request R --result S`. What to do instead of answering lies in the home's script.json, for
-each verb a list with one entry a call; each call leaves its request in the home's folder calls/.
+Run as `<this file> -m tasks <verb> --request R --result S`. What to do instead of answering lies in the
+home's script.json, for each verb a list with one entry a call; each call leaves its request in the home's
+folder calls/.
 """
 
 import json
@@ -37,13 +39,30 @@ def validate(request: dict[str, Any]) -> dict[str, Any]:
     report = Path(request["context"]["work_url"], "report.html")
     report.write_text("<h1>All is well</h1>")
     found = {"success": True, "rows": 30, "evaluated": 3, "failed": []}
-    return {"suite": "reviews", "suite_sha256": SHA, **found, "url": str(report), "json_url": str(report.with_suffix(".json"))}
+    return {
+        "suite": "reviews",
+        "suite_sha256": SHA,
+        **found,
+        "url": str(report),
+        "json_url": str(report.with_suffix(".json")),
+    }
 
 
 def train(request: dict[str, Any]) -> dict[str, Any]:
-    made_from = {"code_commit": None, "image_digest": None, "lock_sha256": SHA, "snapshot": request["snapshot"]}
+    made_from = {
+        "code_commit": None,
+        "image_digest": None,
+        "lock_sha256": SHA,
+        "snapshot": request["snapshot"],
+    }
     parameters = {name: str(value) for name, value in request["parameters"].items()}
-    run = {"model": request["spec"]["name"], "run_id": "run-1", "experiment_id": "7", "seed": 1, "parameters": parameters}
+    run = {
+        "model": request["spec"]["name"],
+        "run_id": "run-1",
+        "experiment_id": "7",
+        "seed": 1,
+        "parameters": parameters,
+    }
     return {**run, **made_from, "model_files_url": "/files"}
 
 
@@ -53,32 +72,58 @@ def package(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def score(role: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(("run_id", "archive_sha256", "archive_bytes", "latency_p50_seconds", "latency_p95_seconds"))
+    nothing = dict.fromkeys(
+        ("run_id", "archive_sha256", "archive_bytes", "latency_p50_seconds", "latency_p95_seconds")
+    )
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
 
 
 def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     frozen = {"frozen_sha256": SHA, "champion_frozen_sha256": None, "rows": 10, "primary_metric": "accuracy"}
-    scores = {"candidate": score("candidate"), "champion": None, "baseline": score("baseline"), "differences": []}
+    scores = {
+        "candidate": score("candidate"),
+        "champion": None,
+        "baseline": score("baseline"),
+        "differences": [],
+    }
     report_url = str(Path(request["context"]["work_url"], "evaluation.html"))
     return {"model": request["spec"]["name"], **frozen, **scores, "report_url": report_url}
 
 
 def gate(request: dict[str, Any]) -> dict[str, Any]:
-    verdict = {"verdict": "promote", "first_model": True, "rules": [], "why": "It is good.", "archive_sha256": SHA}
+    verdict = {
+        "verdict": "promote",
+        "first_model": True,
+        "rules": [],
+        "why": "It is good.",
+        "archive_sha256": SHA,
+    }
     return {"model": request["spec"]["name"], "run_id": "run-1", **verdict, "evaluation_url": "/evaluation"}
 
 
 def register(request: dict[str, Any]) -> dict[str, Any]:
     decision = {"decision_ledger_hash": SHA, "tags": {}}
-    return {"model": request["spec"]["name"], "version": "1", "run_id": "run-1", "archive": request["archive"], **decision}
+    return {
+        "model": request["spec"]["name"],
+        "version": "1",
+        "run_id": "run-1",
+        "archive": request["archive"],
+        **decision,
+    }
 
 
 def deploy(request: dict[str, Any]) -> dict[str, Any]:
     model = request["spec"]["name"]
     version = {"model_version": "1", "run_id": "run-1", "backend_version": "run-1", "archive_sha256": SHA}
     route = {"model": model, **version, "input_schema": {}, "label_schema": {}, "timeout_seconds": 1}
-    change = {"previous": None, "candidate": None, "traffic_share": 0, "checks": [], "verdict": "deployed", "seconds": 1}
+    change = {
+        "previous": None,
+        "candidate": None,
+        "traffic_share": 0,
+        "checks": [],
+        "verdict": "deployed",
+        "seconds": 1,
+    }
     return {"model": model, "stable": route, **change}
 
 
@@ -90,17 +135,35 @@ def collect(request: dict[str, Any]) -> dict[str, Any]:
 def drift(request: dict[str, Any]) -> dict[str, Any]:
     window = {"window_start": request["window_start"], "window_end": request["window_end"], "window_rows": 5}
     numbers = dict.fromkeys(("domain_auc", "null_auc", "threshold", "validation", "report_url"))
-    verdict = {"verdict": "quiet", "columns": [], "new_rows": 0, "reference_rows": 10, "why": "Nothing moved."}
+    verdict = {
+        "verdict": "quiet",
+        "columns": [],
+        "new_rows": 0,
+        "reference_rows": 10,
+        "why": "Nothing moved.",
+    }
     return {"model": request["spec"]["name"], "champion_run_id": "run-0", **window, **numbers, **verdict}
 
 
 def retrain(request: dict[str, Any]) -> dict[str, Any]:
-    return {"model": request["spec"]["name"], "granted": True, "train_run_id": "retrain__1", "reason": "The traffic moved."}
+    return {
+        "model": request["spec"]["name"],
+        "granted": True,
+        "train_run_id": "retrain__1",
+        "reason": "The traffic moved.",
+    }
 
 
 def ingest(request: dict[str, Any]) -> dict[str, Any]:
     rows = {"published_rows": 3, "quarantined_rows": 1}
-    file = {"file": "a.csv", "status": "published", "batch_id": "a", **rows, "reason": None, "report_url": None}
+    file = {
+        "file": "a.csv",
+        "status": "published",
+        "batch_id": "a",
+        **rows,
+        "reason": None,
+        "report_url": None,
+    }
     return {"table": request["table"]["table"], "table_version": 4, "files": [file], **rows}
 
 

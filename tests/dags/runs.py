@@ -33,5 +33,7 @@ def xcom(run: "DagRun", task_id: str, key: str = "return_value") -> Any:
 
 def asked(home: Path, verb: str) -> list[dict[str, Any]]:
     """The requests that the stand-in got for a verb, in order."""
-    files = sorted((home / "calls").glob(f"{verb}-*.json"), key=lambda file: int(file.stem.rpartition("-")[2]))
+    files = sorted(
+        (home / "calls").glob(f"{verb}-*.json"), key=lambda file: int(file.stem.rpartition("-")[2])
+    )
     return [json.loads(file.read_text()) for file in files]

@@ -1,6 +1,8 @@
-"""The DAGs come from a Git repository: each run has the specification of the commit that it began with, whatever came after.
+"""The DAGs come from a Git repository: each run has the
+specification of the commit that it began with, whatever came after.
 
-A real repository is read by Airflow's own GitDagBundle; a run is triggered through the REST API, and parsed as a worker does.
+A real repository is read by Airflow's own GitDagBundle; a run is triggered through the REST API, and parsed
+as a worker does.
 """
 
 import json
@@ -84,7 +86,9 @@ def trigger(user: "TestClient", dag_id: str) -> str:
 
 
 def as_a_worker_sees_it(dag_id: str, run_id: str, task_id: str) -> Any:
-    """The task instance that a worker makes of what the scheduler sends it: the run's commit, checked out and parsed."""
+    """The task instance that a worker makes of what the
+    scheduler sends it: the run's commit, checked out and parsed.
+    """
     from airflow.executors.workloads import ExecuteTask
     from airflow.models import TaskInstance
     from airflow.sdk.execution_time.comms import StartupDetails
@@ -96,7 +100,9 @@ def as_a_worker_sees_it(dag_id: str, run_id: str, task_id: str) -> Any:
         work = ExecuteTask.make(session.scalars(select(TaskInstance).where(*wanted)).one())
     told = {"ti": work.ti, "dag_rel_path": str(work.dag_rel_path), "bundle_info": work.bundle_info}
     context = SimpleNamespace(max_tries=0, task_reschedule_count=0)
-    details = StartupDetails.model_construct(**told, ti_context=context, start_date=datetime.now(UTC), sentry_integration="")
+    details = StartupDetails.model_construct(
+        **told, ti_context=context, start_date=datetime.now(UTC), sentry_integration=""
+    )
     return parse(details, structlog.get_logger())
 
 
@@ -115,11 +121,16 @@ def test_a_run_keeps_the_specification_of_its_commit_when_the_next_one_comes(
 
     for run, commit, seconds in ((old_run, first, 111), (new_run, second, 222)):
         spec: PipelineSpec = seen[run].task.constants["spec"]
-        assert (attempts.context_of(seen[run]).code_commit, spec.training.timeout_seconds) == (commit, seconds)
+        assert (attempts.context_of(seen[run]).code_commit, spec.training.timeout_seconds) == (
+            commit,
+            seconds,
+        )
         assert spec.description == f"The {'first' if run == old_run else 'second'} commit."
 
 
-def test_a_model_that_a_commit_breaks_stops_no_run_of_the_commit_before(repository: Repository, user: "TestClient") -> None:
+def test_a_model_that_a_commit_breaks_stops_no_run_of_the_commit_before(
+    repository: Repository, user: "TestClient"
+) -> None:
     dag_id = f"train_{MODEL}"
     commit = repository.publish()
     run = trigger(user, dag_id)
@@ -131,7 +142,9 @@ def test_a_model_that_a_commit_breaks_stops_no_run_of_the_commit_before(reposito
     assert attempts.context_of(as_a_worker_sees_it(dag_id, run, "train")).code_commit == commit
 
 
-def test_dags_without_models_beside_them_say_what_is_missing(repository: Repository, user: "TestClient") -> None:
+def test_dags_without_models_beside_them_say_what_is_missing(
+    repository: Repository, user: "TestClient"
+) -> None:
     repository.pipeline.parent.parent.rename(repository.folder / "elsewhere")
     repository.publish()
 
@@ -140,7 +153,9 @@ def test_dags_without_models_beside_them_say_what_is_missing(repository: Reposit
     assert "Deliver models/ beside dags/" in error
 
 
-def test_a_models_folder_that_is_set_is_that_of_every_commit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_models_folder_that_is_set_is_that_of_every_commit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert folder_of(f"{home}/commit/dags/train.py") == home.resolve() / "commit" / "models"
     monkeypatch.setenv("PERENNIAL_MODELS", str(home / "mine"))
     settings.cache_clear()

@@ -86,11 +86,19 @@ def test_the_store_s_connection_becomes_the_variables_that_its_clients_read(
 def test_google_s_key_is_a_file_or_a_text(home: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     store_at(monkeypatch, "gs://bucket")
     connect(
-        monkeypatch, "google_cloud_default", conn_type="google_cloud_platform", extra={f"{prefix}key_path": "/srv/key.json"}
+        monkeypatch,
+        "google_cloud_default",
+        conn_type="google_cloud_platform",
+        extra={f"{prefix}key_path": "/srv/key.json"},
     )
     assert store_variables() == {"GOOGLE_APPLICATION_CREDENTIALS": "/srv/key.json"}
     key = {"type": "service_account"}
-    connect(monkeypatch, "google_cloud_default", conn_type="google_cloud_platform", extra={f"{prefix}keyfile_dict": key})
+    connect(
+        monkeypatch,
+        "google_cloud_default",
+        conn_type="google_cloud_platform",
+        extra={f"{prefix}keyfile_dict": key},
+    )
     assert json.loads(store_variables()["GOOGLE_SERVICE_ACCOUNT_KEY"]) == key
 
 

@@ -1,4 +1,6 @@
-"""The DAG files as Airflow reads them: what they make, how fast, and what a broken model does to the others."""
+"""The DAG files as Airflow reads them: what they make, how fast, and what a
+broken model does to the others.
+"""
 
 import itertools
 import json
@@ -19,7 +21,18 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
-HEAVY = {"pandas", "numpy", "pyarrow", "torch", "mlflow", "great_expectations", "evidently", "deltalake", "duckdb", "sklearn"}
+HEAVY = {
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "torch",
+    "mlflow",
+    "great_expectations",
+    "evidently",
+    "deltalake",
+    "duckdb",
+    "sklearn",
+}
 
 
 @pytest.fixture
@@ -49,7 +62,9 @@ def parse(airflow_database: None) -> "DagBag":
     return DagBag(str(PROJECT / "dags"))
 
 
-def test_every_shipped_file_loads_and_makes_the_dags_of_every_model(dags: Dags, airflow_database: None) -> None:
+def test_every_shipped_file_loads_and_makes_the_dags_of_every_model(
+    dags: Dags, airflow_database: None
+) -> None:
     bag = parse(airflow_database)
     assert bag.import_errors == {}
     names = {path.parent.name for path in settings().models.glob("*/pipeline.yaml")}
@@ -63,8 +78,22 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
 
     assert edges("ingest_reviews") == {("ingest", "publish"), ("ingest", "report_refused")}
     assert edges("collect_review_sentiment") == set()
-    assert edges("drift_review_sentiment") == {("collect", "drift"), ("drift", "retrain"), ("retrain", "start_training")}
-    chain = ["preflight", "snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
+    assert edges("drift_review_sentiment") == {
+        ("collect", "drift"),
+        ("drift", "retrain"),
+        ("retrain", "start_training"),
+    }
+    chain = [
+        "preflight",
+        "snapshot",
+        "validate",
+        "train",
+        "package",
+        "evaluate",
+        "gate",
+        "register",
+        "deploy",
+    ]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
 
 
@@ -95,9 +124,11 @@ print(json.dumps({"seconds": cost, "modules": modules, "hashes": hashes}))
 
 
 def test_parsing_is_light_and_gives_the_same_dags_in_every_process() -> None:
-    """In processes of its own, as the DAG processor does it: no heavy library, and little beside Airflow's own import.
+    """In processes of its own, as the DAG processor does it:
+    no heavy library, and little beside Airflow's own import.
 
-    Anything in a DAG that differs, such as an address in memory, would make a new version of it at each parse.
+    Anything in a DAG that differs, such as an address in memory, would make a new version of it at each
+    parse.
     """
     found = []
     for seed in ("1", "2"):
@@ -116,7 +147,10 @@ def test_parsing_is_light_and_gives_the_same_dags_in_every_process() -> None:
     [
         ({"gate": {"margin": -1}}, "gate.margin"),
         ({"monitor": {"schedule": "whenever"}}, "monitor.schedule: 'whenever' is not a cron expression"),
-        ({"training": {"parameters": {"epochs": {"maximum": 1}}}}, "the default of 'epochs' breaks its own schema"),
+        (
+            {"training": {"parameters": {"epochs": {"maximum": 1}}}},
+            "the default of 'epochs' breaks its own schema",
+        ),
         ({"training": {"parameters": {"epochz": {"maximum": 1}}}}, "epochz"),
         ({"training": {"entry_point": "elsewhere"}}, "the entry point 'elsewhere'"),
         ({"data": {"table": "reviews", "key": "text"}}, "describe the table 'reviews' differently"),
@@ -135,7 +169,9 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert says in error
     assert "second" in error
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
-    assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {"ingest_reviews"}
+    assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
+        "ingest_reviews"
+    }
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "name: [", "\x00", "name: &a [*a]"])
@@ -153,7 +189,11 @@ def test_the_training_form_refuses_bad_values(dags: Dags) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     params = dags()["train_review_sentiment"].params
-    bad = {"epochs": ["0", 0, 51, 2.5, None], "as_of": ["yesterday", "2026-01-01", "2026-01-01T00:00:00", 5], "reason": [5]}
+    bad = {
+        "epochs": ["0", 0, 51, 2.5, None],
+        "as_of": ["yesterday", "2026-01-01", "2026-01-01T00:00:00", 5],
+        "reason": [5],
+    }
     for name, values in bad.items():
         for value in values:
             with pytest.raises(ParamValidationError):

@@ -34,7 +34,9 @@ def script(shared: Path, *actions: list[Any]) -> None:
 
 
 def there(engine: "docker.DockerClient") -> list[Any]:
-    return engine.containers.list(all=True, filters={"label": f"perennial.installation={settings().installation}"})
+    return engine.containers.list(
+        all=True, filters={"label": f"perennial.installation={settings().installation}"}
+    )
 
 
 def test_a_dag_runs_its_step_in_a_container_without_knowing_it(
@@ -50,7 +52,9 @@ def test_a_dag_runs_its_step_in_a_container_without_knowing_it(
     assert there(engine) == []
 
 
-def test_a_refusal_in_a_container_is_final(shared: Path, run_dag: RunDag, engine: "docker.DockerClient") -> None:
+def test_a_refusal_in_a_container_is_final(
+    shared: Path, run_dag: RunDag, engine: "docker.DockerClient"
+) -> None:
     script(shared, ["reject"])
 
     run = run_dag(COLLECT, at=ONCE)
@@ -73,7 +77,8 @@ def test_the_janitor_removes_what_no_task_comes_back_for(
     assert run.state == "success"
     [said] = xcom(run, "remove_left_behind")
     assert (
-        said == f"Removed {left['Id'][:12]}, the step of collect_m, run run, task collect: Airflow has no such task any more."
+        said
+        == f"Removed {left['Id'][:12]}, the step of collect_m, run run, task collect: Airflow has no such task any more."
     )
     assert there(engine) == []
 

@@ -26,21 +26,33 @@ def test_quiet_traffic_asks_for_nothing(run_dag: RunDag, heavy: SetScript, home:
     run = run_dag(DRIFT)
 
     assert run.state == "success"
-    assert states(run) == {"collect": "success", "drift": "success", "retrain": "skipped", "start_training": "skipped"}
+    assert states(run) == {
+        "collect": "success",
+        "drift": "success",
+        "retrain": "skipped",
+        "start_training": "skipped",
+    }
     [request] = asked(home, "drift")
     start, end = (datetime.fromisoformat(request[f"window_{edge}"]) for edge in ("start", "end"))
     assert end - start == timedelta(days=1)
     assert end == run.run_after
 
 
-def test_a_window_that_is_asked_for_is_the_one_that_is_judged(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+def test_a_window_that_is_asked_for_is_the_one_that_is_judged(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
     run_dag(DRIFT, {"window_start": None, "window_end": "2026-03-02T00:00:00Z"})
 
     [request] = asked(home, "drift")
-    assert (request["window_start"], request["window_end"]) == ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
+    assert (request["window_start"], request["window_end"]) == (
+        "2026-03-01T00:00:00Z",
+        "2026-03-02T00:00:00Z",
+    )
 
 
-def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(run_dag: RunDag, heavy: SetScript) -> None:
+def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(
+    run_dag: RunDag, heavy: SetScript
+) -> None:
     heavy({"drift": [DRIFTED, DRIFTED]})
 
     first, second = run_dag(DRIFT), run_dag(DRIFT)
@@ -50,7 +62,9 @@ def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(r
     assert train_runs() == {"retrain__1": {"reason": "The traffic moved."}}
 
 
-def test_a_refused_retrain_request_starts_nothing(run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_retrain_request_starts_nothing(
+    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = train_runs()
     refused = {"granted": False, "train_run_id": None, "reason": "One was granted an hour ago."}
     heavy({"drift": [DRIFTED], "retrain": [{"result": refused}]})

@@ -27,7 +27,9 @@ def asset_events() -> list[dict[str, Any]]:
         return list(session.scalars(query.where(AssetModel.name == "lake/reviews").order_by(AssetEvent.id)))
 
 
-def test_published_rows_are_announced_with_their_number_and_version(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+def test_published_rows_are_announced_with_their_number_and_version(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
     before = len(asset_events())
 
     run = run_dag(INGEST, {"files": ["a.csv"]})

@@ -1,4 +1,6 @@
-"""Airflow's own API server, in this process: the report pages and who may see them, the form, the buttons of a task."""
+"""Airflow's own API server, in this process: the report
+pages and who may see them, the form, the buttons of a task.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,13 +32,17 @@ def runs(home: Path) -> Path:
 PAGE = "/perennial/runs/ingest_reviews/run%201/ingest"
 
 
-@pytest.mark.parametrize("path", [f"{PAGE}/a.html", PAGE, "/perennial/runs/", "/perennial/runs/%2e%2e/secrets.json"])
+@pytest.mark.parametrize(
+    "path", [f"{PAGE}/a.html", PAGE, "/perennial/runs/", "/perennial/runs/%2e%2e/secrets.json"]
+)
 def test_nobody_sees_a_report_without_logging_in(stranger: "TestClient", runs: Path, path: str) -> None:
     assert stranger.get(path).status_code == 401
     assert stranger.get(path, headers={"Authorization": "Bearer nonsense"}).status_code in {401, 403}
 
 
-def test_a_logged_in_browser_sees_a_report_by_its_cookie(stranger: "TestClient", runs: Path, token: str) -> None:
+def test_a_logged_in_browser_sees_a_report_by_its_cookie(
+    stranger: "TestClient", runs: Path, token: str
+) -> None:
     answer = stranger.get(f"{PAGE}/a.html", headers={"Cookie": f"_token={token}"})
     assert (answer.status_code, answer.text) == (200, "<h1>Report</h1>")
 
@@ -86,7 +92,9 @@ def test_reports_can_only_be_read(user: "TestClient", runs: Path) -> None:
     assert (runs / "ingest_reviews" / "run 1" / "ingest" / "a.html").exists()
 
 
-def test_a_bad_value_is_refused_when_the_run_is_asked_for(user: "TestClient", run_dag: RunDag, heavy: SetScript) -> None:
+def test_a_bad_value_is_refused_when_the_run_is_asked_for(
+    user: "TestClient", run_dag: RunDag, heavy: SetScript
+) -> None:
     run_dag("collect_review_sentiment")  # makes the DAGs known to the database
     bad = [
         (TRAIN, {"epochs": 0}),

@@ -17,7 +17,12 @@ TRAIN = "train_review_sentiment"
 
 def grant(train_run_id: str) -> None:
     """Put down a granted request, whatever was asked for before."""
-    request = {"request_id": "1", "model": "review_sentiment", "open_model": "review_sentiment", "step_key": "k"}
+    request = {
+        "request_id": "1",
+        "model": "review_sentiment",
+        "open_model": "review_sentiment",
+        "step_key": "k",
+    }
     about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
     with engine().begin() as connection:
         connection.execute(retrain_requests.insert().values({**request, **about}))
@@ -25,7 +30,8 @@ def grant(train_run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "script", "state"), [(1, {}, "success"), (2, {"snapshot": [{"exit": 10, "error": "No."}]}, "failed")]
+    ("day", "script", "state"),
+    [(1, {}, "success"), (2, {"snapshot": [{"exit": 10, "error": "No."}]}, "failed")],
 )
 def test_a_request_is_closed_when_its_run_ends(
     run_dag: RunDag, heavy: SetScript, day: int, script: dict[str, Any], state: str
@@ -46,11 +52,16 @@ def test_another_run_closes_nothing(run_dag: RunDag, heavy: SetScript) -> None:
     assert retrain.open_requests()
 
 
-def test_a_request_is_closed_when_a_person_marks_its_run_failed(user: "TestClient", run_dag: RunDag, heavy: SetScript) -> None:
+def test_a_request_is_closed_when_a_person_marks_its_run_failed(
+    user: "TestClient", run_dag: RunDag, heavy: SetScript
+) -> None:
     run_dag("collect_review_sentiment")  # makes the DAGs known to the database
     grant("retrain__0a1b")
     runs = f"/api/v2/dags/{TRAIN}/dagRuns"
-    assert user.post(runs, json={"dag_run_id": "retrain__0a1b", "logical_date": None, "conf": {}}).status_code == 200
+    assert (
+        user.post(runs, json={"dag_run_id": "retrain__0a1b", "logical_date": None, "conf": {}}).status_code
+        == 200
+    )
 
     assert user.patch(f"{runs}/retrain__0a1b", json={"state": "failed"}).status_code == 200
 

@@ -1,4 +1,6 @@
-"""The operator that runs a step, in the DAG that has only one: what it makes of every end that a step can come to."""
+"""The operator that runs a step, in the DAG that has only
+one: what it makes of every end that a step can come to.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,9 @@ from tests.dags.runs import RunDag, SetScript, asked, states, tries
 COLLECT = "collect_review_sentiment"
 
 
-def test_the_step_is_asked_for_its_model_and_knows_who_asks(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+def test_the_step_is_asked_for_its_model_and_knows_who_asks(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
     run = run_dag(COLLECT)
 
     assert run.state == "success"
@@ -49,7 +53,9 @@ def test_a_fault_is_tried_three_times_in_all(run_dag: RunDag, heavy: SetScript) 
     assert tries(run) == {"collect": 3}
 
 
-@pytest.mark.parametrize("lies", ['{"model": "x"}', "not JSON", ""], ids=["fields missing", "not JSON", "an empty file"])
+@pytest.mark.parametrize(
+    "lies", ['{"model": "x"}', "not JSON", ""], ids=["fields missing", "not JSON", "an empty file"]
+)
 def test_a_result_that_breaks_its_contract_is_final(
     run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str], lies: str
 ) -> None:

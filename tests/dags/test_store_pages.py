@@ -30,7 +30,9 @@ def runs(s3: ObjectStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     forget()
 
 
-def test_a_link_leads_to_the_page_of_a_report_and_to_the_list_of_a_step(user: "TestClient", runs: str) -> None:
+def test_a_link_leads_to_the_page_of_a_report_and_to_the_list_of_a_step(
+    user: "TestClient", runs: str
+) -> None:
     page = report_page(f"{runs}/{STEP}/a.html")
     assert page.endswith(f"/perennial/runs/{STEP}/a.html")
     answer = user.get(page[page.index("/perennial/") :])
@@ -70,7 +72,9 @@ def test_a_stranger_sees_nothing(stranger: "TestClient", runs: str) -> None:
     assert stranger.get(f"/perennial/runs/{STEP}/a.html").status_code == 401
 
 
-def test_a_store_that_is_down_is_said_so(user: "TestClient", runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_down_is_said_so(
+    user: "TestClient", runs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     forget()

@@ -17,7 +17,9 @@ def all_in(state: str, *tasks: str) -> dict[str, str]:
     return dict.fromkeys(tasks, state)
 
 
-def test_a_promoted_candidate_is_registered_and_deployed(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+def test_a_promoted_candidate_is_registered_and_deployed(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
     conf = {"reason": "to see it run", "epochs": 3, "as_of": "2026-01-01T00:00:00Z"}
     run = run_dag(TRAIN, conf, at=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -32,8 +34,14 @@ def test_a_promoted_candidate_is_registered_and_deployed(run_dag: RunDag, heavy:
     assert xcom(run, "train", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
     assert xcom(run, "gate", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
     folder = request["context"]["work_url"].removeprefix(str(home / "runs")).removesuffix("/train")
-    assert xcom(run, "validate", "_link_ValidationReportLink") == f"/prefix/perennial/runs{folder}/validate/report.html"
-    assert xcom(run, "evaluate", "_link_EvaluationReportLink") == f"/prefix/perennial/runs{folder}/evaluate/evaluation.html"
+    assert (
+        xcom(run, "validate", "_link_ValidationReportLink")
+        == f"/prefix/perennial/runs{folder}/validate/report.html"
+    )
+    assert (
+        xcom(run, "evaluate", "_link_EvaluationReportLink")
+        == f"/prefix/perennial/runs{folder}/evaluate/evaluation.html"
+    )
 
 
 def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
@@ -51,11 +59,16 @@ def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
 
 @pytest.mark.parametrize("verdict", ["hold", "reject", "something new"])
 def test_only_a_promotion_is_released(verdict: str) -> None:
-    assert verbs.not_promoted({"decision": {"verdict": verdict, "why": "So."}}) == f"The gate says {verdict}: So."
+    assert (
+        verbs.not_promoted({"decision": {"verdict": verdict, "why": "So."}})
+        == f"The gate says {verdict}: So."
+    )
     assert verbs.not_promoted({"decision": {"verdict": "promote", "why": "So."}}) is None
 
 
-def test_a_training_that_is_killed_is_tried_again_with_the_same_request(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+def test_a_training_that_is_killed_is_tried_again_with_the_same_request(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
     heavy({"train": [{"killed": True}, {"exit": 1, "error": "MLflow does not answer."}]})
 
     run = run_dag(TRAIN)
@@ -70,7 +83,13 @@ def test_a_refusal_is_final_and_its_evidence_is_linked(
     run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     report = str(home / "runs" / "report.html")
-    heavy({"validate": [{"exit": 10, "error": "12 of 30 rows break the suite.", "evidence": {"report_url": report}}]})
+    heavy(
+        {
+            "validate": [
+                {"exit": 10, "error": "12 of 30 rows break the suite.", "evidence": {"report_url": report}}
+            ]
+        }
+    )
 
     run = run_dag(TRAIN)
 

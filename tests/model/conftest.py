@@ -1,4 +1,5 @@
-"""Each model, trained on its example data by its own program and packaged, is asked through its archive, as the service would.
+"""Each model, trained on its example data by its own program and
+packaged, is asked through its archive, as the service would.
 
 Asking starts a process and imports torch: the tests of a model ask everything in a few calls.
 """
@@ -54,7 +55,12 @@ class Packaged:
 
 def example_data(model: str, folder: Path, *arguments: str) -> pd.DataFrame:
     """What the model's example_data.py writes, in the environment that has its package."""
-    command = [settings().python(model), str(PROJECT / "models" / model / "example_data.py"), "--output", str(folder)]
+    command = [
+        settings().python(model),
+        str(PROJECT / "models" / model / "example_data.py"),
+        "--output",
+        str(folder),
+    ]
     subprocess.run([*command, "--batches", "1", *arguments], check=True)
     (file,) = folder.iterdir()
     return pd.read_csv(file)
@@ -91,7 +97,12 @@ def run_project(model: str, store: Path, **parameters: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "run", f"models/{model}", "--experiment-name", "tested", *given],
         cwd=PROJECT,
-        env={**os.environ, "PATH": search, "MLFLOW_TRACKING_URI": f"sqlite:///{store}", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **os.environ,
+            "PATH": search,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{store}",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -101,7 +112,14 @@ def run_project(model: str, store: Path, **parameters: Path) -> None:
 
 def package(spec: PipelineSpec, files: Path, data: Path, work: Path) -> Packaged:
     at = datetime(2026, 1, 5, tzinfo=UTC)
-    pinned = {"table": spec.data.table, "table_version": 0, "as_of": None, "version_at": at, "query": "", "rows": 0}
+    pinned = {
+        "table": spec.data.table,
+        "table_version": 0,
+        "as_of": None,
+        "version_at": at,
+        "query": "",
+        "rows": 0,
+    }
     snapshot = DataSnapshot(**pinned, sha256="", train=NOWHERE, validation=NOWHERE, test=NOWHERE)
     code = {"code_commit": None, "image_digest": None, "lock_sha256": ""}
     names = {"model": spec.name, "run_id": "tested", "experiment_id": "0", "model_files_url": str(files)}

@@ -1,4 +1,6 @@
-"""How the flight model behaves: late evenings and stormy months are worse, and what it has never seen does not break it."""
+"""How the flight model behaves: late evenings and stormy
+months are worse, and what it has never seen does not break it.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,6 @@
-"""How the review model behaves: what must not matter does not, what must matter does, and plain cases are right."""
+"""How the review model behaves: what must not matter does
+not, what must matter does, and plain cases are right.
+"""
 
 import hashlib
 import json
@@ -35,7 +37,15 @@ PLAIN = {
     "The worst movie I have ever seen.": 0,
     "Awful. A waste of time and money.": 0,
 }
-SAY_NOTHING = ["", " ", "?", "\U0001f600\U0001f600", "1234567890123", "\u4e00\u90e8\u597d\u7535\u5f71", "\x00"]
+SAY_NOTHING = [
+    "",
+    " ",
+    "?",
+    "\U0001f600\U0001f600",
+    "1234567890123",
+    "\u4e00\u90e8\u597d\u7535\u5f71",
+    "\x00",
+]
 EXTREME = ["good " * 4000, "x" * 20_000, "<" * 5000, "don't " * 3000]
 
 
@@ -61,8 +71,12 @@ def accuracy(scores: Scores, labels: list[int]) -> float:
     return sum(said == label for said, label in zip(scores.predictions, labels, strict=True)) / len(labels)
 
 
-def test_it_beats_tfidf_with_logistic_regression_where_it_was_trained_and_where_it_was_not(model: Packaged) -> None:
-    """The baseline, uni- and bigrams, has 0.9075 on these test rows and 0.735 carried over to Rotten Tomatoes."""
+def test_it_beats_tfidf_with_logistic_regression_where_it_was_trained_and_where_it_was_not(
+    model: Packaged,
+) -> None:
+    """The baseline, uni- and bigrams, has 0.9075 on these
+    test rows and 0.735 carried over to Rotten Tomatoes.
+    """
     test = model.part("test")
     elsewhere = example_data(SPEC.name, model.work / "elsewhere", "--source", "rotten_tomatoes")
 
@@ -80,7 +94,9 @@ def test_what_must_not_matter_does_not(score_of: dict[str, float], one: str, oth
 
 
 @pytest.mark.parametrize(("better", "worse"), BETTER_AND_WORSE)
-def test_what_must_matter_moves_the_score_its_way(score_of: dict[str, float], better: str, worse: str) -> None:
+def test_what_must_matter_moves_the_score_its_way(
+    score_of: dict[str, float], better: str, worse: str
+) -> None:
     assert score_of[better] > score_of[worse] + 0.1
 
 
@@ -102,7 +118,9 @@ def test_an_instance_without_a_text_is_refused_alone_and_its_neighbours_score_as
     scores = model.ask({"text": "A great story."}, *bad, {"text": "The acting was awful."})
 
     assert scores.predictions == (1, None, None, None, None, 0)
-    assert [(refused.row, refused.status) for refused in scores.refused] == [(row, 400) for row in (1, 2, 3, 4)]
+    assert [(refused.row, refused.status) for refused in scores.refused] == [
+        (row, 400) for row in (1, 2, 3, 4)
+    ]
     assert scores.scores[0] == pytest.approx(score_of["A great story."], abs=1e-6)
 
 
@@ -115,7 +133,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tracking: 
 
     run_training(SPEC.name, calls, tracking)
 
-    first, again, other = (hashlib.sha256((tmp_path / name / "weights.safetensors").read_bytes()).hexdigest() for name in runs)
+    first, again, other = (
+        hashlib.sha256((tmp_path / name / "weights.safetensors").read_bytes()).hexdigest() for name in runs
+    )
     assert first == again
     assert first != other
-    assert json.loads((tmp_path / "first" / "model.json").read_text()) == {"buckets": 65536, "dimension": 2, "ngrams": 2}
+    assert json.loads((tmp_path / "first" / "model.json").read_text()) == {
+        "buckets": 65536,
+        "dimension": 2,
+        "ngrams": 2,
+    }

@@ -1,4 +1,6 @@
-"""The real services as child processes: one TorchServe and one gateway, started again where a test killed them."""
+"""The real services as child processes: one TorchServe
+and one gateway, started again where a test killed them.
+"""
 
 import asyncio
 import json
@@ -67,7 +69,9 @@ def free_port() -> int:
 
 
 def until(true: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> None:
-    """Wait until something holds; a service that is not up, or a file that is half written, counts as not yet."""
+    """Wait until something holds; a service that is not
+    up, or a file that is half written, counts as not yet.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -91,7 +95,9 @@ class Service:
 
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, env={**os.environ, **self.environment}, stdout=log, stderr=log
+            )
         if wait:
             until(self.ready, what=f"{self.command} (see {self.log})")
 
@@ -145,7 +151,9 @@ class Platform:
 
     def internal(self, method: str, path: str, **how: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return requests.request(method, f"{self.gateway_url}/internal{path}", headers=headers, timeout=60, **how)
+        return requests.request(
+            method, f"{self.gateway_url}/internal{path}", headers=headers, timeout=60, **how
+        )
 
     def logged(self, table: str, model: str) -> list[dict[str, Any]]:
         found = self.internal("GET", f"/log/{table}", params={"model": model})
@@ -179,7 +187,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     )
     gateway_url = f"http://127.0.0.1:{gateway_port}"
     gateway = Service(
-        command, environment, folder / "gateway.log", lambda: requests.get(f"{gateway_url}/healthz", timeout=5).ok
+        command,
+        environment,
+        folder / "gateway.log",
+        lambda: requests.get(f"{gateway_url}/healthz", timeout=5).ok,
     )
     management_url = f"http://127.0.0.1:{ports['management_port']}"
     made = Platform(folder, torchserve, gateway, inference_url, management_url, gateway_url, database_file)
@@ -203,7 +214,9 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def settled(services: Platform, mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder for the tests of one file, and the settings of this process pointing to it and to the services."""
+    """A state folder for the tests of one file, and the
+    settings of this process pointing to it and to the services.
+    """
     home = tmp_path_factory.mktemp("home")
     variables = {
         "HOME": str(home),
@@ -236,7 +249,7 @@ def platform(services: Platform, settled: Path) -> Platform:
     return services
 
 
-# --- models ---------------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------
 
 
 def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER) -> Archive:
@@ -245,10 +258,21 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
     work = folder / version
     work.mkdir(parents=True)
     (work / "handler.py").write_text(handler.format(mark=mark), encoding="utf-8")
-    arguments = ["--model-name", model, "--version", version, "--handler", str(work / "handler.py"), "--export-path", str(work)]
+    arguments = [
+        "--model-name",
+        model,
+        "--version",
+        version,
+        "--handler",
+        str(work / "handler.py"),
+        "--export-path",
+        str(work),
+    ]
     (work / "weights.bin").write_bytes(b"")
     packer = [sys.executable, "-m", "model_archiver.model_packaging"]
-    subprocess.run([*packer, *arguments, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True)
+    subprocess.run(
+        [*packer, *arguments, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True
+    )
     file = work / f"{model}.mar"
     return Archive(
         model=model,
@@ -263,7 +287,11 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
 
 def build_spec(model: str, **serving: Any) -> PipelineSpec:
     """A specification for the tiny handlers."""
-    text = {"type": "object", "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 50}}, "required": ["text"]}
+    text = {
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 50}},
+        "required": ["text"],
+    }
     return PipelineSpec.model_validate(
         {
             "version": 1,
@@ -308,7 +336,13 @@ def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     )
     evidence = {"decision": decision}
     entry = ledger.record(
-        model=spec.name, actor="tests", action="gate", before=None, after="promote", why=decision.why, evidence=evidence
+        model=spec.name,
+        actor="tests",
+        action="gate",
+        before=None,
+        after="promote",
+        why=decision.why,
+        evidence=evidence,
     )
     client = registry.client()
     if not client.search_registered_models(f"name = '{spec.name}'"):
@@ -333,7 +367,9 @@ class Model:
         return promote(self.spec, build_archive(self.folder, self.name, mark, **how))
 
     def request(self, version: ModelVersion) -> DeployRequest:
-        context = StepContext(actor=f"tests/{version.version}", step_key="deploy", work_url=str(self.folder / "work"))
+        context = StepContext(
+            actor=f"tests/{version.version}", step_key="deploy", work_url=str(self.folder / "work")
+        )
         return DeployRequest(spec=self.spec, version=version, context=context)
 
     def deploy(self, mark: str, **how: Any) -> Rollout:
@@ -383,7 +419,7 @@ def steady(services: Platform, settled: Path) -> Iterator[Model]:
     model.remove()
 
 
-# --- load ---------------------------------------------------------------------------------------------------------------
+# --- load ---------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -417,9 +453,14 @@ def load_on(platform: Platform, model: str, *, per_second: float = 60) -> Iterat
         thread.join()
 
 
-async def _send(platform: Platform, model: str, per_second: float, found: Load, stop: threading.Event) -> None:
+async def _send(
+    platform: Platform, model: str, per_second: float, found: Load, stop: threading.Event
+) -> None:
     url = f"{platform.gateway_url}/v1/models/{model}/predict"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session, asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+        asyncio.TaskGroup() as group,
+    ):
         while not stop.is_set():
             group.create_task(_ask(session, url, found))
             await asyncio.sleep(1 / per_second)
@@ -433,6 +474,8 @@ async def _ask(session: aiohttp.ClientSession, url: str, found: Load) -> None:
                 found.answers.append(body)
             else:
                 headers = dict(response.headers)
-                found.refusals.append(SimpleNamespace(status=response.status, body=body, headers=headers, at=time.monotonic()))
+                found.refusals.append(
+                    SimpleNamespace(status=response.status, body=body, headers=headers, at=time.monotonic())
+                )
     except aiohttp.ClientError as error:
         found.faults.append(repr(error))

@@ -1,11 +1,14 @@
-"""Google's object store for tests: the package index's emulator, and beside it what the emulator lacks and our clients use.
+"""Google's object store for tests: the package index's emulator,
+and beside it what the emulator lacks and our clients use.
 
-gcsfs and google-cloud-storage speak the JSON interface, which the emulator has; delta-rs speaks the XML interface, of which it
-has reading and writing only. Missing are, and added here by Google's documentation: XML's list and delete, the headers of its
-answers, and in both interfaces the precondition that an object must not be there (generation 0). Requests are served one at a
-time, so the precondition is atomic, as it is at Google.
+gcsfs and google-cloud-storage speak the JSON interface, which the emulator has; delta-rs speaks the XML
+interface, of which it has reading and writing only. Missing are, and added here by Google's documentation:
+XML's list and delete, the headers of its answers, and in both interfaces the precondition that an object must
+not be there (generation 0). Requests are served one at a time, so the precondition is atomic, as it is at
+Google.
 
-`python -m tests.services.gcs <port> <bucket> [careless]`; a careless one ignores preconditions, as the emulator by itself does.
+`python -m tests.services.gcs <port> <bucket> [careless]`; a careless one ignores preconditions, as the
+emulator by itself does.
 """
 
 import sys
@@ -77,8 +80,12 @@ def xml_list(request: Any, response: Any, storage: Storage) -> None:
         for each in found
         if each["name"] > asked["start-after"]
     )
-    rows += "".join(f"<CommonPrefixes><Prefix>{escape(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes)
-    response.write_file(f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>", "application/xml")
+    rows += "".join(
+        f"<CommonPrefixes><Prefix>{escape(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes
+    )
+    response.write_file(
+        f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>", "application/xml"
+    )
 
 
 def created_once(insert: Any) -> Any:
@@ -86,7 +93,9 @@ def created_once(insert: Any) -> Any:
 
     def handler(request: Any, response: Any, storage: Storage, *args: Any, **kwargs: Any) -> None:
         name = (request.query.get("name") or [""])[0] or _name_in_body(request)
-        if request.query.get("ifGenerationMatch") == ["0"] and there(storage, request.params["bucket_name"], name):
+        if request.query.get("ifGenerationMatch") == ["0"] and there(
+            storage, request.params["bucket_name"], name
+        ):
             response.status = HTTPStatus.PRECONDITION_FAILED
             response.json({"error": {"code": 412, "message": "conditionNotMet"}})
             return
@@ -96,7 +105,9 @@ def created_once(insert: Any) -> Any:
 
 
 def _name_in_body(request: Any) -> str:
-    return str(request.data["meta"]["name"]) if isinstance(request.data, dict) and "meta" in request.data else ""
+    return (
+        str(request.data["meta"]["name"]) if isinstance(request.data, dict) and "meta" in request.data else ""
+    )
 
 
 def main() -> None:

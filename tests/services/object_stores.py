@@ -1,4 +1,5 @@
-"""Object stores of the tests: the platform's own, which speaks S3, and Google's emulator; each a process, started once.
+"""Object stores of the tests: the platform's own, which speaks
+S3, and Google's emulator; each a process, started once.
 
 A test that asks for `place` gets an empty part of one, and the settings of this process point to it.
 """
@@ -46,7 +47,9 @@ class ObjectStore:
     def start(self) -> None:
         with self.log.open("ab") as log:
             environment = {**os.environ, **self.environment}
-            self.process = subprocess.Popen(self.command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, cwd=PROJECT, env=environment, stdout=log, stderr=log
+            )
         until(lambda: self.healthy, what=f"the object store; its log is {self.log}")
 
     def stop(self) -> None:
@@ -85,7 +88,9 @@ def google(log: Path, *how: str) -> ObjectStore:
     command = [sys.executable, "-m", "tests.services.gcs", str(port), BUCKET, *how]
     # Nobody is asked for the kind of a bucket, or for the credentials of a machine at Google.
     asks_nobody = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "NO_GCE_CHECK": "true"}
-    return ObjectStore("gs", port, command, log, {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", **asks_nobody})
+    return ObjectStore(
+        "gs", port, command, log, {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", **asks_nobody}
+    )
 
 
 def _served(store: ObjectStore) -> Iterator[ObjectStore]:
@@ -110,7 +115,9 @@ def scheme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(scheme: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def place(
+    scheme: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The URL of an empty place of an object store; the settings of this process point to it."""
     server: ObjectStore = request.getfixturevalue(scheme)
     url = f"{scheme}://{BUCKET}/{uuid.uuid4().hex[:8]}"

@@ -19,7 +19,9 @@ from tests.services.conftest import Model, Platform, load_on
 
 
 def run(spec: PipelineSpec) -> CollectResult:
-    context = StepContext(actor="tests", step_key="collect", work_url=str(store.at(settings().runs, "collect")))
+    context = StepContext(
+        actor="tests", step_key="collect", work_url=str(store.at(settings().runs, "collect"))
+    )
     return collect(CollectRequest(spec=spec, context=context))
 
 
@@ -72,9 +74,15 @@ def test_predictions_and_labels_land_once_and_typed(platform: Platform, fresh: M
     result = run(fresh.spec)
     assert (result.prediction_rows, result.feedback_rows, result.labelled_rows) == (2, 1, 1)
     found = {row["prediction_id"]: row for row in rows(f"{fresh.name}__predictions")}
-    assert (found[first]["text"], found[first]["request"], found[first]["prediction"]) == ("good", '{"text": "good"}', '"one"')
+    assert (found[first]["text"], found[first]["request"], found[first]["prediction"]) == (
+        "good",
+        '{"text": "good"}',
+        '"one"',
+    )
     assert found[second]["predicted_at"].utcoffset() is not None
-    assert read(result.landed_file) == [{"id": first, "at": found[first]["predicted_at"], "text": "good", "label": 1}]
+    assert read(result.landed_file) == [
+        {"id": first, "at": found[first]["predicted_at"], "text": "good", "label": 1}
+    ]
     assert run(fresh.spec) == CollectResult(
         model=fresh.name, prediction_rows=0, feedback_rows=0, labelled_rows=0, landed_file=None
     )
@@ -83,7 +91,9 @@ def test_predictions_and_labels_land_once_and_typed(platform: Platform, fresh: M
     assert landed(fresh, first, second) == {first: 1, second: 0}
 
 
-def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(platform: Platform, fresh: Model) -> None:
+def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(
+    platform: Platform, fresh: Model
+) -> None:
     first, second = ask(platform, fresh, "a", "b")
     label(platform, fresh, {first: 1})
     label(platform, fresh, {first: 0})
@@ -96,7 +106,9 @@ def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(platform: 
     assert [row["label"] for row in told if row["prediction_id"] == first] == ["1", "0", "1"]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Collector, "bring"), (Lake, "append"), (labels, "_write"), (labels, "_labelled")])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Collector, "bring"), (Lake, "append"), (labels, "_write"), (labels, "_labelled")]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_collect_that_dies_anywhere_loses_and_doubles_nothing(
     platform: Platform, steady: Model, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, when: str
@@ -126,7 +138,9 @@ def test_a_collect_that_dies_anywhere_loses_and_doubles_nothing(
     assert len(rows(f"{steady.name}__feedback")) == len(platform.logged("feedback", steady.name))
 
 
-def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(platform: Platform, fresh: Model) -> None:
+def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(
+    platform: Platform, fresh: Model
+) -> None:
     label(platform, fresh, dict.fromkeys(ask(platform, fresh, "a"), 1))
     file = store.at(run(fresh.spec).landed_file or "")
     store.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name)
@@ -178,14 +192,18 @@ def test_a_model_whose_features_changed_is_still_collected(platform: Platform, f
     label(platform, fresh, {again: 0})
     columns = {**fresh.spec.data.columns, "length": "int64", "text": "int64"}
     changed = fresh.spec.data.model_copy(update={"columns": columns, "features": ("text", "length")})
-    changed = changed.model_copy(update={"feedback_query": "SELECT prediction_id AS id, length, label FROM labelled;"})
+    changed = changed.model_copy(
+        update={"feedback_query": "SELECT prediction_id AS id, length, label FROM labelled;"}
+    )
     result = run(fresh.spec.model_copy(update={"data": changed}))
     assert read(result.landed_file) == [{"id": again, "length": None, "label": 0}]
     found = {row["prediction_id"]: row for row in rows(f"{fresh.name}__predictions")}
     assert (found[again]["text"], found[again]["request"]) == (None, '{"text": "b"}')
 
 
-def test_a_portion_is_written_from_the_versions_that_were_written_down(platform: Platform, fresh: Model) -> None:
+def test_a_portion_is_written_from_the_versions_that_were_written_down(
+    platform: Platform, fresh: Model
+) -> None:
     (told,) = ask(platform, fresh, "a")
     label(platform, fresh, {told: 1})
     file = store.at(run(fresh.spec).landed_file or "")
@@ -196,7 +214,9 @@ def test_a_portion_is_written_from_the_versions_that_were_written_down(platform:
     assert file.read_bytes() == before
 
 
-def test_a_gateway_that_lost_its_database_is_collected_from_the_start(platform: Platform, fresh: Model) -> None:
+def test_a_gateway_that_lost_its_database_is_collected_from_the_start(
+    platform: Platform, fresh: Model
+) -> None:
     ask(platform, fresh, *"abcdefghij")
     run(fresh.spec)
     route = platform.internal("GET", f"/routes/{fresh.name}").json()

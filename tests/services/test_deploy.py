@@ -1,4 +1,6 @@
-"""Deployments on the real TorchServe and the real gateway: nothing fails, nothing unjudged serves, a crash is survived."""
+"""Deployments on the real TorchServe and the real gateway:
+nothing fails, nothing unjudged serves, a crash is survived.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -48,8 +50,17 @@ def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(platform: Plat
     champion = registry.champion(served.name)
     assert champion is not None
     assert champion.version == rollout.stable.model_version
-    entries = [(entry.action, entry.before, entry.after) for entry in ledger.history(served.name) if entry.action != "gate"]
-    assert entries == [("deploy", None, "1"), ("champion", None, "1"), ("deploy", "1", "2"), ("champion", "1", "2")]
+    entries = [
+        (entry.action, entry.before, entry.after)
+        for entry in ledger.history(served.name)
+        if entry.action != "gate"
+    ]
+    assert entries == [
+        ("deploy", None, "1"),
+        ("champion", None, "1"),
+        ("deploy", "1", "2"),
+        ("champion", "1", "2"),
+    ]
     assert ledger.broken_entries() == []
 
 
@@ -82,7 +93,12 @@ def death_after(owner: Any, name: str) -> Iterator[None]:
 
 def test_a_deployment_that_dies_anywhere_is_carried_on_from(platform: Platform, served: Model) -> None:
     # In a deployment's order; what comes before a call is what came after the one before it.
-    calls = [(ManagementApi, "register"), (TorchServe, "keep"), (deploying, "_record_switch"), (Gateway, "put")]
+    calls = [
+        (ManagementApi, "register"),
+        (TorchServe, "keep"),
+        (deploying, "_record_switch"),
+        (Gateway, "put"),
+    ]
     for number, (owner, name) in enumerate([*calls, (registry, "set_champion")]):
         served_mark, mark = f"v{number - 1}" if number else "one", f"v{number}"
         request = served.request(served.promoted(mark))
@@ -112,9 +128,14 @@ def test_two_deployments_at_once_come_one_after_the_other(platform: Platform, se
     assert serving_backend().holds(served.name, route.backend_version, route.archive_sha256)
 
 
-def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serving(platform: Platform, steady: Model) -> None:
+def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serving(
+    platform: Platform, steady: Model
+) -> None:
     before = loaded(steady)
-    with load_on(platform, steady.name) as load, pytest.raises(ServingError, match="a_module_that_is_nowhere"):
+    with (
+        load_on(platform, steady.name) as load,
+        pytest.raises(ServingError, match="a_module_that_is_nowhere"),
+    ):
         steady.deploy("two", handler=IMPORT_ERROR)
     assert (load.refusals, load.faults) == ([], [])
     assert len(load.runs) == 1
@@ -122,9 +143,13 @@ def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serv
     assert len(list(platform.store.glob(f"{steady.name}-*"))) == 2
 
 
-def test_a_version_that_answers_otherwise_than_it_was_judged_is_not_served(platform: Platform, steady: Model) -> None:
+def test_a_version_that_answers_otherwise_than_it_was_judged_is_not_served(
+    platform: Platform, steady: Model
+) -> None:
     version = steady.promoted("two")
-    judged = version.archive.model_copy(update={"example_prediction": {"prediction": "other", "score": 0.007}})
+    judged = version.archive.model_copy(
+        update={"example_prediction": {"prediction": "other", "score": 0.007}}
+    )
     with pytest.raises(ServingError, match="prediction is 'two' instead of 'other'"):
         deploy(steady.request(version.model_copy(update={"archive": judged})))
     assert answering(platform, steady) == "one"
@@ -151,7 +176,13 @@ def test_what_the_gate_did_not_promote_is_never_served(platform: Platform, model
     else:
         evidence = {"decision": {"run_id": version.run_id, "archive_sha256": version.archive.sha256}}
         held = ledger.record(
-            model=model.name, actor="tests", action="gate", before=None, after="hold", why="A test.", evidence=evidence
+            model=model.name,
+            actor="tests",
+            action="gate",
+            before=None,
+            after="hold",
+            why="A test.",
+            evidence=evidence,
         )
         version = version.model_copy(update={"decision_ledger_hash": held.entry_hash})
     with pytest.raises(GateRefused, match="Only the train DAG's gate promotes"):
@@ -184,7 +215,7 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platf
         rollback(served.name, "a person", "Once more.")
 
 
-# --- the pure decisions ---------------------------------------------------------------------------------------------------
+# --- the pure decisions -------------------------------------------------------------------------------------
 
 
 def change(number: int, kind: str, version: str | None) -> RouteChange:
@@ -198,7 +229,9 @@ def change(number: int, kind: str, version: str | None) -> RouteChange:
         label_schema={},
         timeout_seconds=1,
     ) if version else None  # fmt: skip
-    return RouteChange.model_validate({"sequence": number, "change": kind, "at": "2026-01-01T00:00:00Z", "route": route})
+    return RouteChange.model_validate(
+        {"sequence": number, "change": kind, "at": "2026-01-01T00:00:00Z", "route": route}
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +255,12 @@ def test_what_was_rolled_back_from_is_never_rolled_back_to(changes: list[str], e
 
 
 def test_an_answer_may_differ_in_the_last_digits_of_its_score_only() -> None:
-    assert differences({"prediction": 1, "score": 0.5}, {"prediction": 1, "score": 0.5004, "archive_version": "x"}) == []
+    assert (
+        differences(
+            {"prediction": 1, "score": 0.5}, {"prediction": 1, "score": 0.5004, "archive_version": "x"}
+        )
+        == []
+    )
     assert differences({"prediction": 1, "score": 0.5}, {"prediction": 0, "score": 0.6}) == [
         "prediction is 0 instead of 1",
         "score is 0.6 instead of 0.5",

@@ -1,4 +1,6 @@
-"""The gateway in front of the real TorchServe: what it answers, what it refuses, and that it keeps what it told."""
+"""The gateway in front of the real TorchServe: what it
+answers, what it refuses, and that it keeps what it told.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,11 @@ def test_a_prediction_names_its_version_and_run_and_is_in_the_log(platform: Plat
     assert (answer["model"], answer["model_version"], len(answer["predictions"])) == (steady.name, "1", 2)
     first = answer["predictions"][0]
     assert (first["prediction"], first["score"]) == ("one", 0.005)
-    row = next(row for row in platform.logged("predictions", steady.name) if row["prediction_id"] == first["prediction_id"])
+    row = next(
+        row
+        for row in platform.logged("predictions", steady.name)
+        if row["prediction_id"] == first["prediction_id"]
+    )
     assert (row["features"], row["prediction"], row["score"]) == ({"text": "hello"}, "one", 0.005)
     assert (row["model_version"], row["run_id"]) == (answer["model_version"], answer["run_id"])
     age = datetime.now(UTC) - datetime.fromisoformat(row["predicted_at"])
@@ -45,10 +51,22 @@ MALFORMED = {
     "an empty list": (b'{"instances": []}', 422, "at least one"),
     "an object for the list": (b'{"instances": {"text": "a"}}', 422, "not a list"),
     "65 instances": (json.dumps({"instances": [{"text": "a"}] * 65}).encode(), 422, "at most 64"),
-    "a missing field": (b'{"instances": [{"text": "a"}, {}]}', 422, "Instance 1 breaks.*'text' is a required property"),
-    "a wrong type": (b'{"instances": [{"text": 5}]}', 422, "Instance 0 breaks.*text: 5 is not of type 'string'"),
+    "a missing field": (
+        b'{"instances": [{"text": "a"}, {}]}',
+        422,
+        "Instance 1 breaks.*'text' is a required property",
+    ),
+    "a wrong type": (
+        b'{"instances": [{"text": 5}]}',
+        422,
+        "Instance 0 breaks.*text: 5 is not of type 'string'",
+    ),
     "an empty text": (b'{"instances": [{"text": ""}]}', 422, "Instance 0 breaks.*text: '' "),
-    "a long text": (json.dumps({"instances": [{"text": "a" * 9000}]}).encode(), 422, r"9002 characters\) is too long"),
+    "a long text": (
+        json.dumps({"instances": [{"text": "a" * 9000}]}).encode(),
+        422,
+        r"9002 characters\) is too long",
+    ),
     "a field too much": (b'{"instances": [{"text": "a", "sex": 1}]}', 422, "'sex' was unexpected"),
     "an instance that is text": (b'{"instances": ["a"]}', 422, "Instance 0 breaks.*not of type 'object'"),
     "2 MiB": (b" " * (2 << 20), 413, "larger than 1048576 bytes"),
@@ -57,12 +75,18 @@ MALFORMED = {
         422,
         "refuses instance 1: This text is refused",
     ),
-    "what the model fails on": (b'{"instances": [{"text": "a"}, {"text": "fail"}]}', 500, "failed on instance 1: .*KeyError"),
+    "what the model fails on": (
+        b'{"instances": [{"text": "a"}, {"text": "fail"}]}',
+        500,
+        "failed on instance 1: .*KeyError",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_request_hears_what_is_wrong_and_leaves_no_trace(platform: Platform, steady: Model, case: str) -> None:
+def test_a_malformed_request_hears_what_is_wrong_and_leaves_no_trace(
+    platform: Platform, steady: Model, case: str
+) -> None:
     body, status, sentence = MALFORMED[case]
     before = len(platform.logged("predictions", steady.name))
     url = f"{platform.gateway_url}/v1/models/{steady.name}/predict"
@@ -75,7 +99,9 @@ def test_a_malformed_request_hears_what_is_wrong_and_leaves_no_trace(platform: P
 
 def test_other_content_types_methods_and_places_are_refused(platform: Platform, steady: Model) -> None:
     url = f"{platform.gateway_url}/v1/models/{steady.name}/predict"
-    form = requests.post(url, data="a=1&" * 1000, headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout=30)
+    form = requests.post(
+        url, data="a=1&" * 1000, headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout=30
+    )
     assert (form.status_code, "Content-Type: application/json" in form.json()["error"]) == (415, True)
     get = requests.get(url, timeout=30)
     assert (get.status_code, get.headers["Allow"]) == (405, "POST")
@@ -93,7 +119,9 @@ def test_a_model_that_is_too_slow_is_answered_with_504(platform: Platform, stead
     time.sleep(1.1)  # the worker wakes up
 
 
-def test_an_instance_that_kills_its_worker_is_refused_and_the_model_recovers(platform: Platform, steady: Model) -> None:
+def test_an_instance_that_kills_its_worker_is_refused_and_the_model_recovers(
+    platform: Platform, steady: Model
+) -> None:
     answer = platform.predict(steady.name, "die")
     assert answer.status_code in {503, 504}
     assert answer.headers["Retry-After"] == "2"
@@ -105,7 +133,9 @@ def test_an_instance_that_kills_its_worker_is_refused_and_the_model_recovers(pla
 
 
 def test_labels_come_back_later_and_the_last_one_counts(platform: Platform, steady: Model) -> None:
-    told = [each["prediction_id"] for each in platform.predict(steady.name, "one", "two").json()["predictions"]]
+    told = [
+        each["prediction_id"] for each in platform.predict(steady.name, "one", "two").json()["predictions"]
+    ]
     platform.gateway.stop()
     platform.gateway.start()
     labels = [
@@ -137,8 +167,12 @@ def test_one_wrong_label_refuses_the_whole_request(
     if isinstance(item, dict) and item.get("prediction_id") == "TOLD":
         item = item | {"prediction_id": told}
     before = len(platform.logged("feedback", steady.name))
-    answer = platform.post(f"/v1/models/{steady.name}/feedback", {"feedback": [{"prediction_id": told, "label": 1}, item]})
-    assert (answer.status_code, bool(re.search(sentence, answer.json()["error"]))) == (status, True), answer.text
+    answer = platform.post(
+        f"/v1/models/{steady.name}/feedback", {"feedback": [{"prediction_id": told, "label": 1}, item]}
+    )
+    assert (answer.status_code, bool(re.search(sentence, answer.json()["error"]))) == (status, True), (
+        answer.text
+    )
     assert len(platform.logged("feedback", steady.name)) == before
 
 
@@ -150,7 +184,9 @@ def test_routes_are_for_the_steps_alone_and_survive_a_restart(platform: Platform
     route = platform.internal("GET", f"/routes/{steady.name}").json()
     wrong = platform.internal("PUT", "/routes/another", json=route)
     assert (wrong.status_code, "was put for 'another'" in wrong.json()["error"]) == (422, True)
-    broken = platform.internal("PUT", f"/routes/{steady.name}", json=route | {"input_schema": {"type": "nonsense"}})
+    broken = platform.internal(
+        "PUT", f"/routes/{steady.name}", json=route | {"input_schema": {"type": "nonsense"}}
+    )
     assert (broken.status_code, "not a JSON Schema" in broken.json()["error"]) == (422, True)
     platform.gateway.kill()
     platform.gateway.start()
@@ -193,14 +229,23 @@ def test_the_page_the_models_and_the_metrics_tell_what_serves(platform: Platform
     assert run_id in page.text
     assert f"curl -X POST {platform.gateway_url}/v1/models/{steady.name}/predict" in page.text
     assert "http" not in page.text.replace(platform.gateway_url, "")
-    named = [each["model"] for each in requests.get(f"{platform.gateway_url}/v1/models", timeout=30).json()["models"]]
+    named = [
+        each["model"]
+        for each in requests.get(f"{platform.gateway_url}/v1/models", timeout=30).json()["models"]
+    ]
     assert steady.name in named
     metrics = requests.get(f"{platform.gateway_url}/metrics", timeout=30).text
-    assert f'perennial_gateway_predict_seconds_bucket{{le="0.1",model="{steady.name}",model_version="1"}}' in metrics
+    assert (
+        f'perennial_gateway_predict_seconds_bucket{{le="0.1",model="{steady.name}",model_version="1"}}'
+        in metrics
+    )
 
 
 def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
-    command, environment = platform.gateway.command, platform.gateway.environment | {"PERENNIAL_GATEWAY_TOKEN": ""}
+    command, environment = (
+        platform.gateway.command,
+        platform.gateway.environment | {"PERENNIAL_GATEWAY_TOKEN": ""},
+    )
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode != 0
     assert "PERENNIAL_GATEWAY_TOKEN" in ended.stderr

@@ -86,7 +86,7 @@ def test_writers_at_once_lose_nothing_and_double_nothing(lake: Lake) -> None:
     assert sorted(lake.read("events").column("id").to_pylist()) == list("0123")
 
 
-# --- the whole chain ----------------------------------------------------------------------------------------------------
+# --- the whole chain ----------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -113,8 +113,12 @@ def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipelin
     (suites / "expectations").mkdir(parents=True)
     (suites / "great_expectations.yml").write_text((settings().suites / "great_expectations.yml").read_text())
     filled = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "number"}}
-    (suites / "expectations" / "numbers.json").write_text(json.dumps({"name": "numbers", "expectations": [filled]}))
-    monkeypatch.setattr(domain, "RELABELLINGS", 2)  # most of a drift check's time, none of its way to the store
+    (suites / "expectations" / "numbers.json").write_text(
+        json.dumps({"name": "numbers", "expectations": [filled]})
+    )
+    monkeypatch.setattr(
+        domain, "RELABELLINGS", 2
+    )  # most of a drift check's time, none of its way to the store
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     monkeypatch.setenv("PERENNIAL_MODELS", str(tmp_path / "models"))
     settings.cache_clear()
@@ -124,8 +128,15 @@ def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipelin
 
 
 @pytest.fixture
-def mlflow_on(place: str, tmp_path: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: F811
-    """Where MLflow keeps artifacts: its server puts them there for clients that do not know of it; on gs:// our client does."""
+def mlflow_on(
+    place: str,  # noqa: F811
+    tmp_path: Path,
+    mlflow_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Where MLflow keeps artifacts: its server puts them there
+    for clients that do not know of it; on gs:// our client does.
+    """
     if place.startswith("gs://"):
         trained.use_mlflow(tmp_path, mlflow_store, monkeypatch, artifacts=f"{place}/mlflow")
         yield f"{place}/mlflow"
@@ -155,8 +166,12 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     tiny: PipelineSpec, mlflow_on: str, tmp_path: Path
 ) -> None:
     step = Steps(tiny)
-    rows = [{"id": f"n{number}", "number": number % 50, "label": int(number % 5 > 1)} for number in range(300)]
-    store.write_text(settings().landing, "numbers", "a.jsonl", text="".join(json.dumps(row) + "\n" for row in rows))
+    rows = [
+        {"id": f"n{number}", "number": number % 50, "label": int(number % 5 > 1)} for number in range(300)
+    ]
+    store.write_text(
+        settings().landing, "numbers", "a.jsonl", text="".join(json.dumps(row) + "\n" for row in rows)
+    )
 
     assert step("ingest", table=table_of(tiny)).published_rows == 300
     snapshot = step("snapshot", spec=tiny)
@@ -165,18 +180,27 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     archive = step("package", spec=tiny, run=run)
     evaluation = step("evaluate", spec=tiny, run=run, archive=archive)
     decision = step("gate", spec=tiny, run=run, archive=archive, evaluation=evaluation)
-    assert [rule.rule for rule in decision.rules if not rule.passed] == ["gain_over_baseline"]  # tiny learns nothing
+    assert [rule.rule for rule in decision.rules if not rule.passed] == [
+        "gain_over_baseline"
+    ]  # tiny learns nothing
 
     urls = (snapshot.test.url, validation.url, run.model_files_url, archive.url, evaluation.report_url)
     assert all(url.startswith(f"{settings().runs}/tiny/") for url in urls)
     assert store.sha256(archive.url) == archive.sha256
     kept = list(store.at(mlflow_on).rglob("*.mar"))
     assert [store.sha256(str(path)) for path in kept] == [archive.sha256]
-    assert step("train", spec=tiny, snapshot=snapshot, validation=validation) == run, "a second try trains nothing"
+    assert step("train", spec=tiny, snapshot=snapshot, validation=validation) == run, (
+        "a second try trains nothing"
+    )
     assert step("package", spec=tiny, run=run) == archive
 
-    asked = {"prediction_id": [row["id"] for row in rows], "predicted_at": pa.array([DAY] * 300, pa.timestamp("us", "UTC"))}
-    Lake().append("tiny__predictions", pa.table({**asked, "number": [row["number"] for row in rows]}), batch_id="p")
+    asked = {
+        "prediction_id": [row["id"] for row in rows],
+        "predicted_at": pa.array([DAY] * 300, pa.timestamp("us", "UTC")),
+    }
+    Lake().append(
+        "tiny__predictions", pa.table({**asked, "number": [row["number"] for row in rows]}), batch_id="p"
+    )
     context = StepContext(actor="tests", step_key="drift", work_url=str(store.at(settings().runs, "drift")))
     window = DriftRequest(context=context, spec=tiny, window_start=DAY, window_end=DAY + timedelta(days=1))
     found = drift.check(window, run)
@@ -185,7 +209,7 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     assert not [path for path in tmp_path.rglob("*") if path.name in {"lake", "runs", "landing"}]
 
 
-# --- the landing folder -------------------------------------------------------------------------------------------------
+# --- the landing folder -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -203,7 +227,9 @@ def test_an_ingest_that_is_killed_between_copy_and_delete_is_carried_on(home: Pa
     assert store.entries(landing_folder() / ".staged") == []
 
 
-def test_a_delete_that_fails_after_the_copy_is_made_up_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delete_that_fails_after_the_copy_is_made_up_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fails(*_: Any, **__: Any) -> None:
         raise OSError("SlowDown")
 
@@ -218,7 +244,10 @@ def test_a_delete_that_fails_after_the_copy_is_made_up_for(home: Path, monkeypat
     assert (waiting(home), refused(home), keys()) == ([], {}, expected(20))
 
 
-def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(home: Path, s3: ObjectStore) -> None:  # noqa: F811
+def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(
+    home: Path,
+    s3: ObjectStore,  # noqa: F811
+) -> None:
     async def scenario() -> None:
         events = LandingTrigger(str(landing_folder()), 0.2).run()
         told = asyncio.ensure_future(anext(events))
@@ -235,7 +264,7 @@ def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(home:
     asyncio.run(scenario())
 
 
-# --- one creator --------------------------------------------------------------------------------------------------------
+# --- one creator --------------------------------------------------------------------------------------------
 
 
 def test_of_many_who_create_a_file_at_once_one_does(lake: Lake) -> None:
@@ -275,16 +304,28 @@ def test_a_store_that_creates_twice_gets_no_table(tmp_path: Path, monkeypatch: p
         forget()
 
 
-# --- what goes wrong ----------------------------------------------------------------------------------------------------
+# --- what goes wrong ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, StoreRefused, "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, StoreRefused, "no credentials.*Set AWS_ACCESS_KEY_ID"),
+        (
+            {"AWS_SECRET_ACCESS_KEY": "wrong-secret"},
+            StoreRefused,
+            "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            StoreRefused,
+            "no credentials.*Set AWS_ACCESS_KEY_ID",
+        ),
         ({"PERENNIAL_STORE_URL": "s3://no-such-bucket"}, StoreRefused, "bucket.*PERENNIAL_STORE_URL"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, StoreUnreachable, "http://127.0.0.1:9 does not answer.*AWS_ENDPOINT_URL"),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            StoreUnreachable,
+            "http://127.0.0.1:9 does not answer.*AWS_ENDPOINT_URL",
+        ),
         ({"AWS_ENDPOINT_URL": "https"}, StoreRefused, "Let AWS_ENDPOINT_URL start with http://"),
     ],
 )
@@ -301,7 +342,11 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
         if value:
             monkeypatch.setenv(name, s3.url.replace("http", "https") if value == "https" else value)
     forget()
-    for reach in (Landing("reviews").files, lambda: Lake().latest("reviews"), lambda: land(home, "a.csv", b"x")):
+    for reach in (
+        Landing("reviews").files,
+        lambda: Lake().latest("reviews"),
+        lambda: land(home, "a.csv", b"x"),
+    ):
         with pytest.raises(Exception) as raised:  # noqa: PT011 - three libraries, three families
             reach()
         error = raised.value if isinstance(raised.value, PerennialError) else explained(raised.value)
@@ -338,7 +383,9 @@ def test_the_object_store_does_not_start_with_credentials_that_cannot_be(
     tmp_path: Path, variables: dict[str, str], said: str
 ) -> None:
     node = swift(tmp_path / "data")
-    ended = subprocess.run(node.command, check=False, env={**os.environ, **node.environment, **variables}, capture_output=True)
+    ended = subprocess.run(
+        node.command, check=False, env={**os.environ, **node.environment, **variables}, capture_output=True
+    )
     assert ended.returncode == 2
     assert said in ended.stderr.decode()
 
@@ -346,6 +393,8 @@ def test_the_object_store_does_not_start_with_credentials_that_cannot_be(
 def test_the_object_store_does_not_start_without_the_suffix_of_its_data(tmp_path: Path) -> None:
     node = swift(tmp_path / "data")
     (tmp_path / "data" / "devices" / "disk" / "objects").mkdir(parents=True)
-    ended = subprocess.run(node.command, check=False, env={**os.environ, **node.environment}, capture_output=True)
+    ended = subprocess.run(
+        node.command, check=False, env={**os.environ, **node.environment}, capture_output=True
+    )
     assert ended.returncode == 2
     assert "Restore both" in ended.stderr.decode()

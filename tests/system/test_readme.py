@@ -1,4 +1,6 @@
-"""Every block of commands in README.md and docs/ is run, and every excerpt in them is what the named files say."""
+"""Every block of commands in README.md and docs/ is run,
+and every excerpt in them is what the named files say.
+"""
 
 import re
 import shutil
@@ -33,7 +35,9 @@ class Block:
 
 
 def blocks(*languages: str) -> list[Block]:
-    found = [Block(page, *match) for page in PAGES for match in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    found = [
+        Block(page, *match) for page in PAGES for match in BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
     return [block for block in found if block.language in languages]
 
 
@@ -49,9 +53,13 @@ def test_ci_runs_what_is_not_run_here(command: str) -> None:
 
 @pytest.mark.parametrize("block", blocks("yaml", "json", "python"), ids=str)
 def test_an_excerpt_is_what_a_file_says(block: Block) -> None:
-    files = [file for suffix in ("*.yaml", "MLproject", "*.py") for file in (PROJECT / "models").rglob(suffix)]
+    files = [
+        file for suffix in ("*.yaml", "MLproject", "*.py") for file in (PROJECT / "models").rglob(suffix)
+    ]
     files += (PROJECT / "great_expectations").rglob("*.json")
-    assert any(block.text in file.read_text(encoding="utf-8") for file in files), f"No file holds:\n{block.text}"
+    assert any(block.text in file.read_text(encoding="utf-8") for file in files), (
+        f"No file holds:\n{block.text}"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -62,7 +70,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.platform
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the README calls the gateway with curl, which is not installed")
+@pytest.mark.skipif(
+    shutil.which("curl") is None, reason="the README calls the gateway with curl, which is not installed"
+)
 def test_the_commands_of_the_readme_do_what_it_says(inside: Platform, airflow: Airflow) -> None:
     for block in (block for block in COMMANDS if block.page.name == "README.md"):
         output = run(block.text, inside)
@@ -83,7 +93,9 @@ def test_the_commands_of_the_docs_run(block: Block, platform: Platform) -> None:
 
 
 def run(commands: str, platform: Platform) -> str:
-    """Run a block as a reader would: in the project's folder, in a shell that `make -s env` has pointed to the platform."""
+    """Run a block as a reader would: in the project's folder,
+    in a shell that `make -s env` has pointed to the platform.
+    """
     environment = {**platform.environment(), "PERENNIAL_HOME": str(platform.home)}
     script = f'eval "$(make -s env)"\n{commands}'
     done = subprocess.run(
@@ -95,12 +107,17 @@ def run(commands: str, platform: Platform) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, f"{commands}\nended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, (
+        f"{commands}\nended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    )
     return done.stdout
 
 
 def wait_until_it_serves(platform: Platform, airflow: Airflow) -> None:
-    """A version serves: of a run that the block has started, or one that served before. The others need not go on."""
+    """A version serves: of a run that the block has started, or one that served before.
+
+    The others need not go on.
+    """
     dag_id = "train_review_sentiment"
     (asked,) = (run for run in airflow.runs(dag_id) if run["run_type"] == "manual")
     assert asked["conf"] == {"epochs": 6, "reason": "a first try"}
@@ -108,4 +125,8 @@ def wait_until_it_serves(platform: Platform, airflow: Airflow) -> None:
     wait_until(lambda: requests.get(served, timeout=10).ok, "a version", timeout_seconds=400, pause_seconds=1)
     for run in airflow.runs(dag_id):
         if run["state"] not in {"success", "failed"}:
-            airflow.call("PATCH", f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}", json={"state": "failed"})
+            airflow.call(
+                "PATCH",
+                f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'], safe='')}",
+                json={"state": "failed"},
+            )

@@ -1,4 +1,6 @@
-"""Each process is killed once in the middle of the work: the loop carries on by itself, and nothing accepted is lost."""
+"""Each process is killed once in the middle of the work:
+the loop carries on by itself, and nothing accepted is lost.
+"""
 
 import threading
 import time
@@ -29,7 +31,9 @@ Land = Callable[[str, Path], str]
 
 
 class Client(threading.Thread):
-    """Sends one flight after the other to the model that serves, and keeps the id of every prediction that it was given."""
+    """Sends one flight after the other to the model that serves,
+    and keeps the id of every prediction that it was given.
+    """
 
     def __init__(self, gateway: str) -> None:
         super().__init__(daemon=True)
@@ -81,9 +85,13 @@ def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_
     airflow.unpause(TRAIN)
     run_id = wait_for_started_run(airflow, TRAIN, run_type="scheduled")
 
-    training = wait_until(lambda: training_process(inside), "the training program to start", timeout_seconds=180)
+    training = wait_until(
+        lambda: training_process(inside), "the training program to start", timeout_seconds=180
+    )
     training.kill()
-    wait_until(lambda: training_process(inside, not_=training), "the next try of the training", timeout_seconds=120)
+    wait_until(
+        lambda: training_process(inside, not_=training), "the next try of the training", timeout_seconds=120
+    )
     inside.kill("airflow-scheduler")
     inside.kill("torchserve")
     time.sleep(5)

@@ -1,4 +1,6 @@
-"""The running platform: killed services come back, a second start is told, nothing is open to others, a shell reaches it."""
+"""The running platform: killed services come back, a second
+start is told, nothing is open to others, a shell reaches it.
+"""
 
 import psutil
 import pytest

@@ -1,4 +1,6 @@
-"""Airflow's Trigger button, as a person uses it: a real browser, the login, the form, and what it asks for."""
+"""Airflow's Trigger button, as a person uses it: a real
+browser, the login, the form, and what it asks for.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +15,13 @@ from tests.system.conftest import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DAG = "train_flight_delay"
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu"]
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-gpu",
+]
 
 
 @pytest.fixture

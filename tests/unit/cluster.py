@@ -1,8 +1,9 @@
 """A stand-in for a Kubernetes API server and its one node, for tests: no cluster can be had where they run.
 
-It speaks the part of the API that the runner uses, to the real Kubernetes client, and holds every pod against Kubernetes' own
-schema. Its node runs a Python program of the test's own in place of the container, with the pod's command line and environment.
-What it does not show is what a cluster makes of the pod beyond that: its images, limits, network and security.
+It speaks the part of the API that the runner uses, to the real Kubernetes client, and holds every pod against
+Kubernetes' own schema. Its node runs a Python program of the test's own in place of the container, with the
+pod's command line and environment. What it does not show is what a cluster makes of the pod beyond that: its
+images, limits, network and security.
 """
 
 import itertools
@@ -72,7 +73,7 @@ class Cluster:
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._lock = threading.RLock()
 
-    # --- the API ------------------------------------------------------------------------------------------------------
+    # --- the API --------------------------------------------------------------------------------------------
 
     def create(self, body: Document) -> Document:
         kubernetes_validate.validate(body, NEWEST, strict=True)
@@ -82,7 +83,12 @@ class Cluster:
                 raise Refusal(409, f'pods "{name}" already exists')
             self.created.append(deepcopy(body))
             body["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
-            gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
+            gated = {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked",
+            }
             body["status"] = {"phase": "Pending", "conditions": [gated]}
             self.pods[name] = body
         return body
@@ -140,7 +146,7 @@ class Cluster:
                 return
             time.sleep(0.01)
 
-    # --- the node -----------------------------------------------------------------------------------------------------
+    # --- the node -------------------------------------------------------------------------------------------
 
     def _schedule(self, name: str) -> None:
         pod = self.pods[name]
@@ -160,7 +166,9 @@ class Cluster:
         container, uid = pod["spec"]["containers"][0], pod["metadata"]["uid"]
         given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
         secret = {
-            one["name"]: f"from {one['valueFrom']['secretKeyRef']['name']}" for one in container["env"] if "valueFrom" in one
+            one["name"]: f"from {one['valueFrom']['secretKeyRef']['name']}"
+            for one in container["env"]
+            if "valueFrom" in one
         }
         process = subprocess.Popen(
             [sys.executable, "-u", "-c", self.program, *container["command"]],
@@ -187,7 +195,14 @@ class Cluster:
             self.finish(pod["status"])
 
     def _set(self, pod: Document, state: Document) -> None:
-        one = {"name": "base", "image": "x", "imageID": "x", "ready": False, "restartCount": 0, "state": state}
+        one = {
+            "name": "base",
+            "image": "x",
+            "imageID": "x",
+            "ready": False,
+            "restartCount": 0,
+            "state": state,
+        }
         pod["status"]["containerStatuses"] = [one]
 
     def _forget(self, name: str, uid: str) -> None:

@@ -1,7 +1,7 @@
 """Ingest in a process of its own, which may be killed at a point of the code.
 
-The processes are forked from a server that has the heavy libraries imported and nothing of them started: each costs
-milliseconds instead of seconds.
+The processes are forked from a server that has the heavy libraries imported and nothing of them started: each
+costs milliseconds instead of seconds.
 """
 
 import importlib
@@ -30,7 +30,8 @@ def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
     Args:
         home: The state folder.
         step: The step's key.
-        kill_at: `before` or `after`, the place in the code, and which call of it: `after tasks.lake.Lake.append 1`.
+        kill_at: `before` or `after`, the place in the code, and which call of it: `after
+            tasks.lake.Lake.append 1`.
     """
     place = {name: value for name, value in os.environ.items() if name.startswith(PLACE)}
     child = PROCESSES.Process(target=_run, args=(str(home), step, kill_at, place))

@@ -82,9 +82,16 @@ def score(role: Any, accuracy: float, width: float = 0.01, **changes: Any) -> Mo
     return ModelScore(**(fields | changes))
 
 
-def gained(value: float, width: float = 0.005, slice_value: str | None = None, rows: int = 1000) -> PairedDifference:
+def gained(
+    value: float, width: float = 0.005, slice_value: str | None = None, rows: int = 1000
+) -> PairedDifference:
     return PairedDifference(
-        slice_value=slice_value, rows=rows, difference=value, low=value - width, high=value + width, p_value=0.5
+        slice_value=slice_value,
+        rows=rows,
+        difference=value,
+        low=value - width,
+        high=value + width,
+        p_value=0.5,
     )
 
 

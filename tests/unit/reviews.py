@@ -40,7 +40,9 @@ def reviews(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:
     """The rows as the lake holds them."""
-    typed = [{**row, "written_at": row["written_at"] and datetime.fromisoformat(row["written_at"])} for row in rows]
+    typed = [
+        {**row, "written_at": row["written_at"] and datetime.fromisoformat(row["written_at"])} for row in rows
+    ]
     types = [("review_id", pa.string()), ("written_at", pa.timestamp("us", "UTC")), ("source", pa.string())]
     return pa.Table.from_pylist(typed, pa.schema([*types, ("text", pa.string()), ("label", pa.int64())]))
 

@@ -27,7 +27,8 @@ def request_() -> CollectRequest:
 
 
 @given(
-    name=st.text(min_size=1) | st.sampled_from(["..", ".", "../../x", "a/../../b", "/etc", "~", "x" * 500, "a\x00b", "a\nb"])
+    name=st.text(min_size=1)
+    | st.sampled_from(["..", ".", "../../x", "a/../../b", "/etc", "~", "x" * 500, "a\x00b", "a\nb"])
 )
 def test_every_run_id_is_the_name_of_one_plain_folder(name: str) -> None:
     folder = folder_name(name)
@@ -61,7 +62,9 @@ def files(tmp_path: Path) -> Files:
     return Files.of(str(tmp_path / "step"))
 
 
-def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(request_: CollectRequest, files: Files) -> None:
+def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(
+    request_: CollectRequest, files: Files
+) -> None:
     assert attempts.unheard("collect", request_, files) is None
     attempts.begin(request_, files)
     assert attempts.unheard("collect", request_, files) is None
@@ -75,13 +78,17 @@ def test_a_result_counts_until_it_was_heard_of_and_only_for_the_same_request(req
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"model": "m"}', "[]"])
-def test_a_result_that_breaks_its_contract_is_not_taken(request_: CollectRequest, files: Files, text: str) -> None:
+def test_a_result_that_breaks_its_contract_is_not_taken(
+    request_: CollectRequest, files: Files, text: str
+) -> None:
     attempts.begin(request_, files)
     files.result.write_text(text)
     assert attempts.unheard("collect", request_, files) is None
 
 
-def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(request_: CollectRequest, files: Files) -> None:
+def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(
+    request_: CollectRequest, files: Files
+) -> None:
     attempts.begin(request_, files)
     for file in (files.result, files.error, files.heard):
         file.write_text(RESULT)
@@ -96,7 +103,9 @@ def test_a_step_is_held_by_the_last_who_took_it(files: Files) -> None:
     assert attempts.held_by(files) == "second"
 
 
-def test_what_a_step_left_says_how_it_ended_when_nobody_looked(request_: CollectRequest, files: Files) -> None:
+def test_what_a_step_left_says_how_it_ended_when_nobody_looked(
+    request_: CollectRequest, files: Files
+) -> None:
     attempts.begin(request_, files)
     assert attempts.code_left(files) == 1
     for text, code in [("{", 1), ('{"exit_code": "x"}', 1), ('{"exit_code": 10}', 10)]:

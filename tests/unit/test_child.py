@@ -34,7 +34,9 @@ def wait_for_pid(file: Path, seconds: float = 20) -> int:
     return int(file.read_text())
 
 
-def test_it_tells_the_exit_code_and_the_end_of_the_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_tells_the_exit_code_and_the_end_of_the_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     ended = child.run(
         python("import sys; [print('line', n, flush=True) for n in range(100)]; sys.exit('It broke.')"),
         log=tmp_path / "log",
@@ -50,13 +52,23 @@ def test_it_tells_the_exit_code_and_the_end_of_the_output(tmp_path: Path, capfd:
 def test_it_gives_the_program_its_folder_and_variables(tmp_path: Path) -> None:
     code = "import os; print(os.getcwd(), os.environ['COLOUR'])"
 
-    ended = child.run(python(code), log=tmp_path / "log", timeout_seconds=30, environment={"COLOUR": "blue"}, folder=tmp_path)
+    ended = child.run(
+        python(code),
+        log=tmp_path / "log",
+        timeout_seconds=30,
+        environment={"COLOUR": "blue"},
+        folder=tmp_path,
+    )
 
     assert ended.tail == f"{tmp_path} blue"
 
 
 def test_output_that_is_no_text_does_not_stop_it(tmp_path: Path) -> None:
-    ended = child.run(python(r"import sys; sys.stdout.buffer.write(b'\xff\xfe end')"), log=tmp_path / "log", timeout_seconds=30)
+    ended = child.run(
+        python(r"import sys; sys.stdout.buffer.write(b'\xff\xfe end')"),
+        log=tmp_path / "log",
+        timeout_seconds=30,
+    )
 
     assert ended.code == 0
     assert ended.tail.endswith(" end")
@@ -65,7 +77,10 @@ def test_output_that_is_no_text_does_not_stop_it(tmp_path: Path) -> None:
 def test_a_program_out_of_time_is_stopped_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     grandchild = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
-    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {grandchild!r}]); time.sleep(300)"
+    code = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {grandchild!r}]); "
+        "time.sleep(300)"
+    )
 
     ended = child.run(python(code), log=tmp_path / "log", timeout_seconds=3)
 
@@ -75,7 +90,10 @@ def test_a_program_out_of_time_is_stopped_with_its_children(tmp_path: Path) -> N
 
 
 def test_a_grandchild_that_keeps_the_output_open_does_not_outlive_its_program(tmp_path: Path) -> None:
-    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']).pid)"
+    code = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; "
+        "time.sleep(300)']).pid)"
+    )
 
     ended = child.run(python(code), log=tmp_path / "log", timeout_seconds=60)
 
@@ -88,7 +106,8 @@ def test_a_program_dies_when_the_one_who_asked_is_killed(tmp_path: Path) -> None
     inner = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
     asking = (
         "import sys; from pathlib import Path; from tasks import child; "
-        f"child.run([sys.executable, '-c', {inner!r}], log=Path({str(tmp_path / 'log')!r}), timeout_seconds=300)"
+        f"child.run([sys.executable, '-c', {inner!r}], log=Path({str(tmp_path / 'log')!r}), "
+        "timeout_seconds=300)"
     )
     parent = subprocess.Popen(python(asking), cwd=PROJECT, env={**os.environ}, stdout=subprocess.DEVNULL)
     pid = wait_for_pid(pid_file)

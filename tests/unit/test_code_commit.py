@@ -1,4 +1,6 @@
-"""A training runs with the code that its run came from, or not at all, unless the model's specification says otherwise."""
+"""A training runs with the code that its run came from, or
+not at all, unless the model's specification says otherwise.
+"""
 
 import json
 import shutil
@@ -21,7 +23,9 @@ RUN, IMAGE = "1" * 40, "2" * 40
 
 @pytest.fixture
 def spec(home: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineSpec:
-    """A model whose steps run in an image of another commit than the run's; nothing else of the platform is there."""
+    """A model whose steps run in an image of another commit
+    than the run's; nothing else of the platform is there.
+    """
     monkeypatch.setenv("PERENNIAL_MODELS", str(home / "models"))
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", f"sqlite:///{home / 'mlflow.db'}")
     monkeypatch.setenv("PERENNIAL_CODE_COMMIT", IMAGE)
@@ -31,8 +35,12 @@ def spec(home: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineSpec:
 
 
 def preflight(home: Path, spec: PipelineSpec, commit: str | None) -> tuple[int, dict]:
-    """Run the step from file to file, as every runner does; returns its exit code, and its result or its error."""
-    context = StepContext(actor="test", step_key="train_tiny/1/preflight", work_url=str(home / "work"), code_commit=commit)
+    """Run the step from file to file, as every runner does;
+    returns its exit code, and its result or its error.
+    """
+    context = StepContext(
+        actor="test", step_key="train_tiny/1/preflight", work_url=str(home / "work"), code_commit=commit
+    )
     request, result = home / "work" / "request.json", home / "work" / "result.json"
     request.parent.mkdir(exist_ok=True)
     request.write_text(PreflightRequest(context=context, spec=spec).model_dump_json())
@@ -45,7 +53,9 @@ def allowing(spec: PipelineSpec) -> PipelineSpec:
     return spec.model_copy(update={"training": spec.training.model_copy(update={"allow_other_commit": True})})
 
 
-def test_an_image_of_another_commit_is_refused_before_anything_is_spent(home: Path, spec: PipelineSpec) -> None:
+def test_an_image_of_another_commit_is_refused_before_anything_is_spent(
+    home: Path, spec: PipelineSpec
+) -> None:
     code, error = preflight(home, spec, RUN)
 
     assert code == EXIT_REFUSED, "Airflow does not try this again"
@@ -62,7 +72,9 @@ def test_the_training_itself_refuses_too_and_leaves_no_run_behind(home: Path, sp
     assert not (home / "mlflow.db").exists()
 
 
-def test_an_image_of_uncommitted_files_is_of_no_commit(home: Path, spec: PipelineSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_uncommitted_files_is_of_no_commit(
+    home: Path, spec: PipelineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PERENNIAL_CODE_COMMIT", f"{RUN}+dirty")
     settings.cache_clear()
     code, error = preflight(home, spec, RUN)

@@ -1,4 +1,6 @@
-"""docker-compose.yaml and the scripts beside it, without an engine: secrets, what is exposed, and that nothing drifts apart."""
+"""docker-compose.yaml and the scripts beside it, without an
+engine: secrets, what is exposed, and that nothing drifts apart.
+"""
 
 import os
 import re
@@ -43,7 +45,12 @@ def own(tmp_path: Path) -> dict[str, str]:
 
 def script(name: str, environment: dict[str, str], **more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["/bin/sh", str(SCRIPTS / name)], env=environment | more, capture_output=True, text=True, timeout=60, check=False
+        ["/bin/sh", str(SCRIPTS / name)],
+        env=environment | more,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -52,7 +59,7 @@ def read(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
 
 
-# --- secrets ------------------------------------------------------------------------------------------------------------
+# --- secrets ------------------------------------------------------------------------------------------------
 
 
 def test_the_first_start_makes_every_secret_that_compose_asks_for_readable_by_its_owner_alone(
@@ -77,8 +84,12 @@ def test_no_two_secrets_and_no_two_installations_are_alike(own: dict[str, str], 
     assert all(len(one[name]) >= 20 for name in secrets)
 
 
-def test_names_of_the_embedded_platform_are_left_alone_and_none_is_added_to_them(own: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "env").write_text("PERENNIAL_HOME=/somewhere\nADMIN_PASSWORD=chosen-by-me\nHTTPS_PORT=9443\n", encoding="utf-8")
+def test_names_of_the_embedded_platform_are_left_alone_and_none_is_added_to_them(
+    own: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "env").write_text(
+        "PERENNIAL_HOME=/somewhere\nADMIN_PASSWORD=chosen-by-me\nHTTPS_PORT=9443\n", encoding="utf-8"
+    )
     script("secrets.sh", own)
     first = read(tmp_path / "env")
     assert first["PERENNIAL_HOME"] == "/somewhere"
@@ -89,7 +100,9 @@ def test_names_of_the_embedded_platform_are_left_alone_and_none_is_added_to_them
     assert read(tmp_path / "env") == first
 
 
-def test_the_encryption_key_of_connections_is_one_that_airflow_takes(own: dict[str, str], tmp_path: Path) -> None:
+def test_the_encryption_key_of_connections_is_one_that_airflow_takes(
+    own: dict[str, str], tmp_path: Path
+) -> None:
     from cryptography.fernet import Fernet
 
     script("secrets.sh", own)
@@ -98,7 +111,7 @@ def test_the_encryption_key_of_connections_is_one_that_airflow_takes(own: dict[s
     assert len(secret["AIRFLOW_JWT_SECRET"]) >= 64
 
 
-# --- what can go wrong ----------------------------------------------------------------------------------------------------
+# --- what can go wrong --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["up.sh", "down.sh", "backup.sh", "restore.sh"])
@@ -141,15 +154,21 @@ def test_without_docker_the_way_without_containers_is_named(own: dict[str, str],
 def test_a_docker_that_cannot_be_used_is_explained(
     answers: str, old_compose: str, sentence: str, own: dict[str, str], tmp_path: Path
 ) -> None:
-    path = stub(tmp_path / "tools", "docker", answers) | stub(tmp_path / "tools", "docker-compose", old_compose)
+    path = stub(tmp_path / "tools", "docker", answers) | stub(
+        tmp_path / "tools", "docker-compose", old_compose
+    )
     done = script("up.sh", own | path)
     assert done.returncode == 1
     assert sentence in done.stderr
 
 
-def test_images_that_are_missing_are_built_and_named_by_their_content(own: dict[str, str], tmp_path: Path) -> None:
+def test_images_that_are_missing_are_built_and_named_by_their_content(
+    own: dict[str, str], tmp_path: Path
+) -> None:
     images = tmp_path / "images.env"
-    lines = "".join(f"PERENNIAL_{name}_IMAGE=sha256:{index:064x}\n" for index, name in enumerate((*IMAGES[:-1], "ML"), 10))
+    lines = "".join(
+        f"PERENNIAL_{name}_IMAGE=sha256:{index:064x}\n" for index, name in enumerate((*IMAGES[:-1], "ML"), 10)
+    )
     (tmp_path / "made").write_text(lines, encoding="utf-8")
     tools = tmp_path / "tools"
     stub(tools, "make", f'echo "$1" >> {tmp_path}/asked; cp {tmp_path}/made {images}')
@@ -177,16 +196,20 @@ def test_a_restore_without_a_backup_says_what_it_needs(own: dict[str, str], tmp_
     assert "is damaged" in script("restore.sh", own | path, FROM=str(broken)).stderr
 
 
-# --- the compose file -----------------------------------------------------------------------------------------------------
+# --- the compose file ---------------------------------------------------------------------------------------
 
 
 def test_nothing_but_the_entrance_can_be_reached_from_outside(compose: dict[str, Any]) -> None:
-    published = {name: service["ports"] for name, service in compose["services"].items() if service.get("ports")}
+    published = {
+        name: service["ports"] for name, service in compose["services"].items() if service.get("ports")
+    }
     assert set(published) == {"entrance"}
     assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in published["entrance"])
 
 
-def test_only_the_proxy_holds_the_engines_socket_and_only_workers_reach_the_proxy(compose: dict[str, Any]) -> None:
+def test_only_the_proxy_holds_the_engines_socket_and_only_workers_reach_the_proxy(
+    compose: dict[str, Any],
+) -> None:
     services = compose["services"]
     holders = {name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))}
     assert holders == {"engine"}
@@ -222,13 +245,19 @@ def test_airflow_in_containers_and_airflow_on_one_machine_wait_for_the_same_time
     embedded = airflow.variables(EmbeddedSettings(home=tmp_path), PROJECT, 8080, Secrets())
     here = compose["services"]["airflow-scheduler"]["environment"]
     same = tuple(f"AIRFLOW__{section.upper()}" for section in SAME_ON_BOTH)
-    wanted = {name: value for name, value in embedded.items() if name.startswith(same) and not PLACES.search(name)}
+    wanted = {
+        name: value for name, value in embedded.items() if name.startswith(same) and not PLACES.search(name)
+    }
     assert {name: here.get(name) for name in wanted} == wanted
 
 
-def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else(compose: dict[str, Any]) -> None:
+def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else(
+    compose: dict[str, Any],
+) -> None:
     knows = {
-        name for name, service in compose["services"].items() if "PERENNIAL_GATEWAY_TOKEN" in service.get("environment", {})
+        name
+        for name, service in compose["services"].items()
+        if "PERENNIAL_GATEWAY_TOKEN" in service.get("environment", {})
     }
     assert knows == {"gateway", "worker-default", "worker-gpu"}
 
@@ -236,9 +265,9 @@ def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else
 def test_the_file_holds_no_secret_of_its_own(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|ACCESS_KEY|REDISCLI_AUTH", variable) and not variable.endswith(
-                "PREDICTION_TOKEN"
-            ):
+            if re.search(
+                r"PASSWORD|SECRET|TOKEN|FERNET|ACCESS_KEY|REDISCLI_AUTH", variable
+            ) and not variable.endswith("PREDICTION_TOKEN"):
                 assert re.fullmatch(r"\$\{\w+:\?[^}]*\}", value), f"{name}: {variable}"
 
 
@@ -254,7 +283,12 @@ def test_compose_reads_the_file(command: list[str], own: dict[str, str], tmp_pat
     with (tmp_path / "env").open("a", encoding="utf-8") as file:
         file.writelines(f"{name}_IMAGE=example\n" for name in IMAGES)
     done = subprocess.run(
-        [*command, "--env-file", own["ENV_FILE"], "config"], cwd=PROJECT, env=own, capture_output=True, text=True, check=False
+        [*command, "--env-file", own["ENV_FILE"], "config"],
+        cwd=PROJECT,
+        env=own,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert set(yaml.safe_load(done.stdout)["services"]) >= {"entrance", "worker-gpu", "objectstore"}

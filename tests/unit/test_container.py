@@ -50,9 +50,16 @@ def test_limits_are_what_the_kernel_enforces() -> None:
 def test_a_container_has_no_more_rights_than_it_needs() -> None:
     body = spec_of(gpus=True).body()
     host = body["HostConfig"]
-    assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"]) == (["ALL"], ["no-new-privileges"], True)
+    assert (host["CapDrop"], host["SecurityOpt"], host["ReadonlyRootfs"]) == (
+        ["ALL"],
+        ["no-new-privileges"],
+        True,
+    )
     assert body["User"] == "10001:0"
-    assert not {"Privileged", "Binds", "CapAdd", "Devices", "PidMode", "IpcMode", "Entrypoint"} & {*body, *host}
+    assert not {"Privileged", "Binds", "CapAdd", "Devices", "PidMode", "IpcMode", "Entrypoint"} & {
+        *body,
+        *host,
+    }
     json.dumps(body)
 
 
@@ -76,7 +83,19 @@ def test_labels_say_whose_step_it_is() -> None:
     assert set(labels) == {
         f"perennial.{name}"
         for name in (
-            *("installation", "step", "dag", "run", "task", "map", "try", "verb", "model", "request_sha256", "deadline"),
+            *(
+                "installation",
+                "step",
+                "dag",
+                "run",
+                "task",
+                "map",
+                "try",
+                "verb",
+                "model",
+                "request_sha256",
+                "deadline",
+            ),
         )
     }
     assert (labels["perennial.installation"], labels["perennial.map"]) == ("mine", "-1")
@@ -90,7 +109,7 @@ def test_the_name_is_the_step_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(one.name) == len("perennial-") + 20
 
 
-# --- environment ------------------------------------------------------------------------------------------------------
+# --- environment --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -130,7 +149,7 @@ def test_a_step_knows_its_image_its_limits_and_its_scratch_folder() -> None:
     assert given["OMP_NUM_THREADS"] == "3"
 
 
-# --- settings that are wrong ------------------------------------------------------------------------------------------
+# --- settings that are wrong --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,13 +160,17 @@ def test_an_image_without_a_digest_is_refused(image: str) -> None:
         spec_of(step_image=image)
 
 
-@pytest.mark.parametrize("image", [DIGEST, f"perennial/ml@{DIGEST}", f"registry.example:5000/team/ml@{DIGEST}"])
+@pytest.mark.parametrize(
+    "image", [DIGEST, f"perennial/ml@{DIGEST}", f"registry.example:5000/team/ml@{DIGEST}"]
+)
 def test_an_image_by_digest_is_what_runs_and_what_the_lineage_names(image: str) -> None:
     spec = spec_of(step_image=image)
     assert spec.image == spec.body()["Image"] == spec.environment["PERENNIAL_IMAGE_DIGEST"] == image
 
 
-@pytest.mark.parametrize("mounts", ["/etc:/etc", "../x:/x", "volume", "volume:relative", "volume:/x:rw,z", ":/x", "v:/x:ro:ro"])
+@pytest.mark.parametrize(
+    "mounts", ["/etc:/etc", "../x:/x", "volume", "volume:relative", "volume:/x:rw,z", ":/x", "v:/x:ro:ro"]
+)
 def test_a_folder_of_the_machine_is_never_mounted(mounts: str) -> None:
     with pytest.raises(InvalidProject, match="PERENNIAL_STEP_MOUNTS"):
         spec_of(step_mounts=mounts)

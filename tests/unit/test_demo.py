@@ -46,7 +46,9 @@ class Service:
                 service.received.append({"path": self.path, **body})
                 status = service.statuses.pop(0) if service.statuses else service.default_status
                 count = len(body.get("instances", body.get("feedback", [])))
-                predictions = [{"prediction_id": f"p{n}", "prediction": 1, "score": 0.9} for n in range(count)]
+                predictions = [
+                    {"prediction_id": f"p{n}", "prediction": 1, "score": 0.9} for n in range(count)
+                ]
                 document = {"run_id": service.run_id, "predictions": predictions, "accepted": count}
                 answer = json.dumps(document if status == 200 else {"error": "no"}).encode()
                 self.send_response(status)
@@ -124,7 +126,11 @@ def test_users_send_all_reviews_and_labels_in_chunks(service: Service) -> None:
         users = Users(url, "m")
         answered = users.predict(REVIEWS * 60)
         assert users.tell_labels(answered) == 120
-    assert [len(request.get("instances", request.get("feedback", []))) for request in service.received] == [50, 50, 20] * 2
+    assert [len(request.get("instances", request.get("feedback", []))) for request in service.received] == [
+        50,
+        50,
+        20,
+    ] * 2
     assert users.sent == 6
     assert accuracy(answered) == 0.5
     assert service.received[0]["path"] == "/v1/models/m/predict"
@@ -173,7 +179,9 @@ def test_markup_in_a_sentence_is_printed_not_read() -> None:
 def test_the_peak_memory_counts_children_and_survives_their_end() -> None:
     hog = "import sys; block = bytearray(60 << 20); print('full', flush=True); sys.stdin.read()"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hog!r}])"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tree:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as tree:
         assert tree.stdin
         assert tree.stdout
         with PeakMemory(tree.pid, every_seconds=0.05) as memory:
@@ -195,7 +203,9 @@ def test_the_demo_touches_no_state_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("data")
     environment = {**os.environ, "PERENNIAL_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "demo", "--exit", "--short"]
-    done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert "state that is not a demo's" in done.stdout
     assert (tmp_path / "precious").read_text() == "data"

@@ -1,4 +1,6 @@
-"""The demo's story does not know where it is told: on processes, or on a stack of containers behind one address."""
+"""The demo's story does not know where it is told: on
+processes, or on a stack of containers behind one address.
+"""
 
 import json
 import threading
@@ -34,7 +36,11 @@ class Entrance:
     prediction_token: str | None = None
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, Any]:
-        if path.startswith("/v1/") and self.prediction_token and authorization != f"Bearer {self.prediction_token}":
+        if (
+            path.startswith("/v1/")
+            and self.prediction_token
+            and authorization != f"Bearer {self.prediction_token}"
+        ):
             return 401, {"error": "This needs the header Authorization."}
         there = self.answers.get(path, [(404, {})])
         return there.pop(0) if len(there) > 1 else there[0]
@@ -89,7 +95,9 @@ def test_it_waits_until_every_service_behind_the_entrance_answers(entrance: Entr
     assert "secret" not in str(scene)
 
 
-def test_the_gateway_is_asked_with_the_token_that_its_users_need(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gateway_is_asked_with_the_token_that_its_users_need(
+    entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entrance.answers |= {"/api/v2/monitor/health": [(200, HEALTHY)], "/v1/models": [(200, {"models": []})]}
     entrance.answers["/v1/models/m/predict"] = [
         (200, {"run_id": "r", "predictions": [{"prediction_id": "p", "prediction": 1}]})
@@ -139,8 +147,12 @@ def test_a_platform_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
         Story(Used(), None, telling, SHORT, tmp_path).tell()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("landing", ["memory://landing", "{home}/landing"], ids=["an object store", "a folder"])
-def test_files_land_whole_wherever_the_landing_folder_is(home: Path, monkeypatch: pytest.MonkeyPatch, landing: str) -> None:
+@pytest.mark.parametrize(
+    "landing", ["memory://landing", "{home}/landing"], ids=["an object store", "a folder"]
+)
+def test_files_land_whole_wherever_the_landing_folder_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch, landing: str
+) -> None:
     monkeypatch.setenv("PERENNIAL_LANDING_URL", landing.format(home=home))
     settings.cache_clear()
     file = home / "reviews.jsonl"
@@ -149,4 +161,6 @@ def test_files_land_whole_wherever_the_landing_folder_is(home: Path, monkeypatch
     data.land([file])
 
     folder = at(settings().landing, "reviews")
-    assert [(found.name, found.read_text()) for found in folder.iterdir()] == [("reviews.jsonl", '{"text": "fine"}\n')]
+    assert [(found.name, found.read_text()) for found in folder.iterdir()] == [
+        ("reviews.jsonl", '{"text": "fine"}\n')
+    ]

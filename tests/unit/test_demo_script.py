@@ -1,6 +1,7 @@
 """`make demo ON=compose` starts what does not run, removes only what it started, and never somebody's data.
 
-The script is the real one; `docker` and the scripts that it calls are stand-ins that write down what they are asked.
+The script is the real one; `docker` and the scripts that it calls are stand-ins that write down what they are
+asked.
 """
 
 import json
@@ -45,12 +46,16 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def demo(clone: Path, *options: str, **variables: str) -> "tuple[subprocess.CompletedProcess[str], list[str]]":
+def demo(
+    clone: Path, *options: str, **variables: str
+) -> "tuple[subprocess.CompletedProcess[str], list[str]]":
     """Run the script; returns how it ended and what it asked of others, the story's own line shortened."""
     path = f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "HERE": str(clone), "TOLD": "0", "SAMPLE_SECONDS": "0.1", **variables}
     command = ["sh", "containers/compose/demo.sh", *options]
-    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     asked = (clone / "asked").read_text().splitlines() if (clone / "asked").exists() else []
     return done, [line.partition(" ")[0] if line.startswith("told") else line for line in asked]
 

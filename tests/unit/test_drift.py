@@ -32,12 +32,15 @@ DAY = timedelta(days=1)
 
 
 def texts(count: int, seed: int, *, shift: float = 0.0, words: int = 25) -> list[str]:
-    """Texts over a vocabulary with Zipf's frequencies; `shift` is the share of words that come from another part of it."""
+    """Texts over a vocabulary with Zipf's frequencies; `shift`
+    is the share of words that come from another part of it.
+    """
     rng = np.random.default_rng(seed)
     ranks = np.minimum(rng.zipf(1.4, size=(count, words)), 3000)
     moved = rng.random((count, words)) < shift
     return [
-        " ".join(f"w{rank + 4000 * other}" for rank, other in zip(*row, strict=True)) for row in zip(ranks, moved, strict=True)
+        " ".join(f"w{rank + 4000 * other}" for rank, other in zip(*row, strict=True))
+        for row in zip(ranks, moved, strict=True)
     ]
 
 
@@ -56,13 +59,16 @@ def few_relabellings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "RELABELLINGS", 2)
 
 
-# --- the domain classifier ----------------------------------------------------------------------------------------------
+# --- the domain classifier ----------------------------------------------------------------------------------
 
 
 def test_texts_of_one_kind_are_not_told_apart_and_texts_of_two_are() -> None:
     reference = frame(texts(400, 1))
 
-    same, other = separate(frame(texts(300, 2)), reference), separate(frame(texts(300, 3, shift=0.3)), reference)
+    same, other = (
+        separate(frame(texts(300, 2)), reference),
+        separate(frame(texts(300, 3, shift=0.3)), reference),
+    )
 
     assert same.auc < same.null_auc < 0.65
     assert other.auc > 0.9
@@ -93,7 +99,9 @@ def test_the_same_rows_give_the_same_answer() -> None:
 
 
 def test_a_replay_of_the_reference_is_no_drift(few_relabellings: None) -> None:
-    """A classifier that learnt a text on one side would call its copy on the other side wrong, and end far below a half."""
+    """A classifier that learnt a text on one side would call
+    its copy on the other side wrong, and end far below a half.
+    """
     reference = frame(texts(300, 1))
     found = separate(reference.sample(200, random_state=1), reference)
     assert 0.4 < found.auc < 0.6
@@ -115,7 +123,10 @@ def test_a_joint_change_that_no_column_shows_is_found(few_relabellings: None) ->
     found = separate(window, reference, x="float64", y="float64")
 
     assert found.auc > 0.65
-    assert all(each.distance < 0.12 for each in domain.column_distances(window, reference, {"x": "number", "y": "number"}))
+    assert all(
+        each.distance < 0.12
+        for each in domain.column_distances(window, reference, {"x": "number", "y": "number"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +141,9 @@ def test_a_joint_change_that_no_column_shows_is_found(few_relabellings: None) ->
         ({"x": [10**18] * 200}, {"x": list(range(200))}, {"x": "int64"}),
     ],
 )
-def test_a_change_of_a_single_column_is_found(few_relabellings: None, window: Any, reference: Any, declared: Any) -> None:
+def test_a_change_of_a_single_column_is_found(
+    few_relabellings: None, window: Any, reference: Any, declared: Any
+) -> None:
     found = separate(pd.DataFrame(window), pd.DataFrame(reference), **declared)
     assert found.auc > 0.65
 
@@ -147,7 +160,9 @@ def test_a_change_of_a_single_column_is_found(few_relabellings: None, window: An
         ([f"id-{number}" for number in range(100)], "string"),
     ],
 )
-def test_columns_that_say_nothing_are_no_drift(few_relabellings: None, values: list[Any], declared: Any) -> None:
+def test_columns_that_say_nothing_are_no_drift(
+    few_relabellings: None, values: list[Any], declared: Any
+) -> None:
     rows = pd.DataFrame({"c": values, "x": np.random.default_rng(1).normal(size=100)})
     found = separate(rows, rows.iloc[::-1].reset_index(drop=True), c=declared, x="float64")
     assert found.auc < 0.65
@@ -155,9 +170,15 @@ def test_columns_that_say_nothing_are_no_drift(few_relabellings: None, values: l
 
 def test_text_and_table_decide_together(few_relabellings: None) -> None:
     rng = np.random.default_rng(5)
-    reference = pd.DataFrame({"text": texts(300, 1), "n": rng.normal(size=300), "c": rng.choice(list("ab"), 300)})
-    by_text = pd.DataFrame({"text": texts(300, 2, shift=0.4), "n": rng.normal(size=300), "c": rng.choice(list("ab"), 300)})
-    by_number = pd.DataFrame({"text": texts(300, 3), "n": rng.normal(2, size=300), "c": rng.choice(list("ab"), 300)})
+    reference = pd.DataFrame(
+        {"text": texts(300, 1), "n": rng.normal(size=300), "c": rng.choice(list("ab"), 300)}
+    )
+    by_text = pd.DataFrame(
+        {"text": texts(300, 2, shift=0.4), "n": rng.normal(size=300), "c": rng.choice(list("ab"), 300)}
+    )
+    by_number = pd.DataFrame(
+        {"text": texts(300, 3), "n": rng.normal(2, size=300), "c": rng.choice(list("ab"), 300)}
+    )
     declared: dict[str, Any] = {"text": "string", "n": "float64", "c": "string"}
 
     assert domain.kinds_of(declared, reference) == {"text": "text", "n": "number", "c": "category"}
@@ -171,10 +192,16 @@ def test_times_are_not_compared_because_they_always_move_on() -> None:
 
 def test_distances_name_the_column_that_moved() -> None:
     rng = np.random.default_rng(1)
-    reference = pd.DataFrame({"n": rng.normal(size=300), "c": ["a"] * 300, "t": texts(300, 1), "e": [None] * 300})
-    window = pd.DataFrame({"n": rng.normal(3, size=300), "c": ["b"] * 300, "t": texts(300, 2), "e": [None] * 300})
+    reference = pd.DataFrame(
+        {"n": rng.normal(size=300), "c": ["a"] * 300, "t": texts(300, 1), "e": [None] * 300}
+    )
+    window = pd.DataFrame(
+        {"n": rng.normal(3, size=300), "c": ["b"] * 300, "t": texts(300, 2), "e": [None] * 300}
+    )
 
-    found = domain.column_distances(window, reference, {"n": "number", "c": "category", "t": "text", "e": "number"})
+    found = domain.column_distances(
+        window, reference, {"n": "number", "c": "category", "t": "text", "e": "number"}
+    )
 
     distances = {each.column: each.distance for each in found}
     assert 2.5 < distances["n"] < 3.5
@@ -183,7 +210,7 @@ def test_distances_name_the_column_that_moved() -> None:
     assert "e" not in distances
 
 
-# --- the verdict --------------------------------------------------------------------------------------------------------
+# --- the verdict --------------------------------------------------------------------------------------------
 
 
 def found(**changes: Any) -> Findings:
@@ -237,14 +264,16 @@ def test_broken_data_is_never_a_reason_to_retrain(
 
 
 @given(auc=st.floats(allow_nan=True), null=st.floats(allow_nan=True), new=st.integers(0, 2000))
-def test_a_retrain_needs_an_effect_above_chance_and_something_to_learn(auc: float, null: float, new: int) -> None:
+def test_a_retrain_needs_an_effect_above_chance_and_something_to_learn(
+    auc: float, null: float, new: int
+) -> None:
     if drift.decide(found(domain_auc=auc, null_auc=null, new_rows=new), RULES)[0] == "retrain":
         assert auc > RULES.domain_auc
         assert not auc <= null
         assert new >= RULES.minimum_new_rows
 
 
-# --- the whole check, on a real lake ------------------------------------------------------------------------------------
+# --- the whole check, on a real lake ------------------------------------------------------------------------
 
 
 def labelled(count: int, seed: int, **how: Any) -> pa.Table:
@@ -284,7 +313,9 @@ def trained(home: Path) -> Any:
 
 def check(home: Path, run: Any, *, spec: PipelineSpec = SPEC, start: datetime = START) -> DriftDecision:
     context = StepContext(actor="drift/day_1", step_key="drift", work_url=str(home / "work"))
-    return drift.check(DriftRequest(context=context, spec=spec, window_start=start, window_end=start + DAY), run)
+    return drift.check(
+        DriftRequest(context=context, spec=spec, window_start=start, window_end=start + DAY), run
+    )
 
 
 def test_quiet_traffic_is_reported_and_recorded(home: Path, trained: Any) -> None:
@@ -349,14 +380,20 @@ def test_no_traffic_little_traffic_and_one_repeated_text_are_too_few(home: Path,
     assert "only 101 are whole and different" in check(home, trained).why
 
 
-def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_request(home: Path, trained: Any) -> None:
+def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_request(
+    home: Path, trained: Any
+) -> None:
     predict(["a", None])
     columns = {**SPEC.data.columns, "added_later": "int64", "added_today": "string"}
-    data = SPEC.data.model_copy(update={"features": ("text", "added_later", "added_today"), "columns": columns})
+    data = SPEC.data.model_copy(
+        update={"features": ("text", "added_later", "added_today"), "columns": columns}
+    )
     context = StepContext(actor="drift", step_key="drift", work_url=str(home))
     spec = SPEC.model_copy(update={"data": data})
 
-    window = drift._window(DriftRequest(context=context, spec=spec, window_start=START, window_end=START + DAY))
+    window = drift._window(
+        DriftRequest(context=context, spec=spec, window_start=START, window_end=START + DAY)
+    )
 
     assert window["added_later"].tolist() == [1, 1]
     assert window["text"].isna().tolist() == [False, True]

@@ -1,4 +1,6 @@
-"""What the proxy in front of the Docker socket lets through, held against what a hostile or clumsy caller would send."""
+"""What the proxy in front of the Docker socket lets through,
+held against what a hostile or clumsy caller would send.
+"""
 
 import copy
 import json
@@ -19,7 +21,10 @@ RULES = Rules(
     installation="here",
     images=frozenset({IMAGE, "registry.example/perennial/ml@sha256:" + "b" * 64}),
     network="perennial_steps",
-    volumes={"/srv/models": Volume("perennial_models", read_only=False), "/data": Volume("data", read_only=True)},
+    volumes={
+        "/srv/models": Volume("perennial_models", read_only=False),
+        "/data": Volume("data", read_only=True),
+    },
     memory_bytes=8 << 30,
     cpus=4,
     pids=4096,
@@ -27,10 +32,23 @@ RULES = Rules(
 GPUS = {"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}
 BODY: dict[str, Any] = {
     "Image": IMAGE,
-    "Cmd": ["python", "-m", "tasks", "train", "--request", "s3://perennial/r", "--result", "s3://perennial/s"],
+    "Cmd": [
+        "python",
+        "-m",
+        "tasks",
+        "train",
+        "--request",
+        "s3://perennial/r",
+        "--result",
+        "s3://perennial/s",
+    ],
     "Env": ["PERENNIAL_STORE_URL=s3://perennial", "AWS_REGION=local", "EMPTY=", "LINES=a\nb"],
     "User": "10001:0",
-    "Labels": {"perennial.installation": "here", "perennial.step": "train_x/manual__1/train", "perennial.map": ""},
+    "Labels": {
+        "perennial.installation": "here",
+        "perennial.step": "train_x/manual__1/train",
+        "perennial.map": "",
+    },
     "HostConfig": {
         "NetworkMode": "perennial_steps",
         "Memory": 4 << 30,
@@ -46,7 +64,9 @@ BODY: dict[str, Any] = {
             "/scratch": "rw,nosuid,nodev,size=2048m,uid=10001,gid=0,mode=0700",
             "/tmp": "rw,nosuid,nodev,size=64m,mode=1777",
         },
-        "Mounts": [{"Type": "volume", "Source": "perennial_models", "Target": "/srv/models", "ReadOnly": False}],
+        "Mounts": [
+            {"Type": "volume", "Source": "perennial_models", "Target": "/srv/models", "ReadOnly": False}
+        ],
         "DeviceRequests": [GPUS],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "2"}},
     },
@@ -162,10 +182,16 @@ def test_what_the_runner_asks_for_passes_unchanged() -> None:
         ("HostConfig/CgroupnsMode", "host"),
         ("HostConfig/Cgroup", "container:x"),
         ("HostConfig/CgroupParent", "/"),
-        ("HostConfig/Devices", [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}]),
+        (
+            "HostConfig/Devices",
+            [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}],
+        ),
         ("HostConfig/DeviceCgroupRules", ["a *:* rwm"]),
         ("HostConfig/DeviceRequests", [{"Driver": "", "Count": -1, "Capabilities": [["tpu"]]}]),
-        ("HostConfig/DeviceRequests", [{"Driver": "cdi", "DeviceIDs": ["vendor.com/device=all"], "Capabilities": [["gpu"]]}]),
+        (
+            "HostConfig/DeviceRequests",
+            [{"Driver": "cdi", "DeviceIDs": ["vendor.com/device=all"], "Capabilities": [["gpu"]]}],
+        ),
         ("HostConfig/DeviceRequests", [{"Driver": "", "Count": -1}]),
         ("HostConfig/DeviceRequests", [{**GPUS, "Options": {"x": "y"}}]),
         ("HostConfig/Runtime", "io.containerd.evil.v1"),
@@ -251,7 +277,10 @@ def test_a_field_that_could_do_harm_is_refused(where: str, value: Any) -> None:
         "User",
         "Labels",
         "HostConfig",
-        *(f"HostConfig/{name}" for name in ("Memory", "MemorySwap", "NanoCpus", "PidsLimit", "CapDrop", "SecurityOpt")),
+        *(
+            f"HostConfig/{name}"
+            for name in ("Memory", "MemorySwap", "NanoCpus", "PidsLimit", "CapDrop", "SecurityOpt")
+        ),
         "HostConfig/ReadonlyRootfs",
         "HostConfig/NetworkMode",
         "Labels/perennial.installation",
@@ -312,7 +341,24 @@ def test_fields_that_are_null_count_as_absent() -> None:
 
 
 VALUES = st.sampled_from(
-    [None, True, False, 0, 1, -1, "", "0", "1000", "host", "private", [], {}, ["/:/host"], ["ALL"], [ROOT_OF_HOST]]
+    [
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        "",
+        "0",
+        "1000",
+        "host",
+        "private",
+        [],
+        {},
+        ["/:/host"],
+        ["ALL"],
+        [ROOT_OF_HOST],
+    ]
 )
 FIELDS = [
     "Privileged",
@@ -333,7 +379,9 @@ HOST_NAMES = st.sampled_from(sorted(HostConfig.model_json_schema()["properties"]
 
 @settings(max_examples=300, deadline=None)
 @given(top=st.dictionaries(NAMES, VALUES, max_size=1), host=st.dictionaries(HOST_NAMES, VALUES, max_size=2))
-def test_whatever_is_added_only_a_harmless_container_is_asked_for(top: dict[str, Any], host: dict[str, Any]) -> None:
+def test_whatever_is_added_only_a_harmless_container_is_asked_for(
+    top: dict[str, Any], host: dict[str, Any]
+) -> None:
     body = copy.deepcopy(BODY) | top
     body["HostConfig"] |= host
     try:
@@ -341,14 +389,22 @@ def test_whatever_is_added_only_a_harmless_container_is_asked_for(top: dict[str,
     except Refused:
         return
     confined = {
-        name: written["HostConfig"][name] for name in ("Privileged", "Binds", "CapAdd", "CapDrop", "PidMode", "Devices")
+        name: written["HostConfig"][name]
+        for name in ("Privileged", "Binds", "CapAdd", "CapDrop", "PidMode", "Devices")
     }
-    assert confined == {"Privileged": False, "Binds": [], "CapAdd": [], "CapDrop": ["ALL"], "PidMode": "", "Devices": []}
+    assert confined == {
+        "Privileged": False,
+        "Binds": [],
+        "CapAdd": [],
+        "CapDrop": ["ALL"],
+        "PidMode": "",
+        "Devices": [],
+    }
     assert (written["Image"], written["HostConfig"]["NetworkMode"]) == (IMAGE, "perennial_steps")
     assert int(written["User"].partition(":")[0]) > 0
 
 
-# --- requests ---------------------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -363,7 +419,11 @@ def test_whatever_is_added_only_a_harmless_container_is_asked_for(top: dict[str,
         ("POST", f"/v1.41/containers/create?name={NAME}", "create"),
         ("POST", f"/v1.41/containers/{NAME}/start", "start"),
         ("GET", f"/containers/{NAME}/json", "inspect"),
-        ("GET", "/v1.41/containers/abc/logs?stderr=1&stdout=1&timestamps=1&follow=0&tail=all&since=1732104000.123", "logs"),
+        (
+            "GET",
+            "/v1.41/containers/abc/logs?stderr=1&stdout=1&timestamps=1&follow=0&tail=all&since=1732104000.123",
+            "logs",
+        ),
         ("POST", "/v1.41/containers/abc/wait?condition=not-running", "wait"),
         ("POST", "/v1.41/containers/abc/kill?signal=SIGKILL", "kill"),
         ("POST", "/v1.41/containers/abc/stop?t=10", "stop"),
@@ -511,8 +571,16 @@ def test_no_text_at_all_makes_the_policy_fail_otherwise_than_by_refusing(method:
 def test_an_image_is_pulled_only_by_its_allowed_digest_where_pulling_is_allowed() -> None:
     rules = Rules(installation="here", images=RULES.images, network="n", pull=True)
     digest = f"tag=sha256:{'b' * 64}"
-    assert asked("POST", f"/images/create?fromImage=registry.example/perennial/ml&{digest}", rules).route.name == "pull"
-    for query in (f"fromImage=alpine&{digest}", "fromImage=registry.example/perennial/ml&tag=latest", "fromSrc=-", ""):
+    assert (
+        asked("POST", f"/images/create?fromImage=registry.example/perennial/ml&{digest}", rules).route.name
+        == "pull"
+    )
+    for query in (
+        f"fromImage=alpine&{digest}",
+        "fromImage=registry.example/perennial/ml&tag=latest",
+        "fromSrc=-",
+        "",
+    ):
         with pytest.raises(Refused):
             asked("POST", f"/images/create?{query}", rules)
 
@@ -533,12 +601,19 @@ def test_a_list_is_always_narrowed_to_ours() -> None:
         "label": ["a=b", *ours],
         "status": ["running"],
     }
-    for text in ("[]", "x", '{"volume": ["x"]}', '{"label": [1]}', '{"label": "x"}', '{"label": [], "Label": []}'):
+    for text in (
+        "[]",
+        "x",
+        '{"volume": ["x"]}',
+        '{"label": [1]}',
+        '{"label": "x"}',
+        '{"label": [], "Label": []}',
+    ):
         with pytest.raises(Refused):
             our_filters(text, RULES)
 
 
-# --- settings ---------------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -571,7 +646,9 @@ def test_the_settings_become_the_rules(environment: pytest.MonkeyPatch) -> None:
         ("PERENNIAL_INSTALLATION", "a=b"),
     ],
 )
-def test_settings_that_would_open_the_door_stop_the_service(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_settings_that_would_open_the_door_stop_the_service(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     environment.setenv(name, value)
     with pytest.raises(ValidationError):
         EngineSettings()

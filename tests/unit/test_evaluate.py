@@ -1,4 +1,6 @@
-"""Evaluation: the archives that would serve, on exactly the frozen rows, against each other and a simple baseline."""
+"""Evaluation: the archives that would serve, on exactly
+the frozen rows, against each other and a simple baseline.
+"""
 
 import subprocess
 import sys
@@ -34,7 +36,8 @@ class Handler:
         {body}
 """
 
-# A text is `<label> <number>`: who reads the label is always right, and is made wrong on every so many numbers.
+# A text is `<label> <number>`: who reads the label is always right, and is made wrong on every so many
+# numbers.
 WRONG_EACH = """
         label, number = text.split()
         right = int(number) % {each} != 0
@@ -70,12 +73,26 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Any:
             work.mkdir()
             (work / "handler.py").write_text(HANDLER.format(body=body.strip()), encoding="utf-8")
             (work / "weights.bin").write_bytes(b"")
-            packer = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", "m", "--version", name]
+            packer = [
+                sys.executable,
+                "-m",
+                "model_archiver.model_packaging",
+                "--model-name",
+                "m",
+                "--version",
+                name,
+            ]
             packer += ["--handler", str(work / "handler.py"), "--export-path", str(work)]
-            subprocess.run([*packer, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True)
+            subprocess.run(
+                [*packer, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True
+            )
         file = work / "m.mar"
         return judged.archive(
-            run_id=name, version=name, url=str(file), sha256=store.sha256(str(file)), size_bytes=file.stat().st_size
+            run_id=name,
+            version=name,
+            url=str(file),
+            sha256=store.sha256(str(file)),
+            size_bytes=file.stat().st_size,
         )
 
     return build
@@ -87,10 +104,14 @@ def right(archives: Any, each: int) -> Archive:
 
 
 def version(archive: Archive) -> ModelVersion:
-    return ModelVersion(model=SPEC.name, version="1", run_id=archive.run_id, archive=archive, decision_ledger_hash="", tags={})
+    return ModelVersion(
+        model=SPEC.name, version="1", run_id=archive.run_id, archive=archive, decision_ledger_hash="", tags={}
+    )
 
 
-def request(home: Path, archive: Archive, test: pa.Table | None = None, spec: PipelineSpec = SPEC) -> EvaluateRequest:
+def request(
+    home: Path, archive: Archive, test: pa.Table | None = None, spec: PipelineSpec = SPEC
+) -> EvaluateRequest:
     train = part(home, "train", rows(200, positive=0.7))
     parts = {"train": train, "test": part(home, "test", rows(400) if test is None else test)}
     run = judged.run(run_id=archive.run_id, snapshot=judged.snapshot().model_copy(update=parts))
@@ -109,7 +130,11 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
 
     report = evaluate.compare(asked, version(champion))
 
-    assert (metric(report, "candidate"), metric(report, "champion"), metric(report, "baseline")) == (0.95, 0.9, 0.5)
+    assert (metric(report, "candidate"), metric(report, "champion"), metric(report, "baseline")) == (
+        0.95,
+        0.9,
+        0.5,
+    )
     assert report.frozen_sha256 == report.champion_frozen_sha256 == sha256_of_rows(rows(400))
     assert metric(report, "baseline", "roc_auc") == 0.5
     overall, *slices = report.differences
@@ -121,7 +146,9 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
     assert EvaluationReport.model_validate_json(Path(report.report_url).read_text()) == report
     kept = pq.read_table(f"{asked.context.work_url}/answers.parquet").to_pydict()
     assert kept["review_id"] == rows(400)["review_id"].to_pylist()
-    hits = [str(label) == said for label, said in zip(kept["label"], kept["champion_prediction"], strict=True)]
+    hits = [
+        str(label) == said for label, said in zip(kept["label"], kept["champion_prediction"], strict=True)
+    ]
     assert np.mean(hits) == 0.9
 
 
@@ -182,7 +209,9 @@ def test_a_test_part_that_was_changed_is_found(home: Path, archives: Any) -> Non
         evaluate.compare(asked, None)
 
 
-def test_an_archive_that_was_changed_is_found_whosever_it_is(home: Path, archives: Any, tmp_path: Path) -> None:
+def test_an_archive_that_was_changed_is_found_whosever_it_is(
+    home: Path, archives: Any, tmp_path: Path
+) -> None:
     good = right(archives, 20)
     changed = tmp_path / "changed.mar"
     changed.write_bytes(Path(good.url).read_bytes() + b"!")
@@ -214,7 +243,10 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
     spec = SPEC.model_copy(update={"gate": GateSpec(primary_metric="roc_auc")})
     candidate, champion = answered(frozen, 20), answered(frozen, 10)
 
-    scored = [evaluate._scored(role, role, judged.archive(), candidate, spec, frozen) for role in ("candidate", "baseline")]
+    scored = [
+        evaluate._scored(role, role, judged.archive(), candidate, spec, frozen)
+        for role in ("candidate", "baseline")
+    ]
     differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
 
     slices = {found.value: found.metric.value for found in scored[0].slices}

@@ -1,4 +1,6 @@
-"""The gate: what is worse, broken, unknown or unproven is never promoted, and every decision can be made again."""
+"""The gate: what is worse, broken, unknown or unproven
+is never promoted, and every decision can be made again.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from tests.unit.judged import archive, evaluation, gained, run, score
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
-RULES = GateSpec(minimum={"accuracy": 0.8}, first_model_minimum={"accuracy": 0.8}, minimum_gain_over_baseline=0.05)
+RULES = GateSpec(
+    minimum={"accuracy": 0.8}, first_model_minimum={"accuracy": 0.8}, minimum_gain_over_baseline=0.05
+)
 NAN = float("nan")
 
 shares = st.floats(0, 1)
@@ -61,11 +65,16 @@ def test_a_worse_model_is_never_promoted(champion: float, candidate: float, widt
 
 
 @given(candidate=shares, better=shares, champion=shares, width=st.floats(0, 0.2))
-def test_a_better_candidate_is_never_judged_worse(candidate: float, better: float, champion: float, width: float) -> None:
+def test_a_better_candidate_is_never_judged_worse(
+    candidate: float, better: float, champion: float, width: float
+) -> None:
     order = ["reject", "hold", "promote"]
     lesser, greater = sorted([candidate, better])
 
-    verdicts = [decide(evaluation(candidate=each, champion=champion, width=width)).verdict for each in (lesser, greater)]
+    verdicts = [
+        decide(evaluation(candidate=each, champion=champion, width=width)).verdict
+        for each in (lesser, greater)
+    ]
 
     assert order.index(verdicts[0]) <= order.index(verdicts[1])
 
@@ -81,7 +90,9 @@ def test_a_wider_margin_never_makes_the_gate_stricter(margin: float, wider: floa
 
 
 def test_a_model_that_is_surely_worse_hardly_ever_passes_by_luck() -> None:
-    """Real answers, real intervals: a candidate that is 2 points worse than a champion with a margin of 1 point."""
+    """Real answers, real intervals: a candidate that is 2
+    points worse than a champion with a margin of 1 point.
+    """
     promoted = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
@@ -229,7 +240,9 @@ def request(**changes: Any) -> GateRequest:
     return GateRequest(**(fields | changes))
 
 
-def test_the_decision_is_in_the_ledger_before_mlflow_hears_of_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decision_is_in_the_ledger_before_mlflow_hears_of_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The MLflow server is not there, as if it had died between the two."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", "http://127.0.0.1:1")
@@ -242,7 +255,12 @@ def test_the_decision_is_in_the_ledger_before_mlflow_hears_of_it(home: Path, mon
 
 
 def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
-    for report in (evaluation(), evaluation(candidate=0.7), evaluation(champion=None), evaluation(width=0.1, **sliced(a=-0.2))):
+    for report in (
+        evaluation(),
+        evaluation(candidate=0.7),
+        evaluation(champion=None),
+        evaluation(width=0.1, **sliced(a=-0.2)),
+    ):
         decision = decide(report)
         entry = ledger.record(
             model=report.model,
@@ -263,7 +281,10 @@ def test_a_mix_of_two_candidates_is_refused_before_it_is_recorded(home: Path) ->
     for changes, error in (
         ({"run": run(run_id="d" * 32)}, InvalidRequest),
         ({"archive": archive(model="flight_delay")}, InvalidRequest),
-        ({"evaluation": evaluation(frozen_sha256="0" * 64, champion_frozen_sha256="0" * 64)}, FrozenSetMismatch),
+        (
+            {"evaluation": evaluation(frozen_sha256="0" * 64, champion_frozen_sha256="0" * 64)},
+            FrozenSetMismatch,
+        ),
     ):
         with pytest.raises(error):
             gate.gate(request(**changes))

@@ -71,7 +71,9 @@ def handler(context: Context) -> Iterator[Half]:
     logging.disable(logging.NOTSET)
 
 
-def test_a_whole_batch_is_predicted_in_one_call_and_names_the_version(handler: Half, context: Context) -> None:
+def test_a_whole_batch_is_predicted_in_one_call_and_names_the_version(
+    handler: Half, context: Context
+) -> None:
     Half.calls = 0
 
     answers = handler.handle([{"body": {"number": number}} for number in (2, 4, 6)], context)
@@ -82,7 +84,9 @@ def test_a_whole_batch_is_predicted_in_one_call_and_names_the_version(handler: H
     assert context.statuses == {}
 
 
-@pytest.mark.parametrize("body", [b'{"number": 8}', bytearray(b'{"number": 8}'), '{"number": 8}', {"number": 8}])
+@pytest.mark.parametrize(
+    "body", [b'{"number": 8}', bytearray(b'{"number": 8}'), '{"number": 8}', {"number": 8}]
+)
 @pytest.mark.parametrize("key", ["body", "data"])
 def test_an_instance_comes_as_json_or_parsed(handler: Half, context: Context, key: str, body: Any) -> None:
     assert handler.handle([{key: body}], context)[0]["prediction"] == 4
@@ -93,7 +97,9 @@ def test_an_instance_comes_as_json_or_parsed(handler: Half, context: Context, ke
     [b"{", b"\xff\xfe", "", "[1]", b"null", "3", None, [{"number": 2}], 3.5, "NaN", b"[" * 100_000],
     ids=lambda body: repr(body)[:12],
 )
-def test_rubbish_is_refused_and_its_neighbours_are_answered(handler: Half, context: Context, body: Any) -> None:
+def test_rubbish_is_refused_and_its_neighbours_are_answered(
+    handler: Half, context: Context, body: Any
+) -> None:
     answers = handler.handle([{"body": {"number": 2}}, {"body": body}, {"body": {"number": 4}}], context)
 
     assert [answers[0]["prediction"], answers[2]["prediction"]] == [1, 2]
@@ -114,7 +120,9 @@ def test_an_item_that_the_model_refuses_is_told_why_and_alone(handler: Half, con
     assert answers[2]["prediction"] == 2
 
 
-@pytest.mark.parametrize("instance", [{}, {"number": "two"}, {"number": [2]}, {"number": 99}, {"loses_one": True}])
+@pytest.mark.parametrize(
+    "instance", [{}, {"number": "two"}, {"number": [2]}, {"number": 99}, {"loses_one": True}]
+)
 def test_an_item_that_breaks_the_model_gets_its_own_500_without_our_insides(
     handler: Half, context: Context, instance: dict[str, Any]
 ) -> None:
@@ -130,7 +138,9 @@ def test_an_empty_batch_is_answered_with_nothing(handler: Half, context: Context
 
 
 def test_every_answer_is_json_that_any_reader_takes(handler: Half, context: Context) -> None:
-    for answer in handler.handle([{"body": {"number": 2}}, {"body": {"number": 99}}, {"body": b"{"}], context):
+    for answer in handler.handle(
+        [{"body": {"number": 2}}, {"body": {"number": 99}}, {"body": b"{"}], context
+    ):
         json.dumps(answer, allow_nan=False)
 
 

@@ -1,4 +1,6 @@
-"""Whatever lands and whatever is killed: each good row joins once, each other row or file is kept with the reason."""
+"""Whatever lands and whatever is killed: each good row
+joins once, each other row or file is kept with the reason.
+"""
 
 import csv
 import gzip
@@ -29,7 +31,17 @@ from tasks.requests import IngestRequest
 from tasks.settings import settings
 from tasks.spec import TableSpec
 from tests.unit import ingest_child
-from tests.unit.reviews import TABLE, as_table, context, ingested, json_lines, land, landing_folder, review, reviews
+from tests.unit.reviews import (
+    TABLE,
+    as_table,
+    context,
+    ingested,
+    json_lines,
+    land,
+    landing_folder,
+    review,
+    reviews,
+)
 
 KILLS = [
     "before tasks.landing.Landing.stage",
@@ -123,7 +135,11 @@ def test_single_bad_rows_go_to_quarantine_with_what_they_broke(home: Path) -> No
         review(104, text="Again."),
         review(105, review_id=None),
     ]
-    land(home, "a.jsonl", json_lines(reviews(50)) + b"{broken\n[1]\n" + json_lines(bad) + json_lines(reviews(50, 50)))
+    land(
+        home,
+        "a.jsonl",
+        json_lines(reviews(50)) + b"{broken\n[1]\n" + json_lines(bad) + json_lines(reviews(50, 50)),
+    )
 
     result = ingested(home)
 
@@ -151,12 +167,18 @@ def test_single_bad_rows_go_to_quarantine_with_what_they_broke(home: Path) -> No
 
 def test_a_csv_row_with_too_few_values_is_quarantined_at_its_place(home: Path) -> None:
     content = (
-        as_csv([review(0, text='A "quoted",\nbroken line')]) + b"r1,too,few\r\n" + as_csv(reviews(5, 2)).split(b"\r\n", 1)[1]
+        as_csv([review(0, text='A "quoted",\nbroken line')])
+        + b"r1,too,few\r\n"
+        + as_csv(reviews(5, 2)).split(b"\r\n", 1)[1]
     )
     land(home, "a.csv", content)
     assert ingested(home).published_rows == 6
     (row,) = Lake().read("reviews__quarantine").to_pylist()
-    assert (row["row_number"], json.loads(row["row"]), row["expectation"]) == (2, "r1,too,few", "row_is_readable")
+    assert (row["row_number"], json.loads(row["row"]), row["expectation"]) == (
+        2,
+        "r1,too,few",
+        "row_is_readable",
+    )
 
 
 def test_an_empty_value_is_null_and_a_quoted_empty_one_is_text(home: Path) -> None:
@@ -165,10 +187,20 @@ def test_an_empty_value_is_null_and_a_quoted_empty_one_is_text(home: Path) -> No
     land(home, "a.csv", header + b"".join(rows % (number, number) for number in range(3)))
     assert ingested(home).published_rows == 6
     first, second = (
-        Lake().query("SELECT * FROM reviews WHERE review_id IN ('r0', 'q0') ORDER BY 1 DESC", ["reviews"]).to_pylist()
+        Lake()
+        .query("SELECT * FROM reviews WHERE review_id IN ('r0', 'q0') ORDER BY 1 DESC", ["reviews"])
+        .to_pylist()
     )
-    assert (first["source"], first["label"], first["written_at"]) == ("imdb", None, datetime(2026, 1, 1, tzinfo=UTC))
-    assert (second["source"], second["label"], second["written_at"]) == ("", 1, datetime(2025, 12, 31, 23, tzinfo=UTC))
+    assert (first["source"], first["label"], first["written_at"]) == (
+        "imdb",
+        None,
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert (second["source"], second["label"], second["written_at"]) == (
+        "",
+        1,
+        datetime(2025, 12, 31, 23, tzinfo=UTC),
+    )
 
 
 GOOD_CSV = as_csv(reviews(20))
@@ -206,12 +238,22 @@ GOOD_PARQUET = as_parquet(as_table(reviews(20)))
         ),
         ("a.xlsx", b"PK", "kind of file is unknown"),
         ("reviews", GOOD_CSV, "kind of file is unknown"),
-        ("a.jsonl", json_lines([review(number, label="x") for number in range(9)]), "9 of 9 rows cannot be read.*label is not"),
+        (
+            "a.jsonl",
+            json_lines([review(number, label="x") for number in range(9)]),
+            "9 of 9 rows cannot be read.*label is not",
+        ),
         ("a.jsonl", json_lines([review(1) for _ in range(9)]), "9 of 9 rows.*more than one row"),
-        ("a.jsonl", json_lines([review(number, label=number % 3) for number in range(9)]), "breaks the suite.*label: 3 of 9"),
+        (
+            "a.jsonl",
+            json_lines([review(number, label=number % 3) for number in range(9)]),
+            "breaks the suite.*label: 3 of 9",
+        ),
     ],
 )
-def test_a_fault_of_the_whole_file_refuses_it_and_says_why(home: Path, name: str, content: bytes, said: str) -> None:
+def test_a_fault_of_the_whole_file_refuses_it_and_says_why(
+    home: Path, name: str, content: bytes, said: str
+) -> None:
     path = land(home, name, content)
     outcome = only(ingested(home))
     assert (outcome.status, outcome.published_rows, outcome.quarantined_rows) == ("refused", 0, 0)
@@ -290,7 +332,9 @@ def test_only_the_files_that_were_named_are_taken(home: Path) -> None:
     assert waiting(home) == ["a.jsonl"]
 
 
-@pytest.mark.parametrize("name", ["../other/a.csv", ".archive/a.csv", "/etc/passwd", ".hidden.csv", "..\\a.csv"])
+@pytest.mark.parametrize(
+    "name", ["../other/a.csv", ".archive/a.csv", "/etc/passwd", ".hidden.csv", "..\\a.csv"]
+)
 def test_a_name_that_leads_out_of_the_landing_folder_is_an_error(home: Path, name: str) -> None:
     with pytest.raises(InvalidRequest, match="landed file"):
         ingested(home, "one", (name,))
@@ -330,7 +374,9 @@ def test_a_file_of_nothing_but_tolerated_rows_is_empty(home: Path, monkeypatch: 
     configuration = settings().suites / "great_expectations.yml"
     (suites / "great_expectations.yml").write_text(configuration.read_text())
     never = {"type": "expect_column_values_to_be_null", "kwargs": {"column": "text", "mostly": 0}}
-    (suites / "expectations" / "reviews.json").write_text(json.dumps({"name": "reviews", "expectations": [never]}))
+    (suites / "expectations" / "reviews.json").write_text(
+        json.dumps({"name": "reviews", "expectations": [never]})
+    )
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     settings.cache_clear()
     land(home, "a.jsonl", json_lines(reviews(5)))
@@ -360,7 +406,10 @@ def test_an_ingest_that_is_killed_anywhere_is_carried_on_by_its_retry(home: Path
 
     assert (keys(), len(keys("reviews__quarantine"))) == (expected(20), 1)
     assert (result.published_rows, result.quarantined_rows) == (20, 1)
-    assert [outcome.status for outcome in result.files] in (["published", "refused"], ["already_published", "refused"])
+    assert [outcome.status for outcome in result.files] in (
+        ["published", "refused"],
+        ["already_published", "refused"],
+    )
     assert (waiting(home), set(refused(home))) == ([], {"b.csv"})
     assert list((landing_folder() / ".archive").rglob("a.jsonl"))
     assert store.entries(landing_folder() / ".staged") == []
@@ -402,10 +451,14 @@ def test_two_ingests_at_the_same_time_publish_each_row_once(home: Path) -> None:
 
 
 def test_of_two_plans_for_the_same_batch_the_first_counts(home: Path) -> None:
-    """The suite was changed between them: rows of one and quarantine of the other would lose what both left out."""
+    """The suite was changed between them: rows of one and
+    quarantine of the other would lose what both left out.
+    """
     landing = Landing("reviews")
     empty = as_table([])
-    strict, lax = (FileOutcome(file="a.jsonl", status="published", batch_id="b", published_rows=rows) for rows in (1, 2))
+    strict, lax = (
+        FileOutcome(file="a.jsonl", status="published", batch_id="b", published_rows=rows) for rows in (1, 2)
+    )
     first = landing.stage("b", strict, as_table(reviews(1)), empty)
     second = landing.stage("b", lax, as_table(reviews(2)), empty)
     assert first == second
@@ -422,13 +475,19 @@ def test_an_ingest_that_comes_too_late_with_its_plan_drops_it(home: Path) -> Non
 
 
 def test_twenty_five_thousand_reviews_take_seconds(home: Path) -> None:
-    land(home, "a.csv", as_csv([review(number, text="A rather long review. " * 50) for number in range(25_000)]))
+    land(
+        home,
+        "a.csv",
+        as_csv([review(number, text="A rather long review. " * 50) for number in range(25_000)]),
+    )
     started = time.process_time()
     assert ingested(home).published_rows == 25_000
     assert time.process_time() - started < 15
 
 
-def test_an_object_store_s_landing_folder_is_the_same_to_ingest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_store_s_landing_folder_is_the_same_to_ingest(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PERENNIAL_LANDING_URL", f"memory://{home.name}")
     settings.cache_clear()
     from upath import UPath
@@ -452,14 +511,18 @@ def test_a_wide_table_is_ingested_with_every_type(home: Path, monkeypatch: pytes
     (suites / "expectations").mkdir(parents=True)
     (suites / "great_expectations.yml").write_text((settings().suites / "great_expectations.yml").read_text())
     filled = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "c299"}}
-    (suites / "expectations" / "reviews.json").write_text(json.dumps({"name": "reviews", "expectations": [filled]}))
+    (suites / "expectations" / "reviews.json").write_text(
+        json.dumps({"name": "reviews", "expectations": [filled]})
+    )
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     settings.cache_clear()
     folder = home / "landing" / "wide"
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_bytes(json_lines([{"key": f"k{number}", **row} for number in range(200)]))
     (folder / "b.csv").write_text(
-        "\n".join([",".join(["key", *columns]), *(",".join([f"q{n}", *map(str, row.values())]) for n in range(200))])
+        "\n".join(
+            [",".join(["key", *columns]), *(",".join([f"q{n}", *map(str, row.values())]) for n in range(200))]
+        )
     )
     result = ingest(IngestRequest(context=context(home, "wide"), table=table))
     assert (result.published_rows, result.quarantined_rows) == (400, 0)

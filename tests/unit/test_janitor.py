@@ -26,7 +26,9 @@ class Engine:
         self.removed.append(job)
 
 
-@pytest.mark.parametrize("state", ["running", "queued", "scheduled", "restarting", "up_for_retry", "deferred", None])
+@pytest.mark.parametrize(
+    "state", ["running", "queued", "scheduled", "restarting", "up_for_retry", "deferred", None]
+)
 def test_what_a_task_follows_or_will_come_back_for_stays(state: str | None) -> None:
     assert reason(Left("a", OWNER, NOW + 1), state, NOW) is None
 

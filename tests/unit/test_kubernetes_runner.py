@@ -1,4 +1,6 @@
-"""The runner of pods, through the real Kubernetes client, against a stand-in for a cluster (see `cluster.py`)."""
+"""The runner of pods, through the real Kubernetes client,
+against a stand-in for a cluster (see `cluster.py`).
+"""
 
 import json
 import os
@@ -61,7 +63,7 @@ def until(true: Callable[[], Any], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-# --- a step and its ends ----------------------------------------------------------------------------------------------
+# --- a step and its ends ------------------------------------------------------------------------------------
 
 
 def test_a_step_runs_in_a_pod_that_is_removed_and_its_lines_arrive(cluster: Cluster, step: Step) -> None:
@@ -79,7 +81,9 @@ def test_the_setting_chooses_it(cluster: Cluster) -> None:
     assert isinstance(runner(), KubernetesRunner)
 
 
-def test_the_request_is_laid_down_before_anything_runs_and_after_the_name_is_taken(cluster: Cluster, step: Step) -> None:
+def test_the_request_is_laid_down_before_anything_runs_and_after_the_name_is_taken(
+    cluster: Cluster, step: Step
+) -> None:
     seen: list[str] = []
     run(step, lambda: seen.extend(pod["status"]["phase"] for pod in cluster.pods.values()))
     assert seen == ["Pending"]
@@ -87,17 +91,19 @@ def test_the_request_is_laid_down_before_anything_runs_and_after_the_name_is_tak
 
 
 def test_a_line_is_passed_on_while_the_step_runs(cluster: Cluster, step: Step, home: Path) -> None:
-    cluster.program = (
-        f"import pathlib, time; print('first')\nwhile not pathlib.Path({str(home)!r}, 'heard').exists(): time.sleep(.01)"
-    )
+    cluster.program = f"import pathlib, time; print('first')\nwhile not pathlib.Path({str(home)!r}, 'heard').exists(): time.sleep(.01)"
     pods = KubernetesRunner()
     job = pods.submit(step, lambda: None)
     ended = pods.follow(job, step, lambda _line: (home / "heard").touch(), None, lambda _stamp: None)
     assert ended.code == 0
 
 
-@pytest.mark.parametrize(("program", "code"), [("raise SystemExit(10)", 10), ("import os; os.kill(os.getpid(), 9)", -9)])
-def test_the_exit_code_or_the_signal_is_returned(cluster: Cluster, step: Step, program: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("program", "code"), [("raise SystemExit(10)", 10), ("import os; os.kill(os.getpid(), 9)", -9)]
+)
+def test_the_exit_code_or_the_signal_is_returned(
+    cluster: Cluster, step: Step, program: str, code: int
+) -> None:
     cluster.program = program
     assert run(step)[0] == Ended(code)
 
@@ -123,7 +129,11 @@ OUT_OF_MEMORY = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-
             True,
             "filled its scratch folder. The limit is 64 MiB .*resources.scratch_mib",
         ),
-        (evicted("The node was low on resource: memory. "), False, "Its node evicted it: The node was low on resource"),
+        (
+            evicted("The node was low on resource: memory. "),
+            False,
+            "Its node evicted it: The node was low on resource",
+        ),
         (evicted("The node was low on resource: ephemeral-storage. "), False, "Its node evicted it"),
         ({"phase": "Failed", "reason": "DeadlineExceeded"}, False, "ran past its deadline"),
         (
@@ -161,7 +171,10 @@ def test_an_image_that_cannot_be_pulled_ends_the_step_for_good(cluster: Cluster,
 
 
 def test_a_secret_that_is_not_there_ends_the_step_for_good(cluster: Cluster, step: Step) -> None:
-    cluster.never_starts = {"reason": "CreateContainerConfigError", "message": 'secret "perennial-steps" not found'}
+    cluster.never_starts = {
+        "reason": "CreateContainerConfigError",
+        "message": 'secret "perennial-steps" not found',
+    }
     ended, _ = run(step)
     assert ended.final
     assert 'secret "perennial-steps" not found' in str(ended.why)
@@ -176,7 +189,7 @@ def test_a_pod_whose_node_is_lost_ends_without_a_code(cluster: Cluster, step: St
     assert "was removed while it was followed" in str(ended.why)
 
 
-# --- GPUs -------------------------------------------------------------------------------------------------------------
+# --- GPUs ---------------------------------------------------------------------------------------------------
 
 
 def wanting(step: Step, gpus: Any) -> Step:
@@ -184,7 +197,9 @@ def wanting(step: Step, gpus: Any) -> Step:
 
 
 def gpus_of(cluster: Cluster) -> list[str | None]:
-    return [pod["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") for pod in cluster.created]
+    return [
+        pod["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") for pod in cluster.created
+    ]
 
 
 def test_a_training_that_prefers_a_gpu_gets_one_where_there_is_one(cluster: Cluster, step: Step) -> None:
@@ -206,7 +221,9 @@ def test_a_training_that_requires_a_gpu_waits_for_one_and_says_so(cluster: Clust
     pods, lines = KubernetesRunner(), list[str]()
     wanted = wanting(step, "required")
     job = pods.submit(wanted, lambda: None)
-    follower = threading.Thread(target=pods.follow, args=(job, wanted, lines.append, None, lambda _stamp: None), daemon=True)
+    follower = threading.Thread(
+        target=pods.follow, args=(job, wanted, lines.append, None, lambda _stamp: None), daemon=True
+    )
     follower.start()
     until(lambda: lines)
     assert lines == ["Waiting. Unschedulable: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."]
@@ -216,7 +233,7 @@ def test_a_training_that_requires_a_gpu_waits_for_one_and_says_so(cluster: Clust
     assert not cluster.pods
 
 
-# --- another worker ---------------------------------------------------------------------------------------------------
+# --- another worker -----------------------------------------------------------------------------------------
 
 SLOW = "import time\nfor n in range(20): print(n, flush=True); time.sleep(0.03)"
 
@@ -260,7 +277,9 @@ def test_two_workers_at_once_make_one_pod(cluster: Cluster, step: Step) -> None:
     begun: list[bool] = []
     jobs: list[str] = []
     workers = [
-        threading.Thread(target=lambda: jobs.append(KubernetesRunner().submit(step, lambda: begun.append(True))))
+        threading.Thread(
+            target=lambda: jobs.append(KubernetesRunner().submit(step, lambda: begun.append(True)))
+        )
         for _ in range(8)
     ]
     for worker in workers:
@@ -272,7 +291,9 @@ def test_two_workers_at_once_make_one_pod(cluster: Cluster, step: Step) -> None:
     assert len(cluster.created) == 1
 
 
-def test_other_work_under_the_same_name_is_replaced_once_it_is_gone(cluster: Cluster, step: Step, home: Path) -> None:
+def test_other_work_under_the_same_name_is_replaced_once_it_is_gone(
+    cluster: Cluster, step: Step, home: Path
+) -> None:
     cluster.program, cluster.deletion_seconds = "import time; time.sleep(600)", 0.3
     old = KubernetesRunner().submit(step, lambda: None)
     cluster.program = "print('new')"
@@ -310,7 +331,7 @@ def test_removing_an_old_pod_leaves_the_later_one_of_its_name(cluster: Cluster, 
     pods.remove(new)
 
 
-# --- the end of a task ------------------------------------------------------------------------------------------------
+# --- the end of a task --------------------------------------------------------------------------------------
 
 
 def test_a_task_that_is_killed_deletes_its_pod(cluster: Cluster, step: Step) -> None:
@@ -334,7 +355,9 @@ def test_a_log_that_breaks_is_taken_up_where_it_ended(cluster: Cluster, step: St
     assert run(step) == (Ended(0), [str(number) for number in range(20)])
 
 
-def test_the_janitor_is_told_of_every_pod_of_this_installation(cluster: Cluster, step: Step, home: Path) -> None:
+def test_the_janitor_is_told_of_every_pod_of_this_installation(
+    cluster: Cluster, step: Step, home: Path
+) -> None:
     cluster.program = "import time; time.sleep(600)"
     pods = KubernetesRunner()
     job = pods.submit(step, lambda: None)
@@ -346,7 +369,7 @@ def test_the_janitor_is_told_of_every_pod_of_this_installation(cluster: Cluster,
     assert abs(left.deadline - step.deadline) < 1
 
 
-# --- what a cluster refuses -------------------------------------------------------------------------------------------
+# --- what a cluster refuses ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -382,11 +405,13 @@ def test_a_cluster_that_does_not_answer_is_a_fault_that_may_pass(
 
 def test_a_cluster_that_was_away_for_a_moment_is_waited_for(cluster: Cluster, step: Step) -> None:
     refusals = iter([Refusal(503, "away")])
-    cluster.fail = lambda method, path: next(refusals, None) if method == "GET" and not path.endswith("log") else None
+    cluster.fail = lambda method, path: (
+        next(refusals, None) if method == "GET" and not path.endswith("log") else None
+    )
     assert run(step)[0].code == 0
 
 
-# --- the contract -----------------------------------------------------------------------------------------------------
+# --- the contract -------------------------------------------------------------------------------------------
 
 WRITES_ITS_RESULT = """
 import json, pathlib, sys
@@ -402,7 +427,14 @@ def test_the_result_is_read_from_the_store_and_not_from_the_log(cluster: Cluster
     step = step_to_run(folder, verb="collect")
     told = Told()
     job = StepJob(
-        KubernetesRunner(), step, request_of(folder), Files.of(str(folder)), Memory(home / "memory"), "first", told, {}
+        KubernetesRunner(),
+        step,
+        request_of(folder),
+        Files.of(str(folder)),
+        Memory(home / "memory"),
+        "first",
+        told,
+        {},
     )
     assert job.follow(job.submit())["prediction_rows"] == 7
     assert told.lines == ['{"prediction_rows": 8}']

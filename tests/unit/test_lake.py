@@ -76,7 +76,12 @@ def test_a_table_made_again_with_other_columns_is_an_error_that_shows_both(lake:
 
 def test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written(lake: Lake) -> None:
     lake.create("events", {"id": "string", "n": "int64"})
-    for misfit in ({"id": ["a"]}, {"id": ["a"], "n": [1], "more": [1]}, {"id": ["a"], "n": ["one"]}, {"id": ["a"], "n": [1.5]}):
+    for misfit in (
+        {"id": ["a"]},
+        {"id": ["a"], "n": [1], "more": [1]},
+        {"id": ["a"], "n": ["one"]},
+        {"id": ["a"], "n": [1.5]},
+    ):
         with pytest.raises(LakeError, match="events"):
             lake.append("events", pa.table(misfit), batch_id="misfit")
     assert lake.latest("events") == 0
@@ -120,7 +125,9 @@ def test_a_column_of_nothing_but_nulls_makes_and_fits_a_table(lake: Lake) -> Non
 
 
 def test_processes_that_append_at_once_lose_nothing_and_double_nothing(lake: Lake) -> None:
-    writers = [subprocess.Popen([sys.executable, "-c", APPENDING, lake.url, str(number)]) for number in range(3)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", APPENDING, lake.url, str(number)]) for number in range(3)
+    ]
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
 
     found = [(row["who"], row["number"]) for row in lake.read("events").to_pylist()]
@@ -184,9 +191,14 @@ def test_rows_cannot_be_deleted(lake: Lake) -> None:
 
 def test_a_query_sees_the_versions_that_were_pinned_under_the_names_that_were_given(lake: Lake) -> None:
     three_versions(lake)
-    found = lake.query("SELECT id FROM now EXCEPT SELECT id FROM before", {"now": ("events", None), "before": ("events", 2)})
+    found = lake.query(
+        "SELECT id FROM now EXCEPT SELECT id FROM before", {"now": ("events", None), "before": ("events", 2)}
+    )
     assert ids(found) == ["c"]
-    assert ids(lake.read("events", columns=["id"], where_sql="id > 'a' AND ingested_at > '2020-01-01'")) == ["b", "c"]
+    assert ids(lake.read("events", columns=["id"], where_sql="id > 'a' AND ingested_at > '2020-01-01'")) == [
+        "b",
+        "c",
+    ]
     assert len(lake.query("SELECT * FROM events", ["events"])) == 3
 
 
@@ -194,7 +206,9 @@ def test_of_rows_with_the_same_key_the_one_ingested_last_is_shown(lake: Lake) ->
     for batch, value in (("first", 1), ("second", 2)):
         lake.append("events", pa.table({"id": ["a", None], "n": [value, value]}), batch_id=batch)
     lake.append("events", pa.table({"id": ["b", "b"], "n": [5, 4]}), batch_id="third")
-    found = lake.query("SELECT id, n FROM events ORDER BY id, n", {"events": ("events", None)}, newest_by="id")
+    found = lake.query(
+        "SELECT id, n FROM events ORDER BY id, n", {"events": ("events", None)}, newest_by="id"
+    )
     assert [(row["id"], row["n"]) for row in found.to_pylist()] == [("a", 2), ("b", 4), (None, 1), (None, 2)]
 
 

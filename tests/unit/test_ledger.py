@@ -66,7 +66,11 @@ def test_another_actor_evidence_or_action_is_another_entry(home: Path) -> None:
 def test_a_change_of_any_field_is_found(home: Path, field: str) -> None:
     for number in range(1, 4):
         decide(number)
-    changed: dict[str, Any] = {"sequence": 7, "at": datetime.now(UTC).isoformat(), "evidence": json.dumps({"accuracy": 0.99})}
+    changed: dict[str, Any] = {
+        "sequence": 7,
+        "at": datetime.now(UTC).isoformat(),
+        "evidence": json.dumps({"accuracy": 0.99}),
+    }
 
     tamper(entries.update().where(entries.c.sequence == 2).values({field: changed.get(field, "f" * 64)}))
 
@@ -88,7 +92,9 @@ def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home
     with engine().begin() as connection:
         connection.execute(entries.delete().where(entries.c.sequence == 3))
         connection.execute(
-            entries.update().where(entries.c.sequence == 1).values(actor=forged.actor, entry_hash=forged.entry_hash)
+            entries.update()
+            .where(entries.c.sequence == 1)
+            .values(actor=forged.actor, entry_hash=forged.entry_hash)
         )
 
     assert ledger.broken_entries() == [1, 2]
@@ -119,7 +125,9 @@ def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> No
 
     assert ledger.broken_entries() == []
     assert math.isnan(Metric.model_validate(ledger.history()[1].evidence).value)
-    tamper(entries.update().where(entries.c.sequence == 3).values(evidence=json.dumps({"entry_hash": "changed"})))
+    tamper(
+        entries.update().where(entries.c.sequence == 3).values(evidence=json.dumps({"entry_hash": "changed"}))
+    )
     assert ledger.broken_entries() == [3]
 
 

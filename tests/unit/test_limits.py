@@ -27,12 +27,18 @@ FAILED = TrainingFailed("Training m ended with code 137.", run_id="r")
     [
         ("0::/\n", "memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n"),
         ("0::/user.slice/a\n", "user.slice/a/memory.events", "oom_kill 2\n"),
-        ("9:memory:/docker/abc\n0::/x\n", "memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+        (
+            "9:memory:/docker/abc\n0::/x\n",
+            "memory/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+        ),
         ("9:cpu,memory:/docker/abc\n", "memory/docker/abc/memory.oom_control", "oom_kill 2\n"),
     ],
     ids=["v2 in a container", "v2", "v1 in a container", "v1"],
 )
-def test_the_kernel_s_count_is_found_wherever_it_is(tmp_path: Path, membership: str, file: str, text: str) -> None:
+def test_the_kernel_s_count_is_found_wherever_it_is(
+    tmp_path: Path, membership: str, file: str, text: str
+) -> None:
     (tmp_path / "cgroup").write_text(membership)
     counter = tmp_path / "groups" / file
     counter.parent.mkdir(parents=True)
@@ -45,7 +51,9 @@ def test_a_machine_that_does_not_count_counts_nothing(tmp_path: Path) -> None:
     assert limits.kills() >= 0
 
 
-def test_a_child_that_the_kernel_killed_is_out_of_memory_and_final(limited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_the_kernel_killed_is_out_of_memory_and_final(
+    limited: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "kills", lambda: 5)
 
     told = limits.explained(FAILED, "train", killed_before=4)

@@ -40,7 +40,12 @@ class Log:
 
 def test_every_line_is_passed_on_and_progress_bars_and_long_lines_are_cut() -> None:
     log = Log(
-        frame(1, "one\n"), frame(2, "10 %\r20 %\n"), frame(3, "x" * 9000), frame(3, "y\n"), frame(4, "\n"), frame(5, "end")
+        frame(1, "one\n"),
+        frame(2, "10 %\r20 %\n"),
+        frame(3, "x" * 9000),
+        frame(3, "y\n"),
+        frame(4, "\n"),
+        frame(5, "end"),
     )
     lines = list(LogStream(log.open, None).lines(nothing))
     assert lines == ["one", "10 %", "20 %", "x" * LONGEST_LINE, "x" * (9000 - LONGEST_LINE) + "y", "end"]

@@ -26,7 +26,9 @@ def test_the_resampled_metrics_are_scikit_learns(classes: int) -> None:
         answers.scores[:30] = 0.5
         for name in metrics.NAMES:
             if metrics.undefined_because(name, truth, answers, classes) is None:
-                many = metrics._over(name, classes, tuple(x[None] for x in metrics._data(name, truth, answers)), axis=1)
+                many = metrics._over(
+                    name, classes, tuple(x[None] for x in metrics._data(name, truth, answers)), axis=1
+                )
                 assert many[0] == pytest.approx(metrics._POINT[name](truth, answers, classes)), name
 
 
@@ -38,7 +40,9 @@ def test_every_metric_lies_in_its_interval() -> None:
     assert set(found) == set(metrics.NAMES)
     assert all(metric.low < metric.value < metric.high for metric in found.values())
     assert found["roc_auc"].value == pytest.approx(reference.roc_auc_score(truth, answers.scores))
-    assert found["balanced_accuracy"].value == pytest.approx(reference.balanced_accuracy_score(truth, answers.predictions))
+    assert found["balanced_accuracy"].value == pytest.approx(
+        reference.balanced_accuracy_score(truth, answers.predictions)
+    )
 
 
 def test_a_model_that_is_always_right_is_not_surely_perfect() -> None:
@@ -84,7 +88,12 @@ def test_answers_that_are_no_label_count_as_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("labels", "classes"),
-    [([1, 0, 1], (0, 1)), ([True, False], (False, True)), (["no", "yes"], ("no", "yes")), ([1, "a", 2.5], (2.5, 1, "a"))],
+    [
+        ([1, 0, 1], (0, 1)),
+        ([True, False], (False, True)),
+        (["no", "yes"], ("no", "yes")),
+        ([1, "a", 2.5], (2.5, 1, "a")),
+    ],
 )
 def test_labels_of_any_type_have_one_order(labels: list[object], classes: tuple[object, ...]) -> None:
     assert metrics.classes_of(labels, labels[::-1]) == classes
@@ -97,9 +106,9 @@ def test_the_paired_interval_of_accuracy_holds_its_confidence() -> None:
         rng = np.random.default_rng(seed)
         truth = rng.integers(0, 2, 400)
         champion = np.where(rng.random(400) < 0.9, truth, 1 - truth)
-        candidate = np.where(rng.random(400) < 0.03 / 0.9, 1 - truth, champion) * (champion == truth) + champion * (
-            champion != truth
-        )
+        candidate = np.where(rng.random(400) < 0.03 / 0.9, 1 - truth, champion) * (
+            champion == truth
+        ) + champion * (champion != truth)
         found = metrics.difference("accuracy", truth, Answers(candidate, None), Answers(champion, None), 2)
         assert found is not None
         missed += not found.low <= -0.03 <= found.high
@@ -120,7 +129,10 @@ def test_equal_answers_on_few_rows_leave_room_for_a_difference() -> None:
 def test_pairing_tells_apart_what_two_separate_intervals_do_not(name: str) -> None:
     truth, champion = draw(2000, 0.80, seed=3)
     repaired = (champion.predictions != truth) & (np.arange(2000) % 8 == 0)
-    candidate = Answers(np.where(repaired, truth, champion.predictions), np.where(repaired, 0.2 + truth * 0.6, champion.scores))
+    candidate = Answers(
+        np.where(repaired, truth, champion.predictions),
+        np.where(repaired, 0.2 + truth * 0.6, champion.scores),
+    )
 
     one, other = (metrics.measure(name, truth, answers, 2) for answers in (candidate, champion))
     paired = metrics.difference(name, truth, candidate, champion, 2)

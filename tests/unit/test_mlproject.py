@@ -25,7 +25,9 @@ def rewrite(models: Path, **parameters: Any) -> None:
     path = models / "tiny" / "MLproject"
     document = yaml.safe_load(path.read_text())
     declared = {**document["entry_points"]["main"]["parameters"], **parameters}
-    document["entry_points"]["main"]["parameters"] = {name: value for name, value in declared.items() if value is not None}
+    document["entry_points"]["main"]["parameters"] = {
+        name: value for name, value in declared.items() if value is not None
+    }
     path.write_text(yaml.safe_dump(document))
 
 
@@ -38,7 +40,9 @@ def test_every_shipped_model_has_a_form_whose_defaults_are_good(spec: PipelineSp
     assert mlproject.checked({}, schemas) == {name: schema["default"] for name, schema in schemas.items()}
 
 
-def test_bounds_of_the_specification_narrow_the_projects_parameters(tiny: PipelineSpec, tmp_path: Path) -> None:
+def test_bounds_of_the_specification_narrow_the_projects_parameters(
+    tiny: PipelineSpec, tmp_path: Path
+) -> None:
     schemas = mlproject.parameters(tiny, tmp_path)
 
     assert schemas["seed"] == {"type": "integer", "default": 7, "description": "Seed.", "minimum": 0}
@@ -94,7 +98,9 @@ def test_every_fault_is_told_at_once(tiny: PipelineSpec, tmp_path: Path) -> None
         ({"epochs": {"type": "complex", "default": 1}}, "has the type 'complex'"),
     ],
 )
-def test_a_wrong_mlproject_is_told_with_its_path(tiny: PipelineSpec, tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_a_wrong_mlproject_is_told_with_its_path(
+    tiny: PipelineSpec, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
     rewrite(tmp_path, **change)
 
     with pytest.raises(InvalidProject) as fault:
@@ -104,7 +110,9 @@ def test_a_wrong_mlproject_is_told_with_its_path(tiny: PipelineSpec, tmp_path: P
     assert str(tmp_path / "tiny" / "MLproject") in str(fault.value)
 
 
-@pytest.mark.parametrize("text", ["", "[", "entry_points: {other: {}}", "entry_points: {main: {parameters: [seed]}}", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "[", "entry_points: {other: {}}", "entry_points: {main: {parameters: [seed]}}", "\x00"]
+)
 def test_an_mlproject_without_the_entry_point_is_told(tiny: PipelineSpec, tmp_path: Path, text: str) -> None:
     (tmp_path / "tiny" / "MLproject").write_text(text)
 

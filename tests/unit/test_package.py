@@ -1,4 +1,6 @@
-"""What is judged is an archive that TorchServe can serve: whole, without pickles, tried on the example, made once."""
+"""What is judged is an archive that TorchServe can serve:
+whole, without pickles, tried on the example, made once.
+"""
 
 import io
 import json
@@ -62,7 +64,9 @@ def numbers(home: Path, *values: Any) -> Path:
     return path
 
 
-def test_an_archive_holds_what_serving_needs_and_answers_the_example(home: Path, spec: PipelineSpec, run_id: str) -> None:
+def test_an_archive_holds_what_serving_needs_and_answers_the_example(
+    home: Path, spec: PipelineSpec, run_id: str
+) -> None:
     request = trained.package_request(spec, home, run_id, FILES)
 
     archive = package(request)
@@ -120,11 +124,15 @@ def test_two_archives_with_modules_of_one_name_do_not_meet(home: Path, built: Bu
 
 
 def test_an_archive_that_refuses_every_row_says_what_its_handler_said(home: Path, built: Build) -> None:
-    with pytest.raises(ServingError, match=r"refused every one of 2 rows; the first with status 400: A number is negative\."):
+    with pytest.raises(
+        ServingError, match=r"refused every one of 2 rows; the first with status 400: A number is negative\."
+    ):
         score(built(), numbers(home, -1, -2), ["number"])
 
 
-def test_an_example_that_the_model_cannot_answer_stops_the_packaging(home: Path, spec: PipelineSpec, run_id: str) -> None:
+def test_an_example_that_the_model_cannot_answer_stops_the_packaging(
+    home: Path, spec: PipelineSpec, run_id: str
+) -> None:
     serving = spec.serving.model_copy(update={"input_example": {"colour": "blue"}})
     broken = spec.model_copy(update={"serving": serving})
 
@@ -137,8 +145,16 @@ def test_an_example_that_the_model_cannot_answer_stops_the_packaging(home: Path,
 @pytest.mark.parametrize(
     ("handler", "kind", "said"),
     [
-        ("import nowhere", InvalidProject, "cannot be imported here: ModuleNotFoundError: No module named 'nowhere'"),
-        (trained.HANDLER + "\nclass Second: pass", InvalidProject, "['Handler', 'Second']; TorchServe wants exactly one"),
+        (
+            "import nowhere",
+            InvalidProject,
+            "cannot be imported here: ModuleNotFoundError: No module named 'nowhere'",
+        ),
+        (
+            trained.HANDLER + "\nclass Second: pass",
+            InvalidProject,
+            "['Handler', 'Second']; TorchServe wants exactly one",
+        ),
         (trained.HANDLER.replace("answer_of(folder)", "1 / 0"), ServingError, "ZeroDivisionError"),
         ("import time; time.sleep(300)", ServingError, "took longer than 5 s"),
     ],
@@ -184,14 +200,18 @@ def test_a_file_that_loads_by_unpickling_is_refused_before_anything_is_made(
 def test_files_that_load_without_unpickling_pass(tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(save({"weight": torch.ones(2)}))
     torch.jit.script(torch.nn.Linear(1, 1)).save(tmp_path / "script.pt")
-    torch.export.save(torch.export.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),)), tmp_path / "program.pt2")
+    torch.export.save(
+        torch.export.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),)), tmp_path / "program.pt2"
+    )
     (tmp_path / "words.json").write_text("[]")
     (tmp_path / "empty").write_bytes(b"")
 
     assert [file.name for file in sorted(tmp_path.iterdir()) if needs_unpickling(file)] == []
 
 
-def test_a_file_that_the_specification_names_and_is_not_there_is_told(home: Path, spec: PipelineSpec, built: Build) -> None:
+def test_a_file_that_the_specification_names_and_is_not_there_is_told(
+    home: Path, spec: PipelineSpec, built: Build
+) -> None:
     (home / "models" / "tiny" / "answer.py").unlink()
 
     with pytest.raises(InvalidProject, match=r"answer\.py is missing, but the archive needs it"):
@@ -211,7 +231,9 @@ def test_a_file_in_place_of_an_archive_is_told(home: Path, spec: PipelineSpec) -
         score(broken, numbers(home, 1), ["number"])
 
 
-def test_an_archive_whose_training_is_gone_is_not_made_from_nothing(home: Path, spec: PipelineSpec, run_id: str) -> None:
+def test_an_archive_whose_training_is_gone_is_not_made_from_nothing(
+    home: Path, spec: PipelineSpec, run_id: str
+) -> None:
     request = trained.package_request(spec, home, run_id, FILES)
     shutil.rmtree(request.run.model_files_url)
 

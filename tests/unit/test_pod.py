@@ -45,7 +45,10 @@ def place(**changes: Any) -> Settings:
 
 
 def step(**changes: Any) -> Any:
-    urls = {"request_url": "s3://perennial/runs/request.json", "result_url": "s3://perennial/runs/result.json"}
+    urls = {
+        "request_url": "s3://perennial/runs/request.json",
+        "result_url": "s3://perennial/runs/result.json",
+    }
     return step_to_run(STORE, **urls | changes)
 
 
@@ -85,7 +88,9 @@ def test_the_pod_is_valid_for_kubernetes(version: str, changes: dict[str, Any], 
 @pytest.mark.usefixtures("of_the_project")
 def test_what_airflow_s_operator_makes_of_it_says_the_same() -> None:
     body = pod(WHOLE, 1)
-    made = ApiClient().sanitize_for_serialization(StepPods(task_id="pods", manifest=body).build_pod_request_obj(dry_run=True))
+    made = ApiClient().sanitize_for_serialization(
+        StepPods(task_id="pods", manifest=body).build_pod_request_obj(dry_run=True)
+    )
     kubernetes_validate.validate(made, SUPPORTED[-1], strict=True)
     assert body["metadata"]["annotations"].items() <= made["metadata"]["annotations"].items()
     assert body["metadata"]["labels"].items() <= made["metadata"]["labels"].items()
@@ -94,7 +99,9 @@ def test_what_airflow_s_operator_makes_of_it_says_the_same() -> None:
 
 def without_empty(part: Any) -> Any:
     if isinstance(part, dict):
-        return {name: without_empty(value) for name, value in part.items() if value not in ({}, [], None, "File")}
+        return {
+            name: without_empty(value) for name, value in part.items() if value not in ({}, [], None, "File")
+        }
     return [without_empty(value) for value in part] if isinstance(part, list) else part
 
 
@@ -119,17 +126,27 @@ def test_it_is_confined() -> None:
     }
     assert spec["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
-    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} == {"emptyDir", "persistentVolumeClaim"}
+    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} == {
+        "emptyDir",
+        "persistentVolumeClaim",
+    }
 
 
 def test_requests_equal_limits_and_a_gpu_is_asked_for_only_where_one_is_wanted() -> None:
     wanted = Resources(cpus=1.5, memory_mib=3000, scratch_mib=500, gpus="required")
     with_gpu = container(pod(gpus=1, resources=wanted))["resources"]
     assert with_gpu["limits"] == with_gpu["requests"]
-    assert with_gpu["limits"] == {"cpu": "1500m", "memory": "3000Mi", "ephemeral-storage": "820Mi", "nvidia.com/gpu": "1"}
+    assert with_gpu["limits"] == {
+        "cpu": "1500m",
+        "memory": "3000Mi",
+        "ephemeral-storage": "820Mi",
+        "nvidia.com/gpu": "1",
+    }
     assert "nvidia.com/gpu" not in container(pod(resources=wanted))["resources"]["limits"]
     assert "tolerations" not in pod()["spec"]
-    sizes = {volume["name"]: volume["emptyDir"]["sizeLimit"] for volume in pod(resources=wanted)["spec"]["volumes"]}
+    sizes = {
+        volume["name"]: volume["emptyDir"]["sizeLimit"] for volume in pod(resources=wanted)["spec"]["volumes"]
+    }
     assert sizes == {"scratch": "500Mi", "tmp": "64Mi", "shared": "1500Mi"}
 
 
@@ -166,13 +183,17 @@ def test_the_training_hears_nothing_of_the_platform_s_credentials_not_even_their
         ("PERENNIAL_STORE_URL", "s3://perennial", False),
     ],
 )
-def test_a_variable_is_secret_by_its_name_or_by_a_password_in_its_url(name: str, value: str, *, secret: bool) -> None:
+def test_a_variable_is_secret_by_its_name_or_by_a_password_in_its_url(
+    name: str, value: str, *, secret: bool
+) -> None:
     assert is_secret(name, value) is secret
 
 
 def test_labels_are_short_enough_for_kubernetes_and_the_annotations_say_all() -> None:
     long = "manual__2026-11-20T12:00:00+00:00 über " + "x" * 300
-    body = pod(key=f"train_m/{long}/train", owner=step_to_run(STORE).owner.__class__("train_m", long, "train"))
+    body = pod(
+        key=f"train_m/{long}/train", owner=step_to_run(STORE).owner.__class__("train_m", long, "train")
+    )
     kubernetes_validate.validate(body, SUPPORTED[-1], strict=True)
     assert all(len(value) <= 63 for value in body["metadata"]["labels"].values())
     assert body["metadata"]["annotations"]["perennial.run"] == long
@@ -209,15 +230,30 @@ def test_the_manifests_for_users_are_valid() -> None:
     documents = list(yaml.safe_load_all(text))
     for document in documents:
         kubernetes_validate.validate(document, SUPPORTED[-1], strict=True)
-    allowed = {(resource, verb) for rule in documents[2]["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    allowed = {
+        (resource, verb)
+        for rule in documents[2]["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
     assert {verb for resource, verb in allowed if resource == "pods/log"} == {"get"}
-    assert {verb for resource, verb in allowed if resource == "pods"} == {"create", "get", "list", "patch", "delete"}
+    assert {verb for resource, verb in allowed if resource == "pods"} == {
+        "create",
+        "get",
+        "list",
+        "patch",
+        "delete",
+    }
 
 
 def test_the_chart_s_values_set_settings_that_exist_and_make_a_pod() -> None:
     values = yaml.safe_load((MANIFESTS / "values.yaml").read_text(encoding="utf-8"))
     given = {one["name"]: one["value"] for one in values["env"]}
-    ours = {name.removeprefix("PERENNIAL_").lower(): value for name, value in given.items() if name.startswith("PERENNIAL_")}
+    ours = {
+        name.removeprefix("PERENNIAL_").lower(): value
+        for name, value in given.items()
+        if name.startswith("PERENNIAL_")
+    }
     assert set(ours) <= set(Settings.model_fields)
     body = pod_of(step(), Settings(**ours), gpus=1, ours=OURS | given).body()
     kubernetes_validate.validate(body, SUPPORTED[-1], strict=True)

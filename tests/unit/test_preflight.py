@@ -47,12 +47,16 @@ def mlflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def request_for(home: Path, commit: str | None = None, **changes: Any) -> PreflightRequest:
     spec = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
-    document = spec.model_dump() | {name: getattr(spec, name).model_dump() | change for name, change in changes.items()}
+    document = spec.model_dump() | {
+        name: getattr(spec, name).model_dump() | change for name, change in changes.items()
+    }
     context = StepContext(actor="a", step_key="k", work_url=str(home / "runs" / "step"), code_commit=commit)
     return PreflightRequest(context=context, spec=PipelineSpec.model_validate(document))
 
 
-def test_a_place_where_all_is_well_is_described(home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_where_all_is_well_is_described(
+    home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {"IMAGE_DIGEST": "sha256:1", "CODE_COMMIT": "abc", "MEMORY_MIB": "4096"}.items():
         monkeypatch.setenv(f"PERENNIAL_{name}", value)
     settings.cache_clear()
@@ -77,17 +81,22 @@ def test_without_a_wish_for_a_gpu_it_is_light(home: Path, mlflow: None) -> None:
     program = (
         "import sys; from tasks.step import execute; "
         f"code = execute('preflight', {str(home / 'request.json')!r}, {str(home / 'result.json')!r}); "
-        "heavy = {'torch', 'mlflow', 'pandas', 'pyarrow', 'great_expectations', 'deltalake', 'duckdb'} & set(sys.modules); "
+        "heavy = {'torch', 'mlflow', 'pandas', 'pyarrow', 'great_expectations', 'deltalake', 'duckdb'} & "
+        "set(sys.modules); "
         "print(code, sorted(heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-# --- code -------------------------------------------------------------------------------------------------------------
+# --- code ---------------------------------------------------------------------------------------------------
 
 
-def test_a_run_of_another_commit_than_the_image_is_refused(home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_another_commit_than_the_image_is_refused(
+    home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PERENNIAL_CODE_COMMIT", "new")
     settings.cache_clear()
 
@@ -104,13 +113,15 @@ def test_changed_files_are_another_commit(home: Path, mlflow: None, monkeypatch:
         preflight(request_for(home, "abc"))
 
 
-# --- services ---------------------------------------------------------------------------------------------------------
+# --- services -----------------------------------------------------------------------------------------------
 
 
 def test_an_mlflow_that_does_not_answer_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", "http://127.0.0.1:9")
     settings.cache_clear()
-    with pytest.raises(ServiceAway, match=r"MLflow does not answer at http://127\.0\.0\.1:9 \(PERENNIAL_MLFLOW_URL\)"):
+    with pytest.raises(
+        ServiceAway, match=r"MLflow does not answer at http://127\.0\.0\.1:9 \(PERENNIAL_MLFLOW_URL\)"
+    ):
         preflight(request_for(home))
 
 
@@ -144,7 +155,7 @@ def test_a_store_that_cannot_be_written_is_named(home: Path, mlflow: None) -> No
         preflight(request_for(home))
 
 
-# --- GPU --------------------------------------------------------------------------------------------------------------
+# --- GPU ----------------------------------------------------------------------------------------------------
 
 
 class Torch(types.ModuleType):
@@ -196,7 +207,11 @@ def test_a_gpu_is_told_with_its_name_and_memory(machine: Any) -> None:
         (Torch(built_for=None), "NVIDIA H200, 580.1", "is built for the CPU only"),
         (Torch(built_for=None), None, "The driver says: there is none"),
         (Torch(), None, "There is no NVIDIA driver in this step"),
-        (Torch(fault="The NVIDIA driver on your system is too old"), "Tesla K80, 418.1", "driver on your system is too old"),
+        (
+            Torch(fault="The NVIDIA driver on your system is too old"),
+            "Tesla K80, 418.1",
+            "driver on your system is too old",
+        ),
         (Torch(), "No devices were found", "finds no device. The driver says: No devices were found"),
     ],
 )
@@ -215,7 +230,9 @@ def test_a_driver_that_hangs_keeps_nobody(machine: Any, monkeypatch: pytest.Monk
     assert time.monotonic() - started < 10
 
 
-def test_what_the_engine_said_of_its_gpus_is_told_without_torch(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_engine_said_of_its_gpus_is_told_without_torch(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine(None)
     monkeypatch.setenv("PERENNIAL_GPU_MISSING", "could not select device driver")
     settings.cache_clear()
@@ -226,7 +243,9 @@ def test_a_required_gpu_that_is_missing_refuses_the_run_and_a_preferred_one_does
     home: Path, mlflow: None, machine: Any
 ) -> None:
     machine(Torch())
-    with pytest.raises(GpuMissing, match=r"review_sentiment needs a GPU \(resources.gpus: required\).*no NVIDIA driver"):
+    with pytest.raises(
+        GpuMissing, match=r"review_sentiment needs a GPU \(resources.gpus: required\).*no NVIDIA driver"
+    ):
         preflight(request_for(home, resources={"gpus": "required"}))
 
     report = preflight(request_for(home, resources={"gpus": "preferred"}))

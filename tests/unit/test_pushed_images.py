@@ -1,6 +1,7 @@
 """Images leave the machine by their digests, and only those that a commit can be named for.
 
-The script is the real one; `docker` is a stand-in that writes down what it is asked, since there is no registry here.
+The script is the real one; `docker` is a stand-in that writes down what it is asked, since there is no
+registry here.
 """
 
 import os
@@ -40,7 +41,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def built(clone: Path, commit: str) -> None:
-    ids = f"PERENNIAL_CODE_COMMIT={commit}\nPERENNIAL_AIRFLOW_IMAGE=sha256:111\nPERENNIAL_ML_IMAGE=sha256:222\n"
+    ids = (
+        f"PERENNIAL_CODE_COMMIT={commit}\nPERENNIAL_AIRFLOW_IMAGE=sha256:111\nPERENNIAL_ML_IMAGE=sha256:222\n"
+    )
     (clone / ".perennial").mkdir(exist_ok=True)
     (clone / ".perennial" / "images.env").write_text(ids)
 

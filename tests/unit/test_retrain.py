@@ -41,7 +41,13 @@ def drift(verdict: str = "retrain", *, recorded: bool = True, **changes: Any) ->
     if not recorded:
         return decision
     entry = ledger.record(
-        model=MODEL, actor="drift", action="drift", before=None, after=verdict, why=decision.why, evidence=decision
+        model=MODEL,
+        actor="drift",
+        action="drift",
+        before=None,
+        after=verdict,
+        why=decision.why,
+        evidence=decision,
     )
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
 
@@ -58,7 +64,10 @@ def ask(key: str, decision: DriftDecision | None = None, **monitor: Any) -> Retr
 
 def age(seconds: float) -> None:
     """Let every request have been granted `seconds` earlier."""
-    earlier = {"granted_at": retrain_requests.c.granted_at - seconds, "expires_at": retrain_requests.c.expires_at - seconds}
+    earlier = {
+        "granted_at": retrain_requests.c.granted_at - seconds,
+        "expires_at": retrain_requests.c.expires_at - seconds,
+    }
     with engine().begin() as connection:
         connection.execute(retrain_requests.update().values(**earlier))
 
@@ -77,7 +86,11 @@ def test_a_drift_decision_is_granted_and_recorded_with_its_reason(home: Path) ->
     assert ticket.train_run_id is not None
     assert ticket.train_run_id.startswith("retrain__")
     entry = ledger.history(MODEL)[-1]
-    assert (entry.action, entry.after, entry.evidence["drift_decision"]) == ("retrain", "granted", decision.ledger_hash)
+    assert (entry.action, entry.after, entry.evidence["drift_decision"]) == (
+        "retrain",
+        "granted",
+        decision.ledger_hash,
+    )
     assert [open_.train_run_id for open_ in retrain.open_requests()] == [ticket.train_run_id]
 
 
@@ -145,7 +158,11 @@ def test_bad_data_or_no_drift_never_leads_to_a_training(home: Path, verdict: str
 def test_a_decision_that_was_never_recorded_is_refused(home: Path) -> None:
     invented = drift(recorded=False)
     quiet = drift("quiet")
-    for decision in (invented, invented.model_copy(update={"ledger_hash": quiet.ledger_hash}), drift(model="flight_delay")):
+    for decision in (
+        invented,
+        invented.model_copy(update={"ledger_hash": quiet.ledger_hash}),
+        drift(model="flight_delay"),
+    ):
         with pytest.raises(InvalidRequest, match=r"not in the ledger|is about"):
             ask("one", decision)
     assert answers() == []
@@ -159,7 +176,9 @@ def test_two_models_do_not_wait_for_each_other(home: Path) -> None:
 
 
 def test_twenty_processes_that_ask_at_once_make_one_run(home: Path) -> None:
-    """Forked, not spawned: a spawned process spends its first second on imports, and they would come one by one."""
+    """Forked, not spawned: a spawned process spends its
+    first second on imports, and they would come one by one.
+    """
     fork = multiprocessing.get_context("fork")
     gate, tickets = fork.Barrier(20), fork.Queue()
 

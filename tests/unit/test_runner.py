@@ -1,4 +1,6 @@
-"""The process runner with real child processes: what it passes on, and that nothing of a step outlives its task."""
+"""The process runner with real child processes: what it
+passes on, and that nothing of a step outlives its task.
+"""
 
 import os
 import signal
@@ -53,7 +55,11 @@ def run(step: Step, say: Callable[[str], None], running: ProcessRunner | None = 
 def gone(pids: list[int], within_seconds: float = 10) -> bool:
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
-        alive = [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+        alive = [
+            pid
+            for pid in pids
+            if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        ]
         if not alive:
             return True
         time.sleep(0.05)
@@ -90,8 +96,16 @@ def test_the_step_is_started_with_its_files_in_the_project_folder(program: Progr
     assert lines == [f"-m tasks train --request {step.request_url} --result {step.result_url}", str(PROJECT)]
 
 
-def test_airflow_s_secrets_and_our_interpreter_s_paths_stay_here(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "_AIRFLOW_X", "AIRFLOW_CONN_DB", "PYTHONPATH", "VIRTUAL_ENV"):
+def test_airflow_s_secrets_and_our_interpreter_s_paths_stay_here(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+        "_AIRFLOW_X",
+        "AIRFLOW_CONN_DB",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+    ):
         monkeypatch.setenv(name, "secret")
     lines: list[str] = []
     run(program("print(*os.environ); print(os.environ['PATH'])"), lines.append)
@@ -112,7 +126,12 @@ def test_much_output_broken_characters_and_endless_lines_are_passed_on_in_pieces
     assert run(step, lines.append) == 0
     assert max(map(len, lines)) == LONGEST_LINE
     assert sum(line.count("x") for line in lines) == 20_000_000
-    assert [line for line in lines if "x" not in line and line != "a line"] == ["gr\ufffdn", "10 %", "20 %", "no end"]
+    assert [line for line in lines if "x" not in line and line != "a line"] == [
+        "gr\ufffdn",
+        "10 %",
+        "20 %",
+        "no end",
+    ]
     assert lines.count("a line") == 100_000
 
 
@@ -162,7 +181,10 @@ def test_the_family_dies_with_the_task_that_runs_it(program: Program) -> None:
 
 def test_a_silent_step_dies_when_the_supervisor_of_its_task_is_killed(program: Program) -> None:
     program(FAMILY + "time.sleep(600)")
-    supervisor = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CALLER.format(project=str(PROJECT))!r}])"
+    supervisor = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', "
+        f"{CALLER.format(project=str(PROJECT))!r}])"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", supervisor], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as parent:

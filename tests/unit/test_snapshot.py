@@ -23,13 +23,17 @@ def take(home: Path, step: str = "snapshot", as_of: datetime | None = None, **da
     """A snapshot by the shipped specification with some fields of `data` changed."""
     document = SPEC.model_dump()
     document["data"] |= {"minimum_rows": 10, **data}
-    return snapshot(SnapshotRequest(context=context(home, step), spec=PipelineSpec.model_validate(document), as_of=as_of))
+    return snapshot(
+        SnapshotRequest(context=context(home, step), spec=PipelineSpec.model_validate(document), as_of=as_of)
+    )
 
 
 def members(taken: DataSnapshot) -> dict[str, str]:
     """The part of each key."""
     urls = {name: getattr(taken, name).url for name in PARTS}
-    return {key: name for name, url in urls.items() for key in pq.read_table(url).column("review_id").to_pylist()}
+    return {
+        key: name for name, url in urls.items() for key in pq.read_table(url).column("review_id").to_pylist()
+    }
 
 
 @pytest.fixture
@@ -39,7 +43,9 @@ def lake(home: Path) -> Lake:
     return made
 
 
-def test_the_parts_hold_each_row_once_in_their_shares_and_say_where_they_come_from(home: Path, lake: Lake) -> None:
+def test_the_parts_hold_each_row_once_in_their_shares_and_say_where_they_come_from(
+    home: Path, lake: Lake
+) -> None:
     taken = take(home)
     assert sorted(members(taken)) == sorted(f"r{number}" for number in range(200))
     assert taken.rows == taken.train.rows + taken.validation.rows + taken.test.rows == 200
@@ -76,13 +82,20 @@ def test_a_row_stays_in_its_part_when_rows_are_added_and_shares_change(home: Pat
     after = members(take(home))
     assert {key: after[key] for key in before} == before
     wider = members(take(home, split=SPEC.data.split.model_dump() | {"validation_share": 0.5}))
-    assert {key for key, part in wider.items() if part == "test"} == {key for key, part in after.items() if part == "test"}
+    assert {key for key, part in wider.items() if part == "test"} == {
+        key for key, part in after.items() if part == "test"
+    }
 
 
 def test_the_split_is_the_one_that_was_always_made() -> None:
     keys = pa.chunked_array([pa.array(["a", "b", "c", "é", "", "imdb-00001"])])
     assert part_of(keys, SplitSpec(by="id")).tolist() == [2, 0, 1, 0, 0, 0]
-    assert part_of(pa.chunked_array([pa.array([1, 2, 3, 10**18])]), SplitSpec(by="id")).tolist() == [0, 0, 0, 2]
+    assert part_of(pa.chunked_array([pa.array([1, 2, 3, 10**18])]), SplitSpec(by="id")).tolist() == [
+        0,
+        0,
+        0,
+        2,
+    ]
 
 
 def test_rows_that_came_later_are_not_in_an_earlier_time_s_snapshot(home: Path, lake: Lake) -> None:
@@ -125,7 +138,9 @@ def test_a_row_that_was_landed_again_counts_once_as_its_newest(home: Path, lake:
         ("SELECT * FROM reviews USING SAMPLE 50%", "a sample without a seed"),
     ],
 )
-def test_a_wrong_query_is_named_with_its_file_and_field(home: Path, lake: Lake, query: str, said: str) -> None:
+def test_a_wrong_query_is_named_with_its_file_and_field(
+    home: Path, lake: Lake, query: str, said: str
+) -> None:
     with pytest.raises(InvalidProject, match=r"models/review_sentiment/pipeline\.yaml: data\.query.*" + said):
         take(home, query=query)
 
@@ -137,7 +152,10 @@ def test_a_wrong_query_is_named_with_its_file_and_field(home: Path, lake: Lake, 
         ({"query": "SELECT * FROM reviews WHERE false"}, "0 rows"),
         ({"query": "SELECT * FROM reviews, range(2)"}, "200 keys .review_id. in more than one row: 'r0'"),
         ({"query": "SELECT * REPLACE (NULL::BIGINT AS label) FROM reviews"}, "200 rows without 'label'"),
-        ({"query": "SELECT * REPLACE (nullif(review_id, 'r7') AS review_id) FROM reviews"}, "1 rows without 'review_id'"),
+        (
+            {"query": "SELECT * REPLACE (nullif(review_id, 'r7') AS review_id) FROM reviews"},
+            "1 rows without 'review_id'",
+        ),
         ({"query": "SELECT * REPLACE (label + 1 AS label) FROM reviews"}, "label_schema does not know: 2"),
         ({"split": {"by": "source"}}, "no rows for"),
     ],
@@ -150,7 +168,9 @@ def test_rows_that_cannot_be_trained_on_are_rejected_with_the_reason(
 
 
 def test_the_hash_of_rows_sees_every_difference_and_no_layout() -> None:
-    rows = pa.table({"a": ["x", None, ""], "b": pa.array([1, 0, None], pa.int64()), "c": pa.array([0.5, None, 0.0])})
+    rows = pa.table(
+        {"a": ["x", None, ""], "b": pa.array([1, 0, None], pa.int64()), "c": pa.array([0.5, None, 0.0])}
+    )
     others = [
         rows.rename_columns(["a", "b", "d"]),
         rows.select(["b", "a", "c"]),
@@ -163,7 +183,9 @@ def test_the_hash_of_rows_sees_every_difference_and_no_layout() -> None:
     assert len({sha256_of_rows(each) for each in (rows, *others)}) == 8
     chunked = pa.concat_tables([rows.slice(0, 1), rows.slice(1)])
     assert sha256_of_rows(chunked) == sha256_of_rows(rows)
-    assert sha256_of_rows(rows.set_column(0, "a", rows.column("a").cast(pa.large_string()))) == sha256_of_rows(rows)
+    assert sha256_of_rows(
+        rows.set_column(0, "a", rows.column("a").cast(pa.large_string()))
+    ) == sha256_of_rows(rows)
     assert sha256_of_rows(rows) == (
         # written down: a library that stores rows in another way must not change it
         "d7e3b49755d11c17b6b3b4e97050f9a3dcd3885a11c7637d4fdc9c08793999ed"

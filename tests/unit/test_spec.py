@@ -25,7 +25,9 @@ def written(folder: Path, document: Any, name: str = "review_sentiment") -> Path
     return path
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("models/*/pipeline.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(PROJECT.glob("models/*/pipeline.yaml")), ids=lambda path: path.parent.name
+)
 def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: Path) -> None:
     spec = PipelineSpec.load(path)
 
@@ -78,7 +80,9 @@ def test_a_specification_in_the_wrong_folder_is_refused(tmp_path: Path, document
         PipelineSpec.load(written(tmp_path, document, name="other"))
 
 
-def test_two_models_may_share_a_table_only_if_they_describe_it_alike(tmp_path: Path, document: dict[str, Any]) -> None:
+def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
     written(tmp_path, document)
     written(tmp_path, {**document, "name": "twin"}, name="twin")
     assert len(load_specs(tmp_path)) == 2
@@ -86,6 +90,7 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(tmp_path: P
     document["data"]["suite"] = "another"
     written(tmp_path, {**document, "name": "twin"}, name="twin")
     with pytest.raises(
-        InvalidProject, match=r"models/review_sentiment and models/twin describe the table 'reviews' differently"
+        InvalidProject,
+        match=r"models/review_sentiment and models/twin describe the table 'reviews' differently",
     ):
         load_specs(tmp_path)

@@ -31,11 +31,15 @@ def files(folder: Path, document: Any) -> tuple[Path, Path, Path]:
     return request, result, folder / "result.json.error.json"
 
 
-def test_a_step_runs_from_file_to_file_in_its_own_process(home: Path, tmp_path: Path, request_document: dict[str, Any]) -> None:
+def test_a_step_runs_from_file_to_file_in_its_own_process(
+    home: Path, tmp_path: Path, request_document: dict[str, Any]
+) -> None:
     request, result, _ = files(tmp_path, request_document)
 
     done = subprocess.run(
-        [sys.executable, "-m", "tasks", "retrain", "--request", str(request), "--result", str(result)], cwd=PROJECT, check=False
+        [sys.executable, "-m", "tasks", "retrain", "--request", str(request), "--result", str(result)],
+        cwd=PROJECT,
+        check=False,
     )
 
     assert done.returncode == 0

@@ -13,7 +13,10 @@ from tasks.settings import settings
 from tasks.suites import Suite, load_suite, run_suite
 from tests.conftest import PROJECT
 
-LABELS = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 0.5}}
+LABELS = {
+    "type": "expect_column_values_to_be_in_set",
+    "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 0.5},
+}
 FRAME = pd.DataFrame({"label": [0, 1, 2, 1], "text": ["a", None, "c", "d"]})
 
 
@@ -44,7 +47,9 @@ def evaluate(suite: Suite, frame: pd.DataFrame = FRAME) -> Any:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((PROJECT / "great_expectations" / "expectations").glob("*.json")), ids=lambda path: path.stem
+    "path",
+    sorted((PROJECT / "great_expectations" / "expectations").glob("*.json")),
+    ids=lambda path: path.stem,
 )
 def test_every_shipped_suite_loads(path: Path) -> None:
     suite = load_suite(path.stem)
@@ -68,7 +73,11 @@ def test_each_expectation_says_which_rows_break_it(suites: Path) -> None:
 
 
 def test_a_run_rewrites_no_versioned_file(suites: Path) -> None:
-    declare(suites, LABELS, {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "label", "max_value": 9}})
+    declare(
+        suites,
+        LABELS,
+        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "label", "max_value": 9}},
+    )
     before = content_of(suites)
     evaluate(load_suite("checked"))
     assert content_of(suites) == before
@@ -77,7 +86,10 @@ def test_a_run_rewrites_no_versioned_file(suites: Path) -> None:
 @pytest.mark.parametrize(
     ("declared", "named"),
     [
-        ({"type": "expect_column_values_to_be_in_sett", "kwargs": {"column": "label"}}, "expect_column_values_to_be_in_sett"),
+        (
+            {"type": "expect_column_values_to_be_in_sett", "kwargs": {"column": "label"}},
+            "expect_column_values_to_be_in_sett",
+        ),
         ({"type": LABELS["type"], "kwargs": {"column": "label", "valueset": [0, 1]}}, "valueset"),
         ({"type": LABELS["type"], "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 8}}, "mostly"),
         ({"type": LABELS["type"], "kwargs": {"colum": "label", "value_set": [0, 1]}}, "colum"),
@@ -128,13 +140,19 @@ def test_a_missing_suite_and_a_missing_configuration_are_named(suites: Path) -> 
 
 
 def test_an_expectation_that_cannot_be_evaluated_is_an_error_not_a_verdict(suites: Path) -> None:
-    declare(suites, LABELS, {"type": LABELS["type"], "kwargs": {"column": "nowhere", "value_set": [1], "mostly": 0.1}})
+    declare(
+        suites,
+        LABELS,
+        {"type": LABELS["type"], "kwargs": {"column": "nowhere", "value_set": [1], "mostly": 0.1}},
+    )
     with pytest.raises(InvalidProject, match=r"could not be evaluated.*nowhere"):
         evaluate(load_suite("checked"))
 
 
 def test_an_argument_that_its_column_cannot_be_compared_with_is_an_error(suites: Path) -> None:
-    declare(suites, {"type": "expect_column_values_to_be_between", "kwargs": {"column": "at", "min_value": 5}})
+    declare(
+        suites, {"type": "expect_column_values_to_be_between", "kwargs": {"column": "at", "min_value": 5}}
+    )
     with pytest.raises(InvalidProject, match="could not be evaluated"):
         evaluate(load_suite("checked"), pd.DataFrame({"at": pd.to_datetime(["2026-01-01"], utc=True)}))
 

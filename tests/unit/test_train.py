@@ -1,4 +1,6 @@
-"""A training is recorded from its first moment, is done once however often it is asked for, and dies with the one who asked."""
+"""A training is recorded from its first moment, is done once
+however often it is asked for, and dies with the one who asked.
+"""
 
 import json
 import os
@@ -41,7 +43,9 @@ def runs(client: MlflowClient) -> dict[str, str]:
     return {run.info.run_id: run.info.status for run in client.search_runs([experiment.experiment_id])}
 
 
-def test_a_training_keeps_everything_that_it_came_from(home: Path, spec: PipelineSpec, client: MlflowClient) -> None:
+def test_a_training_keeps_everything_that_it_came_from(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
     request = trained.train_request(spec, home, seed=11)
 
     run = train(request)
@@ -83,8 +87,12 @@ def test_a_training_keeps_everything_that_it_came_from(home: Path, spec: Pipelin
         ("sleep", "took longer than training.timeout_seconds, 5 s, and was stopped"),
     ],
 )
-def test_a_training_that_fails_says_how_and_where_its_log_is(home: Path, client: MlflowClient, mode: str, said: str) -> None:
-    spec = trained.write_model(home / "models", training={**trained.PIPELINE["training"], "timeout_seconds": 5})
+def test_a_training_that_fails_says_how_and_where_its_log_is(
+    home: Path, client: MlflowClient, mode: str, said: str
+) -> None:
+    spec = trained.write_model(
+        home / "models", training={**trained.PIPELINE["training"], "timeout_seconds": 5}
+    )
 
     with pytest.raises(TrainingFailed) as failure:
         train(trained.train_request(spec, home, mode=mode))
@@ -114,7 +122,9 @@ def test_a_training_killed_in_the_middle_dies_and_is_done_once_more(
         str(home / "r.json"),
     ]
     environment = {**os.environ, "TINY_PID_FILE": str(pid_file)}
-    step = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    step = subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     program = wait_for_pid(pid_file, seconds=60)
 
     step.kill()
@@ -152,7 +162,9 @@ def test_a_wrong_parameter_is_refused_before_anything_is_made(
     assert runs(client) == {}
 
 
-def test_a_model_without_mlproject_is_the_projects_fault(home: Path, spec: PipelineSpec, client: MlflowClient) -> None:
+def test_a_model_without_mlproject_is_the_projects_fault(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
     (home / "models" / "tiny" / "MLproject").unlink()
 
     with pytest.raises(InvalidProject):

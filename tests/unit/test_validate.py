@@ -18,7 +18,9 @@ HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert
 
 def checked(home: Path, rows: list[dict[str, object]], columns: list[str] | None = None) -> CheckedRows:
     table = as_table(rows)
-    return check_rows(table.select(columns) if columns else table, "reviews", str(home / "report"), only_columns=columns)
+    return check_rows(
+        table.select(columns) if columns else table, "reviews", str(home / "report"), only_columns=columns
+    )
 
 
 def frozen(home: Path, rows: list[dict[str, object]], columns: tuple[str, ...]) -> DataSnapshot:
@@ -29,7 +31,14 @@ def frozen(home: Path, rows: list[dict[str, object]], columns: tuple[str, ...]) 
         pq.write_table(as_table(rows[number::3]).select(columns), path)
         parts[name] = SnapshotPart(url=str(path), rows=len(rows[number::3]), sha256="0" * 64)
     return DataSnapshot(
-        table="reviews", table_version=4, as_of=None, version_at=DAY, query="", rows=len(rows), sha256="0" * 64, **parts
+        table="reviews",
+        table_version=4,
+        as_of=None,
+        version_at=DAY,
+        query="",
+        rows=len(rows),
+        sha256="0" * 64,
+        **parts,
     )
 
 
@@ -47,7 +56,9 @@ def test_good_rows_pass_and_everything_of_the_suite_was_evaluated(home: Path) ->
 
 
 def test_tolerated_rows_are_named_though_the_suite_is_met(home: Path) -> None:
-    found = checked(home, [*reviews(20), review(20, label=7), review(21, text=None), review(22, text="", label=None)])
+    found = checked(
+        home, [*reviews(20), review(20, label=7), review(21, text=None), review(22, text="", label=None)]
+    )
     assert found.report.success
     assert found.broken_mask.nonzero()[0].tolist() == [20, 21, 22]
     assert found.broken_share == pytest.approx(3 / 23)
@@ -101,7 +112,10 @@ def test_a_column_that_the_rows_ought_to_have_is_an_error(home: Path) -> None:
 
 
 def test_the_report_shows_hostile_values_and_neither_runs_nor_loads_anything(home: Path) -> None:
-    found = checked(home, [*reviews(2), review(2, source=HOSTILE, text=HOSTILE * 1000), review(3, review_id=HOSTILE * 100)])
+    found = checked(
+        home,
+        [*reviews(2), review(2, source=HOSTILE, text=HOSTILE * 1000), review(3, review_id=HOSTILE * 100)],
+    )
     page = Path(found.report.url).read_text()
 
     assert "&lt;script&gt;" in page

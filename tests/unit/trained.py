@@ -1,4 +1,6 @@
-"""A tiny model of standard Python, and the requests to train and package it, for tests of the steps around a training."""
+"""A tiny model of standard Python, and the requests to train
+and package it, for tests of the steps around a training.
+"""
 
 import json
 import shutil
@@ -32,7 +34,9 @@ PIPELINE: dict[str, Any] = {
         "label": "label",
         "split": {"by": "id"},
     },
-    "training": {"parameters": {"seed": {"minimum": 0}, "mode": {"enum": ["good", "fail", "empty", "sleep"]}}},
+    "training": {
+        "parameters": {"seed": {"minimum": 0}, "mode": {"enum": ["good", "fail", "empty", "sleep"]}}
+    },
     "serving": {
         "code": ["answer.py"],
         "input_schema": {"type": "object"},
@@ -91,7 +95,10 @@ def write_model(models: Path, **changes: Any) -> PipelineSpec:
     """Lay the tiny model's folder into `models`, some sections of its pipeline.yaml changed."""
     folder = models / "tiny"
     folder.mkdir(parents=True, exist_ok=True)
-    pipeline = {**PIPELINE, **{section: {**PIPELINE[section], **change} for section, change in changes.items()}}
+    pipeline = {
+        **PIPELINE,
+        **{section: {**PIPELINE[section], **change} for section, change in changes.items()},
+    }
     files = {"MLproject": MLPROJECT, "train.py": TRAIN, "handler.py": HANDLER, "answer.py": ANSWER}
     for name, text in {**files, "pipeline.yaml": json.dumps(pipeline)}.items():
         (folder / name).write_text(text)
@@ -99,7 +106,9 @@ def write_model(models: Path, **changes: Any) -> PipelineSpec:
 
 
 def context(home: Path, step: str) -> StepContext:
-    return StepContext(actor=f"test:{step}", step_key=f"train_tiny/run'1/{step}", work_url=str(home / "runs" / step))
+    return StepContext(
+        actor=f"test:{step}", step_key=f"train_tiny/run'1/{step}", work_url=str(home / "runs" / step)
+    )
 
 
 def snapshot(home: Path) -> DataSnapshot:
@@ -115,16 +124,29 @@ def snapshot(home: Path) -> DataSnapshot:
     return DataSnapshot(**pinned, rows=3, sha256="f" * 64, **parts)
 
 
-def train_request(spec: PipelineSpec, home: Path, step: str = "train", **parameters: str | float) -> TrainRequest:
+def train_request(
+    spec: PipelineSpec, home: Path, step: str = "train", **parameters: str | float
+) -> TrainRequest:
     report = home / "report"
     report.mkdir(exist_ok=True)
     (report / "r.html").write_text("<p>All is well.</p>")
     (report / "r.json").write_text("{}")
     urls = {"url": str(report / "r.html"), "json_url": str(report / "r.json")}
-    counted = {"suite": "numbers", "suite_sha256": "0" * 64, "success": True, "rows": 3, "evaluated": 1, "failed": ()}
+    counted = {
+        "suite": "numbers",
+        "suite_sha256": "0" * 64,
+        "success": True,
+        "rows": 3,
+        "evaluated": 1,
+        "failed": (),
+    }
     validation = ValidationReport.model_validate({**counted, **urls})
     return TrainRequest(
-        context=context(home, step), spec=spec, snapshot=snapshot(home), validation=validation, parameters=parameters
+        context=context(home, step),
+        spec=spec,
+        snapshot=snapshot(home),
+        validation=validation,
+        parameters=parameters,
     )
 
 
@@ -151,8 +173,12 @@ def package_request(
     return PackageRequest(context=context(home, step), spec=spec, run=run)
 
 
-def use_mlflow(home: Path, template: Path, monkeypatch: pytest.MonkeyPatch, artifacts: str | None = None) -> MlflowClient:
-    """Give this process and its children an MLflow of their own: a copy of an empty database, artifacts below `home`."""
+def use_mlflow(
+    home: Path, template: Path, monkeypatch: pytest.MonkeyPatch, artifacts: str | None = None
+) -> MlflowClient:
+    """Give this process and its children an MLflow of their
+    own: a copy of an empty database, artifacts below `home`.
+    """
     database = shutil.copy(template, home / "mlflow.db")
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", f"sqlite:///{database}")
     settings.cache_clear()

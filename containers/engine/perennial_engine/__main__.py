@@ -28,7 +28,9 @@ async def serve(settings: EngineSettings) -> None:
     try:
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
-        logging.getLogger("perennial_engine").info("on port %d for %s", settings.engine_port, settings.rules())
+        logging.getLogger("perennial_engine").info(
+            "on port %d for %s", settings.engine_port, settings.rules()
+        )
         await stop.wait()
     finally:
         await runner.cleanup()
@@ -41,7 +43,10 @@ def main() -> None:
     try:
         settings = EngineSettings()  # type: ignore[call-arg]
     except ValidationError as error:
-        faults = (f"PERENNIAL_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        faults = (
+            f"PERENNIAL_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        )
         sys.exit(f"The engine proxy's settings are wrong. {'; '.join(faults)}.")
     asyncio.run(serve(settings))
 

@@ -1,4 +1,6 @@
-"""The HTTP service: ask the policy, ask the engine whose container it is, and pass the engine's answer on as it comes."""
+"""The HTTP service: ask the policy, ask the engine whose
+container it is, and pass the engine's answer on as it comes.
+"""
 
 import asyncio
 import logging
@@ -62,34 +64,48 @@ class Proxy:
         if status != 200:
             return web.json_response(found, status=status)
         if not policy.is_ours(found["Config"]["Labels"], self._rules):
-            raise Refused(f"The container {asked.subject!r} is not a step of the installation {self._rules.installation!r}.")
+            raise Refused(
+                f"The container {asked.subject!r} is not a step of the installation "
+                f"{self._rules.installation!r}."
+            )
         return await self._forward(request, asked, f"/containers/{found['Id']}{asked.route.forwarded}")
 
     async def _require_room(self, asked: Asked) -> None:
         query = {"all": "1", "filters": policy.our_filters("", self._rules)}
         status, found = await self._engine.read(f"{asked.version}/containers/json", query)
         if status != 200:
-            raise EngineUnreachable(f"The engine answered {status} when it was asked for its containers: {found}")
+            raise EngineUnreachable(
+                f"The engine answered {status} when it was asked for its containers: {found}"
+            )
         if len(found) >= self._rules.containers:
             raise NoRoom(
-                f"{len(found)} containers of this installation exist and no more than {self._rules.containers} may "
+                f"{len(found)} containers of this installation exist and no more than "
+                f"{self._rules.containers} may "
                 "(PERENNIAL_ENGINE_CONTAINERS). Remove those that nobody needs."
             )
 
     async def _list(self, asked: Asked) -> web.StreamResponse:
-        """Ours alone: by the engine's filter, and in case that is read otherwise than we think, by a look at each row."""
+        """Ours alone: by the engine's filter, and in case that
+        is read otherwise than we think, by a look at each row.
+        """
         query = asked.query | {"filters": policy.our_filters(asked.query.get("filters", ""), self._rules)}
         status, found = await self._engine.read(f"{asked.version}/containers/json", query)
-        rows = [row for row in found if policy.is_ours(row["Labels"], self._rules)] if status == 200 else found
+        rows = (
+            [row for row in found if policy.is_ours(row["Labels"], self._rules)] if status == 200 else found
+        )
         return web.json_response(rows, status=status)
 
     async def _forward(
         self, request: web.BaseRequest, asked: Asked, path: str, content: bytes | None = None
     ) -> web.StreamResponse:
         if asked.route.name in CHANGES:
-            logger.info("%s %s for %s", asked.route.name, asked.query.get("name") or asked.subject, request.remote)
+            logger.info(
+                "%s %s for %s", asked.route.name, asked.query.get("name") or asked.subject, request.remote
+            )
         headers = _credentials(request) if asked.route.name == "pull" else {}
-        answer = self._engine.ask(request.method, asked.version + path, asked.query, body=content, headers=headers)
+        answer = self._engine.ask(
+            request.method, asked.version + path, asked.query, body=content, headers=headers
+        )
         async with answer as upstream:
             passed_on = {name: upstream.headers[name] for name in PASSED_ON if name in upstream.headers}
             response = web.StreamResponse(status=upstream.status, headers=passed_on)
@@ -123,7 +139,9 @@ async def _content(request: web.BaseRequest, asked: Asked) -> bytes:
             while chunk := await request.content.read(CHUNK_BYTES):
                 content += chunk
                 if len(content) > most:
-                    raise Refused(f"The body is larger than the {most} bytes that {asked.route.name!r} may have.")
+                    raise Refused(
+                        f"The body is larger than the {most} bytes that {asked.route.name!r} may have."
+                    )
     except TimeoutError:
         raise Refused(f"The body was not whole after {BODY_SECONDS} seconds.") from None
     return content

@@ -1,8 +1,9 @@
 """The body of a container's creation: the fields that a step needs, each only with values that do no harm.
 
-A field that is not here is refused, whatever it says: the engine gains fields with each release, and an allow-list does not
-need to know them. What is sent on is written from these models, never what came in, so that the engine's reader, which ignores
-case and takes the last of two equal names, can find nothing else in it than we did.
+A field that is not here is refused, whatever it says: the engine gains fields with each release, and an
+allow-list does not need to know them. What is sent on is written from these models, never what came in, so
+that the engine's reader, which ignores case and takes the last of two equal names, can find nothing else in
+it than we did.
 """
 
 import json
@@ -45,7 +46,10 @@ class TmpfsOptions(Part):
 
 
 class Mount(Part):
-    """A declared volume, or memory. `VolumeOptions` is unknown on purpose: its driver options mount any folder of the host."""
+    """A declared volume, or memory.
+
+    `VolumeOptions` is unknown on purpose: its driver options mount any folder of the host.
+    """
 
     type: Literal["volume", "tmpfs"]
     target: Text
@@ -62,7 +66,9 @@ class DeviceRequest(Part):
     device_ids: Annotated[
         list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]], Field(alias="DeviceIDs", max_length=64)
     ] = []
-    capabilities: Annotated[list[list[Literal["gpu", "compute", "utility"]]], Field(min_length=1, max_length=1)]
+    capabilities: Annotated[
+        list[list[Literal["gpu", "compute", "utility"]]], Field(min_length=1, max_length=1)
+    ]
     options: EmptyMap = {}
 
 
@@ -71,7 +77,8 @@ class LogConfig(Part):
 
     type: Literal["json-file", "local"]
     config: dict[
-        Literal["max-size", "max-file", "compress"], Annotated[str, Field(pattern=r"^([0-9]{1,6}[kmg]?|true|false)$")]
+        Literal["max-size", "max-file", "compress"],
+        Annotated[str, Field(pattern=r"^([0-9]{1,6}[kmg]?|true|false)$")],
     ] = {}
 
 
@@ -159,12 +166,15 @@ def checked(text: bytes, rules: Rules) -> bytes:
     """The body to send to the engine.
 
     Raises:
-        Refused: It is no JSON object, or a field is unknown or has a value that is not allowed; each is named.
+        Refused: It is no JSON object, or a field is unknown or has a value that is not allowed; each is
+            named.
     """
     try:
         body = CreateBody.model_validate(parsed(text))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)
+        ]
         raise Refused(_sentence(faults)) from None
     if faults := list(faults_of(body, rules)):
         raise Refused(_sentence(faults))
@@ -254,7 +264,10 @@ def _memory_mounts(host: HostConfig) -> Iterator[str]:
         found = [TMPFS_OPTION.fullmatch(option) for option in options.split(",")]
         given = [int(match["size"]) * UNITS[match["unit"]] for match in found if match and match["size"]]
         if not all(found) or len(given) != 1:
-            yield f"The tmpfs at {target!r} has the options {options!r}; size=... and harmless ones are expected"
+            yield (
+                f"The tmpfs at {target!r} has the options {options!r}; size=... and harmless ones are "
+                "expected"
+            )
         sizes[target] = sum(given)
     for target in sizes:
         if not PATH.fullmatch(target) or target.startswith(SYSTEM_PATHS):

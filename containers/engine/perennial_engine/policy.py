@@ -1,7 +1,7 @@
 """Which requests of the Docker API pass: method, path, query and whether a body may come, as one table.
 
-Everything is matched on the path as it was sent, before any decoding: a path that is not written plainly (`//`, `..`, `%2e`)
-matches nothing. Queries are taken apart and written anew.
+Everything is matched on the path as it was sent, before any decoding: a path that is not written plainly
+(`//`, `..`, `%2e`) matches nothing. Queries are taken apart and written anew.
 """
 
 import json
@@ -14,7 +14,9 @@ from perennial_engine.body import parsed
 from perennial_engine.rules import INSTALLATION_LABEL, STEP_LABEL, Refused, Rules
 
 OLDEST_API = 41
-"""Docker 20.10; older versions of the API read some fields of a creation differently, or take a body where none is checked."""
+"""Docker 20.10; older versions of the API read some fields of
+a creation differently, or take a body where none is checked.
+"""
 
 VERSION = re.compile(r"/v1\.(?P<minor>[0-9]{2})(?=/)")
 ID = r"(?P<id>[A-Za-z0-9][A-Za-z0-9_.-]{0,127})"
@@ -48,7 +50,9 @@ class Route:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was understood: the API version's prefix, what the path names, and the checked parameters."""
+    """A request that was understood: the API version's
+    prefix, what the path names, and the checked parameters.
+    """
 
     route: Route
     version: str
@@ -65,14 +69,28 @@ ROUTES = (
     Route("ping", "HEAD", re.compile("/_ping"), {}, "/_ping"),
     Route("version", "GET", re.compile("/version"), {}, "/version"),
     Route("image", "GET", re.compile(r"/images/(?P<id>[A-Za-z0-9._:/%@-]{1,300})/json"), {}),
-    Route("pull", "POST", re.compile("/images/create"), {"fromImage": ".*", "tag": ".*", "platform": ""}, "/images/create"),
+    Route(
+        "pull",
+        "POST",
+        re.compile("/images/create"),
+        {"fromImage": ".*", "tag": ".*", "platform": ""},
+        "/images/create",
+    ),
     Route(
         "list",
         "GET",
         re.compile("/containers/json"),
-        {"all": YES_OR_NO, "limit": "-1|[0-9]{1,4}", "size": YES_OR_NO, "trunc_cmd": YES_OR_NO, "filters": ".*"},
+        {
+            "all": YES_OR_NO,
+            "limit": "-1|[0-9]{1,4}",
+            "size": YES_OR_NO,
+            "trunc_cmd": YES_OR_NO,
+            "filters": ".*",
+        },
     ),
-    Route("create", "POST", re.compile("/containers/create"), {"name": "perennial-[0-9a-f]{20}"}, has_body=True),
+    Route(
+        "create", "POST", re.compile("/containers/create"), {"name": "perennial-[0-9a-f]{20}"}, has_body=True
+    ),
     _on_container("inspect", "GET", "/json", {"size": YES_OR_NO}),
     _on_container("start", "POST", "/start", {}),
     _on_container("wait", "POST", "/wait", {"condition": "not-running|next-exit|removed"}),
@@ -105,7 +123,9 @@ def asked(method: str, target: str, rules: Rules) -> Asked:
     path, _, query = target.partition("?")
     version = VERSION.match(path)
     if version and int(version["minor"]) < OLDEST_API:
-        raise Refused(f"The API version 1.{version['minor']} is too old here. Ask with 1.{OLDEST_API} or newer.")
+        raise Refused(
+            f"The API version 1.{version['minor']} is too old here. Ask with 1.{OLDEST_API} or newer."
+        )
     rest = path[version.end() :] if version else path
     for route in ROUTES:
         match = route.path.fullmatch(rest)
@@ -142,7 +162,11 @@ def our_filters(text: str, rules: Rules) -> str:
 def _parameters(route: Route, query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(
-            query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=MOST_QUERY_FIELDS, errors="strict"
+            query,
+            keep_blank_values=True,
+            strict_parsing=bool(query),
+            max_num_fields=MOST_QUERY_FIELDS,
+            errors="strict",
         )
     except ValueError:
         raise Refused("The query of the request is not well formed.") from None
@@ -157,7 +181,9 @@ def _parameters(route: Route, query: str) -> dict[str, str]:
 
 def _check(route: Route, subject: str, parameters: dict[str, str], rules: Rules) -> None:
     if route.name == "create" and "name" not in parameters:
-        raise Refused("A container must be named perennial-<20 hexadecimal digits>: its name is the lock of its step.")
+        raise Refused(
+            "A container must be named perennial-<20 hexadecimal digits>: its name is the lock of its step."
+        )
     if route.name == "image" and subject not in rules.images:
         raise Refused(f"The image {subject!r} is not one of this installation.")
     if route.name == "pull":

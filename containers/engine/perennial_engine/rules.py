@@ -37,7 +37,8 @@ class Rules:
     """What a step's container may be.
 
     Attributes:
-        installation: The value of the label by which our containers are known; other containers do not exist for our callers.
+        installation: The value of the label by which our containers are known; other containers do not exist
+            for our callers.
         images: The images that may run, by digest.
         network: The network that a container joins.
         volumes: The declared volumes by the path they are mounted at.

@@ -17,9 +17,11 @@ class EngineSettings(BaseSettings):
     """Where the proxy listens, and what it lets through.
 
     Attributes:
-        installation: The label by which our containers are known; another installation on the same engine has another.
+        installation: The label by which our containers are known; another installation on the same engine has
+            another.
         step_network: The Docker network that steps join.
-        step_mounts: The named volumes that steps may mount, `volume:/path[:ro]`, parted by commas; none when empty.
+        step_mounts: The named volumes that steps may mount, `volume:/path[:ro]`, parted by commas; none when
+            empty.
         engine_images: The images that may run, by digest, parted by commas.
         engine_memory_mib, engine_cpus, engine_pids: The most that one container may be given.
         engine_containers: The most containers, running or not, that may exist at a time.
@@ -55,7 +57,10 @@ class EngineSettings(BaseSettings):
         images = frozenset(filter(None, (image.strip() for image in text.split(","))))
         moving = sorted(image for image in images if not DIGEST.fullmatch(image))
         if moving or not images:
-            raise ValueError(f"images by digest are expected (sha256:... or name@sha256:...), not {moving or 'none at all'}")
+            raise ValueError(
+                "images by digest are expected (sha256:... or name@sha256:...), not "
+                f"{moving or 'none at all'}"
+            )
         return images
 
     def rules(self) -> Rules:

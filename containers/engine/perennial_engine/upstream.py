@@ -23,7 +23,8 @@ class EngineUnreachable(Exception):
 class Engine:
     """A client of the Docker socket.
 
-    One connection a request: the engine closes idle ones when it likes, and a request that creates cannot simply be repeated.
+    One connection a request: the engine closes idle ones when it likes, and a request that creates cannot
+    simply be repeated.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -56,7 +57,9 @@ class Engine:
         url = URL.build(scheme="http", host="engine", path=path, encoded=True).with_query(query)
         kind = {"Content-Type": "application/json"} if body else {}
         try:
-            response = await self._session.request(method, url, data=body, headers={**kind, **(headers or {})}, timeout=timeout)
+            response = await self._session.request(
+                method, url, data=body, headers={**kind, **(headers or {})}, timeout=timeout
+            )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise EngineUnreachable(f"The engine behind {self._socket} does not answer: {reason}.") from error

@@ -1,6 +1,7 @@
 """Run the gateway in this process: `python -m perennial_gateway`.
 
-One process, because one writer makes the log's order; on SIGTERM it finishes the requests that it holds and ends.
+One process, because one writer makes the log's order; on SIGTERM it finishes the requests that it holds and
+ends.
 """
 
 import logging
@@ -21,7 +22,10 @@ def main() -> None:
     try:
         settings = GatewaySettings()  # type: ignore[call-arg]
     except ValidationError as error:
-        faults = (f"PERENNIAL_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        faults = (
+            f"PERENNIAL_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        )
         sys.exit(f"The gateway's settings are wrong. {'; '.join(faults)}.")
     uvicorn.run(
         Gateway(settings),

@@ -65,8 +65,15 @@ class Gateway:
                 {"GET": self._get_route, "PUT": self._put_route, "DELETE": self._delete_route},
                 internal=True,
             ),
-            Endpoint("history", _path("/internal/routes/{model}/history"), {"GET": self._history}, internal=True),
-            Endpoint("in_flight", _path("/internal/routes/{model}/in_flight"), {"GET": self._in_flight}, internal=True),
+            Endpoint(
+                "history", _path("/internal/routes/{model}/history"), {"GET": self._history}, internal=True
+            ),
+            Endpoint(
+                "in_flight",
+                _path("/internal/routes/{model}/in_flight"),
+                {"GET": self._in_flight},
+                internal=True,
+            ),
             Endpoint("probe", _path("/internal/probe/{model}"), {"POST": self._probe}, internal=True),
             Endpoint("log", _path("/internal/log"), {"GET": self._log_id}, internal=True),
             Endpoint("log", _path("/internal/log/{table}"), {"GET": self._read_log}, internal=True),
@@ -85,7 +92,12 @@ class Gateway:
             self._log.start()
             self._backend.open()
         except (sa.exc.SQLAlchemyError, ValueError) as error:
-            await send({"type": "lifespan.startup.failed", "message": f"The gateway's database cannot be used: {error}"})
+            await send(
+                {
+                    "type": "lifespan.startup.failed",
+                    "message": f"The gateway's database cannot be used: {error}",
+                }
+            )
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -105,8 +117,13 @@ class Gateway:
             reply, headers = Reply(refused.body, refused.status), refused.headers
         except sa.exc.SQLAlchemyError:
             logger.exception("%s %s: the database failed", request.method, request.path)
-            reply, headers = Reply({"error": "The gateway's database does not answer. Try again."}, 503), {"Retry-After": "5"}
-        except Exception:  # the boundary of the request: the fault is in the log, and the client hears that it is ours
+            reply, headers = (
+                Reply({"error": "The gateway's database does not answer. Try again."}, 503),
+                {"Retry-After": "5"},
+            )
+        except (
+            Exception
+        ):  # the boundary of the request: the fault is in the log, and the client hears that it is ours
             logger.exception("%s %s", request.method, request.path)
             reply = Reply({"error": "The gateway failed at this request; the reason is in its log."}, 500)
         status = reply.status
@@ -121,12 +138,15 @@ class Gateway:
                     message = f"{request.method} is not allowed at {request.path}. Use {allowed}."
                     raise Refused(405, message, headers={"Allow": allowed})
                 if endpoint.internal and not request.bears(self._token):
-                    message = "This address is for the steps alone. Send the header Authorization: Bearer <gateway token>."
+                    message = (
+                        "This address is for the steps alone. Send the header Authorization: Bearer <gateway "
+                        "token>."
+                    )
                     raise Refused(401, message, headers={"WWW-Authenticate": "Bearer"})
                 return endpoint, match.groupdict()
         raise Refused(404, f"There is nothing at {request.path}. See / for what there is.")
 
-    # --- for users ----------------------------------------------------------------------------------------------------
+    # --- for users ------------------------------------------------------------------------------------------
 
     async def _predict(self, request: Request, model: str) -> Reply:
         return Reply(await self._service.predict(model, request))
@@ -154,7 +174,7 @@ class Gateway:
         served = [self._routes.served(name) for name in self._routes.names()]
         return Reply(page(served, request.header(b"host")), kind=HTML_TYPE)
 
-    # --- for the steps ------------------------------------------------------------------------------------------------
+    # --- for the steps --------------------------------------------------------------------------------------
 
     async def _get_route(self, _request: Request, model: str) -> Reply:
         return Reply(self._routes.served(model).route.model_dump())
@@ -171,7 +191,9 @@ class Gateway:
         return Reply({"history": await asyncio.to_thread(self._routes.history, model)})
 
     async def _in_flight(self, _request: Request, model: str) -> Reply:
-        counted = {version: count for (of, version), count in self._routes.in_flight.items() if of == model and count}
+        counted = {
+            version: count for (of, version), count in self._routes.in_flight.items() if of == model and count
+        }
         return Reply({"in_flight": counted})
 
     async def _probe(self, request: Request, model: str) -> Reply:
@@ -184,7 +206,11 @@ class Gateway:
         if table not in TABLES:
             raise Refused(404, f"There is no log {table!r}. There are {', '.join(TABLES)}.")
         query = request.query()
-        model, after, limit = query.get("model", ""), _number(query, "after", 0), _number(query, "limit", MOST_ROWS)
+        model, after, limit = (
+            query.get("model", ""),
+            _number(query, "after", 0),
+            _number(query, "limit", MOST_ROWS),
+        )
         rows = await asyncio.to_thread(self._log.read, table, model, after, min(limit, MOST_ROWS))
         return Reply({"rows": rows, "last_sequence": rows[-1]["sequence"] if rows else after})
 

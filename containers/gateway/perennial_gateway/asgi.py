@@ -17,13 +17,17 @@ BODY_BYTES = 1 << 20
 """The largest body that is read."""
 
 DRAINED_BYTES = 16 << 20
-"""How much of a body that is too large is thrown away before it is refused, so that the client can read the refusal."""
+"""How much of a body that is too large is thrown away before
+it is refused, so that the client can read the refusal.
+"""
 
 
 class Refused(Exception):
     """A request that is not served: the status, a sentence, further fields of the answer, and headers."""
 
-    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **detail: Any) -> None:
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **detail: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = dict(headers or {})
@@ -54,12 +58,15 @@ class Request:
         """The body, parsed.
 
         Raises:
-            Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is not JSON.
+            Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is
+                not JSON.
         """
         kind = self.header(b"content-type").split(";")[0].strip().lower()
         if kind != "application/json":
             raise Refused(
-                415, f"The content type is {kind or 'missing'}. Send JSON, with the header Content-Type: application/json."
+                415,
+                f"The content type is {kind or 'missing'}. Send JSON, with the header Content-Type: "
+                "application/json.",
             )
         body = await self._body()
         try:
@@ -68,7 +75,9 @@ class Request:
             raise Refused(400, f"The body is not JSON: {error}.") from error
 
     async def _body(self) -> bytes:
-        too_large = Refused(413, f"The body is larger than {BODY_BYTES} bytes. Send fewer instances at a time.")
+        too_large = Refused(
+            413, f"The body is larger than {BODY_BYTES} bytes. Send fewer instances at a time."
+        )
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > DRAINED_BYTES:
             raise too_large
@@ -92,7 +101,11 @@ async def answer(
 ) -> None:
     """Send `body`: bytes as they are, everything else as JSON."""
     content = body if isinstance(body, bytes) else orjson.dumps(body)
-    lines = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), (b"x-content-type-options", b"nosniff")]
+    lines = [
+        (b"content-type", kind),
+        (b"content-length", str(len(content)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     lines += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": content})

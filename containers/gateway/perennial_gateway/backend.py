@@ -15,14 +15,20 @@ from perennial_gateway.metrics import BACKEND_RETRIES, BACKEND_SECONDS
 from perennial_gateway.routes import Route
 
 PAUSES_SECONDS = (0.0, 0.05, 0.2)
-"""Before each try. A connection that was closed meanwhile, a worker that died with a neighbour's request: both pass at once."""
+"""Before each try.
+
+A connection that was closed meanwhile, a worker that died with a neighbour's request: both pass at once.
+"""
 
 CONNECTIONS = 256
 RETRY_AFTER = {"Retry-After": "2"}
 
 
 class KeyFile:
-    """TorchServe's tokens. It writes new ones at every start, so that they are read again whenever the file has changed."""
+    """TorchServe's tokens.
+
+    It writes new ones at every start, so that they are read again whenever the file has changed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +36,9 @@ class KeyFile:
         self._inference = ""
 
     def inference(self) -> str:
-        """The token of the inference address; the last known one while the file is missing or half written."""
+        """The token of the inference address; the last
+        known one while the file is missing or half written.
+        """
         try:
             stat = os.stat(self._path)  # noqa: PTH116 - on every request; a Path costs five times as much
             if (seen := (stat.st_mtime_ns, stat.st_ino)) != self._seen:
@@ -53,7 +61,9 @@ class Backend:
         """Make the connection pool; call it in the running event loop."""
         connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30)
         timeout = aiohttp.ClientTimeout(total=None)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+        )
 
     async def close(self) -> None:
         if self._session is not None:
@@ -63,9 +73,9 @@ class Backend:
         """The answer to each instance, in their order, all from the route's version.
 
         Raises:
-            Refused: 422 when the model refuses an instance (none of the others is answered then either), 503 when the
-                backend does not answer, 504 when it takes longer than the route's timeout, 500 when the model's own code
-                failed on an instance.
+            Refused: 422 when the model refuses an instance (none of the others is answered then either), 503
+                when the backend does not answer, 504 when it takes longer than the route's timeout, 500 when
+                the model's own code failed on an instance.
         """
         try:
             async with asyncio.timeout(route.timeout_seconds):
@@ -73,11 +83,17 @@ class Backend:
                     return [await self._one(route, 0, instances[0])]
                 return await self._all(route, instances)
         except TimeoutError as error:
-            message = f"The model did not answer within {route.timeout_seconds:g} seconds. Try again, or send fewer instances."
+            message = (
+                f"The model did not answer within {route.timeout_seconds:g} seconds. Try again, or send "
+                "fewer instances."
+            )
             raise Refused(504, message, headers=RETRY_AFTER) from error
 
     async def _all(self, route: Route, instances: Sequence[Any]) -> list[dict[str, Any]]:
-        tasks = [asyncio.ensure_future(self._one(route, number, instance)) for number, instance in enumerate(instances)]
+        tasks = [
+            asyncio.ensure_future(self._one(route, number, instance))
+            for number, instance in enumerate(instances)
+        ]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
@@ -85,7 +101,10 @@ class Backend:
                 task.cancel()
 
     async def _one(self, route: Route, number: int, instance: Any) -> dict[str, Any]:
-        """One instance, tried again where the fault may pass by itself. A prediction changes nothing: twice does no harm."""
+        """One instance, tried again where the fault may pass by itself.
+
+        A prediction changes nothing: twice does no harm.
+        """
         with BACKEND_SECONDS.labels(route.model, route.model_version).time():
             fault = ""
             for pause in PAUSES_SECONDS:
@@ -101,7 +120,9 @@ class Backend:
                     return _answer_of(body)
                 fault = _fault_of(status, body, number)
             raise Refused(
-                503, f"The serving backend does not answer: {fault}. Nothing was accepted; try again.", headers=RETRY_AFTER
+                503,
+                f"The serving backend does not answer: {fault}. Nothing was accepted; try again.",
+                headers=RETRY_AFTER,
             )
 
     async def _post(self, route: Route, body: bytes) -> tuple[int, bytes]:

@@ -53,7 +53,8 @@ logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=
 def connect(url: str) -> sa.Engine:
     """The engine of the database, its tables made where they are missing.
 
-    SQLite syncs each commit to disk before it says that it is done: an answered request has to survive a power cut.
+    SQLite syncs each commit to disk before it says that it is done: an answered request has to survive a
+    power cut.
     """
     if sa.make_url(url).get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True)

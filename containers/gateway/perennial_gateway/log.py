@@ -1,8 +1,9 @@
 """The log of predictions and labels: a row is on disk before the request that made it is answered.
 
-One thread writes what has gathered while the last commit was on its way, up to `BATCH_ROWS` rows in one transaction, so that
-the cost of a sync is shared by all who wait for it. One writer also means that rows become visible in the order of their
-sequence: a reader that goes on after the last sequence it saw never misses one.
+One thread writes what has gathered while the last commit was on its way, up to `BATCH_ROWS` rows in one
+transaction, so that the cost of a sync is shared by all who wait for it. One writer also means that rows
+become visible in the order of their sequence: a reader that goes on after the last sequence it saw never
+misses one.
 """
 
 import asyncio
@@ -72,7 +73,9 @@ class DurableLog:
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
             found = connection.execute(wanted.order_by(source.c.sequence).limit(limit)).mappings().all()
-        return [{str(k): orjson.loads(v) if k in JSON_COLUMNS else v for k, v in row.items()} for row in found]
+        return [
+            {str(k): orjson.loads(v) if k in JSON_COLUMNS else v for k, v in row.items()} for row in found
+        ]
 
     def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
@@ -114,7 +117,9 @@ class DurableLog:
             with self._engine.begin() as connection:
                 for table, rows in by_table.items():
                     connection.execute(table.insert(), rows)
-        except Exception as raised:  # the boundary of the thread: whoever waits is told, and the next batch is tried
+        except (
+            Exception
+        ) as raised:  # the boundary of the thread: whoever waits is told, and the next batch is tried
             logger.exception("%d requests could not be logged", len(batch))
             error = raised
         COMMIT_SECONDS.observe(time.perf_counter() - started)

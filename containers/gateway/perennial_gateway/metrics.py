@@ -7,9 +7,14 @@ LATENCY = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 REQUESTS = Counter(
-    "perennial_gateway_requests", "Requests by endpoint, model and status.", ["endpoint", "model", "status"], registry=REGISTRY
+    "perennial_gateway_requests",
+    "Requests by endpoint, model and status.",
+    ["endpoint", "model", "status"],
+    registry=REGISTRY,
 )
-PREDICTIONS = Counter("perennial_gateway_predictions", "Predictions answered.", ["model", "model_version"], registry=REGISTRY)
+PREDICTIONS = Counter(
+    "perennial_gateway_predictions", "Predictions answered.", ["model", "model_version"], registry=REGISTRY
+)
 LABELS = Counter("perennial_gateway_labels", "Labels accepted.", ["model"], registry=REGISTRY)
 PREDICT_SECONDS = Histogram(
     "perennial_gateway_predict_seconds",
@@ -25,9 +30,15 @@ BACKEND_SECONDS = Histogram(
     buckets=LATENCY,
     registry=REGISTRY,
 )
-BACKEND_RETRIES = Counter("perennial_gateway_backend_retries", "Further tries at the backend.", ["model"], registry=REGISTRY)
-COMMIT_SECONDS = Histogram("perennial_gateway_commit_seconds", "One commit of the log.", buckets=LATENCY, registry=REGISTRY)
-COMMIT_ROWS = Histogram("perennial_gateway_commit_rows", "Rows in one commit of the log.", buckets=COUNTS, registry=REGISTRY)
+BACKEND_RETRIES = Counter(
+    "perennial_gateway_backend_retries", "Further tries at the backend.", ["model"], registry=REGISTRY
+)
+COMMIT_SECONDS = Histogram(
+    "perennial_gateway_commit_seconds", "One commit of the log.", buckets=LATENCY, registry=REGISTRY
+)
+COMMIT_ROWS = Histogram(
+    "perennial_gateway_commit_rows", "Rows in one commit of the log.", buckets=COUNTS, registry=REGISTRY
+)
 IN_FLIGHT = Gauge("perennial_gateway_requests_in_flight", "Predictions being worked on.", registry=REGISTRY)
 
 

@@ -22,11 +22,15 @@ summary { cursor: pointer; color: #2f6b4f; } a { color: #2f6b4f; }
 def page(models: Sequence[Served], host: str) -> bytes:
     """The page, for a client that reached the gateway as `host`."""
     sections = "".join(_section(served, host) for served in models)
-    nothing = "<p>No model is served yet. The first one appears here when its training DAG has deployed it.</p>"
+    nothing = (
+        "<p>No model is served yet. The first one appears here when its training DAG has deployed it.</p>"
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Perennial gateway</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><h1>Perennial gateway</h1>'
-        f"<p>{len(models)} served. As JSON: <a href=/v1/models>/v1/models</a> · <a href=/healthz>/healthz</a> · "
+        '<meta name="viewport" '
+        f'content="width=device-width"><style>{STYLE}</style></head><body><h1>Perennial gateway</h1>'
+        f"<p>{len(models)} served. As JSON: <a href=/v1/models>/v1/models</a> · <a "
+        "href=/healthz>/healthz</a> · "
         f"<a href=/metrics>/metrics</a></p>{sections or nothing}</body></html>"
     ).encode()
 
@@ -35,7 +39,9 @@ def _section(served: Served, host: str) -> str:
     route = served.route
     base = f"http://{host}/v1/models/{route.model}"
     predict = _curl(f"{base}/predict", {"instances": [route.input_example]})
-    feedback = _curl(f"{base}/feedback", {"feedback": [{"prediction_id": "<from the answer>", "label": _label(served)}]})
+    feedback = _curl(
+        f"{base}/feedback", {"feedback": [{"prediction_id": "<from the answer>", "label": _label(served)}]}
+    )
     facts = {
         "Version": route.model_version,
         "Run": route.run_id,

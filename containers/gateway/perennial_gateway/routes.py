@@ -42,10 +42,12 @@ class Served:
 
 
 class RouteTable:
-    """The routes of all models. A change is committed first and then takes effect in one step: a request sees old or new.
+    """The routes of all models. A change is committed first and
+    then takes effect in one step: a request sees old or new.
 
     Attributes:
-        in_flight: Requests being worked on, by model and backend version; a version at 0 that has no route gets no more.
+        in_flight: Requests being worked on, by model and backend version; a version at 0 that has no route
+            gets no more.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -59,7 +61,9 @@ class RouteTable:
         newest = sa.select(sa.func.max(routes.c.sequence)).group_by(routes.c.model)
         with self._engine.connect() as connection:
             rows = connection.execute(routes.select().where(routes.c.sequence.in_(newest))).all()
-        self._served = {row.model: Served(Route.model_validate_json(row.route), row.at) for row in rows if row.route}
+        self._served = {
+            row.model: Served(Route.model_validate_json(row.route), row.at) for row in rows if row.route
+        }
 
     def __contains__(self, model: str) -> bool:
         return model in self._served
@@ -76,7 +80,9 @@ class RouteTable:
         found = self._served.get(model)
         if found is None:
             there = ", ".join(self.names()) or "none yet"
-            raise Refused(404, f"No model {model!r} is served here. Served models: {there}.", models=self.names())
+            raise Refused(
+                404, f"No model {model!r} is served here. Served models: {there}.", models=self.names()
+            )
         return found
 
     async def put(self, model: str, document: Any, change: str) -> Route:
@@ -110,7 +116,9 @@ class RouteTable:
     def history(self, model: str) -> list[dict[str, Any]]:
         """Every change of a model's route, oldest first. It blocks: call it in a thread."""
         with self._engine.connect() as connection:
-            rows = connection.execute(routes.select().where(routes.c.model == model).order_by(routes.c.sequence)).all()
+            rows = connection.execute(
+                routes.select().where(routes.c.model == model).order_by(routes.c.sequence)
+            ).all()
         return [
             {
                 "sequence": row.sequence,
@@ -122,7 +130,12 @@ class RouteTable:
         ]
 
     def _record(self, model: str, change: Change, route: Route | None, at: str) -> None:
-        row = {"model": model, "change": change, "route": route.model_dump_json() if route else None, "at": at}
+        row = {
+            "model": model,
+            "change": change,
+            "route": route.model_dump_json() if route else None,
+            "at": at,
+        }
         with self._engine.begin() as connection:
             connection.execute(routes.insert().values(row))
 
@@ -131,7 +144,9 @@ def _route_of(model: str, document: Any) -> Route:
     try:
         route = Route.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()
+        )
         raise Refused(422, f"This is not a route: {faults}.") from error
     if route.model != model:
         raise Refused(422, f"The route is of the model {route.model!r}, but was put for {model!r}.")

@@ -34,8 +34,12 @@ class Schema:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The fault with its place; values of a request may be long or private, so that little of them is shown."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    """The fault with its place; values of a request may
+    be long or private, so that little of them is shown.
+    """
+    place = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path
+    ).lstrip(".")
     message = error.message
     shown = repr(error.instance)
     if len(shown) > SHOWN:
@@ -53,7 +57,9 @@ def instances_of(document: Any, schema: Schema) -> list[dict[str, Any]]:
     for number, instance in enumerate(instances):
         fault = schema.fault(instance)
         if fault:
-            raise Refused(422, f"Instance {number} breaks the model's input schema: {fault}.", instance=number)
+            raise Refused(
+                422, f"Instance {number} breaks the model's input schema: {fault}.", instance=number
+            )
     return instances
 
 
@@ -66,11 +72,21 @@ def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
     items = _list_of(document, "feedback", MOST_LABELS, '{"feedback": [{"prediction_id": "…", "label": …}]}')
     pairs = []
     for number, item in enumerate(items):
-        if not isinstance(item, dict) or set(item) != {"prediction_id", "label"} or not isinstance(item["prediction_id"], str):
-            raise Refused(422, f"Item {number} is not an object with exactly prediction_id (a string) and label.", item=number)
+        if (
+            not isinstance(item, dict)
+            or set(item) != {"prediction_id", "label"}
+            or not isinstance(item["prediction_id"], str)
+        ):
+            raise Refused(
+                422,
+                f"Item {number} is not an object with exactly prediction_id (a string) and label.",
+                item=number,
+            )
         fault = schema.fault(item["label"])
         if fault:
-            raise Refused(422, f"The label of item {number} breaks the model's label schema: {fault}.", item=number)
+            raise Refused(
+                422, f"The label of item {number} breaks the model's label schema: {fault}.", item=number
+            )
         pairs.append((item["prediction_id"], item["label"]))
     return pairs
 

@@ -20,7 +20,9 @@ MOST_IN_FLIGHT = 2000
 
 
 def new_id() -> str:
-    """A prediction's id: a UUID of version 7 (RFC 9562), whose order is that of time, so that the index grows at its end."""
+    """A prediction's id: a UUID of version 7 (RFC 9562), whose
+    order is that of time, so that the index grows at its end.
+    """
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     return f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
@@ -37,7 +39,8 @@ class Service:
     async def predict(self, model: str, request: Request) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
 
-        All or nothing: an instance that the schema or the model refuses refuses the request, and none of it is logged.
+        All or nothing: an instance that the schema or the model refuses refuses the request, and none of it
+        is logged.
         """
         started = time.perf_counter()
         served = self._routes.served(model)
@@ -49,33 +52,50 @@ class Service:
         PREDICTIONS.labels(model, route.model_version).inc(len(rows))
         PREDICT_SECONDS.labels(model, route.model_version).observe(time.perf_counter() - started)
         told = [
-            {"prediction_id": row["prediction_id"], "prediction": answer["prediction"], "score": answer.get("score")}
+            {
+                "prediction_id": row["prediction_id"],
+                "prediction": answer["prediction"],
+                "score": answer.get("score"),
+            }
             for row, answer in zip(rows, answers, strict=True)
         ]
         return _head(route) | {"predictions": told}
 
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
-        """The same way through the gateway without a trace in the log: how a deployment sees which version truly answers."""
+        """The same way through the gateway without a trace in the
+        log: how a deployment sees which version truly answers.
+        """
         served = self._routes.served(model)
         answers = await self._ask(served, instances_of(await request.json(), served.inputs))
         return _head(served.route) | {"predictions": answers}
 
     async def feedback(self, model: str, request: Request) -> dict[str, Any]:
-        """Keep the labels of earlier predictions, however old. A second label for a prediction is kept too: the last counts.
+        """Keep the labels of earlier predictions, however old. A
+        second label for a prediction is kept too: the last counts.
 
         Raises:
             Refused: 404 for ids that are no predictions of this model; nothing of the request is kept.
         """
         served = self._routes.served(model)
         pairs = labels_of(await request.json(), served.labels)
-        unknown = await asyncio.to_thread(self._log.unknown, model, [prediction_id for prediction_id, _ in pairs])
+        unknown = await asyncio.to_thread(
+            self._log.unknown, model, [prediction_id for prediction_id, _ in pairs]
+        )
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
-            message = f"{len(unknown)} ids are no predictions of {model!r}: {named}{', …' if len(unknown) > 5 else ''}."
+            message = (
+                f"{len(unknown)} ids are no predictions of {model!r}: "
+                f"{named}{', …' if len(unknown) > 5 else ''}."
+            )
             raise Refused(404, f"{message} Nothing was accepted.", unknown=unknown)
         received = now()
         rows = [
-            {"prediction_id": prediction_id, "model": model, "label": orjson.dumps(label).decode(), "received_at": received}
+            {
+                "prediction_id": prediction_id,
+                "model": model,
+                "label": orjson.dumps(label).decode(),
+                "received_at": received,
+            }
             for prediction_id, label in pairs
         ]
         await self._log.append("feedback", rows)
@@ -85,7 +105,9 @@ class Service:
     async def _ask(self, served: Served, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
-            raise Refused(503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"})
+            raise Refused(
+                503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"}
+            )
         in_flight[key] += 1
         IN_FLIGHT.inc()
         try:

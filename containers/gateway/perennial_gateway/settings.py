@@ -10,8 +10,10 @@ class GatewaySettings(BaseSettings):
     """Where the gateway listens, keeps its records and finds the backend.
 
     Attributes:
-        gateway_token: What an internal request must bear; it may not be empty, or everybody could move a route.
-        gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to it.
+        gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
+            route.
+        gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
+            it.
         torchserve_inference_url: TorchServe's inference address.
         torchserve_key_file: The key_file.json that TorchServe writes at every start.
     """
@@ -29,5 +31,7 @@ class GatewaySettings(BaseSettings):
     @classmethod
     def _not_empty(cls, token: SecretStr) -> SecretStr:
         if len(token.get_secret_value()) < 16:
-            raise ValueError("at least 16 characters are expected; set PERENNIAL_GATEWAY_TOKEN to a random string")
+            raise ValueError(
+                "at least 16 characters are expected; set PERENNIAL_GATEWAY_TOKEN to a random string"
+            )
         return token

@@ -1,4 +1,6 @@
-"""`python -m perennial_objectstore` runs the node until it is told to stop; `... check` says whether it is healthy."""
+"""`python -m perennial_objectstore` runs the node until it
+is told to stop; `... check` says whether it is healthy.
+"""
 
 import os
 import sys

@@ -1,4 +1,7 @@
-"""Two filters in front of Swift's proxy. Both rest on there being one proxy process, which is what a single node runs."""
+"""Two filters in front of Swift's proxy.
+
+Both rest on there being one proxy process, which is what a single node runs.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,8 +17,8 @@ WRITES = {"PUT", "POST", "DELETE"}
 class OneWriter:
     """Lets one write of a name follow the other, so that of those who create an object at once only one does.
 
-    Swift looks whether an object exists when a PUT begins and puts it in place when it ends: of several that overlap, each
-    would be told that it created the object. Delta tables would lose commits by that.
+    Swift looks whether an object exists when a PUT begins and puts it in place when it ends: of several that
+    overlap, each would be told that it created the object. Delta tables would lose commits by that.
     """
 
     def __init__(self, app: App) -> None:

@@ -1,7 +1,7 @@
 """What the node is told, and the files that tell it to Swift: settings and rings, written anew at each start.
 
-Only the data and the suffix that Swift hashes names with are kept in the node's folder; without that suffix no object would be
-found again.
+Only the data and the suffix that Swift hashes names with are kept in the node's folder; without that suffix
+no object would be found again.
 """
 
 import os
@@ -65,11 +65,18 @@ class Node:
         Raises:
             InvalidSettings: A credential is missing, or cannot be one.
         """
-        access_key, secret = environment.get("AWS_ACCESS_KEY_ID", ""), environment.get("AWS_SECRET_ACCESS_KEY", "")
+        access_key, secret = (
+            environment.get("AWS_ACCESS_KEY_ID", ""),
+            environment.get("AWS_SECRET_ACCESS_KEY", ""),
+        )
         if not re.fullmatch(r"[a-z0-9]+:[a-z0-9]+", access_key):
-            raise InvalidSettings("AWS_ACCESS_KEY_ID must be two words of small letters and digits parted by a colon.")
+            raise InvalidSettings(
+                "AWS_ACCESS_KEY_ID must be two words of small letters and digits parted by a colon."
+            )
         if not re.fullmatch(r"[!-~]{8,}", secret) or "%" in secret:
-            raise InvalidSettings("AWS_SECRET_ACCESS_KEY must be 8 or more visible ASCII characters without a per cent sign.")
+            raise InvalidSettings(
+                "AWS_SECRET_ACCESS_KEY must be 8 or more visible ASCII characters without a per cent sign."
+            )
         return cls(
             folder=Path(environment.get("OBJECTSTORE_FOLDER", "/srv/objectstore")),
             scratch=Path(tempfile.gettempdir(), f"objectstore-{environment.get('OBJECTSTORE_PORT', '9000')}"),
@@ -113,7 +120,9 @@ class Node:
         kept = self.folder / "hash_suffix"
         if not kept.exists():
             if any((self.folder / "devices" / DEVICE).iterdir()):
-                raise InvalidSettings(f"{kept} is missing, but there is data beside it. Restore both from one backup.")
+                raise InvalidSettings(
+                    f"{kept} is missing, but there is data beside it. Restore both from one backup."
+                )
             _write(kept, secrets.token_hex(16))
         return kept.read_text(encoding="ascii")
 
@@ -121,7 +130,8 @@ class Node:
         user = pwd.getpwuid(os.getuid()).pw_name
         return (
             f"[DEFAULT]\nbind_ip = {host}\nbind_port = {port}\nuser = {user}\nswift_dir = {self.scratch}\n"
-            f"devices = {self.folder}/devices\nmount_check = false\nworkers = 0\nlog_level = WARNING\nfallocate_reserve = 1%\n"
+            f"devices = {self.folder}/devices\nmount_check = false\nworkers = 0\nlog_level = "
+            "WARNING\nfallocate_reserve = 1%\n"
             f"recon_cache_path = {self.scratch}\n"
             # A listing lags behind its objects only where an update of it takes longer than this.
             "container_update_timeout = 10\n"
@@ -151,7 +161,16 @@ class Node:
         for number, server in enumerate(BACKENDS):
             address = {"ip": "127.0.0.1", "port": self.backend_port + number}
             replication = {f"replication_{name}": value for name, value in address.items()}
-            device = {"id": 0, "region": 1, "zone": 1, "device": DEVICE, "weight": 1.0, "meta": "", **address, **replication}
+            device = {
+                "id": 0,
+                "region": 1,
+                "zone": 1,
+                "device": DEVICE,
+                "weight": 1.0,
+                "meta": "",
+                **address,
+                **replication,
+            }
             builder = RingBuilder(PARTITION_POWER, 1, 0)
             builder.add_dev(device)
             builder.rebalance(seed="perennial")

@@ -1,7 +1,9 @@
-"""Swift's processes, forked from one that has its code in memory, so that they share it. When one ends, the node ends.
+"""Swift's processes, forked from one that has its code in
+memory, so that they share it. When one ends, the node ends.
 
-The proxy speaks S3; three servers keep objects, buckets and the account. The updater brings into a bucket's listing what the
-servers could not at once. A pass over everything, now and then, forgets what was deleted long ago.
+The proxy speaks S3; three servers keep objects, buckets and the account. The updater brings into a bucket's
+listing what the servers could not at once. A pass over everything, now and then, forgets what was deleted
+long ago.
 """
 
 import ctypes
@@ -41,7 +43,10 @@ def serve(node: Node) -> int:
             children[_fork(run)] = name
         _make_buckets(node, children)
         node.starting.unlink()
-        print(f"The object store answers at port {node.port}; buckets: {', '.join(node.buckets) or 'none'}.", flush=True)
+        print(
+            f"The object store answers at port {node.port}; buckets: {', '.join(node.buckets) or 'none'}.",
+            flush=True,
+        )
         return _first_end(children)
     except Stopped:
         return 0
@@ -55,7 +60,10 @@ def serve(node: Node) -> int:
 def _first_end(children: dict[int, str]) -> int:
     """Wait until one of the processes ends, which none should."""
     pid, status = os.wait()
-    print(f"The object store's {children.pop(pid)} ended with {os.waitstatus_to_exitcode(status)}.", file=sys.stderr)
+    print(
+        f"The object store's {children.pop(pid)} ended with {os.waitstatus_to_exitcode(status)}.",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -86,7 +94,10 @@ def _processes(node: Node) -> dict[str, Callable[[], object]]:
 
 
 def _tidy(node: Node) -> None:
-    """Let Swift forget deleted objects and rows. Each pass is a process of its own, which gives its memory back."""
+    """Let Swift forget deleted objects and rows.
+
+    Each pass is a process of its own, which gives its memory back.
+    """
     while True:
         time.sleep(TIDY_SECONDS)
         for server in BACKENDS:
@@ -100,7 +111,13 @@ def _pass(node: Node, server: str) -> None:
     from swift.obj.replicator import ObjectReplicator
 
     daemons = {"account": AccountReplicator, "container": ContainerReplicator, "object": ObjectReplicator}
-    run_daemon(daemons[server], str(node.settings_of(server)), section=f"{server}-replicator", once=True, verbose=True)
+    run_daemon(
+        daemons[server],
+        str(node.settings_of(server)),
+        section=f"{server}-replicator",
+        once=True,
+        verbose=True,
+    )
 
 
 def _fork(run: Callable[[], object]) -> int:
@@ -130,7 +147,9 @@ def _make_buckets(node: Node, children: dict[int, str]) -> None:
         except URLError as error:
             _require_all(children)
             if time.monotonic() > deadline:
-                raise InvalidSettings(f"The proxy did not answer within {READY_SECONDS} s: {error}.") from error
+                raise InvalidSettings(
+                    f"The proxy did not answer within {READY_SECONDS} s: {error}."
+                ) from error
             time.sleep(0.1)
 
 
