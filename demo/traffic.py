@@ -168,8 +168,8 @@ class ConstantLoad:
             if time.monotonic() > until:
                 raise StepFailed(
                     f"The model of run {run_id} answered {self.served_by.get(run_id, 0)} of the load's "
-                    "requests within "
-                    f"{timeout_seconds:.0f} s; {answers} were expected. Answers by run: {self.served_by}."
+                    f"requests within {timeout_seconds:.0f} s; {answers} were expected. Answers by run: "
+                    f"{self.served_by}."
                 )
             time.sleep(0.1)
 

@@ -108,9 +108,8 @@ def check_python() -> None:
     if sys.version_info[:2] != (3, 11):
         sys.exit(
             f"Perennial needs Python 3.11; {sys.executable} is {found}. Install it (Debian 12: apt-get "
-            "install python3 "
-            "python3-venv); if it is neither `python3.11` nor `python3` on the path, name it: make demo "
-            "PYTHON=/path/to/it"
+            "install python3 python3-venv); if it is neither `python3.11` nor `python3` on the path, name "
+            "it: make demo PYTHON=/path/to/it"
         )
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         sys.exit(

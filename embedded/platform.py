@@ -325,8 +325,7 @@ class Platform:
         found = self.addresses
         return (
             f"Perennial is already running: Airflow {found.airflow}, MLflow {found.mlflow}, gateway "
-            f"{found.gateway}. "
-            "`make stop` stops it."
+            f"{found.gateway}. `make stop` stops it."
         )
 
     def _quoted(self, names: Iterable[str]) -> str:

@@ -36,9 +36,8 @@ def _check_disk(home: Path, needed_mib: int) -> None:
     free_mib = shutil.disk_usage(home).free // MIB
     if free_mib < needed_mib:
         raise NoRoom(
-            f"{home} has {free_mib} MiB of free disk; the platform needs {needed_mib} MiB. Free some, or set "
-            "PERENNIAL_HOME "
-            "to a folder on a larger disk (PERENNIAL_MINIMUM_DISK_MIB lowers the limit).",
+            f"{home} has {free_mib} MiB of free disk; the platform needs {needed_mib} MiB. Free some, or "
+            "set PERENNIAL_HOME to a folder on a larger disk (PERENNIAL_MINIMUM_DISK_MIB lowers the limit).",
             free_mib=free_mib,
             needed_mib=needed_mib,
         )
@@ -49,8 +48,8 @@ def _check_memory(needed_mib: int) -> None:
     if free_mib < needed_mib:
         raise NoRoom(
             f"This machine has {free_mib} MiB of available memory; the platform needs {needed_mib} MiB. End "
-            "other programs, or "
-            "set PERENNIAL_AIRFLOW_PARALLELISM=2 and PERENNIAL_MINIMUM_MEMORY_MIB lower to try with less.",
+            "other programs, or set PERENNIAL_AIRFLOW_PARALLELISM=2 and PERENNIAL_MINIMUM_MEMORY_MIB lower "
+            "to try with less.",
             free_mib=free_mib,
             needed_mib=needed_mib,
         )

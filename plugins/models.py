@@ -46,8 +46,7 @@ def raise_faults(dag_file: str) -> None:
     if not folder.is_dir():
         raise InvalidProject(
             f"There is no folder {folder}, so there are no DAGs. Deliver models/ beside dags/, as the "
-            "repository has them, or "
-            "set PERENNIAL_MODELS to where they lie."
+            "repository has them, or set PERENNIAL_MODELS to where they lie."
         )
     if faults := _read(folder)[1]:
         raise InvalidProject("\n".join(str(fault) for fault in faults))

@@ -89,9 +89,8 @@ def _refuse_if_most_are_broken(name: str, landed: LandedRows, broken: Faults) ->
         first = [*landed.unreadable, *_described(landed, some)][0]
         raise DataRejected(
             f"{name}: {count} of {total} rows cannot be read, have values of a wrong type, or no key of "
-            "their own. One is row "
-            f"{first.number}: {first.reason} More than {MAXIMUM_BROKEN_SHARE:.0%} is no accident: correct "
-            "what writes the file."
+            f"their own. One is row {first.number}: {first.reason} More than {MAXIMUM_BROKEN_SHARE:.0%} is "
+            "no accident: correct what writes the file."
         )
 
 

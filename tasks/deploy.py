@@ -212,8 +212,8 @@ def _smoke(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> Rol
     if wrong:
         raise ServingError(
             f"{archive.model} {archive.version} answers its example otherwise than when it was judged: "
-            f"{'; '.join(wrong)}. "
-            "It is not served. Compare the serving environment with the one that judged it.",
+            f"{'; '.join(wrong)}. It is not served. Compare the serving environment with the one that "
+            "judged it.",
             expected=archive.example_prediction,
             found=found,
         )

@@ -124,23 +124,19 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
         return "incident", (
             f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
-            "the suite, more "
-            f"than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for the fault where "
-            "they come from: "
-            "a training would learn it."
+            f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
+            "the fault where they come from: a training would learn it."
         )
     least = max(rules.minimum_window_rows, domain.FEWEST_ROWS)
     if (found.usable_rows or 0) < least:
         return "too_few", (
             f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too "
-            "few to judge, "
-            f"{least} are asked for."
+            f"few to judge, {least} are asked for."
         )
     if found.domain_auc is None or found.null_auc is None:
         return "too_few", (
             f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to "
-            "compare with: "
-            f"{domain.FEWEST_ROWS} are needed. Raise data.split.validation_share."
+            f"compare with: {domain.FEWEST_ROWS} are needed. Raise data.split.validation_share."
         )
     return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
 
@@ -164,14 +160,12 @@ def _decide_on_auc(found: Findings, rules: MonitorSpec, auc: float, null_auc: fl
     if found.new_rows < rules.minimum_new_rows:
         return "wait", (
             f"{told}, above {threshold:.3f}, {limit}: the traffic has changed. But only {found.new_rows} new "
-            "labelled rows "
-            f"joined the table since, and {rules.minimum_new_rows} are asked for: a training would learn "
-            "nothing new yet."
+            f"labelled rows joined the table since, and {rules.minimum_new_rows} are asked for: a training "
+            "would learn nothing new yet."
         )
     return "retrain", (
         f"{told}, above {threshold:.3f}, {limit}: the traffic has changed, and there are {found.new_rows} "
-        "new labelled rows "
-        "to learn from."
+        "new labelled rows to learn from."
     )
 
 
@@ -180,8 +174,7 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
     if version is None:
         raise CheckFailed(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
-            "Run the DAG "
-            f"train_{spec.name} until a model serves."
+            f"Run the DAG train_{spec.name} until a model serves."
         )
     return registry.training_run(version.run_id)
 
@@ -224,8 +217,7 @@ def _look(
     if not kinds:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
-            "check needs one "
-            "that is not."
+            "check needs one that is not."
         )
     sides = [domain.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
     usable, known = (len(side) for side in sides)

@@ -180,8 +180,7 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
     if found != archive.sha256:
         raise ArchiveMismatch(
             f"{archive.url} has the SHA-256 {found}, but {archive.sha256} is expected of run "
-            f"{archive.run_id}: the file was "
-            "changed. Restore it, or train again.",
+            f"{archive.run_id}: the file was changed. Restore it, or train again.",
             found=found,
             expected=archive.sha256,
         )

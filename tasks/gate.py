@@ -44,14 +44,14 @@ def gate(request: GateRequest) -> GateDecision:
     if {spec.name} != {run.model, archive.model, evaluation.model} or run.run_id != archive.run_id:
         raise InvalidRequest(
             f"The gate of {spec.name!r} was given run {run.run_id} of {run.model!r}, the archive of run "
-            f"{archive.run_id} of "
-            f"{archive.model!r} and an evaluation of {evaluation.model!r}. Give it one candidate's."
+            f"{archive.run_id} of {archive.model!r} and an evaluation of {evaluation.model!r}. Give it one "
+            "candidate's."
         )
     if evaluation.frozen_sha256 != run.snapshot.test.sha256:
         raise FrozenSetMismatch(
             f"{evaluation.report_url} was made on rows with the hash {evaluation.frozen_sha256}, but the "
-            "test part of the run "
-            f"{run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on its own snapshot."
+            f"test part of the run {run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on "
+            "its own snapshot."
         )
     decision = decide(evaluation, spec.gate, archive)
     entry = ledger.record(
@@ -115,8 +115,8 @@ def _same_candidate(evaluation: EvaluationReport, rules: GateSpec, archive: Arch
     if candidate.archive_sha256 != archive.sha256 or candidate.run_id != archive.run_id:
         raise ArchiveMismatch(
             f"The evaluation {evaluation.report_url} is of the archive {candidate.archive_sha256} of run "
-            f"{candidate.run_id}, "
-            f"but {archive.sha256} of run {archive.run_id} is to be judged. Evaluate this archive."
+            f"{candidate.run_id}, but {archive.sha256} of run {archive.run_id} is to be judged. Evaluate "
+            "this archive."
         )
     if evaluation.champion is not None and evaluation.champion_frozen_sha256 != evaluation.frozen_sha256:
         raise FrozenSetMismatch(
@@ -128,8 +128,7 @@ def _same_candidate(evaluation: EvaluationReport, rules: GateSpec, archive: Arch
     if evaluation.primary_metric != rules.primary_metric:
         raise InvalidRequest(
             f"The evaluation compares by {evaluation.primary_metric!r}, but gate.primary_metric of "
-            f"{evaluation.model!r} is "
-            f"{rules.primary_metric!r}. Evaluate again."
+            f"{evaluation.model!r} is {rules.primary_metric!r}. Evaluate again."
         )
 
 

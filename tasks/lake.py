@@ -218,9 +218,8 @@ class Lake:
         found = pa.schema(self._open(table).schema().to_arrow())
         if _described(found) != _described(wanted):
             raise LakeError(
-                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is asked "
-                "for. Columns of "
-                "a table do not change; give the new layout a new table.",
+                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is "
+                "asked for. Columns of a table do not change; give the new layout a new table.",
                 found=_described(found),
                 wanted=_described(wanted),
             )
@@ -303,8 +302,8 @@ def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa
     if set(stamped.column_names) != set(schema.names):
         raise LakeError(
             f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have "
-            f"{sorted(stamped.column_names)}. "
-            "Columns of a table do not change; give the new layout a new table.",
+            f"{sorted(stamped.column_names)}. Columns of a table do not change; give the new layout a new "
+            "table.",
         )
     try:
         return stamped.select(schema.names).cast(schema)

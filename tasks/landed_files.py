@@ -267,8 +267,7 @@ def _check_columns(name: str, found: Sequence[str], table: TableSpec) -> None:
     if faults:
         raise DataRejected(
             f"{name} does not have the columns of the table {table.table!r}: it {' and '.join(faults)}. "
-            "Expected are "
-            f"{list(table.columns)}.",
+            f"Expected are {list(table.columns)}.",
             missing=missing,
             unknown=unknown,
             double=double,

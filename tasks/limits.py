@@ -65,9 +65,8 @@ def out_of_memory(verb: str, model: str | None, memory_mib: int, scratch_mib: in
     """What to say of a step that was killed at its limit of memory."""
     return (
         f"{verb!r} needed more memory than its limit and was killed by the kernel. The limit is {memory_mib} "
-        "MiB "
-        f"({_field(verb, 'memory_mib', model)}), beside {scratch_mib} MiB for its scratch files. "
-        "Raise that field, or let it need less."
+        f"MiB ({_field(verb, 'memory_mib', model)}), beside {scratch_mib} MiB for its scratch files. Raise "
+        "that field, or let it need less."
     )
 
 
@@ -75,8 +74,7 @@ def full_scratch(verb: str, model: str | None, scratch_mib: int) -> str:
     """What to say of a step whose scratch folder is full."""
     return (
         f"{verb!r} filled its scratch folder. The limit is {scratch_mib} MiB "
-        f"({_field(verb, 'scratch_mib', model)}). "
-        "Raise that field, or let it write less."
+        f"({_field(verb, 'scratch_mib', model)}). Raise that field, or let it write less."
     )
 
 

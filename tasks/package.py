@@ -95,9 +95,8 @@ def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path) -> None:
         if needs_unpickling(path):
             raise InvalidProject(
                 f"models/{spec.name}: training wrote {path.relative_to(contents)}, which loads by unpickling "
-                "and so could run "
-                "any code in the service. Save weights with safetensors, torch.export or TorchScript, other "
-                "data as JSON."
+                "and so could run any code in the service. Save weights with safetensors, torch.export or "
+                "TorchScript, other data as JSON."
             )
     sources = [settings().models / spec.name / name for name in (spec.serving.handler, *spec.serving.code)]
     for source in (*sources, settings().project / HANDLER_BASE):

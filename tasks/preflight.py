@@ -75,10 +75,9 @@ def require_commit(request: PreflightRequest | TrainRequest) -> None:
         return
     raise WrongCode(
         f"The run is of commit {expected}, and the code of this step is of {found or 'no known commit'} "
-        "(image "
-        f"{settings().image_digest or 'none'}). Build the image from that commit (`make images` there) and "
-        "set "
-        "PERENNIAL_STEP_IMAGE to it, or say `training.allow_other_commit: true` in pipeline.yaml.",
+        f"(image {settings().image_digest or 'none'}). Build the image from that commit (`make images` "
+        "there) and set PERENNIAL_STEP_IMAGE to it, or say `training.allow_other_commit: true` in "
+        "pipeline.yaml.",
         expected=expected,
         found=found,
     )
@@ -118,15 +117,14 @@ def _why_no_gpu(torch: Any, driver_says: str | None) -> str:
     if torch.version.cuda is None:
         return (
             f"torch {torch.__version__} is built for the CPU only. Build the image with TORCH_BACKEND set to "
-            "a CUDA version "
-            f"(`make images TORCH_BACKEND=cu126`). The driver says: {driver_says or 'there is none'}."
+            "a CUDA version (`make images TORCH_BACKEND=cu126`). The driver says: "
+            f"{driver_says or 'there is none'}."
         )
     if driver_says is None:
         return (
             "There is no NVIDIA driver in this step: the machine has none, or the container was started "
-            "without its devices. "
-            "Install the NVIDIA Container Toolkit on a machine with a GPU and send the task there "
-            "(PERENNIAL_GPU_QUEUE)."
+            "without its devices. Install the NVIDIA Container Toolkit on a machine with a GPU and send the "
+            "task there (PERENNIAL_GPU_QUEUE)."
         )
     try:
         torch.cuda.init()

@@ -30,8 +30,7 @@ def register(request: RegisterRequest) -> ModelVersion:
     }:
         raise InvalidRequest(
             f"Run {run.run_id} of {run.model!r}, archive of run {archive.run_id} of {archive.model!r} and "
-            "decision on run "
-            f"{decision.run_id} of {decision.model!r} are not one candidate of {spec.name!r}."
+            f"decision on run {decision.run_id} of {decision.model!r} are not one candidate of {spec.name!r}."
         )
     _same_file(archive)
     registered = registry.find_version(spec.name, run.run_id)
@@ -56,16 +55,14 @@ def promoted(decision: GateDecision, archive: Archive) -> LedgerEntry:
     if entry is None or (entry.model, entry.action, entry.after) != (decision.model, ACTION, "promote"):
         raise GateRefused(
             f"The decision on run {decision.run_id} of {decision.model!r} ({decision.ledger_hash}) is not a "
-            "promotion in the "
-            "ledger. Let the gate judge the candidate.",
+            "promotion in the ledger. Let the gate judge the candidate.",
             ledger_hash=decision.ledger_hash,
         )
     recorded = GateDecision.model_validate(entry.evidence["decision"])
     if recorded != decision.model_copy(update={"ledger_hash": None}):
         raise GateRefused(
             f"The decision on run {decision.run_id} differs from what the ledger holds as entry "
-            f"{entry.sequence}. "
-            "Let the gate judge the candidate again."
+            f"{entry.sequence}. Let the gate judge the candidate again."
         )
     if archive.sha256 != decision.archive_sha256:
         raise GateRefused(
@@ -92,8 +89,8 @@ def _same_champion(entry: LedgerEntry, decision: GateDecision) -> None:
     if serving != entry.before:
         raise GateRefused(
             f"Run {decision.run_id} was judged against {entry.before or 'no champion'}, but "
-            f"{serving or 'no champion'} is the "
-            f"champion of {decision.model!r} now. Evaluate the candidate against it.",
+            f"{serving or 'no champion'} is the champion of {decision.model!r} now. Evaluate the candidate "
+            "against it.",
             judged_against=entry.before,
             champion=serving,
         )

@@ -91,8 +91,7 @@ def create_version(model: str, run_id: str, tags: dict[str, str]) -> ModelVersio
     if outputs is None or not outputs.model_outputs:
         raise InvalidProject(
             f"The MLflow run {run_id} of {model!r} logged no model. Let models/{model}'s training program "
-            "call "
-            "mlflow.pyfunc.log_model or mlflow.pytorch.log_model."
+            "call mlflow.pyfunc.log_model or mlflow.pytorch.log_model."
         )
     model_id = max(outputs.model_outputs, key=lambda output: output.step).model_id
     return _version(
@@ -158,9 +157,8 @@ def _version(found: Any) -> ModelVersion:
     if ARCHIVE not in tags or DECISION not in tags:
         raise RegistryError(
             f"Version {found.version} of the registered model {found.name!r} has no tag {ARCHIVE}: it was "
-            "not registered by "
-            f"Perennial, so nothing says which archive the gate judged. Move the alias {ALIAS!r} to a "
-            "version that has it."
+            "not registered by Perennial, so nothing says which archive the gate judged. Move the alias "
+            f"{ALIAS!r} to a version that has it."
         )
     return ModelVersion(
         model=found.name,

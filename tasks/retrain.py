@@ -213,9 +213,8 @@ def _check(decision: DriftDecision, model: str) -> None:
     recorded = entry is not None and (entry.model, entry.action, entry.after) == (model, "drift", "retrain")
     if not recorded:
         raise InvalidRequest(
-            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a decision "
-            "that the drift "
-            "check recorded starts a training.",
+            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a "
+            "decision that the drift check recorded starts a training.",
             ledger_hash=decision.ledger_hash,
         )
 

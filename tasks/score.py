@@ -62,9 +62,8 @@ def load(archive: Path, folder: Path) -> tuple[Any, Statuses]:
     except (ImportError, SyntaxError) as error:
         raise InvalidProject(
             f"{name}.py of the archive {archive.name} cannot be imported here: {type(error).__name__}: "
-            f"{error}. Correct it, "
-            "name the file in pipeline.yaml under serving.code, or the package in the model's "
-            "requirements.txt."
+            f"{error}. Correct it, name the file in pipeline.yaml under serving.code, or the package in the "
+            "model's requirements.txt."
         ) from error
     return handler, context
 

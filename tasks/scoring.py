@@ -98,8 +98,7 @@ def score(
         first = scores.refused[0]
         raise ServingError(
             f"The archive {archive} refused every one of {len(scores.predictions)} rows; the first with "
-            f"status {first.status}: "
-            f"{first.message} Check handler.py against the columns {list(columns)}.",
+            f"status {first.status}: {first.message} Check handler.py against the columns {list(columns)}.",
             archive=str(archive),
         )
     return scores

@@ -159,8 +159,7 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
     if doubled:
         raise DataRejected(
             f"{where}, has {len(doubled)} keys ({data.key}) in more than one row: {_some(doubled)}. They "
-            "would count "
-            "twice: let data.query return each key once.",
+            "would count twice: let data.query return each key once.",
             keys=doubled[:NAMED],
         )
     _check_labels(pc.unique(rows.column(data.label)).to_pylist(), spec, where)

@@ -125,8 +125,7 @@ class DataSpec(TableSpec):
         if self.feedback_query and self.label not in self.columns:
             raise ValueError(
                 f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that "
-                "come back cannot "
-                "join the table: declare it, or leave feedback_query out"
+                "come back cannot join the table: declare it, or leave feedback_query out"
             )
         taken = sorted(LOGGED_COLUMNS & set(self.features))
         if taken:
@@ -329,8 +328,7 @@ def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
         if other.data.table == spec.data.table and table_of(other) != table_of(spec):
             raise InvalidProject(
                 f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
-                "differently. "
-                "Give both the same key, columns and suite."
+                "differently. Give both the same key, columns and suite."
             )
     return spec
 

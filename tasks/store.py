@@ -187,10 +187,9 @@ def require_one_creator(url: str) -> None:
         remove(probe)
     raise StoreRefused(
         f"The object store of {url} does not honour `If-None-Match: *`: it let one object be created twice, "
-        "so two writers of "
-        "a table would overwrite each other's rows. Use a store that does (AWS S3, Google Cloud Storage, "
-        "MinIO, Cloudflare R2, "
-        "Ceph from Squid on, or the `objectstore` service of docker-compose.yaml).",
+        "so two writers of a table would overwrite each other's rows. Use a store that does (AWS S3, Google "
+        "Cloud Storage, MinIO, Cloudflare R2, Ceph from Squid on, or the `objectstore` service of "
+        "docker-compose.yaml).",
         url=url,
     )
 
@@ -233,8 +232,7 @@ def _require_bucket(folder: UPath, error: Exception) -> None:
     if not folder.fs.exists(bucket):
         raise StoreRefused(
             f"There is no bucket {bucket!r}, but {folder} is set as a place of the store. Create it, or "
-            "correct "
-            "PERENNIAL_STORE_URL.",
+            "correct PERENNIAL_STORE_URL.",
             url=str(folder),
         ) from error
 

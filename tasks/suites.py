@@ -141,8 +141,7 @@ def run_suite(
     if len(found.results) != len(expectations) or sorted(results) != list(range(len(expectations))):
         raise InvalidProject(
             f"The suite {suite.name!r} declares {len(expectations)} expectations here, but Great "
-            "Expectations evaluated "
-            f"{len(found.results)}. Look for one that is there twice.",
+            f"Expectations evaluated {len(found.results)}. Look for one that is there twice.",
         )
     return tuple(
         _outcome(suite, expectation, results[number]) for number, expectation in enumerate(expectations)
@@ -211,8 +210,7 @@ def _outcome(suite: Suite, expectation: Expectation, result: Any) -> Outcome:
     if raised := _raised(result.exception_info):
         raise InvalidProject(
             f"The suite {suite.name!r}: {expectation.type} {expectation.arguments} could not be evaluated: "
-            f"{raised}. "
-            "Correct its arguments, or the type of its column.",
+            f"{raised}. Correct its arguments, or the type of its column.",
             expectation=expectation.type,
             arguments=expectation.arguments,
         )

@@ -73,8 +73,7 @@ def validate(request: ValidateRequest) -> ValidationReport:
         )
         raise DataRejected(
             f"The snapshot of {request.snapshot.table!r}, version {request.snapshot.table_version}, breaks "
-            "its suite "
-            f"{report.suite!r}: {failures} The full report is {report.url}.",
+            f"its suite {report.suite!r}: {failures} The full report is {report.url}.",
             report=report.model_dump(mode="json"),
         )
     return report
@@ -138,8 +137,7 @@ def _something_to_say(
     if missing:
         raise InvalidProject(
             f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are "
-            "only "
-            f"{sorted(frame.columns)}. Correct the suite, or pipeline.yaml."
+            f"only {sorted(frame.columns)}. Correct the suite, or pipeline.yaml."
         )
 
 

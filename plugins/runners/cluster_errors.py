@@ -37,8 +37,7 @@ def explained() -> Iterator[None]:
     except (HTTPError, OSError, AirflowException) as error:
         raise EngineFault(
             f"The cluster does not answer: {error}. Look whether this worker reaches it; the Airflow "
-            "connection "
-            f"{settings().kubernetes_connection!r} says where it is. The task will be tried again."
+            f"connection {settings().kubernetes_connection!r} says where it is. The task will be tried again."
         ) from error
 
 

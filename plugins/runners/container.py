@@ -140,9 +140,8 @@ def digest_of(place: Settings) -> str:
     if not DIGEST.fullmatch(image):
         raise InvalidProject(
             f"PERENNIAL_STEP_IMAGE is {image!r}, which does not say for good which image that is. Set it to "
-            "a digest: "
-            "`sha256:...` of an image on the engine (`make images` writes it to .perennial/images.env), or "
-            "`name@sha256:...`."
+            "a digest: `sha256:...` of an image on the engine (`make images` writes it to "
+            ".perennial/images.env), or `name@sha256:...`."
         )
     return image
 
@@ -182,8 +181,7 @@ def volumes_of(place: Settings) -> tuple[Volume, ...]:
         if not found:
             raise InvalidProject(
                 f"PERENNIAL_STEP_MOUNTS has {text!r}. Give named volumes as `volume:/path` or "
-                "`volume:/path:ro`, parted by "
-                "commas; a folder of the machine is not mounted."
+                "`volume:/path:ro`, parted by commas; a folder of the machine is not mounted."
             )
         volumes.append(Volume(found[1], found[2], read_only=bool(found[3])))
     return tuple(volumes)
@@ -199,8 +197,7 @@ def _require_reachable(url: str, volumes: tuple[Volume, ...]) -> None:
         return
     raise InvalidProject(
         f"A step in a container would not find {url}, a folder of this machine. Set PERENNIAL_STORE_URL to "
-        "an object store "
-        "(s3://..., gs://...), or to a folder of a volume that both the workers and, by "
+        "an object store (s3://..., gs://...), or to a folder of a volume that both the workers and, by "
         "PERENNIAL_STEP_MOUNTS, the steps mount."
     )
 

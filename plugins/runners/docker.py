@@ -123,16 +123,14 @@ class DockerRunner:
         except NotFound as error:
             raise InvalidProject(
                 f"The engine {self._address.url} has no image {image}, which PERENNIAL_STEP_IMAGE names. "
-                "Build it there with "
-                "`make images`, or pull it there by that digest."
+                "Build it there with `make images`, or pull it there by that digest."
             ) from error
         digest = image.rpartition("@")[2]
         known = {found["Id"], *(name.rpartition("@")[2] for name in found.get("RepoDigests") or ())}
         if digest not in known:
             raise InvalidProject(
                 f"The engine {self._address.url} answers for {image} with another image, {found['Id']}. "
-                "Nothing is started. "
-                "Set PERENNIAL_STEP_IMAGE to the digest of the image that you mean."
+                "Nothing is started. Set PERENNIAL_STEP_IMAGE to the digest of the image that you mean."
             )
 
     # --- follow ---------------------------------------------------------------------------------------------

@@ -35,8 +35,7 @@ def away(url: str, error: Exception) -> EngineFault:
     """What to say of an engine that cannot be reached."""
     return EngineFault(
         f"The Docker engine {url} does not answer: {error}. Look whether it runs and whether this worker "
-        "reaches it; the "
-        "Airflow connection 'docker_default' says where it is. The task will be tried again."
+        "reaches it; the Airflow connection 'docker_default' says where it is. The task will be tried again."
     )
 
 
@@ -45,9 +44,8 @@ def _told(url: str, error: APIError) -> Exception:
     if NO_GPU in said:
         return InvalidProject(
             f"The engine {url} has no GPU to give ({said}), and pipeline.yaml says `resources.gpus: "
-            "required`. Install the "
-            "NVIDIA Container Toolkit on a machine with one and send the task there (PERENNIAL_GPU_QUEUE), "
-            "or say `preferred`."
+            "required`. Install the NVIDIA Container Toolkit on a machine with one and send the task there "
+            "(PERENNIAL_GPU_QUEUE), or say `preferred`."
         )
     if error.status_code == FORBIDDEN:
         return InvalidProject(f"The proxy in front of the engine {url} refused it: {said}")

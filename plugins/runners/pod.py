@@ -180,8 +180,7 @@ def pod_of(
     if secret and not place.kubernetes_secret:
         raise InvalidProject(
             f"The variables {list(secret)} are secret, and a pod does not carry secrets where everybody "
-            "reads them. Put them "
-            "into a Secret of the namespace, each under its own name, and name it in "
+            "reads them. Put them into a Secret of the namespace, each under its own name, and name it in "
             "PERENNIAL_KUBERNETES_SECRET."
         )
     return PodSpec(
@@ -231,9 +230,8 @@ def _image(place: Settings) -> str:
     if not found or not found["name"]:
         raise InvalidProject(
             f"PERENNIAL_STEP_IMAGE is {place.step_image!r}, which a node of a cluster cannot fetch. Push the "
-            "image to a "
-            "registry that the cluster reaches and set `name@sha256:...`, as the registry answers to the "
-            "push."
+            "image to a registry that the cluster reaches and set `name@sha256:...`, as the registry answers "
+            "to the push."
         )
     return place.step_image
 

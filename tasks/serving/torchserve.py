@@ -159,8 +159,7 @@ class TorchServe:
         if found != archive.sha256:
             raise ArchiveMismatch(
                 f"{where} has the SHA-256 {found}, but the archive of {archive.model} that was judged has "
-                f"{archive.sha256}. "
-                "It is not served. Train again, or bring the judged archive back.",
+                f"{archive.sha256}. It is not served. Train again, or bring the judged archive back.",
                 found=found,
                 expected=archive.sha256,
                 url=where,
@@ -200,8 +199,7 @@ class TorchServe:
         )
         raise ServingError(
             f"{archive.model} {archive.version} could not be loaded by TorchServe: {fault}. {said} It was "
-            "removed again; "
-            "what served before goes on serving.",
+            "removed again; what served before goes on serving.",
             model_log=printed[-60:],
             archive=archive.url,
         )

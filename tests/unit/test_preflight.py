@@ -79,11 +79,10 @@ def test_without_a_wish_for_a_gpu_it_is_light(home: Path, mlflow: None) -> None:
     """In a process of its own: it imports no library of the heavy steps, which are what costs seconds."""
     (home / "request.json").write_text(request_for(home).model_dump_json())
     program = (
-        "import sys; from tasks.step import execute; "
-        f"code = execute('preflight', {str(home / 'request.json')!r}, {str(home / 'result.json')!r}); "
-        "heavy = {'torch', 'mlflow', 'pandas', 'pyarrow', 'great_expectations', 'deltalake', 'duckdb'} & "
-        "set(sys.modules); "
-        "print(code, sorted(heavy))"
+        "import sys; from tasks.step import execute; code = execute('preflight', "
+        f"{str(home / 'request.json')!r}, {str(home / 'result.json')!r}); heavy = {{'torch', 'mlflow', "
+        "'pandas', 'pyarrow', 'great_expectations', 'deltalake', 'duckdb'} & set(sys.modules); print(code, "
+        "sorted(heavy))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True

@@ -80,8 +80,7 @@ class Proxy:
         if len(found) >= self._rules.containers:
             raise NoRoom(
                 f"{len(found)} containers of this installation exist and no more than "
-                f"{self._rules.containers} may "
-                "(PERENNIAL_ENGINE_CONTAINERS). Remove those that nobody needs."
+                f"{self._rules.containers} may (PERENNIAL_ENGINE_CONTAINERS). Remove those that nobody needs."
             )
 
     async def _list(self, asked: Asked) -> web.StreamResponse:

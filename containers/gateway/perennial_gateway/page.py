@@ -30,8 +30,7 @@ def page(models: Sequence[Served], host: str) -> bytes:
         '<meta name="viewport" '
         f'content="width=device-width"><style>{STYLE}</style></head><body><h1>Perennial gateway</h1>'
         f"<p>{len(models)} served. As JSON: <a href=/v1/models>/v1/models</a> · <a "
-        "href=/healthz>/healthz</a> · "
-        f"<a href=/metrics>/metrics</a></p>{sections or nothing}</body></html>"
+        f"href=/healthz>/healthz</a> · <a href=/metrics>/metrics</a></p>{sections or nothing}</body></html>"
     ).encode()
 
 
