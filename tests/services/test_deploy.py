@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from tasks import deploy as deploying
-from tasks import ledger, registry
 from tasks.contracts import Route
-from tasks.deploy import deploy, differences, rollback, served_before
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
+from tasks.ledger import entries
+from tasks.release import deploy as deploying
+from tasks.release.deploy import deploy, differences, rollback, served_before
 from tasks.serving.backend import serving_backend
 from tasks.serving.gateway import Gateway, RouteChange
 from tasks.serving.torchserve import TorchServe
 from tasks.serving.torchserve_api import ManagementApi
+from tasks.stores import registry
 from tests.services.conftest import HANDLER, Model, Platform, load_on
 
 IMPORT_ERROR = "import a_module_that_is_nowhere\n" + HANDLER
@@ -50,26 +51,26 @@ def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(platform: Plat
     champion = registry.champion(served.name)
     assert champion is not None
     assert champion.version == rollout.stable.model_version
-    entries = [
+    recorded = [
         (entry.action, entry.before, entry.after)
-        for entry in ledger.history(served.name)
+        for entry in entries.history(served.name)
         if entry.action != "gate"
     ]
-    assert entries == [
+    assert recorded == [
         ("deploy", None, "1"),
         ("champion", None, "1"),
         ("deploy", "1", "2"),
         ("champion", "1", "2"),
     ]
-    assert ledger.broken_entries() == []
+    assert entries.broken_entries() == []
 
 
 def test_a_deployment_that_is_run_again_does_nothing(platform: Platform, model: Model) -> None:
     request = model.request(model.promoted("one"))
     assert deploy(request).verdict == "deployed"
-    entries = len(ledger.history(model.name))
+    before = len(entries.history(model.name))
     assert deploy(request).verdict == "already_serving"
-    assert len(ledger.history(model.name)) == entries
+    assert len(entries.history(model.name)) == before
     assert len(Gateway().history(model.name)) == 1
 
 
@@ -111,7 +112,7 @@ def test_a_deployment_that_dies_anywhere_is_carried_on_from(platform: Platform, 
         assert (answering(platform, served), champion.run_id) == (mark, rollout.stable.run_id)
         assert rollout.previous is not None
         assert loaded(served) == {rollout.stable.backend_version, rollout.previous.backend_version}
-        assert [entry.action for entry in ledger.history(served.name)].count("deploy") == number + 2
+        assert [entry.action for entry in entries.history(served.name)].count("deploy") == number + 2
 
 
 def test_two_deployments_at_once_come_one_after_the_other(platform: Platform, served: Model) -> None:
@@ -175,7 +176,7 @@ def test_what_the_gate_did_not_promote_is_never_served(platform: Platform, model
         version = version.model_copy(update={"archive": model.promoted("two").archive})
     else:
         evidence = {"decision": {"run_id": version.run_id, "archive_sha256": version.archive.sha256}}
-        held = ledger.record(
+        held = entries.record(
             model=model.name,
             actor="tests",
             action="gate",
@@ -201,7 +202,7 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platf
     champion = registry.champion(served.name)
     assert champion is not None
     assert champion.version == "2"
-    assert ledger.history(served.name)[-2].why == "Version three is rude."
+    assert entries.history(served.name)[-2].why == "Version three is rude."
     # Version one was removed from TorchServe when three came; it has to be loaded again from its archive.
     archive = Path(registry.get_version(served.name, "1").archive.url)
     archive.rename(archive.with_suffix(".away"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks import child
+from tasks.runtime import child
 from tests.conftest import PROJECT
 
 

@@ -12,14 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import evaluate, gate, store
-from tasks.contracts import Archive, EvaluationReport, ModelVersion, SnapshotPart
+from tasks.contracts import (
+    Archive,
+    EvaluateRequest,
+    EvaluationReport,
+    ModelVersion,
+    SnapshotPart,
+    StepContext,
+)
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
-from tasks.requests import EvaluateRequest, StepContext
-from tasks.row_hash import sha256_of_rows
-from tasks.scoring import Scores
+from tasks.evaluation import evaluate
+from tasks.evaluation.scoring import Scores
+from tasks.gate import gate
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec
+from tasks.stores import files
+from tasks.stores.row_hash import sha256_of_rows
 from tests.unit import judged
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -91,7 +99,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Any:
             run_id=name,
             version=name,
             url=str(file),
-            sha256=store.sha256(str(file)),
+            sha256=files.sha256(str(file)),
             size_bytes=file.stat().st_size,
         )
 

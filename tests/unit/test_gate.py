@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks import gate, ledger, metrics
-from tasks.contracts import EvaluationReport, GateDecision, Metric, SliceScore
+from tasks.contracts import EvaluationReport, GateDecision, GateRequest, Metric, SliceScore, StepContext
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
-from tasks.requests import GateRequest, StepContext
+from tasks.evaluation import metrics
+from tasks.gate import gate
+from tasks.ledger import entries
 from tasks.spec import GateSpec, PipelineSpec
 from tests.unit.judged import archive, evaluation, gained, run, score
 
@@ -251,7 +252,7 @@ def test_the_decision_is_in_the_ledger_before_mlflow_hears_of_it(
     with pytest.raises(Exception, match=r"127\.0\.0\.1"):
         gate.gate(request())
 
-    assert [(entry.action, entry.after) for entry in ledger.history()] == [("gate", "promote")]
+    assert [(entry.action, entry.after) for entry in entries.history()] == [("gate", "promote")]
 
 
 def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
@@ -262,7 +263,7 @@ def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
         evaluation(width=0.1, **sliced(a=-0.2)),
     ):
         decision = decide(report)
-        entry = ledger.record(
+        entry = entries.record(
             model=report.model,
             actor="gate",
             action="gate",
@@ -271,7 +272,7 @@ def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
             why=decision.why,
             evidence={"evaluation": report, "rules": RULES, "archive": archive(), "decision": decision},
         )
-        stored = ledger.find(entry.entry_hash)
+        stored = entries.find(entry.entry_hash)
         assert stored is not None
         assert gate.replay(stored) == decision
         assert GateDecision.model_validate(stored.evidence["decision"]) == decision
@@ -288,4 +289,4 @@ def test_a_mix_of_two_candidates_is_refused_before_it_is_recorded(home: Path) ->
     ):
         with pytest.raises(error):
             gate.gate(request(**changes))
-    assert ledger.history() == []
+    assert entries.history() == []

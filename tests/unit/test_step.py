@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import RetrainTicket
+from tasks.contracts import RetrainTicket, StepContext
 from tasks.errors import EXIT_INVALID, InvalidRequest
-from tasks.requests import VERBS, StepContext
 from tasks.spec import PipelineSpec
 from tasks.step import execute, read_request
+from tasks.verbs import VERBS
 from tests.conftest import PROJECT
 
 CONTEXT = StepContext(actor="test", step_key="test", work_url="unused")
@@ -21,7 +21,9 @@ CONTEXT = StepContext(actor="test", step_key="test", work_url="unused")
 @pytest.fixture
 def request_document(tmp_path: Path) -> dict[str, Any]:
     spec = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
-    request = VERBS["retrain"][0].model_validate({"context": CONTEXT.model_dump(), "spec": spec.model_dump()})
+    request = VERBS["retrain"].request.model_validate(
+        {"context": CONTEXT.model_dump(), "spec": spec.model_dump()}
+    )
     return request.model_dump(mode="json")
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import DataSnapshot, SnapshotPart
+from tasks.contracts import DataSnapshot, SnapshotPart, ValidateRequest
+from tasks.data.validate import CheckedRows, check_rows, validate
 from tasks.errors import DataRejected, InvalidProject
-from tasks.requests import ValidateRequest
-from tasks.validate import CheckedRows, check_rows, validate
 from tests.unit.reviews import DAY, SPEC, as_table, context, review, reviews
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"

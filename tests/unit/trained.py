@@ -13,11 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from tasks import registry
-from tasks.contracts import DataSnapshot, SnapshotPart, TrainingRun, ValidationReport
-from tasks.requests import PackageRequest, StepContext, TrainRequest
+from tasks.contracts import (
+    DataSnapshot,
+    PackageRequest,
+    SnapshotPart,
+    StepContext,
+    TrainingRun,
+    TrainRequest,
+    ValidationReport,
+)
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.stores import registry
 
 PIPELINE: dict[str, Any] = {
     "version": 1,

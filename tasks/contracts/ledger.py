@@ -1,0 +1,26 @@
+"""An entry of the ledger."""
+
+from datetime import datetime
+from typing import Any
+
+from tasks.contracts.contract import Contract
+
+
+class LedgerEntry(Contract):
+    """Who decided what, when, from what to what, why.
+
+    `entry_hash` covers every other field and `previous_hash`.
+    """
+
+    sequence: int
+    at: datetime
+    model: str
+    actor: str
+    action: str
+    before: str | None
+    after: str | None
+    why: str
+    evidence: dict[str, Any]
+    evidence_sha256: str
+    previous_hash: str
+    entry_hash: str
