@@ -1,4 +1,4 @@
-"""What a step can be asked: each verb's module, which has a function of its name, its request and its result."""
+"""What a step can be asked: each verb with its module, its request and its result."""
 
 import importlib
 from collections.abc import Callable

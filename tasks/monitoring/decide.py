@@ -1,12 +1,13 @@
 """Decide what follows from what was found out about a window of predictions.
 
-A pure function of the findings and the model's rules, so it can be replayed from the ledger. Broken data comes
-first: it is an incident and never a reason to retrain.
+A pure function of the findings and the model's rules, so it can be replayed from the ledger. Broken data
+comes first: it is an incident and never a reason to retrain.
 """
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
+
+from pydantic.dataclasses import dataclass
 
 from tasks.contracts import LedgerEntry
 from tasks.spec import MonitorSpec
@@ -48,11 +49,6 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     """The verdict on a window, and why in words; a pure function, so that it
     can be replayed from the ledger.
     """
-    if unknown := _not_numbers(found):
-        return "cannot_tell", (
-            f"The check cannot tell: {' and '.join(unknown)} of {found.window_rows} predictions. A number that is "
-            "not one is neither quiet nor a reason to train. Look at the window's rows and at the report."
-        )
     if found.window_rows < rules.minimum_window_rows:
         return (
             "too_few",
@@ -64,6 +60,13 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
             f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
             f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
             "the fault where they come from: a training would learn it."
+        )
+    if unknown := _not_numbers(found):
+        return "cannot_tell", (
+            f"The check of {found.window_rows} predictions cannot tell: {' and '.join(unknown)}, which is "
+            "not a "
+            "number that it can be. That is neither quiet nor a reason to train. Look at the report's "
+            "columns."
         )
     least = max(rules.minimum_window_rows, FEWEST_ROWS)
     if (found.usable_rows or 0) < least:

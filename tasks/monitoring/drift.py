@@ -38,8 +38,8 @@ def drift(request: DriftRequest) -> DriftDecision:
     """Check one window of predictions, write the report and the ledger's entry, and say what follows.
 
     Raises:
-        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell, because
-            a number that the decision rests on is not one.
+        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell,
+            because a number that the decision rests on is not one.
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """

@@ -40,7 +40,8 @@ def _not_routed(model: str, alias: ModelVersion | None) -> str | None:
     if alias is None:
         return None
     return (
-        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias.version}, but the gateway serves no "
+        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias.version}, but the gateway serves "
+        "no "
         "version of it. Candidates are judged against that version. Start a training, or remove the alias if "
         "the model is meant to begin anew."
     )

@@ -35,7 +35,8 @@ def _frozen(rows: pa.Table, part: SnapshotPart) -> pa.Table:
     found = sha256_of_rows(rows)
     if found != part.sha256:
         raise FrozenSetMismatch(
-            f"The rows of {part.url} have the hash {found}, but the snapshot froze {part.sha256}: the file was "
+            f"The rows of {part.url} have the hash {found}, but the snapshot froze {part.sha256}: the file "
+            "was "
             "changed. Restore it, or start a new training, which takes a new snapshot.",
             found=found,
             frozen=part.sha256,

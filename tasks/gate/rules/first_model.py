@@ -11,7 +11,8 @@ def first_model_is_declared(rules: GateSpec) -> RuleVerdict:
         why = f"No champion serves yet; a first model must reach {declared}."
     else:
         why = (
-            "No champion serves yet, and gate.first_model_minimum does not say what a first model must reach. "
+            "No champion serves yet, and gate.first_model_minimum does not say what a first model must "
+            "reach. "
             "Declare it in pipeline.yaml."
         )
     return RuleVerdict(

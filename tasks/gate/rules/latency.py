@@ -15,7 +15,8 @@ def latency(evaluation: EvaluationReport, rules: GateSpec) -> RuleVerdict:
         why = f"The latency was not measured, so the limit of {limit:g} s cannot be checked."
     else:
         why = (
-            f"The 95th percentile of single requests, {known:.4f} s, is {'within' if passed else 'above'} the "
+            f"The 95th percentile of single requests, {known:.4f} s, is {'within' if passed else 'above'} "
+            "the "
             f"limit of {limit:g} s."
         )
     return RuleVerdict(

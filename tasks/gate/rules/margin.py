@@ -29,7 +29,8 @@ def margins_on_slices(evaluation: EvaluationReport, rules: GateSpec) -> Iterator
 def _margin(found: PairedDifference | None, margin: float, rule: str, champion: str) -> RuleVerdict:
     if found is None or not all(isfinite(value) for value in (found.difference, found.low, found.high)):
         why = (
-            f"The difference to {champion} is not defined on these rows, so nothing shows that the candidate is "
+            f"The difference to {champion} is not defined on these rows, so nothing shows that the candidate "
+            "is "
             "not worse."
         )
         return RuleVerdict(rule=rule, value=None, threshold=-margin, passed=False, blocks="hold", why=why)
