@@ -107,19 +107,19 @@ def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) ->
 
 def move_champion(gateway: Gateway, target: Route, actor: str) -> None:
     """Let the alias `champion` follow what truly serves."""
-    champion = registry.champion(target.model)
-    if champion is not None and champion.version == target.model_version:
+    aliased = registry.aliased_version(target.model)
+    if aliased == target.model_version:
         return
     entries.record(
         model=target.model,
         actor=actor,
         action=Action.CHAMPION,
-        before=champion.version if champion else None,
+        before=aliased,
         after=target.model_version,
         why=f"Version {target.model_version} answers through the gateway.",
         evidence={
             "route": target.model_dump(mode="json"),
-            "before": champion.version if champion else None,
+            "before": aliased,
             "route_change": gateway.history(target.model)[-1].sequence,
         },
     )

@@ -5,7 +5,7 @@ agree, that is told, and the route counts. Where nothing is routed but the alias
 is judged against that version rather than as a first model.
 """
 
-from tasks.contracts import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts import Champion, ChampionRequest, Route
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
@@ -25,32 +25,27 @@ def champion(request: ChampionRequest) -> Champion:
 
 def find_champion(model: str) -> Champion:
     """The same for a model's name."""
-    route, alias = Gateway().route(model), registry.champion(model)
-    if route is None:
-        return Champion(model=model, version=alias, serves=False, warning=_not_routed(model, alias))
-    version = alias if _is(alias, route) else registry.get_version(model, route.model_version)
-    return Champion(model=model, version=version, serves=True, warning=_other_alias(route, alias))
+    route, alias = Gateway().route(model), registry.aliased_version(model)
+    if route is not None:
+        version, warning = route.model_version, None if route.model_version == alias else _other(route, alias)
+    elif alias is not None:
+        version, warning = alias, _not_routed(model, alias)
+    else:
+        return Champion(model=model, version=None, serves=False)
+    found = registry.get_version(model, version)
+    return Champion(model=model, version=found, serves=route is not None, warning=warning)
 
 
-def _is(version: ModelVersion | None, route: Route) -> bool:
-    return version is not None and version.version == route.model_version
-
-
-def _not_routed(model: str, alias: ModelVersion | None) -> str | None:
-    if alias is None:
-        return None
+def _not_routed(model: str, alias: str) -> str:
     return (
-        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias.version}, but the gateway serves "
-        "no "
-        "version of it. Candidates are judged against that version. Start a training, or remove the alias if "
-        "the model is meant to begin anew."
+        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no version "
+        "of it. Candidates are judged against that version. Remove the alias if the model is meant to begin "
+        "anew."
     )
 
 
-def _other_alias(route: Route, alias: ModelVersion | None) -> str | None:
-    if _is(alias, route):
-        return None
-    names = f"names version {alias.version}" if alias else "is not there"
+def _other(route: Route, alias: str | None) -> str:
+    names = f"names version {alias}" if alias else "is not there"
     return (
         f"The gateway serves version {route.model_version} of {route.model}, but MLflow's alias "
         f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Set the alias to version "
