@@ -29,7 +29,7 @@ def main(host: str, port: int, backend_store_uri: str, artifacts_destination: st
 
     The application reads its environment; clients write artifacts through it, by HTTP.
     """
-    require_secrets()
+    require(*SECRETS)
     with tempfile.TemporaryDirectory(prefix="perennial-mlflow-") as private:
         os.environ |= _environment(backend_store_uri, artifacts_destination, Path(private, "auth.ini"))
         import mlflow.server
@@ -45,9 +45,9 @@ def main(host: str, port: int, backend_store_uri: str, artifacts_destination: st
         uvicorn.run(app, host=host, port=port, log_config=str(log))
 
 
-def require_secrets() -> None:
-    """End with a sentence where a secret is missing."""
-    missing = [name for name in SECRETS if not os.environ.get(name)]
+def require(*names: str) -> None:
+    """End with a sentence where a variable is not set."""
+    missing = [name for name in names if not os.environ.get(name)]
     if missing:
         sys.exit(f"MLflow cannot start: {' and '.join(missing)} must be set.")
 
