@@ -68,7 +68,7 @@ def explained(error: BaseException) -> PerennialError | None:
 
 
 def _is_refusal_of_mlflow(error: BaseException) -> bool:
-    """By name, since nobody imports MLflow only to ask this; where files are sent, it is a plain HTTP error."""
+    """By name, since nobody imports MLflow only to ask this; of its files, it is a plain HTTP error."""
     if type(error).__module__ == "mlflow.exceptions":
         return getattr(error, "error_code", None) in FINAL_IN_MLFLOW
     answer = getattr(error, "response", None)

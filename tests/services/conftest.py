@@ -5,8 +5,8 @@ and one gateway, started again where a test killed them.
 import asyncio
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +29,7 @@ from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, files
+from tests.services.mlflow_server import MlflowServer, free_port
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
@@ -60,12 +61,6 @@ class Handler:
             time.sleep(float(text.split()[1]))
         return {{"prediction": {mark!r}, "score": len(text) / 1000, "archive_version": self.version}}
 '''
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def until(true: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> None:
@@ -207,9 +202,24 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path) -> str:
     """A registry in a SQLite file; no server is needed for it."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    return f"sqlite:///{shutil.copy(mlflow_store, tmp_path_factory.mktemp('mlflow'))}"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """The platform's MLflow server on that file, which was made before MLflow had users.
+
+    Its administrator had another password before.
+    """
+    folder = tmp_path_factory.mktemp("mlflow_server")
+    server = MlflowServer(mlflow_url, str(folder / "artifacts"), folder)
+    server.upgrade()
+    server.add_admin("was-the-password")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ def mlflow_on(
         return
     database = shutil.copy(mlflow_store, tmp_path / "mlflow.db")
     server = MlflowServer(f"sqlite:///{database}", f"{place}/mlflow", tmp_path)
+    server.upgrade()
     server.start()
     for name, value in {"PERENNIAL_MLFLOW_URL": server.url, **server.admin()}.items():
         monkeypatch.setenv(name, value)
