@@ -10,11 +10,9 @@ from pathlib import Path
 import docker
 import pytest
 import requests
-import yaml
 
 from tests.compose.conftest import left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
-from tests.conftest import PROJECT
 
 SERVICES = {
     "postgres", "redis", "objectstore", "engine", "airflow-init", "airflow-apiserver", "airflow-scheduler",
@@ -264,58 +262,3 @@ def test_databases_whose_passwords_are_lost_are_not_given_new_ones(another: Stac
         assert restore.returncode != 0
     finally:
         volume.remove()
-
-
-def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
-    services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
-    image, command = services["entrance"]["image"], services["entrance"]["command"]
-    given = {
-        "PUBLIC_HOST": "models.example",
-        "HTTPS_PORT": "443",
-        "MLFLOW_PASSWORD": "b",
-        "PREDICTION_TOKEN": "t0ken",
-    }
-    options = {
-        "environment": dict.fromkeys(services["entrance"]["environment"], "") | {"MLFLOW_USER": "a"} | given,
-        "volumes": {
-            f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial"},
-            str(tmp_path): {"bind": "/var/tmp"},
-        },
-        "user": "10001:0",
-    }
-    tmp_path.chmod(0o777)
-    (tmp_path / "tls.key").write_text("mine", encoding="utf-8")
-    with pytest.raises(docker.errors.ContainerError) as refused:
-        engine.containers.run(image, command, remove=True, **options)
-    assert b"has tls.key but no tls.crt" in refused.value.stderr
-
-    (tmp_path / "tls.key").unlink()
-    made = [
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-noenc",
-        "-subj",
-        "/O=Somebody",
-    ]
-    files = ["-keyout", "/var/tmp/tls.key", "-out", "/var/tmp/tls.crt"]
-    engine.containers.run(image, ["openssl", "req", *made, *files], remove=True, **options)
-    certificate = (tmp_path / "tls.crt").read_bytes()
-    entrance = engine.containers.run(image, command, detach=True, **options)
-    try:
-        until = time.monotonic() + 30
-        while entrance.exec_run(["sh", "/etc/perennial/healthy.sh"]).exit_code != 0:
-            assert time.monotonic() < until, entrance.logs().decode()
-            time.sleep(0.2)
-        configuration = entrance.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
-        assert "Strict-Transport-Security" in configuration
-        assert "https://models.example$request_uri" in configuration
-        assert '"Bearer t0ken" 1;' in configuration
-        assert "default 0;" in configuration
-        assert (tmp_path / "tls.crt").read_bytes() == certificate
-    finally:
-        entrance.remove(force=True)
