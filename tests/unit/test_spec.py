@@ -1,5 +1,6 @@
 """pipeline.yaml: what a clumsy hand does to it is said with the file and the field."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,49 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
         match=r"models/review_sentiment and models/twin describe the table 'reviews' differently",
     ):
         load_specs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "fault"),
+    [
+        ("regression", {}, "serving.label_schema: the label of a regression is of type number"),
+        ("regression", {"gate": {"primary_metric": "rmse"}}, "gate.margin: a regression has to say it"),
+        (
+            "regression",
+            {"gate": {"primary_metric": "accuracy"}},
+            "accuracy is not a metric of a regression task",
+        ),
+        (
+            "multiclass",
+            {"gate": {"primary_metric": "roc_auc"}},
+            "roc_auc is not a metric of a multiclass task",
+        ),
+        ("multiclass", {}, "a multiclass task has three labels or more"),
+        ("binary", {"label_schema": {"type": "integer"}}, "a binary task has two labels"),
+        (
+            "binary",
+            {"gate": {"minimum": {"log_loss": 0.5}}},
+            "less log_loss is better; declare it in maximum",
+        ),
+        ("ranking", {}, "task: Input should be 'binary', 'multiclass' or 'regression'"),
+    ],
+)
+def test_a_task_that_the_other_parts_do_not_fit_is_refused_by_field(
+    tmp_path: Path, task: str, changes: dict[str, Any], fault: str
+) -> None:
+    text = (PROJECT / "models" / "flight_delay" / "pipeline.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text) | {"task": task, "gate": changes.get("gate", {})}
+    document["serving"] |= {"label_schema": changes.get("label_schema", document["serving"]["label_schema"])}
+    (tmp_path / "flight_delay").mkdir()
+    (tmp_path / "flight_delay" / "pipeline.yaml").write_text(yaml.safe_dump(document))
+
+    with pytest.raises(InvalidProject, match=re.escape(fault)):
+        PipelineSpec.load(tmp_path / "flight_delay" / "pipeline.yaml")
+
+
+def test_a_regression_is_compared_by_its_error_where_nothing_is_said(tmp_path: Path) -> None:
+    text = (PROJECT / "models" / "flight_delay" / "pipeline.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text) | {"task": "regression", "gate": {"margin": 1, "slice_margin": 2}}
+    document["serving"]["label_schema"] = {"type": "number"}
+
+    assert PipelineSpec.model_validate(document).gate.primary_metric == "rmse"
