@@ -100,7 +100,11 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
 @pytest.mark.parametrize(
     ("task", "changes", "fault"),
     [
-        ("regression", {}, "serving.label_schema: the label of a regression is of type number"),
+        (
+            "regression",
+            {"label_schema": {"type": "string"}},
+            "serving.label_schema: the label of a regression is of type number",
+        ),
         ("regression", {"gate": {"primary_metric": "rmse"}}, "gate.margin: a regression has to say it"),
         (
             "regression",
