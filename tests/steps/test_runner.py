@@ -164,7 +164,7 @@ CALLER = """
 import sys; sys.path.insert(0, {project!r})
 from pathlib import Path
 from tests.unit.steps import step_to_run
-from tests.unit.test_runner import run
+from tests.steps.test_runner import run
 run(step_to_run(Path("s")), lambda line: print(line, flush=True))
 """
 

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -159,3 +161,51 @@ def test_the_base_needs_nothing_of_torchserve() -> None:
 
     assert "import ts" not in text
     assert "from ts" not in text
+
+
+def test_a_model_that_does_without_pytorch_does_not_import_it() -> None:
+    program = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from perennial_handler import PerennialHandler
+
+class Echo(PerennialHandler):
+    def load(self, folder):
+        assert "torch" not in sys.modules
+    def predict(self, instances):
+        return [{"prediction": one["number"]} for one in instances]
+
+made = Echo()
+manifest = {"model": {"modelVersion": "1"}}
+made.initialize(SimpleNamespace(manifest=manifest, system_properties={"model_dir": "."}))
+assert made.handle([{"body": {"number": 3}}], None)[0]["prediction"] == 3
+assert "torch" not in sys.modules
+print(made.device)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT / "containers" / "torchserve",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "cpu\n"), done.stderr
+
+
+def test_a_model_that_uses_pytorch_predicts_on_one_thread_and_without_gradients(context: Context) -> None:
+    import torch
+
+    class Weighs(base.PerennialHandler):
+        def load(self, folder: Path) -> None:
+            self.weight = torch.ones(1, requires_grad=True)
+
+        def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            answer = self.weight * 2
+            return [{"prediction": answer.requires_grad, "score": torch.get_num_threads()} for _ in instances]
+
+    made = Weighs()
+    made.initialize(context)
+    logging.disable(logging.NOTSET)
+    answer = made.handle([{"body": {}}], context)[0]
+    assert (answer["prediction"], answer["score"]) == (False, 1)

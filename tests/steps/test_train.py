@@ -17,8 +17,8 @@ from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.training.train import train
 from tests.conftest import PROJECT
+from tests.steps.test_child import wait_for_pid, wait_until_gone
 from tests.unit import trained
-from tests.unit.test_child import wait_for_pid, wait_until_gone
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tasks.ledger import entries
 from tasks.spec import GateSpec, PipelineSpec
 from tests.unit.judged import archive, evaluation, gained, run, score
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 RULES = GateSpec(
     minimum={"accuracy": 0.8}, first_model_minimum={"accuracy": 0.8}, minimum_gain_over_baseline=0.05

@@ -14,7 +14,7 @@ from tasks.monitoring import retrain
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine, retrain_requests
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 MODEL = SPEC.name
 
