@@ -32,7 +32,7 @@ import docker  # noqa: E402 - what Airflow reads is set above
 
 from plugins import attempts  # noqa: E402
 from plugins.runners import RUNNERS, Owner, Resources, Step  # noqa: E402
-from tasks.requests import IngestRequest, StepContext  # noqa: E402
+from tasks.contracts import IngestRequest, StepContext  # noqa: E402
 from tasks.settings import settings  # noqa: E402
 from tasks.spec import PipelineSpec, table_of  # noqa: E402
 

@@ -23,13 +23,13 @@ import typer
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from tasks import domain  # noqa: E402 - found by the path above
+from tasks.monitoring import domain_classifier  # noqa: E402 - found by the path above
 from tasks.spec import MonitorSpec  # noqa: E402
 
 RULES = MonitorSpec()
 REFERENCE_ROWS = 1000
 SHARES = (0.0, 0.1, 0.25, 0.5, 1.0)
-TEXT: dict[str, domain.Kind] = {"text": "text"}
+TEXT: dict[str, domain_classifier.Kind] = {"text": "text"}
 
 
 def reviews() -> dict[str, pd.DataFrame]:
@@ -76,9 +76,11 @@ def measure(
     """Judge windows with this share of changed texts."""
     rule, above_chance, seconds, aucs, peer = 0, 0, 0.0, [], 0
     for seed in range(windows):
-        window, reference = (domain.distinct(side, TEXT) for side in draw(texts, share, rows, seed))
+        window, reference = (
+            domain_classifier.distinct(side, TEXT) for side in draw(texts, share, rows, seed)
+        )
         started = time.process_time()
-        found = domain.separate(window, reference, TEXT, RULES.false_alarm_share)
+        found = domain_classifier.separate(window, reference, TEXT, RULES.false_alarm_share)
         seconds += time.process_time() - started
         rule += found.auc > max(found.null_auc, RULES.domain_auc)
         above_chance += found.auc > found.null_auc

@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 import pyarrow as pa  # noqa: E402 - the project is found above
 
-from tasks import store  # noqa: E402
-from tasks.lake import Lake  # noqa: E402
+from tasks.stores import files  # noqa: E402
+from tasks.stores.lake import Lake  # noqa: E402
 from tests.services.object_stores import swift  # noqa: E402
 
 SMALL, LARGE = b"x" * 10_000, os.urandom(32 << 20)
@@ -40,10 +40,10 @@ def operations(url: str) -> dict[str, Callable[[int], object]]:
     rows = pa.table({"id": [str(number) for number in range(1000)]})
     lake = Lake(f"{url}/lake")
     return {
-        "small files, put": lambda number: store.write_whole(store.at(url, "small", str(number)), SMALL),
-        "small files, get": lambda number: store.at(url, "small", str(number)).read_bytes(),
-        "32 MiB, put": lambda number: store.write_whole(store.at(url, "large", str(number)), LARGE),
-        "32 MiB, get": lambda number: store.at(url, "large", str(number)).read_bytes(),
+        "small files, put": lambda number: files.write_whole(files.at(url, "small", str(number)), SMALL),
+        "small files, get": lambda number: files.at(url, "small", str(number)).read_bytes(),
+        "32 MiB, put": lambda number: files.write_whole(files.at(url, "large", str(number)), LARGE),
+        "32 MiB, get": lambda number: files.at(url, "large", str(number)).read_bytes(),
         "lake append": lambda number: lake.append("events", rows, batch_id=str(number)),
         "lake read": lambda _: lake.read("events"),
     }

@@ -30,10 +30,21 @@ from demo.follow import wait_for_published, wait_for_run
 from embedded.platform import Platform
 from plugins.attempts import folder_name
 from tasks.settings import settings
-from tasks.store import at
+from tasks.stores.files import at
 
 TRAIN, INGEST = f"train_{MODEL}", f"ingest_{TABLE}"
-VERBS = ["preflight", "snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
+VERBS = [
+    "preflight",
+    "snapshot",
+    "validate",
+    "train",
+    "package",
+    "champion",
+    "evaluate",
+    "gate",
+    "register",
+    "deploy",
+]
 
 
 def main(

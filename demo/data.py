@@ -10,7 +10,7 @@ from typing import Any
 from demo.failure import StepFailed
 from demo.traffic import Review
 from tasks.settings import settings
-from tasks.store import at, fetch, put
+from tasks.stores.files import at, fetch, put
 
 MODEL = "review_sentiment"
 TABLE = "reviews"

@@ -8,8 +8,8 @@ from demo.failure import require
 from demo.memory import PeakMemory
 from demo.stage import Memory, Scene, Tell
 from embedded.platform import Platform
-from tasks import database
 from tasks.settings import settings
+from tasks.stores import database
 
 MARK = "made-by-the-demo"
 

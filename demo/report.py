@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 from pydantic import BaseModel, Field
 
-from tasks.step import write_whole
+from tasks.stores.files import write_text
 
 
 def describe_machine() -> dict[str, Any]:
@@ -106,4 +106,4 @@ class Report(BaseModel):
         return step
 
     def write(self, path: Path) -> None:
-        write_whole(path, self.model_dump_json(indent=2))
+        write_text(str(path), text=self.model_dump_json(indent=2))

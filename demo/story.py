@@ -18,7 +18,7 @@ from demo.follow import follow_training, under_load, wait_for_published, wait_fo
 from demo.report import Decision
 from demo.telling import Telling
 from demo.traffic import Answered, ConstantLoad, Review, Users, accuracy
-from tasks import ledger
+from tasks.ledger import entries
 
 INGEST, TRAIN, DRIFT, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"drift_{MODEL}", f"collect_{MODEL}"
 DAGS = [INGEST, TRAIN, DRIFT, COLLECT]
@@ -245,12 +245,14 @@ class Story:
 
     def every_decision_has_a_reason(self) -> None:
         with self.telling.step("Every decision is in the ledger with its reason"):
-            entries = ledger.history(MODEL)
-            self.telling.report.decisions = [Decision.model_validate(entry.model_dump()) for entry in entries]
-            for entry in entries:
+            decisions = entries.history(MODEL)
+            self.telling.report.decisions = [
+                Decision.model_validate(entry.model_dump()) for entry in decisions
+            ]
+            for entry in decisions:
                 self.telling.say(f"{entry.action}: {entry.why}")
-            require(not ledger.broken_entries(), "The ledger's hash chain is broken.")
-            actions = {entry.action for entry in entries}
+            require(not entries.broken_entries(), "The ledger's hash chain is broken.")
+            actions = {entry.action for entry in decisions}
             require(
                 len(actions) >= 3,
                 f"Gate, deployment and drift decisions were expected in the ledger; it holds {actions}.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.settings import EmbeddedSettings
-from tasks.step import write_whole
+from tasks.stores.files import write_text
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Migration:
     def finish(self) -> None:
         """Put the migrated copy in the original's place."""
         self.copy.replace(self.database)
-        write_whole(self.stamp, self.version)
+        write_text(str(self.stamp), text=self.version)
 
 
 def version_of(settings: EmbeddedSettings, environment: str, distribution: str) -> str:

@@ -10,7 +10,7 @@ import psutil
 
 from embedded.errors import PortTaken
 from embedded.settings import PORTS, EmbeddedSettings
-from tasks.step import write_whole
+from tasks.stores.files import write_text
 
 BELOW_THE_EPHEMERAL_RANGE = range(20_000, 32_000)
 TRIES = 1_000
@@ -34,7 +34,7 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
         if fixed is not None and not is_free(fixed):
             raise PortTaken(_taken(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
         ports[name] = fixed or _free_port(remembered.get(name), set(ports.values()))
-    write_whole(settings.home / FILE, json.dumps(ports, indent=2))
+    write_text(str(settings.home / FILE), text=json.dumps(ports, indent=2))
     return ports
 
 

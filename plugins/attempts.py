@@ -18,11 +18,11 @@ from typing import Any
 from pydantic import ValidationError
 from upath import UPath
 
+from tasks.contracts import Request, StepContext
 from tasks.errors import EXIT_FAULT
-from tasks.requests import Request, StepContext
 from tasks.settings import settings
 from tasks.step import ERROR_SUFFIX, read_result
-from tasks.store import at, remove, write_whole
+from tasks.stores.files import at, remove, write_whole
 
 LONGEST_NAME = 100
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from plugins import attempts
 from plugins.attempts import Files
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
+from tasks.contracts import PreflightRequest, Request, TrainRequest
 from tasks.errors import FINAL
-from tasks.requests import PreflightRequest, Request, TrainRequest
 from tasks.settings import settings
 from tasks.spec import faults_of
 

@@ -32,7 +32,7 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
 def _close(dag_run: Any, msg: str) -> None:
     if not dag_run.dag_id.startswith(TRAIN):
         return
-    from tasks.retrain import close
+    from tasks.monitoring.retrain import close
 
     if close(
         dag_run.dag_id.removeprefix(TRAIN),

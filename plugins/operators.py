@@ -14,14 +14,15 @@ from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
 from plugins.jobs import StepJob, step_of
-from plugins.links import links_of
+from plugins.pages.links import links_of
 from plugins.runners import EngineFault, runner
 from plugins.runners.connections import store_variables
-from tasks import store_faults
+from tasks.contracts import Request
 from tasks.errors import FINAL, PerennialError
-from tasks.requests import VERBS, Request
 from tasks.spec import faults_of
 from tasks.step import exit_code
+from tasks.stores.faults import explained
+from tasks.verbs import VERBS
 
 Document = dict[str, Any]
 
@@ -42,7 +43,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
     kept in Airflow's state store.
 
     Args:
-        verb: One of `tasks.requests.VERBS`.
+        verb: One of `tasks.verbs.VERBS`.
         constants: Fields of the request that are known when the DAG is made: the specification, the table.
             Not rendered, since what looks like a template in them is none.
         inputs: Fields that other tasks or templates give.
@@ -153,7 +154,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         of_run = self.from_run(context) if self.from_run else {}
         fields = {**self.inputs, **of_run, **self.constants, "context": attempts.context_of(context["ti"])}
         try:
-            return VERBS[self.verb][0].model_validate(fields)
+            return VERBS[self.verb].request.model_validate(fields)
         except ValidationError as error:
             faults = "; ".join(faults_of(error))
             raise AirflowFailException(
@@ -163,7 +164,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
 
 def _airflow_s(error: Exception) -> Exception:
     """A fault that we can explain, as Airflow's own, final or tried again; any other as it is."""
-    told = error if isinstance(error, AirflowException) else store_faults.explained(error) or error
+    told = error if isinstance(error, AirflowException) else explained(error) or error
     if not isinstance(told, PerennialError | EngineFault):
         return error
     airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException

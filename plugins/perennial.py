@@ -5,7 +5,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from plugins import listener
-from plugins.links import LINKS
+from plugins.pages.links import LINKS
 
 
 class Perennial(AirflowPlugin):
@@ -18,6 +18,6 @@ class Perennial(AirflowPlugin):
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
         """Made when it is asked for, which only the API server does: the others need not import its world."""
-        from plugins.reports import app
+        from plugins.pages.reports import app
 
         return [{"app": app, "url_prefix": "/perennial", "name": "Perennial's reports"}]

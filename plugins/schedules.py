@@ -2,10 +2,10 @@
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
-from plugins.landing import LandingTrigger
+from plugins.triggers.landing import LandingTrigger
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
-from tasks.store import at
+from tasks.stores.files import at
 
 LANDING_POLL_SECONDS = 1.0
 

@@ -6,20 +6,19 @@ object store puts whole objects. A step that fails writes `<result>.error.json` 
 evidence, and ends with the error's exit code.
 """
 
-import importlib
 import json
 import traceback
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from upath import UPath
 
-from tasks import limits, store, store_faults
-from tasks.contracts import Contract
+from tasks.contracts import Contract, Request
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
-from tasks.requests import VERBS, Request
+from tasks.runtime import limits
 from tasks.spec import faults_of
+from tasks.stores import files
+from tasks.stores.faults import explained
+from tasks.verbs import VERBS
 
 ERROR_SUFFIX = ".error.json"
 
@@ -33,7 +32,7 @@ def read_request(verb: str, text: str) -> Request:
     if verb not in VERBS:
         raise InvalidRequest(f"{verb!r} is not a verb. Known verbs: {', '.join(sorted(VERBS))}.")
     try:
-        return VERBS[verb][0].model_validate_json(text)
+        return VERBS[verb].request.model_validate_json(text)
     except ValidationError as error:
         faults = faults_of(error)
         raise InvalidRequest(
@@ -43,26 +42,24 @@ def read_request(verb: str, text: str) -> Request:
 
 def read_result(verb: str, text: str) -> Contract:
     """Parse a result file and check it against the verb's contract."""
-    return VERBS[verb][1].model_validate_json(text)
+    return VERBS[verb].result.model_validate_json(text)
 
 
 def run(verb: str, request: Request) -> Contract:
-    """Do it: each verb is the function of that name in the module of that name."""
-    module = importlib.import_module(f"tasks.{verb}")
-    result: Contract = getattr(module, verb)(request)
-    return result
+    """Do it, by the verb's function."""
+    return VERBS[verb].function()(request)
 
 
 def execute(verb: str, request_url: str, result_url: str) -> int:
     """Run a step from file to file and return its exit code."""
     error_url, killed_before = result_url + ERROR_SUFFIX, limits.kills()
-    store.remove(store.at(error_url))
+    files.remove(files.at(error_url))
     try:
-        result = run(verb, read_request(verb, store.at(request_url).read_text(encoding="utf-8")))
-        store.write_text(result_url, text=result.model_dump_json(indent=2))
+        result = run(verb, read_request(verb, files.at(request_url).read_text(encoding="utf-8")))
+        files.write_text(result_url, text=result.model_dump_json(indent=2))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every fault becomes a file and an exit code
         told = limits.explained(error, verb, killed_before)
-        return _fail(store_faults.explained(told) or told, error_url)
+        return _fail(explained(told) or told, error_url)
     return 0
 
 
@@ -71,7 +68,7 @@ def _fail(error: Exception, error_url: str) -> int:
         print(f"{type(error).__name__}: {error}", flush=True)
     else:
         traceback.print_exception(error)
-    store.write_text(error_url, text=error_document(error))
+    files.write_text(error_url, text=error_document(error))
     return exit_code(error)
 
 
@@ -88,8 +85,3 @@ def error_document(error: Exception) -> str:
         "evidence": evidence,
     }
     return json.dumps(document, default=str, indent=2)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a local file so that it is there whole or not at all."""
-    store.write_whole(UPath(path), text.encode())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tasks import database
 from tasks.settings import settings
+from tasks.stores import database
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ a place, chosen by the setting `runner`; no DAG changes.
 from collections.abc import Callable
 
 from plugins.runners.lines import LONGEST_LINE
-from plugins.runners.process import ProcessRunner
+from plugins.runners.process.runner import ProcessRunner
 from plugins.runners.step import Ended, EngineFault, Left, Owner, Resources, Runner, State, Step, WorkerLost
 from tasks.errors import InvalidProject
 from tasks.settings import settings
@@ -41,7 +41,7 @@ def runner() -> Runner:
 
 def _docker() -> Runner:
     try:
-        from plugins.runners.docker import DockerRunner
+        from plugins.runners.docker.runner import DockerRunner
     except ImportError as error:
         raise _not_installed("docker", error) from error
     return DockerRunner()
@@ -49,7 +49,7 @@ def _docker() -> Runner:
 
 def _kubernetes() -> Runner:
     try:
-        from plugins.runners.kubernetes import KubernetesRunner
+        from plugins.runners.kubernetes.runner import KubernetesRunner
     except ImportError as error:
         raise _not_installed("kubernetes", error) from error
     return KubernetesRunner()

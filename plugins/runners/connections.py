@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.store import at
+from tasks.stores.files import at
 
 ENGINE = "docker_default"
 PORT, TLS_PORT = 2375, 2376

@@ -87,22 +87,3 @@ def command_of(step: Step) -> tuple[str, ...]:
     """
     files = ("--request", step.request_url, "--result", step.result_url)
     return ("python", "-m", "tasks", step.verb, *files, *(("--model", step.model) if step.model else ()))
-
-
-def labels_of(step: Step, place: Settings) -> dict[str, str]:
-    """Whose step it is, for those who find it: another worker, the janitor, a person."""
-    owner = step.owner
-    named = {
-        "installation": place.installation,
-        "step": step.key,
-        "dag": owner.dag_id,
-        "run": owner.run_id,
-        "task": owner.task_id,
-        "map": owner.map_index,
-        "try": owner.try_number,
-        "verb": step.verb,
-        "model": step.model or "",
-        "request_sha256": step.request_sha256,
-        "deadline": int(step.deadline),
-    }
-    return {f"perennial.{name}": str(value) for name, value in named.items()}

@@ -1,64 +1,84 @@
 """The contracts that cross between environments: frozen, versioned, JSON, with units in the names.
 
-A heavy step reads a request and writes one of these as its result; Airflow keeps nothing else. What a
-contract names by URL (parts, reports, archives) lies in the store.
+A heavy step reads a request and writes its result, which stand side by side here; Airflow keeps nothing
+else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
-from tasks.contracts.contract import (
-    Contract,
-)
+from tasks.contracts.context import Request, StepContext
+from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
+    CollectRequest,
+    CollectResult,
     DataSnapshot,
     FailedExpectation,
     FileOutcome,
+    IngestRequest,
     IngestResult,
     SnapshotPart,
+    SnapshotRequest,
+    ValidateRequest,
     ValidationReport,
 )
-from tasks.contracts.operation import (
-    ColumnDistance,
-    DriftDecision,
-    LedgerEntry,
-    RetrainTicket,
-)
-from tasks.contracts.preflight import PreflightReport
-from tasks.contracts.serving import (
-    CollectResult,
-    Rollout,
-    RolloutCheck,
-    Route,
-)
-from tasks.contracts.training import (
-    Archive,
+from tasks.contracts.evaluation import (
+    EvaluateRequest,
     EvaluationReport,
-    GateDecision,
     Metric,
     ModelScore,
-    ModelVersion,
     PairedDifference,
-    RuleVerdict,
     SliceScore,
+)
+from tasks.contracts.gate import GateDecision, GateRequest, RuleVerdict
+from tasks.contracts.ledger import Action, LedgerEntry
+from tasks.contracts.monitoring import (
+    ColumnDistance,
+    DriftDecision,
+    DriftRequest,
+    RetrainRequest,
+    RetrainTicket,
+)
+from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts.training import (
+    Archive,
+    PackageRequest,
+    PreflightReport,
+    PreflightRequest,
     TrainingRun,
+    TrainRequest,
 )
 
 __all__ = [
+    "Action",
     "Archive",
+    "Champion",
+    "ChampionRequest",
+    "CollectRequest",
     "CollectResult",
     "ColumnDistance",
     "Contract",
     "DataSnapshot",
+    "DeployRequest",
     "DriftDecision",
+    "DriftRequest",
+    "EvaluateRequest",
     "EvaluationReport",
     "FailedExpectation",
     "FileOutcome",
     "GateDecision",
+    "GateRequest",
+    "IngestRequest",
     "IngestResult",
     "LedgerEntry",
     "Metric",
     "ModelScore",
     "ModelVersion",
+    "PackageRequest",
     "PairedDifference",
     "PreflightReport",
+    "PreflightRequest",
+    "RegisterRequest",
+    "Request",
+    "RetrainRequest",
     "RetrainTicket",
     "Rollout",
     "RolloutCheck",
@@ -66,6 +86,10 @@ __all__ = [
     "RuleVerdict",
     "SliceScore",
     "SnapshotPart",
+    "SnapshotRequest",
+    "StepContext",
+    "TrainRequest",
     "TrainingRun",
+    "ValidateRequest",
     "ValidationReport",
 ]

@@ -1,10 +1,19 @@
-"""What is said of data: landed files, snapshots, validation."""
+"""What is asked and said of data: landed files, snapshots, validation, what came back from the service."""
 
 from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
+from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.spec import PipelineSpec, TableSpec
+
+
+class IngestRequest(Request):
+    """`files`: names in the table's landing folder; None for everything that lies there."""
+
+    table: TableSpec
+    files: tuple[str, ...] | None = None
 
 
 class FileOutcome(Contract):
@@ -32,6 +41,11 @@ class IngestResult(Contract):
     files: tuple[FileOutcome, ...]
     published_rows: int
     quarantined_rows: int
+
+
+class SnapshotRequest(Request):
+    spec: PipelineSpec
+    as_of: AwareDatetime | None = None
 
 
 class SnapshotPart(Contract):
@@ -63,6 +77,11 @@ class DataSnapshot(Contract):
     test: SnapshotPart
 
 
+class ValidateRequest(Request):
+    spec: PipelineSpec
+    snapshot: DataSnapshot
+
+
 class FailedExpectation(Contract):
     """An expectation that was not met: GX's type and
     arguments, counts in rows, and at most 20 sample values.
@@ -91,3 +110,20 @@ class ValidationReport(Contract):
     failed: tuple[FailedExpectation, ...]
     url: str
     json_url: str
+
+
+class CollectRequest(Request):
+    spec: PipelineSpec
+
+
+class CollectResult(Contract):
+    """What came from the gateway's log to the lake.
+
+    `landed_file` holds newly labelled rows for the training table.
+    """
+
+    model: str
+    prediction_rows: int
+    feedback_rows: int
+    labelled_rows: int
+    landed_file: str | None

@@ -1,10 +1,24 @@
-"""What is said of what serves, and of what came back from it."""
+"""What is asked and said of what serves."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.training import Archive
+from tasks.spec import PipelineSpec
+
+
+class ModelVersion(Contract):
+    """A version of the MLflow registered model, with the archive that was judged."""
+
+    model: str
+    version: str
+    run_id: str
+    archive: Archive
+    decision_ledger_hash: str
+    tags: dict[str, str]
 
 
 class Route(Contract):
@@ -27,36 +41,21 @@ class Route(Contract):
     timeout_seconds: float
 
 
-class RolloutCheck(Contract):
-    check: str
-    passed: bool
-    detail: str
+class ChampionRequest(Request):
+    spec: PipelineSpec
 
 
-class Rollout(Contract):
-    """A change of what serves.
+class Champion(Contract):
+    """The version that a candidate has to beat.
 
-    `stable` serves at the end; `previous` served before and stays loaded for a rollback.
+    Attributes:
+        version: The one that the gateway's route sends requests to; where it sends them nowhere, the one that
+            the alias `champion` names; None where there is neither, so that a candidate is the first model.
+        serves: Whether the gateway sends requests to it.
+        warning: Where route and alias do not agree, what is wrong and what to do; a sentence.
     """
 
     model: str
-    stable: Route
-    previous: Route | None
-    candidate: Route | None
-    traffic_share: float = Field(ge=0, le=1)
-    checks: tuple[RolloutCheck, ...]
-    verdict: Literal["deployed", "already_serving", "kept_previous", "rolled_back"]
-    seconds: float
-
-
-class CollectResult(Contract):
-    """What came from the gateway's log to the lake.
-
-    `landed_file` holds newly labelled rows for the training table.
-    """
-
-    model: str
-    prediction_rows: int
-    feedback_rows: int
-    labelled_rows: int
-    landed_file: str | None
+    version: ModelVersion | None
+    serves: bool
+    warning: str | None = None

@@ -1,9 +1,50 @@
-"""What is said of a candidate: its training, its archive, its scores, and the verdict on it."""
+"""What is asked and said of a training: the place where it will run, the run, its archive."""
 
 from typing import Any, Literal
 
+from pydantic import Field
+
+from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import DataSnapshot
+from tasks.contracts.data import DataSnapshot, ValidationReport
+from tasks.spec import PipelineSpec
+
+
+class PreflightRequest(Request):
+    spec: PipelineSpec
+
+
+class PreflightReport(Contract):
+    """Where the training will run, and that it can.
+
+    Attributes:
+        device: What the model will train on.
+        gpu: The GPU's name and memory, as its driver says; None without one.
+        why: Why that device, as a sentence; where no GPU is visible, the reason.
+        code_commit, image_digest: Of the environment that the steps run in; None where there is none.
+        memory_mib: The limit of memory of the step; None where there is none.
+    """
+
+    model: str
+    device: Literal["cuda", "cpu"]
+    gpu: str | None
+    why: str
+    code_commit: str | None
+    image_digest: str | None
+    memory_mib: int | None
+
+
+class TrainRequest(Request):
+    """`parameters`: values for MLproject's parameters; those left out take its defaults.
+
+    `reason`: why this run.
+    """
+
+    spec: PipelineSpec
+    snapshot: DataSnapshot
+    validation: ValidationReport
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
+    reason: str = "asked for by hand"
 
 
 class TrainingRun(Contract):
@@ -28,6 +69,11 @@ class TrainingRun(Contract):
     model_files_url: str
 
 
+class PackageRequest(Request):
+    spec: PipelineSpec
+    run: TrainingRun
+
+
 class Archive(Contract):
     """A TorchServe model archive.
 
@@ -44,109 +90,3 @@ class Archive(Contract):
     sha256: str
     size_bytes: int
     example_prediction: dict[str, Any]
-
-
-class Metric(Contract):
-    """A metric on the frozen rows with its 95 % confidence interval."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-class SliceScore(Contract):
-    """The primary metric where `column` has `value`; NaN where the slice does not define it."""
-
-    column: str
-    value: str
-    rows: int
-    metric: Metric
-
-
-class ModelScore(Contract):
-    """One model on the frozen rows.
-
-    The latency is of single requests through the archive's handler, in this process.
-    """
-
-    role: Literal["candidate", "champion", "baseline"]
-    name: str
-    run_id: str | None
-    archive_sha256: str | None
-    archive_bytes: int | None
-    metrics: tuple[Metric, ...]
-    slices: tuple[SliceScore, ...]
-    latency_p50_seconds: float | None
-    latency_p95_seconds: float | None
-
-
-class PairedDifference(Contract):
-    """Candidate minus champion in the primary metric on the same rows, with a paired 95 % interval.
-
-    Attributes:
-        slice_value: The value of the data's `slice_by` column; None for all rows.
-        p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
-            not apply.
-    """
-
-    slice_value: str | None
-    rows: int
-    difference: float
-    low: float
-    high: float
-    p_value: float | None
-
-
-class EvaluationReport(Contract):
-    """Candidate, champion and baseline on one frozen set.
-
-    `frozen_sha256` is the hash of the snapshot's test part.
-    """
-
-    model: str
-    frozen_sha256: str
-    rows: int
-    primary_metric: str
-    candidate: ModelScore
-    champion: ModelScore | None
-    champion_frozen_sha256: str | None
-    baseline: ModelScore
-    differences: tuple[PairedDifference, ...]
-    report_url: str
-
-
-class RuleVerdict(Contract):
-    """One rule of the gate. `blocks` says what a failure leads to."""
-
-    rule: str
-    value: float | str | None
-    threshold: float | str | None
-    passed: bool
-    blocks: Literal["reject", "hold"]
-    why: str
-
-
-class GateDecision(Contract):
-    """Promote, hold or reject: `why` in a sentence, and every rule with its value, threshold and verdict."""
-
-    model: str
-    run_id: str
-    verdict: Literal["promote", "hold", "reject"]
-    first_model: bool
-    rules: tuple[RuleVerdict, ...]
-    why: str
-    archive_sha256: str
-    evaluation_url: str
-    ledger_hash: str | None = None
-
-
-class ModelVersion(Contract):
-    """A version of the MLflow registered model, with the archive that was judged."""
-
-    model: str
-    version: str
-    run_id: str
-    archive: Archive
-    decision_ledger_hash: str
-    tags: dict[str, str]

@@ -19,13 +19,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tasks import store
 from tasks.contracts import Archive
 from tasks.errors import ArchiveMismatch, ServingError
 from tasks.serving.torchserve_api import ManagementApi, NotLoaded, Unreachable, response_timeout_seconds
 from tasks.settings import settings
 from tasks.spec import ServingSpec
-from tasks.step import write_whole
+from tasks.stores import files
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.1
@@ -111,7 +110,7 @@ class TorchServe:
             "max_batch_delay_ms": serving.max_batch_delay_ms,
             "response_timeout_seconds": response_timeout_seconds(serving),
         }
-        write_whole(self._record(archive), json.dumps(record, indent=2))
+        files.write_text(str(self._record(archive)), text=json.dumps(record, indent=2))
 
     def holds(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.holds`.
@@ -147,11 +146,11 @@ class TorchServe:
 
     def _copy(self, archive: Archive) -> Path:
         """Bring the archive into the store, whole, and check its bytes at both ends."""
-        self._require(archive, store.sha256(archive.url), archive.url)
+        self._require(archive, files.sha256(archive.url), archive.url)
         file = self._store / file_name(archive.model, archive.version, archive.sha256)
-        if not file.exists() or store.sha256(str(file)) != archive.sha256:
-            part = store.fetch(archive.url, self._store / f".{file.name}.part")
-            self._require(archive, store.sha256(str(part)), str(part))
+        if not file.exists() or files.sha256(str(file)) != archive.sha256:
+            part = files.fetch(archive.url, self._store / f".{file.name}.part")
+            self._require(archive, files.sha256(str(part)), str(part))
             part.replace(file)
         return file
 

@@ -23,13 +23,13 @@ SERVICE_LABEL = "com.docker.compose.service"
 
 LAND_EXAMPLES = """
 import pathlib, subprocess, sys
-from tasks import store
+from tasks.stores import files
 from tasks.settings import settings
 model, table, rows = sys.argv[1:]
 program = [str(settings().models / model / "example_data.py"), "--output", "/tmp/files", "--rows", rows, "--batches", "1"]
 subprocess.run([str(settings().python(model)), *program], check=True)
 for file in pathlib.Path("/tmp/files").iterdir():
-    store.write_whole(store.at(settings().landing, table, file.name), file.read_bytes())
+    files.write_whole(files.at(settings().landing, table, file.name), file.read_bytes())
 """
 
 

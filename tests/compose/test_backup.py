@@ -9,8 +9,8 @@ from tests.compose.stack import Stack
 
 ASKED = {"text": "A quiet, wonderful film with a great cast."}
 COUNTED = """
-from tasks import database
-from tasks.lake import Lake
+from tasks.stores import database
+from tasks.stores.lake import Lake
 with database.engine().connect() as connection:
     print(connection.execute(database.ledger_entries.select()).all())
 print(Lake().read("reviews", columns=["batch_id"]).num_rows)

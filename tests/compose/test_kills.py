@@ -21,7 +21,7 @@ LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 16}
 AWAY_SECONDS = 10
 LANDED = """
 import json
-from tasks.lake import Lake
+from tasks.stores.lake import Lake
 print(json.dumps(Lake().read("{model}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()))
 """
 

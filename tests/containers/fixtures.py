@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks import database
 from tasks.settings import settings
+from tasks.stores import database
 from tests.containers.step_image import build
 
 if TYPE_CHECKING:

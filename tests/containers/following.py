@@ -12,7 +12,7 @@ from typing import Any
 from plugins.attempts import Files
 from plugins.jobs import StepJob
 from plugins.runners import Owner, Resources, Step
-from tasks.requests import CollectRequest, StepContext
+from tasks.contracts import CollectRequest, StepContext
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tests.unit.steps import step_to_run
@@ -60,7 +60,7 @@ def step_of(folder: Path, sha256: str = "0" * 64, **resources: Any) -> Step:
 
 def job_of(folder: Path, holder: str = "first", sha256: str = "0" * 64, **resources: Any) -> StepJob:
     """A try of the step in `folder`, in a container."""
-    from plugins.runners.docker import DockerRunner
+    from plugins.runners.docker.runner import DockerRunner
 
     step, files = step_of(folder, sha256, **resources), Files.of(str(folder))
     return StepJob(

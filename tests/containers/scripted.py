@@ -1,4 +1,4 @@
-"""In the place of `tasks.collect` in the tests' image: does
+"""In the place of `tasks.data.collect` in the tests' image: does
 what `script.json` in the step's folder says, line by line.
 """
 
@@ -10,19 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tasks import lineage, store
-from tasks.contracts import CollectResult
+from tasks.contracts import CollectRequest, CollectResult
 from tasks.errors import DataRejected, InvalidProject
-from tasks.requests import CollectRequest
+from tasks.runtime import code_version
 from tasks.settings import settings
+from tasks.stores import files
 
 HOG = "held = []\nwhile True: held.append(bytearray(b'x' * (8 << 20)))"
 
 
 def collect(request: CollectRequest) -> CollectResult:
     work = request.context.work_url
-    script: list[list[Any]] = json.loads(store.at(work, "script.json").read_text())
-    starts = store.at(work, "starts")
+    script: list[list[Any]] = json.loads(files.at(work, "script.json").read_text())
+    starts = files.at(work, "starts")
     with Path(str(starts)).open("a") as file:
         file.write("started\n")
     for action, *arguments in script:
@@ -77,7 +77,7 @@ def tell() -> None:
     """What the step sees of itself."""
     seen = {
         "environment": dict(os.environ),
-        "commit": lineage.code_commit(settings().project),
+        "commit": code_version.code_commit(settings().project),
         "user": [os.getuid(), os.getgid()],
         "capabilities": Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0],
         "may_write": {

@@ -392,7 +392,7 @@ def test_two_workers_at_once_make_one_container(
 def test_a_container_that_was_created_and_never_started_is_started(
     script: Script, engine: "docker.DockerClient"
 ) -> None:
-    from plugins.runners.container import container_of
+    from plugins.runners.docker.container import container_of
 
     folder = script(["say", "late"])
     job = job_of(folder)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.requests import VERBS
 from tasks.settings import PROJECT
+from tasks.verbs import VERBS
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -56,7 +56,7 @@ def test_half_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tls_reaches_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
-    from plugins.runners.docker import StepContainers
+    from plugins.runners.docker.runner import StepContainers
 
     files = {name: str(tmp_path / f"{name}.pem") for name in FILES}
     for file in files.values():

@@ -66,7 +66,7 @@ def test_a_refusal_in_a_container_is_final(
 def test_the_janitor_removes_what_no_task_comes_back_for(
     shared: Path, dags: Dags, run_dag: RunDag, engine: "docker.DockerClient"
 ) -> None:
-    from plugins.runners.container import container_of
+    from plugins.runners.docker.container import container_of
 
     body = container_of(step_of(shared / "runs" / "left"), settings(), gpus=False).body()
     left = engine.api.create_container_from_config(body, name="perennial-left-behind-in-a-test")

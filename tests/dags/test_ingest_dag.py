@@ -68,7 +68,7 @@ def test_nothing_is_announced_when_no_row_joined(run_dag: RunDag, heavy: SetScri
 
 
 def test_a_real_file_goes_through_the_real_step_into_the_lake(run_dag: RunDag, home: Path) -> None:
-    from tasks.lake import Lake
+    from tasks.stores.lake import Lake
 
     rows = [
         {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.landing import NAMES_IN_AN_EVENT, LandingTrigger
+from plugins.triggers.landing import NAMES_IN_AN_EVENT, LandingTrigger
 
 POLL = 0.02
 

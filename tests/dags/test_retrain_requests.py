@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import retrain
-from tasks.database import engine, retrain_requests
+from tasks.monitoring import retrain
+from tasks.stores.database import engine, retrain_requests
 from tests.dags.runs import RunDag, SetScript
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from plugins.links import report_page
-from tasks import store
+from plugins.pages.links import report_page
 from tasks.settings import settings
+from tasks.stores import files
 from tests.services.object_stores import BUCKET, ObjectStore, forget, point_to, s3  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ def runs(s3: ObjectStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A runs folder with reports, and beside it, in the same bucket, what nobody may see."""
     url = f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}"
     point_to(s3, url, home, monkeypatch)
-    store.write_text(url, "secrets.json", text='{"password": "secret"}')
+    files.write_text(url, "secrets.json", text='{"password": "secret"}')
     for name in ("a.html", "a.json", "rows.parquet", "<b>.html", "inner/c.html"):
-        store.write_text(settings().runs, STEP, name, text="<h1>Report</h1>")
+        files.write_text(settings().runs, STEP, name, text="<h1>Report</h1>")
     yield settings().runs
     forget()
 

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pytest
 
 from tasks.contracts import DataSnapshot, SnapshotPart, TrainingRun
-from tasks.package import build
-from tasks.scoring import Scores, score
+from tasks.data.snapshot import PARTS, part_of
+from tasks.evaluation.scoring import Scores, score
 from tasks.settings import settings
-from tasks.snapshot import PARTS, part_of
 from tasks.spec import PipelineSpec
+from tasks.training.package import build
 from tests.conftest import PROJECT
 
 NOWHERE = SnapshotPart(url="", rows=0, sha256="")

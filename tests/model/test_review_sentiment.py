@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.scoring import Scores
+from tasks.evaluation.scoring import Scores
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 from tests.model.conftest import Packaged, example_data, package, run_training, write_parts

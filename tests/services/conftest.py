@@ -24,11 +24,11 @@ import requests
 
 from embedded import gateway as embedded_gateway
 from embedded import torchserve as embedded_torchserve
-from tasks import database, ledger, store
-from tasks.contracts import Archive, GateDecision, ModelVersion, Rollout
-from tasks.requests import DeployRequest, StepContext
+from tasks.contracts import Action, Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
+from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
+from tasks.stores import database, files
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
@@ -279,7 +279,7 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
         version=version,
         run_id=version,
         url=str(file),
-        sha256=store.sha256(str(file)),
+        sha256=files.sha256(str(file)),
         size_bytes=file.stat().st_size,
         example_prediction={"prediction": mark, "score": 0.007},
     )
@@ -322,24 +322,26 @@ def build_spec(model: str, **serving: Any) -> PipelineSpec:
 
 def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     """Let the ledger and the registry say what the gate and the registration would have said."""
-    from tasks import registry
+    from tasks.serving.champion import find_champion
+    from tasks.stores import registry
 
+    serving = find_champion(spec.name).version
     decision = GateDecision(
         model=spec.name,
         run_id=archive.run_id,
         verdict="promote",
-        first_model=True,
+        first_model=serving is None,
         rules=(),
         why="A test says so.",
         archive_sha256=archive.sha256,
         evaluation_url="",
     )
     evidence = {"decision": decision}
-    entry = ledger.record(
+    entry = entries.record(
         model=spec.name,
         actor="tests",
-        action="gate",
-        before=None,
+        action=Action.GATE,
+        before=serving.run_id if serving else None,
         after="promote",
         why=decision.why,
         evidence=evidence,
@@ -373,7 +375,7 @@ class Model:
         return DeployRequest(spec=self.spec, version=version, context=context)
 
     def deploy(self, mark: str, **how: Any) -> Rollout:
-        from tasks.deploy import deploy
+        from tasks.release.deploy import deploy
 
         return deploy(self.request(self.promoted(mark, **how)))
 

@@ -16,8 +16,8 @@ import fsspec
 import pytest
 import requests
 
-from tasks import database
 from tasks.settings import PROJECT, settings
+from tasks.stores import database
 from tests.services.conftest import free_port, until
 
 BUCKET = "perennial"

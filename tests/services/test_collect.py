@@ -7,20 +7,20 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from tasks import labels, store
-from tasks.collect import Collector, collect
-from tasks.contracts import CollectResult
+from tasks.contracts import CollectRequest, CollectResult, StepContext
+from tasks.data import labels
+from tasks.data.collect import Collector, collect
 from tasks.errors import PerennialError
-from tasks.lake import Lake
-from tasks.requests import CollectRequest, StepContext
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.stores import files
+from tasks.stores.lake import Lake
 from tests.services.conftest import Model, Platform, load_on
 
 
 def run(spec: PipelineSpec) -> CollectResult:
     context = StepContext(
-        actor="tests", step_key="collect", work_url=str(store.at(settings().runs, "collect"))
+        actor="tests", step_key="collect", work_url=str(files.at(settings().runs, "collect"))
     )
     return collect(CollectRequest(spec=spec, context=context))
 
@@ -43,20 +43,20 @@ def rows(table: str, **how: Any) -> list[dict[str, Any]]:
 
 
 def landing(model: Model) -> UPath:
-    return store.at(settings().landing, model.spec.data.table)
+    return files.at(settings().landing, model.spec.data.table)
 
 
 def read(file: str | None) -> list[dict[str, Any]]:
     """The rows of a landed file."""
-    with store.at(str(file)).open("rb") as opened:
+    with files.at(str(file)).open("rb") as opened:
         found: list[dict[str, Any]] = pq.read_table(opened).to_pylist()
     return found
 
 
 def landed(model: Model, *ids: str) -> dict[str, int]:
     """The labels under which these predictions landed; a row that landed twice fails."""
-    files = [path for path in landing(model).rglob("*.parquet") if not path.name.startswith(".")]
-    found = [row for path in sorted(files, key=str) for row in read(str(path))]
+    landed = [path for path in landing(model).rglob("*.parquet") if not path.name.startswith(".")]
+    found = [row for path in sorted(landed, key=str) for row in read(str(path))]
     assert len({row["id"] for row in found}) == len(found)
     return {row["id"]: row["label"] for row in found if row["id"] in ids}
 
@@ -142,8 +142,8 @@ def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(
     platform: Platform, fresh: Model
 ) -> None:
     label(platform, fresh, dict.fromkeys(ask(platform, fresh, "a"), 1))
-    file = store.at(run(fresh.spec).landed_file or "")
-    store.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name)
+    file = files.at(run(fresh.spec).landed_file or "")
+    files.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name)
     assert run(fresh.spec).landed_file is None
     assert not file.exists()
 
@@ -206,7 +206,7 @@ def test_a_portion_is_written_from_the_versions_that_were_written_down(
 ) -> None:
     (told,) = ask(platform, fresh, "a")
     label(platform, fresh, {told: 1})
-    file = store.at(run(fresh.spec).landed_file or "")
+    file = files.at(run(fresh.spec).landed_file or "")
     before = file.read_bytes()
     file.unlink()  # as if the collect had died before it was written
     label(platform, fresh, {told: 0})

@@ -20,16 +20,18 @@ import pyarrow as pa
 import pytest
 import requests
 
-from plugins.landing import LandingTrigger
-from tasks import domain, drift, store
+from plugins.triggers.landing import LandingTrigger
+from tasks.contracts import Champion, DriftRequest, StepContext
+from tasks.data.landing import Landing
 from tasks.errors import PerennialError, StoreRefused, StoreUnreachable
-from tasks.lake import Lake
-from tasks.landing import Landing
-from tasks.requests import VERBS, DriftRequest, StepContext
+from tasks.monitoring import domain_classifier, drift
 from tasks.settings import PROJECT, settings
 from tasks.spec import GateSpec, MonitorSpec, PipelineSpec, table_of
 from tasks.step import execute, read_result
-from tasks.store_faults import explained
+from tasks.stores import files
+from tasks.stores.faults import explained
+from tasks.stores.lake import Lake
+from tasks.verbs import VERBS
 from tests.services.conftest import free_port, until
 from tests.services.object_stores import (  # noqa: F401 - fixtures
     BUCKET,
@@ -96,14 +98,14 @@ class Steps:
     spec: PipelineSpec
 
     def __call__(self, verb: str, **asked: Any) -> Any:
-        work_url = str(store.at(settings().runs, "tiny", "run-1", verb))
+        work_url = str(files.at(settings().runs, "tiny", "run-1", verb))
         context = StepContext(actor="tests", step_key=f"tiny/run-1/{verb}", work_url=work_url)
-        request = VERBS[verb][0](context=context, **asked)
+        request = VERBS[verb].request(context=context, **asked)
         request_url, result_url = f"{work_url}/request.json", f"{work_url}/result.json"
-        store.write_text(request_url, text=request.model_dump_json())
+        files.write_text(request_url, text=request.model_dump_json())
         code = execute(verb, request_url, result_url)
-        assert code == 0, store.at(f"{result_url}.error.json").read_text()
-        return read_result(verb, store.at(result_url).read_text())
+        assert code == 0, files.at(f"{result_url}.error.json").read_text()
+        return read_result(verb, files.at(result_url).read_text())
 
 
 @pytest.fixture
@@ -116,9 +118,8 @@ def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipelin
     (suites / "expectations" / "numbers.json").write_text(
         json.dumps({"name": "numbers", "expectations": [filled]})
     )
-    monkeypatch.setattr(
-        domain, "RELABELLINGS", 2
-    )  # most of a drift check's time, none of its way to the store
+    # Most of a drift check's time, and none of its way to the store.
+    monkeypatch.setattr(domain_classifier, "RELABELLINGS", 2)
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     monkeypatch.setenv("PERENNIAL_MODELS", str(tmp_path / "models"))
     settings.cache_clear()
@@ -169,7 +170,7 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     rows = [
         {"id": f"n{number}", "number": number % 50, "label": int(number % 5 > 1)} for number in range(300)
     ]
-    store.write_text(
+    files.write_text(
         settings().landing, "numbers", "a.jsonl", text="".join(json.dumps(row) + "\n" for row in rows)
     )
 
@@ -178,7 +179,8 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     validation = step("validate", spec=tiny, snapshot=snapshot)
     run = step("train", spec=tiny, snapshot=snapshot, validation=validation)
     archive = step("package", spec=tiny, run=run)
-    evaluation = step("evaluate", spec=tiny, run=run, archive=archive)
+    first = Champion(model=tiny.name, version=None, serves=False)
+    evaluation = step("evaluate", spec=tiny, run=run, archive=archive, champion=first)
     decision = step("gate", spec=tiny, run=run, archive=archive, evaluation=evaluation)
     assert [rule.rule for rule in decision.rules if not rule.passed] == [
         "gain_over_baseline"
@@ -186,9 +188,9 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
 
     urls = (snapshot.test.url, validation.url, run.model_files_url, archive.url, evaluation.report_url)
     assert all(url.startswith(f"{settings().runs}/tiny/") for url in urls)
-    assert store.sha256(archive.url) == archive.sha256
-    kept = list(store.at(mlflow_on).rglob("*.mar"))
-    assert [store.sha256(str(path)) for path in kept] == [archive.sha256]
+    assert files.sha256(archive.url) == archive.sha256
+    kept = list(files.at(mlflow_on).rglob("*.mar"))
+    assert [files.sha256(str(path)) for path in kept] == [archive.sha256]
     assert step("train", spec=tiny, snapshot=snapshot, validation=validation) == run, (
         "a second try trains nothing"
     )
@@ -201,11 +203,11 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     Lake().append(
         "tiny__predictions", pa.table({**asked, "number": [row["number"] for row in rows]}), batch_id="p"
     )
-    context = StepContext(actor="tests", step_key="drift", work_url=str(store.at(settings().runs, "drift")))
+    context = StepContext(actor="tests", step_key="drift", work_url=str(files.at(settings().runs, "drift")))
     window = DriftRequest(context=context, spec=tiny, window_start=DAY, window_end=DAY + timedelta(days=1))
     found = drift.check(window, run)
     assert found.verdict == "quiet", found.why
-    assert "<html" in store.at(str(found.report_url)).read_text(encoding="utf-8")
+    assert "<html" in files.at(str(found.report_url)).read_text(encoding="utf-8")
     assert not [path for path in tmp_path.rglob("*") if path.name in {"lake", "runs", "landing"}]
 
 
@@ -224,7 +226,7 @@ def test_an_ingest_that_is_killed_between_copy_and_delete_is_carried_on(home: Pa
     assert (waiting(home), refused(home)) == ([], {})
     assert (keys(), len(keys("reviews__quarantine"))) == (expected(20), 1)
     assert [outcome.status for outcome in result.files] == (["already_published"] if when == "before" else [])
-    assert store.entries(landing_folder() / ".staged") == []
+    assert files.entries(landing_folder() / ".staged") == []
 
 
 def test_a_delete_that_fails_after_the_copy_is_made_up_for(
@@ -268,27 +270,27 @@ def test_the_trigger_tells_of_what_lands_and_waits_while_the_store_is_down(
 
 
 def test_of_many_who_create_a_file_at_once_one_does(lake: Lake) -> None:
-    path = store.at(lake.url, "plan.json")
+    path = files.at(lake.url, "plan.json")
 
     def create(number: int) -> bool:
         try:
-            store.create_whole(path, str(number).encode())
+            files.create_whole(path, str(number).encode())
         except FileExistsError:
             return False
         return True
 
     for _ in range(5):
-        store.remove(path)
+        files.remove(path)
         with ThreadPoolExecutor(8) as threads:
             assert list(threads.map(create, range(8))).count(True) == 1
 
 
 def test_a_writer_whose_answer_was_lost_meets_its_own_file(lake: Lake) -> None:
-    path = store.at(lake.url, "plan.json")
-    store.create_whole(path, b"mine")
-    store.create_whole(path, b"mine")
+    path = files.at(lake.url, "plan.json")
+    files.create_whole(path, b"mine")
+    files.create_whole(path, b"mine")
     with pytest.raises(FileExistsError):
-        store.create_whole(path, b"another's")
+        files.create_whole(path, b"another's")
 
 
 def test_a_store_that_creates_twice_gets_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +300,7 @@ def test_a_store_that_creates_twice_gets_no_table(tmp_path: Path, monkeypatch: p
         point_to(careless, f"gs://{BUCKET}/x", tmp_path, monkeypatch)
         with pytest.raises(StoreRefused, match=r"created twice.*overwrite each other's rows"):
             Lake().create("events", {"id": "string"})
-        assert store.entries(store.at(settings().lake)) == []
+        assert files.entries(files.at(settings().lake)) == []
     finally:
         careless.stop()
         forget()
@@ -356,7 +358,7 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
 
 def test_what_is_not_the_store_s_fault_is_not_called_so(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
-        store.at(settings().runs, "nothing.json").read_text()
+        files.at(settings().runs, "nothing.json").read_text()
     assert explained(missing.value) is None
     for error in (PermissionError("/etc/shadow"), ValueError("403"), StoreRefused("said already")):
         assert explained(error) is None

@@ -16,14 +16,28 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tasks import evaluate, gate, ledger, register, registry, store
-from tasks.contracts import Archive, EvaluationReport, GateDecision, ModelVersion, TrainingRun
-from tasks.database import engine
+from tasks.contracts import (
+    Archive,
+    Champion,
+    EvaluateRequest,
+    EvaluationReport,
+    GateDecision,
+    GateRequest,
+    ModelVersion,
+    RegisterRequest,
+    StepContext,
+    TrainingRun,
+)
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
-from tasks.requests import EvaluateRequest, GateRequest, RegisterRequest, StepContext
+from tasks.evaluation import evaluate
+from tasks.gate import gate
+from tasks.ledger import entries
+from tasks.release import register
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
-from tests.services.conftest import build_archive
+from tasks.stores import files, registry
+from tasks.stores.database import engine
+from tests.services.conftest import TOKEN, Platform, build_archive
 from tests.unit import judged
 from tests.unit.test_evaluate import part, rows
 
@@ -83,7 +97,7 @@ class Candidates:
             client.finalize_logged_model(model.model_id, "READY")
         file = self.folder / f"{run_id}.mar"
         file.write_bytes(run_id.encode())
-        sha256, size = store.sha256(str(file)), file.stat().st_size
+        sha256, size = files.sha256(str(file)), file.stat().st_size
         archive = judged.archive(
             model=self.spec.name, run_id=run_id, version=run_id, url=str(file), sha256=sha256, size_bytes=size
         )
@@ -116,9 +130,15 @@ class Candidates:
 
 @pytest.fixture
 def candidates(
-    home: Path, server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    home: Path,
+    server: str,
+    services: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Candidates:
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server)
+    monkeypatch.setenv("PERENNIAL_GATEWAY_URL", services.gateway_url)
+    monkeypatch.setenv("PERENNIAL_GATEWAY_TOKEN", TOKEN)
     settings.cache_clear()
     engine.cache_clear()
     return Candidates(home, f"m_{request.node.name[:50].lower()}".replace("[", "_").replace("]", ""))
@@ -199,7 +219,7 @@ def test_a_decision_whose_ledger_entry_was_changed_registers_nothing(candidates:
     run, archive = candidates.make()
     decision = candidates.judge(run, archive)
     with engine().begin() as connection:
-        connection.execute(ledger.entries.update().values(why="somebody else's words"))
+        connection.execute(entries.entries.update().values(why="somebody else's words"))
 
     with pytest.raises(GateRefused, match="not a promotion in the ledger"):
         candidates.register(run, archive, decision)
@@ -276,14 +296,20 @@ def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(
     context = StepContext(actor="train/run/evaluate", step_key="evaluate", work_url=str(home / "work"))
 
     report = evaluate.evaluate(
-        EvaluateRequest(context=context, spec=candidates.spec, run=run, archive=archive)
+        EvaluateRequest(
+            context=context,
+            spec=candidates.spec,
+            run=run,
+            archive=archive,
+            champion=Champion(model=candidates.spec.name, version=None, serves=False),
+        )
     )
     decision = gate.gate(
         GateRequest(context=context, spec=candidates.spec, run=run, archive=archive, evaluation=report)
     )
 
     assert decision.verdict == "reject"
-    assert {"minimum.accuracy", "gain_over_baseline"} <= {
+    assert {"first_model_minimum.accuracy", "gain_over_baseline"} <= {
         rule.rule for rule in decision.rules if not rule.passed
     }
     kept = mlflow.artifacts.load_text(f"runs:/{run.run_id}/evaluation/report.json")

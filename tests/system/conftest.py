@@ -15,9 +15,9 @@ import pytest
 
 from demo.airflow import Airflow
 from embedded.platform import Platform
-from tasks import database
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
+from tasks.stores import database
 
 Found = TypeVar("Found")
 
@@ -108,7 +108,7 @@ def inside(
     platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Platform]:
     """This process with the platform's settings, so that
-    `tasks.lake`, the ledger and the database are the platform's.
+    `tasks.stores.lake`, the ledger and the database are the platform's.
     """
     for name, value in {**platform.variables(), **configuration}.items():
         monkeypatch.setenv(name, value)
@@ -196,7 +196,7 @@ def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: st
     """Wait until a table has at least so many rows; without
     `lake_url` of the settings, which are the platform's `inside`.
     """
-    from tasks.lake import Lake
+    from tasks.stores.lake import Lake
 
     def counted() -> bool:
         lake = Lake(lake_url)

@@ -112,7 +112,7 @@ def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_
     assert client.unreachable < len(client.ids)
     airflow.unpause(COLLECT)
     wait_for_success(airflow, COLLECT, airflow.trigger(COLLECT))
-    from tasks.lake import Lake
+    from tasks.stores.lake import Lake
 
     landed = Lake().read(f"{SERVED}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()
     assert set(client.ids) <= set(landed)

@@ -21,7 +21,7 @@ PLACE = ("PERENNIAL_", "AWS_", "STORAGE_EMULATOR_HOST")
 """What says where everything lies; the server of processes was started before a test set it."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tasks.audit", "tasks.ingest", "tests.unit.ingest_child"])
+PROCESSES.set_forkserver_preload(["tasks.data.audit", "tasks.data.ingest", "tests.unit.ingest_child"])
 
 
 def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
@@ -31,7 +31,7 @@ def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
         home: The state folder.
         step: The step's key.
         kill_at: `before` or `after`, the place in the code, and which call of it: `after
-            tasks.lake.Lake.append 1`.
+            tasks.stores.lake.Lake.append 1`.
     """
     place = {name: value for name, value in os.environ.items() if name.startswith(PLACE)}
     child = PROCESSES.Process(target=_run, args=(str(home), step, kill_at, place))

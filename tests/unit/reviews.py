@@ -8,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 from upath import UPath
 
-from tasks import store
-from tasks.contracts import IngestResult
-from tasks.ingest import ingest
-from tasks.requests import IngestRequest, StepContext
+from tasks.contracts import IngestRequest, IngestResult, StepContext
+from tasks.data.ingest import ingest
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, table_of
+from tasks.stores import files
 from tests.conftest import PROJECT
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -53,18 +52,18 @@ def json_lines(rows: list[dict[str, Any]]) -> bytes:
 
 def landing_folder() -> UPath:
     """Where reviews land: a folder, or a place of the object store that the settings name."""
-    return store.at(settings().landing, "reviews")
+    return files.at(settings().landing, "reviews")
 
 
 def land(home: Path, name: str, content: bytes) -> UPath:
     path = landing_folder() / name
-    store.make_parent(path)
+    files.make_parent(path)
     path.write_bytes(content)
     return path
 
 
 def context(home: Path, step: str) -> StepContext:
-    return StepContext(actor=f"test:{step}", step_key=step, work_url=str(store.at(settings().runs, step)))
+    return StepContext(actor=f"test:{step}", step_key=step, work_url=str(files.at(settings().runs, step)))
 
 
 def ingested(home: Path, step: str = "ingest", files: tuple[str, ...] | None = None) -> IngestResult:

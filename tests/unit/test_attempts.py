@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from plugins import attempts
 from plugins.attempts import Files, context_of, folder_name
-from tasks.requests import CollectRequest, StepContext
+from tasks.contracts import CollectRequest, StepContext
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 

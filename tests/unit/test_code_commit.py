@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks import lineage
+from tasks.contracts import PreflightRequest, StepContext
 from tasks.errors import EXIT_REFUSED, WrongCode
-from tasks.requests import PreflightRequest, StepContext
+from tasks.runtime import code_version
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.step import execute
-from tasks.train import train
+from tasks.training.train import train
 from tests.unit import trained
 
 RUN, IMAGE = "1" * 40, "2" * 40
@@ -97,10 +97,10 @@ def test_an_image_knows_its_commit_without_git_and_a_clone_asks_git(
     home: Path, spec: PipelineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(home / "nothing"))
-    assert lineage.code_commit(PROJECT) == IMAGE
+    assert code_version.code_commit(PROJECT) == IMAGE
     monkeypatch.delenv("PERENNIAL_CODE_COMMIT")
     settings.cache_clear()
-    assert lineage.code_commit(PROJECT) is None, "no Git, and nothing baked in"
+    assert code_version.code_commit(PROJECT) is None, "no Git, and nothing baked in"
 
 
 def test_a_clone_with_changed_files_is_dirty(home: Path) -> None:
@@ -108,10 +108,10 @@ def test_a_clone_with_changed_files_is_dirty(home: Path) -> None:
     (home / "train.py").write_text("pass\n")
     for command in (["init", "--quiet"], ["add", "train.py"], ["commit", "--quiet", "-m", "One"]):
         subprocess.run([*git, *command], check=True)
-    commit = lineage.code_commit(home)
+    commit = code_version.code_commit(home)
     assert commit is not None
     assert len(commit) == 40
     (home / "train.py").write_text("raise SystemExit\n")
-    assert lineage.code_commit(home) == f"{commit}+dirty"
+    assert code_version.code_commit(home) == f"{commit}+dirty"
     shutil.rmtree(home / ".git")
-    assert lineage.code_commit(home) is None
+    assert code_version.code_commit(home) is None

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from plugins.runners import Resources, Step
-from plugins.runners.container import ContainerSpec, Volume, container_of
+from plugins.runners.docker.container import ContainerSpec, container_of
 from plugins.runners.environment import MODEL_CODE
+from plugins.runners.volumes import Volume
 from tasks.errors import InvalidProject
-from tasks.requests import VERBS
 from tasks.settings import Settings
+from tasks.verbs import VERBS
 from tests.unit.steps import step_to_run
 
 MIB = 1 << 20

@@ -22,7 +22,7 @@ from demo.story import SHORT, Story
 from demo.telling import Telling
 from demo.traffic import ConstantLoad, Review, Users
 from tasks.settings import settings
-from tasks.store import at
+from tasks.stores.files import at
 
 HEALTHY = {"metadatabase": {"status": "healthy"}, "scheduler": {"status": "healthy"}}
 

@@ -21,15 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import store
-from tasks.contracts import FileOutcome, IngestResult
+from tasks.contracts import FileOutcome, IngestRequest, IngestResult
+from tasks.data.ingest import ingest
+from tasks.data.landing import Landing
 from tasks.errors import InvalidProject, InvalidRequest, LakeError
-from tasks.ingest import ingest
-from tasks.lake import Lake
-from tasks.landing import Landing
-from tasks.requests import IngestRequest
 from tasks.settings import settings
 from tasks.spec import TableSpec
+from tasks.stores import files
+from tasks.stores.lake import Lake
 from tests.unit import ingest_child
 from tests.unit.reviews import (
     TABLE,
@@ -44,20 +43,20 @@ from tests.unit.reviews import (
 )
 
 KILLS = [
-    "before tasks.landing.Landing.stage",
-    "after tasks.landing.pq.write_table 2",
-    "before tasks.store.create_whole",
-    "after tasks.landing.Landing.stage",
-    "before tasks.lake.write_deltalake 1",
-    "after tasks.lake.write_deltalake 1",
-    "before tasks.lake.write_deltalake 2",
-    "after tasks.lake.write_deltalake 2",
-    "before tasks.landing.Landing.archive",
-    "after tasks.landing.Landing._move 1",
-    "after tasks.landing.Landing.archive",
-    "before tasks.landing.Landing.refuse",
-    "before tasks.landing.Landing._move 2",
-    "after tasks.landing.Landing._move 2",
+    "before tasks.data.landing.Landing.stage",
+    "after tasks.data.landing.pq.write_table 2",
+    "before tasks.stores.files.create_whole",
+    "after tasks.data.landing.Landing.stage",
+    "before tasks.stores.lake.write_deltalake 1",
+    "after tasks.stores.lake.write_deltalake 1",
+    "before tasks.stores.lake.write_deltalake 2",
+    "after tasks.stores.lake.write_deltalake 2",
+    "before tasks.data.landing.Landing.archive",
+    "after tasks.data.landing.Landing._move 1",
+    "after tasks.data.landing.Landing.archive",
+    "before tasks.data.landing.Landing.refuse",
+    "before tasks.data.landing.Landing._move 2",
+    "after tasks.data.landing.Landing._move 2",
 ]
 
 
@@ -88,13 +87,13 @@ def expected(count: int, first: int = 0) -> list[str]:
 def refused(home: Path) -> dict[str, str]:
     """The reason of each refused file that lies where it should."""
     folder = landing_folder() / ".refused"
-    names = [entry.name for entry in store.entries(folder) if entry.name.endswith(".reason.json")]
+    names = [entry.name for entry in files.entries(folder) if entry.name.endswith(".reason.json")]
     reasons = [json.loads((folder / name).read_text()) for name in names]
     return {reason["file"]: reason["reason"] for reason in reasons if (folder / reason["file"]).exists()}
 
 
 def waiting(home: Path) -> list[str]:
-    return sorted(entry.name for entry in store.entries(landing_folder()) if entry.is_file)
+    return sorted(entry.name for entry in files.entries(landing_folder()) if entry.is_file)
 
 
 def only(result: IngestResult) -> FileOutcome:
@@ -412,12 +411,12 @@ def test_an_ingest_that_is_killed_anywhere_is_carried_on_by_its_retry(home: Path
     )
     assert (waiting(home), set(refused(home))) == ([], {"b.csv"})
     assert list((landing_folder() / ".archive").rglob("a.jsonl"))
-    assert store.entries(landing_folder() / ".staged") == []
+    assert files.entries(landing_folder() / ".staged") == []
 
 
 def test_another_run_carries_on_what_a_killed_one_left(home: Path) -> None:
     land(home, "a.jsonl", json_lines([*reviews(20), review(20, label=9)]))
-    child = ingest_child.start(home, "killed", "after tasks.lake.write_deltalake 2")
+    child = ingest_child.start(home, "killed", "after tasks.stores.lake.write_deltalake 2")
     child.join(60)
     outcome = only(ingested(home, "other"))
     assert (outcome.status, outcome.published_rows, outcome.quarantined_rows) == ("already_published", 20, 1)
@@ -447,7 +446,7 @@ def test_two_ingests_at_the_same_time_publish_each_row_once(home: Path) -> None:
     assert [child.exitcode for child in children] == [0, 0, 0]
     assert (keys(), len(keys("reviews__quarantine"))) == (expected(60), 3)
     assert (waiting(home), refused(home)) == ([], {})
-    assert store.entries(landing_folder() / ".staged") == []
+    assert files.entries(landing_folder() / ".staged") == []
 
 
 def test_of_two_plans_for_the_same_batch_the_first_counts(home: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from plugins.attempts import Files
 from plugins.jobs import StepJob
 from plugins.runners import Ended, EngineFault, Resources, Step, runner
-from plugins.runners.kubernetes import KubernetesRunner
+from plugins.runners.kubernetes.runner import KubernetesRunner
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tests.containers.following import Memory, Told, request_of
@@ -38,7 +38,7 @@ def cluster(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
         monkeypatch.setenv("PERENNIAL_STEP_IMAGE", IMAGE)
         monkeypatch.setenv("PERENNIAL_STEP_MOUNTS", f"state:{home}")
         monkeypatch.setenv("PERENNIAL_KUBERNETES_GPU_SECONDS", "0.2")
-        monkeypatch.setattr("plugins.runners.kubernetes.LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("plugins.runners.kubernetes.runner.LOOK_SECONDS", 0.02)
         settings.cache_clear()
         yield stand_in
 
@@ -395,7 +395,7 @@ def test_what_the_cluster_refuses_is_explained(
 def test_a_cluster_that_does_not_answer_is_a_fault_that_may_pass(
     cluster: Cluster, step: Step, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr("plugins.runners.kubernetes.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("plugins.runners.kubernetes.runner.PATIENCE_SECONDS", 0.1)
     config = json.loads((home / "kubeconfig").read_text())
     config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
     (home / "kubeconfig").write_text(json.dumps(config))

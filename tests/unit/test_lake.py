@@ -15,14 +15,14 @@ from deltalake.exceptions import CommitFailedError
 from upath import UPath
 
 from tasks.errors import InvalidQuery, LakeError
-from tasks.lake import Lake
+from tasks.stores.lake import Lake
 
 COLUMNS = {"id": "string", "n": "int64", "share": "float64", "yes": "bool", "at": "timestamp", "day": "date"}
 
 APPENDING = """
 import sys
 import pyarrow as pa
-from tasks.lake import Lake
+from tasks.stores.lake import Lake
 lake, who = Lake(sys.argv[1]), sys.argv[2]
 for number in range(5):
     lake.append("events", pa.table({"who": [who], "number": [number]}), batch_id=f"{who}-{number}")

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tasks import ledger
-from tasks.contracts import LedgerEntry, Metric
-from tasks.database import engine
-from tasks.database import ledger_entries as entries
+from tasks.contracts import Action, LedgerEntry, Metric
+from tasks.ledger import entries
+from tasks.stores.database import engine, ledger_entries
 
 
 def decide(number: int, **changes: Any) -> LedgerEntry:
@@ -27,7 +26,7 @@ def decide(number: int, **changes: Any) -> LedgerEntry:
         "why": "accuracy 0.91 is above 0.8",
         "evidence": {"accuracy": 0.91, "rows": number},
     }
-    return ledger.record(**(decision | changes))
+    return entries.record(**(decision | changes))
 
 
 def tamper(statement: sa.Update | sa.Delete) -> None:
@@ -39,16 +38,16 @@ def test_entries_are_numbered_linked_and_whole(home: Path) -> None:
     first, second = decide(1), decide(2)
 
     assert (first.sequence, second.sequence) == (1, 2)
-    assert (first.previous_hash, second.previous_hash) == (ledger.GENESIS, first.entry_hash)
-    assert ledger.history("reviews") == [first, second]
-    assert ledger.history("flights") == []
-    assert ledger.find(second.entry_hash) == second
-    assert ledger.broken_entries(known=[first.entry_hash]) == []
+    assert (first.previous_hash, second.previous_hash) == (entries.GENESIS, first.entry_hash)
+    assert entries.history("reviews") == [first, second]
+    assert entries.history("flights") == []
+    assert entries.find(second.entry_hash) == second
+    assert entries.broken_entries(known=[first.entry_hash]) == []
 
 
 def test_the_same_decision_by_the_same_actor_is_written_once(home: Path) -> None:
     assert decide(1) == decide(1)
-    assert len(ledger.history()) == 1
+    assert len(entries.history()) == 1
 
 
 def test_another_actor_evidence_or_action_is_another_entry(home: Path) -> None:
@@ -58,11 +57,11 @@ def test_another_actor_evidence_or_action_is_another_entry(home: Path) -> None:
     decide(1, action="deploy")
     decide(1, model="flights")
 
-    assert len(ledger.history()) == 5
-    assert ledger.broken_entries() == []
+    assert len(entries.history()) == 5
+    assert entries.broken_entries() == []
 
 
-@pytest.mark.parametrize("field", [column.name for column in entries.columns])
+@pytest.mark.parametrize("field", [column.name for column in ledger_entries.columns])
 def test_a_change_of_any_field_is_found(home: Path, field: str) -> None:
     for number in range(1, 4):
         decide(number)
@@ -72,17 +71,21 @@ def test_a_change_of_any_field_is_found(home: Path, field: str) -> None:
         "evidence": json.dumps({"accuracy": 0.99}),
     }
 
-    tamper(entries.update().where(entries.c.sequence == 2).values({field: changed.get(field, "f" * 64)}))
+    tamper(
+        ledger_entries.update()
+        .where(ledger_entries.c.sequence == 2)
+        .values({field: changed.get(field, "f" * 64)})
+    )
 
-    assert 2 in ledger.broken_entries() or 7 in ledger.broken_entries()
+    assert 2 in entries.broken_entries() or 7 in entries.broken_entries()
 
 
 def test_evidence_that_is_no_json_any_more_is_found_and_not_trusted(home: Path) -> None:
     entry = decide(1)
-    tamper(entries.update().values(evidence="{"))
+    tamper(ledger_entries.update().values(evidence="{"))
 
-    assert ledger.broken_entries() == [1]
-    assert ledger.find(entry.entry_hash) is None
+    assert entries.broken_entries() == [1]
+    assert entries.find(entry.entry_hash) is None
 
 
 def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home: Path) -> None:
@@ -90,23 +93,23 @@ def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home
     decide(2)
     forged = decide(1, actor="forger")
     with engine().begin() as connection:
-        connection.execute(entries.delete().where(entries.c.sequence == 3))
+        connection.execute(ledger_entries.delete().where(ledger_entries.c.sequence == 3))
         connection.execute(
-            entries.update()
-            .where(entries.c.sequence == 1)
+            ledger_entries.update()
+            .where(ledger_entries.c.sequence == 1)
             .values(actor=forged.actor, entry_hash=forged.entry_hash)
         )
 
-    assert ledger.broken_entries() == [1, 2]
+    assert entries.broken_entries() == [1, 2]
 
 
 @pytest.mark.parametrize(("missing", "named"), [(1, [1, 2]), (2, [2, 3]), (3, [3])])
 def test_a_missing_entry_is_found(home: Path, missing: int, named: list[int]) -> None:
     known = [decide(number).entry_hash for number in range(1, 4)]
 
-    tamper(entries.delete().where(entries.c.sequence == missing))
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence == missing))
 
-    assert ledger.broken_entries(known) == sorted({*named, *([4] if missing < 3 else [])})
+    assert entries.broken_entries(known) == sorted({*named, *([4] if missing < 3 else [])})
 
 
 def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> None:
@@ -123,20 +126,22 @@ def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> No
     decide(2, evidence=Metric(name="accuracy", value=float("nan"), low=float("-inf"), high=1))
     decide(3, evidence={"entry_hash": "a field of that name"})
 
-    assert ledger.broken_entries() == []
-    assert math.isnan(Metric.model_validate(ledger.history()[1].evidence).value)
+    assert entries.broken_entries() == []
+    assert math.isnan(Metric.model_validate(entries.history()[1].evidence).value)
     tamper(
-        entries.update().where(entries.c.sequence == 3).values(evidence=json.dumps({"entry_hash": "changed"}))
+        ledger_entries.update()
+        .where(ledger_entries.c.sequence == 3)
+        .values(evidence=json.dumps({"entry_hash": "changed"}))
     )
-    assert ledger.broken_entries() == [3]
+    assert entries.broken_entries() == [3]
 
 
 def test_threads_do_not_fork_the_chain(home: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(decide, range(40)))
 
-    assert len(ledger.history()) == 40
-    assert ledger.broken_entries() == []
+    assert len(entries.history()) == 40
+    assert entries.broken_entries() == []
 
 
 def test_processes_that_start_together_on_no_database_lose_nothing(home: Path) -> None:
@@ -156,13 +161,15 @@ def test_processes_that_start_together_on_no_database_lose_nothing(home: Path) -
         writer.join(timeout=60)
 
     assert [writer.exitcode for writer in writers] == [0] * 12
-    assert len(ledger.history()) == 60
-    assert ledger.broken_entries() == []
+    assert len(entries.history()) == 60
+    assert entries.broken_entries() == []
 
 
 def test_a_failed_transaction_leaves_no_entry(home: Path) -> None:
     connection = engine().connect()
-    ledger.append(connection, model="m", actor="a", action="x", before=None, after=None, why="w", evidence={})
+    entries.append(
+        connection, model="m", actor="a", action=Action.DRIFT, before=None, after=None, why="w", evidence={}
+    )
     connection.close()
 
-    assert ledger.history() == []
+    assert entries.history() == []

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import limits
 from tasks.errors import EXIT_FAULT, EXIT_INVALID, LimitReached, MachineFull, TrainingFailed
+from tasks.runtime import limits
 from tasks.settings import settings
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from tasks import metrics
-from tasks.metrics import Answers
+from tasks.evaluation import metrics
+from tasks.evaluation.metrics import Answers
 
 
 def draw(rows: int, right: float, seed: int, classes: int = 2) -> tuple[np.ndarray, Answers]:

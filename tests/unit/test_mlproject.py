@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks import mlproject
 from tasks.errors import InvalidProject, InvalidRequest
 from tasks.spec import PipelineSpec, load_specs
+from tasks.training import mlproject
 from tests.conftest import PROJECT
 from tests.unit import trained
 

@@ -18,13 +18,13 @@ import torch
 from mlflow import MlflowClient
 from safetensors.torch import save
 
-from tasks import store
 from tasks.contracts import Archive
 from tasks.errors import InvalidProject, ServingError
-from tasks.package import build, needs_unpickling, package
-from tasks.scoring import score
+from tasks.evaluation.scoring import score
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.stores import files
+from tasks.training.package import build, needs_unpickling, package
 from tests.unit import trained
 
 FILES = {"model.json": b'{"answer": 1}', "vocabulary/words.json": b"[]"}
@@ -83,7 +83,7 @@ def test_an_archive_holds_what_serving_needs_and_answers_the_example(
         manifest = json.loads(packed.read("MAR-INF/MANIFEST.json"))["model"]
     assert manifest == {"modelName": "tiny", "handler": "handler.py", "modelVersion": run_id}
     assert archive.version == archive.run_id == run_id
-    assert archive.sha256 == store.sha256(archive.url)
+    assert archive.sha256 == files.sha256(archive.url)
     assert archive.size_bytes == Path(archive.url).stat().st_size
     assert archive.example_prediction == {"prediction": 1, "score": 0.25}
     client = MlflowClient(settings().mlflow_url)
@@ -94,7 +94,7 @@ def test_an_archive_holds_what_serving_needs_and_answers_the_example(
 
     Path(archive.url).write_bytes(b"something else")
     again = package(request)
-    assert store.sha256(again.url) == again.sha256, "an archive that was changed since is made again"
+    assert files.sha256(again.url) == again.sha256, "an archive that was changed since is made again"
     assert Archive.model_validate_json((home / "runs" / "package" / "archive.json").read_text()) == again
 
 

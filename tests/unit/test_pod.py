@@ -12,8 +12,8 @@ import yaml
 from kubernetes.client import ApiClient
 
 from plugins.runners import Resources
-from plugins.runners.kubernetes import StepPods
-from plugins.runners.pod import is_secret, pod_of
+from plugins.runners.kubernetes.pod import is_secret, pod_of
+from plugins.runners.kubernetes.runner import StepPods
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, Settings, settings
 from tests.unit.steps import step_to_run

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from tasks import preflight as subject
-from tasks.contracts import PreflightReport
+from tasks.contracts import PreflightReport, PreflightRequest, StepContext
 from tasks.errors import GpuMissing, ServiceAway, WrongCode
-from tasks.preflight import Gpu, find_gpu, preflight
-from tasks.requests import PreflightRequest, StepContext
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.training import preflight as subject
+from tasks.training.preflight import Gpu, find_gpu, preflight
 from tests.conftest import PROJECT
 
 
@@ -140,7 +139,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://me:secret@127.0.0.1:9/perennial")
-        patch.setattr("tasks.database.BUSY_SECONDS", 0.2)
+        patch.setattr("tasks.stores.database.BUSY_SECONDS", 0.2)
         settings.cache_clear()
         with pytest.raises(ServiceAway, match="database does not answer at postgresql") as away:
             preflight(request_for(home))

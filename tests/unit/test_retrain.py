@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tasks import ledger, retrain
-from tasks.contracts import DriftDecision, RetrainTicket
-from tasks.database import engine, retrain_requests
+from tasks.contracts import DriftDecision, RetrainRequest, RetrainTicket, StepContext
 from tasks.errors import InvalidRequest
-from tasks.requests import RetrainRequest, StepContext
+from tasks.ledger import entries
+from tasks.monitoring import retrain
 from tasks.spec import PipelineSpec
+from tasks.stores.database import engine, retrain_requests
 
 PROJECT = Path(__file__).resolve().parents[2]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -40,7 +40,7 @@ def drift(verdict: str = "retrain", *, recorded: bool = True, **changes: Any) ->
     decision = DriftDecision(**(fields | changes))
     if not recorded:
         return decision
-    entry = ledger.record(
+    entry = entries.record(
         model=MODEL,
         actor="drift",
         action="drift",
@@ -73,7 +73,7 @@ def age(seconds: float) -> None:
 
 
 def answers() -> list[str | None]:
-    return [entry.after for entry in ledger.history(MODEL) if entry.action == "retrain"]
+    return [entry.after for entry in entries.history(MODEL) if entry.action == "retrain"]
 
 
 def test_a_drift_decision_is_granted_and_recorded_with_its_reason(home: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_drift_decision_is_granted_and_recorded_with_its_reason(home: Path) ->
     assert ticket.reason == decision.why
     assert ticket.train_run_id is not None
     assert ticket.train_run_id.startswith("retrain__")
-    entry = ledger.history(MODEL)[-1]
+    entry = entries.history(MODEL)[-1]
     assert (entry.action, entry.after, entry.evidence["drift_decision"]) == (
         "retrain",
         "granted",
@@ -198,4 +198,4 @@ def test_twenty_processes_that_ask_at_once_make_one_run(home: Path) -> None:
     assert all("has not ended" in ticket.reason for ticket in answered if not ticket.granted)
     assert sorted(map(str, answers())) == ["granted", *["refused"] * 19]
     assert len(retrain.open_requests()) == 1
-    assert ledger.broken_entries() == []
+    assert entries.broken_entries() == []

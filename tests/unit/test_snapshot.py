@@ -9,13 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from tasks.contracts import DataSnapshot
+from tasks.contracts import DataSnapshot, SnapshotRequest
+from tasks.data.snapshot import PARTS, part_of, snapshot
 from tasks.errors import DataRejected, InvalidProject, LakeError
-from tasks.lake import Lake
-from tasks.requests import SnapshotRequest
-from tasks.row_hash import sha256_of_rows
-from tasks.snapshot import PARTS, part_of, snapshot
 from tasks.spec import PipelineSpec, SplitSpec
+from tasks.stores.lake import Lake
+from tasks.stores.row_hash import sha256_of_rows
 from tests.unit.reviews import SPEC, as_table, context, review, reviews
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import RetrainTicket
+from tasks.contracts import RetrainTicket, StepContext
 from tasks.errors import EXIT_INVALID, InvalidRequest
-from tasks.requests import VERBS, StepContext
 from tasks.spec import PipelineSpec
 from tasks.step import execute, read_request
+from tasks.verbs import VERBS
 from tests.conftest import PROJECT
 
 CONTEXT = StepContext(actor="test", step_key="test", work_url="unused")
@@ -21,7 +21,9 @@ CONTEXT = StepContext(actor="test", step_key="test", work_url="unused")
 @pytest.fixture
 def request_document(tmp_path: Path) -> dict[str, Any]:
     spec = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
-    request = VERBS["retrain"][0].model_validate({"context": CONTEXT.model_dump(), "spec": spec.model_dump()})
+    request = VERBS["retrain"].request.model_validate(
+        {"context": CONTEXT.model_dump(), "spec": spec.model_dump()}
+    )
     return request.model_dump(mode="json")
 
 
@@ -49,7 +51,7 @@ def test_a_step_runs_from_file_to_file_in_its_own_process(
 @pytest.mark.parametrize(
     ("verb", "change", "named"),
     [
-        ("dance", {}, "'dance' is not a verb. Known verbs: collect, deploy"),
+        ("dance", {}, "'dance' is not a verb. Known verbs: champion, collect, deploy"),
         ("retrain", {"surprise": 1}, "surprise"),
         ("retrain", {"reason": 7}, "reason"),
         ("retrain", {"context": None}, "context"),
@@ -76,7 +78,7 @@ def test_a_refused_request_leaves_the_reason_beside_the_result_and_a_final_exit_
 
 
 def test_every_contract_is_frozen_versioned_and_refuses_unknown_fields() -> None:
-    for request, result in VERBS.values():
+    for request, result in ((verb.request, verb.result) for verb in VERBS.values()):
         for contract in (request, result):
             assert contract.model_config["frozen"]
             assert contract.model_config["extra"] == "forbid"

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tasks.data.suites import Suite, load_suite, run_suite
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.suites import Suite, load_suite, run_suite
 from tests.conftest import PROJECT
 
 LABELS = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tasks import registry, store
+from tasks.contracts import TrainRequest
 from tasks.errors import EXIT_FAULT, InvalidProject, InvalidRequest, TrainingFailed
-from tasks.requests import TrainRequest
 from tasks.spec import PipelineSpec
-from tasks.train import train
+from tasks.stores import files, registry
+from tasks.training.train import train
 from tests.conftest import PROJECT
 from tests.unit import trained
 from tests.unit.test_child import wait_for_pid, wait_until_gone
@@ -50,8 +50,8 @@ def test_a_training_keeps_everything_that_it_came_from(
 
     run = train(request)
 
-    files = store.at(run.model_files_url)
-    assert json.loads((files / "model.json").read_text()) == {
+    written = files.at(run.model_files_url)
+    assert json.loads((written / "model.json").read_text()) == {
         "saw": ["train.parquet", "validation.parquet"],
         "seed": 11,
         "answer": 1,
@@ -72,7 +72,7 @@ def test_a_training_keeps_everything_that_it_came_from(
         "validation/report.html",
         "validation/report.json",
     ]
-    assert "I am training." in (files.parent / "training.log").read_text()
+    assert "I am training." in (written.parent / "training.log").read_text()
     assert not list((home / "scratch").iterdir())
 
     assert train(request) == run, "the same step asked for again is not trained again"
@@ -99,7 +99,7 @@ def test_a_training_that_fails_says_how_and_where_its_log_is(
 
     assert f"Training tiny {said} (MLflow run" in str(failure.value)
     assert ("The labels are upside down." in str(failure.value)) == (mode == "fail")
-    assert "I am training." in store.at(failure.value.evidence["log_url"]).read_text()
+    assert "I am training." in files.at(failure.value.evidence["log_url"]).read_text()
     run_id = failure.value.evidence["run_id"]
     assert runs(client) == {run_id: "FAILED"}
     assert client.get_run(run_id).data.tags["perennial.reason"] == said

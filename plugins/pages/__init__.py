@@ -1,0 +1,1 @@
+"""Pages beside Airflow's own, and the links that lead to them."""

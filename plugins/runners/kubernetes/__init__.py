@@ -1,0 +1,1 @@
+"""Steps in pods of a Kubernetes cluster."""

@@ -1,0 +1,77 @@
+"""Watch a landing folder and tell Airflow of files that have landed.
+
+Runs in the triggerer, which imports it as `plugins.triggers.landing`. What it has told of it remembers only
+in memory: ingest moves each file away when it is done with it, so a triggerer that starts anew tells once of
+every file that still lies there, and so of those that landed while it was down.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from tasks.errors import PerennialError
+from tasks.stores.faults import explained
+from tasks.stores.files import at, entries
+
+NAMES_IN_AN_EVENT = 100
+
+Seen = dict[str, tuple[Any, ...]]  # name: what changes when the file does
+
+
+class LandingTrigger(BaseEventTrigger):
+    """Fires with the names of files that are new in a folder and no longer growing.
+
+    Args:
+        folder: A path or an URL of the store; it may be missing until the first file lands. Names that start
+            with `.` are ignored: producers write those and rename them.
+        poll_seconds: Between two looks; a file counts as whole when two looks in a row found it the same.
+    """
+
+    def __init__(self, folder: str, poll_seconds: float = 1.0) -> None:
+        super().__init__()
+        self.folder = folder
+        self.poll_seconds = poll_seconds
+        self.unreadable = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What Airflow makes this trigger again from."""
+        return "plugins.triggers.landing.LandingTrigger", {
+            "folder": self.folder,
+            "poll_seconds": self.poll_seconds,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event a set of new files, for ever."""
+        before: Seen = {}
+        told: Seen = {}
+        while True:
+            now = await asyncio.to_thread(self.look, before)
+            whole = {name: state for name, state in now.items() if before.get(name) == state}
+            if new := sorted(name for name, state in whole.items() if told.get(name) != state):
+                yield TriggerEvent(
+                    {"folder": self.folder, "file_count": len(new), "files": new[:NAMES_IN_AN_EVENT]}
+                )
+            told, before = whole, now
+            await asyncio.sleep(self.poll_seconds)
+
+    def look(self, last: Seen) -> Seen:
+        """The files of the folder now; `last` when the folder
+        cannot be read, which is logged once and tried again.
+        """
+        try:
+            found = entries(at(self.folder))
+        except Exception as error:
+            reason = explained(error) or error
+            if not isinstance(reason, OSError | PerennialError):
+                raise
+            if not self.unreadable:
+                self.log.warning("%s cannot be read; it is tried again until it can: %s", self.folder, reason)
+            self.unreadable = True
+            return last
+        files = {
+            entry.name: entry.state for entry in found if entry.is_file and not entry.name.startswith(".")
+        }
+        self.unreadable = False
+        return files

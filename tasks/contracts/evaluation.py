@@ -1,0 +1,88 @@
+"""What is asked and said of scores: of a candidate, the champion and a simple baseline."""
+
+from typing import Literal
+
+from tasks.contracts.context import Request
+from tasks.contracts.contract import Contract
+from tasks.contracts.serving import Champion
+from tasks.contracts.training import Archive, TrainingRun
+from tasks.spec import PipelineSpec
+
+
+class EvaluateRequest(Request):
+    """`champion`: what the candidate has to beat, as the verb `champion` found it."""
+
+    spec: PipelineSpec
+    run: TrainingRun
+    archive: Archive
+    champion: Champion
+
+
+class Metric(Contract):
+    """A metric on the frozen rows with its 95 % confidence interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+class SliceScore(Contract):
+    """The primary metric where `column` has `value`; NaN where the slice does not define it."""
+
+    column: str
+    value: str
+    rows: int
+    metric: Metric
+
+
+class ModelScore(Contract):
+    """One model on the frozen rows.
+
+    The latency is of single requests through the archive's handler, in this process.
+    """
+
+    role: Literal["candidate", "champion", "baseline"]
+    name: str
+    run_id: str | None
+    archive_sha256: str | None
+    archive_bytes: int | None
+    metrics: tuple[Metric, ...]
+    slices: tuple[SliceScore, ...]
+    latency_p50_seconds: float | None
+    latency_p95_seconds: float | None
+
+
+class PairedDifference(Contract):
+    """Candidate minus champion in the primary metric on the same rows, with a paired 95 % interval.
+
+    Attributes:
+        slice_value: The value of the data's `slice_by` column; None for all rows.
+        p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
+            not apply.
+    """
+
+    slice_value: str | None
+    rows: int
+    difference: float
+    low: float
+    high: float
+    p_value: float | None
+
+
+class EvaluationReport(Contract):
+    """Candidate, champion and baseline on one frozen set.
+
+    `frozen_sha256` is the hash of the snapshot's test part.
+    """
+
+    model: str
+    frozen_sha256: str
+    rows: int
+    primary_metric: str
+    candidate: ModelScore
+    champion: ModelScore | None
+    champion_frozen_sha256: str | None
+    baseline: ModelScore
+    differences: tuple[PairedDifference, ...]
+    report_url: str

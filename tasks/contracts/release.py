@@ -1,0 +1,46 @@
+"""What is asked and said of releases: versions, and what serves."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.contracts.context import Request
+from tasks.contracts.contract import Contract
+from tasks.contracts.gate import GateDecision
+from tasks.contracts.serving import ModelVersion, Route
+from tasks.contracts.training import Archive, TrainingRun
+from tasks.spec import PipelineSpec
+
+
+class RegisterRequest(Request):
+    spec: PipelineSpec
+    run: TrainingRun
+    archive: Archive
+    decision: GateDecision
+
+
+class DeployRequest(Request):
+    spec: PipelineSpec
+    version: ModelVersion
+
+
+class RolloutCheck(Contract):
+    check: str
+    passed: bool
+    detail: str
+
+
+class Rollout(Contract):
+    """A change of what serves.
+
+    `stable` serves at the end; `previous` served before and stays loaded for a rollback.
+    """
+
+    model: str
+    stable: Route
+    previous: Route | None
+    candidate: Route | None
+    traffic_share: float = Field(ge=0, le=1)
+    checks: tuple[RolloutCheck, ...]
+    verdict: Literal["deployed", "already_serving", "kept_previous", "rolled_back"]
+    seconds: float

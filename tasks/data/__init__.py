@@ -1,0 +1,1 @@
+"""The way of a row: landed, checked, joined, pinned, labelled."""

@@ -1,0 +1,202 @@
+"""Freeze the rows that one training sees: a query on a pinned version of a table, in three parts.
+
+The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
+trained on later. Rows are in the order of their key, so the same query on the same version has the same
+hashes, always.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import jsonschema
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.contracts import DataSnapshot, SnapshotPart, SnapshotRequest
+from tasks.errors import DataRejected, InvalidProject, InvalidQuery
+from tasks.spec import DataSpec, PipelineSpec, SplitSpec
+from tasks.stores.files import at, make_parent
+from tasks.stores.lake import Lake
+from tasks.stores.row_hash import sha256_of_rows
+
+PARTS = ("train", "validation", "test")
+NAMED = 10
+UNSEEDED = "a sample without a seed"
+
+
+def snapshot(request: SnapshotRequest) -> DataSnapshot:
+    """Run the model's query on the version of its table that
+    `as_of` saw (None: the newest) and write the three parts.
+
+    Raises:
+        InvalidProject: The query is wrong, reaches beyond its table, gives other rows each time, or lacks a
+            column.
+        DataRejected: Too few rows, a key that is null or there twice, a label that is null or unknown, an
+            empty part.
+        LakeError: There is no such table, or it did not exist at `as_of`.
+    """
+    spec, data = request.spec, request.spec.data
+    lake = Lake()
+    version = lake.version_at(data.table, request.as_of) if request.as_of else lake.latest(data.table)
+    rows = _query(lake, spec, version)
+    _check(rows, spec, version)
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
+    numbers = part_of(rows.column(data.split.by), data.split)
+    parts = {
+        name: _write(rows.filter(pa.array(numbers == number)), request.context.work_url, name)
+        for number, name in enumerate(PARTS)
+    }
+    _check_parts(parts, data)
+    return DataSnapshot(
+        table=data.table,
+        table_version=version,
+        as_of=request.as_of,
+        version_at=lake.committed_at(data.table, version),
+        query=data.query,
+        rows=len(rows),
+        sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
+        **parts,
+    )
+
+
+def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dtype[np.int8]]":
+    """For each value the position of its part in `PARTS`, by the MD5 of its text.
+
+    The test part is cut off first, so that another `validation_share` moves no row into or out of it.
+    """
+    texts = pc.cast(values, pa.string()).to_pylist()
+    digests = b"".join(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8] for text in texts)
+    position = np.frombuffer(digests, dtype=">u8") / 2.0**64
+    tested, validated = position < split.test_share, position < split.test_share + split.validation_share
+    return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
+
+
+def _query(lake: Lake, spec: PipelineSpec, version: int) -> pa.Table:
+    data = spec.data
+    try:
+        _refuse_unrepeatable(data.query)
+        rows = lake.query(data.query, {data.table: (data.table, version)}, newest_by=data.key)
+    except InvalidQuery as error:
+        raise InvalidProject(
+            f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."
+        ) from error
+    wanted = {
+        data.key,
+        data.label,
+        data.split.by,
+        *data.features,
+        *([data.slice_by] if data.slice_by else []),
+    }
+    missing = sorted(wanted - set(rows.column_names))
+    double = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
+    if missing or double:
+        fault = f"does not return the columns {missing}" if missing else f"returns the columns {double} twice"
+        raise InvalidProject(
+            f"models/{spec.name}/pipeline.yaml: data.query {fault}; it returns {rows.column_names}."
+        )
+    return rows
+
+
+def _refuse_unrepeatable(query: str) -> None:
+    """Refuse a query whose rows depend on when, or how often, it is asked.
+
+    Raises:
+        InvalidQuery: It calls such a function; the message names it. Faults of its SQL are left to the run.
+    """
+    with duckdb.connect() as session:
+        parsed = json.loads(session.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+        listed = (
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND "
+            "function_name <> 'error'"
+        )
+        unrepeatable = {name for (name,) in session.execute(listed).fetchall()}
+    unrepeatable |= {"current_timestamp", "current_time", "localtimestamp", "localtime", UNSEEDED}
+    if called := sorted(set(_names(parsed)) & unrepeatable):
+        raise InvalidQuery(
+            f"It uses {', '.join(called)}, which answers differently each time. Write a fixed value instead."
+        )
+
+
+def _names(parsed: Any) -> Iterator[str]:
+    """The functions that a parsed query calls, and the columns
+    of one name, because some functions look like those.
+    """
+    if isinstance(parsed, dict):
+        if isinstance(parsed.get("function_name"), str):
+            yield parsed["function_name"].lower()
+        if isinstance(parsed.get("sample"), dict) and parsed["sample"].get("seed") in {None, -1}:
+            yield UNSEEDED
+        names = parsed.get("column_names")
+        if isinstance(names, list) and len(names) == 1:
+            yield str(names[0]).lower()
+        parsed = list(parsed.values())
+    if isinstance(parsed, list):
+        for value in parsed:
+            yield from _names(value)
+
+
+def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
+    data, where = spec.data, f"The snapshot of {spec.data.table!r}, version {version}"
+    if len(rows) < data.minimum_rows:
+        raise DataRejected(
+            f"{where}, has {len(rows)} rows, fewer than the {data.minimum_rows} of data.minimum_rows in "
+            f"models/{spec.name}/pipeline.yaml. Ingest more rows, or widen data.query.",
+            rows=len(rows),
+        )
+    for column in dict.fromkeys((data.key, data.label, data.split.by)):
+        if nulls := rows.column(column).null_count:
+            raise DataRejected(
+                f"{where}, has {nulls} rows without {column!r}. Leave them out in data.query.", column=column
+            )
+    counts = pc.value_counts(rows.column(data.key))
+    doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
+    if doubled:
+        raise DataRejected(
+            f"{where}, has {len(doubled)} keys ({data.key}) in more than one row: {_some(doubled)}. They "
+            "would count twice: let data.query return each key once.",
+            keys=doubled[:NAMED],
+        )
+    _check_labels(pc.unique(rows.column(data.label)).to_pylist(), spec, where)
+
+
+def _check_labels(labels: list[Any], spec: PipelineSpec, where: str) -> None:
+    known = jsonschema.Draft202012Validator(spec.serving.label_schema)
+    unknown = [label for label in labels if not known.is_valid(label)]
+    if unknown:
+        raise DataRejected(
+            f"{where}, has labels that serving.label_schema does not know: {_some(unknown)}. Leave their "
+            "rows out in data.query, or correct the schema.",
+            labels=unknown[:NAMED],
+        )
+
+
+def _check_parts(parts: dict[str, SnapshotPart], data: DataSpec) -> None:
+    shares = {"train": 1.0, "validation": data.split.validation_share, "test": data.split.test_share}
+    empty = [name for name in PARTS if shares[name] > 0 and parts[name].rows == 0]
+    if empty:
+        raise DataRejected(
+            f"The snapshot of {data.table!r} leaves no rows for {' and '.join(empty)}. Widen data.query, or "
+            "change data.split.",
+            rows={name: part.rows for name, part in parts.items()},
+        )
+
+
+def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
+    path = at(work_url, f"{name}.parquet")
+    make_parent(path)
+    with path.open("wb") as file:
+        pq.write_table(rows, file)
+    return SnapshotPart(url=str(path), rows=len(rows), sha256=sha256_of_rows(rows))
+
+
+def _sha256(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _some(values: list[Any]) -> str:
+    return ", ".join(repr(value) for value in values[:NAMED]) + (", ..." if len(values) > NAMED else "")

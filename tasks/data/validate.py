@@ -1,0 +1,184 @@
+"""Validate rows by their table's suite, and keep the report.
+
+`check_rows` judges and never raises for bad data; the verb `validate` judges a snapshot and does.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tasks.contracts import DataSnapshot, FailedExpectation, ValidateRequest, ValidationReport
+from tasks.data.suites import Expectation, Outcome, Suite, load_suite, run_suite
+from tasks.data.validation_report import write_report
+from tasks.errors import DataRejected, InvalidProject
+from tasks.stores.files import at
+from tasks.stores.parts import read_part
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """What a suite said of some rows.
+
+    Attributes:
+        report: The contract; its pages are written.
+        outcomes: Each evaluated expectation, also those that were met.
+        not_applicable: Expectations about columns that the rows do not have, or about the whole table.
+    """
+
+    report: ValidationReport
+    outcomes: tuple[Outcome, ...]
+    not_applicable: tuple[Expectation, ...]
+
+    @property
+    def broken_mask(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """For each row whether it breaks a required expectation, tolerated by `mostly` or not."""
+        mask = np.zeros(self.report.rows, dtype=np.bool_)
+        for outcome in self.outcomes:
+            if outcome.broken is not None and outcome.expectation.required:
+                mask[outcome.broken] = True
+        return mask
+
+    @property
+    def broken_rows(self) -> int:
+        return int(self.broken_mask.sum())
+
+    @property
+    def broken_share(self) -> float:
+        """In [0, 1]; 1 where there are no rows, because nothing speaks for them."""
+        return self.broken_rows / self.report.rows if self.report.rows else 1.0
+
+
+def validate(request: ValidateRequest) -> ValidationReport:
+    """Validate the rows of a snapshot, its three parts together, by the table's suite.
+
+    Expectations about columns that the query does not return, and about the whole table, do not apply and are
+    listed so.
+
+    Raises:
+        DataRejected: The rows break the suite; the report is written and named.
+        InvalidProject: The suite is wrong, or none of it applies.
+    """
+    rows = snapshot_rows(request.snapshot)
+    checked = check_rows(
+        rows, request.spec.data.suite, request.context.work_url, only_columns=rows.column_names
+    )
+    report = checked.report
+    if not report.success:
+        failures = "; ".join(
+            f"{failure.expectation} {failure.column or ''}: {failure.message}" for failure in report.failed
+        )
+        raise DataRejected(
+            f"The snapshot of {request.snapshot.table!r}, version {request.snapshot.table_version}, breaks "
+            f"its suite {report.suite!r}: {failures} The full report is {report.url}.",
+            report=report.model_dump(mode="json"),
+        )
+    return report
+
+
+def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
+    """The rows of the three parts together.
+
+    Raises:
+        FrozenSetMismatch: A part does not hold the rows that were frozen.
+    """
+    parts = (snapshot.train, snapshot.validation, snapshot.test)
+    return pa.concat_tables([read_part(part) for part in parts])
+
+
+def check_rows(
+    rows: pa.Table | pd.DataFrame,
+    suite_name: str,
+    work_url: str,
+    *,
+    only_columns: Collection[str] | None = None,
+) -> CheckedRows:
+    """Judge rows by a suite and write `report.html` and `report.json` into `work_url`; bad rows never raise.
+
+    Args:
+        rows: The rows; none at all are a failure, because no rows would pass most checks.
+        suite_name: `great_expectations/expectations/<suite_name>.json`.
+        work_url: A folder of the store for the two files.
+        only_columns: The columns that the rows have, where they are not the table's: expectations about other
+            columns or about the whole table do not apply. None where the rows are laid out as the table is.
+
+    Raises:
+        InvalidProject: The suite is wrong, is about a column that is not there, or none of it applies.
+    """
+    frame = rows.to_pandas() if isinstance(rows, pa.Table) else rows
+    suite = load_suite(suite_name)
+    applicable = tuple(each for each in suite.expectations if _applies(each, only_columns))
+    not_applicable = tuple(each for each in suite.expectations if each not in applicable)
+    _something_to_say(suite, applicable, frame, only_columns)
+    outcomes = run_suite(suite, applicable, frame) if len(frame) else ()
+    report = _report(suite, outcomes, len(frame), work_url)
+    write_report(report, outcomes, not_applicable, work_url)
+    return CheckedRows(report, outcomes, not_applicable)
+
+
+def _applies(expectation: Expectation, only_columns: Collection[str] | None) -> bool:
+    if only_columns is None:
+        return True
+    return bool(expectation.columns) and set(expectation.columns) <= set(only_columns)
+
+
+def _something_to_say(
+    suite: Suite,
+    applicable: tuple[Expectation, ...],
+    frame: pd.DataFrame,
+    only_columns: Collection[str] | None,
+) -> None:
+    if not applicable:
+        raise InvalidProject(
+            f"No expectation of the suite {suite.name!r} applies to the columns "
+            f"{sorted(only_columns or ())}, so nothing would "
+            "be checked. Add one about at least one of them."
+        )
+    missing = {column for expectation in applicable for column in expectation.columns} - set(frame.columns)
+    if missing:
+        raise InvalidProject(
+            f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are "
+            f"only {sorted(frame.columns)}. Correct the suite, or pipeline.yaml."
+        )
+
+
+def _report(suite: Suite, outcomes: tuple[Outcome, ...], rows: int, work_url: str) -> ValidationReport:
+    failed = tuple(
+        _failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required
+    )
+    if rows == 0:
+        failed = (
+            FailedExpectation(
+                expectation="rows",
+                column=None,
+                arguments={},
+                unexpected_rows=None,
+                unexpected_share=None,
+                message="There are no rows, and nothing can be said of nothing.",
+            ),
+        )
+    return ValidationReport(
+        suite=suite.name,
+        suite_sha256=suite.sha256,
+        success=not failed,
+        rows=rows,
+        evaluated=len(outcomes),
+        failed=failed,
+        url=str(at(work_url, "report.html")),
+        json_url=str(at(work_url, "report.json")),
+    )
+
+
+def _failed(outcome: Outcome) -> FailedExpectation:
+    expectation = outcome.expectation
+    return FailedExpectation(
+        expectation=expectation.type,
+        column=", ".join(expectation.columns) or None,
+        arguments=expectation.arguments,
+        unexpected_rows=None if outcome.broken is None else len(outcome.broken),
+        unexpected_share=outcome.share,
+        samples=outcome.samples,
+        message=outcome.message,
+    )

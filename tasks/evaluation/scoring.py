@@ -1,0 +1,115 @@
+"""Score an archive as TorchServe would run it, in a process
+of its own, so that two archives' modules never meet.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
+from tasks.runtime import child
+from tasks.settings import PROJECT
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that the archive's handler did not predict on:
+    its place, the HTTP status and the handler's sentence.
+    """
+
+    row: int
+    status: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An archive's answers in row order.
+
+    Attributes:
+        predictions: The labels; None for a refused row.
+        scores: The models' scores; None where there is none.
+        latencies_seconds: Of single requests through the handler, after a warm-up.
+        answers: The handler's whole answers to the first rows (at most 10).
+    """
+
+    predictions: tuple[Any, ...]
+    scores: tuple[float | None, ...]
+    refused: tuple[Refused, ...]
+    latencies_seconds: tuple[float, ...]
+    answers: tuple[dict[str, Any], ...]
+
+
+def score(
+    archive: Path,
+    rows: Path,
+    columns: Sequence[str],
+    *,
+    latency_samples: int = 200,
+    timeout_seconds: float = 900,
+) -> Scores:
+    """Feed rows to an archive's handler.
+
+    Args:
+        archive: A .mar file on this machine.
+        rows: A Parquet file, or JSON lines of instances.
+        columns: The features that make an instance.
+        latency_samples: How many single requests are timed.
+
+    Raises:
+        InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
+        ServingError: It failed otherwise, or refused every row.
+    """
+    with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
+        output = Path(folder, "scores.json")
+        command = [
+            sys.executable,
+            "-m",
+            "tasks.evaluation.score_program",
+            "--archive",
+            str(archive),
+            "--rows",
+            str(rows),
+            "--output",
+            str(output),
+        ]
+        command += [part for column in columns for part in ("--column", column)]
+        command += ["--latency-samples", str(latency_samples), "--work", folder]
+        ended = child.run(
+            command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=PROJECT
+        )
+        if ended.code == EXIT_INVALID:
+            raise InvalidProject(ended.tail, archive=str(archive))
+        if ended.code != 0 or not output.exists():
+            reason = (
+                f"took longer than {timeout_seconds:.0f} s"
+                if ended.timed_out
+                else f"ended with code {ended.code}"
+            )
+            raise ServingError(
+                f"Scoring {archive} {reason}. The end of its output:\n{ended.tail}", archive=str(archive)
+            )
+        scores = _read(output)
+    if scores.predictions and len(scores.refused) == len(scores.predictions):
+        first = scores.refused[0]
+        raise ServingError(
+            f"The archive {archive} refused every one of {len(scores.predictions)} rows; the first with "
+            f"status {first.status}: {first.message} Check handler.py against the columns {list(columns)}.",
+            archive=str(archive),
+        )
+    return scores
+
+
+def _read(path: Path) -> Scores:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return Scores(
+        predictions=tuple(document["predictions"]),
+        scores=tuple(document["scores"]),
+        refused=tuple(Refused(**refused) for refused in document["refused"]),
+        latencies_seconds=tuple(document["latencies_seconds"]),
+        answers=tuple(document["answers"]),
+    )

@@ -1,0 +1,167 @@
+"""The ledger: every automatic decision with its evidence, in an append-only, hash-chained table.
+
+An entry's hash covers its fields and the hash of the entry before, so that a changed or missing entry breaks
+the chain. Two writers cannot fork it: `previous_hash` is unique, and the one who comes second reads again and
+tries once more. What a chain cannot show by itself is that its newest entries were cut off: what acts on a
+decision keeps the entry's hash (the registered version, the run's tags), and `broken_entries` takes those.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from tasks.contracts import Action, LedgerEntry
+from tasks.stores.database import engine
+from tasks.stores.database import ledger_entries as entries
+
+GENESIS = "0" * 64
+
+
+class Decision(TypedDict):
+    """What an entry says of a decision: who decided what, from what to what, why, and on what evidence."""
+
+    model: str
+    actor: str
+    action: Action
+    before: str | None
+    after: str | None
+    why: str
+    evidence: BaseModel | dict[str, Any]
+
+
+def record(**decision: Unpack[Decision]) -> LedgerEntry:
+    """Append one decision, durably, before it takes effect.
+
+    The same decision by the same actor on the same evidence is written once, however often the step is tried
+    again; an actor that may decide the same twice (a person at a shell) names itself or its evidence
+    differently each time.
+    """
+    while True:
+        try:
+            with engine().begin() as connection:
+                return append(connection, **decision)
+        except sa.exc.IntegrityError:
+            # Another writer took this place in the chain; each such failure means that one entry was written.
+            continue
+
+
+def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEntry:
+    """Append one decision in the caller's transaction, so that
+    it and what it allows are written together or not at all.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
+    """
+    content = _plain(decision["evidence"])
+    evidence_sha256 = _sha256(content)
+    written = _same(connection, decision, evidence_sha256)
+    if written is not None:
+        return written
+    last = connection.execute(entries.select().order_by(entries.c.sequence.desc()).limit(1)).first()
+    fields = {
+        **decision,
+        "sequence": last.sequence + 1 if last else 1,
+        "at": datetime.now(UTC).isoformat(),
+        "evidence": content,
+        "evidence_sha256": evidence_sha256,
+        "previous_hash": last.entry_hash if last else GENESIS,
+    }
+    entry = {**fields, "entry_hash": _entry_hash(fields)}
+    connection.execute(entries.insert().values({**entry, "evidence": _canonical(content)}))
+    return LedgerEntry.model_validate(entry)
+
+
+def find(entry_hash: str) -> LedgerEntry | None:
+    """The entry with this hash, None where there is none or where its content is not what the hash says."""
+    with engine().connect() as connection:
+        row = connection.execute(entries.select().where(entries.c.entry_hash == entry_hash)).first()
+    if row is None or not _is_whole(row):
+        return None
+    return _entry(row)
+
+
+def history(model: str | None = None) -> list[LedgerEntry]:
+    """Every entry, oldest first; of one model where it is named."""
+    query = entries.select().order_by(entries.c.sequence)
+    if model:
+        query = query.where(entries.c.model == model)
+    with engine().connect() as connection:
+        return [_entry(row) for row in connection.execute(query)]
+
+
+def broken_entries(known: Iterable[str] = ()) -> list[int]:
+    """The sequence numbers that are changed, wrongly linked or
+    the first of a gap; empty for a ledger that nobody touched.
+
+    Args:
+        known: Hashes of entries that others remember. One that is nowhere in the chain means that its end was
+            cut off:
+            the number after the last entry is named.
+    """
+    broken: list[int] = []
+    expected, previous, seen = 1, GENESIS, set()
+    with engine().connect() as connection:
+        for row in connection.execute(entries.select().order_by(entries.c.sequence)):
+            if row.sequence > expected:
+                broken.append(expected)
+            if row.previous_hash != previous or row.sequence < expected or not _is_whole(row):
+                broken.append(row.sequence)
+            expected, previous = row.sequence + 1, row.entry_hash
+            seen.add(row.entry_hash)
+    if set(known) - seen:
+        broken.append(expected)
+    return broken
+
+
+def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -> LedgerEntry | None:
+    row = connection.execute(
+        entries.select().where(
+            entries.c.evidence_sha256 == evidence_sha256,
+            entries.c.model == decision["model"],
+            entries.c.actor == decision["actor"],
+            entries.c.action == decision["action"],
+        )
+    ).first()
+    return None if row is None else _entry(row)
+
+
+def _is_whole(row: sa.Row[Any]) -> bool:
+    """Whether a row's content is what its two hashes say, even where it is no JSON any more."""
+    try:
+        content = json.loads(row.evidence)
+    except ValueError:
+        return False
+    return bool(
+        _sha256(content) == row.evidence_sha256
+        and _entry_hash({**row._asdict(), "evidence": content}) == row.entry_hash
+    )
+
+
+def _entry(row: sa.Row[Any]) -> LedgerEntry:
+    return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
+
+
+def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
+    """The evidence as JSON would read it back, so that its hash is the same
+    before and after it was stored.
+    """
+    content: dict[str, Any] = to_jsonable_python(evidence, inf_nan_mode="strings", serialize_unknown=True)
+    return content
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _entry_hash(fields: dict[str, Any]) -> str:
+    return _sha256({name: value for name, value in fields.items() if name != "entry_hash"})
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Whether what serves is still right, and whether a new training is due."""

@@ -1,0 +1,177 @@
+"""Look whether the service's traffic still looks like what its champion was validated on, and what follows.
+
+Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain.
+What is left is compared with the validation part of the champion's snapshot, rows like those it learnt from
+that it did not learn from. What follows is decided in `tasks.monitoring.decide`.
+"""
+
+import json
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from tasks.contracts import (
+    Action,
+    ColumnDistance,
+    DataSnapshot,
+    DriftDecision,
+    DriftRequest,
+    TrainingRun,
+    ValidationReport,
+)
+from tasks.data.typed_values import from_python
+from tasks.data.validate import check_rows
+from tasks.errors import CheckFailed, InvalidProject
+from tasks.ledger import entries
+from tasks.monitoring import domain_classifier
+from tasks.monitoring.decide import FEWEST_ROWS, Findings, decide
+from tasks.monitoring.drift_report import write_report
+from tasks.serving.champion import find_champion
+from tasks.spec import DataSpec, PipelineSpec
+from tasks.stores import files, registry
+from tasks.stores.lake import Lake
+from tasks.stores.parts import read_part
+
+
+def drift(request: DriftRequest) -> DriftDecision:
+    """Check one window of predictions, write the report and the ledger's entry, and say what follows.
+
+    Raises:
+        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell,
+            because a number that the decision rests on is not one.
+        InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
+        FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
+    """
+    decision = check(request, _champion(request.spec))
+    if decision.verdict == "cannot_tell":
+        raise CheckFailed(decision.why, ledger_hash=decision.ledger_hash)
+    return decision
+
+
+def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
+    """Check the window against what the run `run` was validated on."""
+    spec, work_url = request.spec, request.context.work_url
+    window = _window(request)
+    findings, validation, columns, report_url = _look(window, run, spec, work_url)
+    verdict, why = decide(findings, spec.monitor)
+    decision = DriftDecision(
+        model=spec.name,
+        champion_run_id=run.run_id,
+        window_start=request.window_start,
+        window_end=request.window_end,
+        window_rows=findings.window_rows,
+        reference_rows=run.snapshot.validation.rows,
+        verdict=verdict,
+        domain_auc=findings.domain_auc,
+        null_auc=findings.null_auc,
+        threshold=None if findings.null_auc is None else max(findings.null_auc, spec.monitor.domain_auc),
+        columns=columns,
+        new_rows=findings.new_rows,
+        validation=validation,
+        why=why,
+        report_url=report_url,
+    )
+    entry = entries.record(
+        model=spec.name,
+        actor=request.context.actor,
+        action=Action.DRIFT,
+        before=run.run_id,
+        after=verdict,
+        why=why,
+        evidence={"decision": decision, "findings": findings, "rules": spec.monitor},
+    )
+    recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
+    files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
+    return recorded
+
+
+def _champion(spec: PipelineSpec) -> TrainingRun:
+    found = find_champion(spec.name)
+    if found.warning:
+        print(found.warning, flush=True)
+    if found.version is None:
+        raise CheckFailed(
+            f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
+            f"Run the DAG train_{spec.name} until a model serves."
+        )
+    return registry.training_run(found.version.run_id)
+
+
+def _window(request: DriftRequest) -> pd.DataFrame:
+    """The features of the window's predictions, in the order of their ids."""
+    lake, table, data = Lake(), f"{request.spec.name}__predictions", request.spec.data
+    features = list(data.features)
+    if not lake.exists(table):
+        return pd.DataFrame(columns=features)
+    start, end = _sql(request.window_start), _sql(request.window_end)
+    where = f"predicted_at >= {start} AND predicted_at < {end} ORDER BY prediction_id"
+    logged = lake.query(f'SELECT * FROM "{table}" LIMIT 0', [table]).column_names  # noqa: S608 - a model's name
+    if set(features) <= set(logged):
+        return _frame(lake.read(table, columns=features, where_sql=where))
+    # The model has had another feature since its table was made: the whole instances are in `request`.
+    asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
+    kinds = {name: data.columns[name] for name in features}
+    return _frame(from_python([json.loads(instance) for instance in asked], kinds).rows)
+
+
+def _sql(time: datetime) -> str:
+    return f"TIMESTAMPTZ '{time.isoformat()}'"
+
+
+def _look(
+    window: pd.DataFrame, run: TrainingRun, spec: PipelineSpec, work_url: str
+) -> tuple[Findings, ValidationReport | None, tuple[ColumnDistance, ...], str | None]:
+    """Look as far as each finding allows: no comparison of a window that is too small or broken."""
+    rules = spec.monitor
+    if len(window) < rules.minimum_window_rows:
+        return Findings(len(window)), None, (), None
+    checked = check_rows(
+        window, spec.data.suite, str(files.at(work_url, "validation")), only_columns=spec.data.features
+    )
+    if checked.broken_share > rules.maximum_bad_share:
+        return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
+    reference = _reference(run.snapshot, spec.data)
+    kinds = domain_classifier.kinds_of(
+        {name: spec.data.columns[name] for name in spec.data.features}, reference
+    )
+    if not kinds:
+        raise InvalidProject(
+            f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
+            "check needs one that is not."
+        )
+    sides = [domain_classifier.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
+    usable, known = (len(side) for side in sides)
+    own, other = (domain_classifier.sampled(side, rules.maximum_rows) for side in sides)
+    if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
+        found = Findings(len(window), checked.broken_share, usable, known)
+        return found, checked.report, (), None
+    separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
+    columns = domain_classifier.column_distances(own, other, kinds, separation.auc)
+    auc, null = separation.auc, separation.null_auc
+    found = Findings(
+        len(window), checked.broken_share, usable, known, auc, null, _new_rows(run.snapshot, spec.data)
+    )
+    return found, checked.report, columns, write_report(own, other, kinds, work_url)
+
+
+def _reference(snapshot: DataSnapshot, data: DataSpec) -> pd.DataFrame:
+    return _frame(read_part(snapshot.validation).select(list(data.features)))
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = rows.to_pandas()
+    return frame
+
+
+def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
+    """Training rows that the newest version of the table has beyond the champion's."""
+    lake = Lake()
+    counting = f"SELECT count(*) AS rows FROM ({data.query.strip().rstrip(';')})"  # noqa: S608 - the team's own query
+
+    def count(version: int | None) -> int:
+        return int(
+            lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py()
+        )
+
+    return max(0, count(None) - count(snapshot.table_version))

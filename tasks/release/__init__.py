@@ -1,0 +1,1 @@
+"""How a promoted version comes to serve, and back."""

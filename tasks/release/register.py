@@ -1,0 +1,72 @@
+"""Make a promoted candidate a version of MLflow's registered model.
+
+Only what the ledger says was promoted becomes a version. The alias `champion` stays where it is: the
+deployment moves it when the version truly serves.
+"""
+
+from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
+from tasks.errors import ArchiveMismatch, InvalidRequest
+from tasks.ledger import precedent
+from tasks.serving.champion import find_champion
+from tasks.stores import files, registry
+
+LONGEST_TAG = 5000
+
+
+def register(request: RegisterRequest) -> ModelVersion:
+    """Register the candidate, once however often it is tried.
+
+    Raises:
+        GateRefused: The gate did not promote this archive, the ledger does not hold the decision, or another
+            champion serves now than the one that the candidate was judged against.
+        ArchiveMismatch: The archive's file is not the one that was judged.
+        InvalidRequest: Run, archive and decision are not of one candidate.
+    """
+    spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
+    promotion = precedent.promotion_of_candidate(decision, archive)
+    if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {
+        archive.run_id,
+        decision.run_id,
+    }:
+        raise InvalidRequest(
+            f"Run {run.run_id} of {run.model!r}, archive of run {archive.run_id} of {archive.model!r} and "
+            f"decision on run {decision.run_id} of {decision.model!r} are not one candidate of {spec.name!r}."
+        )
+    _same_file(archive)
+    registered = registry.find_version(spec.name, run.run_id)
+    if registered is not None:
+        return registered
+    serving = find_champion(spec.name).version
+    precedent.require_same_champion(promotion, serving.run_id if serving else None)
+    return registry.create_version(spec.name, run.run_id, _tags(run, archive, decision))
+
+
+def _same_file(archive: Archive) -> None:
+    found = files.sha256(archive.url)
+    if found != archive.sha256:
+        raise ArchiveMismatch(
+            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} was judged: the file was changed. "
+            "Train again.",
+            found=found,
+            judged=archive.sha256,
+        )
+
+
+def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[str, str]:
+    lineage = run.model_dump_json()
+    return {
+        registry.ARCHIVE: archive.model_dump_json(),
+        registry.DECISION: decision.ledger_hash or "",
+        "perennial.training_run": lineage
+        if len(lineage) < LONGEST_TAG
+        else f"runs:/{run.run_id}/{registry.LINEAGE}",
+        "perennial.archive_sha256": archive.sha256,
+        "perennial.snapshot": run.snapshot.sha256,
+        "perennial.table": run.snapshot.table,
+        "perennial.table_version": str(run.snapshot.table_version),
+        "perennial.code_commit": run.code_commit or "none",
+        "perennial.image_digest": run.image_digest or "none",
+        "perennial.lock_sha256": run.lock_sha256,
+        "perennial.seed": str(run.seed),
+        "perennial.why": decision.why[:LONGEST_TAG],
+    }

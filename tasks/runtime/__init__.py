@@ -1,0 +1,1 @@
+"""The process, machine and code that a step runs with."""

@@ -1,0 +1,38 @@
+"""What the parts of pipeline.yaml are made of: their types, and how a fault is told."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rows = Annotated[int, Field(ge=0)]
+ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
+
+# What the gate may compare by: larger is better for each of them. The evaluation reports others too.
+MetricName = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc"]
+
+
+def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(value)
+    if value.get("type") is None:
+        raise ValueError("a JSON Schema with a `type` is expected")
+    return value
+
+
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
+
+
+def faults_of(error: ValidationError) -> list[str]:
+    """Each fault as `field.path: what is wrong`."""
+    return [f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
+
+
+class Spec(BaseModel):
+    """A part of pipeline.yaml: frozen, and an unknown field
+    is an error rather than a typo that goes unnoticed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

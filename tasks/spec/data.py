@@ -1,0 +1,96 @@
+"""What a team says of its data: tables, the query, the split."""
+
+from pydantic import Field, model_validator
+
+from tasks.spec.base import ColumnType, Name, Rows, Share, Spec
+
+LOGGED_COLUMNS = frozenset(
+    {
+        "sequence",
+        "prediction_id",
+        "predicted_at",
+        "labelled_at",
+        "model_version",
+        "run_id",
+        "request",
+        "prediction",
+        "score",
+    }
+)
+"""What the prediction log has of every model, beside one column a feature."""
+
+
+class TableSpec(Spec):
+    """An append-only table of the lake and the door to it.
+
+    Attributes:
+        table: The table's name; files land in `landing/<table>/`.
+        key: The column that identifies a row.
+        columns: Each column's type, in the table's order. `timestamp` is UTC with microseconds.
+        suite: The expectation suite's name, `great_expectations/expectations/<suite>.json`.
+    """
+
+    table: Name
+    key: str
+    columns: dict[str, ColumnType]
+    suite: Name
+
+    @model_validator(mode="after")
+    def _key_is_a_column(self) -> "TableSpec":
+        if self.key not in self.columns:
+            raise ValueError(f"key {self.key!r} is not one of the columns {sorted(self.columns)}")
+        reserved = {"ingested_at", "batch_id"} & set(self.columns)
+        if reserved:
+            raise ValueError(f"the columns {sorted(reserved)} are added by the lake and may not be declared")
+        return self
+
+
+class SplitSpec(Spec):
+    """How rows are parted: by a hash of the column `by`, so that a row is in
+    the same part in every snapshot.
+    """
+
+    by: str
+    validation_share: Share = 0.1
+    test_share: Share = 0.2
+
+
+class DataSpec(TableSpec):
+    """What a model is trained on.
+
+    Attributes:
+        query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the
+            newest; the training rows, with the columns `key`, `label`, the split's `by`, and the features.
+        features: The columns that a request to the service carries too.
+        label: The column of the query's result to predict. The query may compute it; only where labels come
+            back must it be a column of the table.
+        slice_by: A column whose values are evaluated one by one; None for no slices.
+        minimum_rows: A snapshot with fewer rows is rejected.
+        feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
+            one column for each feature, label) giving rows of `table`; None where labels never come back.
+    """
+
+    query: str
+    features: tuple[str, ...] = Field(min_length=1)
+    label: str
+    split: SplitSpec
+    slice_by: str | None = None
+    minimum_rows: Rows = 100
+    feedback_query: str | None = None
+
+    @model_validator(mode="after")
+    def _features_have_names_of_their_own(self) -> "DataSpec":
+        unknown = sorted(set(self.features) - set(self.columns))
+        if unknown:
+            raise ValueError(f"the features {unknown} are not among the columns {sorted(self.columns)}")
+        if self.feedback_query and self.label not in self.columns:
+            raise ValueError(
+                f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that "
+                "come back cannot join the table: declare it, or leave feedback_query out"
+            )
+        taken = sorted(LOGGED_COLUMNS & set(self.features))
+        if taken:
+            raise ValueError(
+                f"the features {taken} have names that the prediction log uses itself; rename them"
+            )
+        return self

@@ -1,0 +1,96 @@
+"""`PipelineSpec`: what a team says about its model, in
+models/<name>/pipeline.yaml, checked when it is read.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.errors import InvalidProject
+from tasks.spec.base import Name, Spec, faults_of
+from tasks.spec.data import DataSpec, TableSpec
+from tasks.spec.gate import GateSpec
+from tasks.spec.monitor import MonitorSpec
+from tasks.spec.serving import ServingSpec
+from tasks.spec.training import ResourcesSpec, TrainingSpec
+
+
+class PipelineSpec(Spec):
+    """A model's pipeline.yaml."""
+
+    version: Literal[1]
+    name: Name
+    description: str
+    owner: str
+    data: DataSpec
+    training: TrainingSpec = TrainingSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    serving: ServingSpec
+    gate: GateSpec = GateSpec()
+    monitor: MonitorSpec = MonitorSpec()
+
+    @classmethod
+    def load(cls, path: Path) -> "PipelineSpec":
+        """Read and check `models/<name>/pipeline.yaml`.
+
+        Raises:
+            InvalidProject: The file cannot be read, breaks the schema, or names another model than its
+                folder.
+        """
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            spec = cls.model_validate(document)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InvalidProject(f"{path}: cannot be read: {error}") from error
+        except ValidationError as error:
+            faults = faults_of(error)
+            raise InvalidProject(
+                f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults
+            ) from error
+        if spec.name != path.parent.name:
+            raise InvalidProject(
+                f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
+            )
+        return spec
+
+
+def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
+    """The models of the folder `models` by name, and apart
+    from them what is wrong with those that cannot be used.
+    """
+    specs: list[PipelineSpec] = []
+    faults: list[InvalidProject] = []
+    for path in sorted(models.glob("*/pipeline.yaml")):
+        try:
+            specs.append(_agreeing(PipelineSpec.load(path), specs))
+        except InvalidProject as fault:
+            faults.append(fault)
+    return tuple(specs), tuple(faults)
+
+
+def load_specs(models: Path) -> tuple[PipelineSpec, ...]:
+    """Every model of the folder `models`, by name; the first that cannot be used raises."""
+    specs, faults = read_specs(models)
+    if faults:
+        raise faults[0]
+    return specs
+
+
+def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
+    """Two models that share a table must describe it alike."""
+    for other in others:
+        if other.data.table == spec.data.table and table_of(other) != table_of(spec):
+            raise InvalidProject(
+                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
+                "differently. Give both the same key, columns and suite."
+            )
+    return spec
+
+
+def table_of(spec: PipelineSpec) -> TableSpec:
+    """The table alone, without what one model makes of it."""
+    return TableSpec(
+        table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite
+    )

@@ -1,0 +1,46 @@
+"""What a team says of training its model."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tasks.spec.base import Spec
+
+
+class TrainingSpec(Spec):
+    """How the model is trained.
+
+    Attributes:
+        entry_point: An entry point of MLproject.
+        parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow
+            MLproject's parameters in Airflow's trigger form.
+        schedule: Cron expression (UTC), or None to train only when asked or when drift is decided.
+        timeout_seconds: The longest a training may take.
+        retries: How often an infrastructure fault is tried again.
+        allow_other_commit: Whether a run may train in an image that was built from another commit than the
+            run's.
+    """
+
+    entry_point: str = "main"
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    schedule: str | None = None
+    timeout_seconds: float = Field(default=3600, gt=0)
+    retries: int = Field(default=2, ge=0)
+    allow_other_commit: bool = False
+
+
+class ResourcesSpec(Spec):
+    """What a training may use. In a container or a pod these are limits that the kernel enforces.
+
+    Attributes:
+        cpus: Cores; a half is allowed.
+        memory_mib: Memory, in MiB; a training that needs more is ended, and says so.
+        scratch_mib: The training's scratch folder (its data, its output, its temporary files), in MiB.
+        gpus: `required`: without a GPU the run fails before anything is spent. `preferred`: it trains on the
+            CPU then.
+    """
+
+    cpus: float = Field(default=1, gt=0)
+    memory_mib: int = Field(default=4096, gt=0)
+    scratch_mib: int = Field(default=2048, gt=0)
+    gpus: Literal["required", "preferred", "none"] = "none"

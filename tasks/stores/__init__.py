@@ -1,0 +1,1 @@
+"""Where things are kept: files, tables, the database, the registry."""

@@ -1,0 +1,241 @@
+"""Files of the store, by URL: a local folder, or an object store (`s3://`, `gs://`) by the same interface.
+
+What differs is hidden here. In a folder, a file appears whole by being written beside its name and renamed;
+an object is there whole or not at all. In a folder, a file moves in one step; an object is copied, then
+deleted, so that for a moment, or for good where the mover was killed, it is in both places. Listings are
+never remembered: other processes write too.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from upath import UPath
+
+from tasks.errors import StoreRefused
+from tasks.stores.faults import caused_by
+
+LOCAL = {"", "file", "local"}
+GOOGLE = ("gs://", "gcs://")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies in a folder.
+
+    `state` changes when the file does: its size, and its time or its object's tags.
+    """
+
+    name: str
+    is_file: bool
+    state: tuple[Any, ...]
+
+
+def at(url: str, *parts: str) -> UPath:
+    """The place `parts` below `url`."""
+    protocol = UPath(url).protocol
+    options: dict[str, Any] = {} if protocol in LOCAL else {"use_listings_cache": False}
+    if url.startswith(GOOGLE) and (key := os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY")):
+        options["token"] = json.loads(key)
+    place: UPath = UPath(url, **options).joinpath(*parts)
+    return place
+
+
+def is_local(path: UPath) -> bool:
+    return path.protocol in LOCAL
+
+
+def entries(folder: UPath) -> list[Entry]:
+    """Everything that lies in a folder, in no order; nothing where the folder is missing.
+
+    Raises:
+        StoreRefused: The bucket is missing.
+        NotADirectoryError: A file lies in the folder's place.
+    """
+    if is_local(folder):
+        return _local_entries(Path(folder.path))
+    try:
+        found = folder.fs.ls(folder.path, detail=True)
+    except FileNotFoundError as error:
+        _require_bucket(folder, error)
+        return []
+    place = folder.path.rstrip("/")
+    # An object of the folder's own name with a slash is how consoles make a folder.
+    listed = [(info["name"].rstrip("/"), info) for info in found if info["name"].rstrip("/") != place]
+    return [Entry(name.rpartition("/")[2], info["type"] == "file", _state(info)) for name, info in listed]
+
+
+def make_parent(path: UPath) -> None:
+    """Make the folder that `path` will lie in.
+
+    An object needs none; to ask for one would make a missing bucket.
+    """
+    if is_local(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_text(url: str, *parts: str, text: str) -> str:
+    """Write a file, whole or not at all, and return its URL."""
+    path = at(url, *parts)
+    write_whole(path, text.encode())
+    return str(path)
+
+
+def write_whole(path: UPath, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    if not is_local(path):
+        path.fs.pipe_file(path.path, data)
+        return
+    make_parent(path)
+    part = _beside(path)
+    part.write_bytes(data)
+    part.replace(path.path)
+
+
+def create_whole(path: UPath, data: bytes) -> None:
+    """Write a file that appears whole, and only where there
+    is none: of several who do so at once, one succeeds.
+
+    `data` has to be the writer's own, for example by a random number in it: when the answer to a writer is
+    lost and its request is sent again, it meets its own file.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    make_parent(path)
+    if not is_local(path):
+        _create_object(path, data)
+        return
+    part = _beside(path)
+    part.write_bytes(data)
+    try:
+        Path(path.path).hardlink_to(part)
+    finally:
+        part.unlink()
+
+
+def put(source: Path, path: UPath) -> str:
+    """Copy a local file into the store, where it appears whole, and return its URL."""
+    if not is_local(path):
+        path.fs.put_file(str(source), path.path)
+        return str(path)
+    make_parent(path)
+    part = _beside(path)
+    shutil.copyfile(source, part)
+    part.replace(path.path)
+    return str(path)
+
+
+def move(source: UPath, target: UPath) -> None:
+    """Move a file; on an object store by a copy and a delete, so that it is never nowhere.
+
+    Raises:
+        FileNotFoundError: There is none, or another mover took it meanwhile.
+    """
+    make_parent(target)
+    if is_local(source):
+        source.rename(target)
+        return
+    source.fs.cp_file(source.path, target.path)
+    source.fs.rm_file(source.path)
+
+
+def remove(path: UPath) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def fetch(url: str, to: Path) -> Path:
+    """Copy a file of the store to the local path `to`."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    source = at(url)
+    source.fs.get_file(source.path, str(to))
+    return to
+
+
+def sha256(url: str) -> str:
+    """The SHA-256 of a file's bytes, hexadecimal."""
+    with at(url).open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def require_one_creator(url: str) -> None:
+    """Try whether the store lets an object be created twice.
+    Where it does, two writers of a table would lose rows.
+
+    Raises:
+        StoreRefused: It does.
+    """
+    probe = at(url, f".probe-{uuid4().hex}")
+    if is_local(probe):
+        return
+    try:
+        create_whole(probe, b"first")
+        create_whole(probe, b"second")
+    except FileExistsError:
+        return
+    finally:
+        remove(probe)
+    raise StoreRefused(
+        f"The object store of {url} does not honour `If-None-Match: *`: it let one object be created twice, "
+        "so two writers of a table would overwrite each other's rows. Use a store that does (AWS S3, Google "
+        "Cloud Storage, MinIO, Cloudflare R2, Ceph from Squid on, or the `objectstore` service of "
+        "docker-compose.yaml).",
+        url=url,
+    )
+
+
+def _create_object(path: UPath, data: bytes) -> None:
+    again = Retrying(
+        retry=retry_if_exception(lambda error: caused_by(error, "ConditionalRequestConflict")),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_attempt(10),
+        reraise=True,
+    )
+    try:
+        again(path.fs.pipe_file, path.path, data, mode="create")
+    except OSError as error:
+        if not (isinstance(error, FileExistsError) or caused_by(error, "PreconditionFailed")):
+            raise
+        if path.read_bytes() != data:
+            raise FileExistsError(str(path)) from error
+
+
+def _local_entries(folder: Path) -> list[Entry]:
+    if not folder.exists():
+        return []
+    found = []
+    for path in folder.iterdir():
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # moved away meanwhile, or a link to nothing
+            continue
+        found.append(Entry(path.name, path.is_file(), (status.st_size, status.st_mtime)))
+    return found
+
+
+def _state(info: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(str(info.get(key)) for key in ("size", "ETag", "LastModified", "generation", "mtime"))
+
+
+def _require_bucket(folder: UPath, error: Exception) -> None:
+    bucket = folder.path.partition("/")[0]
+    if not folder.fs.exists(bucket):
+        raise StoreRefused(
+            f"There is no bucket {bucket!r}, but {folder} is set as a place of the store. Create it, or "
+            "correct PERENNIAL_STORE_URL.",
+            url=str(folder),
+        ) from error
+
+
+def _beside(path: UPath) -> Path:
+    return Path(path.path).with_name(f".{uuid4().hex}.part")

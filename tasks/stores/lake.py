@@ -1,0 +1,368 @@
+"""The lake: append-only Delta tables whose every version can be read again, and SQL over pinned versions.
+
+delta-rs is used with four guards. Time travel goes by the commits' own timestamps: by file times, every
+version of a copied table would be the first one. Nothing of the log is ever cleaned. The tables refuse
+deletes. An append carries a transaction identifier, so that it writes once however often, and by however many
+processes at once, it is tried.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyarrow.dataset import Dataset, FileSystemDataset
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from tasks.errors import InvalidQuery, LakeError
+from tasks.settings import settings
+from tasks.spec import ColumnType
+from tasks.stores import files
+
+ARROW_TYPES: dict[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+}
+
+ADDED = pa.schema([("ingested_at", pa.timestamp("us", "UTC")), ("batch_id", pa.string())])
+
+KEEP_EVERYTHING = {
+    "delta.appendOnly": "true",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+CONFLICTS_SECONDS = 120
+
+
+def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
+    """The Arrow schema of columns as a pipeline.yaml declares them, without what the lake adds."""
+    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
+
+
+class Lake:
+    """The tables below one URL.
+
+    Args:
+        url: A local folder or an object-store URL (s3://, gs://, az://; credentials from the environment);
+            None for the one of the settings.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = (url or settings().lake).rstrip("/")
+        self._options = _client_options(self.url)
+
+    def create(self, table: str, columns: Mapping[str, ColumnType]) -> None:
+        """Make an empty table, unless it is there.
+
+        Raises:
+            LakeError: The table is there with other columns.
+        """
+        self._create(table, arrow_schema(columns))
+
+    def append(
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        batch_id: str,
+        app_id: str | None = None,
+        app_version: int = 1,
+        app_previous: int | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> int:
+        """Append rows with the time and `batch_id`, once for
+        each `app_id` (default: the batch) and `app_version`.
+
+        A table that is missing is made with the rows' columns. An append of an `app_version` that the table
+        already holds, or a later one, writes nothing.
+
+        Args:
+            app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is
+                written: a reader that goes on from there was overtaken by another one. None for any.
+
+        Returns:
+            The table's version after it.
+
+        Raises:
+            LakeError: The rows have other columns than the table, or values that its types do not hold.
+        """
+        transaction = Transaction(app_id or batch_id, app_version)
+        properties = CommitProperties(custom_metadata=metadata, app_transactions=[transaction])
+        for attempt in _until_no_conflict():
+            with attempt:
+                if not self.exists(table):
+                    self._create(table, _without_null_types(rows.schema))
+                delta = self._open(table)
+                written = delta.transaction_version(transaction.app_id) or 0
+                if written < app_version and app_previous in {None, written}:
+                    stamped = _stamped(rows, batch_id, pa.schema(delta.schema().to_arrow()), table)
+                    write_deltalake(delta, stamped, mode="append", commit_properties=properties)
+        return self.latest(table)
+
+    def exists(self, table: str) -> bool:
+        return bool(DeltaTable.is_deltatable(self._url(table), self._options))
+
+    def latest(self, table: str) -> int:
+        """The newest version."""
+        return int(self._open(table).version())
+
+    def version_at(self, table: str, as_of: datetime) -> int:
+        """The version that a reader at the time `as_of` saw.
+
+        Where a writer's clock ran behind, its commit counts as made when the one before it was, so that
+        versions and times have one order.
+
+        Raises:
+            LakeError: `as_of` lies before the first commit, or has no time zone.
+        """
+        if as_of.tzinfo is None:
+            raise LakeError(
+                f"{as_of.isoformat()} has no time zone. Add one, for example {as_of.isoformat()}Z."
+            )
+        times = self._commit_times(table)
+        seen = [version for version, at in times.items() if at <= as_of]
+        if not seen:
+            raise LakeError(
+                f"The table {table!r} did not exist at {as_of.isoformat()}: its first commit is of "
+                f"{times[0].isoformat()}. Ask for a later time."
+            )
+        return max(seen)
+
+    def committed_at(self, table: str, version: int) -> datetime:
+        """When a version was committed, by the commit's own timestamp (milliseconds, UTC)."""
+        times = self._commit_times(table)
+        if version not in times:
+            raise LakeError(f"The table {table!r} has no version {version}; the newest is {max(times)}.")
+        return times[version]
+
+    def app_version(self, table: str, app_id: str) -> int | None:
+        """The last `app_version` that was appended for
+        `app_id`; None for none, or where the table is missing.
+        """
+        if not self.exists(table):
+            return None
+        written = self._open(table).transaction_version(app_id)
+        return None if written is None else int(written)
+
+    def read(
+        self,
+        table: str,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        where_sql: str | None = None,
+    ) -> pa.Table:
+        """Rows of a version (None: the newest), of the named columns, where the SQL condition holds."""
+        selected = ", ".join(_quoted(column) for column in columns) if columns else "*"
+        condition = f" WHERE {where_sql}" if where_sql else ""
+        return self.query(f"SELECT {selected} FROM {_quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
+
+    def query(
+        self,
+        sql: str,
+        tables: Mapping[str, tuple[str, int | None]] | Sequence[str],
+        *,
+        newest_by: str | None = None,
+    ) -> pa.Table:
+        """Run one SELECT (DuckDB) over pinned versions.
+
+        The query sees the views that are named and nothing else: no file, no network, no extension. It runs
+        on one thread in a session of UTC, so that the same query on the same versions gives the same rows in
+        the same order.
+
+        Args:
+            sql: One SELECT statement.
+            tables: For each view its table and version (None: the newest); a list of names is each table at
+                its newest.
+            newest_by: A column: where several rows have the same value of it, the views show the one that was
+                ingested last.
+
+        Raises:
+            InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
+            LakeError: There is no such table or version.
+        """
+        views = tables if isinstance(tables, Mapping) else {name: (name, None) for name in tables}
+        with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
+            session.execute("SET TimeZone = 'UTC'")
+            for view, (table, version) in views.items():
+                _show(session, view, _in_one_order(self._open(table, version)), newest_by)
+            session.execute("SET enable_external_access = false")
+            session.execute("SET lock_configuration = true")
+            return _select(session, sql)
+
+    def _create(self, table: str, columns: pa.Schema) -> None:
+        wanted = pa.schema([*columns, *(field for field in ADDED if field.name not in columns.names)])
+        if not self.exists(table):
+            files.require_one_creator(self.url)
+            for attempt in _until_no_conflict():
+                with attempt:
+                    DeltaTable.create(
+                        self._url(table),
+                        schema=wanted,
+                        mode="ignore",
+                        configuration=KEEP_EVERYTHING,
+                        storage_options=self._options,
+                    )
+        found = pa.schema(self._open(table).schema().to_arrow())
+        if _described(found) != _described(wanted):
+            raise LakeError(
+                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is "
+                "asked for. Columns of a table do not change; give the new layout a new table.",
+                found=_described(found),
+                wanted=_described(wanted),
+            )
+
+    def _open(self, table: str, version: int | None = None) -> DeltaTable:
+        try:
+            return DeltaTable(self._url(table), version=version, storage_options=self._options)
+        except TableNotFoundError as error:
+            raise LakeError(
+                f"There is no table {table!r} in {self.url}. Ingest a file of it first."
+            ) from error
+        except DeltaError as error:
+            if version is None:
+                raise
+            raise LakeError(f"The table {table!r} has no version {version}: {error}") from error
+
+    def _commit_times(self, table: str) -> dict[int, datetime]:
+        commits = sorted(
+            (int(commit["version"]), int(commit["timestamp"])) for commit in self._open(table).history()
+        )
+        times = accumulate((milliseconds for _, milliseconds in commits), max)
+        return {
+            version: datetime.fromtimestamp(milliseconds / 1000, UTC)
+            for (version, _), milliseconds in zip(commits, times, strict=True)
+        }
+
+    def _url(self, table: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,127}", table):
+            raise LakeError(
+                f"{table!r} cannot be a table's name. Use lower-case letters, digits and underscores."
+            )
+        return f"{self.url}/{table}"
+
+
+def _client_options(url: str) -> dict[str, str]:
+    """What delta-rs is told beside the environment's variables, so that it goes where the other clients go.
+
+    A commit has to be refused where another writer made it first, which S3 does by the conditional put.
+    delta-rs asks for that by default; a version that did not would lose rows without a word.
+    """
+    if url.startswith(("s3://", "s3a://")):
+        plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+        return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
+    if url.startswith(files.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
+        key = {
+            "gcs_base_url": emulator,
+            "disable_oauth": True,
+            "client_email": "",
+            "private_key": "",
+            "private_key_id": "",
+        }
+        return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
+    return {}
+
+
+def _until_no_conflict() -> Retrying:
+    """Try again while another writer commits in between; the last conflict is raised as it is."""
+    return Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        wait=wait_random_exponential(multiplier=0.02, max=2),
+        stop=stop_after_delay(CONFLICTS_SECONDS),
+        reraise=True,
+    )
+
+
+def _without_null_types(schema: pa.Schema) -> pa.Schema:
+    """Delta has no type for a column of nothing but nulls: text holds it."""
+    return pa.schema(
+        [(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema]
+    )
+
+
+def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa.Table:
+    added = {
+        "ingested_at": pa.repeat(pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type), len(rows)),
+        "batch_id": pa.repeat(pa.scalar(batch_id, pa.string()), len(rows)),
+    }
+    own = rows.drop_columns([name for name in added if name in rows.column_names])
+    stamped = pa.table({**dict(zip(own.column_names, own.columns, strict=True)), **added})
+    if set(stamped.column_names) != set(schema.names):
+        raise LakeError(
+            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have "
+            f"{sorted(stamped.column_names)}. Columns of a table do not change; give the new layout a new "
+            "table.",
+        )
+    try:
+        return stamped.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise LakeError(
+            f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}."
+        ) from error
+
+
+def _in_one_order(delta: DeltaTable) -> Dataset:
+    """The files of a version, by name: the log lists them in another order once it has a checkpoint."""
+    found = delta.to_pyarrow_dataset()
+    fragments = sorted(found.get_fragments(), key=lambda fragment: fragment.path)
+    return FileSystemDataset(fragments, found.schema, found.format, found.filesystem)
+
+
+def _described(schema: pa.Schema) -> dict[str, str]:
+    """Name and type of each column, with Arrow's several layouts of one type read as that type."""
+    layouts = {
+        "large_string": "string",
+        "string_view": "string",
+        "large_binary": "binary",
+        "binary_view": "binary",
+    }
+    names = {field.name: re.sub(r"^timestamp\[\w+,", "timestamp[us,", str(field.type)) for field in schema}
+    return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
+
+
+def _show(session: duckdb.DuckDBPyConnection, view: str, rows: Dataset, newest_by: str | None) -> None:
+    """Give the session a view of the rows.
+
+    Rows of one batch with the same key have an order too: that of their values.
+    """
+    if newest_by is None:
+        session.register(view, rows)
+        return
+    session.register(f"every row of {view}", rows)
+    key = _quoted(newest_by)
+    values = ", ".join(_quoted(name) for name in rows.schema.names)
+    session.execute(
+        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {_quoted(f'every row of {view}')} "  # noqa: S608 - quoted names
+        f"QUALIFY {key} IS NULL OR "
+        f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
+    )
+
+
+def _select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        statements: list[Any] = session.extract_statements(sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise InvalidQuery(f"One SELECT statement is expected, but the query is: {sql.strip()}")
+        return session.sql(sql).to_arrow_table()
+    except (duckdb.OperationalError, duckdb.InternalError):
+        raise
+    except duckdb.Error as error:
+        raise InvalidQuery(
+            f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}"
+        ) from error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,43 @@
+"""What a step can be asked: each verb with its module, its request and its result."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasks import contracts
+from tasks.contracts import Contract, Request
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: the module whose function of the verb's name does it, and the contracts on its two sides."""
+
+    module: str
+    request: type[Request]
+    result: type[Contract]
+
+    def function(self) -> Callable[[Any], Contract]:
+        """The function, its module imported only now: a step pays for the libraries of its own verb."""
+        does: Callable[[Any], Contract] = getattr(
+            importlib.import_module(self.module), self.module.rpartition(".")[2]
+        )
+        return does
+
+
+VERBS: dict[str, Verb] = {
+    "ingest": Verb("tasks.data.ingest", contracts.IngestRequest, contracts.IngestResult),
+    "preflight": Verb("tasks.training.preflight", contracts.PreflightRequest, contracts.PreflightReport),
+    "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
+    "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
+    "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),
+    "package": Verb("tasks.training.package", contracts.PackageRequest, contracts.Archive),
+    "champion": Verb("tasks.serving.champion", contracts.ChampionRequest, contracts.Champion),
+    "evaluate": Verb("tasks.evaluation.evaluate", contracts.EvaluateRequest, contracts.EvaluationReport),
+    "gate": Verb("tasks.gate.gate", contracts.GateRequest, contracts.GateDecision),
+    "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
+    "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
+    "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
+    "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
+}
