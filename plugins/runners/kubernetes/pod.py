@@ -8,7 +8,6 @@ step's name, opening the gate starts it.
 
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
-from plugins.runners.environment import SCRATCH, command_of, environment_of
+from plugins.runners.environment import SCRATCH, command_of, environment_of, is_secret
 from plugins.runners.image import DIGEST, TMP_MIB
 from plugins.runners.labels import labels_of
 from plugins.runners.step import Step
@@ -30,10 +29,6 @@ GATE = "perennial/begun"
 GPU = "nvidia.com/gpu"
 LOG_MIB = 256  # of the node's disk, for what the step prints
 GRACE_SECONDS = 5
-SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
-PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
-# Paths, whatever their names sound like.
-NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
 
 
 @dataclass(frozen=True)
@@ -189,7 +184,7 @@ def pod_of(
         name=step.name,
         namespace=place.kubernetes_namespace,
         image=image,
-        command=command_of(step),
+        command=command_of(step.verb, step.request_url, step.result_url, step.model),
         environment={name: value for name, value in environment.items() if name not in secret},
         secret=place.kubernetes_secret,
         secret_names=secret,
@@ -203,11 +198,6 @@ def pod_of(
         gpus=gpus,
         seconds=max(1, math.ceil(step.deadline - time.time())),
     )
-
-
-def is_secret(name: str, value: str) -> bool:
-    """Whether a variable's value must not be seen by those who may look at pods."""
-    return name not in NOT_SECRET and bool(SECRET.search(name) or PASSWORD_IN_URL.search(value))
 
 
 def node_selector_of(place: Settings) -> dict[str, str]:
