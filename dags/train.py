@@ -7,6 +7,7 @@ from plugins.schedules import training_schedule
 from plugins.verbs import (
     deploy,
     evaluate,
+    find_champion,
     gate,
     package,
     preflight,
@@ -26,7 +27,7 @@ def train(spec: PipelineSpec) -> None:
     validation = validate(spec, snapshot)
     run = train_candidate(spec, snapshot, validation)
     archive = package(spec, run)
-    evaluation = evaluate(spec, run, archive)
+    evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
     deploy(spec, version)

@@ -101,9 +101,16 @@ def package(spec: PipelineSpec, run: XComArg) -> XComArg:
     return _model_step("package", spec, {"run": run})
 
 
-def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg) -> XComArg:
+def find_champion(spec: PipelineSpec, after: XComArg) -> XComArg:
+    """Look which version serves now, and whether MLflow's alias agrees."""
+    champion = _step("champion", {"spec": spec})
+    after >> champion
+    return champion
+
+
+def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComArg) -> XComArg:
     """Score candidate, champion and baseline on the same frozen rows, through their archives."""
-    return _model_step("evaluate", spec, {"run": run, "archive": archive})
+    return _model_step("evaluate", spec, {"run": run, "archive": archive, "champion": against})
 
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:

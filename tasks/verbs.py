@@ -1,4 +1,4 @@
-"""What a step can be asked: each verb's module, which has a function of its name, its request and its result."""
+"""What a step can be asked: each verb with its module, its request and its result."""
 
 import importlib
 from collections.abc import Callable
@@ -32,6 +32,7 @@ VERBS: dict[str, Verb] = {
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
     "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),
     "package": Verb("tasks.training.package", contracts.PackageRequest, contracts.Archive),
+    "champion": Verb("tasks.serving.champion", contracts.ChampionRequest, contracts.Champion),
     "evaluate": Verb("tasks.evaluation.evaluate", contracts.EvaluateRequest, contracts.EvaluationReport),
     "gate": Verb("tasks.gate.gate", contracts.GateRequest, contracts.GateDecision),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),

@@ -28,7 +28,7 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import GateDecision, GateRequest, RuleVerdict
-from tasks.contracts.ledger import LedgerEntry
+from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
     DriftDecision,
@@ -36,7 +36,8 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
-from tasks.contracts.release import DeployRequest, ModelVersion, RegisterRequest, Rollout, RolloutCheck, Route
+from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -47,7 +48,10 @@ from tasks.contracts.training import (
 )
 
 __all__ = [
+    "Action",
     "Archive",
+    "Champion",
+    "ChampionRequest",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",

@@ -4,14 +4,18 @@ from typing import Literal
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
 
 
 class EvaluateRequest(Request):
+    """`champion`: what the candidate has to beat, as the verb `champion` found it."""
+
     spec: PipelineSpec
     run: TrainingRun
     archive: Archive
+    champion: Champion
 
 
 class Metric(Contract):

@@ -1,9 +1,21 @@
 """An entry of the ledger."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from tasks.contracts.contract import Contract
+
+
+class Action(StrEnum):
+    """What an entry of the ledger decides; `after` says how."""
+
+    GATE = "gate"
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    CHAMPION = "champion"
+    DRIFT = "drift"
+    RETRAIN = "retrain"
 
 
 class LedgerEntry(Contract):
@@ -16,7 +28,7 @@ class LedgerEntry(Contract):
     at: datetime
     model: str
     actor: str
-    action: str
+    action: Action
     before: str | None
     after: str | None
     why: str

@@ -28,8 +28,9 @@ class DriftDecision(Contract):
     """Whether the traffic of a window still looks like the champion's reference, and what follows.
 
     Attributes:
-        verdict: `quiet`; `too_few` rows to judge; `incident` (the data is broken: never a reason to retrain);
-            `wait` (drift, but too few new labelled rows to learn from); `retrain`.
+        verdict: `quiet`; `too_few` rows to judge; `cannot_tell` (a number that the decision rests on is not
+            one: the check fails); `incident` (the data is broken: never a reason to retrain); `wait` (drift,
+            but too few new labelled rows to learn from); `retrain`.
         domain_auc: Out-of-fold ROC AUC of a classifier that tells window from reference; 0.5 means it cannot.
         threshold: What `domain_auc` had to exceed: the effect floor or the null quantile, whichever is
             larger.
@@ -44,7 +45,7 @@ class DriftDecision(Contract):
     window_end: AwareDatetime
     window_rows: int
     reference_rows: int
-    verdict: Literal["quiet", "too_few", "incident", "wait", "retrain"]
+    verdict: Literal["quiet", "too_few", "cannot_tell", "incident", "wait", "retrain"]
     domain_auc: float | None
     null_auc: float | None
     threshold: float | None

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot, FailedExpectation, ValidateRequest, ValidationReport
 from tasks.data.suites import Expectation, Outcome, Suite, load_suite, run_suite
 from tasks.data.validation_report import write_report
 from tasks.errors import DataRejected, InvalidProject
 from tasks.stores.files import at
+from tasks.stores.parts import read_part
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,13 @@ def validate(request: ValidateRequest) -> ValidationReport:
 
 
 def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
-    """The rows of the three parts together."""
+    """The rows of the three parts together.
+
+    Raises:
+        FrozenSetMismatch: A part does not hold the rows that were frozen.
+    """
     parts = (snapshot.train, snapshot.validation, snapshot.test)
-    return pa.concat_tables([pq.read_table(at(part.url).open("rb")) for part in parts])
+    return pa.concat_tables([read_part(part) for part in parts])
 
 
 def check_rows(

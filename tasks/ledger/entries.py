@@ -10,29 +10,32 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from tasks.contracts import LedgerEntry
+from tasks.contracts import Action, LedgerEntry
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 
 GENESIS = "0" * 64
 
 
-def record(
-    *,
-    model: str,
-    actor: str,
-    action: str,
-    before: str | None,
-    after: str | None,
-    why: str,
-    evidence: BaseModel | dict[str, Any],
-) -> LedgerEntry:
+class Decision(TypedDict):
+    """What an entry says of a decision: who decided what, from what to what, why, and on what evidence."""
+
+    model: str
+    actor: str
+    action: Action
+    before: str | None
+    after: str | None
+    why: str
+    evidence: BaseModel | dict[str, Any]
+
+
+def record(**decision: Unpack[Decision]) -> LedgerEntry:
     """Append one decision, durably, before it takes effect.
 
     The same decision by the same actor on the same evidence is written once, however often the step is tried
@@ -42,31 +45,20 @@ def record(
     while True:
         try:
             with engine().begin() as connection:
-                return append(
-                    connection,
-                    model=model,
-                    actor=actor,
-                    action=action,
-                    before=before,
-                    after=after,
-                    why=why,
-                    evidence=evidence,
-                )
+                return append(connection, **decision)
         except sa.exc.IntegrityError:
             # Another writer took this place in the chain; each such failure means that one entry was written.
             continue
 
 
-def append(
-    connection: sa.Connection, *, evidence: BaseModel | dict[str, Any], **decision: str | None
-) -> LedgerEntry:
+def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEntry:
     """Append one decision in the caller's transaction, so that
     it and what it allows are written together or not at all.
 
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
     """
-    content = _plain(evidence)
+    content = _plain(decision["evidence"])
     evidence_sha256 = _sha256(content)
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
@@ -127,12 +119,14 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     return broken
 
 
-def _same(
-    connection: sa.Connection, decision: dict[str, str | None], evidence_sha256: str
-) -> LedgerEntry | None:
-    named = [entries.c[name] == decision[name] for name in ("model", "actor", "action")]
+def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -> LedgerEntry | None:
     row = connection.execute(
-        entries.select().where(entries.c.evidence_sha256 == evidence_sha256, *named)
+        entries.select().where(
+            entries.c.evidence_sha256 == evidence_sha256,
+            entries.c.model == decision["model"],
+            entries.c.actor == decision["actor"],
+            entries.c.action == decision["action"],
+        )
     ).first()
     return None if row is None else _entry(row)
 

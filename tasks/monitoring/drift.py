@@ -1,79 +1,52 @@
-"""Decide whether the service's traffic still looks like what its champion was validated on, and what follows.
+"""Look whether the service's traffic still looks like what its champion was validated on, and what follows.
 
 Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain.
 What is left is compared with the validation part of the champion's snapshot, rows like those it learnt from
-that it did not learn from. The verdict is a pure function of the findings.
+that it did not learn from. What follows is decided in `tasks.monitoring.decide`.
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.contracts import (
+    Action,
     ColumnDistance,
     DataSnapshot,
     DriftDecision,
     DriftRequest,
-    LedgerEntry,
     TrainingRun,
     ValidationReport,
 )
 from tasks.data.typed_values import from_python
 from tasks.data.validate import check_rows
-from tasks.errors import CheckFailed, FrozenSetMismatch, InvalidProject
+from tasks.errors import CheckFailed, InvalidProject
 from tasks.ledger import entries
 from tasks.monitoring import domain_classifier
+from tasks.monitoring.decide import FEWEST_ROWS, Findings, decide
 from tasks.monitoring.drift_report import write_report
-from tasks.spec import DataSpec, MonitorSpec, PipelineSpec
+from tasks.serving.champion import find_champion
+from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.lake import Lake
-from tasks.stores.row_hash import sha256_of_rows
-
-ACTION = "drift"
-Verdict = Literal["quiet", "too_few", "incident", "wait", "retrain"]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was found out about a window; None for what was
-    not looked at, because something before it decided.
-
-    Attributes:
-        window_rows: Predictions in the window.
-        bad_share: Of them, those that break the suite, in [0, 1].
-        usable_rows: Those that do not, without repeated texts.
-        reference_rows: Rows of the reference, without repeated texts.
-        new_rows: Training rows that joined the table after the champion's snapshot.
-    """
-
-    window_rows: int
-    bad_share: float | None = None
-    usable_rows: int | None = None
-    reference_rows: int | None = None
-    domain_auc: float | None = None
-    null_auc: float | None = None
-    new_rows: int = 0
+from tasks.stores.parts import read_part
 
 
 def drift(request: DriftRequest) -> DriftDecision:
     """Check one window of predictions, write the report and the ledger's entry, and say what follows.
 
     Raises:
-        CheckFailed: No model serves yet, so there is nothing to compare with.
+        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell,
+            because a number that the decision rests on is not one.
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
-    return check(request, _champion(request.spec))
-
-
-def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
-    """Decide once more from nothing but a ledger entry's evidence."""
-    return decide(Findings(**entry.evidence["findings"]), MonitorSpec.model_validate(entry.evidence["rules"]))
+    decision = check(request, _champion(request.spec))
+    if decision.verdict == "cannot_tell":
+        raise CheckFailed(decision.why, ledger_hash=decision.ledger_hash)
+    return decision
 
 
 def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
@@ -102,7 +75,7 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     entry = entries.record(
         model=spec.name,
         actor=request.context.actor,
-        action=ACTION,
+        action=Action.DRIFT,
         before=run.run_id,
         after=verdict,
         why=why,
@@ -113,72 +86,16 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     return recorded
 
 
-def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
-    """The verdict on a window, and why in words; a pure function, so that it
-    can be replayed from the ledger.
-    """
-    if found.window_rows < rules.minimum_window_rows:
-        return (
-            "too_few",
-            f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
-            "for.",
-        )
-    if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
-        return "incident", (
-            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
-            f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
-            "the fault where they come from: a training would learn it."
-        )
-    least = max(rules.minimum_window_rows, domain_classifier.FEWEST_ROWS)
-    if (found.usable_rows or 0) < least:
-        return "too_few", (
-            f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too "
-            f"few to judge, {least} are asked for."
-        )
-    if found.domain_auc is None or found.null_auc is None:
-        return "too_few", (
-            f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to "
-            f"compare with: {domain_classifier.FEWEST_ROWS} are needed. Raise data.split.validation_share."
-        )
-    return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
-
-
-def _decide_on_auc(found: Findings, rules: MonitorSpec, auc: float, null_auc: float) -> tuple[Verdict, str]:
-    threshold = max(rules.domain_auc, null_auc)
-    compared = min(found.usable_rows or 0, rules.maximum_rows)
-    told = (
-        f"A classifier tells {compared} predictions from the champion's reference with a ROC AUC of {auc:.3f}"
-    )
-    limit = (
-        "the floor of monitor.domain_auc"
-        if rules.domain_auc >= null_auc
-        else "what chance gives at these sizes"
-    )
-    if not auc > threshold:
-        return (
-            "quiet",
-            f"{told}, not above {threshold:.3f}, {limit}: the traffic looks like what the champion knows.",
-        )
-    if found.new_rows < rules.minimum_new_rows:
-        return "wait", (
-            f"{told}, above {threshold:.3f}, {limit}: the traffic has changed. But only {found.new_rows} new "
-            f"labelled rows joined the table since, and {rules.minimum_new_rows} are asked for: a training "
-            "would learn nothing new yet."
-        )
-    return "retrain", (
-        f"{told}, above {threshold:.3f}, {limit}: the traffic has changed, and there are {found.new_rows} "
-        "new labelled rows to learn from."
-    )
-
-
 def _champion(spec: PipelineSpec) -> TrainingRun:
-    version = registry.champion(spec.name)
-    if version is None:
+    found = find_champion(spec.name)
+    if found.warning:
+        print(found.warning, flush=True)
+    if found.version is None:
         raise CheckFailed(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
             f"Run the DAG train_{spec.name} until a model serves."
         )
-    return registry.training_run(version.run_id)
+    return registry.training_run(found.version.run_id)
 
 
 def _window(request: DriftRequest) -> pd.DataFrame:
@@ -226,10 +143,7 @@ def _look(
     sides = [domain_classifier.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
     usable, known = (len(side) for side in sides)
     own, other = (domain_classifier.sampled(side, rules.maximum_rows) for side in sides)
-    if (
-        usable < max(rules.minimum_window_rows, domain_classifier.FEWEST_ROWS)
-        or known < domain_classifier.FEWEST_ROWS
-    ):
+    if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
         found = Findings(len(window), checked.broken_share, usable, known)
         return found, checked.report, (), None
     separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
@@ -242,17 +156,7 @@ def _look(
 
 
 def _reference(snapshot: DataSnapshot, data: DataSpec) -> pd.DataFrame:
-    with files.at(snapshot.validation.url).open("rb") as file:
-        rows = pq.read_table(file)
-    found = sha256_of_rows(rows)
-    if found != snapshot.validation.sha256:
-        raise FrozenSetMismatch(
-            f"The rows of {snapshot.validation.url} have the hash {found}, but the champion's snapshot froze "
-            f"{snapshot.validation.sha256}. Restore the file, or train again.",
-            found=found,
-            frozen=snapshot.validation.sha256,
-        )
-    return _frame(rows.select(list(data.features)))
+    return _frame(read_part(snapshot.validation).select(list(data.features)))
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

@@ -13,9 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import DriftDecision, RetrainRequest, RetrainTicket
-from tasks.errors import InvalidRequest
-from tasks.ledger import entries
+from tasks.contracts import Action, RetrainRequest, RetrainTicket
+from tasks.ledger import entries, precedent
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine
 from tasks.stores.database import retrain_requests as requests
@@ -31,7 +30,7 @@ def retrain(request: RetrainRequest) -> RetrainTicket:
             ledger.
     """
     if request.decision is not None:
-        _check(request.decision, request.spec.name)
+        precedent.require_drift_decision(request.decision, request.spec.name)
     while True:
         try:
             with engine().begin() as connection:
@@ -158,7 +157,7 @@ def _record(
         connection,
         model=request.spec.name,
         actor=request.context.actor,
-        action="retrain",
+        action=Action.RETRAIN,
         before=None,
         after=after,
         why=why,
@@ -176,7 +175,7 @@ def _expire(connection: sa.Connection, model: str, now: float) -> None:
             connection,
             model=model,
             actor="perennial:retrain",
-            action="retrain",
+            action=Action.RETRAIN,
             before=late.train_run_id,
             after="expired",
             why=f"{late.train_run_id}: {why}",
@@ -195,27 +194,6 @@ def _close(connection: sa.Connection, which: sa.ColumnElement[bool], model: str,
         .values(open_model=None, closed_at=now, closed_why=why)
     )
     return int(closed.rowcount)
-
-
-def _check(decision: DriftDecision, model: str) -> None:
-    """Only a decision that was made, recorded and says so leads to a training."""
-    if decision.model != model:
-        raise InvalidRequest(
-            f"The drift decision is about {decision.model!r}, but a training of {model!r} is asked for."
-        )
-    if decision.verdict != "retrain":
-        raise InvalidRequest(
-            f"The drift decision of {model!r} says {decision.verdict!r}, not 'retrain': {decision.why} "
-            "Ask without a decision to train by hand."
-        )
-    entry = entries.find(decision.ledger_hash) if decision.ledger_hash else None
-    recorded = entry is not None and (entry.model, entry.action, entry.after) == (model, "drift", "retrain")
-    if not recorded:
-        raise InvalidRequest(
-            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a "
-            "decision that the drift check recorded starts a training.",
-            ledger_hash=decision.ledger_hash,
-        )
 
 
 def _ago(seconds: float) -> str:

@@ -4,10 +4,10 @@ Only what the ledger says was promoted becomes a version. The alias `champion` s
 deployment moves it when the version truly serves.
 """
 
-from tasks.contracts import Archive, GateDecision, LedgerEntry, ModelVersion, RegisterRequest, TrainingRun
-from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest
-from tasks.gate.gate import ACTION
-from tasks.ledger import entries
+from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
+from tasks.errors import ArchiveMismatch, InvalidRequest
+from tasks.ledger import precedent
+from tasks.serving.champion import find_champion
 from tasks.stores import files, registry
 
 LONGEST_TAG = 5000
@@ -23,7 +23,7 @@ def register(request: RegisterRequest) -> ModelVersion:
         InvalidRequest: Run, archive and decision are not of one candidate.
     """
     spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
-    entry = promoted(decision, archive)
+    promotion = precedent.promotion_of_candidate(decision, archive)
     if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {
         archive.run_id,
         decision.run_id,
@@ -36,40 +36,9 @@ def register(request: RegisterRequest) -> ModelVersion:
     registered = registry.find_version(spec.name, run.run_id)
     if registered is not None:
         return registered
-    _same_champion(entry, decision)
+    serving = find_champion(spec.name).version
+    precedent.require_same_champion(promotion, serving.run_id if serving else None)
     return registry.create_version(spec.name, run.run_id, _tags(run, archive, decision))
-
-
-def promoted(decision: GateDecision, archive: Archive) -> LedgerEntry:
-    """The ledger's entry of a decision that promotes this archive.
-
-    Raises:
-        GateRefused: There is none.
-    """
-    if decision.verdict != "promote":
-        raise GateRefused(
-            f"The gate said {decision.verdict!r} of run {decision.run_id}: {decision.why}",
-            verdict=decision.verdict,
-        )
-    entry = entries.find(decision.ledger_hash) if decision.ledger_hash else None
-    if entry is None or (entry.model, entry.action, entry.after) != (decision.model, ACTION, "promote"):
-        raise GateRefused(
-            f"The decision on run {decision.run_id} of {decision.model!r} ({decision.ledger_hash}) is not a "
-            "promotion in the ledger. Let the gate judge the candidate.",
-            ledger_hash=decision.ledger_hash,
-        )
-    recorded = GateDecision.model_validate(entry.evidence["decision"])
-    if recorded != decision.model_copy(update={"ledger_hash": None}):
-        raise GateRefused(
-            f"The decision on run {decision.run_id} differs from what the ledger holds as entry "
-            f"{entry.sequence}. Let the gate judge the candidate again."
-        )
-    if archive.sha256 != decision.archive_sha256:
-        raise GateRefused(
-            f"The gate promoted the archive {decision.archive_sha256}, not {archive.sha256}. Let the gate "
-            "judge this one."
-        )
-    return entry
 
 
 def _same_file(archive: Archive) -> None:
@@ -80,19 +49,6 @@ def _same_file(archive: Archive) -> None:
             "Train again.",
             found=found,
             judged=archive.sha256,
-        )
-
-
-def _same_champion(entry: LedgerEntry, decision: GateDecision) -> None:
-    champion = registry.champion(decision.model)
-    serving = champion.run_id if champion else None
-    if serving != entry.before:
-        raise GateRefused(
-            f"Run {decision.run_id} was judged against {entry.before or 'no champion'}, but "
-            f"{serving or 'no champion'} is the champion of {decision.model!r} now. Evaluate the candidate "
-            "against it.",
-            judged_against=entry.before,
-            champion=serving,
         )
 
 

@@ -33,11 +33,21 @@ def client() -> Any:
 
 
 def champion(model: str) -> ModelVersion | None:
-    """The version that the alias `champion` names; None before the first deployment."""
+    """The version that the alias `champion` names; None before the first deployment.
+
+    Raises:
+        RegistryError: It names a version that Perennial did not register.
+    """
+    version = aliased_version(model)
+    return None if version is None else get_version(model, version)
+
+
+def aliased_version(model: str) -> str | None:
+    """The number of the version that the alias `champion` names, whoever registered it; None without one."""
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client().get_model_version_by_alias(model, ALIAS)
+        return str(client().get_model_version_by_alias(model, ALIAS).version)
     except MlflowException as error:
         # A model that nobody registered is RESOURCE_DOES_NOT_EXIST; one without the alias is
         # INVALID_PARAMETER_VALUE. Every other fault is raised: a server that is down must not look like a
@@ -46,7 +56,6 @@ def champion(model: str) -> ModelVersion | None:
         if no_alias or error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    return _version(found)
 
 
 def set_champion(model: str, version: str) -> None:

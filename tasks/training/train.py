@@ -17,6 +17,7 @@ from tasks.errors import TrainingFailed
 from tasks.runtime import child, code_version
 from tasks.settings import settings
 from tasks.stores import files
+from tasks.stores.parts import fetch_part
 from tasks.training import mlflow_run
 from tasks.training.mlflow_run import Values
 from tasks.training.mlproject import checked, parameters
@@ -30,6 +31,7 @@ def train(request: TrainRequest) -> TrainingRun:
         WrongCode: The run is of another commit than the code here.
         InvalidProject: MLproject is wrong.
         InvalidRequest: A parameter is unknown, of the wrong type or out of bounds.
+        FrozenSetMismatch: A part does not hold the rows that were frozen.
         TrainingFailed: The training program failed, took too long, or wrote nothing to serve.
     """
     spec = request.spec
@@ -98,8 +100,8 @@ def _scratch(request: TrainRequest) -> Path:
         shutil.rmtree(folder)
     for name in ("output", "tmp"):
         (folder / name).mkdir(parents=True)
-    files.fetch(request.snapshot.train.url, folder / "data" / "train.parquet")
-    files.fetch(request.snapshot.validation.url, folder / "data" / "validation.parquet")
+    fetch_part(request.snapshot.train, folder / "data" / "train.parquet")
+    fetch_part(request.snapshot.validation, folder / "data" / "validation.parquet")
     return folder
 
 

@@ -78,6 +78,10 @@ def score(role: str) -> dict[str, Any]:
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
 
 
+def champion(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["spec"]["name"], "version": None, "serves": False}
+
+
 def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     frozen = {"frozen_sha256": SHA, "champion_frozen_sha256": None, "rows": 10, "primary_metric": "accuracy"}
     scores = {

@@ -24,7 +24,7 @@ import requests
 
 from embedded import gateway as embedded_gateway
 from embedded import torchserve as embedded_torchserve
-from tasks.contracts import Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
+from tasks.contracts import Action, Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
 from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
@@ -322,13 +322,15 @@ def build_spec(model: str, **serving: Any) -> PipelineSpec:
 
 def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     """Let the ledger and the registry say what the gate and the registration would have said."""
+    from tasks.serving.champion import find_champion
     from tasks.stores import registry
 
+    serving = find_champion(spec.name).version
     decision = GateDecision(
         model=spec.name,
         run_id=archive.run_id,
         verdict="promote",
-        first_model=True,
+        first_model=serving is None,
         rules=(),
         why="A test says so.",
         archive_sha256=archive.sha256,
@@ -338,8 +340,8 @@ def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     entry = entries.record(
         model=spec.name,
         actor="tests",
-        action="gate",
-        before=None,
+        action=Action.GATE,
+        before=serving.run_id if serving else None,
         after="promote",
         why=decision.why,
         evidence=evidence,

@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from plugins.triggers.landing import LandingTrigger
-from tasks.contracts import DriftRequest, StepContext
+from tasks.contracts import Champion, DriftRequest, StepContext
 from tasks.data.landing import Landing
 from tasks.errors import PerennialError, StoreRefused, StoreUnreachable
 from tasks.monitoring import domain_classifier, drift
@@ -179,7 +179,8 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     validation = step("validate", spec=tiny, snapshot=snapshot)
     run = step("train", spec=tiny, snapshot=snapshot, validation=validation)
     archive = step("package", spec=tiny, run=run)
-    evaluation = step("evaluate", spec=tiny, run=run, archive=archive)
+    first = Champion(model=tiny.name, version=None, serves=False)
+    evaluation = step("evaluate", spec=tiny, run=run, archive=archive, champion=first)
     decision = step("gate", spec=tiny, run=run, archive=archive, evaluation=evaluation)
     assert [rule.rule for rule in decision.rules if not rule.passed] == [
         "gain_over_baseline"

@@ -18,6 +18,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tasks.contracts import (
     Archive,
+    Champion,
     EvaluateRequest,
     EvaluationReport,
     GateDecision,
@@ -36,7 +37,7 @@ from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.database import engine
-from tests.services.conftest import build_archive
+from tests.services.conftest import TOKEN, Platform, build_archive
 from tests.unit import judged
 from tests.unit.test_evaluate import part, rows
 
@@ -129,9 +130,15 @@ class Candidates:
 
 @pytest.fixture
 def candidates(
-    home: Path, server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    home: Path,
+    server: str,
+    services: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Candidates:
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server)
+    monkeypatch.setenv("PERENNIAL_GATEWAY_URL", services.gateway_url)
+    monkeypatch.setenv("PERENNIAL_GATEWAY_TOKEN", TOKEN)
     settings.cache_clear()
     engine.cache_clear()
     return Candidates(home, f"m_{request.node.name[:50].lower()}".replace("[", "_").replace("]", ""))
@@ -289,14 +296,20 @@ def test_a_real_archive_is_evaluated_judged_and_refused_by_the_verbs(
     context = StepContext(actor="train/run/evaluate", step_key="evaluate", work_url=str(home / "work"))
 
     report = evaluate.evaluate(
-        EvaluateRequest(context=context, spec=candidates.spec, run=run, archive=archive)
+        EvaluateRequest(
+            context=context,
+            spec=candidates.spec,
+            run=run,
+            archive=archive,
+            champion=Champion(model=candidates.spec.name, version=None, serves=False),
+        )
     )
     decision = gate.gate(
         GateRequest(context=context, spec=candidates.spec, run=run, archive=archive, evaluation=report)
     )
 
     assert decision.verdict == "reject"
-    assert {"minimum.accuracy", "gain_over_baseline"} <= {
+    assert {"first_model_minimum.accuracy", "gain_over_baseline"} <= {
         rule.rule for rule in decision.rules if not rule.passed
     }
     kept = mlflow.artifacts.load_text(f"runs:/{run.run_id}/evaluation/report.json")

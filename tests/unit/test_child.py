@@ -105,7 +105,7 @@ def test_a_program_dies_when_the_one_who_asked_is_killed(tmp_path: Path) -> None
     pid_file = tmp_path / "pid"
     inner = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
     asking = (
-        "import sys; from pathlib import Path; from tasks import child; "
+        "import sys; from pathlib import Path; from tasks.runtime import child; "
         f"child.run([sys.executable, '-c', {inner!r}], log=Path({str(tmp_path / 'log')!r}), "
         "timeout_seconds=300)"
     )

@@ -14,6 +14,7 @@ import pytest
 
 from tasks.contracts import (
     Archive,
+    Champion,
     EvaluateRequest,
     EvaluationReport,
     ModelVersion,
@@ -23,7 +24,7 @@ from tasks.contracts import (
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
 from tasks.evaluation.scoring import Scores
-from tasks.gate import gate
+from tasks.gate.decide import decide
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec
 from tasks.stores import files
@@ -124,7 +125,8 @@ def request(
     parts = {"train": train, "test": part(home, "test", rows(400) if test is None else test)}
     run = judged.run(run_id=archive.run_id, snapshot=judged.snapshot().model_copy(update=parts))
     context = StepContext(actor="evaluate", step_key="evaluate", work_url=str(home / "work"))
-    return EvaluateRequest(context=context, spec=spec, run=run, archive=archive)
+    champion = Champion(model=spec.name, version=None, serves=False)
+    return EvaluateRequest(context=context, spec=spec, run=run, archive=archive, champion=champion)
 
 
 def metric(report: EvaluationReport, role: str, name: str = "accuracy") -> float:
@@ -167,14 +169,14 @@ def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: A
     report = evaluate.compare(request(home, own), version(own))
 
     assert all((found.difference, found.low, found.high) == (0, 0, 0) for found in report.differences)
-    assert gate.decide(report, SPEC.gate, own).verdict == "promote"
+    assert decide(report, SPEC.gate, own).verdict == "promote"
 
 
 def test_a_worse_candidate_is_rejected_by_what_its_archive_answers(home: Path, archives: Any) -> None:
     candidate = right(archives, 10)
     report = evaluate.compare(request(home, candidate), version(right(archives, 20)))
 
-    decision = gate.decide(report, SPEC.gate, candidate)
+    decision = decide(report, SPEC.gate, candidate)
 
     assert decision.verdict == "reject"
     assert "margin.accuracy" in [rule.rule for rule in decision.rules if not rule.passed]
@@ -213,7 +215,7 @@ def test_a_handler_that_cannot_start_is_told_so(home: Path, archives: Any) -> No
 def test_a_test_part_that_was_changed_is_found(home: Path, archives: Any) -> None:
     asked = request(home, right(archives, 20))
     pq.write_table(rows(400, positive=0.6), home / "test.parquet")
-    with pytest.raises(FrozenSetMismatch, match="Take the snapshot again"):
+    with pytest.raises(FrozenSetMismatch, match="the file was changed"):
         evaluate.compare(asked, None)
 
 
@@ -261,7 +263,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
     assert slices["imdb"] > 0.9
     assert np.isnan(slices["traffic"])
     report = judged.evaluation(primary_metric="roc_auc", scored=scored[0], differences=differences)
-    decision = gate.decide(report, spec.gate, judged.archive())
+    decision = decide(report, spec.gate, judged.archive())
     failed = [rule.rule for rule in decision.rules if not rule.passed and rule.blocks == "hold"]
     assert failed == ["slice_margin.source=traffic"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tasks.contracts import LedgerEntry, Metric
+from tasks.contracts import Action, LedgerEntry, Metric
 from tasks.ledger import entries
 from tasks.stores.database import engine, ledger_entries
 
@@ -168,7 +168,7 @@ def test_processes_that_start_together_on_no_database_lose_nothing(home: Path) -
 def test_a_failed_transaction_leaves_no_entry(home: Path) -> None:
     connection = engine().connect()
     entries.append(
-        connection, model="m", actor="a", action="x", before=None, after=None, why="w", evidence={}
+        connection, model="m", actor="a", action=Action.DRIFT, before=None, after=None, why="w", evidence={}
     )
     connection.close()
 

@@ -51,7 +51,7 @@ def test_a_step_runs_from_file_to_file_in_its_own_process(
 @pytest.mark.parametrize(
     ("verb", "change", "named"),
     [
-        ("dance", {}, "'dance' is not a verb. Known verbs: collect, deploy"),
+        ("dance", {}, "'dance' is not a verb. Known verbs: champion, collect, deploy"),
         ("retrain", {"surprise": 1}, "surprise"),
         ("retrain", {"reason": 7}, "reason"),
         ("retrain", {"context": None}, "context"),
@@ -78,7 +78,7 @@ def test_a_refused_request_leaves_the_reason_beside_the_result_and_a_final_exit_
 
 
 def test_every_contract_is_frozen_versioned_and_refuses_unknown_fields() -> None:
-    for request, result in VERBS.values():
+    for request, result in ((verb.request, verb.result) for verb in VERBS.values()):
         for contract in (request, result):
             assert contract.model_config["frozen"]
             assert contract.model_config["extra"] == "forbid"

@@ -10,6 +10,7 @@ import pytest
 from tasks.contracts import DataSnapshot, SnapshotPart, ValidateRequest
 from tasks.data.validate import CheckedRows, check_rows, validate
 from tasks.errors import DataRejected, InvalidProject
+from tasks.stores.row_hash import sha256_of_rows
 from tests.unit.reviews import DAY, SPEC, as_table, context, review, reviews
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
@@ -27,8 +28,9 @@ def frozen(home: Path, rows: list[dict[str, object]], columns: tuple[str, ...]) 
     parts = {}
     for number, name in enumerate(("train", "validation", "test")):
         path = home / f"{name}.parquet"
-        pq.write_table(as_table(rows[number::3]).select(columns), path)
-        parts[name] = SnapshotPart(url=str(path), rows=len(rows[number::3]), sha256="0" * 64)
+        table = as_table(rows[number::3]).select(columns)
+        pq.write_table(table, path)
+        parts[name] = SnapshotPart(url=str(path), rows=len(table), sha256=sha256_of_rows(table))
     return DataSnapshot(
         table="reviews",
         table_version=4,

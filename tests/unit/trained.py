@@ -25,6 +25,7 @@ from tasks.contracts import (
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import registry
+from tasks.stores.row_hash import sha256_of_rows
 
 PIPELINE: dict[str, Any] = {
     "version": 1,
@@ -124,8 +125,9 @@ def snapshot(home: Path) -> DataSnapshot:
     for number, name in enumerate(("train", "validation", "test")):
         path = home / "snapshot" / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"id": [name], "number": [number], "label": [1]}), path)
-        parts[name] = SnapshotPart(url=str(path), rows=1, sha256=str(number) * 64)
+        rows = pa.table({"id": [name], "number": [number], "label": [1]})
+        pq.write_table(rows, path)
+        parts[name] = SnapshotPart(url=str(path), rows=1, sha256=sha256_of_rows(rows))
     at = datetime(2026, 1, 5, tzinfo=UTC)
     pinned = {"table": "numbers", "table_version": 4, "as_of": None, "version_at": at, "query": "SELECT 1"}
     return DataSnapshot(**pinned, rows=3, sha256="f" * 64, **parts)

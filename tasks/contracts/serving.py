@@ -1,0 +1,61 @@
+"""What is asked and said of what serves."""
+
+from typing import Any
+
+from pydantic import Field
+
+from tasks.contracts.context import Request
+from tasks.contracts.contract import Contract
+from tasks.contracts.training import Archive
+from tasks.spec import PipelineSpec
+
+
+class ModelVersion(Contract):
+    """A version of the MLflow registered model, with the archive that was judged."""
+
+    model: str
+    version: str
+    run_id: str
+    archive: Archive
+    decision_ledger_hash: str
+    tags: dict[str, str]
+
+
+class Route(Contract):
+    """Where the gateway sends a model's requests, and what it answers and checks with.
+
+    Attributes:
+        backend_version: The version's name in the serving backend (the archive's version).
+        archive_sha256: Of the archive that serves.
+        input_example: An instance to show users; the gateway checks nothing with it.
+    """
+
+    model: str
+    model_version: str
+    run_id: str
+    backend_version: str
+    archive_sha256: str
+    input_schema: dict[str, Any]
+    label_schema: dict[str, Any]
+    input_example: dict[str, Any] = Field(default_factory=dict)
+    timeout_seconds: float
+
+
+class ChampionRequest(Request):
+    spec: PipelineSpec
+
+
+class Champion(Contract):
+    """The version that a candidate has to beat.
+
+    Attributes:
+        version: The one that the gateway's route sends requests to; where it sends them nowhere, the one that
+            the alias `champion` names; None where there is neither, so that a candidate is the first model.
+        serves: Whether the gateway sends requests to it.
+        warning: Where route and alias do not agree, what is wrong and what to do; a sentence.
+    """
+
+    model: str
+    version: ModelVersion | None
+    serves: bool
+    warning: str | None = None

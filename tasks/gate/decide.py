@@ -1,0 +1,116 @@
+"""Decide whether a candidate may be promoted.
+
+The decision is a pure function of the evaluation, the model's rules and the archive, so it can be replayed
+from the ledger. A rule passes only where its number says so: what is missing, undefined or NaN never
+promotes. A difference is judged by its paired 95 % interval: at or above the limit passes, a difference below
+the limit or surely negative rejects, and an interval that reaches across the limit holds, because the rows do
+not say.
+"""
+
+from collections.abc import Iterator
+
+from tasks.contracts import Archive, EvaluationReport, GateDecision, LedgerEntry, RuleVerdict
+from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
+from tasks.gate.rules.baseline import gain_over_baseline
+from tasks.gate.rules.first_model import first_model_is_declared
+from tasks.gate.rules.latency import latency
+from tasks.gate.rules.margin import margin_to_champion, margins_on_slices
+from tasks.gate.rules.minimum import minima
+from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
+from tasks.gate.rules.rows import enough_test_rows
+from tasks.gate.rules.size import archive_size
+from tasks.spec import GateSpec
+
+
+def decide(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> GateDecision:
+    """Judge a candidate by `rules`, against the champion where there is one.
+
+    Args:
+        evaluation: Candidate, champion and baseline on the frozen rows, metrics in [0, 1] with 95 %
+            intervals.
+        rules: Thresholds and margins; shares are in [0, 1], latencies in seconds, sizes in bytes.
+        archive: What would be served.
+
+    Raises:
+        FrozenSetMismatch: The champion was scored on other rows.
+        ArchiveMismatch: Another archive was evaluated.
+        InvalidRequest: The evaluation compares by another metric than the rules name.
+
+    Source: non-inferiority by the limit of a confidence interval, Piaggio et al., JAMA 308:2594 (2012).
+    """
+    _same_candidate(evaluation, rules, archive)
+    verdicts = tuple(_verdicts(evaluation, rules, archive))
+    blocking = {rule.blocks for rule in verdicts if not rule.passed}
+    verdict = "reject" if "reject" in blocking else "hold" if blocking else "promote"
+    return GateDecision(
+        model=evaluation.model,
+        run_id=archive.run_id,
+        verdict=verdict,
+        first_model=evaluation.champion is None,
+        rules=verdicts,
+        why=_sentence(evaluation, verdict, verdicts),
+        archive_sha256=archive.sha256,
+        evaluation_url=evaluation.report_url,
+    )
+
+
+def replay(entry: LedgerEntry) -> GateDecision:
+    """Decide once more from nothing but a ledger entry's evidence; the same rules give the same decision."""
+    evidence = entry.evidence
+    return decide(
+        EvaluationReport.model_validate(evidence["evaluation"]),
+        GateSpec.model_validate(evidence["rules"]),
+        Archive.model_validate(evidence["archive"]),
+    )
+
+
+def _verdicts(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> Iterator[RuleVerdict]:
+    """Every rule that applies, in the order in which they are told."""
+    yield enough_test_rows(evaluation, rules)
+    if evaluation.champion is None:
+        yield first_model_is_declared(rules)
+    yield from minima(evaluation, rules)
+    yield gain_over_baseline(evaluation, rules)
+    if evaluation.champion is not None:
+        yield margin_to_champion(evaluation, rules)
+        yield from margins_on_slices(evaluation, rules)
+    yield latency(evaluation, rules)
+    yield archive_size(archive, rules)
+
+
+def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdict, ...]) -> str:
+    if verdict == "promote":
+        metric, overall = (
+            metric_of(evaluation.candidate, evaluation.primary_metric),
+            overall_difference(evaluation),
+        )
+        own = tell_metric(metric) if metric else evaluation.primary_metric
+        against = f", {tell_difference(overall)} against the champion" if overall else ""
+        return f"Promoted: all {len(rules)} rules passed. {own} on {evaluation.rows} test rows{against}."
+    failed = [rule for rule in rules if not rule.passed and (verdict == "hold" or rule.blocks == "reject")]
+    done = "Rejected" if verdict == "reject" else "Held"
+    return f"{done} by {len(failed)} of {len(rules)} rules: " + " ".join(
+        f"{rule.rule}: {rule.why}" for rule in failed
+    )
+
+
+def _same_candidate(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> None:
+    candidate = evaluation.candidate
+    if candidate.archive_sha256 != archive.sha256 or candidate.run_id != archive.run_id:
+        raise ArchiveMismatch(
+            f"The evaluation {evaluation.report_url} is of the archive {candidate.archive_sha256} of run "
+            f"{candidate.run_id}, but {archive.sha256} of run {archive.run_id} is to be judged. Evaluate "
+            "this archive."
+        )
+    if evaluation.champion is not None and evaluation.champion_frozen_sha256 != evaluation.frozen_sha256:
+        raise FrozenSetMismatch(
+            f"The candidate was scored on rows with the hash {evaluation.frozen_sha256}, the champion on "
+            f"{evaluation.champion_frozen_sha256}. Evaluate both on the same rows.",
+            candidate=evaluation.frozen_sha256,
+            champion=evaluation.champion_frozen_sha256,
+        )
+    if evaluation.primary_metric != rules.primary_metric:
+        raise InvalidRequest(
+            f"The evaluation compares by {evaluation.primary_metric!r}, but gate.primary_metric of "
+            f"{evaluation.model!r} is {rules.primary_metric!r}. Evaluate again."
+        )

@@ -1,0 +1,4 @@
+"""The rules of the gate, one a module: plain data in, a verdict out.
+
+`tasks.gate.decide` has their order.
+"""

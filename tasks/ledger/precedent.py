@@ -1,0 +1,123 @@
+"""Does the ledger promise this? Asked by register, deploy, rollback and retrain before they act."""
+
+from tasks.contracts import Action, Archive, DriftDecision, GateDecision, LedgerEntry, ModelVersion
+from tasks.errors import GateRefused, InvalidRequest
+from tasks.ledger import entries
+
+
+def promotion_of_candidate(decision: GateDecision, archive: Archive) -> LedgerEntry:
+    """The entry in which the gate promoted this archive by this decision.
+
+    Raises:
+        GateRefused: There is none.
+    """
+    if decision.verdict != "promote":
+        raise GateRefused(
+            f"The gate said {decision.verdict!r} of run {decision.run_id}: {decision.why}",
+            verdict=decision.verdict,
+        )
+    entry = entries.find(decision.ledger_hash) if decision.ledger_hash else None
+    if entry is None or not _is_promotion(entry) or entry.model != decision.model:
+        raise GateRefused(
+            f"The decision on run {decision.run_id} of {decision.model!r} ({decision.ledger_hash}) is not a "
+            "promotion in the ledger. Let the gate judge the candidate.",
+            ledger_hash=decision.ledger_hash,
+        )
+    if _decision_in(entry) != decision.model_copy(update={"ledger_hash": None}):
+        raise GateRefused(
+            f"The decision on run {decision.run_id} differs from what the ledger holds as entry "
+            f"{entry.sequence}. Let the gate judge the candidate again."
+        )
+    if archive.sha256 != decision.archive_sha256:
+        raise GateRefused(
+            f"The gate promoted the archive {decision.archive_sha256}, not {archive.sha256}. Let the gate "
+            "judge this one."
+        )
+    return entry
+
+
+def promotion_of_version(version: ModelVersion) -> LedgerEntry:
+    """The entry in which the gate promoted this version's archive.
+
+    Raises:
+        GateRefused: The version names no entry of the ledger in which the gate promoted this very archive.
+    """
+    entry = entries.find(version.decision_ledger_hash)
+    if entry is None:
+        fault = "the ledger has no such entry"
+    elif not _is_promotion(entry):
+        fault = f"that entry says {entry.action} {entry.after or ''}".strip()
+    elif not _is_about(entry, version):
+        fault = "that entry is about another archive"
+    else:
+        return entry
+    raise GateRefused(
+        f"{version.model} version {version.version} is not served: it says that the ledger's entry "
+        f"{version.decision_ledger_hash[:12]}… promoted it, but {fault}. Only the train DAG's gate promotes "
+        "a version.",
+        run_id=version.run_id,
+        archive_sha256=version.archive.sha256,
+    )
+
+
+def require_same_champion(promotion: LedgerEntry, champion: str | None) -> None:
+    """Refuse a candidate that was judged against another champion than the present one.
+
+    Args:
+        promotion: The gate's entry.
+        champion: The MLflow run of the version that serves; None where none does.
+
+    Raises:
+        GateRefused: It was judged against another.
+    """
+    if champion != promotion.before:
+        raise GateRefused(
+            f"The candidate of {promotion.model!r} was judged against {_run(promotion.before)}, but "
+            f"{_run(champion)} serves now. Start a new training, which is judged against that; an earlier "
+            "version comes back only by a rollback.",
+            judged_against=promotion.before,
+            champion=champion,
+        )
+
+
+def require_drift_decision(decision: DriftDecision, model: str) -> None:
+    """Refuse a training that no decision of the drift check asks for.
+
+    Raises:
+        InvalidRequest: The decision does not say `retrain`, is another model's, or is not in the ledger.
+    """
+    if decision.model != model:
+        raise InvalidRequest(
+            f"The drift decision is about {decision.model!r}, but a training of {model!r} is asked for."
+        )
+    if decision.verdict != "retrain":
+        raise InvalidRequest(
+            f"The drift decision of {model!r} says {decision.verdict!r}, not 'retrain': {decision.why} "
+            "Ask without a decision to train by hand."
+        )
+    entry = entries.find(decision.ledger_hash) if decision.ledger_hash else None
+    decided = (model, Action.DRIFT, "retrain")
+    if entry is None or (entry.model, entry.action, entry.after) != decided:
+        raise InvalidRequest(
+            f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a "
+            "decision that the drift check recorded starts a training.",
+            ledger_hash=decision.ledger_hash,
+        )
+
+
+def _is_promotion(entry: LedgerEntry) -> bool:
+    return (entry.action, entry.after) == (Action.GATE, "promote")
+
+
+def _decision_in(entry: LedgerEntry) -> GateDecision:
+    return GateDecision.model_validate(entry.evidence["decision"])
+
+
+def _is_about(entry: LedgerEntry, version: ModelVersion) -> bool:
+    decision = _decision_in(entry)
+    judged = (entry.model, decision.run_id, decision.archive_sha256)
+    return judged == (version.model, version.run_id, version.archive.sha256)
+
+
+def _run(run_id: str | None) -> str:
+    return f"run {run_id}" if run_id else "no champion"

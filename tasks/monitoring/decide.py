@@ -1,0 +1,124 @@
+"""Decide what follows from what was found out about a window of predictions.
+
+A pure function of the findings and the model's rules, so it can be replayed from the ledger. Broken data
+comes first: it is an incident and never a reason to retrain.
+"""
+
+from math import isfinite
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from tasks.contracts import LedgerEntry
+from tasks.spec import MonitorSpec
+
+Verdict = Literal["quiet", "too_few", "cannot_tell", "incident", "wait", "retrain"]
+
+FEWEST_ROWS = 30
+"""Below this, on either side, a comparison says nothing."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out about a window; None for what was
+    not looked at, because something before it decided.
+
+    Attributes:
+        window_rows: Predictions in the window.
+        bad_share: Of them, those that break the suite, in [0, 1].
+        usable_rows: Those that do not, without repeated texts.
+        reference_rows: Rows of the reference, without repeated texts.
+        new_rows: Training rows that joined the table after the champion's snapshot.
+    """
+
+    window_rows: int
+    bad_share: float | None = None
+    usable_rows: int | None = None
+    reference_rows: int | None = None
+    domain_auc: float | None = None
+    null_auc: float | None = None
+    new_rows: int = 0
+
+
+def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
+    """Decide once more from nothing but a ledger entry's evidence."""
+    return decide(Findings(**entry.evidence["findings"]), MonitorSpec.model_validate(entry.evidence["rules"]))
+
+
+def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
+    """The verdict on a window, and why in words; a pure function, so that it
+    can be replayed from the ledger.
+    """
+    if found.window_rows < rules.minimum_window_rows:
+        return (
+            "too_few",
+            f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
+            "for.",
+        )
+    if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
+        return "incident", (
+            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
+            f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
+            "the fault where they come from: a training would learn it."
+        )
+    if unknown := _not_numbers(found):
+        return "cannot_tell", (
+            f"The check of {found.window_rows} predictions cannot tell: {' and '.join(unknown)}, which is "
+            "not a "
+            "number that it can be. That is neither quiet nor a reason to train. Look at the report's "
+            "columns."
+        )
+    least = max(rules.minimum_window_rows, FEWEST_ROWS)
+    if (found.usable_rows or 0) < least:
+        return "too_few", (
+            f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too "
+            f"few to judge, {least} are asked for."
+        )
+    if found.domain_auc is None or found.null_auc is None:
+        return "too_few", (
+            f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to "
+            f"compare with: {FEWEST_ROWS} are needed. Raise data.split.validation_share."
+        )
+    return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
+
+
+def _not_numbers(found: Findings) -> list[str]:
+    """What was measured and is not a number, or not one that it can be."""
+    measured = {
+        "the share of broken rows": found.bad_share,
+        "the classifier's ROC AUC": found.domain_auc,
+        "the ROC AUC that chance gives": found.null_auc,
+    }
+    return [
+        f"{name} is {value}"
+        for name, value in measured.items()
+        if value is not None and not (isfinite(value) and 0 <= value <= 1)
+    ]
+
+
+def _decide_on_auc(found: Findings, rules: MonitorSpec, auc: float, null_auc: float) -> tuple[Verdict, str]:
+    threshold = max(rules.domain_auc, null_auc)
+    compared = min(found.usable_rows or 0, rules.maximum_rows)
+    told = (
+        f"A classifier tells {compared} predictions from the champion's reference with a ROC AUC of {auc:.3f}"
+    )
+    limit = (
+        "the floor of monitor.domain_auc"
+        if rules.domain_auc >= null_auc
+        else "what chance gives at these sizes"
+    )
+    if not auc > threshold:
+        return (
+            "quiet",
+            f"{told}, not above {threshold:.3f}, {limit}: the traffic looks like what the champion knows.",
+        )
+    if found.new_rows < rules.minimum_new_rows:
+        return "wait", (
+            f"{told}, above {threshold:.3f}, {limit}: the traffic has changed. But only {found.new_rows} new "
+            f"labelled rows joined the table since, and {rules.minimum_new_rows} are asked for: a training "
+            "would learn nothing new yet."
+        )
+    return "retrain", (
+        f"{told}, above {threshold:.3f}, {limit}: the traffic has changed, and there are {found.new_rows} "
+        "new labelled rows to learn from."
+    )

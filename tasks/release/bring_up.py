@@ -1,0 +1,33 @@
+"""Load a version beside the one that serves, and let it answer its example before any user sees it."""
+
+from tasks.contracts import Archive, RolloutCheck
+from tasks.errors import ServingError
+from tasks.release.switch import differences
+from tasks.serving.backend import ServingBackend
+from tasks.spec import PipelineSpec
+
+SMOKE_SECONDS = 30.0
+
+
+def bring_up(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> list[RolloutCheck]:
+    """Load an archive and let it answer the example before any user sees it."""
+    if not backend.holds(archive.model, archive.version, archive.sha256):
+        backend.load(archive, spec.serving)
+    check = _smoke(backend, archive, spec)
+    backend.keep(archive, spec.serving)
+    return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]
+
+
+def _smoke(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> RolloutCheck:
+    example = spec.serving.input_example
+    found = backend.predict(archive.model, archive.version, example, timeout_seconds=SMOKE_SECONDS)
+    wrong = differences(archive.example_prediction, found)
+    if wrong:
+        raise ServingError(
+            f"{archive.model} {archive.version} answers its example otherwise than when it was judged: "
+            f"{'; '.join(wrong)}. It is not served. Compare the serving environment with the one that "
+            "judged it.",
+            expected=archive.example_prediction,
+            found=found,
+        )
+    return RolloutCheck(check="smoke test", passed=True, detail=f"answers {found}")

@@ -1,0 +1,126 @@
+"""The change of a route: what it is, how it is written down first, and how it is seen to have worked."""
+
+import math
+from typing import Any, Literal
+
+from tasks.contracts import Action, ModelVersion, RolloutCheck, Route
+from tasks.errors import ServingError
+from tasks.ledger import entries
+from tasks.serving.gateway import Gateway, RouteChange
+from tasks.spec import PipelineSpec
+from tasks.stores import registry
+
+SCORE_TOLERANCE = 1e-3
+"""By how much a score may differ between the machine that judged an archive and the one that serves it."""
+
+
+def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
+    """The route that sends a model's requests to a version."""
+    return Route(
+        model=spec.name,
+        model_version=version.version,
+        run_id=version.run_id,
+        backend_version=version.archive.version,
+        archive_sha256=version.archive.sha256,
+        input_schema=spec.serving.input_schema,
+        label_schema=spec.serving.label_schema,
+        input_example=spec.serving.input_example,
+        timeout_seconds=spec.serving.timeout_seconds,
+    )
+
+
+def served_before(history: list[RouteChange]) -> Route | None:
+    """The version that served before the present one: what
+    was rolled back from does not count, however new it is.
+    """
+    served: list[Route] = []
+    for change in history:
+        route = change.route
+        if route is None:
+            continue
+        if change.change == "rollback" and any(same_archive(route, earlier) for earlier in served):
+            while not same_archive(served[-1], route):
+                served.pop()
+        if served and same_archive(served[-1], route):
+            served.pop()
+        served.append(route)
+    return served[-2] if len(served) > 1 else None
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Where an answer differs from the expected one; numbers
+    within `SCORE_TOLERANCE`, everything else exactly.
+    """
+    wrong = [name for name, value in expected.items() if not _close(value, found.get(name))]
+    return [f"{name} is {found.get(name)!r} instead of {expected[name]!r}" for name in wrong]
+
+
+def _close(expected: Any, found: Any) -> bool:
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=SCORE_TOLERANCE, abs_tol=SCORE_TOLERANCE)
+    return bool(expected == found)
+
+
+def same_archive(one: Route, other: Route) -> bool:
+    """Whether two routes lead to the same archive, whatever else they say."""
+    return one.archive_sha256 == other.archive_sha256
+
+
+def record_switch(
+    gateway: Gateway,
+    action: Literal[Action.DEPLOY, Action.ROLLBACK],
+    target: Route,
+    current: Route | None,
+    actor: str,
+    why: str,
+) -> None:
+    """Write the change of route into the ledger before it takes effect.
+
+    The evidence names the last change of the route, so that a switch which is made twice, with others
+    between, is two entries.
+    """
+    changes = gateway.history(target.model)
+    entries.record(
+        model=target.model,
+        actor=actor,
+        action=action,
+        before=current.model_version if current else None,
+        after=target.model_version,
+        why=why,
+        evidence={
+            "route": target.model_dump(mode="json"),
+            "before": current.model_dump(mode="json") if current else None,
+            "after_change": changes[-1].sequence if changes else 0,
+        },
+    )
+
+
+def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) -> RolloutCheck:
+    """Ask through the gateway, as a user would: the right version has to give the expected answer."""
+    run_id, answer = gateway.probe(target.model, target.input_example)
+    wrong = differences(expected, answer)
+    if run_id != target.run_id or wrong:
+        found = f"the run {run_id} instead of {target.run_id}; {'; '.join(wrong)}".rstrip("; ")
+        raise ServingError(f"Through the gateway, {target.model} answers otherwise than it should: {found}.")
+    return RolloutCheck(check="through the gateway", passed=True, detail=f"run {run_id} answers {answer}")
+
+
+def move_champion(gateway: Gateway, target: Route, actor: str) -> None:
+    """Let the alias `champion` follow what truly serves."""
+    aliased = registry.aliased_version(target.model)
+    if aliased == target.model_version:
+        return
+    entries.record(
+        model=target.model,
+        actor=actor,
+        action=Action.CHAMPION,
+        before=aliased,
+        after=target.model_version,
+        why=f"Version {target.model_version} answers through the gateway.",
+        evidence={
+            "route": target.model_dump(mode="json"),
+            "before": aliased,
+            "route_change": gateway.history(target.model)[-1].sequence,
+        },
+    )
+    registry.set_champion(target.model, target.model_version)
