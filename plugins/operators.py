@@ -137,7 +137,8 @@ class StepOperator(BaseOperator):
 
 
 def step_operator() -> type[StepOperator]:
-    """The operator of the runner that the settings name: where steps are containers, it is a `DockerOperator`.
+    """The operator of the runner that the settings name: where
+    steps are containers, it is one of Airflow's Docker operators.
 
     A pod is not one of Airflow's pod operators: importing that costs seconds, in every parse of every DAG
     file.

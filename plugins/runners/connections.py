@@ -44,8 +44,8 @@ def engine(connection: str = ENGINE) -> Address:
     files = {name: value for name, value in found.extra_dejson.items() if name in names and value}
     if files and len(files) < len(names):
         raise InvalidProject(
-            f"The connection {connection!r} names {sorted(files)}. TLS needs all of {list(names)}: correct its "
-            "extra."
+            f"The connection {connection!r} names {sorted(files)}. TLS needs all of {list(names)}: correct "
+            "its extra."
         )
     port = found.port or (TLS_PORT if files else PORT)
     whole = "://" in found.host

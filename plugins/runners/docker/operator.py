@@ -36,7 +36,7 @@ REQUEST, RESULT = "{{ task.files_of(ti).request }}", "{{ task.files_of(ti).resul
 
 
 class DockerStepOperator(StepOperator, DockerOperator):
-    """Run one verb of `tasks` in a container, which goes on when its worker dies and is found by the next one.
+    """Run one verb of `tasks` in a container, which goes on when its worker dies and is followed by the next.
 
     The container is made from this operator's fields, so that a cluster policy may change them, and from what
     no step goes without: a read-only root, no capabilities, a kernel's limit of memory, processor time and
