@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks.settings import settings
 from tasks.spec import ColumnType, PipelineSpec
 from tasks.stores.files import at, write_whole
-from tasks.stores.lake import Lake
+from tasks.stores.lake import Lake, rows_of
 
 SQL_TYPES: dict[ColumnType, str] = {
     "string": "VARCHAR",
@@ -147,7 +147,6 @@ def _labelled(
         f"TRY_CAST(json_extract_string(label, '$') AS {SQL_TYPES[spec.data.columns[spec.data.label]]}) AS "
         "label"
     )
-    # The query stands on lines of its own, so that a comment at its end does not swallow the bracket.
     sql = f"""
         WITH newest AS (
             SELECT * FROM every_label
@@ -156,7 +155,7 @@ def _labelled(
             SELECT prediction_id, predicted_at, received_at AS labelled_at, model_version, {selected}, {label}
             FROM newest JOIN every_prediction USING (prediction_id) {condition} ORDER BY prediction_id
         )
-        SELECT * FROM (\n{query.strip().rstrip(";")}\n)
+        SELECT * FROM {rows_of(query)}
     """  # noqa: S608 - names of the specification, quoted, and the team's own query
     return lake.query(sql, tables)
 

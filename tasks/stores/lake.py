@@ -52,6 +52,15 @@ def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
 
 
+def rows_of(query: str) -> str:
+    """A team's query as SQL that stands where a table does, whatever comment or semicolon it ends with.
+
+    Whoever puts a query into another one does it by this, so that the drift check counts what the snapshot
+    reads.
+    """
+    return "query('" + query.replace("'", "''") + "')"
+
+
 class Lake:
     """The tables below one URL.
 
