@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from tasks.errors import InvalidProject
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.gate import GateSpec
 from tasks.spec.monitor import MonitorSpec
-from tasks.spec.serving import ServingSpec
+from tasks.spec.serving import ServingSpec, types_beyond
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
 
@@ -30,6 +30,19 @@ class PipelineSpec(Spec):
     serving: ServingSpec
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
+
+    @model_validator(mode="after")
+    def _labels_fit_their_column(self) -> "PipelineSpec":
+        if self.data.feedback_query is None:
+            return self
+        kind = self.data.columns[self.data.label]
+        if beyond := types_beyond(self.serving.label_schema, kind):
+            raise ValueError(
+                f"serving.label_schema lets a label be {', '.join(beyond)}, but "
+                f"data.columns.{self.data.label} is {kind}, which cannot hold each of those. Narrow the "
+                "schema, or change the column's type"
+            )
+        return self
 
     @classmethod
     def load(cls, path: Path) -> "PipelineSpec":
