@@ -45,6 +45,14 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("data", "feature"), ["text"], "data.feature"),
         (("data", "features"), ["text", "mood"], "the features ['mood'] are not among the columns"),
         (("data", "label"), "stars", "the label 'stars' is not among the columns"),
+        (
+            ("serving", "label_schema"),
+            {"type": "number"},
+            "serving.label_schema lets a label be number, but data.columns.label is int64",
+        ),
+        (("serving", "label_schema"), {"type": ["integer", "string"]}, "lets a label be string"),
+        (("serving", "label_schema"), {"type": "number", "enum": [0, 0.5]}, "lets a label be number"),
+        (("data", "columns", "label"), "bool", "lets a label be integer, but data.columns.label is bool"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
@@ -66,6 +74,30 @@ def test_a_wrong_field_is_named_with_its_file(
 
     assert str(path) in str(refused.value)
     assert named in str(refused.value)
+
+
+def test_a_label_schema_that_its_column_can_hold_is_accepted(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    for schema, kind in (
+        ({"type": ["integer", "null"]}, "int64"),
+        ({"type": "number", "enum": [0, 1.0, None]}, "int64"),
+        ({"type": "number"}, "float64"),
+        ({"type": "integer"}, "float64"),
+        ({"type": "boolean"}, "bool"),
+        ({"type": "string", "const": "2026-01-01"}, "date"),
+    ):
+        document["serving"]["label_schema"] = schema
+        document["data"]["columns"]["label"] = kind
+        assert PipelineSpec.load(written(tmp_path, document)).serving.label_schema == schema
+
+
+def test_what_labels_are_does_not_matter_where_none_come_back(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    document["serving"]["label_schema"] = {"type": "number"}
+    del document["data"]["feedback_query"]
+    assert PipelineSpec.load(written(tmp_path, document)).data.feedback_query is None
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "- 1\n- 2", "\x00", "version: 1"])
