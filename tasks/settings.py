@@ -54,8 +54,8 @@ class Settings(BaseSettings):
             Airflow's first.
         mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where
             that is `mlflow_url`.
-        mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where MLflow
-            asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
+        mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where
+            MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
             SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.

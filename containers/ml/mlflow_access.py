@@ -1,4 +1,5 @@
-"""Who may do what in MLflow: the users of the platform's steps, beside the people whom MLflow knows by itself.
+"""Who may do what in MLflow: the users of the platform's
+steps, beside the people whom MLflow knows by itself.
 
 MLflow's own authentication calls `authenticate` for every request (`authorization_function`) and then decides
 by its own grants, which this module gives the steps' users:
@@ -8,9 +9,10 @@ by its own grants, which this module gives the steps' users:
     perennial-release         writes to the registry, reads every experiment
     perennial-model-<model>   writes to the experiment of that model alone, reads the registry
 
-A step's password is the HMAC-SHA256 of its user's name under the key of the installation, so a new model needs
-no new secret, and no hash that is slow on purpose is computed a hundred times a training. The experiment of a
-model is made at the first login of its user: MLflow gives whoever makes an experiment every right over it.
+A step's password is the HMAC-SHA256 of its user's name under the key of the installation, so a new model
+needs no new secret, and no hash that is slow on purpose is computed a hundred times a training. The
+experiment of a model is made at the first login of its user: MLflow gives whoever makes an experiment every
+right over it.
 """
 
 import hmac

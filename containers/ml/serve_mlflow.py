@@ -1,4 +1,5 @@
-"""Serve MLflow's pages and REST API: `python serve_mlflow.py HOST PORT BACKEND_STORE_URI ARTIFACTS_DESTINATION`.
+"""Serve MLflow's pages and REST API: `python serve_mlflow.py
+HOST PORT BACKEND_STORE_URI ARTIFACTS_DESTINATION`.
 
 What `mlflow server --app-name basic-auth` does, without the process that it keeps beside its web server and
 that only waits: on one machine that is 210 MB of memory, and two thirds of the processor time of a start. The
@@ -33,9 +34,8 @@ def main(host: str, port: int, backend_store_uri: str, artifacts_destination: st
     with tempfile.TemporaryDirectory(prefix="perennial-mlflow-") as private:
         os.environ |= _environment(backend_store_uri, artifacts_destination, Path(private, "auth.ini"))
         import mlflow.server
-        from mlflow.server import auth
-
         import mlflow_access
+        from mlflow.server import auth
 
         app = auth.create_app()
         mlflow_access.keep_admin(
@@ -67,7 +67,9 @@ def _environment(backend_store_uri: str, artifacts_destination: str, ini: Path) 
         environment_variables._MLFLOW_SGI_NAME.name: "uvicorn",  # noqa: SLF001
         environment_variables.MLFLOW_AUTH_CONFIG_PATH.name: str(ini),
         environment_variables.MLFLOW_BASIC_AUTH_FAIL_CLOSED.name: "true",
-        environment_variables.MLFLOW_FLASK_SERVER_SECRET_KEY.name: hmac.new(key, b"flask", "sha256").hexdigest(),
+        environment_variables.MLFLOW_FLASK_SERVER_SECRET_KEY.name: hmac.new(
+            key, b"flask", "sha256"
+        ).hexdigest(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Make or upgrade MLflow's database, with the tables of its users: `python upgrade_mlflow.py DATABASE_URL`."""
+"""Make or upgrade MLflow's database, and its users' tables: `python upgrade_mlflow.py DATABASE_URL`."""
 
 import sys
 

@@ -63,9 +63,7 @@ def environment_of(
     login = login_of(step, place)
     kept_back = OF_THIS_MACHINE | (LOGIN if login else frozenset())
     credentials = {
-        name: value
-        for name, value in ours.items()
-        if name.startswith(PASSED_ON) and name not in kept_back
+        name: value for name, value in ours.items() if name.startswith(PASSED_ON) and name not in kept_back
     }
     refused = {"PERENNIAL_GPU_MISSING": gpu_missing} if gpu_missing else {}
     return {**credentials, **login, **given, **_own(step, image), **refused}

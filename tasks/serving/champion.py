@@ -46,11 +46,11 @@ def serves(model: str, run_id: str) -> bool:
 def deleted_version(serving: Route) -> DeletedInMlflow:
     """What to say where MLflow's registry has lost the version that serves, and how to get it back."""
     return DeletedInMlflow(
-        f"Version {serving.model_version} of {serving.model} serves, but MLflow's registry does not hold it any "
-        "more: the registered model or that version was deleted, so no candidate can be judged against it. "
-        f"Clear the task `register` with what follows in the run of train_{serving.model} that made the version "
-        f"(its MLflow run is {serving.run_id}): it is registered again. Or bring back a backup of MLflow's "
-        "database.",
+        f"Version {serving.model_version} of {serving.model} serves, but MLflow's registry does not hold it "
+        "any more: the registered model or that version was deleted, so no candidate can be judged against "
+        f"it. Clear the task `register` with what follows in the run of train_{serving.model} that made the "
+        f"version (its MLflow run is {serving.run_id}): it is registered again. Or bring back a backup of "
+        "MLflow's database.",
         model_version=serving.model_version,
         run_id=serving.run_id,
     )
@@ -67,9 +67,8 @@ def _registered(route: Route) -> ModelVersion:
 def _not_routed(model: str, alias: str) -> str:
     return (
         f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
-        "version "
-        "of it. Candidates are judged against that version. Remove the alias if the model is meant to begin "
-        "anew."
+        "version of it. Candidates are judged against that version. Remove the alias if the model is meant "
+        "to begin anew."
     )
 
 

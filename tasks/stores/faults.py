@@ -76,8 +76,8 @@ def _is_refusal_of_mlflow(error: BaseException) -> bool:
 def _refused_by_mlflow(said: str) -> PerennialError:
     user = os.environ.get("MLFLOW_TRACKING_USERNAME")
     return MlflowRefused(
-        f"MLflow refuses what this step asks{f' as the user {user}' if user else ''}: somebody deleted what it "
-        f"needs, or the user may not do it (docs/steps.md says who may do what). It said: {_short(said)}",
+        f"MLflow refuses what this step asks{f' as the user {user}' if user else ''}: somebody deleted what "
+        f"it needs, or the user may not do it (docs/steps.md says who may do what). It said: {_short(said)}",
         user=user,
     )
 

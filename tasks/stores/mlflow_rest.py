@@ -52,9 +52,10 @@ def _ask(method: str, path: str, **how: Any) -> dict[str, Any] | None:
         answer = requests.request(method, f"{url}/api/2.0/mlflow/{path}", **how)
         if answer.status_code in {401, 403}:
             raise MlflowRefused(
-                f"MLflow at {url} (PERENNIAL_MLFLOW_URL) refuses the user {login[0] or 'without a name'}: HTTP "
-                f"{answer.status_code}, {answer.text[:200]} Give Airflow's workers the PERENNIAL_MLFLOW_KEY that "
-                "MLflow has, or where MLflow has users of its own, MLFLOW_TRACKING_USERNAME and _PASSWORD.",
+                f"MLflow at {url} (PERENNIAL_MLFLOW_URL) refuses the user {login[0] or 'without a name'}: "
+                f"HTTP {answer.status_code}, {answer.text[:200]} Give Airflow's workers the "
+                "PERENNIAL_MLFLOW_KEY that MLflow has, or where MLflow has users of its own, "
+                "MLFLOW_TRACKING_USERNAME and _PASSWORD.",
                 status=answer.status_code,
             )
         if answer.status_code == 404 and answer.json().get("error_code") == NOT_THERE:

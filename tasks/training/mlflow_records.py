@@ -38,8 +38,8 @@ def require_active(model: str, experiment_id: str, lifecycle_stage: str) -> None
     """
     if lifecycle_stage == "deleted":
         raise DeletedInMlflow(
-            f"The MLflow experiment {model!r} was deleted, so no training can be logged to it. Restore it with "
-            f"its runs: `mlflow experiments restore --experiment-id {experiment_id}`; {RESTORE}",
+            f"The MLflow experiment {model!r} was deleted, so no training can be logged to it. Restore it "
+            f"with its runs: `mlflow experiments restore --experiment-id {experiment_id}`; {RESTORE}",
             experiment_id=experiment_id,
         )
 
@@ -50,7 +50,7 @@ def _require_run(serving: Route, experiment_id: str) -> None:
     if run is not None and run["info"]["lifecycle_stage"] == "deleted":
         raise DeletedInMlflow(
             f"The MLflow run {serving.run_id} was deleted, and version {serving.model_version} of "
-            f"{serving.model}, which serves, came from it: nobody could say what from. Restore it: `mlflow runs "
-            f"restore --run-id {serving.run_id}`; {RESTORE}",
+            f"{serving.model}, which serves, came from it: nobody could say what from. Restore it: `mlflow "
+            f"runs restore --run-id {serving.run_id}`; {RESTORE}",
             run_id=serving.run_id,
         )

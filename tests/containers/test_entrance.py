@@ -86,7 +86,9 @@ def _parsed(received: bytes) -> Answer:
 @pytest.fixture(scope="module")
 def entrances(engine: "docker.DockerClient") -> Iterator[Entrances]:
     """Starts entrances with the settings that a test wants, before one stand-in for all services."""
-    network = engine.networks.create(f"perennial-test-{secrets.token_hex(4)}", labels={"perennial.test": "entrance"})
+    network = engine.networks.create(
+        f"perennial-test-{secrets.token_hex(4)}", labels={"perennial.test": "entrance"}
+    )
     stand_in = engine.containers.create(
         "python:3.11-slim-bookworm",
         ["python3", "/stand_in.py"],
@@ -113,8 +115,15 @@ def entrances(engine: "docker.DockerClient") -> Iterator[Entrances]:
 
 
 def _start(engine: "docker.DockerClient", network: str, settings: dict[str, str]) -> "Container":
-    service = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]["entrance"]
-    given = {"PUBLIC_HOST": "localhost", "HTTPS_PORT": "8443", "MLFLOW_USER": "admin", "MLFLOW_PASSWORD": "a-pass+word/1?"}
+    service = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"][
+        "entrance"
+    ]
+    given = {
+        "PUBLIC_HOST": "localhost",
+        "HTTPS_PORT": "8443",
+        "MLFLOW_USER": "admin",
+        "MLFLOW_PASSWORD": "a-pass+word/1?",
+    }
     return engine.containers.run(
         service["image"],
         service["command"],
@@ -152,18 +161,25 @@ def entrance(entrances: Entrances) -> Entrance:
     ("target", "service"),
     [
         ("/", "airflow"),
-        ("/dags/train_m/runs/manual__2026-11-20T12%3A00%3A00%2B00%3A00/tasks/train?try=1&a=%2e%2e/", "airflow"),
+        (
+            "/dags/train_m/runs/manual__2026-11-20T12%3A00%3A00%2B00%3A00/tasks/train?try=1&a=%2e%2e/",
+            "airflow",
+        ),
         ("/api/v2/dags/~/dagRuns", "airflow"),
         ("/static/assets/index-1.2..js", "airflow"),
         ("/v1/models/m/predict", "gateway"),
     ],
 )
-def test_an_honest_path_reaches_its_service_as_it_was_sent(entrance: Entrance, target: str, service: str) -> None:
+def test_an_honest_path_reaches_its_service_as_it_was_sent(
+    entrance: Entrance, target: str, service: str
+) -> None:
     assert entrance.get(target).reached.items() >= {"service": service, "target": target}.items()
 
 
 def test_mlflow_is_told_who_asks_and_nothing_of_airflow_s_session(entrance: Entrance) -> None:
-    asked = entrance.get("/mlflow/api/2.0/mlflow/runs/get?run_id=a%2Fb", Authorization=LOGIN, Cookie="session=s").reached
+    asked = entrance.get(
+        "/mlflow/api/2.0/mlflow/runs/get?run_id=a%2Fb", Authorization=LOGIN, Cookie="session=s"
+    ).reached
     assert (asked["service"], asked["target"]) == ("mlflow", "/api/2.0/mlflow/runs/get?run_id=a%2Fb")
     assert asked["headers"]["Authorization"] == LOGIN
     assert "Cookie" not in asked["headers"]
@@ -176,17 +192,66 @@ def odd(path: str) -> Iterator[str]:
     """One closed path, written in every way that some server has once read as it."""
     first, rest = path.split("/", 1)
     encoded = "".join(f"%{ord(letter):02x}" for letter in first)
-    yield from (f"/{path}", f"/{first}", f"//{path}", f"///{path}", f"/{encoded}/{rest}", f"/%{ord(first[0]):02X}{path[1:]}")
-    yield from (f"/%25{ord(first[0]):02x}{path[1:]}", f"/{first}%2f{rest}", f"/{first}%5c{rest}", f"/{first}\\{rest}", f"\\{path}")
-    yield from (f"/{path.upper()}", f"/{path.title()}", f"/{first};x/{rest}", f"/{first};/{rest}", f"/{first}/;x/{rest}", f"/;x/{path}")
-    yield from (f"/{first}%00/{rest}", f"/{first}%20/{rest}", f"/{first}./{rest}", f"/{first}%09/{rest}", f"/%20{path}", f"/{path}#x")
+    yield from (
+        f"/{path}",
+        f"/{first}",
+        f"//{path}",
+        f"///{path}",
+        f"/{encoded}/{rest}",
+        f"/%{ord(first[0]):02X}{path[1:]}",
+    )
+    yield from (
+        f"/%25{ord(first[0]):02x}{path[1:]}",
+        f"/{first}%2f{rest}",
+        f"/{first}%5c{rest}",
+        f"/{first}\\{rest}",
+        f"\\{path}",
+    )
+    yield from (
+        f"/{path.upper()}",
+        f"/{path.title()}",
+        f"/{first};x/{rest}",
+        f"/{first};/{rest}",
+        f"/{first}/;x/{rest}",
+        f"/;x/{path}",
+    )
+    yield from (
+        f"/{first}%00/{rest}",
+        f"/{first}%20/{rest}",
+        f"/{first}./{rest}",
+        f"/{first}%09/{rest}",
+        f"/%20{path}",
+        f"/{path}#x",
+    )
     for up in ("..", "%2e%2e", ".%2e", "%2E.", "%252e%252e", "..;", "..;x", "%2e%2e%3b"):
         for slash in ("/", "%2f", "\\", "%5c", "%252f", "//"):
-            yield from (f"/v1{slash}{up}{slash}{path}", f"/v1/models{slash}{up}{slash}{up}{slash}{path}", f"/static{slash}{up}/{path}")
+            yield from (
+                f"/v1{slash}{up}{slash}{path}",
+                f"/v1/models{slash}{up}{slash}{up}{slash}{path}",
+                f"/static{slash}{up}/{path}",
+            )
             yield from (f"/{up}{slash}{path}", f"/mlflow{slash}{up}{slash}{path}", f"/auth/{up}{slash}{path}")
-    yield from (f"/./{path}", f"/.//{path}", f"/%2e/{path}", f"/v1/./.././{path}", f"/{path}/..", f"/{first}/x/../{rest}")
-    yield from (f"http://localhost/{path}", f"https://localhost:8443/{path}", f"HTTP://gateway:8000/{path}", f"http:///{path}")
-    yield from (f"//gateway:8000/{path}", f"/http://gateway:8000/{path}", f"?/../{path}", f"/?/../../{path}", f"*/{path}")
+    yield from (
+        f"/./{path}",
+        f"/.//{path}",
+        f"/%2e/{path}",
+        f"/v1/./.././{path}",
+        f"/{path}/..",
+        f"/{first}/x/../{rest}",
+    )
+    yield from (
+        f"http://localhost/{path}",
+        f"https://localhost:8443/{path}",
+        f"HTTP://gateway:8000/{path}",
+        f"http:///{path}",
+    )
+    yield from (
+        f"//gateway:8000/{path}",
+        f"/http://gateway:8000/{path}",
+        f"?/../{path}",
+        f"/?/../../{path}",
+        f"*/{path}",
+    )
 
 
 def meant(target: str) -> str:
@@ -208,9 +273,18 @@ def meant(target: str) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    ["internal/routes/m", "metrics/x", "execution/task-instances/x/run", "edge_worker/v1/worker/w", "healthz/x", "models/m"],
+    [
+        "internal/routes/m",
+        "metrics/x",
+        "execution/task-instances/x/run",
+        "edge_worker/v1/worker/w",
+        "healthz/x",
+        "models/m",
+    ],
 )
-def test_what_services_tell_each_other_is_reached_by_no_way_of_writing_it(entrance: Entrance, path: str) -> None:
+def test_what_services_tell_each_other_is_reached_by_no_way_of_writing_it(
+    entrance: Entrance, path: str
+) -> None:
     """Airflow alone may be asked for `/healthz` or `/models`, which are the gateway's and TorchServe's."""
     closed = CLOSED if path.partition("/")[0] not in {"healthz", "models"} else ()
     for target in odd(path):
@@ -277,7 +351,9 @@ def too_many(answers: list[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.status == 429]
 
 
-@pytest.mark.parametrize("target", ["/auth/token", "/auth/login/", "/auth/token/cli", "//auth//token", "/%61uth/token"])
+@pytest.mark.parametrize(
+    "target", ["/auth/token", "/auth/login/", "/auth/token/cli", "//auth//token", "/%61uth/token"]
+)
 def test_guessing_a_password_of_airflow_is_slowed_down(entrances: Entrances, target: str) -> None:
     entrance = entrances(PUBLIC_HOST="airflow.example")
     answers = [answer for answer in entrance.burst(target) if answer.status != 400]
@@ -316,7 +392,9 @@ def test_guessing_a_token_of_the_gateway_is_slowed_down_and_knowing_it_never(ent
 # --- settings -----------------------------------------------------------------------------------------------
 
 
-def test_workers_on_other_machines_reach_airflow_and_mlflow_asks_their_steps_itself(entrances: Entrances) -> None:
+def test_workers_on_other_machines_reach_airflow_and_mlflow_asks_their_steps_itself(
+    entrances: Entrances,
+) -> None:
     entrance = entrances(EDGE_WORKERS="yes")
     step = "Basic " + base64.b64encode(b"perennial-model-m:derived").decode()
     assert entrance.get("/execution/health").reached["service"] == "airflow"
@@ -332,7 +410,9 @@ def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances
     commands = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/cmdline"]).output
     assert b"t0ken" not in commands
     assert b"a-pass" not in commands
-    modes = container.exec_run(["sh", "-c", "stat -c %a /tmp/nginx.conf /tmp/fill.sed /tmp/mlflow.users"]).output
+    modes = container.exec_run(
+        ["sh", "-c", "stat -c %a /tmp/nginx.conf /tmp/fill.sed /tmp/mlflow.users"]
+    ).output
     assert modes.split() == [b"600"] * 3
 
 

@@ -40,8 +40,8 @@ class PodSpec:
         image: `name@sha256:...`.
         labels: Whole, as annotations; as labels, by which pods are found, they are shortened to what
             Kubernetes allows.
-        secret_keys: Variables whose values the Secret `secret` holds, and under which keys; no value of theirs
-            is in the pod.
+        secret_keys: Variables whose values the Secret `secret` holds, and under which keys; no value of
+            theirs is in the pod.
         memory_mib: The kernel's limit, with what lies in /dev/shm.
         scratch_mib: The limit of the scratch folder on the node's disk; a pod that exceeds it is evicted.
         gpus: How many; 0 for none.

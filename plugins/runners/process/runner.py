@@ -109,9 +109,7 @@ def _environment(step: Step, python: Path, mark: str) -> dict[str, str]:
     login = login_of(step, settings())
     kept_back = withheld(step.verb) | (LOGIN if login else frozenset())
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not foreign.match(name) and name not in kept_back
+        name: value for name, value in os.environ.items() if not foreign.match(name) and name not in kept_back
     }
     path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
     return kept | login | {"PATH": path, "PYTHONUNBUFFERED": "1", "PERENNIAL_STEP": mark}
