@@ -5,8 +5,8 @@
 
 An import counts once for each pair of modules, and between rooms once for each pair of folders directly below
 tasks/ (a module that lies there itself is a room). A function's lines are those from its `def` to its last,
-without decorators; a docstring counts. A line's end that only tells a tool something (`# noqa`) does not. Below
-the table stands what the last column has above the limits.
+without decorators; a docstring counts. What only tells a tool something at a line's end (`# noqa`) does not.
+Below the table stands what the last column has above the limits.
 """
 
 import ast
