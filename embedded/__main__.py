@@ -98,10 +98,10 @@ def _running() -> Platform:
 
 
 def _addresses(platform: Platform) -> str:
-    found, login = platform.addresses, platform.credentials
+    found, airflow, mlflow = platform.addresses, platform.credentials, platform.mlflow_credentials
     return (
-        f"    Airflow   {found.airflow}   user {login.username}, password {login.password}\n"
-        f"    MLflow    {found.mlflow}\n"
+        f"    Airflow   {found.airflow}   user {airflow.username}, password {airflow.password}\n"
+        f"    MLflow    {found.mlflow}   user {mlflow.username}, password {mlflow.password}\n"
         f"    Gateway   {found.gateway}"
     )
 

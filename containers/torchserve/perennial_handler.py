@@ -50,6 +50,10 @@ class PerennialHandler:
     def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answer each instance with {"prediction": label, "score": number or None}, in their order.
 
+        Of a binary task, `score` is the probability of the positive label; of a multiclass one, that of the
+        predicted label, with {"scores": {label as text: probability}} for all of them; of a regression there
+        is none.
+
         Raise `BadInstance` for an item that cannot be predicted on: the batch is then predicted item by item.
         """
         raise NotImplementedError(
@@ -101,8 +105,8 @@ class PerennialHandler:
         if len(answers) != len(instances):
             raise RuntimeError(f"predict answered {len(answers)} of {len(instances)} instances")
         for answer in answers:
-            score = answer.get("score")
-            if "prediction" not in answer or (score is not None and not math.isfinite(score)):
+            numbers = [answer.get("prediction"), answer.get("score"), *(answer.get("scores") or {}).values()]
+            if "prediction" not in answer or not all(map(_is_sound, numbers)):
                 raise RuntimeError(
                     f"predict answered {answer!r}; a prediction and a finite score or None are expected"
                 )
@@ -115,6 +119,10 @@ class PerennialHandler:
             return refuse(context, index, 400, str(error))
         logging.error("The model failed on one item.", exc_info=error)
         return refuse(context, index, 500, f"The model failed on this instance: {type(error).__name__}.")
+
+
+def _is_sound(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def use_one_thread() -> None:

@@ -119,7 +119,9 @@ class CollectRequest(Request):
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
-    `landed_file` holds newly labelled rows for the training table.
+    Attributes:
+        landed_file: Holds the newly labelled rows for the training table.
+        quarantined_labels: Labels that are not of their column's type; they lie in the table's quarantine.
     """
 
     model: str
@@ -127,3 +129,4 @@ class CollectResult(Contract):
     feedback_rows: int
     labelled_rows: int
     landed_file: str | None
+    quarantined_labels: int = 0

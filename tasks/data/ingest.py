@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tasks.contracts import FileOutcome, IngestRequest, IngestResult
-from tasks.data.file_readers import QUARANTINE, content_of
+from tasks.data import quarantine
+from tasks.data.file_readers import content_of
 from tasks.data.landing import Landing, Plan
 from tasks.errors import DataRejected, InvalidRequest, PerennialError
 from tasks.stores.files import at, write_text
@@ -52,7 +53,7 @@ class _Run:
                 )
         self.request = request
         self.table = request.table.table
-        self.quarantine = f"{self.table}__quarantine"
+        self.quarantine = quarantine.name_of(self.table)
         self.lake = Lake()
         self.landing = Landing(self.table)
 
@@ -86,7 +87,7 @@ class _Run:
         if data is None:
             return
         self.lake.create(self.table, self.request.table.columns)
-        self.lake.create(self.quarantine, QUARANTINE)
+        self.lake.create(self.quarantine, quarantine.COLUMNS)
         batch_id = hashlib.sha256(data).hexdigest()[:32]
         try:
             content = content_of(name, data)

@@ -23,10 +23,12 @@ from tasks.contracts import (
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
+from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
+from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
 from tasks.gate.decide import decide
 from tasks.settings import PROJECT
-from tasks.spec import GateSpec, PipelineSpec
+from tasks.spec import GateSpec, PipelineSpec, Task
 from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
 from tests.unit import judged
@@ -233,17 +235,18 @@ def test_an_archive_that_was_changed_is_found_whosever_it_is(
         evaluate.compare(request(home, good), version(altered))
 
 
-def answered(frozen: evaluate.Frozen, each: int) -> evaluate.Judged:
+def answered(frozen: Frozen, each: int) -> evaluate.Judged:
     """Answers as `right` gives them, without an archive."""
     labels = [int(text[0]) for text in frozen.rows["text"].to_pylist()]
     said = [1 - label if number % each == 0 else label for number, label in enumerate(labels)]
-    raw = Scores(tuple(said), tuple(0.1 + 0.8 * each for each in said), (), (0.001,), ())
-    return evaluate.Judged(evaluate._coded(raw, frozen), raw)
+    scores = tuple(0.1 + 0.8 * each for each in said)
+    raw = Scores(tuple(said), scores, (None,) * len(said), (), (0.001,), ())
+    return evaluate.Judged(frozen.answers_of(raw), raw)
 
 
-def freeze(home: Path, test: pa.Table) -> evaluate.Frozen:
+def freeze(home: Path, test: pa.Table) -> Frozen:
     parts = (part(home, "train", rows(200)), part(home, "test", test))
-    return evaluate.freeze(SPEC, *parts, home / "frozen")
+    return freeze_rows(SPEC, *parts, home / "frozen")
 
 
 def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: Path) -> None:
@@ -273,10 +276,76 @@ def test_rows_without_a_slice_value_or_with_very_many_are_reported(home: Path) -
 
     slices = evaluate._scored("candidate", "c", judged.archive(), answered(frozen, 20), SPEC, frozen).slices
 
-    assert len(slices) == evaluate.MOST_SLICES
+    assert len(slices) == MOST_SLICES
     assert (slices[0].value, slices[0].rows) == ("missing", 2)
 
 
 def test_rows_without_a_label_are_not_frozen(home: Path) -> None:
     with pytest.raises(CheckFailed, match="3 test rows have no 'label'"):
         freeze(home, rows(400, label=[None] * 3 + [1] * 397))
+
+
+# --- other tasks --------------------------------------------------------------------------------------------
+
+OFF_BY = """
+        label, number = text.split()
+        return {{"prediction": float(number) + {error} * (1 if int(number) % 2 else -1)}}
+"""
+KINDS = ("bee", "fly", "wasp")
+NAMES_KIND = """
+        label, number = text.split()
+        kinds = ("bee", "fly", "wasp")
+        said = kinds[(int(number) + (int(number) % {each} == 0)) % 3]
+        scores = {{kind: 0.8 if kind == said else 0.1 for kind in kinds}}
+        return {{"prediction": said, "score": 0.8, "scores": scores}}
+"""
+
+
+def spec_of(task: Task, gate: GateSpec) -> PipelineSpec:
+    labels = {"type": "string", "enum": list(KINDS)} if task == "multiclass" else {"type": "number"}
+    serving = SPEC.serving.model_copy(update={"label_schema": labels})
+    return SPEC.model_copy(update={"task": task, "gate": gate, "serving": serving})
+
+
+def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path, archives: Any) -> None:
+    rules = GateSpec(primary_metric="rmse", maximum={"rmse": 9}, margin=0.5, slice_margin=1)
+    spec = spec_of("regression", rules)
+    labels = rows(400, label=[float(number) for number in range(400)])
+    good, bad = (archives(f"off_by_{error}", OFF_BY.format(error=error)) for error in (3, 5))
+
+    def compare(candidate: Archive, champion: Archive) -> EvaluationReport:
+        asked = request(home, candidate, test=labels, spec=spec)
+        return evaluate.compare(asked, version(champion))
+
+    report = compare(bad, good)
+    assert metric(report, "candidate", "rmse") == pytest.approx(5)
+    assert metric(report, "champion", "mae") == pytest.approx(3)
+    assert report.baseline.name == "the training rows' mean"
+    assert metric(report, "baseline", "rmse") > 100
+    decision = decide(report, rules, bad)
+    assert decision.verdict == "reject"
+    assert "worse than the champion: +2.0000" in decision.why
+    assert decide(compare(good, bad), rules, good).verdict == "promote"
+
+
+def test_a_multiclass_model_is_judged_by_its_classes_and_a_worse_one_rejected(
+    home: Path, archives: Any
+) -> None:
+    rules = GateSpec(primary_metric="macro_f1", minimum={"accuracy": 0.5})
+    spec = spec_of("multiclass", rules)
+    labels = rows(400, label=[KINDS[number % 3] for number in range(400)])
+    good, bad = (archives(f"kinds_{each}", NAMES_KIND.format(each=each)) for each in (20, 8))
+
+    def compare(candidate: Archive, champion: Archive) -> EvaluationReport:
+        asked = request(home, candidate, test=labels, spec=spec)
+        train = part(home, "train", rows(300, label=[KINDS[number % 3] for number in range(300)]))
+        snapshot = asked.run.snapshot.model_copy(update={"train": train})
+        run = asked.run.model_copy(update={"snapshot": snapshot})
+        return evaluate.compare(asked.model_copy(update={"run": run}), version(champion))
+
+    report = compare(bad, good)
+    told = {found.name: found.value for found in report.champion.metrics} if report.champion else {}
+    assert told["accuracy"] == 0.95
+    assert {"macro_f1", "log_loss", "recall of bee", "recall of fly", "recall of wasp"} <= set(told)
+    assert decide(report, rules, bad).verdict == "reject"
+    assert decide(compare(good, bad), rules, good).verdict == "promote"

@@ -55,7 +55,8 @@ def test_a_training_keeps_everything_that_it_came_from(
         "saw": ["train.parquet", "validation.parquet"],
         "seed": 11,
         "answer": 1,
-    }
+        "gpus": "",
+    }, "it asks for no GPU, so it sees none"
     assert (run.seed, run.parameters) == (11, {"seed": "11", "rate": "0.5", "mode": "good"})
     kept = client.get_run(run.run_id)
     assert kept.info.status == "FINISHED"

@@ -133,7 +133,7 @@ def test_a_row_that_was_landed_again_counts_once_as_its_newest(home: Path, lake:
         ("SELECT *, text FROM reviews", r"\['text'\] twice"),
         ("SELECT * REPLACE (now() AS written_at) FROM reviews", "now"),
         ("SELECT * REPLACE (current_timestamp AS written_at) FROM reviews", "current_timestamp"),
-        ("WITH some AS (SELECT * FROM reviews WHERE random() < 0.5) SELECT * FROM some", "random"),
+        ("WITH few AS (SELECT * FROM reviews WHERE random() < 0.5) SELECT * FROM few", "It uses random"),
         ("SELECT * FROM reviews USING SAMPLE 50%", "a sample without a seed"),
     ],
 )

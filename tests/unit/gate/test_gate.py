@@ -17,11 +17,13 @@ from tasks.contracts import (
     GateDecision,
     GateRequest,
     Metric,
+    ModelScore,
     SliceScore,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.evaluation import metrics
+from tasks.evaluation.answers import Answers
 from tasks.gate import decide as deciding
 from tasks.gate import gate
 from tasks.ledger import entries
@@ -109,7 +111,7 @@ def test_a_model_that_is_surely_worse_hardly_ever_passes_by_luck() -> None:
         truth = rng.integers(0, 2, 2000)
         champion = np.where(rng.random(2000) < 0.90, truth, 1 - truth)
         candidate = np.where(rng.random(2000) < 0.88, truth, 1 - truth)
-        own, its = metrics.Answers(candidate, None), metrics.Answers(champion, None)
+        own, its = Answers(candidate, None), Answers(champion, None)
         difference = metrics.difference("accuracy", truth, own, its, 2)
         report = evaluation(candidate=float((candidate == truth).mean()), differences=(difference,))
         promoted += decide(report).verdict == "promote"
@@ -233,7 +235,8 @@ def test_an_evaluation_by_another_metric_is_not_judged() -> None:
         {"first_model_minimum": {"log_loss": 0.5}},
         {"minimum_gain_over_baseline": -1},
         {"latency_p95_seconds": float("inf")},
-        {"primary_metric": "log_loss"},
+        {"minimum_gain_over_baseline": 2},
+        {"maximum": {"accuracy": 0.5}},
     ],
 )
 def test_rules_that_would_open_the_gate_cannot_be_written(rules: dict[str, Any]) -> None:
@@ -301,3 +304,63 @@ def test_a_mix_of_two_candidates_is_refused_before_it_is_recorded(home: Path) ->
         with pytest.raises(error):
             gate.gate(request(**changes))
     assert entries.history() == []
+
+
+# --- a metric of which less is better -----------------------------------------------------------------------
+
+ERROR_RULES = GateSpec(
+    primary_metric="rmse",
+    maximum={"rmse": 12},
+    first_model_maximum={"rmse": 12},
+    margin=0.5,
+    slice_margin=1,
+    minimum_gain_over_baseline=2,
+)
+errors = st.floats(0, 30)
+
+
+def of_regression(candidate: float, champion: float | None = 10, width: float = 0.2) -> EvaluationReport:
+    def scored(role: Any, value: float) -> ModelScore:
+        metric = Metric(name="rmse", value=value, low=value - 0.1, high=value + 0.1)
+        return score(role, 0.5, metrics=(metric,))
+
+    report = evaluation(
+        candidate=candidate, champion=champion, width=width, scored=scored("candidate", candidate)
+    )
+    return report.model_copy(update={"primary_metric": "rmse", "baseline": scored("baseline", 20)})
+
+
+@given(candidate=errors, width=st.floats(0, 5))
+def test_a_regression_with_a_larger_error_is_never_promoted(candidate: float, width: float) -> None:
+    decision = decide(of_regression(candidate, width=width), ERROR_RULES)
+
+    if candidate > 10.5 or candidate > 12:
+        assert decision.verdict == "reject"
+    if decision.verdict == "promote":
+        assert candidate - 10 + width <= 0.5 + 1e-9
+
+
+@given(candidate=errors, better=errors)
+def test_a_regression_with_a_smaller_error_is_never_judged_worse(candidate: float, better: float) -> None:
+    order = ["reject", "hold", "promote"]
+    verdicts = [
+        decide(of_regression(each), ERROR_RULES).verdict for each in sorted([candidate, better], reverse=True)
+    ]
+    assert order.index(verdicts[0]) <= order.index(verdicts[1])
+
+
+def test_a_regression_is_judged_in_the_units_of_its_label() -> None:
+    assert decide(of_regression(9.9), ERROR_RULES).verdict == "promote"
+
+    worse = decide(of_regression(11), ERROR_RULES)
+    assert failed(worse) == ["margin.rmse"]
+    assert (
+        "worse than the champion: +1.0000 [+0.8000, +1.2000] on 1000 rows, and at most +0.5 is" in worse.why
+    )
+
+    first = decide(of_regression(13, champion=None), ERROR_RULES)
+    assert failed(first) == ["first_model_maximum.rmse"]
+    assert "is above 12" in first.why
+
+    no_gain = decide(of_regression(19, champion=None), ERROR_RULES)
+    assert "gain_over_baseline" in failed(no_gain)

@@ -355,6 +355,13 @@ def test_traffic_that_turned_waits_for_labels_and_then_retrains(home: Path, trai
     assert [entry.after for entry in entries.history(SPEC.name)] == ["wait", "retrain"]
 
 
+@pytest.mark.parametrize("end", ["-- the rows with labels", "; -- the rows with labels", " ;"])
+def test_a_comment_at_the_end_of_the_query_hides_no_new_row(home: Path, trained: Any, end: str) -> None:
+    Lake().append("reviews", labelled(500, 9), batch_id="labels")
+    data = SPEC.data.model_copy(update={"query": SPEC.data.query + end})
+    assert drift._new_rows(trained.snapshot, data) == 500
+
+
 def test_broken_traffic_is_an_incident_even_where_it_is_also_new(home: Path, trained: Any) -> None:
     Lake().append("reviews", labelled(900, 9), batch_id="labels")
     predict([*texts(200, 3, shift=0.9), *[None] * 80, *["..."] * 20])

@@ -2,20 +2,22 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from airflow.policies import hookimpl
+from airflow.settings import get_policy_plugin_manager
 from kubernetes.client import ApiClient
 
 from plugins.runners import Resources
-from plugins.runners.kubernetes.pod import is_secret, pod_of
-from plugins.runners.kubernetes.runner import StepPods
+from plugins.runners.environment import is_secret
+from plugins.runners.kubernetes.pod import PodSpec, pod_of
+from plugins.runners.kubernetes.runner import manifest_of
 from tasks.errors import InvalidProject
-from tasks.settings import PROJECT, Settings, settings
+from tasks.settings import PROJECT, Settings
 from tests.unit.steps import step_to_run
 
 IMAGE = "registry.example/perennial/ml@sha256:" + "a" * 64
@@ -52,8 +54,12 @@ def step(**changes: Any) -> Any:
     return step_to_run(STORE, **urls | changes)
 
 
+def spec(changes: dict[str, Any] | None = None, gpus: int = 0, **of_step: Any) -> PodSpec:
+    return pod_of(step(**of_step), place(**changes or {}), gpus=gpus, ours=OURS)
+
+
 def pod(changes: dict[str, Any] | None = None, gpus: int = 0, **of_step: Any) -> dict[str, Any]:
-    return pod_of(step(**of_step), place(**changes or {}), gpus=gpus, ours=OURS).body()
+    return spec(changes, gpus, **of_step).body()
 
 
 def container(body: dict[str, Any]) -> dict[str, Any]:
@@ -62,13 +68,6 @@ def container(body: dict[str, Any]) -> dict[str, Any]:
 
 def variables(body: dict[str, Any]) -> dict[str, Any]:
     return {one["name"]: one.get("value", one.get("valueFrom")) for one in container(body)["env"]}
-
-
-@pytest.fixture
-def of_the_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 WHOLE = {
@@ -85,24 +84,27 @@ def test_the_pod_is_valid_for_kubernetes(version: str, changes: dict[str, Any], 
     kubernetes_validate.validate(pod(changes, gpus), version, strict=True)
 
 
-@pytest.mark.usefixtures("of_the_project")
-def test_what_airflow_s_operator_makes_of_it_says_the_same() -> None:
-    body = pod(WHOLE, 1)
-    made = ApiClient().sanitize_for_serialization(
-        StepPods(task_id="pods", manifest=body).build_pod_request_obj(dry_run=True)
-    )
-    kubernetes_validate.validate(made, SUPPORTED[-1], strict=True)
-    assert body["metadata"]["annotations"].items() <= made["metadata"]["annotations"].items()
-    assert body["metadata"]["labels"].items() <= made["metadata"]["labels"].items()
-    assert without_empty(made["spec"]) == without_empty(body["spec"]) | {"hostNetwork": False}
+def test_what_the_client_sends_of_it_says_the_same() -> None:
+    assert ApiClient().sanitize_for_serialization(manifest_of(spec(WHOLE, 1))) == pod(WHOLE, 1)
 
 
-def without_empty(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {
-            name: without_empty(value) for name, value in part.items() if value not in ({}, [], None, "File")
-        }
-    return [without_empty(value) for value in part] if isinstance(part, list) else part
+class Installation:
+    """What a team writes into its airflow_local_settings.py."""
+
+    @hookimpl
+    def pod_mutation_hook(self, pod: Any) -> None:
+        pod.spec.priority_class_name = "trainings"
+
+
+def test_the_installation_s_mutation_hook_changes_it() -> None:
+    policies, local = get_policy_plugin_manager(), Installation()
+    policies.register(local)
+    try:
+        made = ApiClient().sanitize_for_serialization(manifest_of(spec()))
+    finally:
+        policies.unregister(local)
+    assert made["spec"].pop("priorityClassName") == "trainings"
+    assert made == pod()
 
 
 def test_a_mistake_in_a_pod_would_be_noticed() -> None:

@@ -15,14 +15,14 @@ from deltalake.exceptions import CommitFailedError
 from upath import UPath
 
 from tasks.errors import InvalidQuery, LakeError
-from tasks.stores.lake import Lake
+from tasks.stores.lake import Lake, rows_of
 
 COLUMNS = {"id": "string", "n": "int64", "share": "float64", "yes": "bool", "at": "timestamp", "day": "date"}
 
 APPENDING = """
 import sys
 import pyarrow as pa
-from tasks.stores.lake import Lake
+from tasks.stores.lake import Lake, rows_of
 lake, who = Lake(sys.argv[1]), sys.argv[2]
 for number in range(5):
     lake.append("events", pa.table({"who": [who], "number": [number]}), batch_id=f"{who}-{number}")
@@ -236,6 +236,27 @@ def test_a_query_that_is_wrong_or_reaches_beyond_its_tables_is_refused(lake: Lak
     lake.append("events", rows("a"), batch_id="a")
     with pytest.raises(InvalidQuery, match="query"):
         lake.query(sql, ["events"])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT id FROM events",
+        "SELECT id FROM events;",
+        "SELECT id FROM events -- every one",
+        "SELECT id FROM events; -- every one",
+        "SELECT id FROM events /* ; */ ; /* \n */",
+        "-- first\nSELECT id, 'it''s; -- this' AS said FROM events WHERE id <> ';'\n",
+        "WITH few AS (SELECT id FROM events) SELECT * FROM few ORDER BY id LIMIT 2",
+        "(SELECT id FROM events) UNION ALL (SELECT id FROM events) -- twice",
+    ],
+)
+def test_a_query_inside_another_one_gives_the_rows_that_it_gives_alone(lake: Lake, query: str) -> None:
+    for name in ("a", "b", "c"):
+        lake.append("events", rows(name), batch_id=name)
+    alone = lake.query(query, ["events"])
+    assert lake.query(f"SELECT * FROM {rows_of(query)}", ["events"]).equals(alone)
+    assert lake.query(f"SELECT count(*) AS n FROM {rows_of(query)}", ["events"])["n"][0].as_py() == len(alone)
 
 
 def test_a_query_s_order_does_not_change_with_a_checkpoint(lake: Lake) -> None:
