@@ -1,4 +1,4 @@
-"""Archives as TorchServe takes them: the real archiver packs one a process, the others differ in their files."""
+"""Archives as TorchServe takes them: the real archiver packs one, and the others differ in their files."""
 
 import json
 import subprocess
