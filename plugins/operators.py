@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.models.xcom import XCOM_RETURN_KEY
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.bases.resumablejobmixin import ResumableJobMixin
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -51,6 +52,8 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         model: Whose environment the step runs in; None for the common one.
         skip_because: Looks at the rendered inputs and says why there is nothing to do; None to go on.
         fail_because: Looks at the result and says why the task fails all the same; None to accept it.
+        decided: Looks into the folder of a step that failed and gives what it had decided before: the task's
+            XCom all the same, for the tasks behind it that run when it is done, well or not.
     """
 
     template_fields: Sequence[str] = ("inputs",)
@@ -68,6 +71,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         model: str | None = None,
         skip_because: Callable[[Document], str | None] | None = None,
         fail_because: Callable[[Document], str | None] | None = None,
+        decided: Callable[[str], Document] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +82,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         self.model = model
         self.skip_because = skip_because
         self.fail_because = fail_because
+        self.decided = decided
         self.operator_extra_links = links_of(verb)
         self.outcome: Document = {}
         self._job: StepJob | None = None
@@ -92,6 +97,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             self.outcome = job.left_unheard() or self.execute_resumable(context)
             attempts.mark_heard(job.files)
         except Exception as error:
+            self._tell_what_was_decided(context)
             if (told := _airflow_s(error)) is error:
                 raise
             raise told from error
@@ -101,6 +107,12 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             raise AirflowFailException(reason)
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
         return self.outcome
+
+    def _tell_what_was_decided(self, context: Context) -> None:
+        if self.decided and self._job is not None:
+            context["ti"].xcom_push(
+                key=XCOM_RETURN_KEY, value=self.decided(self._job.request.context.work_url)
+            )
 
     def on_kill(self) -> None:
         """Stop the step: the task was cleared, marked, or timed out, or the worker shuts down."""
