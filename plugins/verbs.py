@@ -9,7 +9,7 @@ from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.janitor import GONE, sweep
-from plugins.operators import StartTraining, StepOperator
+from plugins.operators import StartTraining, step_operator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
@@ -260,4 +260,5 @@ def _model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: A
 
 def _step(verb: str, constants: dict[str, Any], inputs: dict[str, Any] | None = None, **more: Any) -> XComArg:
     options = {"execution_timeout": STEP_LIMIT} | more
-    return StepOperator(task_id=verb, verb=verb, constants=constants, inputs=inputs, **options).output
+    operator = step_operator()
+    return operator(task_id=verb, verb=verb, constants=constants, inputs=inputs, **options).output

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
             Airflow's first.
         mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where
             that is `mlflow_url`.
+        mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where
+            MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
             SQLite in `home`.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     mlflow_url: str = "http://127.0.0.1:5000"
     mlflow_pages: str = ""
+    mlflow_key: SecretStr = SecretStr("")
     gateway_url: str = "http://127.0.0.1:8000"
     gateway_token: SecretStr = SecretStr("")
     code_commit: str = ""

@@ -38,8 +38,8 @@ from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.database import engine
 from tests.services.conftest import TOKEN, Platform, build_archive
+from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
-from tests.unit.test_evaluate import part, rows
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
