@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.models.xcom import XCOM_RETURN_KEY
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import BaseModel, ValidationError
@@ -61,7 +61,7 @@ class StepOperator(BaseOperator):
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - Airflow reads a plain class attribute
     ui_color = "#e8f4ea"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says one thing of the step, by its name
         self,
         *,
         verb: str,
