@@ -24,6 +24,7 @@ FOREIGN = (
     "SUPERVISOR_",
     "TS_",
     "VIRTUAL_ENV",
+    "PERENNIAL_PREDICTION_TOKENS",
     MARK,
 )
 LOOPBACK = "127.0.0.1,localhost"
@@ -56,7 +57,8 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without what would configure
     our programs behind our back, and past any proxy on loopback.
 
-    Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass.
+    Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass. The
+    tokens of the gateway's users do not: they are for the gateway alone.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     for name in ("no_proxy", "NO_PROXY"):
@@ -120,5 +122,6 @@ def _gateway(
         database_url=f"sqlite:///{folder / 'gateway.db'}",
         torchserve_url=Addresses.of(ports).torchserve_inference,
         torchserve_key_file=key_file(settings),
+        prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
     return Program("gateway", tuple(command), {**base, **own}, folder)

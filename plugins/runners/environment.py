@@ -7,6 +7,7 @@ store they cannot do without, and in MLflow each step is the user that its work 
 """
 
 import math
+import re
 from collections.abc import Mapping
 
 from pydantic import SecretStr
@@ -37,6 +38,10 @@ OF_THIS_MACHINE = frozenset(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
     }
 )
+SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
+PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+# Paths, whatever their names sound like.
+NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
 
 
 def environment_of(
@@ -90,9 +95,14 @@ def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def command_of(step: Step) -> tuple[str, ...]:
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable's value must not be seen by those who may look at pods, or at a task's fields."""
+    return name not in NOT_SECRET and bool(SECRET.search(name) or PASSWORD_IN_URL.search(value))
+
+
+def command_of(verb: str, request_url: str, result_url: str, model: str | None) -> tuple[str, ...]:
     """What runs in a container: the step changes to its
     model's own environment by itself, where the image has one.
     """
-    files = ("--request", step.request_url, "--result", step.result_url)
-    return ("python", "-m", "tasks", step.verb, *files, *(("--model", step.model) if step.model else ()))
+    files = ("--request", request_url, "--result", result_url)
+    return ("python", "-m", "tasks", verb, *files, *(("--model", model) if model else ()))

@@ -13,6 +13,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
+from tests.unit.test_evaluate import part
 
 from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
@@ -29,7 +30,6 @@ from tasks.verbs import VERBS
 from tests.services.conftest import TOKEN, Platform
 from tests.services.mlflow_server import MlflowServer, logged_in
 from tests.unit import judged, trained
-from tests.unit.test_evaluate import part
 
 MODEL, OTHER = "tiny", "other"
 OF_MODEL, OF_OTHER = f"perennial-model-{MODEL}", f"perennial-model-{OTHER}"

@@ -44,8 +44,7 @@ from tests.services.object_stores import (  # noqa: F401 - fixtures
     swift,
 )
 from tests.unit import ingest_child, trained
-from tests.unit.reviews import DAY, ingested, json_lines, land, landing_folder, review, reviews
-from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here, on s3://
+from tests.unit.data.test_ingest import (  # noqa: F401 - the same must hold here, on s3://
     expected,
     keys,
     refused,
@@ -55,7 +54,8 @@ from tests.unit.test_ingest import (  # noqa: F401 - the same must hold here, on
     test_two_ingests_at_the_same_time_publish_each_row_once,
     waiting,
 )
-from tests.unit.test_lake import (  # noqa: F401 - the same must hold here, on s3:// and on gs://
+from tests.unit.reviews import DAY, ingested, json_lines, land, landing_folder, review, reviews
+from tests.unit.stores.test_lake import (  # noqa: F401 - the same must hold here, on s3:// and on gs://
     test_a_query_s_order_does_not_change_with_a_checkpoint,
     test_a_retried_append_writes_once,
     test_a_time_shows_the_version_that_a_reader_saw_then,

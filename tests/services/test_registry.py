@@ -31,8 +31,8 @@ from tasks.stores import files, registry
 from tasks.stores.database import engine
 from tests.services.conftest import TOKEN, Platform, build_archive
 from tests.services.mlflow_server import MlflowServer
+from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
-from tests.unit.test_evaluate import part, rows
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 

@@ -8,7 +8,6 @@ step's name, opening the gate starts it.
 
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
-from plugins.runners.environment import SCRATCH, command_of, environment_of
+from plugins.runners.environment import SCRATCH, command_of, environment_of, is_secret
 from plugins.runners.image import DIGEST, TMP_MIB
 from plugins.runners.labels import labels_of
 from plugins.runners.mlflow_login import PASSWORD, user_of
@@ -31,10 +30,6 @@ GATE = "perennial/begun"
 GPU = "nvidia.com/gpu"
 LOG_MIB = 256  # of the node's disk, for what the step prints
 GRACE_SECONDS = 5
-SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
-PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
-# Paths, whatever their names sound like.
-NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
 
 
 @dataclass(frozen=True)
@@ -190,7 +185,7 @@ def pod_of(
         name=step.name,
         namespace=place.kubernetes_namespace,
         image=image,
-        command=command_of(step),
+        command=command_of(step.verb, step.request_url, step.result_url, step.model),
         environment={name: value for name, value in environment.items() if name not in secret},
         secret=place.kubernetes_secret,
         secret_keys={name: _key_of(name, step, place) for name in secret},
@@ -211,11 +206,6 @@ def _key_of(name: str, step: Step, place: Settings) -> str:
     return f"{name}.{user_of(step)}" if name == PASSWORD and place.mlflow_key.get_secret_value() else name
 
 
-def is_secret(name: str, value: str) -> bool:
-    """Whether a variable's value must not be seen by those who may look at pods."""
-    return name not in NOT_SECRET and bool(SECRET.search(name) or PASSWORD_IN_URL.search(value))
-
-
 def node_selector_of(place: Settings) -> dict[str, str]:
     """The labels that a node must have, of `PERENNIAL_KUBERNETES_NODE_SELECTOR`.
 
@@ -227,8 +217,8 @@ def node_selector_of(place: Settings) -> dict[str, str]:
     ]
     if not all(name and equals for name, equals, _ in parts):
         raise InvalidProject(
-            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give `name=value`, "
-            "parted by commas."
+            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give "
+            "`name=value`, comma-separated."
         )
     return {name: value for name, _, value in parts}
 
