@@ -72,7 +72,9 @@ def _is_refusal_of_mlflow(error: BaseException) -> bool:
     if type(error).__module__ == "mlflow.exceptions":
         return getattr(error, "error_code", None) in FINAL_IN_MLFLOW
     answer = getattr(error, "response", None)
-    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(answer.url)
+    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(
+        getattr(answer, "url", "")
+    )
 
 
 def _refused_by_mlflow(said: str) -> PerennialError:

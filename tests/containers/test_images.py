@@ -332,16 +332,23 @@ def test_torchserve_answers_those_alone_who_have_its_token(
 
 
 def test_mlflow_makes_its_database_and_serves(engine: "DockerClient", images: dict[str, str]) -> None:
-    stores = {
+    told = {
         "PERENNIAL_MLFLOW_DATABASE_URL": "sqlite:////tmp/mlflow.db",
         "PERENNIAL_MLFLOW_ARTIFACTS_URL": "/tmp/artifacts",
+        "PERENNIAL_MLFLOW_KEY": "the-key",
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "of-the-admin",
     }
-    container = engine.containers.run(images["mlflow"], detach=True, environment=stores, **READ_ONLY)
+    container = engine.containers.run(images["mlflow"], detach=True, environment=told, **READ_ONLY)
     try:
         until_healthy(container)
-        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:5000/').read(15))"
-        assert "<!doctype html>" in inside(container, f'python -c "{ask}"').lower()
-        assert "mlflow.db" not in inside(container, "tr '\\0' ' ' < /proc/1/cmdline")
+        look = "a = requests.get('http://127.0.0.1:5000/', auth={}); print(a.status_code, a.text[:15])"
+        ask = f"import requests; {look}"
+        page = ask.format("('admin', 'of-the-admin')")
+        assert "200 <!doctype html>" in inside(container, f'python -c "{page}"').lower()
+        assert inside(container, f'python -c "{ask.format(None)}"').startswith("401")
+        command = inside(container, "tr '\\0' ' ' < /proc/1/cmdline")
+        assert not [secret for secret in ("mlflow.db", "the-key", "of-the-admin") if secret in command]
     finally:
         container.remove(force=True, v=True)
 
