@@ -13,7 +13,6 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
-from tests.unit.test_evaluate import part
 
 from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
@@ -29,6 +28,7 @@ from tasks.stores.faults import explained
 from tasks.verbs import VERBS
 from tests.services.conftest import TOKEN, Platform
 from tests.services.mlflow_server import MlflowServer, logged_in
+from tests.steps.test_evaluate import part
 from tests.unit import judged, trained
 
 MODEL, OTHER = "tiny", "other"
