@@ -116,10 +116,18 @@ class CollectRequest(Request):
     spec: PipelineSpec
 
 
+class TakenBack(Contract):
+    """Rows of a batch of the training table that no training sees any more: their labels were taken back."""
+
+    batch_id: str
+    rows: int
+
+
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
-    `landed_file` holds newly labelled rows for the training table.
+    `landed_file` holds newly labelled rows for the training table. `taken_back` names all rows there whose
+    labels were taken back so far.
     """
 
     model: str
@@ -127,3 +135,4 @@ class CollectResult(Contract):
     feedback_rows: int
     labelled_rows: int
     landed_file: str | None
+    taken_back: tuple[TakenBack, ...] = ()

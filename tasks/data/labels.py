@@ -1,9 +1,9 @@
 """Land the rows whose labels have come back, as files at the door of the training table.
 
-A prediction lands once, with the newest label that is known then. A label that changes later stays in
-`<model>__feedback` and lands no second time: the training table is append-only, and its key is the
-prediction's. What lands is written down in `<model>__landed` first, with the table versions it is made of, so
-that a file that was not finished is made again, the same.
+A prediction lands once, with the newest label that is known then and was not taken back. A label that changes
+later stays in `<model>__feedback` and lands no second time: the training table is append-only, and its key is
+the prediction's. What lands is written down in `<model>__landed` first, with the table versions that it is
+made of, so that a file that was not finished is made again, the same.
 """
 
 import io
@@ -12,28 +12,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.data.labelled import LANDED, counted, labelled, not_landed, of_portion, prepare
 from tasks.settings import settings
-from tasks.spec import ColumnType, PipelineSpec
+from tasks.spec import PipelineSpec
 from tasks.stores.files import at, write_whole
-from tasks.stores.lake import Lake
-
-SQL_TYPES: dict[ColumnType, str] = {
-    "string": "VARCHAR",
-    "int64": "BIGINT",
-    "float64": "DOUBLE",
-    "bool": "BOOLEAN",
-    "timestamp": "TIMESTAMPTZ",
-    "date": "DATE",
-}
-
-LANDED = pa.schema(
-    [
-        ("prediction_id", pa.string()),
-        ("number", pa.int64()),
-        ("predictions_version", pa.int64()),
-        ("feedback_version", pa.int64()),
-    ]
-)
+from tasks.stores.lake import Lake, arrow_schema
 
 
 class Portion(NamedTuple):
@@ -57,6 +40,7 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
     """
     if spec.data.feedback_query is None or not lake.exists(f"{spec.name}__feedback"):
         return Landed(0, None)
+    prepare(lake, spec)
     last = _last(lake, spec)
     if last and not _has_landed(spec, last):
         return _write(lake, spec, last)
@@ -65,16 +49,16 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
         predictions_version=lake.latest(f"{spec.name}__predictions"),
         feedback_version=lake.latest(f"{spec.name}__feedback"),
     )
-    fresh = _labelled(lake, spec, portion, "SELECT prediction_id FROM labelled")
-    if len(fresh) == 0:
+    fresh = not_landed(portion.predictions_version, portion.feedback_version)
+    found = counted(lake, spec, fresh)
+    if len(found) == 0:
         return Landed(0, None)
-    _labelled(
-        lake, spec, portion, spec.data.feedback_query
-    )  # a wrong query ends here, before anything is written down
-    numbers = {name: pa.repeat(value, len(fresh)) for name, value in portion._asdict().items()}
+    labelled(lake, spec, fresh)  # a wrong query ends here, before anything is written down
+    numbers = {name: pa.repeat(value, len(found)) for name, value in portion._asdict().items()}
+    columns = {**numbers, **{name: found.column(name) for name in found.column_names}}
     lake.append(
         f"{spec.name}__landed",
-        pa.table({"prediction_id": fresh.column("prediction_id"), **numbers}, schema=LANDED),
+        pa.table(columns, schema=arrow_schema(LANDED)),
         batch_id=f"landed-{portion.number}",
         app_id=f"land:{spec.name}",
         app_version=portion.number,
@@ -86,8 +70,6 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
 def _last(lake: Lake, spec: PipelineSpec) -> Portion | None:
     """The newest portion that was written down."""
     table = f"{spec.name}__landed"
-    if not lake.exists(table):
-        return None
     newest = f"SELECT {', '.join(Portion._fields)} FROM {table} ORDER BY number DESC LIMIT 1"  # noqa: S608
     rows = lake.query(newest, [table]).to_pylist()
     return Portion(**rows[0]) if rows else None
@@ -112,61 +94,9 @@ def _has_landed(spec: PipelineSpec, portion: Portion) -> bool:
 
 def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     """Write the portion's file, whole or not at all. Two who write it write the same."""
-    query = spec.data.feedback_query or ""
-    rows = _labelled(lake, spec, portion, query, written_down=True)
+    rows = labelled(lake, spec, of_portion(*portion))
     folder, name = at(settings().landing, spec.data.table), _file_name(spec, portion)
     content = io.BytesIO()
     pq.write_table(rows, content)
     write_whole(folder / name, content.getvalue())
     return Landed(len(rows), str(folder / name))
-
-
-def _labelled(
-    lake: Lake, spec: PipelineSpec, portion: Portion, query: str, *, written_down: bool = False
-) -> pa.Table:
-    """Run a query over the view `labelled`: of the portion as
-    it was written down, or of all that has not landed yet.
-    """
-    landed = f"{spec.name}__landed"
-    tables: dict[str, tuple[str, int | None]] = {
-        "every_prediction": (f"{spec.name}__predictions", portion.predictions_version),
-        "every_label": (f"{spec.name}__feedback", portion.feedback_version),
-    }
-    condition = ""
-    if lake.exists(landed):
-        tables["landed"] = (landed, None)
-        which = f"WHERE number = {portion.number}" if written_down else ""
-        condition = f"WHERE prediction_id {'' if written_down else 'NOT'} IN (SELECT prediction_id FROM landed {which})"  # noqa: S608
-    there = lake.query(
-        "SELECT * FROM every_prediction LIMIT 0", {"every_prediction": tables["every_prediction"]}
-    ).column_names
-    selected = ", ".join(
-        _feature(name, spec.data.columns[name], name in there) for name in spec.data.features
-    )
-    label = (
-        f"TRY_CAST(json_extract_string(label, '$') AS {SQL_TYPES[spec.data.columns[spec.data.label]]}) AS "
-        "label"
-    )
-    # The query stands on lines of its own, so that a comment at its end does not swallow the bracket.
-    sql = f"""
-        WITH newest AS (
-            SELECT * FROM every_label
-            QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at DESC, sequence DESC) = 1
-        ), labelled AS (
-            SELECT prediction_id, predicted_at, received_at AS labelled_at, model_version, {selected}, {label}
-            FROM newest JOIN every_prediction USING (prediction_id) {condition} ORDER BY prediction_id
-        )
-        SELECT * FROM (\n{query.strip().rstrip(";")}\n)
-    """  # noqa: S608 - names of the specification, quoted, and the team's own query
-    return lake.query(sql, tables)
-
-
-def _feature(name: str, kind: ColumnType, logged: bool) -> str:  # noqa: FBT001
-    """A feature's column; one that the model has got since
-    the log's table was made is read from the whole request.
-    """
-    quoted = '"' + name.replace('"', '""') + '"'
-    if logged:
-        return quoted
-    path = "$." + quoted.replace("'", "''")
-    return f"TRY_CAST(json_extract_string(request, '{path}') AS {SQL_TYPES[kind]}) AS {quoted}"

@@ -146,14 +146,30 @@ class Platform:
     def post(self, path: str, body: Any, **how: Any) -> requests.Response:
         return requests.post(f"{self.gateway_url}{path}", json=body, timeout=60, **how)
 
-    def predict(self, model: str, *texts: str) -> requests.Response:
-        return self.post(f"/v1/models/{model}/predict", {"instances": [{"text": text} for text in texts]})
+    def predict(self, model: str, *texts: str, **how: Any) -> requests.Response:
+        instances = [{"text": text} for text in texts]
+        return self.post(f"/v1/models/{model}/predict", {"instances": instances}, **how)
 
     def internal(self, method: str, path: str, **how: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         return requests.request(
             method, f"{self.gateway_url}/internal{path}", headers=headers, timeout=60, **how
         )
+
+    @contextmanager
+    def listening(self, **settings: str) -> Iterator[None]:
+        """The gateway with other settings (PERENNIAL_...), until the block ends."""
+        before = self.gateway.environment
+        self.gateway.stop()
+        self.gateway.environment = before | {f"PERENNIAL_{name}": value for name, value in settings.items()}
+        try:
+            self.gateway.start()
+            yield
+        finally:
+            if self.gateway.running:
+                self.gateway.stop()
+            self.gateway.environment = before
+            self.gateway.start()
 
     def logged(self, table: str, model: str) -> list[dict[str, Any]]:
         found = self.internal("GET", f"/log/{table}", params={"model": model})
