@@ -31,7 +31,7 @@ LOOPBACK = "127.0.0.1,localhost"
 
 
 def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> dict[str, str]:
-    """What points the steps and the `airflow` command to this platform."""
+    """What points Airflow's processes, and through them the steps, to this platform."""
     addresses = Addresses.of(ports)
     return {
         **airflow.variables(settings, PROJECT, ports["airflow_port"], secrets),
@@ -42,6 +42,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),
         "PERENNIAL_AIRFLOW_URL": addresses.airflow,
         "PERENNIAL_MLFLOW_URL": addresses.mlflow,
+        "PERENNIAL_MLFLOW_KEY": secrets.mlflow_key,
         "PERENNIAL_GATEWAY_URL": addresses.gateway,
         "PERENNIAL_GATEWAY_TOKEN": secrets.gateway_token,
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": addresses.torchserve_inference,
@@ -81,7 +82,7 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
         migration.begin()
     return [
         *airflow.programs(settings, {**base, **variables(settings, ports, secrets), "PATH": control_path}),
-        *mlflow.programs(settings, ports["mlflow_port"], base),
+        *mlflow.programs(settings, ports["mlflow_port"], secrets, base),
         _torchserve(settings, ports, base),
         _gateway(settings, ports, secrets, base),
     ]

@@ -1,16 +1,20 @@
-"""The view `labelled`: predictions beside the label that counts for each of them.
+"""Predictions beside the label that counts for each of them: what a model's `feedback_query` sees.
 
 The newest label of a prediction counts, of those that nobody has taken back. What has landed stays what it
 was: the label of a row that landed is the one that counted then.
 """
 
+import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
-from tasks.data.typed_values import FROM_TEXT
+from tasks.data.quarantine import BrokenRow
+from tasks.data.typed_values import TYPES_HOLD, TypedRows, from_python
 from tasks.spec import ColumnType, PipelineSpec
-from tasks.stores.lake import Lake
+from tasks.stores.lake import Lake, rows_of
 
 TAKEBACKS: dict[str, ColumnType] = {
     "sequence": "int64",
@@ -36,16 +40,6 @@ LANDED: dict[str, ColumnType] = {
 In rows of earlier versions it is null: there the newest label of `feedback_version` did.
 """
 
-OF_JSON: dict[ColumnType, str] = {
-    "string": "'VARCHAR'",
-    "int64": "'UBIGINT', 'BIGINT', 'DOUBLE'",
-    "float64": "'UBIGINT', 'BIGINT', 'DOUBLE'",
-    "bool": "'BOOLEAN'",
-    "timestamp": "'VARCHAR'",
-    "date": "'VARCHAR'",
-}
-"""What DuckDB calls a JSON value that can be of a type."""
-
 NEWEST = "row_number() OVER (PARTITION BY prediction_id ORDER BY received_at DESC, sequence DESC) = 1"
 TAKEN_BACK = """EXISTS (
     SELECT 1 FROM takebacks AS t WHERE t.sent_by IS NOT DISTINCT FROM l.sent_by
@@ -60,6 +54,13 @@ class Which:
     labels: str
     predictions_version: int | None = None
     feedback_version: int | None = None
+
+
+class Labelled(NamedTuple):
+    """The view `labelled`, and the rows whose label is not of its column's type."""
+
+    rows: pa.Table
+    misfits: list[BrokenRow]
 
 
 def not_landed(predictions_version: int, feedback_version: int) -> Which:
@@ -92,7 +93,7 @@ def taken_back_after_landing() -> Which:
 
 
 def prepare(lake: Lake, spec: PipelineSpec) -> None:
-    """Make the tables that the view reads, and give those of earlier versions the columns that they lack."""
+    """Make the tables that are read here, and give those of earlier versions the columns that they lack."""
     lake.widen(f"{spec.name}__takebacks", TAKEBACKS)
     lake.widen(f"{spec.name}__landed", LANDED)
     lake.widen(f"{spec.name}__feedback", {"sent_by": "string"})
@@ -100,65 +101,67 @@ def prepare(lake: Lake, spec: PipelineSpec) -> None:
 
 def counted(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:
     """Which predictions and labels they are: `prediction_id` and `label_sequence`."""
-    known = "FROM counted SEMI JOIN every_prediction USING (prediction_id) ORDER BY prediction_id"
-    return _query(lake, spec, which, f"SELECT prediction_id, sequence AS label_sequence {known}")
+    return _select(lake, spec, which, "prediction_id, label_sequence")
 
 
-def labelled(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:
-    """What the model's `feedback_query` makes of them.
+def labelled(lake: Lake, spec: PipelineSpec, which: Which) -> Labelled:
+    """The predictions with these labels, each value of its column's type."""
+    kind = spec.data.columns[spec.data.label]
+    found = _select(lake, spec, which, "*")
+    sent = [{"label": json.loads(label)} for label in found["label"].to_pylist()]
+    typed = from_python(sent, {"label": kind})
+    features = {name: _feature(found, name, spec.data.columns[name]) for name in spec.data.features}
+    own = {name: found[name] for name in ("prediction_id", "predicted_at", "labelled_at", "model_version")}
+    sender = {"sent_by": found["label_sent_by"]}
+    rows = pa.table({**own, **sender, **features, "label": typed.rows.column("label")})
+    return Labelled(rows.filter(pa.array(~typed.broken_rows)), _misfits(rows, found, typed, kind))
+
+
+def asked(lake: Lake, spec: PipelineSpec, labelled: Labelled) -> pa.Table:
+    """What the model's query makes of the view `labelled`.
 
     Raises:
         InvalidQuery: The query is wrong.
     """
-    query = (spec.data.feedback_query or "").strip().rstrip(";")
-    # The query stands on lines of its own, so that a comment at its end does not swallow the bracket.
-    return _query(lake, spec, which, f"SELECT * FROM (\n{query}\n)")  # noqa: S608 - the team's own query
+    query = f"SELECT * FROM {rows_of(spec.data.feedback_query or '')}"  # noqa: S608 - the team's own query
+    return lake.query(query, {"labelled": labelled.rows})
 
 
-def _query(lake: Lake, spec: PipelineSpec, which: Which, query: str) -> pa.Table:
-    name, data = spec.name, spec.data
+def _misfits(rows: pa.Table, found: pa.Table, typed: TypedRows, kind: ColumnType) -> list[BrokenRow]:
+    """The rows whose label is not of type `kind`, each with the label that was sent."""
+    misfits = []
+    for position in np.flatnonzero(typed.broken_rows):
+        sent = found["label"][int(position)].as_py()
+        row = {**rows.slice(int(position), 1).to_pylist()[0], "label": json.loads(sent)}
+        reason = f"The label {sent} is not of type {kind}."
+        misfits.append(BrokenRow(int(position) + 1, json.dumps(row, default=str), TYPES_HOLD, reason))
+    return misfits
+
+
+def _feature(found: pa.Table, name: str, kind: ColumnType) -> pa.ChunkedArray:
+    """A feature's column; one that the model got since the log's table was made is read from the request."""
+    if name in found.column_names:
+        return found.column(name)
+    requests = [json.loads(request) for request in found["request"].to_pylist()]
+    return from_python([{name: request.get(name)} for request in requests], {name: kind}).rows.column(name)
+
+
+def _select(lake: Lake, spec: PipelineSpec, which: Which, columns: str) -> pa.Table:
+    """The predictions with the labels that count."""
     tables: dict[str, tuple[str, int | None]] = {
-        "every_prediction": (f"{name}__predictions", which.predictions_version),
-        "every_label": (f"{name}__feedback", which.feedback_version),
-        "landed": (f"{name}__landed", None),
-        "takebacks": (f"{name}__takebacks", None),
+        "every_prediction": (f"{spec.name}__predictions", which.predictions_version),
+        "every_label": (f"{spec.name}__feedback", which.feedback_version),
+        "landed": (f"{spec.name}__landed", None),
+        "takebacks": (f"{spec.name}__takebacks", None),
     }
-    logged, told = (
-        lake.query(f"SELECT * FROM {view} LIMIT 0", {view: tables[view]}).column_names  # noqa: S608
-        for view in ("every_prediction", "every_label")
-    )
-    features = [
-        _quoted(feature) if feature in logged else _of_request(feature, data.columns[feature])
-        for feature in data.features
-    ]
-    label = _typed("label", "'$'", data.columns[data.label])
-    sender = "counted.sent_by" if "sent_by" in told else "NULL::VARCHAR"
+    told = lake.query("SELECT * FROM every_label LIMIT 0", {"every_label": tables["every_label"]})
+    # A portion that an earlier version wrote down is of a version of the table that lacks the column.
+    sender = "sent_by" if "sent_by" in told.column_names else "NULL::VARCHAR"
     sql = f"""
-        WITH counted AS ({which.labels}), labelled AS (
-            SELECT prediction_id, predicted_at, received_at AS labelled_at, model_version,
-                {sender} AS sent_by, {", ".join(features)}, {label} AS label
-            FROM counted JOIN every_prediction USING (prediction_id) ORDER BY prediction_id
+        WITH labels AS ({which.labels}), counted AS (
+            SELECT prediction_id, label, received_at AS labelled_at, sequence AS label_sequence,
+                {sender} AS label_sent_by FROM labels
         )
-        {query}
-    """  # noqa: S608 - names of the specification, quoted, and the team's own query
+        SELECT {columns} FROM counted JOIN every_prediction USING (prediction_id) ORDER BY prediction_id
+    """  # noqa: S608 - parts and names of our own
     return lake.query(sql, tables)
-
-
-def _of_request(feature: str, kind: ColumnType) -> str:
-    """A feature that the model has got since the log's table was made: it is read from the whole request."""
-    quoted = _quoted(feature)
-    path = "'$." + quoted.replace("'", "''") + "'"
-    return f"{_typed('request', path, kind)} AS {quoted}"
-
-
-def _typed(column: str, path: str, kind: ColumnType) -> str:
-    """A value of a JSON text as its column's type, as `typed_values.from_python` reads it: what is not of the
-    type is null, and nothing is rounded.
-    """
-    text = f"json_extract_string({column}, {path})"
-    read = FROM_TEXT[kind].format(value=text, trimmed=f"trim({text})")
-    return f"CASE WHEN json_type({column}, {path}) IN ({OF_JSON[kind]}) THEN {read} END"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -3,7 +3,8 @@
 A prediction lands once, with the newest label that is known then and was not taken back. A label that changes
 later stays in `<model>__feedback` and lands no second time: the training table is append-only, and its key is
 the prediction's. What lands is written down in `<model>__landed` first, with the table versions that it is
-made of, so that a file that was not finished is made again, the same.
+made of, so that a file that was not finished is made again, the same. A label that its column cannot hold
+goes to the table's quarantine as it was sent.
 """
 
 import io
@@ -12,7 +13,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.data.labelled import LANDED, counted, labelled, not_landed, of_portion, prepare
+from tasks.data import quarantine
+from tasks.data.labelled import LANDED, asked, counted, labelled, not_landed, of_portion, prepare
+from tasks.data.quarantine import BrokenRow
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores.files import at, write_whole
@@ -28,8 +31,11 @@ class Portion(NamedTuple):
 
 
 class Landed(NamedTuple):
+    """What came of a portion: the rows that landed, in which file, and how many went to quarantine."""
+
     rows: int
     file: str | None
+    quarantined: int = 0
 
 
 def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
@@ -42,8 +48,8 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
         return Landed(0, None)
     prepare(lake, spec)
     last = _last(lake, spec)
-    if last and not _has_landed(spec, last):
-        return _write(lake, spec, last)
+    if last and not _has_landed(spec, last) and (landed := _write(lake, spec, last)).file:
+        return landed
     portion = Portion(
         number=last.number + 1 if last else 1,
         predictions_version=lake.latest(f"{spec.name}__predictions"),
@@ -53,7 +59,8 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
     found = counted(lake, spec, fresh)
     if len(found) == 0:
         return Landed(0, None)
-    labelled(lake, spec, fresh)  # a wrong query ends here, before anything is written down
+    # A wrong query ends here: nothing is written down yet.
+    asked(lake, spec, labelled(lake, spec, fresh))
     numbers = {name: pa.repeat(value, len(found)) for name, value in portion._asdict().items()}
     columns = {**numbers, **{name: found.column(name) for name in found.column_names}}
     lake.append(
@@ -93,10 +100,26 @@ def _has_landed(spec: PipelineSpec, portion: Portion) -> bool:
 
 
 def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
-    """Write the portion's file, whole or not at all. Two who write it write the same."""
-    rows = labelled(lake, spec, of_portion(*portion))
-    folder, name = at(settings().landing, spec.data.table), _file_name(spec, portion)
+    """Write the portion's file, whole or not at all; none without rows. Two who write it write the same."""
+    found = labelled(lake, spec, of_portion(*portion))
+    rows, name = asked(lake, spec, found), _file_name(spec, portion)
+    if found.misfits:
+        _quarantine(lake, spec, portion, found.misfits)
+    if not len(rows):
+        return Landed(0, None, len(found.misfits))
     content = io.BytesIO()
     pq.write_table(rows, content)
-    write_whole(folder / name, content.getvalue())
-    return Landed(len(rows), str(folder / name))
+    file = at(settings().landing, spec.data.table) / name
+    write_whole(file, content.getvalue())
+    return Landed(len(rows), str(file), len(found.misfits))
+
+
+def _quarantine(lake: Lake, spec: PipelineSpec, portion: Portion, misfits: list[BrokenRow]) -> None:
+    name = _file_name(spec, portion)
+    lake.append(
+        quarantine.name_of(spec.data.table),
+        quarantine.as_table(name, misfits),
+        batch_id=name,
+        app_id=f"land:{spec.name}",
+        app_version=portion.number,
+    )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import TakenBack
-from tasks.data.labelled import labelled, prepare, taken_back_after_landing
+from tasks.data.labelled import asked, labelled, prepare, taken_back_after_landing
 from tasks.data.typed_values import from_arrow
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import IS_MARK, MARKS, Lake
@@ -28,7 +28,7 @@ def hide_taken_back(lake: Lake, spec: PipelineSpec) -> tuple[TakenBack, ...]:
     if spec.data.feedback_query is None or not lake.exists(f"{spec.name}__feedback"):
         return ()
     prepare(lake, spec)
-    rows = labelled(lake, spec, taken_back_after_landing())
+    rows = asked(lake, spec, labelled(lake, spec, taken_back_after_landing()))
     if len(rows) and spec.data.key in rows.column_names:
         _mark(lake, spec, _keys(rows, spec))
     return _hidden(lake, spec)

@@ -16,9 +16,11 @@ LOGGED_COLUMNS = frozenset(
         "prediction",
         "score",
         "sent_by",
+        "label_sequence",
+        "label_sent_by",
     }
 )
-"""What the prediction log has of every model, beside one column a feature."""
+"""What the log of predictions and labels has of every model, beside one column a feature."""
 
 
 class TableSpec(Spec):
@@ -47,7 +49,7 @@ class TableSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are parted: by a hash of the column `by`, so that a row is in
+    """How rows are split: by a hash of the column `by`, so that a row is in
     the same part in every snapshot.
     """
 

@@ -11,8 +11,8 @@ BODY_BYTES = 1 << 20
 """The largest body that is read."""
 
 DRAINED_BYTES = 16 << 20
-"""How much of a body that is too large is thrown away before it is refused, so that the client can read the
-refusal.
+"""How much of a body that is too large is thrown away before
+it is refused, so that the client can read the refusal.
 """
 
 
