@@ -286,8 +286,8 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
     )
 
 
-def build_spec(model: str, **serving: Any) -> PipelineSpec:
-    """A specification for the tiny handlers."""
+def build_spec(model: str, data: dict[str, Any] | None = None, **serving: Any) -> PipelineSpec:
+    """A specification for the tiny handlers, with some fields of its data and its serving changed."""
     text = {
         "type": "object",
         "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 50}},
@@ -309,6 +309,7 @@ def build_spec(model: str, **serving: Any) -> PipelineSpec:
                 "label": "label",
                 "split": {"by": "id"},
                 "feedback_query": "SELECT prediction_id AS id, predicted_at AS at, text, label FROM labelled",
+                **(data or {}),
             },
             "serving": {
                 "input_schema": {**text, "additionalProperties": False},
@@ -389,9 +390,9 @@ class Model:
         TorchServe().prune(self.name, set())
 
 
-def new_model(home: Path, **serving: Any) -> Model:
+def new_model(home: Path, **changes: Any) -> Model:
     """A model that no other test knows."""
-    spec = build_spec(f"m{os.urandom(4).hex()}", **serving)
+    spec = build_spec(f"m{os.urandom(4).hex()}", **changes)
     folder = home / "models" / spec.name
     folder.mkdir(parents=True)
     (folder / "pipeline.yaml").write_text(spec.model_dump_json(), encoding="utf-8")  # JSON is YAML too

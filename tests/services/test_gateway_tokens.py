@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tasks.stores.lake import Lake
 from tests.services.conftest import ENVIRONMENTS, PROJECT, TOKEN, Model, Platform
+from tests.services.test_collect import run
 
 SHOP, BANK = "a-token-of-the-shop", "a-token-of-the-bank"
 MOST, WINDOW_SECONDS = 1000, 2
@@ -137,6 +140,26 @@ def test_what_a_token_sent_is_taken_back_by_one_command_and_stays_in_the_log(
     assert (record["sent_by"], record["labels"], record["why"]) == ("bank", 2, "its key was stolen")
     assert datetime.fromisoformat(record["since"]) == since
     assert guarded.logged("feedback", steady.name) == labels
+
+
+def test_labels_that_were_taken_back_are_in_the_lake_and_never_land(
+    guarded: Platform, steady: Model, settled: Path
+) -> None:
+    (honest,), (false,) = ask(guarded, steady, "a"), ask(guarded, steady, "b")
+    tell(guarded, steady, [honest], **by(SHOP))
+    run(steady.spec)
+    tell(guarded, steady, [false], **by(BANK))
+    take_back(guarded, "bank", "--why", "its key was stolen")
+
+    result = run(steady.spec)
+
+    assert (result.feedback_rows, result.labelled_rows, result.taken_back) == (1, 0, ())
+    labels = Lake().read(f"{steady.name}__feedback", columns=["prediction_id", "sent_by"]).to_pylist()
+    assert {row["sent_by"] for row in labels if row["prediction_id"] in {honest, false}} == {"shop", "bank"}
+    asked = Lake().read(f"{steady.name}__predictions", columns=["sent_by"]).column("sent_by").to_pylist()
+    assert set(asked) == {"shop", "bank"}
+    (why,) = Lake().read(f"{steady.name}__takebacks", columns=["why"]).column("why").unique().to_pylist()
+    assert why == "its key was stolen"
 
 
 @pytest.mark.parametrize(
