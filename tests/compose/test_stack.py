@@ -154,7 +154,8 @@ def test_answers_carry_what_protects_a_browser(stack: Stack) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_in_words(stack: Stack) -> None:
-    answer = stack.ask("POST", "/v1/models/review_sentiment/predict", data=b"x" * 3_000_000)
+    path, body = "/v1/models/review_sentiment/predict", b"x" * 3_000_000
+    answer = stack.ask("POST", path, data=body, headers=stack.bearer)
     assert answer.status_code == 413
     assert "larger than" in answer.json()["error"]
 
