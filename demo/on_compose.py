@@ -29,7 +29,7 @@ class ComposeSettings(BaseSettings):
         entrance: The entrance as containers reach it; its certificate is trusted through REQUESTS_CA_BUNDLE.
         address: The entrance as a browser on the host reaches it.
         user, password: A user of Airflow's who may unpause and trigger.
-        prediction_token: What the entrance asks for below /v1/; empty where it asks for nothing.
+        prediction_token: What the gateway asks for below /v1/.
     """
 
     model_config = SettingsConfigDict(env_prefix="DEMO_")
@@ -76,6 +76,7 @@ class OnCompose:
         pages = {"Airflow": f"{address}/", "MLflow": f"{address}/mlflow/", "Gateway": f"{address}/v1/models"}
         passwords = {"Airflow": "ADMIN_PASSWORD", "MLflow": "MLFLOW_PASSWORD"}
         logins = {name: f"{self._settings.user}, with {of} of .env" for name, of in passwords.items()}
+        logins["Gateway"] = "the header Authorization: Bearer, with PREDICTION_TOKEN of .env"
         entrance, token = self._settings.entrance, self._settings.prediction_token.get_secret_value()
         return Scene(entrance, entrance, pages, logins, token or None)
 

@@ -16,6 +16,7 @@ from tasks.contracts.data import (
     IngestResult,
     SnapshotPart,
     SnapshotRequest,
+    TakenBack,
     ValidateRequest,
     ValidationReport,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "SnapshotPart",
     "SnapshotRequest",
     "StepContext",
+    "TakenBack",
     "TrainRequest",
     "TrainingRun",
     "ValidateRequest",

@@ -118,12 +118,20 @@ class CollectRequest(Request):
     spec: PipelineSpec
 
 
+class TakenBack(Contract):
+    """Rows of a batch of the training table that no training sees any more: their labels were taken back."""
+
+    batch_id: str
+    rows: int
+
+
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
     Attributes:
         landed_file: Holds the newly labelled rows for the training table.
         quarantined_labels: Labels that are not of their column's type; they lie in the table's quarantine.
+        taken_back: All rows of the training table that are hidden, because their labels were taken back.
     """
 
     model: str
@@ -132,3 +140,4 @@ class CollectResult(Contract):
     labelled_rows: int
     landed_file: str | None
     quarantined_labels: int = 0
+    taken_back: tuple[TakenBack, ...] = ()

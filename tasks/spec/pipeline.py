@@ -11,6 +11,7 @@ from pydantic import ValidationError, model_validator
 from tasks.errors import InvalidProject
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
+from tasks.spec.features import faults_of_features, typed_numbers
 from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
@@ -59,6 +60,13 @@ class PipelineSpec(Spec):
             faults += faults_of_margins(self.gate, self.data)
         if faults:
             raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _features_have_one_type(self) -> "PipelineSpec":
+        if faults := list(faults_of_features(self.data, self.serving)):
+            raise ValueError("; ".join(faults))
+        self.serving.input_example.update(typed_numbers(self.serving.input_example, self.data))
         return self
 
     @model_validator(mode="after")

@@ -53,6 +53,7 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("serving", "label_schema"), {"type": ["integer", "string"]}, "lets a label be string"),
         (("serving", "label_schema"), {"type": "number", "enum": [0, 0.5]}, "lets a label be number"),
         (("data", "columns", "label"), "bool", "lets a label be integer, but data.columns.label is bool"),
+        (("data", "columns", "text"), "int64", "text may be of type string, but data.columns.text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
@@ -90,6 +91,16 @@ def test_a_label_schema_that_its_column_can_hold_is_accepted(
         document["serving"]["label_schema"] = schema
         document["data"]["columns"]["label"] = kind
         assert PipelineSpec.load(written(tmp_path, document)).serving.label_schema == schema
+
+
+def test_an_examples_numbers_have_their_columns_types(tmp_path: Path, document: dict[str, Any]) -> None:
+    document["data"]["columns"] |= {"stars": "int64", "weight": "float64"}
+    document["data"]["features"] += ["stars", "weight"]
+    types = {"stars": {"type": ["integer", "null"]}, "weight": {"type": "number"}}
+    document["serving"]["input_schema"]["properties"] |= types
+    document["serving"]["input_example"] |= {"stars": 4.0, "weight": 2}
+    example = PipelineSpec.load(written(tmp_path, document)).serving.input_example
+    assert repr((example["stars"], example["weight"])) == "(4, 2.0)"
 
 
 def test_what_labels_are_does_not_matter_where_none_come_back(
