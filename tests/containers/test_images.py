@@ -113,6 +113,18 @@ def test_an_image_runs_as_a_user_who_may_write_to_no_code_of_it(
     assert engine.containers.run(images[name], ["sh", "-c", writable], remove=True, **options) == b""
 
 
+def test_the_control_plane_has_the_providers_that_the_platform_is_said_to_consist_of(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
+    if (
+        hashlib.sha256((PROJECT / "containers" / "airflow" / "google.txt").read_bytes()).hexdigest()
+        != (engine.images.get(images["airflow"]).labels["perennial.lock_sha256"])
+    ):
+        pytest.skip("The image was built with GOOGLE=no, or from another lock.")
+    hooks = ("docker.hooks.docker", "cncf.kubernetes.hooks.kubernetes", "google.cloud.hooks.gcs")
+    python(engine, images["airflow"], "\n".join(f"import airflow.providers.{hook}" for hook in hooks))
+
+
 def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_steps(
     engine: "DockerClient", images: dict[str, str]
 ) -> None:
