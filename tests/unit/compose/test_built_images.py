@@ -44,9 +44,9 @@ def build(sources: Path, image: str, **variables: str) -> str:
 @pytest.mark.parametrize(
     ("image", "variables", "lock"),
     [
-        ("airflow", {}, "google.txt"),
-        ("airflow", {"GOOGLE": "no"}, "cluster.txt"),
-        ("gateway", {"GOOGLE": "no"}, "requirements.txt"),
+        ("airflow", {}, "cluster.txt"),
+        ("airflow", {"GOOGLE": "yes"}, "google.txt"),
+        ("gateway", {"GOOGLE": "yes"}, "requirements.txt"),
     ],
 )
 def test_an_image_is_built_from_its_lock_and_labelled_with_its_hash(
@@ -59,7 +59,17 @@ def test_an_image_is_built_from_its_lock_and_labelled_with_its_hash(
     assert (f" LOCK={lock} " in asked) == (image == "airflow")
 
 
-def test_only_the_lock_of_airflow_s_image_has_the_google_provider_and_the_laptop_s_has_not() -> None:
+@pytest.mark.parametrize("setting", ["STORE_URL=gs://our-bucket", "LOGS_URL=gs://our-bucket/logs"])
+def test_a_bucket_of_google_s_brings_the_provider_unless_it_is_not_wanted(
+    sources: Path, setting: str
+) -> None:
+    (sources / ".env").write_text(f"{setting}\n")
+    assert " LOCK=google.txt " in build(sources, "airflow")
+    (sources / "asked").unlink()
+    assert " LOCK=cluster.txt " in build(sources, "airflow", GOOGLE="no")
+
+
+def test_the_google_provider_is_in_a_lock_of_its_own() -> None:
     locks = {
         name: "apache-airflow-providers-google==" in (PROJECT / "containers" / "airflow" / name).read_text()
         for name in ("requirements.txt", "cluster.txt", "google.txt")
