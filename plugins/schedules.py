@@ -60,8 +60,8 @@ def landing_asset(table: TableSpec) -> Asset:
 
 
 def landing_trigger(table: str) -> BaseEventTrigger:
-    """What tells of files that have landed: a look into the folder, or, where
-    its bucket announces them, Airflow's own trigger for Google's Pub/Sub.
+    """What tells of files that have landed: a look into the folder, or, where its bucket announces them, the
+    Google provider's own trigger for Pub/Sub.
 
     A message that is lost between the two is made up for by the hourly run.
 
@@ -71,23 +71,28 @@ def landing_trigger(table: str) -> BaseEventTrigger:
     place = settings()
     if not place.landing_subscription:
         return LandingTrigger(str(at(place.landing, table)), place.landing_poll_seconds)
-    found = SUBSCRIPTION.fullmatch(place.landing_subscription.replace("{table}", table))
-    if not found or "{table}" not in place.landing_subscription:
-        raise InvalidProject(
-            f"PERENNIAL_LANDING_SUBSCRIPTION is {place.landing_subscription!r}. Give "
-            "projects/<project>/subscriptions/<name>, with {table} in the name: each table has a "
-            "subscription of its own."
-        )
+    project, subscription = _subscription(place.landing_subscription, table)
     try:
         from airflow.providers.google.cloud.triggers.pubsub import PubsubPullTrigger
     except ImportError as error:
         raise google_not_installed(error) from error
     return PubsubPullTrigger(
-        project_id=found[1],
-        subscription=found[2],
+        project_id=project,
+        subscription=subscription,
         max_messages=MESSAGES_AT_ONCE,
         ack_messages=True,
         gcp_conn_id=GOOGLE,
         poke_interval=place.landing_poll_seconds,
         return_immediately=False,
     )
+
+
+def _subscription(setting: str, table: str) -> tuple[str, str]:
+    found = SUBSCRIPTION.fullmatch(setting.replace("{table}", table))
+    if not found or "{table}" not in setting:
+        raise InvalidProject(
+            f"PERENNIAL_LANDING_SUBSCRIPTION is {setting!r}. Give "
+            "projects/<project>/subscriptions/<name>, with {table} in the name: each table has a "
+            "subscription of its own."
+        )
+    return found[1], found[2]
