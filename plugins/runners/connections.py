@@ -115,7 +115,8 @@ def google_not_installed(error: ImportError) -> InvalidProject:
     """What to say where Airflow's environment has no Google provider."""
     return InvalidProject(
         f"Airflow's environment lacks the Google provider ({error}), which the store on gs:// or its Pub/Sub "
-        "needs. Install containers/airflow/google.txt into it, or build the image with `make images GOOGLE=yes`."
+        "needs. Install containers/airflow/google.txt into it, or build its image with `make images "
+        "GOOGLE=yes`."
     )
 
 
