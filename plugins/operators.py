@@ -1,7 +1,6 @@
 """The operators of our DAGs: run a step through its contract, and start a training for a retrain ticket."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from plugins import attempts
 from plugins.jobs import StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
-from plugins.runners.connections import store_variables
+from plugins.runners.connections import reach_store
 from tasks.contracts import Request
 from tasks.errors import FINAL, PerennialError
 from tasks.settings import settings
@@ -127,7 +126,7 @@ class StepOperator(BaseOperator):
 
         The store's connection, where Airflow has one, is for this process and the step alike.
         """
-        os.environ.update(store_variables())
+        reach_store()
         ti, request = context["ti"], self._request(context)
         files = attempts.Files.of(request.context.work_url)
         step = step_of(self.verb, request, files, ti, model=self.model, limit=self.execution_timeout)

@@ -16,7 +16,7 @@ from tasks.contracts import Contract, Request
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
 from tasks.runtime import limits
 from tasks.spec import faults_of
-from tasks.stores import files
+from tasks.stores import files, google
 from tasks.stores.faults import explained
 from tasks.verbs import VERBS
 
@@ -52,6 +52,7 @@ def run(verb: str, request: Request) -> Contract:
 
 def execute(verb: str, request_url: str, result_url: str) -> int:
     """Run a step from file to file and return its exit code."""
+    google.sign_in()
     error_url, killed_before = result_url + ERROR_SUFFIX, limits.kills()
     files.remove(files.at(error_url))
     try:

@@ -133,7 +133,8 @@ def _variables() -> tuple[str, str]:
     from tasks.settings import settings
 
     if settings().runs.startswith(("gs://", "gcs://")) or settings().lake.startswith(("gs://", "gcs://")):
-        return "STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT_KEY"
+        keys = "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT_KEY"
+        return "STORAGE_EMULATOR_HOST", f"Airflow's connection google_cloud_default, {keys}"
     return "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 

@@ -7,8 +7,6 @@ never remembered: other processes write too.
 """
 
 import hashlib
-import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from upath import UPath
 
 from tasks.errors import StoreRefused
+from tasks.stores import google
 from tasks.stores.faults import caused_by
 
 LOCAL = {"", "file", "local"}
@@ -41,8 +40,8 @@ def at(url: str, *parts: str) -> UPath:
     """The place `parts` below `url`."""
     protocol = UPath(url).protocol
     options: dict[str, Any] = {} if protocol in LOCAL else {"use_listings_cache": False}
-    if url.startswith(GOOGLE) and (key := os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY")):
-        options["token"] = json.loads(key)
+    if url.startswith(GOOGLE):
+        options |= google.file_options()
     place: UPath = UPath(url, **options).joinpath(*parts)
     return place
 

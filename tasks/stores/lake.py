@@ -6,7 +6,6 @@ deletes. An append carries a transaction identifier, so that it writes once howe
 processes at once, it is tried.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from tasks.errors import InvalidQuery, LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
-from tasks.stores import files
+from tasks.stores import files, google
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -297,14 +296,8 @@ def _client_options(url: str) -> dict[str, str]:
         plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
         return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
     if url.startswith(files.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
-        key = {
-            "gcs_base_url": emulator,
-            "disable_oauth": True,
-            "client_email": "",
-            "private_key": "",
-            "private_key_id": "",
-        }
-        return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
+        unsigned = {} if google.signed_in() else {"google_skip_signature": "true"}
+        return {"google_base_url": emulator, "allow_http": "true", **unsigned}
     return {}
 
 

@@ -113,6 +113,17 @@ def test_an_image_runs_as_a_user_who_may_write_to_no_code_of_it(
     assert engine.containers.run(images[name], ["sh", "-c", writable], remove=True, **options) == b""
 
 
+def test_the_control_plane_has_the_providers_that_the_platform_is_said_to_consist_of(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
+    """The Google provider where it was asked for: `make images GOOGLE=yes`."""
+    lock = (PROJECT / "containers" / "airflow" / "google.txt").read_bytes()
+    label = engine.images.get(images["airflow"]).labels["perennial.lock_sha256"]
+    google = ("google.cloud.hooks.gcs",) if label == hashlib.sha256(lock).hexdigest() else ()
+    hooks = ("docker.hooks.docker", "cncf.kubernetes.hooks.kubernetes", *google)
+    python(engine, images["airflow"], "\n".join(f"import airflow.providers.{hook}" for hook in hooks))
+
+
 def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_steps(
     engine: "DockerClient", images: dict[str, str]
 ) -> None:
