@@ -67,7 +67,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
 
 
 def _connection(database: Path) -> str:
-    """Airflow's own SQLite, in which a writer waits for the others; SQLite's default gives up after 5 s, which
+    """Airflow's SQLite, in which a writer waits for the others. By default SQLite gives up after 5 s, which
     twenty commands at once on a busy machine exceed.
     """
     return f"sqlite:///{database}?timeout={BUSY_SECONDS}"
@@ -83,6 +83,7 @@ def _core(
         # LocalExecutor forks as many workers at once, whether they are needed or not.
         "parallelism": settings.airflow_parallelism,
         "load_examples": False,
+        "dags_are_paused_at_creation": settings.dags_paused,
         "fernet_key": secrets.airflow_fernet_key,
         "execution_api_server_url": f"{url}/execution/",
         "simple_auth_manager_users": f"{USER}:admin",

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
-from plugins.jobs import StepJob, step_of
+from plugins.jobs import StepHadNothing, StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, runner
 from plugins.runners.connections import store_variables
@@ -25,6 +25,9 @@ from tasks.stores.faults import explained
 from tasks.verbs import VERBS
 
 Document = dict[str, Any]
+
+BY_CLOCK, BY_DATA = "scheduled", "asset_triggered"
+"""The types of runs that nobody asked for."""
 
 RETRIES = {
     "retries": 2,
@@ -38,6 +41,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
     A check that said no and a request that is wrong fail the task for good; everything else is tried again. A
+    step that finds nothing to do skips what follows where nobody asked for the run, and else fails too. A
     result that an earlier try left behind, because its worker died before Airflow heard of it, is taken
     instead of running twice; so is a step that still runs where it outlives its worker: its name there is
     kept in Airflow's state store.
@@ -91,6 +95,10 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             self.durable = job.runner.outlives
             self.outcome = job.left_unheard() or self.execute_resumable(context)
             attempts.mark_heard(job.files)
+        except StepHadNothing as nothing:
+            if context["dag_run"].run_type in {BY_CLOCK, BY_DATA}:
+                raise AirflowSkipException(str(nothing)) from nothing
+            raise
         except Exception as error:
             if (told := _airflow_s(error)) is error:
                 raise

@@ -9,7 +9,7 @@ from airflow.sdk import Context, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.janitor import GONE, sweep
-from plugins.operators import StartTraining, StepOperator
+from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, StepOperator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
 from tasks.settings import settings
@@ -19,6 +19,7 @@ STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
 A_DAY = timedelta(days=1)
+CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
 FORM_ONLY = ("reason", "as_of")
 
 
@@ -69,11 +70,26 @@ def report_refused(ingested: XComArg) -> XComArg:
 # --- training and judgement ---------------------------------------------------------------------------------
 
 
-def preflight(spec: PipelineSpec) -> XComArg:
+def count_rows(spec: PipelineSpec) -> XComArg:
+    """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
+
+    def wanted(run: Context) -> dict[str, Any]:
+        by_data = run["dag_run"].run_type == BY_DATA
+        return {
+            "as_of": run["params"]["as_of"],
+            "minimum_new_rows": spec.training.minimum_new_rows if by_data else 0,
+        }
+
+    return _step("count", {"spec": spec}, from_run=wanted)
+
+
+def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Look at the place where the training will run, with
     its image, devices and limits, before anything is spent.
     """
-    return _model_step("preflight", spec, {}, **_gpu_place(spec))
+    place = _model_step("preflight", spec, {}, **_gpu_place(spec))
+    after >> place
+    return place
 
 
 def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
@@ -134,9 +150,9 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
 def asked_of_training(run: Context) -> dict[str, Any]:
     """The parameters and the reason that a training run was started with."""
     params = run["params"]
-    by_schedule = "the schedule" if run["dag_run"].run_type == "scheduled" else "asked for by hand"
+    cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
     parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
-    return {"parameters": parameters, "reason": params["reason"] or by_schedule}
+    return {"parameters": parameters, "reason": params["reason"] or cause}
 
 
 def not_promoted(inputs: dict[str, Any]) -> str | None:

@@ -70,7 +70,10 @@ def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database
     dag_id = "collect_yelp_sentiment"
     airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
-    program, database = Path(__file__).with_name("trigger_at_once.py"), platform.home / "airflow" / "airflow.db"
+    program, database = (
+        Path(__file__).with_name("trigger_at_once.py"),
+        platform.home / "airflow" / "airflow.db",
+    )
     done = subprocess.run(
         [str(platform.settings.python("control")), str(program), dag_id, "20", str(database)],
         env=platform.environment(),
