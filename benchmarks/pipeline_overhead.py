@@ -33,7 +33,18 @@ from tasks.settings import settings
 from tasks.stores.files import at
 
 TRAIN, INGEST = f"train_{MODEL}", f"ingest_{TABLE}"
-VERBS = ["preflight", "snapshot", "validate", "train", "package", "evaluate", "gate", "register", "deploy"]
+VERBS = [
+    "preflight",
+    "snapshot",
+    "validate",
+    "train",
+    "package",
+    "champion",
+    "evaluate",
+    "gate",
+    "register",
+    "deploy",
+]
 
 
 def main(

@@ -67,8 +67,8 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
 
 
 def _connection(database: Path) -> str:
-    """Airflow's SQLite, in which a writer waits for the others. By default SQLite gives up after 5 s, which
-    twenty commands at once on a busy machine exceed.
+    """Airflow's own SQLite, in which a writer waits for the others; SQLite's default gives up after 5 s,
+    which twenty commands at once on a busy machine exceed.
     """
     return f"sqlite:///{database}?timeout={BUSY_SECONDS}"
 

@@ -55,8 +55,10 @@ class DelayClassifier(nn.Module):
     @torch.inference_mode()
     def probabilities(self, flights: Sequence[Mapping[str, Any]]) -> list[float]:
         """The probability of being late for each flight."""
-        categories = torch.from_numpy(categories_of(flights, buckets=self.buckets))
-        return torch.sigmoid(self(categories, torch.from_numpy(numbers_of(flights)))).tolist()
+        device = self.center.device
+        categories = torch.from_numpy(categories_of(flights, buckets=self.buckets)).to(device)
+        numbers = torch.from_numpy(numbers_of(flights)).to(device)
+        return torch.sigmoid(self(categories, numbers)).tolist()
 
     def save(self, folder: Path) -> None:
         """Write what serving needs."""

@@ -35,13 +35,15 @@ class BagClassifier(nn.Module):
 
     def forward(self, texts: Sequence[np.ndarray]) -> Tensor:
         """The log-odds of label 1 for each text's buckets; shape (texts,)."""
+        device = self.known.device
         lengths = torch.tensor([len(text) for text in texts])
-        indices = torch.from_numpy(np.concatenate(texts))
-        text_of = torch.repeat_interleave(torch.arange(len(texts)), lengths)
+        starts = (lengths.cumsum(0) - lengths).to(device)
+        text_of = torch.repeat_interleave(torch.arange(len(texts)), lengths).to(device)
+        indices = torch.from_numpy(np.concatenate(texts)).to(device)
         known = self.known[indices].float()
-        known_in = torch.zeros(len(texts)).index_add(0, text_of, known)
+        known_in = torch.zeros(len(texts), device=device).index_add(0, text_of, known)
         weights = known * known_in.clamp(min=1).rsqrt()[text_of]
-        summed: Tensor = self.embedding(indices, lengths.cumsum(0) - lengths, per_sample_weights=weights)
+        summed: Tensor = self.embedding(indices, starts, per_sample_weights=weights)
         return self.linear(summed).squeeze(1)
 
     def buckets_of(self, text: str) -> np.ndarray:

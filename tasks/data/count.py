@@ -7,7 +7,7 @@ from tasks.contracts import CountRequest, RowCount
 from tasks.errors import NothingToDo
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import snapshots
-from tasks.stores.lake import Lake
+from tasks.stores.lake import Lake, rows_of
 
 
 def count(request: CountRequest) -> RowCount:
@@ -58,6 +58,6 @@ def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str |
 
 def count_rows(lake: Lake, data: DataSpec, version: int | None) -> int:
     """How many rows the model's query gives on a version of its table (None: the newest)."""
-    counting = f"SELECT count(*) AS rows FROM ({data.query.strip().rstrip(';')})"  # noqa: S608 - the team's own
+    counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own
     views = {data.table: (data.table, version)}
     return int(lake.query(counting, views, newest_by=data.key)["rows"][0].as_py())

@@ -31,15 +31,16 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
     backend, gateway = serving_backend(), Gateway()
     with backend.exclusive(model):
         current, target = gateway.route(model), served_before(gateway.history(model))
+        serving = current.model_version if current else None
+        if leaving is not None and serving != leaving:
+            raise InvalidRequest(
+                f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
+                "now. Look again at what serves."
+            )
         if current is None or target is None:
             raise InvalidRequest(
                 f"There is nothing to roll {model} back to: no other version has served before. See its "
                 "ledger."
-            )
-        if leaving is not None and current.model_version != leaving:
-            raise InvalidRequest(
-                f"{model} is not rolled back: version {leaving} was to be left, but version "
-                f"{current.model_version} serves now. Look again at what serves."
             )
         checks = _bring_back(backend, target)
         record_switch(gateway, Action.ROLLBACK, target, current, actor, why)

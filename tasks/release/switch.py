@@ -56,6 +56,10 @@ def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def _close(expected: Any, found: Any) -> bool:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return expected.keys() == found.keys() and all(
+            _close(value, found[name]) for name, value in expected.items()
+        )
     if isinstance(expected, float) and isinstance(found, int | float):
         return math.isclose(expected, found, rel_tol=SCORE_TOLERANCE, abs_tol=SCORE_TOLERANCE)
     return bool(expected == found)
@@ -107,19 +111,19 @@ def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) ->
 
 def move_champion(gateway: Gateway, target: Route, actor: str) -> None:
     """Let the alias `champion` follow what truly serves."""
-    champion = registry.champion(target.model)
-    if champion is not None and champion.version == target.model_version:
+    aliased = registry.aliased_version(target.model)
+    if aliased == target.model_version:
         return
     entries.record(
         model=target.model,
         actor=actor,
         action=Action.CHAMPION,
-        before=champion.version if champion else None,
+        before=aliased,
         after=target.model_version,
         why=f"Version {target.model_version} answers through the gateway.",
         evidence={
             "route": target.model_dump(mode="json"),
-            "before": champion.version if champion else None,
+            "before": aliased,
             "route_change": gateway.history(target.model)[-1].sequence,
         },
     )

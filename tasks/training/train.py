@@ -71,7 +71,7 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
         ["bash", "-c", _command(request, values, scratch)],
         log=scratch / "training.log",
         timeout_seconds=timeout_seconds,
-        environment=_environment(scratch, run_id, experiment_id),
+        environment=_environment(request, scratch, run_id, experiment_id),
         folder=settings().models / request.spec.name,
     )
     log = (scratch / "training.log").read_text(encoding="utf-8")
@@ -120,9 +120,14 @@ def _command(request: TrainRequest, values: Values, scratch: Path) -> str:
     return str(entry_point.compute_command(given, str(scratch / "tmp")))
 
 
-def _environment(scratch: Path, run_id: str, experiment_id: str) -> dict[str, str]:
-    """`python` in MLproject's command is this environment's; temporary files go where the next try sweeps."""
+def _environment(request: TrainRequest, scratch: Path, run_id: str, experiment_id: str) -> dict[str, str]:
+    """`python` in MLproject's command is this environment's; temporary files go where the next try sweeps.
+
+    A training that asks for no GPU sees none, as in a container: the run says `cpu` of it.
+    """
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if request.spec.resources.gpus == "none" else {}
     return {
+        **hidden,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "TMPDIR": str(scratch / "tmp"),
         "MLFLOW_TRACKING_URI": settings().mlflow_url,

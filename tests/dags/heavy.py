@@ -78,6 +78,10 @@ def score(role: str) -> dict[str, Any]:
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
 
 
+def champion(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["spec"]["name"], "version": None, "serves": False}
+
+
 def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     frozen = {"frozen_sha256": SHA, "champion_frozen_sha256": None, "rows": 10, "primary_metric": "accuracy"}
     scores = {
@@ -176,6 +180,10 @@ def main(verb: str, request_file: Path, result_file: Path) -> None:
     script = json.loads((HOME / "script.json").read_text()) if (HOME / "script.json").exists() else {}
     act = dict(enumerate(script.get(verb, ()))).get(number, {})
     print(f"{verb} says hello", flush=True)
+    for place, decided in enumerate(act.get("outcomes", ())):
+        folder = Path(request["context"]["work_url"], "outcomes")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{place}.json").write_text(json.dumps(decided))
     if "lies" in act:
         result_file.write_text(act["lies"])
         return

@@ -89,6 +89,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         "validate",
         "train",
         "package",
+        "champion",
         "evaluate",
         "gate",
         "register",

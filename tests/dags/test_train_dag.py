@@ -9,7 +9,7 @@ from plugins import verbs
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 TRAIN = "train_review_sentiment"
-JUDGED = ("preflight", "snapshot", "validate", "train", "package", "evaluate", "gate")
+JUDGED = ("preflight", "snapshot", "validate", "train", "package", "champion", "evaluate", "gate")
 RELEASED = ("register", "deploy")
 
 

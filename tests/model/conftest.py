@@ -26,6 +26,7 @@ from tasks.spec import PipelineSpec
 from tasks.training.package import build
 from tests.conftest import PROJECT
 
+SHIPPED = sorted(path.parent.name for path in PROJECT.glob("models/*/pipeline.yaml"))
 NOWHERE = SnapshotPart(url="", rows=0, sha256="")
 
 
@@ -75,10 +76,18 @@ def write_parts(spec: PipelineSpec, rows: pd.DataFrame, folder: Path) -> None:
         rows[parts == number].to_parquet(folder / f"{name}.parquet")
 
 
+def example_parts(model: str, folder: Path, rows: int) -> Path:
+    """The folder of the parts of so many example rows."""
+    spec = PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml")
+    write_parts(spec, example_data(model, folder / "landing", "--rows", str(rows)), folder / "data")
+    return folder / "data"
+
+
 def run_training(model: str, calls: Sequence[Sequence[str]], store: Path) -> None:
     """Call train.main() in one process of its own, once with each list of arguments."""
     program = "import sys, json, train\nfor sys.argv[1:] in json.loads(sys.argv[1]): train.main()"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    path = {"PYTHONPATH": str(PROJECT / "models")}
+    environment = {**os.environ, **path, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
     done = subprocess.run(
         [sys.executable, "-c", program, json.dumps(calls)],
         cwd=PROJECT / "models" / model,

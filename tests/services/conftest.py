@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +23,12 @@ import requests
 
 from embedded import gateway as embedded_gateway
 from embedded import torchserve as embedded_torchserve
-from tasks.contracts import Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
+from tasks.contracts import Action, Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
 from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, files
+from tests.archives import write_archive
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
@@ -257,23 +257,8 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
     version = os.urandom(16).hex()
     work = folder / version
     work.mkdir(parents=True)
-    (work / "handler.py").write_text(handler.format(mark=mark), encoding="utf-8")
-    arguments = [
-        "--model-name",
-        model,
-        "--version",
-        version,
-        "--handler",
-        str(work / "handler.py"),
-        "--export-path",
-        str(work),
-    ]
-    (work / "weights.bin").write_bytes(b"")
-    packer = [sys.executable, "-m", "model_archiver.model_packaging"]
-    subprocess.run(
-        [*packer, *arguments, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True
-    )
-    file = work / f"{model}.mar"
+    handler = handler.format(mark=mark)
+    file = write_archive(work / f"{model}.mar", model=model, version=version, handler=handler)
     return Archive(
         model=model,
         version=version,
@@ -322,13 +307,15 @@ def build_spec(model: str, **serving: Any) -> PipelineSpec:
 
 def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     """Let the ledger and the registry say what the gate and the registration would have said."""
+    from tasks.serving.champion import find_champion
     from tasks.stores import registry
 
+    serving = find_champion(spec.name).version
     decision = GateDecision(
         model=spec.name,
         run_id=archive.run_id,
         verdict="promote",
-        first_model=True,
+        first_model=serving is None,
         rules=(),
         why="A test says so.",
         archive_sha256=archive.sha256,
@@ -338,8 +325,8 @@ def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
     entry = entries.record(
         model=spec.name,
         actor="tests",
-        action="gate",
-        before=None,
+        action=Action.GATE,
+        before=serving.run_id if serving else None,
         after="promote",
         why=decision.why,
         evidence=evidence,

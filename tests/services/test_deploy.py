@@ -2,20 +2,23 @@
 nothing fails, nothing unjudged serves, a crash is survived.
 """
 
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.contracts import Route
+from tasks.contracts import Action, Route
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release import deploy as deploying
-from tasks.release.deploy import deploy, differences, rollback, served_before
+from tasks.release.deploy import deploy
+from tasks.release.rollback import rollback
+from tasks.release.switch import differences, served_before
 from tasks.serving.backend import serving_backend
+from tasks.serving.champion import find_champion
 from tasks.serving.gateway import Gateway, RouteChange
 from tasks.serving.torchserve import TorchServe
 from tasks.serving.torchserve_api import ManagementApi
@@ -97,7 +100,7 @@ def test_a_deployment_that_dies_anywhere_is_carried_on_from(platform: Platform, 
     calls = [
         (ManagementApi, "register"),
         (TorchServe, "keep"),
-        (deploying, "_record_switch"),
+        (deploying, "record_switch"),
         (Gateway, "put"),
     ]
     for number, (owner, name) in enumerate([*calls, (registry, "set_champion")]):
@@ -115,18 +118,63 @@ def test_a_deployment_that_dies_anywhere_is_carried_on_from(platform: Platform, 
         assert [entry.action for entry in entries.history(served.name)].count("deploy") == number + 2
 
 
-def test_two_deployments_at_once_come_one_after_the_other(platform: Platform, served: Model) -> None:
-    requests = [served.request(served.promoted(mark)) for mark in ("two", "three")]
-    threads = [threading.Thread(target=deploy, args=(request,)) for request in requests]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_of_two_deployments_at_once_one_serves_and_the_other_is_refused(
+    platform: Platform, served: Model
+) -> None:
+    """Both were judged against the version that served before either of them."""
+    requests = {mark: served.request(served.promoted(mark)) for mark in ("two", "three")}
+    with ThreadPoolExecutor() as threads:
+        asked = {mark: threads.submit(deploy, request) for mark, request in requests.items()}
+    refused = {mark: each.exception() for mark, each in asked.items() if each.exception()}
+
+    assert [type(error) for error in refused.values()] == [GateRefused]
+    assert answering(platform, served) in set(requests) - set(refused)
     route = Gateway().route(served.name)
     assert route is not None
-    assert answering(platform, served) in {"two", "three"}
-    assert len(loaded(served)) == 2
     assert serving_backend().holds(served.name, route.backend_version, route.archive_sha256)
+
+
+def test_a_deployment_of_long_ago_that_is_cleared_does_not_bring_its_version_back(
+    platform: Platform, served: Model
+) -> None:
+    first = served.request(served.promoted("two"))
+    deploy(first)
+    served.deploy("three")
+
+    with pytest.raises(GateRefused, match="comes back only by a rollback"):
+        deploy(first)
+
+    assert answering(platform, served) == "three"
+
+
+@pytest.mark.parametrize("change", ["removed", "moved"])
+def test_an_alias_that_a_person_changed_is_told_and_what_serves_counts(
+    platform: Platform, served: Model, change: str
+) -> None:
+    serving = served.deploy("two").stable
+    if change == "removed":
+        registry.client().delete_registered_model_alias(served.name, registry.ALIAS)
+    else:
+        registry.set_champion(served.name, "1")
+
+    found = find_champion(served.name)
+
+    assert found.serves
+    assert found.version is not None
+    assert found.version.run_id == serving.run_id
+    assert found.warning is not None
+    assert ("is not there" if change == "removed" else "names version 1") in found.warning
+    assert served.deploy("three").verdict == "deployed"
+    assert find_champion(served.name).warning is None
+
+
+def test_a_model_that_is_no_longer_routed_is_not_a_first_model(platform: Platform, served: Model) -> None:
+    Gateway().withdraw(served.name)
+
+    found = find_champion(served.name)
+
+    assert (found.serves, found.version is None) == (False, False)
+    assert "the gateway serves no version" in str(found.warning)
 
 
 def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serving(
@@ -175,15 +223,14 @@ def test_what_the_gate_did_not_promote_is_never_served(platform: Platform, model
     elif change == "another archive":
         version = version.model_copy(update={"archive": model.promoted("two").archive})
     else:
-        evidence = {"decision": {"run_id": version.run_id, "archive_sha256": version.archive.sha256}}
         held = entries.record(
             model=model.name,
             actor="tests",
-            action="gate",
+            action=Action.GATE,
             before=None,
             after="hold",
             why="A test.",
-            evidence=evidence,
+            evidence={"decision": {}},
         )
         version = version.model_copy(update={"decision_ledger_hash": held.entry_hash})
     with pytest.raises(GateRefused, match="Only the train DAG's gate promotes"):
@@ -212,6 +259,8 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platf
     archive.with_suffix(".away").rename(archive)
     rollback(served.name, "a person", "Two is no better.")
     assert answering(platform, served) == "one"
+    with pytest.raises(InvalidRequest, match="version 2 was to be left, but version 1 serves"):
+        rollback(served.name, "a person", "Two is rude.", leaving="2")
     with pytest.raises(InvalidRequest, match="nothing to roll"):
         rollback(served.name, "a person", "Once more.")
 
@@ -220,7 +269,18 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platf
 
 
 def change(number: int, kind: str, version: str | None) -> RouteChange:
-    route = Route(
+    return RouteChange.model_validate(
+        {
+            "sequence": number,
+            "change": kind,
+            "at": "2026-01-01T00:00:00Z",
+            "route": route_to(version) if version else None,
+        }
+    )
+
+
+def route_to(version: str) -> Route:
+    return Route(
         model="m",
         model_version=version,
         run_id=version,
@@ -229,9 +289,6 @@ def change(number: int, kind: str, version: str | None) -> RouteChange:
         input_schema={},
         label_schema={},
         timeout_seconds=1,
-    ) if version else None  # fmt: skip
-    return RouteChange.model_validate(
-        {"sequence": number, "change": kind, "at": "2026-01-01T00:00:00Z", "route": route}
     )
 
 

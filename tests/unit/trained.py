@@ -48,7 +48,7 @@ PIPELINE: dict[str, Any] = {
     "serving": {
         "code": ["answer.py"],
         "input_schema": {"type": "object"},
-        "label_schema": {"type": "integer"},
+        "label_schema": {"type": "integer", "enum": [0, 1]},
         "input_example": {"number": 3},
     },
 }
@@ -77,7 +77,9 @@ if mode == "fail":
     raise SystemExit("The labels are upside down.")
 if mode == "good":
     saw = sorted(file.name for file in pathlib.Path(data).iterdir())
-    pathlib.Path(output, "model.json").write_text(json.dumps({"saw": saw, "seed": int(seed), "answer": 1}))
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+    model = {"saw": saw, "seed": int(seed), "answer": 1, "gpus": gpus}
+    pathlib.Path(output, "model.json").write_text(json.dumps(model))
 """
 HANDLER = """
 from answer import answer_of
