@@ -57,7 +57,9 @@ class MachineFull(PerennialError):
 
 
 class NothingToDo(PerennialError):
-    """There is no reason to go on yet: no rows to train on, or no model to watch. Raised by count and drift."""
+    """There is no reason to go on yet: no rows to train on, or no model to
+    watch. Raised by count and drift.
+    """
 
     exit_code = EXIT_NOTHING
 

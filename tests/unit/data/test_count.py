@@ -41,7 +41,7 @@ def test_without_a_table_the_landing_folder_and_the_dag_are_named(home: Path) ->
 
 
 def test_a_first_training_waits_for_its_rows(home: Path, lake: Lake) -> None:
-    with pytest.raises(NothingToDo, match="has 200 rows for 'review_sentiment' so far.*waits for the 500"):
+    with pytest.raises(NothingToDo, match=r"has 200 rows for 'review_sentiment' so far.*waits for the 500"):
         counted(home, "one", SPEC)
     found = counted(home, "one")
     assert (found.rows, found.new_rows, found.table_version, found.seen_version) == (200, 200, 1, None)
@@ -58,7 +58,7 @@ def test_rows_start_one_training_and_not_two(home: Path, lake: Lake) -> None:
     lake.append("reviews", as_table(reviews(50, first=350)), batch_id="third")
     assert counted(home, "two", minimum_new_rows=200).new_rows == 200
     train(home, "two")
-    with pytest.raises(NothingToDo, match="^0 rows have joined"):
+    with pytest.raises(NothingToDo, match=r"^0 rows have joined"):
         counted(home, "three", minimum_new_rows=200)
     assert counted(home, "three").new_rows == 0, (
         "a training that a person or the clock starts needs no new rows"
