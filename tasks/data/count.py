@@ -22,8 +22,8 @@ def count(request: CountRequest) -> RowCount:
     lake, data, model = Lake(), request.spec.data, request.spec.name
     if not lake.exists(data.table):
         raise NothingToDo(
-            f"There is no table {data.table!r} yet, so {model!r} has nothing to learn from. The first file in "
-            f"its landing folder makes it; the DAG ingest_{data.table} has to be on."
+            f"There is no table {data.table!r} yet, so {model!r} has nothing to learn from. The first file "
+            f"in its landing folder makes it; the DAG ingest_{data.table} has to be on."
         )
     version = lake.version_at(data.table, request.as_of) if request.as_of else lake.latest(data.table)
     seen = snapshots.newest_version(model, data.table, besides=request.context.run_key)

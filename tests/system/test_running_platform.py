@@ -64,6 +64,13 @@ def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform
     assert "train_review_sentiment" in said
 
 
+def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
+    paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
+    families = {dag_id.partition("_")[0] for dag_id in paused}
+    assert families == {"ingest", "train", "drift", "collect"}
+    assert not any(paused.values())
+
+
 def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
     platform: Platform, airflow: Airflow
 ) -> None:
@@ -86,6 +93,7 @@ def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database
     asked = [run["dag_run_id"] for run in airflow.runs(dag_id) if run["dag_run_id"] not in before]
     for run_id in asked:
         airflow.call("DELETE", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+    airflow.unpause(dag_id)
     assert done.returncode == 0, done.stdout
     assert "is locked" not in done.stdout
     assert len(asked) == 20
