@@ -23,6 +23,7 @@ class EmbeddedSettings(BaseSettings):
     Attributes:
         home: The platform's state: databases, artifacts, tables, logs.
         environments: The folder of the locked environments that `make setup` built.
+        installation: What steps in containers or pods are labelled with; empty for a name made from `home`.
         airflow_port and the other ports: Fixed by you; None to take a free one and keep it.
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
@@ -40,6 +41,7 @@ class EmbeddedSettings(BaseSettings):
 
     home: Path = PROJECT / ".perennial" / "state"
     environments: Path = PROJECT / ".perennial" / "envs"
+    installation: str = ""
     airflow_port: int | None = Field(default=None, gt=0, lt=65536)
     mlflow_port: int | None = Field(default=None, gt=0, lt=65536)
     gateway_port: int | None = Field(default=None, gt=0, lt=65536)
