@@ -55,9 +55,16 @@ def down() -> None:
 
 
 @app.command()
-def status() -> None:
+def status(
+    *, if_any: Annotated[bool, typer.Option("--if-any", help="Say nothing where nothing runs.")] = False
+) -> None:
     """Say what runs, where, and how to log in. Ends with 1 when a service does not run."""
-    platform = _running()
+    try:
+        platform = _running()
+    except PlatformError:
+        if if_any:
+            return
+        raise
     running = platform.processes()
     for name in SERVICES:
         state = (

@@ -221,7 +221,7 @@ def test_only_the_proxy_holds_the_engines_socket_and_only_workers_reach_the_prox
     services = compose["services"]
     holders = {name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))}
     assert holders == {"engine"}
-    assert compose["networks"]["engine"] == {"internal": True}
+    assert compose["networks"]["engine"]["internal"]
     neighbours = {name for name, service in services.items() if "engine" in service["networks"]}
     assert neighbours == {"engine", "worker-default", "worker-gpu"}
     assert services["engine"]["networks"] == ["engine"]
@@ -268,6 +268,11 @@ def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else
         if "PERENNIAL_GATEWAY_TOKEN" in service.get("environment", {})
     }
     assert knows == {"gateway", "worker-default", "worker-gpu"}
+
+
+def test_everything_of_a_platform_says_whose_it_is(compose: dict[str, Any]) -> None:
+    parts = [*compose["services"].values(), *compose["networks"].values(), *compose["volumes"].values()]
+    assert {part["labels"]["perennial.clone"].partition(":?")[0] for part in parts} == {"${CLONE_ID"}
 
 
 def test_the_file_holds_no_secret_of_its_own(compose: dict[str, Any]) -> None:
