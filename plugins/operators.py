@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
+from plugins.forms import require_sound
 from plugins.jobs import StepHadNothing, StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
@@ -93,6 +94,7 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> Document:
         """Run the step, or take what an earlier try left, and return the result."""
+        require_sound(context)
         if self.skip_because and (reason := self.skip_because(self.inputs)):
             raise AirflowSkipException(reason)
         try:
@@ -184,9 +186,16 @@ def _airflow_s(error: Exception) -> Exception:
     return airflow_s(str(told))
 
 
+def hindrance(context: Context, dag_id: str) -> str | None:
+    """Why a run of the DAG would wait instead of starting; None where it would not."""
+    if not context["ti"].get_dag(dag_id).is_paused:
+        return None
+    return f"The DAG {dag_id} is paused, so its training would not start. Switch it on and ask again."
+
+
 class StartTraining(TriggerDagRunOperator):
-    """Start the training run that a retrain ticket grants;
-    skipped where it grants none, or where the run exists already.
+    """Start the training run that a retrain ticket grants; skipped where it grants none, where the run
+    exists already, and where its DAG was paused meanwhile, which closes the request.
 
     Args:
         ticket: A `RetrainTicket` as JSON; usually another task's output.
@@ -202,6 +211,11 @@ class StartTraining(TriggerDagRunOperator):
         """Start the run and go on; nobody waits for it here."""
         if not self.ticket["granted"]:
             raise AirflowSkipException(self.ticket["reason"])
+        if why := hindrance(context, self.trigger_dag_id):
+            from tasks.monitoring.retrain import close
+
+            close(self.ticket["model"], self.ticket["train_run_id"], why=why)
+            raise AirflowSkipException(why)
         self.trigger_run_id = self.ticket["train_run_id"]
         self.conf = {"reason": self.ticket["reason"]}
         self.note = self.ticket["reason"]

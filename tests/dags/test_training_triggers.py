@@ -14,13 +14,13 @@ import yaml
 
 from plugins.verbs import asked_of_training
 from tasks.settings import PROJECT, settings
-from tests.dags.runs import RunDag, SetScript, asked, states, xcom
+from tests.dags.runs import RunDag, SetScript, asked, pause, states, xcom
 
 if TYPE_CHECKING:
     from airflow.models import DagRun
 
 MODEL, TABLE = "by_data", "joined"
-TRAIN, DRIFT, INGEST = f"train_{MODEL}", f"drift_{MODEL}", f"ingest_{TABLE}"
+TRAIN, DRIFT, COLLECT, INGEST = f"train_{MODEL}", f"drift_{MODEL}", f"collect_{MODEL}", f"ingest_{TABLE}"
 NOTHING_NEW = {"exit": 30, "error": "3 rows have joined since."}
 
 RunQueued = Callable[[str], "DagRun"]
@@ -44,16 +44,6 @@ def model(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return made
 
 
-def switch_on(run_dag: RunDag, *dag_ids: str) -> None:
-    """Let Airflow know the DAGs, and switch these on."""
-    from airflow.models import DagModel
-    from airflow.utils.session import create_session
-
-    run_dag(f"collect_{MODEL}")
-    with create_session() as session:
-        session.execute(sa.update(DagModel).where(DagModel.dag_id.in_(dag_ids)).values(is_paused=False))
-
-
 def runs(dag_id: str) -> list[tuple[str, str]]:
     """The type and state of each run of a DAG that nobody asked for, the first one first."""
     from airflow.models import DagRun
@@ -75,7 +65,8 @@ def test_rows_that_join_a_table_start_one_training_and_not_one_each(
 ) -> None:
     model(trigger="data", schedule=None, minimum_new_rows=500)
     heavy({"count": [{}, NOTHING_NEW], "preflight": [{"exit": 10, "error": "Far enough."}]})
-    switch_on(run_dag, TRAIN)
+    run_dag(COLLECT)  # makes the DAGs known to the database
+    pause(TRAIN, paused=False)
     schedule()
     assert runs(TRAIN) == []
 
@@ -109,7 +100,8 @@ def test_by_the_clock_a_training_without_a_table_and_a_check_without_a_model_are
     model(trigger="both")
     no_table, no_model = ({"exit": 30, "error": f"There is no {what} yet."} for what in ("table", "model"))
     heavy({"count": [no_table, no_table], "drift": [no_model, no_model]})
-    switch_on(run_dag, TRAIN, DRIFT)
+    run_dag(COLLECT)
+    pause(TRAIN, DRIFT, paused=False)
 
     schedule()
     training, check = run_queued(TRAIN), run_queued(DRIFT)
