@@ -20,6 +20,7 @@ from embedded.health import Addresses
 from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
+from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
 
 Progress = Callable[[str], None]
@@ -106,11 +107,11 @@ class Platform:
         if self.running():
             clone.require_own(self.home)
         if pid := processes.guardian(self._supervision.lock):
-            processes.end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
             done.append("Stopped the platform.")
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()
-            processes.end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
             self._guardian.wait()
             self._guardian = None
         return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
