@@ -56,9 +56,10 @@ backup: ## Copy the data of the platform in containers into a folder: make backu
 restore: ## Bring a backup back where no platform in containers is: make restore FROM=backups/...
 	@FROM="$(FROM)" sh containers/compose/restore.sh
 
-status: ## Say what runs, where, and how to log in: the platform in containers where there is one, else that of processes.
-	@sh containers/compose/status.sh || { code=$$?; [ $$code = 3 ] || exit $$code; \
-		$(call need-setup) $(CONTROL) -m embedded status; }
+status: ## Say what of this clone runs, where, and how to log in: its platform in containers, its processes, or both.
+	@sh containers/compose/status.sh; code=$$?; \
+		if [ $$code = 3 ]; then $(call need-setup) $(CONTROL) -m embedded status; exit; fi; \
+		if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded status --if-any || code=1; fi; exit $$code
 
 env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; airflow dags list
 	@$(call need-setup) $(CONTROL) -m embedded env

@@ -83,6 +83,7 @@ def _core(
         # LocalExecutor forks as many workers at once, whether they are needed or not.
         "parallelism": settings.airflow_parallelism,
         "load_examples": False,
+        "dags_are_paused_at_creation": settings.dags_paused,
         "fernet_key": secrets.airflow_fernet_key,
         "execution_api_server_url": f"{url}/execution/",
         "simple_auth_manager_users": f"{USER}:admin",

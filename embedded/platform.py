@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import airflow, guardian, health, mlflow, ports, processes, room, services
+from embedded import airflow, clone, guardian, health, mlflow, ports, processes, room, services
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
+from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
 
 Progress = Callable[[str], None]
@@ -69,12 +70,14 @@ class Platform:
 
         Raises:
             AlreadyRunning: The platform runs on this state folder; the message has its addresses.
+            OtherClone: That of another clone runs on it.
             NoRoom, PortTaken: The machine cannot hold it.
             PlatformError: A service did not come up; everything is stopped again. The message quotes its last
                 log lines.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         if self.running():
+            clone.require_own(self.home)
             raise AlreadyRunning(self._already())
         room.check(self.settings)
         for command in processes.sweep(self.home):
@@ -83,6 +86,7 @@ class Platform:
         programs = services.programs(self.settings, chosen, Secrets.of(self.home))
         self._supervision.write(programs)
         self._start_guardian()
+        clone.claim(self.home)
         try:
             self._migrate(programs, progress)
             self.wait_until_healthy(progress=progress)
@@ -95,14 +99,19 @@ class Platform:
         """Stop every service, and what is left of an earlier platform on this folder.
 
         Returns what was done, in sentences.
+
+        Raises:
+            OtherClone: What runs on it is another clone's.
         """
         done = []
+        if self.running():
+            clone.require_own(self.home)
         if pid := processes.guardian(self._supervision.lock):
-            processes.end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
             done.append("Stopped the platform.")
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()
-            processes.end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
             self._guardian.wait()
             self._guardian = None
         return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]

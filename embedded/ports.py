@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from embedded.errors import PortTaken
+from embedded.processes import MARK
 from embedded.settings import PORTS, EmbeddedSettings
 from tasks.stores.files import write_text
 
@@ -86,9 +87,11 @@ def _holder(port: int) -> str:
 
 
 def describe(pid: int) -> str:
-    """A process as `process 123 (its command)`."""
+    """A process as `process 123 (its command)`, with the platform that it belongs to."""
     try:
-        command = shlex.join(psutil.Process(pid).cmdline())
+        process = psutil.Process(pid)
+        command, home = shlex.join(process.cmdline()), process.environ().get(MARK)
     except psutil.Error:
         return f"process {pid}"
-    return f"process {pid} ({command:.120})"
+    platform = f", of the platform on {home}" if home else ""
+    return f"process {pid} ({command:.120}){platform}"

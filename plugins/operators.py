@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
-from plugins.jobs import StepJob, step_of
+from plugins.forms import require_sound
+from plugins.jobs import StepHadNothing, StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
 from plugins.runners.connections import reach_store
@@ -26,6 +27,9 @@ from tasks.verbs import VERBS
 
 Document = dict[str, Any]
 
+BY_CLOCK, BY_DATA = "scheduled", "asset_triggered"
+"""The types of runs that nobody asked for."""
+
 RETRIES = {
     "retries": 2,
     "retry_delay": timedelta(seconds=2),
@@ -38,6 +42,7 @@ class StepOperator(BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
     A check that said no and a request that is wrong fail the task for good; everything else is tried again. A
+    step that finds nothing to do skips what follows where nobody asked for the run, and else fails too. A
     result that an earlier try left behind, because its worker died before Airflow heard of it, is taken
     instead of running twice; so is a step that still runs where it outlives its worker: it is found by its
     name, which no other step has. Airflow's resumable operators keep what they started in its state store
@@ -88,12 +93,17 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> Document:
         """Run the step, or take what an earlier try left, and return the result."""
+        require_sound(context)
         if self.skip_because and (reason := self.skip_because(self.inputs)):
             raise AirflowSkipException(reason)
         try:
             job = self._job = self._job_of(context)
             self.outcome = job.left_unheard() or job.follow(job.submit())
             attempts.mark_heard(job.files)
+        except StepHadNothing as nothing:
+            if context["dag_run"].run_type in {BY_CLOCK, BY_DATA}:
+                raise AirflowSkipException(str(nothing)) from nothing
+            raise
         except Exception as error:
             self._tell_what_was_decided(context)
             if (told := _airflow_s(error)) is error:
@@ -175,9 +185,16 @@ def _airflow_s(error: Exception) -> Exception:
     return airflow_s(str(told))
 
 
+def hindrance(context: Context, dag_id: str) -> str | None:
+    """Why a run of the DAG would wait instead of starting; None where it would not."""
+    if not context["ti"].get_dag(dag_id).is_paused:
+        return None
+    return f"The DAG {dag_id} is paused, so its training would not start. Switch it on and ask again."
+
+
 class StartTraining(TriggerDagRunOperator):
-    """Start the training run that a retrain ticket grants;
-    skipped where it grants none, or where the run exists already.
+    """Start the training run that a retrain ticket grants; skipped where it grants none, where the run
+    exists already, and where its DAG was paused meanwhile, which closes the request.
 
     Args:
         ticket: A `RetrainTicket` as JSON; usually another task's output.
@@ -193,6 +210,11 @@ class StartTraining(TriggerDagRunOperator):
         """Start the run and go on; nobody waits for it here."""
         if not self.ticket["granted"]:
             raise AirflowSkipException(self.ticket["reason"])
+        if why := hindrance(context, self.trigger_dag_id):
+            from tasks.monitoring.retrain import close
+
+            close(self.ticket["model"], self.ticket["train_run_id"], why=why)
+            raise AirflowSkipException(why)
         self.trigger_run_id = self.ticket["train_run_id"]
         self.conf = {"reason": self.ticket["reason"]}
         self.note = self.ticket["reason"]

@@ -17,17 +17,28 @@ MESSAGES_AT_ONCE = 1000
 
 
 def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimetable:
-    """A cron schedule in UTC; with `run_immediately` the time before the unpausing counts as due."""
+    """A cron schedule in UTC.
+
+    Args:
+        run_immediately: Whether the time before a DAG is first switched on counts as due. A machine that is
+            off at night would else never come to its first run; later ones are made up for when it is on.
+    """
     return CronTriggerTimetable(expression, timezone="UTC", run_immediately=run_immediately)
 
 
-def training_schedule(spec: PipelineSpec) -> CronTriggerTimetable | None:
-    """As the specification says; None trains only when asked or when drift is decided."""
-    return cron(spec.training.schedule, run_immediately=True) if spec.training.schedule else None
+def training_schedule(
+    spec: PipelineSpec,
+) -> CronTriggerTimetable | AssetOrTimeSchedule | list[Asset] | None:
+    """By the clock, by rows that join the table, or by both; None trains only when asked or on drift."""
+    rows, training = [lake_asset(spec.data)], spec.training
+    if training.trigger == "data":
+        return rows
+    clock = cron(training.schedule, run_immediately=True) if training.schedule else None
+    return AssetOrTimeSchedule(timetable=clock, assets=rows) if training.trigger == "both" else clock
 
 
 def drift_schedule(spec: PipelineSpec) -> CronTriggerTimetable:
-    return cron(spec.monitor.schedule)
+    return cron(spec.monitor.schedule, run_immediately=True)
 
 
 def collection_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:

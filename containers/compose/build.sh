@@ -18,8 +18,6 @@ prefix=${IMAGE_PREFIX:-perennial}
 backend=${TORCH_BACKEND:-cpu}
 began=$(date +%s)
 
-hash_of() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi | cut -d ' ' -f 1; }
-
 # The commit of the clone, with +dirty where files differ from it; of a source tarball, what `git archive` wrote into a file.
 code_commit() {
     if commit=$(git rev-parse HEAD 2>&1) && changed=$(git status --porcelain); then
@@ -52,9 +50,9 @@ trust() {
     [ -r "$CA" ] || fail "CA names $CA, which cannot be read."
     folder=$(mktemp -d)
     cp "$CA" "$folder/company.crt"
-    build --file containers/airgap/trust.Dockerfile --build-arg "BASE=$base" --tag "$prefix/base" "$folder"
+    build --file containers/airgap/trust.Dockerfile --build-arg "BASE=$base" --tag "$prefix/base:$clone" "$folder"
     rm -rf "$folder"
-    base=$prefix/base
+    base=$prefix/base:$clone
 }
 
 # An image that holds the wheels, so that they are sent to the engine once and not with every build.
@@ -68,8 +66,8 @@ hold_wheels() {
         "Fetch one: pip download torch==2.13.0 --no-deps --dest $wheels"
     say "torch comes from $wheels"
     printf 'FROM scratch\nCOPY torch-*.whl /\n' > .perennial/wheels.Dockerfile
-    build --file .perennial/wheels.Dockerfile --tag "$prefix/wheels" "$wheels"
-    wheels_image=$prefix/wheels
+    build --file .perennial/wheels.Dockerfile --tag "$prefix/wheels:$clone" "$wheels"
+    wheels_image=$prefix/wheels:$clone
 }
 
 # The lock of the control plane: the Google provider makes its image three times as large.
@@ -97,23 +95,28 @@ build_image() { # name
     shift
     started=$(date +%s)
     # Tagged by its commit too, or a clean-up of untagged images would take one that a run still names by its id.
-    build "$@" --file "$file" --tag "$prefix/$name" --tag "$prefix/$name:$(printf %s "$commit" | tr + -)" .
-    size=$(docker image inspect --format '{{.Size}}' "$prefix/$name")
+    build "$@" --iidfile .perennial/image.id --file "$file" --tag "$prefix/$name" --tag "$prefix/$name:$(printf %s "$commit" | tr + -)" .
+    id=$(cat .perennial/image.id)
+    built="${built:-}PERENNIAL_$(printf %s "$name" | tr a-z A-Z)_IMAGE=$id
+"
+    size=$(docker image inspect --format '{{.Size}}' "$id")
     say "$(printf '%-32s %5d MB %5d s' "$prefix/$name" $((size / 1000000)) $(($(date +%s) - started)))"
 }
 
+# The images that were built now, and those of this clone that were not; never what a tag names, which another clone's build moves.
 write_ids() {
     {
         printf 'PERENNIAL_CODE_COMMIT=%s\n' "$commit"
-        for name in $all; do
-            id=$(docker image inspect --format '{{.Id}}' "$prefix/$name" 2>/dev/null) || continue
-            printf 'PERENNIAL_%s_IMAGE=%s\n' "$(printf %s "$name" | tr a-z A-Z)" "$id"
+        printf %s "$built"
+        [ ! -f "$images_file" ] || sed -n '/^PERENNIAL_[A-Z]*_IMAGE=/p' "$images_file" | while IFS= read -r line; do
+            case $built in *"${line%%=*}="*) ;; *) say "$line" ;; esac
         done
     } > "$images_file.part"
     mv "$images_file.part" "$images_file"
 }
 
 need_docker
+name_project
 # Docker's newer builder is a plugin, and some packages of Docker lack it. These Dockerfiles need nothing of it.
 docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
 mkdir -p .perennial

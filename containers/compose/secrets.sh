@@ -21,6 +21,8 @@ fi
 chmod 600 "$environment_file"
 
 ensure COMPOSE_PROJECT_NAME "$project"
+ensure CLONE_ID "$clone"
+set_setting CLONE_FOLDER "$project_folder"
 ensure PUBLIC_HOST localhost
 ensure BIND_ADDRESS 127.0.0.1
 ensure HTTPS_PORT 8443

@@ -45,6 +45,30 @@ class IngestResult(Contract):
     quarantined_rows: int
 
 
+class CountRequest(Request):
+    """`minimum_new_rows`: the fewest that no training has seen; 0 where that does not matter."""
+
+    spec: PipelineSpec
+    as_of: AwareDatetime | None = None
+    minimum_new_rows: int = 0
+
+
+class RowCount(Contract):
+    """What a training would see.
+
+    Attributes:
+        rows: Rows of the model's query.
+        new_rows: Of them, those that joined the table after `seen_version`.
+        seen_version: The newest version that another training pinned; None before the first.
+    """
+
+    table: str
+    table_version: int
+    rows: int
+    new_rows: int
+    seen_version: int | None
+
+
 class SnapshotRequest(Request):
     spec: PipelineSpec
     as_of: AwareDatetime | None = None

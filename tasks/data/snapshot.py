@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from tasks.contracts import DataSnapshot, SnapshotPart, SnapshotRequest
 from tasks.errors import DataRejected, InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
+from tasks.stores import snapshots
 from tasks.stores.files import at, make_parent
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
@@ -52,6 +53,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         for number, name in enumerate(PARTS)
     }
     _check_parts(parts, data)
+    snapshots.remember(request.context.run_key, model=spec.name, table=data.table, version=version)
     return DataSnapshot(
         table=data.table,
         table_version=version,

@@ -20,9 +20,10 @@ from tasks.contracts import (
     TrainingRun,
     ValidationReport,
 )
+from tasks.data.count import count_rows
 from tasks.data.typed_values import from_python
 from tasks.data.validate import check_rows
-from tasks.errors import CheckFailed, InvalidProject
+from tasks.errors import CheckFailed, InvalidProject, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring import domain_classifier
 from tasks.monitoring.decide import FEWEST_ROWS, Findings, decide
@@ -30,7 +31,7 @@ from tasks.monitoring.drift_report import write_report
 from tasks.serving.champion import find_champion
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import files, registry
-from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake import Lake
 from tasks.stores.parts import read_part
 
 
@@ -38,8 +39,8 @@ def drift(request: DriftRequest) -> DriftDecision:
     """Check one window of predictions, write the report and the ledger's entry, and say what follows.
 
     Raises:
-        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell,
-            because a number that the decision rests on is not one.
+        NothingToDo: No model serves yet, so there is nothing to compare with.
+        CheckFailed: The check cannot tell, because a number that the decision rests on is not one.
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
@@ -91,7 +92,7 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
     if found.warning:
         print(found.warning, flush=True)
     if found.version is None:
-        raise CheckFailed(
+        raise NothingToDo(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
             f"Run the DAG train_{spec.name} until a model serves."
         )
@@ -167,11 +168,4 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
     """Training rows that the newest version of the table has beyond the champion's."""
     lake = Lake()
-    counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own query
-
-    def count(version: int | None) -> int:
-        return int(
-            lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py()
-        )
-
-    return max(0, count(None) - count(snapshot.table_version))
+    return max(0, count_rows(lake, data, None) - count_rows(lake, data, snapshot.table_version))

@@ -89,7 +89,7 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: float) -> R
     mine = connection.execute(requests.select().where(requests.c.request_id == request_id)).first()
     if mine is not None:
         return RetrainTicket(model=model, granted=True, train_run_id=mine.train_run_id, reason=mine.reason)
-    refusal = _refusal(connection, request.spec, now)
+    refusal = request.hindrance or _refusal(connection, request.spec, now)
     if refusal is not None:
         return _refused(connection, request, refusal)
     return _granted(connection, request, request_id, now)

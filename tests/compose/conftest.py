@@ -1,5 +1,6 @@
 """One whole platform in containers for all of these tests, beside any other that the engine may hold."""
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from demo.report import Report
 from tests.compose.stack import Stack
 from tests.conftest import PROJECT
 
-PROJECT_NAME = "perennial-tests"
+PROJECT_NAME = f"perennial-tests-{hashlib.sha256(os.fsencode(PROJECT)).hexdigest()[:6]}"
 MODEL = "review_sentiment"
 EXAMPLE = {"text": "A quiet, wonderful film with a great cast."}
 LAST = "test_scale_out.py"

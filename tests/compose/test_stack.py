@@ -11,7 +11,7 @@ import docker
 import pytest
 import requests
 
-from tests.compose.conftest import left_of, stack_of
+from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
 
 OF_AIRFLOW = {
@@ -239,7 +239,7 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
 
 @pytest.fixture
 def another(engine: docker.DockerClient, tmp_path: Path) -> Stack:
-    return stack_of(engine, "perennial-tests-other", tmp_path)
+    return stack_of(engine, f"{PROJECT_NAME}-other", tmp_path)
 
 
 def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, another: Stack) -> None:
@@ -248,7 +248,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, 
     assert up.returncode != 0
     assert f"Port {stack.setting('HTTPS_PORT')}" in up.stdout
     assert "is taken" in up.stdout
-    assert "HTTPS_PORT and HTTP_PORT" in up.stdout
+    assert f"of the platform of the clone {PROJECT}. Stop that, or set another port: HTTPS_PORT" in up.stdout
     assert not left_of(another.engine, another.project)
 
 

@@ -221,7 +221,7 @@ def test_only_the_proxy_holds_the_engines_socket_and_only_workers_reach_the_prox
     services = compose["services"]
     holders = {name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))}
     assert holders == {"engine"}
-    assert compose["networks"]["engine"] == {"internal": True}
+    assert compose["networks"]["engine"]["internal"]
     neighbours = {name for name, service in services.items() if "engine" in service["networks"]}
     assert neighbours == {"engine", "worker-default", "worker-gpu"}
     assert services["engine"]["networks"] == ["engine"]
@@ -287,6 +287,11 @@ def test_the_entrance_has_no_way_to_what_it_does_not_lead_to(compose: dict[str, 
 
     reached = {name for name in compose["services"] if networks(name) & networks("entrance")}
     assert reached == {"entrance", "airflow-apiserver", "mlflow", "gateway", "demo"}
+
+
+def test_everything_of_a_platform_says_whose_it_is(compose: dict[str, Any]) -> None:
+    parts = [*compose["services"].values(), *compose["networks"].values(), *compose["volumes"].values()]
+    assert {part["labels"]["perennial.clone"].partition(":?")[0] for part in parts} == {"${CLONE_ID"}
 
 
 def test_the_file_holds_no_secret_of_its_own(compose: dict[str, Any]) -> None:

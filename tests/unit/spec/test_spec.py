@@ -33,6 +33,9 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
     spec = PipelineSpec.load(path)
 
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+    for schedule in (spec.training.schedule, spec.monitor.schedule):
+        assert schedule
+        assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule), "trained and watched every day"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,9 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("data", "columns", "text"), "int64", "text may be of type string, but data.columns.text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
+        (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
+        (("training",), {"trigger": "both"}, "trigger is 'both', but there is no schedule"),
+        (("training", "minimum_new_rows"), 0, "training.minimum_new_rows"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
         (("resources", "gpus"), "two", "resources.gpus"),
         (("name",), "Review Sentiment", "name"),
