@@ -23,6 +23,7 @@ from tasks.contracts import (
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
+from tasks.evaluation.answers import Judged
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
@@ -235,13 +236,13 @@ def test_an_archive_that_was_changed_is_found_whosever_it_is(
         evaluate.compare(request(home, good), version(altered))
 
 
-def answered(frozen: Frozen, each: int) -> evaluate.Judged:
+def answered(frozen: Frozen, each: int) -> Judged:
     """Answers as `right` gives them, without an archive."""
     labels = [int(text[0]) for text in frozen.rows["text"].to_pylist()]
     said = [1 - label if number % each == 0 else label for number, label in enumerate(labels)]
     scores = tuple(0.1 + 0.8 * each for each in said)
     raw = Scores(tuple(said), scores, (None,) * len(said), (), (0.001,), ())
-    return evaluate.Judged(frozen.answers_of(raw), raw)
+    return Judged.of(raw, frozen.target)
 
 
 def freeze(home: Path, test: pa.Table) -> Frozen:
@@ -346,6 +347,6 @@ def test_a_multiclass_model_is_judged_by_its_classes_and_a_worse_one_rejected(
     report = compare(bad, good)
     told = {found.name: found.value for found in report.champion.metrics} if report.champion else {}
     assert told["accuracy"] == 0.95
-    assert {"macro_f1", "log_loss", "recall of bee", "recall of fly", "recall of wasp"} <= set(told)
+    assert {"macro_f1", "log_loss", "recall.bee", "recall.fly", "recall.wasp"} <= set(told)
     assert decide(report, rules, bad).verdict == "reject"
     assert decide(compare(good, bad), rules, good).verdict == "promote"
