@@ -67,7 +67,7 @@ class PairedDifference(Contract):
     Attributes:
         slice_value: The value of the data's `slice_by` column; None for all rows.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
-            not apply: to anything but shares of the same rows.
+            not apply: to anything but accuracy.
     """
 
     slice_value: str | None

@@ -67,7 +67,7 @@ def difference(
     pair, p_value = (candidate, champion), None
     if any(undefined_because(name, target, truth, answers) for answers in pair):
         return None
-    if shares.is_paired_share(name):
+    if name == "accuracy":
         first, second = (_right(name, target, truth, answers) for answers in pair)
         (gained, low, high), p_value = shares.difference(first, second)
     else:

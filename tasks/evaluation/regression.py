@@ -21,7 +21,7 @@ def undefined_because(name: str, truth: Numbers, answers: Answers) -> str | None
     if not len(truth):
         return "there are no rows"
     if missing := int((~np.isfinite(answers.predictions)).sum()):
-        return f"{missing} of {len(truth)} answers are no finite number"
+        return f"{missing} of {len(truth)} rows were not answered with a finite number"
     return "all the rows have the same label" if name == "r2" and np.ptp(truth) == 0 else None
 
 

@@ -29,11 +29,6 @@ def is_share(name: str) -> bool:
     return name in {"accuracy", "precision", "recall"} or name.startswith(RECALL_OF)
 
 
-def is_paired_share(name: str) -> bool:
-    """Whether two models' shares are of the same rows, whatever they answer."""
-    return is_share(name) and name != "precision"
-
-
 def considered(name: str, truth: Codes, said: Codes, code: int) -> NDArray[np.bool_]:
     """The rows that the share is of; `code` is the class of a recall."""
     if name == "accuracy":

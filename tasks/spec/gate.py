@@ -63,8 +63,14 @@ class GateSpec(Spec):
         return self
 
     @model_validator(mode="after")
-    def _margins_leave_something_to_ask(self) -> "GateSpec":
-        if kind_of(self.primary_metric).is_share:
+    def _comparison_asks_something(self) -> "GateSpec":
+        kind = kind_of(self.primary_metric)
+        if not kind.can_compare:
+            raise ValueError(
+                f"primary_metric: a model that says the same of every row is perfect in "
+                f"{self.primary_metric}; give it a minimum, and compare by another metric"
+            )
+        if kind.is_share:
             for field in ("margin", "slice_margin", "minimum_gain_over_baseline"):
                 if getattr(self, field) > 1:
                     raise ValueError(f"{field}: {self.primary_metric} is in [0, 1], so at most 1 is expected")

@@ -21,12 +21,15 @@ class MetricKind:
         larger_is_better: False for losses and errors.
         is_share: Whether it is in [0, 1].
         in_label_units: Whether it is in units of the label.
+        can_compare: Whether models can be compared by it alone. By a recall they cannot: a model that says
+            the same of every row is perfect in it.
     """
 
     tasks: tuple[Task, ...]
     larger_is_better: bool = True
     is_share: bool = True
     in_label_units: bool = False
+    can_compare: bool = True
 
     @property
     def sign(self) -> int:
@@ -35,13 +38,14 @@ class MetricKind:
 
 
 _ERROR = MetricKind(("regression",), larger_is_better=False, is_share=False, in_label_units=True)
+_RECALL_OF_A_CLASS = MetricKind(("multiclass",), can_compare=False)
 METRICS: Mapping[str, MetricKind] = {
     "accuracy": MetricKind(("binary", "multiclass")),
     "balanced_accuracy": MetricKind(("binary", "multiclass")),
     "f1": MetricKind(("binary",)),
     "macro_f1": MetricKind(("multiclass",)),
     "precision": MetricKind(("binary",)),
-    "recall": MetricKind(("binary",)),
+    "recall": MetricKind(("binary",), can_compare=False),
     "roc_auc": MetricKind(("binary",)),
     "average_precision": MetricKind(("binary",)),
     "log_loss": MetricKind(("binary", "multiclass"), larger_is_better=False, is_share=False),
@@ -72,7 +76,7 @@ def kind_of(name: str) -> MetricKind:
         ValueError: There is no metric of that name.
     """
     if name.startswith(RECALL_OF) and name != RECALL_OF:
-        return MetricKind(("multiclass",))
+        return _RECALL_OF_A_CLASS
     if name not in METRICS:
         raise ValueError(f"{name!r} is none of the metrics {', '.join(METRICS)}, {RECALL_OF}<class>")
     return METRICS[name]

@@ -21,7 +21,12 @@ TWO = Target("binary", (0, 1))
 FOUR = Target("multiclass", ("bee", "fly", "hornet", "wasp"))
 NUMBER = Target("regression")
 TARGETS: dict[Task, Target] = {"binary": TWO, "multiclass": FOUR, "regression": NUMBER}
-EVERY = [(target, name) for target in TARGETS.values() for name in metrics_of(target.task)]
+COMPARED = [
+    (target, name)
+    for target in TARGETS.values()
+    for name in metrics_of(target.task)
+    if kind_of(name).can_compare
+]
 
 
 def draw(rows: int, right: float, seed: int, target: Target = TWO) -> tuple[np.ndarray, Answers]:
@@ -58,7 +63,7 @@ def test_a_draw_gives_what_scikit_learn_says_of_its_rows(target: Target) -> None
         times = np.random.default_rng(seed).multinomial(61, np.full(61, 1 / 61))
         drawn = Answers(repeated(answers.predictions, times), repeated(answers.scores, times))
         for name in metrics_of(target.task):
-            if not shares.is_paired_share(name):
+            if name == "precision" or not shares.is_share(name):
                 over = metrics._statistic(name, target, truth, answers)(np.array([times, times], float))
                 expected = metrics._point(name, target, np.repeat(truth, times), drawn)
                 assert over == pytest.approx([expected, expected]), name
@@ -85,7 +90,7 @@ def test_shares_of_rows_are_scikit_learns() -> None:
         assert found[name] == pytest.approx(getattr(reference, f"{name}_score")(truth, answers.predictions))
 
 
-@pytest.mark.parametrize(("target", "name"), EVERY, ids=lambda value: getattr(value, "task", value))
+@pytest.mark.parametrize(("target", "name"), COMPARED, ids=lambda value: getattr(value, "task", value))
 def test_of_two_models_the_better_one_is_found(target: Target, name: str) -> None:
     truth, good = draw(2000, 0.9, 1, target)
     _, bad = draw(2000, 0.8, 1, target)
@@ -149,7 +154,7 @@ def test_a_regression_that_leaves_a_row_without_a_number_has_no_metric() -> None
     found = measure(truth, answers, NUMBER)
 
     assert found.metrics == ()
-    assert found.undefined["rmse"] == "1 of 100 answers are no finite number"
+    assert found.undefined["rmse"] == "1 of 100 rows were not answered with a finite number"
     assert metrics.difference("rmse", NUMBER, truth, answers, answers) is None
 
 
@@ -249,32 +254,31 @@ def test_the_paired_interval_of_accuracy_holds_its_confidence() -> None:
     assert missed <= 27
 
 
-@pytest.mark.parametrize("name", ["rmse", "mae", "median_absolute_error"])
+@pytest.mark.parametrize("name", ["rmse", "median_absolute_error"])
 def test_the_paired_interval_of_an_error_holds_its_confidence(name: str) -> None:
-    """Of 200 pairs of equally good models the interval must miss 0 about 10 times."""
+    """Of 100 pairs of equally good models the interval must miss 0 about 5 times."""
     missed = 0
-    for seed in range(200):
+    for seed in range(100):
         rng = np.random.default_rng(seed)
         truth = rng.gamma(2, 10, 400)
         pair = [Answers(truth + rng.normal(0, 5, 400)) for _ in range(2)]
         found = metrics.difference(name, NUMBER, truth, *pair)
         assert found is not None
         missed += not found.low <= 0 <= found.high
-    assert missed <= 20
+    assert missed <= 12
 
 
-@pytest.mark.parametrize("name", ["accuracy", "recall"])
-def test_equal_answers_on_few_rows_leave_room_for_a_difference(name: str) -> None:
+def test_equal_answers_on_few_rows_leave_room_for_a_difference() -> None:
     truth, answers = draw(200, 0.9, seed=1)
 
-    found = metrics.difference(name, TWO, truth, answers, answers)
+    found = metrics.difference("accuracy", TWO, truth, answers, answers)
 
     assert found is not None
     assert (found.difference, found.p_value) == (0, 1)
     assert found.low < -0.005 < 0.005 < found.high
 
 
-@pytest.mark.parametrize(("target", "name"), EVERY, ids=lambda value: getattr(value, "task", value))
+@pytest.mark.parametrize(("target", "name"), COMPARED, ids=lambda value: getattr(value, "task", value))
 def test_pairing_tells_apart_what_two_separate_intervals_do_not(target: Target, name: str) -> None:
     truth, champion = draw(2000, 0.80, 3, target)
     _, perfect = draw(2000, 1, 3, target)

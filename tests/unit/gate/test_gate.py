@@ -241,6 +241,8 @@ def test_an_evaluation_by_another_metric_is_not_judged() -> None:
         {"latency_p95_seconds": float("inf")},
         {"minimum_gain_over_baseline": 2},
         {"maximum": {"accuracy": 0.5}},
+        {"primary_metric": "recall"},
+        {"primary_metric": "recall.wasp"},
     ],
 )
 def test_rules_that_would_open_the_gate_cannot_be_written(rules: dict[str, Any]) -> None:
@@ -430,7 +432,7 @@ def test_an_error_in_small_units_is_told_in_digits_that_say_something() -> None:
 
 
 def test_a_champion_without_a_number_for_each_row_is_named_as_what_cannot_be_compared() -> None:
-    reason = "3 of 1000 answers are no finite number"
+    reason = "3 of 1000 rows were not answered with a finite number"
     report = of_regression(9)
     assert report.champion is not None
     champion = report.champion.model_copy(update={"metrics": (), "undefined": {"rmse": reason}})
