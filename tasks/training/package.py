@@ -131,12 +131,15 @@ def needs_unpickling(path: Path) -> bool:
 
 
 def _answer(archive: Path, spec: PipelineSpec, folder: Path) -> dict[str, object]:
+    """What a deployment's smoke test has to be answered: of several classes also the probability of each."""
     example = folder / "example.jsonl"
     example.write_text(json.dumps(spec.serving.input_example) + "\n", encoding="utf-8")
     scores = score(
         archive, example, list(spec.serving.input_example), latency_samples=0, timeout_seconds=TIMEOUT_SECONDS
     )
-    return {"prediction": scores.predictions[0], "score": scores.scores[0]}
+    [probabilities] = scores.probabilities
+    answer: dict[str, object] = {"prediction": scores.predictions[0], "score": scores.scores[0]}
+    return answer if probabilities is None else answer | {"scores": probabilities}
 
 
 def _log(archive: Archive, local: Path) -> None:

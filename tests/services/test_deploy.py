@@ -324,3 +324,23 @@ def test_an_answer_may_differ_in_the_last_digits_of_its_score_only() -> None:
         "score is 0.6 instead of 0.5",
     ]
     assert differences({"score": 0.5}, {}) == ["score is None instead of 0.5"]
+
+
+def test_the_probabilities_of_classes_may_differ_in_the_last_digits_only() -> None:
+    expected = {"prediction": "wasp", "scores": {"bee": 0.25, "wasp": 0.75}}
+
+    assert differences(expected, expected | {"scores": {"bee": 0.2504, "wasp": 0.7496}}) == []
+    for scores in ({"bee": 0.35, "wasp": 0.65}, {"bee": 0.25}, {"bee": 0.25, "wasp": 0.75, "fly": 0.0}, None):
+        assert differences(expected, expected | {"scores": scores}) == [
+            f"scores is {scores} instead of {expected['scores']}"
+        ]
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1, 1e6])
+def test_a_predicted_number_may_differ_by_a_share_of_itself(unit: float) -> None:
+    expected = {"prediction": 12.5 * unit, "score": None}
+
+    assert differences(expected, {"prediction": 12.51 * unit, "score": None}) == []
+    assert differences(expected, {"prediction": 12.6 * unit, "score": None}) != []
+    assert differences({"prediction": 12.0}, {"prediction": 12}) == []
+    assert differences({"prediction": 2e-9}, {"prediction": 3e-9}) == []

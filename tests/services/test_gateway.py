@@ -39,6 +39,15 @@ def test_a_prediction_names_its_version_and_run_and_is_in_the_log(platform: Plat
     assert abs(age.total_seconds()) < 60
 
 
+def test_the_probability_of_each_class_is_told_where_the_model_gives_it(
+    platform: Platform, steady: Model
+) -> None:
+    several, one = platform.predict(steady.name, "several classes", "hello").json()["predictions"]
+
+    assert several["scores"] == {"one": 0.75, "two": 0.25}
+    assert "scores" not in one
+
+
 MALFORMED = {
     "not JSON": (b"{", 400, "not JSON"),
     "not UTF-8": (b'{"instances": [{"text": "\xff"}]}', 400, "not JSON"),
@@ -238,6 +247,22 @@ def test_the_page_the_models_and_the_metrics_tell_what_serves(platform: Platform
         f'perennial_gateway_predict_seconds_bucket{{le="0.1",model="{steady.name}",model_version="1"}}'
         in metrics
     )
+
+
+@pytest.mark.parametrize(
+    ("schema", "label"),
+    [
+        ({"type": "integer", "enum": [0, 1]}, 1),
+        ({"type": "number", "minimum": -20}, -20),
+        ({"type": "integer"}, 0),
+        ({"type": "number", "examples": [12.5]}, 12.5),
+        ({"type": "string"}, "<label>"),
+    ],
+)
+def test_the_page_shows_a_label_that_the_service_would_take(schema: dict[str, Any], label: object) -> None:
+    from perennial_gateway.page import example_label
+
+    assert example_label(schema) == label
 
 
 def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
