@@ -85,7 +85,8 @@ def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
         with telling.step("Airflow, MLflow, TorchServe and the gateway start"):
             scene = stage.start(telling.at_work)
         report.addresses = scene.pages
-        telling.table("Watch it in the browser", [*scene.pages.items(), ("Airflow login", scene.login)])
+        logins = ((f"{name} login", login) for name, login in scene.logins.items())
+        telling.table("Watch it in the browser", [*scene.pages.items(), *logins])
         airflow, users = (
             Airflow(scene.airflow, stage.token),
             Users(scene.gateway, MODEL, scene.prediction_token),

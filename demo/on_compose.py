@@ -74,9 +74,10 @@ class OnCompose:
             time.sleep(POLL_SECONDS)
         address = self._settings.address
         pages = {"Airflow": f"{address}/", "MLflow": f"{address}/mlflow/", "Gateway": f"{address}/v1/models"}
-        login = f"{self._settings.user}, with the password that .env holds"
+        passwords = {"Airflow": "ADMIN_PASSWORD", "MLflow": "MLFLOW_PASSWORD"}
+        logins = {name: f"{self._settings.user}, with {of} of .env" for name, of in passwords.items()}
         entrance, token = self._settings.entrance, self._settings.prediction_token.get_secret_value()
-        return Scene(entrance, entrance, pages, login, token or None)
+        return Scene(entrance, entrance, pages, logins, token or None)
 
     def token(self) -> str:
         login = {"username": self._settings.user, "password": self._settings.password.get_secret_value()}

@@ -38,9 +38,10 @@ class OnProcesses:
     def start(self, tell: Tell) -> Scene:
         addresses = self._platform.start(tell)
         self._point_this_process_there()
-        login = self._platform.credentials
+        users = {"Airflow": self._platform.credentials, "MLflow": self._platform.mlflow_credentials}
+        logins = {name: f"{user.username} / {user.password}" for name, user in users.items()}
         pages = {"Airflow": addresses.airflow, "MLflow": addresses.mlflow, "Gateway": addresses.gateway}
-        return Scene(addresses.airflow, addresses.gateway, pages, f"{login.username} / {login.password}")
+        return Scene(addresses.airflow, addresses.gateway, pages, logins)
 
     def token(self) -> str:
         return self._platform.airflow_token()

@@ -20,14 +20,14 @@ class Scene:
         airflow: Airflow's base URL.
         gateway: The gateway's base URL.
         pages: What a person may look at in a browser, by name.
-        login: How to log in to Airflow.
+        logins: How to log in there, by the same names.
         prediction_token: The bearer token that the gateway's address asks for; None where it asks for none.
     """
 
     airflow: str
     gateway: str
     pages: dict[str, str]
-    login: str
+    logins: dict[str, str]
     prediction_token: str | None = field(default=None, repr=False)
 
 

@@ -59,9 +59,10 @@ def status() -> None:
     platform = _running()
     running = platform.processes()
     for name in SERVICES:
-        _say(
-            f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}"
+        state = (
+            f"process {running[name]}" if name in running else f"does not run; its log: {platform.logs(name)}"
         )
+        _say(f"{name:24}{state}")
     _say(_addresses(platform))
     raise typer.Exit(int(len(running) < len(SERVICES)))
 
@@ -97,10 +98,10 @@ def _running() -> Platform:
 
 
 def _addresses(platform: Platform) -> str:
-    found, login = platform.addresses, platform.credentials
+    found, airflow, mlflow = platform.addresses, platform.credentials, platform.mlflow_credentials
     return (
-        f"    Airflow   {found.airflow}   user {login.username}, password {login.password}\n"
-        f"    MLflow    {found.mlflow}\n"
+        f"    Airflow   {found.airflow}   user {airflow.username}, password {airflow.password}\n"
+        f"    MLflow    {found.mlflow}   user {mlflow.username}, password {mlflow.password}\n"
         f"    Gateway   {found.gateway}"
     )
 

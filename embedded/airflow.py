@@ -15,6 +15,7 @@ from embedded.supervision import Program
 
 USER = "admin"
 DATABASE = "airflow.db"
+BUSY_SECONDS = 120
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -44,7 +45,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "min_file_process_interval": settings.dags_refresh_seconds,
             "parsing_processes": 1,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / DATABASE}"},
+        "database": {"sql_alchemy_conn": _connection(home / DATABASE)},
         "api": {
             "host": "127.0.0.1",
             "port": port,
@@ -63,6 +64,13 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         for key, value in keys.items()
     }
     return {"AIRFLOW_HOME": str(home), "SCARF_ANALYTICS": "false", **flat}
+
+
+def _connection(database: Path) -> str:
+    """Airflow's own SQLite, in which a writer waits for the others; SQLite's default gives up after 5 s,
+    which twenty commands at once on a busy machine exceed.
+    """
+    return f"sqlite:///{database}?timeout={BUSY_SECONDS}"
 
 
 def _core(
@@ -151,7 +159,7 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
     ]
     if not waits_for:
         return services
-    on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{first.copy}"}
+    on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _connection(first.copy)}
     make = (str(settings.python("control")), "-m", "embedded.airflow_database")
     return [Program(first.name, make, on_the_copy, folder, once=True), *services]
 

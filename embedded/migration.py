@@ -54,7 +54,11 @@ class Migration:
                 source.backup(target)
 
     def finish(self) -> None:
-        """Put the migrated copy in the original's place."""
+        """Put the migrated copy in the original's place, with what its write-ahead log still holds."""
+        with closing(sqlite3.connect(self.copy)) as migrated:
+            migrated.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for log in self.database.parent.glob(f"{self.database.name}-*"):
+            log.unlink()
         self.copy.replace(self.database)
         write_text(str(self.stamp), text=self.version)
 

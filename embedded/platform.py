@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import airflow, guardian, health, ports, processes, room, services
+from embedded import airflow, guardian, health, mlflow, ports, processes, room, services
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
@@ -31,7 +31,7 @@ QUOTED_LINES = 15
 
 @dataclass(frozen=True)
 class Credentials:
-    """The login of Airflow's pages and REST API."""
+    """The login of a service's pages and REST API."""
 
     username: str
     password: str
@@ -125,15 +125,18 @@ class Platform:
     def credentials(self) -> Credentials:
         return Credentials(airflow.USER, Secrets.of(self.home).airflow_password)
 
+    @property
+    def mlflow_credentials(self) -> Credentials:
+        return Credentials(mlflow.USER, Secrets.of(self.home).mlflow_password)
+
     def airflow_token(self) -> str:
         """A bearer token for Airflow's REST API, good for a day."""
         return airflow.token(self.addresses.airflow, self.credentials.password)
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that point `python -m tasks` and the
-        `airflow` command to this platform.
-        """
-        return services.variables(self.settings, ports.chosen(self.home), Secrets.of(self.home))
+        """What points `python -m tasks`, the `airflow` command and MLflow's client to this platform."""
+        secrets, chosen = Secrets.of(self.home), ports.chosen(self.home)
+        return {**services.variables(self.settings, chosen, secrets), **mlflow.login(secrets)}
 
     def environment(self) -> dict[str, str]:
         """A whole environment for a child process: this process's own, cleaned, with `variables()`."""

@@ -26,6 +26,8 @@ class Secrets:
         airflow_fernet_key: Encrypts connections in Airflow's database; 32 bytes, URL-safe base64.
         airflow_jwt_secret: Signs Airflow's tokens; at least 64 bytes, below which HMAC-SHA512 warns.
         gateway_token: Bearer token of the gateway's internal requests.
+        mlflow_password: Of the user `admin` in MLflow's pages.
+        mlflow_key: What the passwords are derived from with which the steps log in to MLflow.
     """
 
     airflow_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -35,6 +37,8 @@ class Secrets:
     airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(72))
     airflow_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     gateway_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    mlflow_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    mlflow_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @classmethod
     def of(cls, home: Path) -> "Secrets":

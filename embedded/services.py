@@ -24,13 +24,14 @@ FOREIGN = (
     "SUPERVISOR_",
     "TS_",
     "VIRTUAL_ENV",
+    "PERENNIAL_PREDICTION_TOKENS",
     MARK,
 )
 LOOPBACK = "127.0.0.1,localhost"
 
 
 def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> dict[str, str]:
-    """What points the steps and the `airflow` command to this platform."""
+    """What points Airflow's processes, and through them the steps, to this platform."""
     addresses = Addresses.of(ports)
     return {
         **airflow.variables(settings, PROJECT, ports["airflow_port"], secrets),
@@ -41,6 +42,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),
         "PERENNIAL_AIRFLOW_URL": addresses.airflow,
         "PERENNIAL_MLFLOW_URL": addresses.mlflow,
+        "PERENNIAL_MLFLOW_KEY": secrets.mlflow_key,
         "PERENNIAL_GATEWAY_URL": addresses.gateway,
         "PERENNIAL_GATEWAY_TOKEN": secrets.gateway_token,
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": addresses.torchserve_inference,
@@ -55,7 +57,8 @@ def clean_environment() -> dict[str, str]:
     """This process's environment without what would configure
     our programs behind our back, and past any proxy on loopback.
 
-    Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass.
+    Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass. The
+    tokens of the gateway's users do not: they are for the gateway alone.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     for name in ("no_proxy", "NO_PROXY"):
@@ -79,7 +82,7 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
         migration.begin()
     return [
         *airflow.programs(settings, {**base, **variables(settings, ports, secrets), "PATH": control_path}),
-        *mlflow.programs(settings, ports["mlflow_port"], base),
+        *mlflow.programs(settings, ports["mlflow_port"], secrets, base),
         _torchserve(settings, ports, base),
         _gateway(settings, ports, secrets, base),
     ]
@@ -119,5 +122,6 @@ def _gateway(
         database_url=f"sqlite:///{folder / 'gateway.db'}",
         torchserve_url=Addresses.of(ports).torchserve_inference,
         torchserve_key_file=key_file(settings),
+        prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
     return Program("gateway", tuple(command), {**base, **own}, folder)

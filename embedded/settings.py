@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.settings import PROJECT
@@ -29,6 +29,8 @@ class EmbeddedSettings(BaseSettings):
         dags_refresh_seconds: How often the folder dags/ is looked through for new or changed files.
         start_timeout_seconds: The longest that all services together may take until they answer.
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
+        prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
+            comma-separated; empty for everybody on this machine.
         minimum_disk_mib: Free space below which the platform does not start.
         minimum_memory_mib: Available memory below which the platform does not start.
     """
@@ -48,6 +50,7 @@ class EmbeddedSettings(BaseSettings):
     dags_refresh_seconds: int = Field(default=15, ge=1)
     start_timeout_seconds: float = Field(default=300, gt=0)
     stop_timeout_seconds: float = Field(default=45, gt=0)
+    prediction_tokens: SecretStr = SecretStr("")
     minimum_disk_mib: int = Field(default=2048, ge=0)
     minimum_memory_mib: int = Field(default=2048, ge=0)
 

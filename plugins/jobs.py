@@ -16,16 +16,17 @@ from pydantic import ValidationError
 from plugins import attempts
 from plugins.attempts import Files
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
-from tasks.contracts import PreflightRequest, Request, TrainRequest
+from tasks.contracts import Request
 from tasks.errors import FINAL
 from tasks.settings import settings
-from tasks.spec import faults_of
+from tasks.spec import PipelineSpec, faults_of
 
 Document = dict[str, Any]
 
 SEEN_KEY = "log_seen"
 SEEN_EVERY_SECONDS = 5.0
 AFTER_TIMEOUT_SECONDS = 300
+AS_THE_TRAINING = frozenset({"preflight", "train"})
 LONGEST = timedelta(days=1)
 
 
@@ -163,16 +164,16 @@ def step_of(
         key=request.context.step_key,
         request_sha256=hashlib.sha256(attempts.text_of(request).encode()).hexdigest(),
         owner=Owner(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number),
-        resources=_resources(request),
+        resources=resources_of(verb, getattr(request, "spec", None)),
         deadline=time.time() + (limit or LONGEST).total_seconds() + AFTER_TIMEOUT_SECONDS,
     )
 
 
-def _resources(request: Request) -> Resources:
+def resources_of(verb: str, spec: PipelineSpec | None) -> Resources:
     """The model's own for its training, and for the look at
     where that will run; the settings' for every other step.
     """
-    if isinstance(request, PreflightRequest | TrainRequest):
-        return Resources(**request.spec.resources.model_dump())
+    if verb in AS_THE_TRAINING and spec is not None:
+        return Resources(**spec.resources.model_dump())
     place = settings()
     return Resources(place.step_cpus, place.step_memory_mib, place.step_scratch_mib)

@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow.models.xcom import XCOM_RETURN_KEY
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.bases.resumablejobmixin import ResumableJobMixin
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
 from plugins.jobs import StepJob, step_of
 from plugins.pages.links import links_of
-from plugins.runners import EngineFault, runner
+from plugins.runners import EngineFault, Runner, not_installed, runner
 from plugins.runners.connections import store_variables
 from tasks.contracts import Request
 from tasks.errors import FINAL, PerennialError
+from tasks.settings import settings
 from tasks.spec import faults_of
 from tasks.step import exit_code
 from tasks.stores.faults import explained
@@ -34,13 +35,14 @@ RETRIES = {
 }
 
 
-class StepOperator(ResumableJobMixin, BaseOperator):
+class StepOperator(BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
     A check that said no and a request that is wrong fail the task for good; everything else is tried again. A
     result that an earlier try left behind, because its worker died before Airflow heard of it, is taken
-    instead of running twice; so is a step that still runs where it outlives its worker: its name there is
-    kept in Airflow's state store.
+    instead of running twice; so is a step that still runs where it outlives its worker: it is found by its
+    name, which no other step has. Airflow's resumable operators keep what they started in its state store
+    instead, and lose it when their worker dies before that is written.
 
     Args:
         verb: One of `tasks.verbs.VERBS`.
@@ -51,14 +53,15 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         model: Whose environment the step runs in; None for the common one.
         skip_because: Looks at the rendered inputs and says why there is nothing to do; None to go on.
         fail_because: Looks at the result and says why the task fails all the same; None to accept it.
+        decided: Looks into the folder of a step that failed and gives what it had decided before: the task's
+            XCom all the same, for the tasks behind it that run when it is done, well or not.
     """
 
     template_fields: Sequence[str] = ("inputs",)
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - Airflow reads a plain class attribute
     ui_color = "#e8f4ea"
-    external_id_key = "step_job"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says one thing of the step, by its name
         self,
         *,
         verb: str,
@@ -68,6 +71,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         model: str | None = None,
         skip_because: Callable[[Document], str | None] | None = None,
         fail_because: Callable[[Document], str | None] | None = None,
+        decided: Callable[[str], Document] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +82,7 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         self.model = model
         self.skip_because = skip_because
         self.fail_because = fail_because
+        self.decided = decided
         self.operator_extra_links = links_of(verb)
         self.outcome: Document = {}
         self._job: StepJob | None = None
@@ -88,10 +93,10 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             raise AirflowSkipException(reason)
         try:
             job = self._job = self._job_of(context)
-            self.durable = job.runner.outlives
-            self.outcome = job.left_unheard() or self.execute_resumable(context)
+            self.outcome = job.left_unheard() or job.follow(job.submit())
             attempts.mark_heard(job.files)
         except Exception as error:
+            self._tell_what_was_decided(context)
             if (told := _airflow_s(error)) is error:
                 raise
             raise told from error
@@ -102,41 +107,20 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
         return self.outcome
 
+    def _tell_what_was_decided(self, context: Context) -> None:
+        if self.decided and self._job is not None:
+            context["ti"].xcom_push(
+                key=XCOM_RETURN_KEY, value=self.decided(self._job.request.context.work_url)
+            )
+
     def on_kill(self) -> None:
         """Stop the step: the task was cleared, marked, or timed out, or the worker shuts down."""
         if self._job is not None:
             self._job.stop()
 
-    # --- Airflow's resumable job ----------------------------------------------------------------------------
-
-    def submit_job(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signatures
-        """Start the step, or find it under the name that only it can have."""
-        return self._require_job().submit()
-
-    def get_job_status(self, external_id: Any, context: Context) -> str:  # noqa: ARG002
-        return self._require_job().state(str(external_id))
-
-    def is_job_active(self, status: str) -> bool:
-        """A step that has ended is followed too: to the rest of
-        its log, and to its exit code, which nobody has heard yet.
-        """
-        return status != "gone"
-
-    def is_job_succeeded(self, status: str) -> bool:  # noqa: ARG002
-        return False
-
-    def poll_until_complete(self, external_id: Any, context: Context) -> Document:  # noqa: ARG002
-        return self._require_job().follow(str(external_id))
-
-    def get_job_result(self, external_id: Any, context: Context) -> Document:  # noqa: ARG002
-        return self._require_job().outcome
-
-    # --- the request ----------------------------------------------------------------------------------------
-
-    def _require_job(self) -> StepJob:
-        if self._job is None:
-            raise AirflowException(f"The step of {self.task_id!r} was asked for before `execute`.")
-        return self._job
+    def runner(self) -> Runner:
+        """What runs the step of this try."""
+        return runner()
 
     def _job_of(self, context: Context) -> StepJob:
         """The step of this try.
@@ -148,7 +132,9 @@ class StepOperator(ResumableJobMixin, BaseOperator):
         files = attempts.Files.of(request.context.work_url)
         step = step_of(self.verb, request, files, ti, model=self.model, limit=self.execution_timeout)
         memory = context.get("task_state_store")
-        return StepJob(runner(), step, request, files, memory, holder=str(ti.id), log=self.log, outcome={})
+        return StepJob(
+            self.runner(), step, request, files, memory, holder=str(ti.id), log=self.log, outcome={}
+        )
 
     def _request(self, context: Context) -> Request:
         of_run = self.from_run(context) if self.from_run else {}
@@ -160,6 +146,25 @@ class StepOperator(ResumableJobMixin, BaseOperator):
             raise AirflowFailException(
                 f"The request of {self.verb!r} breaks its contract: {faults}. Correct these fields."
             ) from error
+
+
+def step_operator() -> type[StepOperator]:
+    """The operator of the runner that the settings name: where
+    steps are containers, it is one of Airflow's Docker operators.
+
+    A pod is not one of Airflow's pod operators: importing that costs seconds, in every parse of every DAG
+    file.
+
+    Raises:
+        InvalidProject: What the runner needs is not installed here.
+    """
+    if settings().runner != "docker":
+        return StepOperator
+    try:
+        from plugins.runners.docker.operator import DockerStepOperator
+    except ImportError as error:
+        raise not_installed("docker", error) from error
+    return DockerStepOperator
 
 
 def _airflow_s(error: Exception) -> Exception:

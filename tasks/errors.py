@@ -107,6 +107,18 @@ class RegistryError(PerennialError):
     """
 
 
+class DeletedInMlflow(CheckFailed):
+    """Somebody deleted in MLflow what a training or what serves rests on;
+    raised by preflight, train, and whoever asks for the champion.
+    """
+
+
+class MlflowRefused(PerennialError):
+    """MLflow answers, but not to this user, or has not what it is asked for; raised by who asks."""
+
+    exit_code = EXIT_INVALID
+
+
 class TrainingFailed(PerennialError):
     """The model's own training program ended with an error; raised by train."""
 

@@ -4,29 +4,28 @@ Where the stores lie comes from the environment, never from the command line, wh
 read:
 
     PERENNIAL_MLFLOW_DATABASE_URL   SQLAlchemy URL of the database, as
-    postgresql+psycopg2://user:password@host/mlflow PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go;
-    clients reach them through this server alone PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on:
-    every one of the container, port 5000
+                                    postgresql+psycopg2://user:password@host/mlflow
+    PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go; clients reach them through this server alone
+    PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on: every one of the container, port 5000
+
+and so do the secrets that containers/ml/serve_mlflow.py names.
 """
 
 import os
 import sys
 from pathlib import Path
 
-import mlflow.db
-
 sys.path.append(str(Path(__file__).resolve().parent.parent / "ml"))
 import serve_mlflow
+import upgrade_mlflow
 
 
 def main() -> None:
     """Upgrade, then serve until SIGTERM."""
     names = ("PERENNIAL_MLFLOW_DATABASE_URL", "PERENNIAL_MLFLOW_ARTIFACTS_URL")
-    missing = [name for name in names if not os.environ.get(name)]
-    if missing:
-        sys.exit(f"MLflow cannot start: {' and '.join(missing)} must be set.")
+    serve_mlflow.require(*names, *serve_mlflow.SECRETS)
     database_url, artifacts_url = (os.environ[name] for name in names)
-    mlflow.db.upgrade.callback(database_url)
+    upgrade_mlflow.main(database_url)
     host = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0")  # noqa: S104 - of a container
     port = int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
     serve_mlflow.main(host, port, database_url, artifacts_url)

@@ -3,15 +3,21 @@
 A model's handler.py defines one class, `class Handler(PerennialHandler)`, with `load` and `predict`; further
 classes belong in other files, since TorchServe takes the only class of the module. This file is put into each
 archive and imports nothing of TorchServe, so that the same handler also scores an archive without a server.
+PyTorch is imported by the model's own code, and here only where a handler asks for its device, so a model
+that does without it does not pay two seconds for each start.
 """
 
 import json
 import logging
 import math
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 class BadInstance(ValueError):
@@ -23,8 +29,17 @@ class BadInstance(ValueError):
 class PerennialHandler:
     """What TorchServe calls, around a model's `load` and `predict`."""
 
-    device: torch.device = torch.device("cpu")
     version: str = ""
+    _gpu: int | None = None
+
+    @cached_property
+    def device(self) -> "torch.device":
+        """Where the model's tensors belong: the GPU that TorchServe gave this worker, else the processor."""
+        import torch
+
+        if self._gpu is None or not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", self._gpu)
 
     def load(self, folder: Path) -> None:
         """Load the model from the unpacked archive; called once in each worker."""
@@ -35,6 +50,10 @@ class PerennialHandler:
     def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answer each instance with {"prediction": label, "score": number or None}, in their order.
 
+        Of a binary task, `score` is the probability of the positive label; of a multiclass one, that of the
+        predicted label, with {"scores": {label as text: probability}} for all of them; of a regression there
+        is none.
+
         Raise `BadInstance` for an item that cannot be predicted on: the batch is then predicted item by item.
         """
         raise NotImplementedError(
@@ -44,12 +63,13 @@ class PerennialHandler:
     def initialize(self, context: Any) -> None:
         """Called by TorchServe once in each worker."""
         logging.disable(logging.INFO)  # a quarter of a worker's time goes to metric lines that nobody reads
-        torch.set_num_threads(1)
         properties = context.system_properties
-        if torch.cuda.is_available() and properties.get("gpu_id") is not None:
-            self.device = torch.device("cuda", int(properties["gpu_id"]))
+        if properties.get("gpu_id") is not None:
+            self._gpu = int(properties["gpu_id"])
         self.version = str(context.manifest["model"]["modelVersion"])
+        use_one_thread()
         self.load(Path(properties["model_dir"]))
+        use_one_thread()  # `load` may be the first to import PyTorch
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[dict[str, Any]]:
         """Called by TorchServe with a batch; answers every item, each with its own HTTP status."""
@@ -80,13 +100,13 @@ class PerennialHandler:
         return dict(zip(instances, answers, strict=True))
 
     def _predict_checked(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        with torch.inference_mode():
+        with inference_mode():
             answers = self.predict(instances)
         if len(answers) != len(instances):
             raise RuntimeError(f"predict answered {len(answers)} of {len(instances)} instances")
         for answer in answers:
-            score = answer.get("score")
-            if "prediction" not in answer or (score is not None and not math.isfinite(score)):
+            numbers = [answer.get("prediction"), answer.get("score"), *(answer.get("scores") or {}).values()]
+            if "prediction" not in answer or not all(map(_is_sound, numbers)):
                 raise RuntimeError(
                     f"predict answered {answer!r}; a prediction and a finite score or None are expected"
                 )
@@ -99,6 +119,22 @@ class PerennialHandler:
             return refuse(context, index, 400, str(error))
         logging.error("The model failed on one item.", exc_info=error)
         return refuse(context, index, 500, f"The model failed on this instance: {type(error).__name__}.")
+
+
+def _is_sound(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def use_one_thread() -> None:
+    """Keep PyTorch, where the model has imported it, from taking every core: each has a worker of its own."""
+    if loaded := sys.modules.get("torch"):
+        loaded.set_num_threads(1)
+
+
+def inference_mode() -> AbstractContextManager[Any]:
+    """PyTorch without gradients; nothing where the model does not use PyTorch."""
+    loaded = sys.modules.get("torch")
+    return nullcontext() if loaded is None else loaded.inference_mode()
 
 
 def instance_of(item: dict[str, Any]) -> dict[str, Any]:

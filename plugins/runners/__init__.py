@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "Step",
     "WorkerLost",
+    "not_installed",
     "runner",
 ]
 
@@ -43,7 +44,7 @@ def _docker() -> Runner:
     try:
         from plugins.runners.docker.runner import DockerRunner
     except ImportError as error:
-        raise _not_installed("docker", error) from error
+        raise not_installed("docker", error) from error
     return DockerRunner()
 
 
@@ -51,11 +52,12 @@ def _kubernetes() -> Runner:
     try:
         from plugins.runners.kubernetes.runner import KubernetesRunner
     except ImportError as error:
-        raise _not_installed("kubernetes", error) from error
+        raise not_installed("kubernetes", error) from error
     return KubernetesRunner()
 
 
-def _not_installed(name: str, error: ImportError) -> InvalidProject:
+def not_installed(name: str, error: ImportError) -> InvalidProject:
+    """What to say where Airflow's environment cannot run steps as the setting says."""
     return InvalidProject(
         f"PERENNIAL_RUNNER is {name!r}, but Airflow's environment lacks what that needs ({error}). "
         "Install containers/airflow/cluster.txt into it."

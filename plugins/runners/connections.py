@@ -28,8 +28,8 @@ class Address:
     client_key: str | None = None
 
 
-def engine() -> Address:
-    """The engine of the connection `docker_default`, else of DOCKER_HOST, else of this machine.
+def engine(connection: str = ENGINE) -> Address:
+    """The engine of the connection, else of DOCKER_HOST, else of this machine.
 
     The connection's host is a name with the port beside it, or a whole URL (`tcp://`, `ssh://user@host`,
     `unix:///path`); its extra may hold `ca_cert`, `client_cert` and `client_key`, paths of PEM files.
@@ -37,15 +37,15 @@ def engine() -> Address:
     Raises:
         InvalidProject: Only some of the three files are given.
     """
-    found = _connection(ENGINE)
+    found = _connection(connection)
     if found is None or not found.host:
         return Address(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
     names = ("ca_cert", "client_cert", "client_key")
     files = {name: value for name, value in found.extra_dejson.items() if name in names and value}
     if files and len(files) < len(names):
         raise InvalidProject(
-            f"The connection {ENGINE!r} names {sorted(files)}. TLS needs all of {list(names)}: correct its "
-            "extra."
+            f"The connection {connection!r} names {sorted(files)}. TLS needs all of {list(names)}: correct "
+            "its extra."
         )
     port = found.port or (TLS_PORT if files else PORT)
     whole = "://" in found.host

@@ -3,14 +3,16 @@ environment: what it needs, and no secret that is not its own.
 
 Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of
 the platform: not the gateway's token, not the database with the ledger, not TorchServe's keys. Those of the
-store and of MLflow they cannot do without.
+store they cannot do without, and in MLflow each step is the user that its work needs (mlflow_login.py).
 """
 
 import math
+import re
 from collections.abc import Mapping
 
 from pydantic import SecretStr
 
+from plugins.runners.mlflow_login import KEY, LOGIN, login_of
 from plugins.runners.step import Step
 from tasks.settings import Settings
 
@@ -28,12 +30,18 @@ PLATFORM = (
     "torchserve_key_file",
 )
 PASSED_ON = ("AWS_", "GOOGLE_", "MLFLOW_", "STORAGE_EMULATOR_HOST")
-OF_THIS_MACHINE = (
-    "AWS_PROFILE",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
+OF_THIS_MACHINE = frozenset(
+    {
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    }
 )
+SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
+PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+# Paths, whatever their names sound like.
+NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
 
 
 def environment_of(
@@ -52,13 +60,19 @@ def environment_of(
         for name in names
         if name in place.model_fields_set
     }
+    login = login_of(step, place)
+    kept_back = OF_THIS_MACHINE | (LOGIN if login else frozenset())
     credentials = {
-        name: value
-        for name, value in ours.items()
-        if name.startswith(PASSED_ON) and name not in OF_THIS_MACHINE
+        name: value for name, value in ours.items() if name.startswith(PASSED_ON) and name not in kept_back
     }
     refused = {"PERENNIAL_GPU_MISSING": gpu_missing} if gpu_missing else {}
-    return {**credentials, **given, **_own(step, image), **refused}
+    return {**credentials, **login, **given, **_own(step, image), **refused}
+
+
+def withheld(verb: str) -> frozenset[str]:
+    """The variables of ours that a step of this verb is not told, wherever it runs."""
+    platform = PLATFORM if verb in MODEL_CODE else ()
+    return frozenset({KEY, *(f"PERENNIAL_{name.upper()}" for name in platform)})
 
 
 def _own(step: Step, image: str) -> dict[str, str]:
@@ -81,9 +95,14 @@ def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def command_of(step: Step) -> tuple[str, ...]:
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable's value must not be seen by those who may look at pods, or at a task's fields."""
+    return name not in NOT_SECRET and bool(SECRET.search(name) or PASSWORD_IN_URL.search(value))
+
+
+def command_of(verb: str, request_url: str, result_url: str, model: str | None) -> tuple[str, ...]:
     """What runs in a container: the step changes to its
     model's own environment by itself, where the image has one.
     """
-    files = ("--request", step.request_url, "--result", step.result_url)
-    return ("python", "-m", "tasks", step.verb, *files, *(("--model", step.model) if step.model else ()))
+    files = ("--request", request_url, "--result", result_url)
+    return ("python", "-m", "tasks", verb, *files, *(("--model", model) if model else ()))

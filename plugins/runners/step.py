@@ -76,12 +76,16 @@ class Step:
 
     @property
     def name(self) -> str:
-        """What its container or pod is called.
+        return step_name(self.key)
 
-        Names are unique where they run, so making it is the lock on the step.
-        """
-        key = f"{settings().installation}\n{self.key}"
-        return f"perennial-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+
+def step_name(key: str) -> str:
+    """What the container or the pod of the step `key` is called.
+
+    Names are unique where they run, so making it is the lock on the step.
+    """
+    named = f"{settings().installation}\n{key}"
+    return f"perennial-{hashlib.sha256(named.encode()).hexdigest()[:20]}"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class FileOutcome(Contract):
             `empty` (every row was quarantined), or `refused` (a whole-file fault: nothing joined).
         reason: Why it was refused; a sentence.
         report_url: The validation report, HTML; None when the file could not be read.
+        table_version: The table's version once its rows had joined; None where none did.
     """
 
     file: str
@@ -33,6 +34,7 @@ class FileOutcome(Contract):
     quarantined_rows: int = 0
     reason: str | None = None
     report_url: str | None = None
+    table_version: int | None = None
 
 
 class IngestResult(Contract):
@@ -119,7 +121,9 @@ class CollectRequest(Request):
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
-    `landed_file` holds newly labelled rows for the training table.
+    Attributes:
+        landed_file: Holds the newly labelled rows for the training table.
+        quarantined_labels: Labels that are not of their column's type; they lie in the table's quarantine.
     """
 
     model: str
@@ -127,3 +131,4 @@ class CollectResult(Contract):
     feedback_rows: int
     labelled_rows: int
     landed_file: str | None
+    quarantined_labels: int = 0

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import ValidationReport
-from tasks.data.file_readers import QUARANTINE, BrokenRow, LandedRows, read_rows
+from tasks.data import quarantine
+from tasks.data.file_readers import LandedRows, read_rows
+from tasks.data.quarantine import BrokenRow
 from tasks.data.typed_values import TYPES_HOLD
 from tasks.data.validate import CheckedRows, check_rows
 from tasks.errors import DataRejected
 from tasks.spec import TableSpec
-from tasks.stores.lake import arrow_schema
 
 KEY_HOLDS = "key_is_there_once"
 MAXIMUM_BROKEN_SHARE = 0.5
@@ -56,7 +57,8 @@ def audit(name: str, content: bytes, table: TableSpec, work_url: str) -> Audit:
     for position, faults in _broken_by_the_suite(checked).items():
         broken[int(judged[position])] = faults
     quarantined = sorted([*landed.unreadable, *_described(landed, broken)], key=lambda row: row.number)
-    return Audit(rows.filter(pa.array(~checked.broken_mask)), _quarantine(name, quarantined), checked.report)
+    accepted = rows.filter(pa.array(~checked.broken_mask))
+    return Audit(accepted, quarantine.as_table(name, quarantined), checked.report)
 
 
 def _broken_before_the_suite(landed: LandedRows, table: TableSpec) -> Faults:
@@ -125,16 +127,3 @@ def _described(landed: LandedRows, broken: Faults) -> list[BrokenRow]:
         )
         for (position, faults), row in zip(broken.items(), rows, strict=True)
     ]
-
-
-def _quarantine(name: str, broken: list[BrokenRow]) -> pa.Table:
-    return pa.table(
-        {
-            "row": [row.row for row in broken],
-            "file": [name] * len(broken),
-            "row_number": [row.number for row in broken],
-            "expectation": [row.expectation for row in broken],
-            "reason": [row.reason for row in broken],
-        },
-        schema=arrow_schema(QUARANTINE),
-    )

@@ -68,6 +68,7 @@ def collect(request: CollectRequest) -> CollectResult:
         feedback_rows=feedback.appended,
         labelled_rows=landed.rows,
         landed_file=landed.file,
+        quarantined_labels=landed.quarantined,
     )
 
 

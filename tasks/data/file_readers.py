@@ -23,39 +23,13 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from tasks.data import strict_json
+from tasks.data.quarantine import BrokenRow
 from tasks.data.typed_values import TypedRows, from_arrow, from_python, from_text
 from tasks.errors import DataRejected
-from tasks.spec import ColumnType, TableSpec
+from tasks.spec import TableSpec
 
 MAXIMUM_BYTES = 1 << 30
 READABLE = "row_is_readable"
-
-QUARANTINE: dict[str, ColumnType] = {
-    "row": "string",
-    "file": "string",
-    "row_number": "int64",
-    "expectation": "string",
-    "reason": "string",
-}
-"""The columns of a quarantine table: `BrokenRow` and the file that it was in."""
-
-
-@dataclass(frozen=True)
-class BrokenRow:
-    """A row that may not join its table.
-
-    Attributes:
-        number: Its place in the file, from 1: the line of JSON lines, the row below the header of CSV, the
-            row of Parquet.
-        row: What was landed, as JSON.
-        expectation: What it broke; several are joined by a comma.
-        reason: A sentence.
-    """
-
-    number: int
-    row: str
-    expectation: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ would serve. The frozen rows are the test part of the candidate's snapshot, and 
 not taken over.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,37 +25,23 @@ from tasks.contracts import (
     ModelVersion,
     PairedDifference,
     SliceScore,
-    SnapshotPart,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import metrics
-from tasks.evaluation.metrics import Answers
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.baseline import answer_simply, name_baseline
+from tasks.evaluation.frozen_rows import Frozen, freeze
 from tasks.evaluation.scoring import Scores, score
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
-from tasks.stores.parts import fetch_part, read_part
+from tasks.stores.parts import read_part
 
 LATENCY_SAMPLES = 200
-MOST_SLICES = 50
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """The frozen rows: `truth` holds the labels' codes in
-    `classes`, `slices` each row's value of the data's `slice_by`.
-    """
-
-    rows: pa.Table
-    sha256: str
-    path: Path
-    truth: metrics.Codes
-    classes: tuple[Any, ...]
-    slices: "np.ndarray[Any, np.dtype[np.str_]] | None"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A model's answers as class codes, and what the handler said and took."""
+    """A model's answers as arrays, and what the handler said and took."""
 
     answers: Answers
     raw: Scores
@@ -89,7 +76,8 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
         candidate = _answers(archive, spec, frozen, folder)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
-        simple = baseline(read_part(snapshot.train), spec, frozen)
+        train, metric = read_part(snapshot.train), spec.gate.primary_metric
+        simple = Judged(*answer_simply(train, spec.data.label, frozen, metric))
     serving = None
     if version and champion:
         serving = _scored("champion", f"version {version.version}", version.archive, champion, spec, frozen)
@@ -101,52 +89,13 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         candidate=_scored("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
         champion=serving,
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_scored("baseline", "the training rows' most frequent label", None, simple, spec, frozen),
+        baseline=_scored("baseline", name_baseline(frozen, metric), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url=str(files.at(request.context.work_url, "report.json")),
     )
     files.write_text(report.report_url, text=report.model_dump_json(indent=2))
     _write_answers(request, frozen, {"candidate": candidate, "champion": champion, "baseline": simple})
     return report
-
-
-def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
-    """Read the test part and check that it is what was frozen."""
-    path = fetch_part(test, folder / "test.parquet")
-    rows = pq.read_table(path)
-    labels = rows[spec.data.label].to_pylist()
-    trained = read_part(train)[spec.data.label].to_pylist()
-    if missing := labels.count(None):
-        raise CheckFailed(
-            f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
-        )
-    classes = metrics.classes_of(labels, [label for label in trained if label is not None])
-    by = spec.data.slice_by
-    slices = (
-        None
-        if by is None
-        else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
-    )
-    return Frozen(rows, test.sha256, path, metrics.encode(labels, classes), classes, slices)
-
-
-def baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Judged:
-    """The model that knows only how often each label was in the training rows."""
-    from sklearn.dummy import DummyClassifier
-
-    known = metrics.encode(train[spec.data.label].to_pylist(), frozen.classes)
-    simple = DummyClassifier(strategy="prior").fit(np.zeros((len(known), 1)), known)
-    rows = len(frozen.rows)
-    guess, chance = int(simple.predict([[0.0]])[0]), float((known == 1).mean())
-    scores = (chance,) * rows if len(frozen.classes) == 2 else (None,) * rows
-    raw = Scores(
-        predictions=(frozen.classes[guess],) * rows,
-        scores=scores,
-        refused=(),
-        latencies_seconds=(),
-        answers=(),
-    )
-    return Judged(_coded(raw, frozen), raw)
 
 
 def _champion(
@@ -179,23 +128,21 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
     raw = score(
         local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows))
     )
-    judged = Judged(_coded(raw, frozen), raw)
-    if (judged.answers.predictions == -1).all():
+    judged = Judged(frozen.answers_of(raw), raw)
+    if _answers_nothing(judged, frozen):
         answers = list(dict.fromkeys(map(repr, raw.predictions)))[:5]
+        labels = ", ".join(map(repr, frozen.classes[:5])) or "numbers"
         raise CheckFailed(
             f"The archive of run {archive.run_id} answers {', '.join(answers)}, but the labels are "
-            f"{', '.join(map(repr, frozen.classes[:5]))}. Let the handler's `prediction` be a value of "
-            f"{spec.data.label!r}.",
+            f"{labels}. Let the handler's `prediction` be a value of {spec.data.label!r}.",
             run_id=archive.run_id,
         )
     return judged
 
 
-def _coded(raw: Scores, frozen: Frozen) -> Answers:
-    scores = None
-    if all(isinstance(value, int | float) for value in raw.scores):
-        scores = np.array(raw.scores, dtype=np.float64)
-    return Answers(metrics.encode(raw.predictions, frozen.classes), scores)
+def _answers_nothing(judged: Judged, frozen: Frozen) -> bool:
+    predictions = judged.answers.predictions
+    return bool(np.isnan(predictions).all() if frozen.task == "regression" else (predictions == -1).all())
 
 
 def _scored(
@@ -209,11 +156,18 @@ def _scored(
         run_id=archive.run_id if archive else None,
         archive_sha256=archive.sha256 if archive else None,
         archive_bytes=archive.size_bytes if archive else None,
-        metrics=metrics.measure_all(frozen.truth, judged.answers, len(frozen.classes)),
+        metrics=_measure(judged, frozen),
         slices=tuple(_slices(judged, spec, frozen)),
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
     )
+
+
+def _measure(judged: Judged, frozen: Frozen) -> tuple[Metric, ...]:
+    found = metrics.measure_all(frozen.task, frozen.truth, judged.answers, len(frozen.classes))
+    if frozen.task != "multiclass":
+        return found
+    return found + metrics.measure_classes(frozen.truth, judged.answers, frozen.classes)
 
 
 def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[SliceScore]:
@@ -221,7 +175,7 @@ def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[Slic
     does not define it, so that the gate sees that it is there.
     """
     name = spec.gate.primary_metric
-    for value, chosen in _parts(frozen):
+    for value, chosen in frozen.parts():
         found = metrics.measure(name, frozen.truth[chosen], judged.answers.where(chosen), len(frozen.classes))
         undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
         yield SliceScore(
@@ -233,7 +187,7 @@ def _differences(
     candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen
 ) -> Iterator[PairedDifference]:
     everything = np.ones(len(frozen.rows), dtype=np.bool_)
-    for value, chosen in ((None, everything), *_parts(frozen)):
+    for value, chosen in ((None, everything), *frozen.parts()):
         if candidate is champion:
             yield PairedDifference(
                 slice_value=value, rows=int(chosen.sum()), difference=0, low=0, high=0, p_value=1
@@ -245,14 +199,6 @@ def _differences(
         )
         if found is not None:
             yield found
-
-
-def _parts(frozen: Frozen) -> Iterator[tuple[str, "np.ndarray[Any, np.dtype[np.bool_]]"]]:
-    """The slices, largest first; of a column with very many values the smallest are left out."""
-    if frozen.slices is not None:
-        values, counts = np.unique(frozen.slices, return_counts=True)
-        for value in values[np.argsort(-counts, kind="stable")][:MOST_SLICES]:
-            yield str(value), frozen.slices == value
 
 
 def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
@@ -271,13 +217,19 @@ def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, J
 
 def _logged(report: EvaluationReport) -> Iterator[tuple[str, float]]:
     for metric in report.candidate.metrics:
-        yield f"test_{metric.name}", metric.value
-        yield f"test_{metric.name}_low", metric.low
-        yield f"test_{metric.name}_high", metric.high
+        name = _as_mlflow_name(metric)
+        yield name, metric.value
+        yield f"{name}_low", metric.low
+        yield f"{name}_high", metric.high
     for model in (report.champion, report.baseline):
         for metric in model.metrics if model else ():
-            yield f"test_{metric.name}_{model.role if model else ''}", metric.value
+            yield f"{_as_mlflow_name(metric)}_{model.role if model else ''}", metric.value
     for difference in report.differences[:1]:
         yield f"test_{report.primary_metric}_difference", difference.difference
     if report.candidate.latency_p95_seconds is not None:
         yield "latency_p95_seconds", report.candidate.latency_p95_seconds
+
+
+def _as_mlflow_name(metric: Metric) -> str:
+    """MLflow takes few signs, and a class may have any in its name."""
+    return re.sub(r"[^\w\-. ]", "_", f"test_{metric.name}")

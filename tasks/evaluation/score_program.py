@@ -152,6 +152,7 @@ def main(
     document = {
         "predictions": [answer.get("prediction") for _, answer in answered],
         "scores": [answer.get("score") for _, answer in answered],
+        "probabilities": [answer.get("scores") for _, answer in answered],
         "refused": refused,
         "latencies_seconds": latencies(handler, context, instances, latency_samples),
         "answers": [answer for _, answer in answered[:KEPT_ANSWERS]],

@@ -33,12 +33,14 @@ class Scores:
     Attributes:
         predictions: The labels; None for a refused row.
         scores: The models' scores; None where there is none.
+        probabilities: Each class's probability, by the class as text; None where there is none.
         latencies_seconds: Of single requests through the handler, after a warm-up.
         answers: The handler's whole answers to the first rows (at most 10).
     """
 
     predictions: tuple[Any, ...]
     scores: tuple[float | None, ...]
+    probabilities: tuple[dict[str, float] | None, ...]
     refused: tuple[Refused, ...]
     latencies_seconds: tuple[float, ...]
     answers: tuple[dict[str, Any], ...]
@@ -109,6 +111,7 @@ def _read(path: Path) -> Scores:
     return Scores(
         predictions=tuple(document["predictions"]),
         scores=tuple(document["scores"]),
+        probabilities=tuple(document["probabilities"]),
         refused=tuple(Refused(**refused) for refused in document["refused"]),
         latencies_seconds=tuple(document["latencies_seconds"]),
         answers=tuple(document["answers"]),

@@ -15,7 +15,7 @@ from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.latency import latency
 from tasks.gate.rules.margin import margin_to_champion, margins_on_slices
-from tasks.gate.rules.minimum import minima
+from tasks.gate.rules.minimum import thresholds
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
@@ -69,7 +69,7 @@ def _verdicts(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -
     yield enough_test_rows(evaluation, rules)
     if evaluation.champion is None:
         yield first_model_is_declared(rules)
-    yield from minima(evaluation, rules)
+    yield from thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
     if evaluation.champion is not None:
         yield margin_to_champion(evaluation, rules)

@@ -7,7 +7,7 @@ deployment moves it when the version truly serves.
 from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
 from tasks.errors import ArchiveMismatch, InvalidRequest
 from tasks.ledger import precedent
-from tasks.serving.champion import find_champion
+from tasks.serving.champion import find_champion, serves
 from tasks.stores import files, registry
 
 LONGEST_TAG = 5000
@@ -36,8 +36,9 @@ def register(request: RegisterRequest) -> ModelVersion:
     registered = registry.find_version(spec.name, run.run_id)
     if registered is not None:
         return registered
-    serving = find_champion(spec.name).version
-    precedent.require_same_champion(promotion, serving.run_id if serving else None)
+    if not serves(spec.name, run.run_id):  # what serves already is registered again after it was deleted
+        serving = find_champion(spec.name).version
+        precedent.require_same_champion(promotion, serving.run_id if serving else None)
     return registry.create_version(spec.name, run.run_id, _tags(run, archive, decision))
 
 

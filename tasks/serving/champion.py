@@ -5,7 +5,8 @@ agree, that is told, and the route counts. Where nothing is routed but the alias
 is judged against that version rather than as a first model.
 """
 
-from tasks.contracts import Champion, ChampionRequest, Route
+from tasks.contracts import Champion, ChampionRequest, ModelVersion, Route
+from tasks.errors import DeletedInMlflow
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
@@ -15,7 +16,7 @@ def champion(request: ChampionRequest) -> Champion:
 
     Raises:
         ServingError: The gateway does not answer.
-        RegistryError: The registry does not hold the version that serves.
+        DeletedInMlflow: The registry does not hold the version that serves any more.
     """
     found = find_champion(request.spec.name)
     if found.warning:
@@ -27,27 +28,54 @@ def find_champion(model: str) -> Champion:
     """The same for a model's name."""
     route, alias = Gateway().route(model), registry.aliased_version(model)
     if route is not None:
-        version, warning = route.model_version, None if route.model_version == alias else _other(route, alias)
-    elif alias is not None:
-        version, warning = alias, _not_routed(model, alias)
-    else:
-        return Champion(model=model, version=None, serves=False)
-    found = registry.get_version(model, version)
-    return Champion(model=model, version=found, serves=route is not None, warning=warning)
+        found = _registered(route)
+        warning = None if found.version == alias else _other(found, alias)
+        return Champion(model=model, version=found, serves=True, warning=warning)
+    if alias is not None:
+        found = registry.get_version(model, alias)
+        return Champion(model=model, version=found, serves=False, warning=_not_routed(model, alias))
+    return Champion(model=model, version=None, serves=False)
+
+
+def serves(model: str, run_id: str) -> bool:
+    """Whether the version that serves came from this run, in MLflow's registry or not."""
+    route = Gateway().route(model)
+    return route is not None and route.run_id == run_id
+
+
+def deleted_version(serving: Route) -> DeletedInMlflow:
+    """What to say where MLflow's registry has lost the version that serves, and how to get it back."""
+    return DeletedInMlflow(
+        f"Version {serving.model_version} of {serving.model} serves, but MLflow's registry does not hold it "
+        "any more: the registered model or that version was deleted, so no candidate can be judged against "
+        f"it. Clear the task `register` with what follows in the run of train_{serving.model} that made the "
+        f"version (its MLflow run is {serving.run_id}): it is registered again. Or bring back a backup of "
+        "MLflow's database.",
+        model_version=serving.model_version,
+        run_id=serving.run_id,
+    )
+
+
+def _registered(route: Route) -> ModelVersion:
+    """The version that serves, by its run: registered again after it was deleted, it has another number."""
+    found = registry.find_version(route.model, route.run_id)
+    if found is None:
+        raise deleted_version(route)
+    return found
 
 
 def _not_routed(model: str, alias: str) -> str:
     return (
-        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no version "
-        "of it. Candidates are judged against that version. Remove the alias if the model is meant to begin "
-        "anew."
+        f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
+        "version of it. Candidates are judged against that version. Remove the alias if the model is meant "
+        "to begin anew."
     )
 
 
-def _other(route: Route, alias: str | None) -> str:
+def _other(serving: ModelVersion, alias: str | None) -> str:
     names = f"names version {alias}" if alias else "is not there"
     return (
-        f"The gateway serves version {route.model_version} of {route.model}, but MLflow's alias "
+        f"The gateway serves version {serving.version} of {serving.model}, but MLflow's alias "
         f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Set the alias to version "
-        f"{route.model_version}; to serve an earlier version, roll back."
+        f"{serving.version}; to serve an earlier version, roll back."
     )

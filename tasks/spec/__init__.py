@@ -3,21 +3,27 @@
 from tasks.spec.base import ColumnType, faults_of
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
+from tasks.spec.metrics import METRICS, MetricKind, MetricName, Task, metrics_of
 from tasks.spec.monitor import MonitorSpec
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of
 from tasks.spec.serving import ServingSpec
 
 __all__ = [
+    "METRICS",
     "ColumnType",
     "DataSpec",
     "GateSpec",
+    "MetricKind",
+    "MetricName",
     "MonitorSpec",
     "PipelineSpec",
     "ServingSpec",
     "SplitSpec",
     "TableSpec",
+    "Task",
     "faults_of",
     "load_specs",
+    "metrics_of",
     "read_specs",
     "table_of",
 ]

@@ -10,9 +10,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
 
-# What the gate may compare by: larger is better for each of them. The evaluation reports others too.
-MetricName = Literal["accuracy", "balanced_accuracy", "f1", "roc_auc"]
-
 
 def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
     json.dumps(value)

@@ -1,39 +1,77 @@
 """What a team says of judging its model."""
 
-from pydantic import Field
+from collections.abc import Iterator
+from typing import Annotated
 
-from tasks.spec.base import FiniteFloat, MetricName, Rows, Share, Spec
+from pydantic import Field, model_validator
+
+from tasks.spec.base import FiniteFloat, Rows, Spec
+from tasks.spec.metrics import METRICS, MetricName
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class GateSpec(Spec):
-    """The rules by which a candidate is promoted, held or rejected. Every share is in [0, 1].
+    """The rules by which a candidate is promoted, held or rejected.
 
-    A difference that is below its limit, or surely below zero while its interval reaches below the limit,
-    rejects; an interval that merely reaches below the limit holds: there are too few rows to say.
+    A candidate that is worse by more than it may be, or surely worse while it may be worse by too much,
+    rejects; an interval that merely reaches too far holds: there are too few rows to say.
 
     Attributes:
-        primary_metric: The metric that candidate and champion are compared by.
-        minimum: Absolute thresholds by metric, for every candidate.
+        primary_metric: The metric that candidate and champion are compared by; one that the model's task has.
+        minimum: Absolute thresholds of metrics of which more is better, for every candidate.
+        maximum: The same for metrics of which less is better.
         first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace
-            `minimum`. Without any, a first model is held: nothing says what it must reach.
+            `minimum`. Without any here or in `first_model_maximum`, a first model is held: nothing says what
+            it must reach.
+        first_model_maximum: The same for metrics of which less is better.
         margin: How much worse than the champion a candidate may be, in units of the primary metric: the
-            paired difference's lower 95 % limit must not lie below `-margin`.
+            paired difference's 95 % interval must not reach further than that. A regression has to say it.
         slice_margin: The same for each value of the data's `slice_by` column.
         minimum_slice_rows: Smaller slices are reported, not judged.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
-        minimum_gain_over_baseline: By how much the candidate must beat the simple baseline in the primary
-            metric.
+        minimum_gain_over_baseline: By how much the candidate must be better than the simple baseline in the
+            primary metric, in its units.
         latency_p95_seconds: The slowest that the 95th percentile of one request through the archive may be.
         archive_bytes: The largest archive.
     """
 
     primary_metric: MetricName = "accuracy"
     minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    maximum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
     first_model_minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
-    margin: Share = 0.01
-    slice_margin: Share = 0.03
+    first_model_maximum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    margin: Amount = 0.01
+    slice_margin: Amount = 0.03
     minimum_slice_rows: Rows = 200
     minimum_test_rows: Rows = 200
-    minimum_gain_over_baseline: Share = 0.0
+    minimum_gain_over_baseline: Amount = 0.0
     latency_p95_seconds: float = Field(default=0.25, gt=0, allow_inf_nan=False)
     archive_bytes: int = Field(default=500_000_000, gt=0)
+
+    @model_validator(mode="after")
+    def _thresholds_point_the_right_way(self) -> "GateSpec":
+        for field, name, _ in self.thresholds():
+            right = (
+                field.replace("maximum", "minimum")
+                if METRICS[name].larger_is_better
+                else field.replace("minimum", "maximum")
+            )
+            if field != right:
+                better = "more" if METRICS[name].larger_is_better else "less"
+                raise ValueError(f"{field}.{name}: {better} {name} is better; declare it in {right}")
+        return self
+
+    @model_validator(mode="after")
+    def _margins_leave_something_to_ask(self) -> "GateSpec":
+        if METRICS[self.primary_metric].is_share:
+            for field in ("margin", "slice_margin", "minimum_gain_over_baseline"):
+                if getattr(self, field) > 1:
+                    raise ValueError(f"{field}: {self.primary_metric} is in [0, 1], so at most 1 is expected")
+        return self
+
+    def thresholds(self) -> Iterator[tuple[str, MetricName, float]]:
+        """Every absolute threshold: its field, the metric, the value."""
+        for field in ("minimum", "maximum", "first_model_minimum", "first_model_maximum"):
+            for name, value in getattr(self, field).items():
+                yield field, name, value

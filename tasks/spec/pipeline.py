@@ -3,33 +3,76 @@ models/<name>/pipeline.yaml, checked when it is read.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from tasks.errors import InvalidProject
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.gate import GateSpec
+from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
-from tasks.spec.serving import ServingSpec
+from tasks.spec.serving import ServingSpec, types_beyond
+from tasks.spec.task import faults_of_labels, faults_of_margins, faults_of_metrics
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
 
 class PipelineSpec(Spec):
-    """A model's pipeline.yaml."""
+    """A model's pipeline.yaml.
+
+    Attributes:
+        task: What the model predicts: one of two labels, one of several, or a number.
+    """
 
     version: Literal[1]
     name: Name
     description: str
     owner: str
+    task: Task = "binary"
     data: DataSpec
     training: TrainingSpec = TrainingSpec()
     resources: ResourcesSpec = ResourcesSpec()
     serving: ServingSpec
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _compare_by_a_metric_of_the_task(cls, document: Any) -> Any:
+        """What a regression is compared by, where it does not say so, is not accuracy."""
+        if not isinstance(document, dict) or document.get("task") not in DEFAULT_METRIC:
+            return document
+        gate = document.get("gate", {})
+        if not isinstance(gate, dict) or "primary_metric" in gate:
+            return document
+        return {**document, "gate": {"primary_metric": DEFAULT_METRIC[document["task"]], **gate}}
+
+    @model_validator(mode="after")
+    def _parts_fit_the_task(self) -> "PipelineSpec":
+        faults = [
+            *faults_of_metrics(self.task, self.gate),
+            *faults_of_labels(self.task, self.data, self.serving),
+        ]
+        if self.task == "regression":
+            faults += faults_of_margins(self.gate, self.data)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit_their_column(self) -> "PipelineSpec":
+        if self.data.feedback_query is None:
+            return self
+        kind = self.data.columns[self.data.label]
+        if beyond := types_beyond(self.serving.label_schema, kind):
+            raise ValueError(
+                f"serving.label_schema lets a label be {', '.join(beyond)}, but "
+                f"data.columns.{self.data.label} is {kind}, which cannot hold each of those. Narrow the "
+                "schema, or change the column's type"
+            )
+        return self
 
     @classmethod
     def load(cls, path: Path) -> "PipelineSpec":

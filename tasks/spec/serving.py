@@ -4,7 +4,17 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.spec.base import JsonSchema, Spec
+from tasks.spec.base import ColumnType, JsonSchema, Spec
+
+LABEL_TYPES: dict[ColumnType, frozenset[str]] = {
+    "string": frozenset({"string"}),
+    "int64": frozenset({"integer"}),
+    "float64": frozenset({"integer", "number"}),
+    "bool": frozenset({"boolean"}),
+    "timestamp": frozenset({"string"}),
+    "date": frozenset({"string"}),
+}
+"""The JSON types whose values a column can hold."""
 
 
 class ServingSpec(Spec):
@@ -31,3 +41,27 @@ class ServingSpec(Spec):
     batch_size: int = Field(default=8, ge=1)
     max_batch_delay_ms: int = Field(default=1, ge=1)
     timeout_seconds: float = Field(default=5, gt=0)
+
+
+def types_beyond(label_schema: dict[str, Any], kind: ColumnType) -> list[str]:
+    """The JSON types that a schema lets pass and a column of type `kind` cannot hold; null fits every one.
+
+    Where the schema lists its values, their types count and not the `type` beside them.
+    """
+    listed = label_schema.get("enum", [label_schema["const"]] if "const" in label_schema else None)
+    declared = label_schema["type"]
+    types = {_type_of(value) for value in listed} if listed is not None else _as_set(declared)
+    return sorted(types - LABEL_TYPES[kind] - {"null"})
+
+
+def _as_set(types: str | list[str]) -> set[str]:
+    return {types} if isinstance(types, str) else set(types)
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return "integer"
+    names = {float: "number", str: "string", type(None): "null", list: "array", dict: "object"}
+    return names[type(value)]

@@ -1,4 +1,4 @@
-"""What went wrong with an object store, as a sentence that names the setting to look at.
+"""What went wrong with an object store or with MLflow, as a sentence that says where to look.
 
 Three libraries reach the store (s3fs, gcsfs and delta-rs), each with errors of its own: classes here, HTTP
 statuses there, and of delta-rs only a text. What cannot be told apart by class is told by the words that they
@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from tasks.errors import PerennialError, StoreRefused, StoreUnreachable
+from tasks.errors import MlflowRefused, PerennialError, StoreRefused, StoreUnreachable
 
 OF_A_STORE = (
     r"botocore\.",
@@ -37,15 +37,27 @@ KINDS = {
         r"RefreshError",
     ),
 }
+# What MLflow says no to, it says no to however often it is asked.
+FINAL_IN_MLFLOW = frozenset(
+    {
+        "INVALID_PARAMETER_VALUE",
+        "INVALID_STATE",
+        "PERMISSION_DENIED",
+        "RESOURCE_DOES_NOT_EXIST",
+        "UNAUTHENTICATED",
+    }
+)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def explained(error: BaseException) -> PerennialError | None:
-    """The fault as a sentence; None where the error is not of an object store,
-    or says what it means already.
-    """
+    """The fault as a sentence; None where the error is of neither, or says what it means already."""
     said = "\n".join(_words(error))
-    if isinstance(error, PerennialError) or not _says(said, OF_A_STORE):
+    if isinstance(error, PerennialError):
+        return None
+    if _is_refusal_of_mlflow(error):
+        return _refused_by_mlflow(said)
+    if not _says(said, OF_A_STORE):
         return None
     kind = next((name for name, words in KINDS.items() if _says(said, words)), "down")
     if isinstance(error, FileNotFoundError | FileExistsError) and kind != "bucket":
@@ -53,6 +65,24 @@ def explained(error: BaseException) -> PerennialError | None:
     sentence = _sentence(kind)
     found = StoreUnreachable if kind == "down" else StoreRefused
     return found(f"{sentence} It said: {_short(said)}", setting=_variables()[0])
+
+
+def _is_refusal_of_mlflow(error: BaseException) -> bool:
+    """By name, since nobody imports MLflow only to ask this; where files are sent, it is a plain HTTP error."""
+    if type(error).__module__ == "mlflow.exceptions":
+        return getattr(error, "error_code", None) in FINAL_IN_MLFLOW
+    answer = getattr(error, "response", None)
+    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(answer.url)
+
+
+def _refused_by_mlflow(said: str) -> PerennialError:
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    return MlflowRefused(
+        f"MLflow refuses what this step asks as {f'the user {user}' if user else 'nobody in particular'}: "
+        "somebody deleted what it needs, or the user may not do it (docs/steps.md says who may do what). It "
+        f"said: {_short(said)}",
+        user=user,
+    )
 
 
 def caused_by(error: BaseException, word: str) -> bool:
@@ -76,16 +106,23 @@ def _sentence(kind: str) -> str:
     address, keys = _variables()
     where = os.environ.get(address) or "its cloud's own address"
     return {
-        "tls": f"The object store at {where} cannot be reached by TLS. Let {address} start with http:// where the store has no "
-        "certificate; where it has one of your own authority, set AWS_CA_BUNDLE and SSL_CERT_FILE to that.",
+        "tls": (
+            f"The object store at {where} cannot be reached by TLS. Let {address} start with http:// where "
+            "the store has no certificate; where it has one of your own authority, set AWS_CA_BUNDLE and "
+            "SSL_CERT_FILE to that."
+        ),
         "anonymous": f"There are no credentials for the object store at {where}. Set {keys}.",
         "bucket": (
             f"The object store at {where} has no such bucket. Create it, or correct PERENNIAL_STORE_URL."
         ),
-        "refused": f"The object store at {where} refuses these credentials. Correct {keys}, or give them the right to read and "
-        "write the bucket of PERENNIAL_STORE_URL.",
-        "down": f"The object store at {where} does not answer as it should. Look whether it runs, and whether {address} "
-        "is right.",
+        "refused": (
+            f"The object store at {where} refuses these credentials. Correct {keys}, or give them the right "
+            "to read and write the bucket of PERENNIAL_STORE_URL."
+        ),
+        "down": (
+            f"The object store at {where} does not answer as it should. Look whether it runs, and whether "
+            f"{address} is right."
+        ),
     }[kind]
 
 

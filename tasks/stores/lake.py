@@ -52,6 +52,15 @@ def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
 
 
+def rows_of(query: str) -> str:
+    """A team's query as SQL that stands where a table does, whatever comment or semicolon it ends with.
+
+    Whoever puts a query into another one does it by this, so that the drift check counts what the snapshot
+    reads.
+    """
+    return "query('" + query.replace("'", "''") + "')"
+
+
 class Lake:
     """The tables below one URL.
 
@@ -172,7 +181,7 @@ class Lake:
     def query(
         self,
         sql: str,
-        tables: Mapping[str, tuple[str, int | None]] | Sequence[str],
+        tables: Mapping[str, tuple[str, int | None] | pa.Table] | Sequence[str],
         *,
         newest_by: str | None = None,
     ) -> pa.Table:
@@ -184,8 +193,8 @@ class Lake:
 
         Args:
             sql: One SELECT statement.
-            tables: For each view its table and version (None: the newest); a list of names is each table at
-                its newest.
+            tables: For each view its table and version (None: the newest), or rows that are at hand; a list
+                of names is each table at its newest.
             newest_by: A column: where several rows have the same value of it, the views show the one that was
                 ingested last.
 
@@ -193,11 +202,14 @@ class Lake:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
             LakeError: There is no such table or version.
         """
-        views = tables if isinstance(tables, Mapping) else {name: (name, None) for name in tables}
+        views: Mapping[str, Any] = (
+            tables if isinstance(tables, Mapping) else {name: (name, None) for name in tables}
+        )
         with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
             session.execute("SET TimeZone = 'UTC'")
-            for view, (table, version) in views.items():
-                _show(session, view, _in_one_order(self._open(table, version)), newest_by)
+            for view, rows in views.items():
+                at_hand = isinstance(rows, pa.Table)
+                _show(session, view, rows if at_hand else _in_one_order(self._open(*rows)), newest_by)
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return _select(session, sql)
@@ -332,7 +344,9 @@ def _described(schema: pa.Schema) -> dict[str, str]:
     return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
 
 
-def _show(session: duckdb.DuckDBPyConnection, view: str, rows: Dataset, newest_by: str | None) -> None:
+def _show(
+    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
+) -> None:
     """Give the session a view of the rows.
 
     Rows of one batch with the same key have an order too: that of their values.

@@ -11,6 +11,7 @@ from tasks.contracts import DataSnapshot, TrainingRun, TrainRequest
 from tasks.settings import settings
 from tasks.stores import files, registry
 from tasks.stores.registry import LINEAGE
+from tasks.training.mlflow_records import require_active
 
 STEP_KEY = "perennial.step_key"
 STEP_SHA256 = "perennial.step_sha256"  # to search by: MLflow's filters cannot quote every character of a key
@@ -19,12 +20,17 @@ Values = dict[str, str | int | float]
 
 
 def experiment(name: str) -> str:
-    """The id of the experiment of this name, which is made where it is missing."""
+    """The id of the experiment of this name, which is made where it is missing.
+
+    Raises:
+        DeletedInMlflow: It was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     client = registry.client()
     found = client.get_experiment_by_name(name)
     if found is not None:
+        require_active(name, found.experiment_id, found.lifecycle_stage)
         return str(found.experiment_id)
     try:
         return str(client.create_experiment(name))

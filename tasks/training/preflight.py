@@ -5,20 +5,19 @@ Without a wish for a GPU this imports no library of the heavy steps.
 """
 
 import importlib
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import requests
-
 from tasks.contracts import PreflightReport, PreflightRequest, TrainRequest
 from tasks.errors import GpuMissing, ServiceAway, WrongCode
 from tasks.runtime import code_version
+from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.stores import files
+from tasks.training.mlflow_records import require_records
 
 TIMEOUT_SECONDS = 10
 MIB = 1024 * 1024
@@ -39,11 +38,13 @@ def preflight(request: PreflightRequest) -> PreflightReport:
         WrongCode: The image was built from another commit than the run's.
         GpuMissing: The specification requires a GPU and none is visible.
         ServiceAway: The store, MLflow or the database does not answer.
+        DeletedInMlflow: The model's experiment, or the version that serves, was deleted in MLflow.
+        MlflowRefused: MLflow does not answer this user.
     """
     spec = request.spec
     require_commit(request)
     _require_store(request.context.work_url)
-    _require_mlflow()
+    _require_mlflow(spec.name)
     _require_database()
     wanted = spec.resources.gpus
     gpu = (
@@ -151,19 +152,12 @@ def _require_store(work_url: str) -> None:
         ) from error
 
 
-def _require_mlflow() -> None:
-    url = settings().mlflow_url
-    if not url.startswith(("http://", "https://")):
+def _require_mlflow(model: str) -> None:
+    if not settings().mlflow_url.startswith(("http://", "https://")):
         return
-    # What MLflow's own client logs in with, where MLflow lies behind an entrance that asks for it.
-    login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
-    try:
-        answer = requests.get(
-            f"{url.rstrip('/')}/health", auth=login if any(login) else None, timeout=TIMEOUT_SECONDS
-        )
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        raise ServiceAway(f"MLflow does not answer at {url} (PERENNIAL_MLFLOW_URL): {error}") from error
+    # A box at the edge has no token of the gateway's, and cannot know what serves.
+    knows_gateway = bool(settings().gateway_token.get_secret_value())
+    require_records(model, Gateway().route(model) if knows_gateway else None)
 
 
 def _require_database() -> None:

@@ -36,7 +36,9 @@ def build(engine: "docker.DockerClient", folder: Path) -> str:
     shutil.copytree(
         PROJECT / "tasks", folder / "perennial" / "tasks", ignore=shutil.ignore_patterns("__pycache__")
     )
-    shutil.copy(Path(__file__).with_name("scripted.py"), folder / "perennial" / "tasks" / "data" / "collect.py")
+    shutil.copy(
+        Path(__file__).with_name("scripted.py"), folder / "perennial" / "tasks" / "data" / "collect.py"
+    )
     (folder / "Dockerfile").write_text(DOCKERFILE)
     image, _ = engine.images.build(
         path=str(folder), rm=True, forcerm=True, labels={"perennial.test": secrets.token_hex(8)}

@@ -56,14 +56,14 @@ def test_half_of_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tls_reaches_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
-    from plugins.runners.docker.runner import StepContainers
+    from plugins.runners.docker.runner import engine_hook
 
     files = {name: str(tmp_path / f"{name}.pem") for name in FILES}
     for file in files.values():
         Path(file).write_text("")
-    operator = StepContainers(task_id="t", address=Address("tcp://box:2376", **files))
-    assert operator.hook._DockerHook__base_url == ["https://box:2376"]
-    assert operator.hook._DockerHook__tls.cert == (files["client_cert"], files["client_key"])
+    hook = engine_hook(Address("tcp://box:2376", **files))
+    assert hook._DockerHook__base_url == ["https://box:2376"]
+    assert hook._DockerHook__tls.cert == (files["client_cert"], files["client_key"])
 
 
 def test_the_store_s_connection_becomes_the_variables_that_its_clients_read(

@@ -2,9 +2,14 @@
 start is told, nothing is open to others, a shell reaches it.
 """
 
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
 import psutil
 import pytest
 
+from demo.airflow import Airflow
 from embedded.errors import AlreadyRunning
 from embedded.platform import SERVICES, Platform
 from tests.system.conftest import SMALL, embedded
@@ -57,3 +62,30 @@ def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform
     said = listed.communicate(timeout=60)[0]
     assert listed.returncode == 0, said
     assert "train_review_sentiment" in said
+
+
+def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
+    platform: Platform, airflow: Airflow
+) -> None:
+    dag_id = "collect_review_sentiment"
+    airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+    before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
+    program, database = (
+        Path(__file__).with_name("trigger_at_once.py"),
+        platform.home / "airflow" / "airflow.db",
+    )
+    done = subprocess.run(
+        [str(platform.settings.python("control")), str(program), dag_id, "20", str(database)],
+        env=platform.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    asked = [run["dag_run_id"] for run in airflow.runs(dag_id) if run["dag_run_id"] not in before]
+    for run_id in asked:
+        airflow.call("DELETE", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+    assert done.returncode == 0, done.stdout
+    assert "is locked" not in done.stdout
+    assert len(asked) == 20

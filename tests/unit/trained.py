@@ -48,7 +48,7 @@ PIPELINE: dict[str, Any] = {
     "serving": {
         "code": ["answer.py"],
         "input_schema": {"type": "object"},
-        "label_schema": {"type": "integer"},
+        "label_schema": {"type": "integer", "enum": [0, 1]},
         "input_example": {"number": 3},
     },
 }

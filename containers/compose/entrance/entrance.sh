@@ -42,15 +42,41 @@ else
     strict='add_header Strict-Transport-Security "max-age=31536000" always;'
 fi
 
+case $PREDICTION_TOKEN in
+*[!A-Za-z0-9._~+/=-]*) fail "PREDICTION_TOKEN may hold letters, digits and . _ ~ + / = - only, as a bearer token does." ;;
+esac
+# A word as a regular expression that matches it alone.
+literally() { printf '%s' "$1" | sed 's/[^A-Za-z0-9]/\\&/g'; }
+token=$(literally "$PREDICTION_TOKEN")
+login=$(literally "$(printf '%s:%s' "$MLFLOW_USER" "$MLFLOW_PASSWORD" | base64 -w 0)")
 printf '%s:%s\n' "$MLFLOW_USER" "$(printf '%s' "$MLFLOW_PASSWORD" | openssl passwd -6 -stdin)" > /tmp/mlflow.users
 port=":$HTTPS_PORT"
 [ "$HTTPS_PORT" != 443 ] || port=""
 others=0
 [ -n "$PREDICTION_TOKEN" ] || others=1
-# Workers on other machines call Airflow from outside, with tokens of their own: docs/edge.md.
 inside="internal|metrics"
-[ -n "$EDGE_WORKERS" ] || inside="$inside|execution|edge_worker"
-sed -e "s|@HOST@|$PUBLIC_HOST|g" -e "s|@PORT@|$port|g" -e "s|@OTHERS@|$others|g" -e "s|@TOKEN@|$PREDICTION_TOKEN|g" -e "s|@STRICT@|$strict|g" -e "s#@INSIDE@#$inside#g" \
-    /etc/perennial/entrance.conf > /tmp/nginx.conf
+realm=off
+if [ -z "$EDGE_WORKERS" ]; then
+    inside="$inside|execution|edge_worker"
+    realm=MLflow
+else
+    # Workers on other machines call Airflow from outside, with tokens of their own, and their steps MLflow (docs/edge.md): as users
+    # whose names begin with `perennial`, which this is in base64, and whose passwords are not to be guessed.
+    login="($login|cGVyZW5uaWFs.*)"
+fi
+
+# By a file, because others see what a program is called with.
+fill() { printf 's\001@%s@\001%s\001g\n' "$1" "$(printf '%s' "$2" | sed 's/[\\&]/\\&/g')"; }
+{
+    fill HOST "$PUBLIC_HOST"
+    fill PORT "$port"
+    fill STRICT "$strict"
+    fill INSIDE "$inside"
+    fill OTHERS "$others"
+    fill TOKEN "$token"
+    fill MLFLOW_REALM "$realm"
+    fill MLFLOW_LOGIN "$login"
+} > /tmp/fill.sed
+sed -f /tmp/fill.sed /etc/perennial/entrance.conf > /tmp/nginx.conf
 nginx -t -q -c /tmp/nginx.conf -e stderr
 exec nginx -c /tmp/nginx.conf -e stderr

@@ -10,9 +10,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from perennial_gateway.asgi import Refused
-from perennial_gateway.metrics import BACKEND_RETRIES, BACKEND_SECONDS
-from perennial_gateway.routes import Route
+from perennial_gateway.routes import Route, Served
+from perennial_gateway.web import Refused
 
 PAUSES_SECONDS = (0.0, 0.05, 0.2)
 """Before each try.
@@ -69,8 +68,8 @@ class Backend:
         if self._session is not None:
             await self._session.close()
 
-    async def predict(self, route: Route, instances: Sequence[Any]) -> list[dict[str, Any]]:
-        """The answer to each instance, in their order, all from the route's version.
+    async def predict(self, served: Served, instances: Sequence[Any]) -> list[dict[str, Any]]:
+        """The answer to each instance, in their order, all from the version that is served.
 
         Raises:
             Refused: 422 when the model refuses an instance (none of the others is answered then either), 503
@@ -78,20 +77,18 @@ class Backend:
                 the model's own code failed on an instance.
         """
         try:
-            async with asyncio.timeout(route.timeout_seconds):
+            async with asyncio.timeout(served.route.timeout_seconds):
                 if len(instances) == 1:
-                    return [await self._one(route, 0, instances[0])]
-                return await self._all(route, instances)
+                    return [await self._one(served, 0, instances[0])]
+                return await self._all(served, instances)
         except TimeoutError as error:
-            message = (
-                f"The model did not answer within {route.timeout_seconds:g} seconds. Try again, or send "
-                "fewer instances."
-            )
+            late = f"The model did not answer within {served.route.timeout_seconds:g} seconds."
+            message = f"{late} Try again, or send fewer instances."
             raise Refused(504, message, headers=RETRY_AFTER) from error
 
-    async def _all(self, route: Route, instances: Sequence[Any]) -> list[dict[str, Any]]:
+    async def _all(self, served: Served, instances: Sequence[Any]) -> list[dict[str, Any]]:
         tasks = [
-            asyncio.ensure_future(self._one(route, number, instance))
+            asyncio.ensure_future(self._one(served, number, instance))
             for number, instance in enumerate(instances)
         ]
         try:
@@ -100,19 +97,19 @@ class Backend:
             for task in tasks:
                 task.cancel()
 
-    async def _one(self, route: Route, number: int, instance: Any) -> dict[str, Any]:
+    async def _one(self, served: Served, number: int, instance: Any) -> dict[str, Any]:
         """One instance, tried again where the fault may pass by itself.
 
         A prediction changes nothing: twice does no harm.
         """
-        with BACKEND_SECONDS.labels(route.model, route.model_version).time():
+        with served.metrics.backend_seconds.time():
             fault = ""
             for pause in PAUSES_SECONDS:
                 if pause:
-                    BACKEND_RETRIES.labels(route.model).inc()
+                    served.metrics.backend_retries.inc()
                     await asyncio.sleep(pause)
                 try:
-                    status, body = await self._post(route, orjson.dumps(instance))
+                    status, body = await self._post(served.route, orjson.dumps(instance))
                 except aiohttp.ClientError as error:
                     fault = f"it cannot be reached ({type(error).__name__})"
                     continue

@@ -1,4 +1,7 @@
-"""The gateway's tables: routes, predictions and labels. SQLite on one machine, PostgreSQL by its URL."""
+"""The gateway's tables: routes, predictions, labels, and labels taken back.
+
+SQLite on one machine, PostgreSQL by its URL.
+"""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -31,6 +34,7 @@ predictions = sa.Table(
     sa.Column("features", sa.Text, nullable=False),
     sa.Column("prediction", sa.Text, nullable=False),
     sa.Column("score", sa.Float),
+    sa.Column("sent_by", sa.String(63)),
     sa.Index("predictions_by_model", "model", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -43,7 +47,21 @@ feedback = sa.Table(
     sa.Column("model", sa.String(63), nullable=False),
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("received_at", sa.String(40), nullable=False),
+    sa.Column("sent_by", sa.String(63)),
     sa.Index("feedback_by_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+takebacks = sa.Table(
+    "takebacks",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("sent_by", sa.String(63)),
+    sa.Column("since", sa.String(40)),
+    sa.Column("until", sa.String(40), nullable=False),
+    sa.Column("labels", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -67,10 +85,22 @@ def connect(url: str) -> sa.Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     metadata.create_all(engine)
+    _add_missing_columns(engine)
     with engine.begin() as connection:
         if connection.execute(logs.select()).first() is None:
             connection.execute(logs.insert().values(log_id=uuid4().hex))
     return engine
+
+
+def _add_missing_columns(engine: sa.Engine) -> None:
+    """Give tables of an earlier version the columns that they lack; in old rows they are null."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in found:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 def log_id(engine: sa.Engine) -> str:
@@ -80,5 +110,10 @@ def log_id(engine: sa.Engine) -> str:
 
 
 def now() -> str:
-    """The time, as the tables keep it: ISO 8601, UTC, microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    """The time, as the tables keep it."""
+    return as_text(datetime.now(UTC))
+
+
+def as_text(time: datetime) -> str:
+    """A time of UTC as the tables keep it: ISO 8601, microseconds, so that texts are in order of time."""
+    return time.isoformat(timespec="microseconds")

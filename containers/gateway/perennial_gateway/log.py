@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from perennial_gateway.asgi import Refused
-from perennial_gateway.database import feedback, predictions
+from perennial_gateway.database import feedback, predictions, takebacks
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS
+from perennial_gateway.web import Refused
 
 BATCH_ROWS = 500
-TABLES = {"predictions": predictions, "feedback": feedback}
+TABLES = {"predictions": predictions, "feedback": feedback, "takebacks": takebacks}
 JSON_COLUMNS = {"features", "prediction", "label"}
 
 logger = logging.getLogger("perennial_gateway.log")

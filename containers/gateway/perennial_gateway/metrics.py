@@ -39,6 +39,19 @@ COMMIT_SECONDS = Histogram(
 COMMIT_ROWS = Histogram(
     "perennial_gateway_commit_rows", "Rows in one commit of the log.", buckets=COUNTS, registry=REGISTRY
 )
+
+
+class OfVersion:
+    """The counters of one version of a model, looked up once: a look-up by labels costs more than a count."""
+
+    def __init__(self, model: str, model_version: str) -> None:
+        self.predictions = PREDICTIONS.labels(model, model_version)
+        self.predict_seconds = PREDICT_SECONDS.labels(model, model_version)
+        self.backend_seconds = BACKEND_SECONDS.labels(model, model_version)
+        self.backend_retries = BACKEND_RETRIES.labels(model)
+        self.labels = LABELS.labels(model)
+
+
 IN_FLIGHT = Gauge("perennial_gateway_requests_in_flight", "Predictions being worked on.", registry=REGISTRY)
 
 

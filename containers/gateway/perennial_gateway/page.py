@@ -2,64 +2,48 @@
 
 import json
 from collections.abc import Sequence
-from html import escape
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perennial_gateway.routes import Served
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2320; }
-h1 { font-weight: 600; } h2 { margin-top: 2.5rem; } code, pre { font: 14px/1.45 ui-monospace, monospace; }
-pre { background: #f2f5f3; padding: .8rem 1rem; border-radius: 6px; overflow-x: auto; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; } dt { color: #5c6b64; } dd { margin: 0; }
-summary { cursor: pointer; color: #2f6b4f; } a { color: #2f6b4f; }
-@media (prefers-color-scheme: dark) {
-  body { background: #141a17; color: #e2e8e5; } pre { background: #1e2723; } dt { color: #93a39b; }
-  summary, a { color: #7fc4a0; }
-}
-"""
+TEMPLATES = Environment(
+    loader=PackageLoader("perennial_gateway"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
 
 
-def page(models: Sequence[Served], host: str) -> bytes:
-    """The page, for a client that reached the gateway as `host`."""
-    sections = "".join(_section(served, host) for served in models)
-    nothing = (
-        "<p>No model is served yet. The first one appears here when its training DAG has deployed it.</p>"
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Perennial gateway</title>'
-        '<meta name="viewport" '
-        f'content="width=device-width"><style>{STYLE}</style></head><body><h1>Perennial gateway</h1>'
-        f"<p>{len(models)} served. As JSON: <a href=/v1/models>/v1/models</a> · <a "
-        f"href=/healthz>/healthz</a> · <a href=/metrics>/metrics</a></p>{sections or nothing}</body></html>"
-    ).encode()
+def page(models: Sequence[Served], host: str, *, with_token: bool) -> str:
+    """The page, for a client that reached the gateway as `host`.
+
+    Args:
+        with_token: Whether the calls need a token.
+    """
+    shown = [_shown(served, host, with_token=with_token) for served in models]
+    return TEMPLATES.get_template("page.html").render(models=shown, with_token=with_token)
 
 
-def _section(served: Served, host: str) -> str:
+def _shown(served: Served, host: str, *, with_token: bool) -> dict[str, Any]:
     route = served.route
     base = f"http://{host}/v1/models/{route.model}"
-    predict = _curl(f"{base}/predict", {"instances": [route.input_example]})
-    feedback = _curl(
-        f"{base}/feedback", {"feedback": [{"prediction_id": "<from the answer>", "label": _label(served)}]}
-    )
-    facts = {
-        "Version": route.model_version,
-        "Run": route.run_id,
-        "Archive (SHA-256)": route.archive_sha256,
-        "Serving since": served.since,
+    instances = {"instances": [route.input_example]}
+    labels = {"feedback": [{"prediction_id": "<from the answer>", "label": _label(served)}]}
+    return {
+        "route": route,
+        "since": served.since,
+        "predict": _curl(f"{base}/predict", instances, with_token=with_token),
+        "feedback": _curl(f"{base}/feedback", labels, with_token=with_token),
+        "schema": json.dumps(route.input_schema, indent=2),
     }
-    rows = "".join(f"<dt>{name}</dt><dd><code>{escape(value)}</code></dd>" for name, value in facts.items())
-    schema = escape(json.dumps(route.input_schema, indent=2))
-    return (
-        f"<section><h2>{escape(route.model)}</h2><dl>{rows}</dl>"
-        f"<p>Ask for a prediction:</p><pre>{escape(predict)}</pre>"
-        f"<p>Tell what was right, now or a week later:</p><pre>{escape(feedback)}</pre>"
-        f"<details><summary>What an instance looks like</summary><pre>{schema}</pre></details></section>"
-    )
 
 
-def _curl(url: str, body: object) -> str:
+def _curl(url: str, body: object, *, with_token: bool) -> str:
     text = json.dumps(body, ensure_ascii=False).replace("'", "'\\''")
-    return f"curl -X POST {url} \\\n  -H 'Content-Type: application/json' \\\n  -d '{text}'"
+    bearer = '  -H "Authorization: Bearer $PREDICTION_TOKEN" \\\n' if with_token else ""
+    return f"curl -X POST {url} \\\n{bearer}  -H 'Content-Type: application/json' \\\n  -d '{text}'"
 
 
 def _label(served: Served) -> object:

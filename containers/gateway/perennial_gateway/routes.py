@@ -7,11 +7,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from perennial_gateway.asgi import Refused
 from perennial_gateway.database import now, routes
+from perennial_gateway.metrics import OfVersion
 from perennial_gateway.schemas import Schema
-
-Change = Literal["deploy", "rollback", "withdraw"]
+from perennial_gateway.web import Refused
 
 
 class Route(BaseModel):
@@ -32,11 +31,12 @@ class Route(BaseModel):
 
 
 class Served:
-    """A route in use: its schemas compiled, and since when it serves (ISO 8601, UTC)."""
+    """A route in use: its schemas compiled, its counters, and since when it serves (ISO 8601, UTC)."""
 
     def __init__(self, route: Route, since: str) -> None:
         self.route = route
         self.since = since
+        self.metrics = OfVersion(route.model, route.model_version)
         self.inputs = Schema(route.input_schema)
         self.labels = Schema(route.label_schema)
 
@@ -129,7 +129,7 @@ class RouteTable:
             for row in rows
         ]
 
-    def _record(self, model: str, change: Change, route: Route | None, at: str) -> None:
+    def _record(self, model: str, change: str, route: Route | None, at: str) -> None:
         row = {
             "model": model,
             "change": change,

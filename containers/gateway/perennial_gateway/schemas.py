@@ -1,13 +1,14 @@
 """Instances and labels against the JSON Schemas of a route, with messages that name the field."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
 
-from perennial_gateway.asgi import Refused
+from perennial_gateway.value_types import Inexact, ValueTypes
+from perennial_gateway.web import Refused
 
 MOST_INSTANCES = 64
 MOST_LABELS = 1000
@@ -24,47 +25,69 @@ class Schema:
             raise Refused(422, f"This is not a JSON Schema: {error.message}.") from error
         formats = Draft202012Validator.FORMAT_CHECKER
         self._validator = Draft202012Validator(schema, registry=Registry(), format_checker=formats)
+        self._types = ValueTypes(schema)
 
-    def fault(self, value: Any) -> str | None:
-        """What is wrong with `value`, or None."""
-        if self._validator.is_valid(value):
-            return None
-        error = best_match(self._validator.iter_errors(value))
-        return None if error is None else _sentence(error)
+    def accept(self, value: Any) -> Any:
+        """The value with each number in the type that the schema gives it.
+
+        Raises:
+            Unacceptable: It breaks the schema, or a number cannot have its type; the message names the place.
+        """
+        if not self._validator.is_valid(value):
+            error = best_match(self._validator.iter_errors(value))
+            if error is not None:
+                raise Unacceptable(_placed(error.absolute_path, _shortened(error)))
+        return self.typed(value)
+
+    def typed(self, value: Any) -> Any:
+        """The same of a value that the schema need not hold for, because it is our own model's.
+
+        Raises:
+            Unacceptable: A number cannot have its type.
+        """
+        try:
+            return self._types.typed(value)
+        except Inexact as error:
+            raise Unacceptable(_placed(error.path, str(error))) from error
 
 
-def _sentence(error: ValidationError) -> str:
-    """The fault with its place; values of a request may
-    be long or private, so that little of them is shown.
-    """
-    place = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path
-    ).lstrip(".")
-    message = error.message
+class Unacceptable(ValueError):
+    """What is wrong with a value, and where."""
+
+
+def _placed(path: Iterable[str | int], fault: str) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    return f"{place}: {fault}" if place else fault
+
+
+def _shortened(error: ValidationError) -> str:
+    """The fault; values of a request may be long or private, so that little of them is shown."""
     shown = repr(error.instance)
-    if len(shown) > SHOWN:
-        message = message.replace(shown, f"{shown[:SHOWN]}… ({len(shown)} characters)")
-    return f"{place}: {message}" if place else message
+    if len(shown) <= SHOWN:
+        return error.message
+    return error.message.replace(shown, f"{shown[:SHOWN]}… ({len(shown)} characters)")
 
 
 def instances_of(document: Any, schema: Schema) -> list[dict[str, Any]]:
-    """The instances of a prediction request, each checked.
+    """The instances of a prediction request, each checked, its numbers in the types of the schema.
 
     Raises:
         Refused: 422, with the number of the instance (from 0) and the field.
     """
     instances = _list_of(document, "instances", MOST_INSTANCES, '{"instances": [{...}]}')
-    for number, instance in enumerate(instances):
-        fault = schema.fault(instance)
-        if fault:
-            raise Refused(
-                422, f"Instance {number} breaks the model's input schema: {fault}.", instance=number
-            )
-    return instances
+    return [_accepted(number, instance, schema) for number, instance in enumerate(instances)]
+
+
+def _accepted(number: int, instance: Any, schema: Schema) -> Any:
+    try:
+        return schema.accept(instance)
+    except Unacceptable as error:
+        message = f"Instance {number} breaks the model's input schema: {error}."
+        raise Refused(422, message, instance=number) from error
 
 
 def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
-    """The prediction ids and labels of a feedback request, each checked.
+    """The prediction ids and labels of a feedback request, each checked, numbers in the types of the schema.
 
     Raises:
         Refused: 422, with the number of the item (from 0).
@@ -82,13 +105,28 @@ def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
                 f"Item {number} is not an object with exactly prediction_id (a string) and label.",
                 item=number,
             )
-        fault = schema.fault(item["label"])
-        if fault:
-            raise Refused(
-                422, f"The label of item {number} breaks the model's label schema: {fault}.", item=number
-            )
-        pairs.append((item["prediction_id"], item["label"]))
+        try:
+            pairs.append((item["prediction_id"], schema.accept(item["label"])))
+        except Unacceptable as error:
+            message = f"The label of item {number} breaks the model's label schema: {error}."
+            raise Refused(422, message, item=number) from error
     return pairs
+
+
+def typed_answer(answer: dict[str, Any], labels: Schema) -> dict[str, Any]:
+    """What the model answered: the prediction in the type of a label, the score as a float or None.
+
+    Raises:
+        Refused: 502; the handler answered with something that is neither.
+    """
+    score = answer.get("score")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
+        raise Refused(502, f"The model's handler answered the score {score!r}, which is no number.")
+    try:
+        prediction = labels.typed(answer["prediction"])
+    except Unacceptable as error:
+        raise Refused(502, f"The model's handler answered a prediction that is no label: {error}.") from error
+    return {**answer, "prediction": prediction, "score": None if score is None else float(score)}
 
 
 def _list_of(document: Any, field: str, most: int, form: str) -> Sequence[Any]:

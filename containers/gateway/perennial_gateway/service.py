@@ -1,40 +1,37 @@
 """What the gateway does for its users: predict, and take labels."""
 
 import asyncio
-import os
 import time
 from typing import Any
 
 import orjson
+from starlette.requests import Request
+from uuid6 import uuid7
 
-from perennial_gateway.asgi import Refused, Request
 from perennial_gateway.backend import Backend
 from perennial_gateway.database import now
+from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, LABELS, PREDICT_SECONDS, PREDICTIONS
+from perennial_gateway.metrics import IN_FLIGHT
 from perennial_gateway.routes import Route, RouteTable, Served
-from perennial_gateway.schemas import instances_of, labels_of
+from perennial_gateway.schemas import instances_of, labels_of, typed_answer
+from perennial_gateway.web import Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
 
 
-def new_id() -> str:
-    """A prediction's id: a UUID of version 7 (RFC 9562), whose
-    order is that of time, so that the index grows at its end.
-    """
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
-
-
 class Service:
-    """Predictions and labels over the routes, the backend and the log."""
+    """Predictions and labels over the routes, the backend and the log.
 
-    def __init__(self, routes: RouteTable, backend: Backend, log: DurableLog) -> None:
+    Who asks is in `request.state.sender`: the name of a token, None where none is asked for.
+    """
+
+    def __init__(self, routes: RouteTable, backend: Backend, log: DurableLog, limit: FeedbackLimit) -> None:
         self._routes = routes
         self._backend = backend
         self._log = log
+        self._limit = limit
 
     async def predict(self, model: str, request: Request) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
@@ -44,18 +41,20 @@ class Service:
         """
         started = time.perf_counter()
         served = self._routes.served(model)
-        instances = instances_of(await request.json(), served.inputs)
+        instances = instances_of(await json_of(request), served.inputs)
         answers = await self._ask(served, instances)
-        route = served.route
-        rows = [_row(route, instance, answer) for instance, answer in zip(instances, answers, strict=True)]
+        route, sender = served.route, request.state.sender
+        rows = [
+            _row(route, instance, answer, sender) for instance, answer in zip(instances, answers, strict=True)
+        ]
         await self._log.append("predictions", rows)
-        PREDICTIONS.labels(model, route.model_version).inc(len(rows))
-        PREDICT_SECONDS.labels(model, route.model_version).observe(time.perf_counter() - started)
+        served.metrics.predictions.inc(len(rows))
+        served.metrics.predict_seconds.observe(time.perf_counter() - started)
         told = [
             {
                 "prediction_id": row["prediction_id"],
                 "prediction": answer["prediction"],
-                "score": answer.get("score"),
+                "score": answer["score"],
             }
             for row, answer in zip(rows, answers, strict=True)
         ]
@@ -66,7 +65,7 @@ class Service:
         log: how a deployment sees which version truly answers.
         """
         served = self._routes.served(model)
-        answers = await self._ask(served, instances_of(await request.json(), served.inputs))
+        answers = await self._ask(served, instances_of(await json_of(request), served.inputs))
         return _head(served.route) | {"predictions": answers}
 
     async def feedback(self, model: str, request: Request) -> dict[str, Any]:
@@ -74,10 +73,13 @@ class Service:
         second label for a prediction is kept too: the last counts.
 
         Raises:
-            Refused: 404 for ids that are no predictions of this model; nothing of the request is kept.
+            Refused: 404 for ids that are no predictions of this model, 429 for more labels than the token may
+                send; nothing of the request is kept.
         """
-        served = self._routes.served(model)
-        pairs = labels_of(await request.json(), served.labels)
+        served, sender = self._routes.served(model), request.state.sender
+        pairs = labels_of(await json_of(request), served.labels)
+        if sender is not None:
+            self._limit.take(sender, len(pairs))
         unknown = await asyncio.to_thread(
             self._log.unknown, model, [prediction_id for prediction_id, _ in pairs]
         )
@@ -95,11 +97,12 @@ class Service:
                 "model": model,
                 "label": orjson.dumps(label).decode(),
                 "received_at": received,
+                "sent_by": sender,
             }
             for prediction_id, label in pairs
         ]
         await self._log.append("feedback", rows)
-        LABELS.labels(model).inc(len(rows))
+        served.metrics.labels.inc(len(rows))
         return {"accepted": len(rows)}
 
     async def _ask(self, served: Served, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -111,7 +114,8 @@ class Service:
         in_flight[key] += 1
         IN_FLIGHT.inc()
         try:
-            return await self._backend.predict(served.route, instances)
+            answers = await self._backend.predict(served, instances)
+            return [typed_answer(answer, served.labels) for answer in answers]
         finally:
             in_flight[key] -= 1
             IN_FLIGHT.dec()
@@ -121,14 +125,21 @@ def _head(route: Route) -> dict[str, Any]:
     return {"model": route.model, "model_version": route.model_version, "run_id": route.run_id}
 
 
-def _row(route: Route, instance: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _row(
+    route: Route, instance: dict[str, Any], answer: dict[str, Any], sender: str | None
+) -> dict[str, Any]:
+    """What the log keeps.
+
+    The id is a UUID of version 7 (RFC 9562), whose order is that of time, so that the index grows at its end.
+    """
     return {
-        "prediction_id": new_id(),
+        "prediction_id": uuid7().hex,
         "model": route.model,
         "predicted_at": now(),
         "model_version": route.model_version,
         "run_id": route.run_id,
         "features": orjson.dumps(instance).decode(),
         "prediction": orjson.dumps(answer["prediction"]).decode(),
-        "score": answer.get("score"),
+        "score": answer["score"],
+        "sent_by": sender,
     }

@@ -1,17 +1,26 @@
 """The gateway's settings, from the environment (`PERENNIAL_...`)."""
 
+import ipaddress
 from pathlib import Path
+from typing import Self
 
-from pydantic import SecretStr, field_validator
+from limits import parse_many
+from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from perennial_gateway.tokens import FEWEST_CHARACTERS, Token, parse_tokens, sha256_of
 
 
 class GatewaySettings(BaseSettings):
-    """Where the gateway listens, keeps its records and finds the backend.
+    """Where the gateway listens, whom it answers, where it keeps its records and finds the backend.
 
     Attributes:
+        gateway_host: The address to listen on. Beyond loopback, `prediction_tokens` have to be set.
         gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
             route.
+        prediction_tokens: Who may ask for predictions and send labels: `name=token`, comma-separated, or
+            `name=sha256:<hash>` where the token itself is not to stand. Empty: everybody on this machine.
+        feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
             it.
         torchserve_inference_url: TorchServe's inference address.
@@ -23,6 +32,8 @@ class GatewaySettings(BaseSettings):
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8000
     gateway_token: SecretStr
+    prediction_tokens: SecretStr = SecretStr("")
+    feedback_limit: str = "20000/hour"
     gateway_database_url: str
     torchserve_inference_url: str
     torchserve_key_file: Path
@@ -30,8 +41,51 @@ class GatewaySettings(BaseSettings):
     @field_validator("gateway_token")
     @classmethod
     def _not_empty(cls, token: SecretStr) -> SecretStr:
-        if len(token.get_secret_value()) < 16:
+        if len(token.get_secret_value()) < FEWEST_CHARACTERS:
             raise ValueError(
-                "at least 16 characters are expected; set PERENNIAL_GATEWAY_TOKEN to a random string"
+                f"at least {FEWEST_CHARACTERS} characters are expected; set it to a random string"
             )
         return token
+
+    @field_validator("prediction_tokens")
+    @classmethod
+    def _readable(cls, tokens: SecretStr) -> SecretStr:
+        parse_tokens(tokens.get_secret_value())
+        return tokens
+
+    @field_validator("feedback_limit")
+    @classmethod
+    def _a_limit(cls, text: str) -> str:
+        try:
+            parse_many(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no limit; an example is 500/minute;20000/day") from error
+        return text
+
+    @model_validator(mode="after")
+    def _closed_beyond_loopback(self) -> Self:
+        if not self.users and not is_loopback(self.gateway_host):
+            raise ValueError(
+                f"Others can reach {self.gateway_host}, and no token is set, so everybody could ask and send "
+                "labels. Set PERENNIAL_PREDICTION_TOKENS to name=token (a token: `openssl rand -hex 24`), "
+                "or PERENNIAL_GATEWAY_HOST to 127.0.0.1"
+            )
+        if self.steps.sha256 in {user.sha256 for user in self.users}:
+            raise ValueError("PERENNIAL_GATEWAY_TOKEN moves routes and may not be a prediction token too")
+        return self
+
+    @property
+    def users(self) -> tuple[Token, ...]:
+        return parse_tokens(self.prediction_tokens.get_secret_value())
+
+    @property
+    def steps(self) -> Token:
+        return Token("steps", sha256_of(self.gateway_token.get_secret_value()))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; of a name but `localhost` that is not known."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

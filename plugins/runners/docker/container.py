@@ -10,15 +10,17 @@ from typing import Any
 from plugins.runners.environment import SCRATCH, command_of, environment_of
 from plugins.runners.image import TMP_MIB, digest_of
 from plugins.runners.labels import labels_of
-from plugins.runners.step import Step
+from plugins.runners.step import Resources, Step
 from plugins.runners.volumes import Volume, volumes_for
 from tasks.settings import Settings
 
 MIB = 1024 * 1024
 USER = "10001:0"
 PIDS = 4096
+# All GPUs of the machine.
 GPUS = {"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}
-LOG = {"Type": "json-file", "Config": {"max-size": "50m", "max-file": "2"}}
+LOG_SIZE, LOG_FILES = "50m", "2"
+LOG = {"Type": "json-file", "Config": {"max-size": LOG_SIZE, "max-file": LOG_FILES}}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ContainerSpec:
         memory_bytes: The kernel's limit; files in the scratch folder, which is a tmpfs, count too. There is
             no swap beside it.
         shared_bytes: Of /dev/shm, through which torch's data loaders pass batches; counts too.
-        gpus: Whether every GPU of the machine is visible.
+        device_requests: The GPUs that are visible, as the engine's interface writes them.
     """
 
     name: str
@@ -44,7 +46,7 @@ class ContainerSpec:
     memory_bytes: int
     scratch_bytes: int
     shared_bytes: int
-    gpus: bool
+    device_requests: tuple[Mapping[str, Any], ...]
 
     def body(self) -> dict[str, Any]:
         """The body of the engine's `POST /containers/create`.
@@ -81,7 +83,7 @@ class ContainerSpec:
                     }
                     for volume in self.volumes
                 ],
-                "DeviceRequests": [GPUS] if self.gpus else [],
+                "DeviceRequests": [dict(request) for request in self.device_requests],
                 "LogConfig": LOG,
             },
         }
@@ -105,14 +107,23 @@ def container_of(
     return ContainerSpec(
         name=step.name,
         image=image,
-        command=command_of(step),
+        command=command_of(step.verb, step.request_url, step.result_url, step.model),
         environment=environment_of(step, place, ours, image, gpu_missing),
         labels=labels_of(step, place),
         network=place.step_network or "bridge",
         volumes=volumes,
         cpus=wanted.cpus,
-        memory_bytes=(wanted.memory_mib + wanted.scratch_mib + TMP_MIB) * MIB,
+        memory_bytes=memory_bytes_of(wanted),
         scratch_bytes=wanted.scratch_mib * MIB,
-        shared_bytes=wanted.memory_mib * MIB // 2,
-        gpus=gpus,
+        shared_bytes=shared_bytes_of(wanted),
+        device_requests=(GPUS,) if gpus else (),
     )
+
+
+def memory_bytes_of(wanted: Resources) -> int:
+    """The kernel's limit: the program's memory, and its files, which lie in memory too."""
+    return (wanted.memory_mib + wanted.scratch_mib + TMP_MIB) * MIB
+
+
+def shared_bytes_of(wanted: Resources) -> int:
+    return wanted.memory_mib * MIB // 2

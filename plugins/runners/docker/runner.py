@@ -7,12 +7,13 @@ taken; other work is removed.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import requests
-from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.sdk.exceptions import AirflowException
 from docker.errors import APIError, NotFound
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -35,35 +36,43 @@ NOT_FOUND, CONFLICT = 404, 409
 KILLED = -9
 SIGNALS = 128
 Container = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
-class StepContainers(DockerOperator):
-    """Airflow's Docker operator as a client of the engine: its
-    connection by TCP, TLS, SSH or a socket, and nothing else.
-
-    Its own `execute` sets no limits, keeps containers, reads results from the log and cannot find a container
-    again.
+class MakeSpec(Protocol):
+    """Gives the container of a step; with `gpu_missing`,
+    which says why, one that gets no GPU although it wished for one.
     """
 
-    def __init__(self, *, address: connections.Address, **kwargs: Any) -> None:
-        super().__init__(
-            image=settings().step_image,
-            docker_url=address.url,
-            tls_ca_cert=address.ca_cert,
-            tls_client_cert=address.client_cert,
-            tls_client_key=address.client_key,
-            timeout=TIMEOUT_SECONDS,
-            **kwargs,
-        )
+    def __call__(self, step: Step, gpu_missing: str | None = None) -> ContainerSpec: ...
+
+
+def engine_hook(address: connections.Address) -> DockerHook:
+    """Airflow's client of the engine: by TCP, TLS, SSH or a socket."""
+    tls = DockerHook.construct_tls_config(
+        ca_cert=address.ca_cert, client_cert=address.client_cert, client_key=address.client_key
+    )
+    return DockerHook(docker_conn_id=None, base_url=address.url, tls=tls, timeout=TIMEOUT_SECONDS)
+
+
+def spec_by_settings(step: Step, gpu_missing: str | None = None) -> ContainerSpec:
+    gpus = step.resources.gpus != "none" and gpu_missing is None
+    return container_of(step, settings(), gpus=gpus, gpu_missing=gpu_missing or "")
 
 
 class DockerRunner:
-    """Runs steps in containers of the engine that Airflow's connection `docker_default` names."""
+    """Runs steps in containers of an engine.
+
+    Args:
+        connection: The Airflow connection of the engine.
+        spec_of: Gives the container of a step.
+    """
 
     outlives = True
 
-    def __init__(self) -> None:
-        self._address = connections.engine()
+    def __init__(self, connection: str = connections.ENGINE, spec_of: MakeSpec = spec_by_settings) -> None:
+        self._address = connections.engine(connection)
+        self._spec_of = spec_of
         self._client: Any = None
         self._job: str | None = None
         self._stopped = False
@@ -80,12 +89,11 @@ class DockerRunner:
         """
         with explained(self._address.url):
             try:
-                spec = container_of(step, settings(), gpus=step.resources.gpus != "none")
-                self._job = self._find_or_start(step, spec, begin)
+                self._job = self._find_or_start(step, self._spec_of(step), begin)
             except APIError as error:
                 if NO_GPU not in str(error.explanation) or step.resources.gpus == "required":
                     raise
-                spec = container_of(step, settings(), gpus=False, gpu_missing=str(error.explanation))
+                spec = self._spec_of(step, gpu_missing=str(error.explanation))
                 self._job = self._find_or_start(step, spec, begin)
         return self._job
 
@@ -98,6 +106,8 @@ class DockerRunner:
         if found["State"]["Status"] == "created":
             begin()
             self._start(found["Id"])
+        else:
+            log.info("The step is there already, in the container %s; it is followed.", found["Id"][:12])
         return str(found["Id"])
 
     def _create(self, spec: ContainerSpec) -> Container:
@@ -218,7 +228,7 @@ class DockerRunner:
 
     def _connect(self) -> Any:
         try:
-            return StepContainers(task_id="containers", address=self._address).cli
+            return engine_hook(self._address).api_client
         except AirflowException as error:  # all that Airflow's hook says of an engine that it does not reach
             raise away(self._address.url, error) from error
 

@@ -8,7 +8,6 @@ step's name, opening the gate starts it.
 
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 
-from plugins.runners.environment import SCRATCH, command_of, environment_of
+from plugins.runners.environment import SCRATCH, command_of, environment_of, is_secret
 from plugins.runners.image import DIGEST, TMP_MIB
 from plugins.runners.labels import labels_of
+from plugins.runners.mlflow_login import PASSWORD, user_of
 from plugins.runners.step import Step
 from plugins.runners.volumes import Volume, volumes_for
 from tasks.errors import InvalidProject
@@ -30,10 +30,6 @@ GATE = "perennial/begun"
 GPU = "nvidia.com/gpu"
 LOG_MIB = 256  # of the node's disk, for what the step prints
 GRACE_SECONDS = 5
-SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
-PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
-# Paths, whatever their names sound like.
-NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class PodSpec:
         image: `name@sha256:...`.
         labels: Whole, as annotations; as labels, by which pods are found, they are shortened to what
             Kubernetes allows.
-        secret_names: Variables whose values the Secret `secret` holds under the same names; no value of
+        secret_keys: Variables whose values the Secret `secret` holds, and under which keys; no value of
             theirs is in the pod.
         memory_mib: The kernel's limit, with what lies in /dev/shm.
         scratch_mib: The limit of the scratch folder on the node's disk; a pod that exceeds it is evicted.
@@ -58,7 +54,7 @@ class PodSpec:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     secret: str
-    secret_names: tuple[str, ...]
+    secret_keys: Mapping[str, str]
     labels: Mapping[str, str]
     service_account: str
     node_selector: Mapping[str, str]
@@ -137,7 +133,7 @@ class PodSpec:
         return [{"name": name, "value": value} for name, value in sorted(self.environment.items())]
 
     def _secrets(self) -> list[dict[str, Any]]:
-        references = ((name, {"name": self.secret, "key": name}) for name in self.secret_names)
+        references = ((name, {"name": self.secret, "key": key}) for name, key in self.secret_keys.items())
         return [{"name": name, "valueFrom": {"secretKeyRef": reference}} for name, reference in references]
 
     def _quantities(self) -> dict[str, str]:
@@ -178,10 +174,10 @@ def pod_of(
     """
     volumes, image = volumes_for(step, place), _image(place)
     environment = environment_of(step, place, ours, image, gpu_missing)
-    secret = tuple(sorted(name for name, value in environment.items() if is_secret(name, value)))
+    secret = sorted(name for name, value in environment.items() if is_secret(name, value))
     if secret and not place.kubernetes_secret:
         raise InvalidProject(
-            f"The variables {list(secret)} are secret, and a pod does not carry secrets where everybody "
+            f"The variables {secret} are secret, and a pod does not carry secrets where everybody "
             "reads them. Put them into a Secret of the namespace, each under its own name, and name it in "
             "PERENNIAL_KUBERNETES_SECRET."
         )
@@ -189,10 +185,10 @@ def pod_of(
         name=step.name,
         namespace=place.kubernetes_namespace,
         image=image,
-        command=command_of(step),
+        command=command_of(step.verb, step.request_url, step.result_url, step.model),
         environment={name: value for name, value in environment.items() if name not in secret},
         secret=place.kubernetes_secret,
-        secret_names=secret,
+        secret_keys={name: _key_of(name, step, place) for name in secret},
         labels=labels_of(step, place),
         service_account=place.kubernetes_service_account,
         node_selector=node_selector_of(place),
@@ -205,9 +201,9 @@ def pod_of(
     )
 
 
-def is_secret(name: str, value: str) -> bool:
-    """Whether a variable's value must not be seen by those who may look at pods."""
-    return name not in NOT_SECRET and bool(SECRET.search(name) or PASSWORD_IN_URL.search(value))
+def _key_of(name: str, step: Step, place: Settings) -> str:
+    """A variable's key in the Secret is its name; of MLflow's password, which differs, the user's too."""
+    return f"{name}.{user_of(step)}" if name == PASSWORD and place.mlflow_key.get_secret_value() else name
 
 
 def node_selector_of(place: Settings) -> dict[str, str]:
@@ -221,8 +217,8 @@ def node_selector_of(place: Settings) -> dict[str, str]:
     ]
     if not all(name and equals for name, equals, _ in parts):
         raise InvalidProject(
-            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give `name=value`, "
-            "parted by commas."
+            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give "
+            "`name=value`, comma-separated."
         )
     return {name: value for name, _, value in parts}
 

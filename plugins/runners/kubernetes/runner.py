@@ -5,13 +5,16 @@ step. Who finds the name taken looks at the hash of the request: the same work i
 other work is removed.
 """
 
+import logging
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.settings import pod_mutation_hook
 from kubernetes.client import ApiException, V1DeleteOptions, V1Preconditions
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -30,24 +33,19 @@ LOOK_SECONDS = 0.5
 GOING_SECONDS = GRACE_SECONDS + 60
 KILLED = -9
 Pod = Any
+log = logging.getLogger(__name__)
 
 
-class StepPods(KubernetesPodOperator):
-    """Airflow's pod operator as a client of the cluster: its
-    connection, and the pod as `pod_mutation_hook` makes it.
+def client_of_the_cluster() -> Any:
+    """Airflow's client of the cluster that its connection names."""
+    return KubernetesHook(conn_id=settings().kubernetes_connection).core_v1_client
 
-    Its own `execute` finds pods by their labels, so that two workers can make two, and takes one for the same
-    work whatever it was asked.
-    """
 
-    def __init__(self, *, manifest: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(
-            kubernetes_conn_id=settings().kubernetes_connection,
-            pod_template_dict=manifest,
-            base_container_name=CONTAINER,
-            random_name_suffix=False,
-            **kwargs,
-        )
+def manifest_of(spec: PodSpec) -> Pod:
+    """The pod as the installation's `pod_mutation_hook` leaves it."""
+    pod = PodGenerator.deserialize_model_dict(spec.body())
+    pod_mutation_hook(pod)
+    return pod
 
 
 class KubernetesRunner:
@@ -91,14 +89,15 @@ class KubernetesRunner:
         if pod_status.is_gated(found):
             begin()
             self._open_gate(found)
+        else:
+            log.info("The step is there already, in the pod %s; it is followed.", spec.name)
         return found
 
     def _create(self, spec: PodSpec) -> Pod:
         """Make it; where another worker was quicker, its pod."""
-        manifest = StepPods(task_id="pods", manifest=spec.body()).build_pod_request_obj()
         try:
             return self._cluster().create_namespaced_pod(
-                self._namespace, manifest, _request_timeout=TIMEOUT_SECONDS
+                self._namespace, manifest_of(spec), _request_timeout=TIMEOUT_SECONDS
             )
         except ApiException as error:
             if error.status != CONFLICT:
@@ -218,7 +217,7 @@ class KubernetesRunner:
         self._stopped = True
         if self._job is not None:
             with explained():
-                _delete(StepPods(task_id="pods").client, self._namespace, self._job)
+                _delete(client_of_the_cluster(), self._namespace, self._job)
 
     def left(self) -> list[Left]:
         """Every pod of this installation."""
@@ -235,7 +234,7 @@ class KubernetesRunner:
 
     def _cluster(self) -> Any:
         if self._client is None:
-            self._client = StepPods(task_id="pods").client
+            self._client = client_of_the_cluster()
         return self._client
 
     def _found(self, job: str) -> Pod | None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from plugins.runners.environment import withheld
 from plugins.runners.lines import Lines
+from plugins.runners.mlflow_login import LOGIN, login_of
 from plugins.runners.process import reaper
 from plugins.runners.step import Ended, Left, Say, State, Step
 from plugins.runners.worker import require
@@ -94,19 +96,23 @@ def _start(step: Step, python: Path, mark: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=settings().project,
-        env=_environment(python, mark),
+        env=_environment(step, python, mark),
         start_new_session=True,
     )
 
 
-def _environment(python: Path, mark: str) -> dict[str, str]:
-    """Ours without Airflow's settings and secrets and without
-    our own interpreter's paths, as if the step's were activated.
+def _environment(step: Step, python: Path, mark: str) -> dict[str, str]:
+    """Ours without Airflow's settings and secrets, without what only other steps need to know, and
+    without our own interpreter's paths, as if the step's were activated.
     """
     foreign = re.compile(r"_?AIRFLOW|PYTHONPATH$|PYTHONHOME$|VIRTUAL_ENV$")
-    kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
+    login = login_of(step, settings())
+    kept_back = withheld(step.verb) | (LOGIN if login else frozenset())
+    kept = {
+        name: value for name, value in os.environ.items() if not foreign.match(name) and name not in kept_back
+    }
     path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1", "PERENNIAL_STEP": mark}
+    return kept | login | {"PATH": path, "PYTHONUNBUFFERED": "1", "PERENNIAL_STEP": mark}
 
 
 def _lines(child: subprocess.Popen[bytes]) -> Iterator[str]:

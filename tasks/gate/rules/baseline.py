@@ -2,23 +2,25 @@
 
 from tasks.contracts import EvaluationReport, RuleVerdict
 from tasks.gate.rules.reports import metric_of, tell_metric
-from tasks.spec import GateSpec
+from tasks.spec import METRICS, GateSpec
 
 
 def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVerdict:
-    """By the lower limit of the candidate's interval, so that luck on few rows is no gain."""
+    """By the limit of the candidate's interval that is nearer, so that luck on few rows is no gain."""
     rule, least, name = "gain_over_baseline", rules.minimum_gain_over_baseline, evaluation.baseline.name
     own = metric_of(evaluation.candidate, rules.primary_metric)
     simple = metric_of(evaluation.baseline, rules.primary_metric)
     if own is None or simple is None:
         why = f"{rules.primary_metric} is not defined on these rows, so no gain over {name} can be shown."
         return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks="reject", why=why)
-    gain, sure = own.value - simple.value, own.low - simple.value
+    kind = METRICS[rules.primary_metric]
+    nearest = own.low if kind.larger_is_better else own.high
+    gain, sure = (kind.sign * (value - simple.value) for value in (own.value, nearest))
     passed = sure >= least
     if passed:
         compared = f"is at least {least:g} better than"
     elif gain >= least:
-        compared = f"may be {least:g} better only by luck, because its lower limit is not, than"
+        compared = f"may be {least:g} better only by luck, because the limit of its interval is not, than"
     else:
         compared = f"is not at least {least:g} better than"
     return RuleVerdict(

@@ -6,14 +6,15 @@ from tasks.spec import GateSpec
 
 def first_model_is_declared(rules: GateSpec) -> RuleVerdict:
     """Without any threshold a first model is held, because nothing says what it must reach."""
-    declared = ", ".join(f"{name} {value:g}" for name, value in rules.first_model_minimum.items())
+    declared = ", ".join(
+        f"{name} of {value:g}" for field, name, value in rules.thresholds() if field.startswith("first_model")
+    )
     if declared:
         why = f"No champion serves yet; a first model must reach {declared}."
     else:
         why = (
-            "No champion serves yet, and gate.first_model_minimum does not say what a first model must "
-            "reach. "
-            "Declare it in pipeline.yaml."
+            "No champion serves yet, and neither gate.first_model_minimum nor gate.first_model_maximum says "
+            "what a first model must reach. Declare it in pipeline.yaml."
         )
     return RuleVerdict(
         rule="first_model",

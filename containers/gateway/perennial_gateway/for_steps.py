@@ -1,0 +1,96 @@
+"""What the gateway answers the platform's own steps, and who takes labels back."""
+
+import asyncio
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from perennial_gateway import database
+from perennial_gateway.log import TABLES, DurableLog
+from perennial_gateway.routes import RouteTable
+from perennial_gateway.service import Service
+from perennial_gateway.takebacks import Takebacks
+from perennial_gateway.web import Json, Refused, json_of
+
+MOST_ROWS = 10_000
+
+
+class ForSteps:
+    """Routes and their history, the probe of a deployment, and the log."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        routes: RouteTable,
+        log: DurableLog,
+        service: Service,
+        takebacks: Takebacks,
+    ) -> None:
+        self._engine = engine
+        self._routes = routes
+        self._log = log
+        self._service = service
+        self._takebacks = takebacks
+
+    def paths(self) -> list[Route]:
+        """What is below /internal."""
+        return [
+            Route("/routes/{model}", self.route, methods=["GET", "PUT", "DELETE"]),
+            Route("/routes/{model}/history", self.history),
+            Route("/routes/{model}/in_flight", self.in_flight),
+            Route("/probe/{model}", self.probe, methods=["POST"]),
+            Route("/log", self.log_id, name="log"),
+            Route("/log/{table}", self.log),
+            Route("/takebacks", self.take_back, methods=["POST"]),
+        ]
+
+    async def route(self, request: Request) -> Response:
+        """Read, change or withdraw a model's route: one path, so that a refusal names all three methods."""
+        model = request.path_params["model"]
+        if request.method == "PUT":
+            change = request.query_params.get("change", "deploy")
+            return Json((await self._routes.put(model, await json_of(request), change)).model_dump())
+        if request.method == "DELETE":
+            await self._routes.withdraw(model)
+            return Json({"withdrawn": model})
+        return Json(self._routes.served(model).route.model_dump())
+
+    async def history(self, request: Request) -> Response:
+        model = request.path_params["model"]
+        return Json({"history": await asyncio.to_thread(self._routes.history, model)})
+
+    async def in_flight(self, request: Request) -> Response:
+        model = request.path_params["model"]
+        counts = self._routes.in_flight.items()
+        of_model = {version: count for (of, version), count in counts if of == model and count}
+        return Json({"in_flight": of_model})
+
+    async def probe(self, request: Request) -> Response:
+        return Json(await self._service.probe(request.path_params["model"], request))
+
+    async def log_id(self, _request: Request) -> Response:
+        return Json({"log_id": await asyncio.to_thread(database.log_id, self._engine)})
+
+    async def log(self, request: Request) -> Response:
+        table = request.path_params["table"]
+        if table not in TABLES:
+            raise Refused(404, f"There is no log {table!r}. There are {', '.join(TABLES)}.")
+        query = request.query_params
+        after, limit = _number(query, "after", 0), _number(query, "limit", MOST_ROWS)
+        rows = await asyncio.to_thread(
+            self._log.read, table, query.get("model", ""), after, min(limit, MOST_ROWS)
+        )
+        return Json({"rows": rows, "last_sequence": rows[-1]["sequence"] if rows else after})
+
+    async def take_back(self, request: Request) -> Response:
+        return Json({"taken_back": await self._takebacks.record(await json_of(request))})
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal():
+        raise Refused(422, f"{name}={text!r} is not a whole number of 0 or more.")
+    return int(text)

@@ -1,0 +1,84 @@
+"""What the gateway answers its users."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from perennial_gateway.log import DurableLog
+from perennial_gateway.metrics import exposition
+from perennial_gateway.page import page
+from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.service import Service
+from perennial_gateway.web import Json, Refused
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+SHOWN = {"input_schema", "label_schema", "input_example", "timeout_seconds"}
+
+
+class ForUsers:
+    """The models, for who bears a token where tokens are asked for; and what tells of the gateway itself.
+
+    Args:
+        with_token: Whether tokens are asked for, so that the page shows how to send one.
+    """
+
+    def __init__(self, routes: RouteTable, log: DurableLog, service: Service, *, with_token: bool) -> None:
+        self._routes = routes
+        self._log = log
+        self._service = service
+        self._with_token = with_token
+
+    def of_models(self) -> list[Route]:
+        """What is below /v1."""
+        return [
+            Route("/models/{model}/predict", self.predict, methods=["POST"]),
+            Route("/models/{model}/feedback", self.feedback, methods=["POST"]),
+            Route("/models/{model}", self.model),
+            Route("/models", self.models),
+        ]
+
+    def of_the_gateway(self) -> list[Route]:
+        return [
+            Route("/", self.page),
+            Route("/healthz", self.healthz),
+            Route("/metrics", self.metrics),
+        ]
+
+    async def predict(self, request: Request) -> Response:
+        return Json(await self._service.predict(request.path_params["model"], request))
+
+    async def feedback(self, request: Request) -> Response:
+        return Json(await self._service.feedback(request.path_params["model"], request), 202)
+
+    async def models(self, _request: Request) -> Response:
+        return Json({"models": [_summary(self._routes.served(name)) for name in self._routes.names()]})
+
+    async def model(self, request: Request) -> Response:
+        served = self._routes.served(request.path_params["model"])
+        return Json(_summary(served) | served.route.model_dump(include=SHOWN))
+
+    async def healthz(self, _request: Request) -> Response:
+        if not self._log.alive:
+            raise Refused(503, "The log's writer has ended. Restart the gateway.")
+        return Json({"status": "ok", "models": self._routes.names()})
+
+    async def metrics(self, _request: Request) -> Response:
+        return Response(exposition(), media_type=PROMETHEUS)
+
+    async def page(self, request: Request) -> Response:
+        served = [self._routes.served(name) for name in self._routes.names()]
+        host = request.headers.get("host", "")
+        return Response(page(served, host, with_token=self._with_token), media_type="text/html")
+
+
+def _summary(served: Served) -> dict[str, Any]:
+    route = served.route
+    return {
+        "model": route.model,
+        "model_version": route.model_version,
+        "run_id": route.run_id,
+        "archive_sha256": route.archive_sha256,
+        "serving_since": served.since,
+    }

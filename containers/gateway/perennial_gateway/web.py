@@ -1,0 +1,77 @@
+"""What requests bring and what answers carry: JSON in, JSON out, and a refusal that says what to do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+BODY_BYTES = 1 << 20
+"""The largest body that is read."""
+
+DRAINED_BYTES = 16 << 20
+"""How much of a body that is too large is thrown away before
+it is refused, so that the client can read the refusal.
+"""
+
+
+class Refused(Exception):
+    """A request that is not served: the status, a sentence, further fields of the answer, and headers."""
+
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **detail: Any
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body = {"error": message, **detail}
+
+
+class Json(Response):
+    """An answer as JSON; `orjson` writes it in a tenth of the time of the standard library."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+async def json_of(request: Request) -> Any:
+    """The body, parsed.
+
+    Raises:
+        Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is not
+            JSON.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        found = kind or "missing"
+        advice = "Send JSON, with the header Content-Type: application/json."
+        raise Refused(415, f"The content type is {found}. {advice}")
+    body = await _body(request)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"The body is not JSON: {error}.") from error
+
+
+async def _body(request: Request) -> bytes:
+    too_large = Refused(413, f"The body is larger than {BODY_BYTES} bytes. Send fewer instances at a time.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > DRAINED_BYTES:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > DRAINED_BYTES:
+                raise too_large
+            if size <= BODY_BYTES:
+                parts.append(part)
+    except ClientDisconnect as error:
+        raise Refused(400, "The connection ended before the body was complete.") from error
+    if size > BODY_BYTES:
+        raise too_large
+    return b"".join(parts)

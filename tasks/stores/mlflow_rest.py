@@ -1,0 +1,69 @@
+"""MLflow asked over its REST API, for looks that must be light: its own client takes seconds to import."""
+
+import os
+from typing import Any
+
+import requests
+
+from tasks.errors import MlflowRefused, ServiceAway
+from tasks.settings import settings
+
+TIMEOUT_SECONDS = 10
+NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+
+
+def experiment(name: str) -> dict[str, Any] | None:
+    """MLflow's record of an experiment, deleted or not; None where there is none.
+
+    Raises:
+        ServiceAway: MLflow does not answer.
+        MlflowRefused: It does not answer this user.
+    """
+    answer = _ask("GET", "experiments/get-by-name", params={"experiment_name": name})
+    return answer["experiment"] if answer else None
+
+
+def run(experiment_id: str, run_id: str) -> dict[str, Any] | None:
+    """MLflow's record of a run of the experiment, deleted or not; None where there is none.
+
+    By a search, since MLflow refuses to say of a single run whether it is there. Raises as `experiment`.
+    """
+    wanted = {
+        "experiment_ids": [experiment_id],
+        "filter": f"attributes.run_id = '{run_id}'",
+        "run_view_type": "ALL",
+    }
+    found = (_ask("POST", "runs/search", json=wanted) or {}).get("runs", [])
+    return found[0] if found else None
+
+
+def is_registered(model: str, run_id: str) -> bool:
+    """Whether the registered model has a version of this run. Raises as `experiment`."""
+    wanted = {"filter": f"name = '{model}' and run_id = '{run_id}'"}
+    return bool((_ask("GET", "model-versions/search", params=wanted) or {}).get("model_versions"))
+
+
+def _ask(method: str, path: str, **how: Any) -> dict[str, Any] | None:
+    url = settings().mlflow_url.rstrip("/")
+    # What MLflow's own client logs in with.
+    login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    who = login if any(login) else None
+    try:
+        answer = requests.request(
+            method, f"{url}/api/2.0/mlflow/{path}", auth=who, timeout=TIMEOUT_SECONDS, **how
+        )
+        if answer.status_code in {401, 403}:
+            raise MlflowRefused(
+                f"MLflow at {url} (PERENNIAL_MLFLOW_URL) refuses the user {login[0] or 'without a name'}: "
+                f"HTTP {answer.status_code}, {answer.text[:200]} Give Airflow's workers the key that MLflow "
+                "has (PERENNIAL_MLFLOW_KEY), or where MLflow has users of its own, MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD.",
+                status=answer.status_code,
+            )
+        if answer.status_code == 404 and answer.json().get("error_code") == NOT_THERE:
+            return None
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+    except requests.RequestException as error:
+        raise ServiceAway(f"MLflow does not answer at {url} (PERENNIAL_MLFLOW_URL): {error}") from error
+    return document

@@ -1,0 +1,182 @@
+"""A training is recorded from its first moment, is done once
+however often it is asked for, and dies with the one who asked.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tasks.contracts import TrainRequest
+from tasks.errors import EXIT_FAULT, InvalidProject, InvalidRequest, TrainingFailed
+from tasks.spec import PipelineSpec
+from tasks.stores import files, registry
+from tasks.training.train import train
+from tests.conftest import PROJECT
+from tests.steps.test_child import wait_for_pid, wait_until_gone
+from tests.unit import trained
+
+
+@pytest.fixture
+def spec(home: Path) -> PipelineSpec:
+    return trained.write_model(home / "models")
+
+
+@pytest.fixture
+def client(home: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """MLflow's record of this test, in a database without a server."""
+    monkeypatch.setenv("PERENNIAL_MODELS", str(home / "models"))
+    return trained.use_mlflow(home, mlflow_store, monkeypatch)
+
+
+def unreachable(*_: object) -> None:
+    raise ConnectionError("MLflow is gone.")
+
+
+def runs(client: MlflowClient) -> dict[str, str]:
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    return {run.info.run_id: run.info.status for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_a_training_keeps_everything_that_it_came_from(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
+    request = trained.train_request(spec, home, seed=11)
+
+    run = train(request)
+
+    written = files.at(run.model_files_url)
+    assert json.loads((written / "model.json").read_text()) == {
+        "saw": ["train.parquet", "validation.parquet"],
+        "seed": 11,
+        "answer": 1,
+        "gpus": "",
+    }, "it asks for no GPU, so it sees none"
+    assert (run.seed, run.parameters) == (11, {"seed": "11", "rate": "0.5", "mode": "good"})
+    kept = client.get_run(run.run_id)
+    assert kept.info.status == "FINISHED"
+    assert kept.data.params == run.parameters
+    assert kept.data.tags["perennial.table_version"] == "4"
+    assert kept.data.tags["perennial.snapshot"] == request.snapshot.sha256
+    assert kept.data.tags["perennial.lock_sha256"] == run.lock_sha256
+    assert kept.data.tags["perennial.reason_to_train"] == "asked for by hand"
+    datasets = {dataset.dataset.name: dataset.dataset for dataset in kept.inputs.dataset_inputs}
+    assert sorted(datasets) == ["numbers-v4-test", "numbers-v4-train", "numbers-v4-validation"]
+    assert json.loads(datasets["numbers-v4-train"].profile)["sha256"] == request.snapshot.train.sha256
+    assert registry.training_run(run.run_id) == run
+    assert [file.path for file in client.list_artifacts(run.run_id, "validation")] == [
+        "validation/report.html",
+        "validation/report.json",
+    ]
+    assert "I am training." in (written.parent / "training.log").read_text()
+    assert not list((home / "scratch").iterdir())
+
+    assert train(request) == run, "the same step asked for again is not trained again"
+    assert list(runs(client)) == [run.run_id]
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("fail", "ended with code 1"),
+        ("empty", "ended well but wrote no file to the folder of its parameter `output`"),
+        ("sleep", "took longer than training.timeout_seconds, 5 s, and was stopped"),
+    ],
+)
+def test_a_training_that_fails_says_how_and_where_its_log_is(
+    home: Path, client: MlflowClient, mode: str, said: str
+) -> None:
+    spec = trained.write_model(
+        home / "models", training={**trained.PIPELINE["training"], "timeout_seconds": 5}
+    )
+
+    with pytest.raises(TrainingFailed) as failure:
+        train(trained.train_request(spec, home, mode=mode))
+
+    assert f"Training tiny {said} (MLflow run" in str(failure.value)
+    assert ("The labels are upside down." in str(failure.value)) == (mode == "fail")
+    assert "I am training." in files.at(failure.value.evidence["log_url"]).read_text()
+    run_id = failure.value.evidence["run_id"]
+    assert runs(client) == {run_id: "FAILED"}
+    assert client.get_run(run_id).data.tags["perennial.reason"] == said
+
+
+def test_a_training_killed_in_the_middle_dies_and_is_done_once_more(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
+    request = trained.train_request(spec, home)
+    pid_file = home / "pid"
+    (home / "request.json").write_text(request.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "tasks",
+        "train",
+        "--request",
+        str(home / "request.json"),
+        "--result",
+        str(home / "r.json"),
+    ]
+    environment = {**os.environ, "TINY_PID_FILE": str(pid_file)}
+    step = subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    program = wait_for_pid(pid_file, seconds=60)
+
+    step.kill()
+    step.wait()
+
+    assert wait_until_gone(program), "the training program outlived its step"
+    (killed,) = runs(client)
+    assert runs(client) == {killed: "RUNNING"}
+    run = train(request)
+    assert runs(client) == {killed: "KILLED", run.run_id: "FINISHED"}
+
+
+def test_a_run_that_ended_before_its_lineage_was_kept_is_not_trusted(
+    home: Path, spec: PipelineSpec, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = trained.train_request(spec, home)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "log_text", unreachable)
+        with pytest.raises(ConnectionError):
+            train(request)
+    (torn,) = runs(client)
+
+    run = train(request)
+
+    assert runs(client) == {torn: "KILLED", run.run_id: "FINISHED"}
+
+
+@pytest.mark.parametrize("asked", [{"seed": -1}, {"epochs": 3}, {"mode": "good; exit 1"}])
+def test_a_wrong_parameter_is_refused_before_anything_is_made(
+    home: Path, spec: PipelineSpec, client: MlflowClient, asked: dict[str, str | float]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        train(trained.train_request(spec, home, **asked))
+
+    assert runs(client) == {}
+
+
+def test_a_model_without_mlproject_is_the_projects_fault(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
+    (home / "models" / "tiny" / "MLproject").unlink()
+
+    with pytest.raises(InvalidProject):
+        train(trained.train_request(spec, home))
+
+
+def test_a_failed_training_ends_the_step_with_the_code_that_asks_for_a_retry() -> None:
+    assert TrainingFailed("It broke.").exit_code == EXIT_FAULT
+
+
+def test_the_request_of_a_training_survives_its_file(home: Path, spec: PipelineSpec) -> None:
+    request = trained.train_request(spec, home, seed=3, mode="good")
+
+    assert TrainRequest.model_validate_json(request.model_dump_json()) == request

@@ -1,0 +1,366 @@
+"""The gate: what is worse, broken, unknown or unproven
+is never promoted, and every decision can be made again.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tasks.contracts import (
+    Action,
+    EvaluationReport,
+    GateDecision,
+    GateRequest,
+    Metric,
+    ModelScore,
+    SliceScore,
+    StepContext,
+)
+from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
+from tasks.evaluation import metrics
+from tasks.evaluation.answers import Answers
+from tasks.gate import decide as deciding
+from tasks.gate import gate
+from tasks.ledger import entries
+from tasks.spec import GateSpec, PipelineSpec
+from tests.unit.judged import archive, evaluation, gained, run, score
+
+PROJECT = Path(__file__).resolve().parents[3]
+SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+RULES = GateSpec(
+    minimum={"accuracy": 0.8}, first_model_minimum={"accuracy": 0.8}, minimum_gain_over_baseline=0.05
+)
+NAN = float("nan")
+
+shares = st.floats(0, 1)
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def decide(report: EvaluationReport, rules: GateSpec = RULES, **changes: Any) -> GateDecision:
+    return deciding.decide(report, rules, archive(**changes))
+
+
+def failed(decision: GateDecision) -> list[str]:
+    return [rule.rule for rule in decision.rules if not rule.passed]
+
+
+def sliced(rows: int = 500, **values: float) -> dict[str, Any]:
+    """A candidate with slices by `source`, and the difference in each of them."""
+    metric = Metric(name="accuracy", value=0.9, low=0.89, high=0.91)
+    slices = tuple(SliceScore(column="source", value=value, rows=rows, metric=metric) for value in values)
+    each = tuple(gained(value, slice_value=name, rows=rows) for name, value in values.items())
+    return {"scored": score("candidate", 0.9, slices=slices), "differences": (gained(0.0), *each)}
+
+
+def test_a_candidate_that_is_as_good_as_the_champion_is_promoted() -> None:
+    decision = decide(evaluation())
+
+    assert decision.verdict == "promote"
+    assert failed(decision) == []
+    assert not decision.first_model
+    assert "accuracy 0.9000 [0.8900, 0.9100] on 1000 test rows, +0.0000 [-0.0050, +0.0050]" in decision.why
+
+
+@given(champion=shares, candidate=shares, width=st.floats(0, 0.5))
+def test_a_worse_model_is_never_promoted(champion: float, candidate: float, width: float) -> None:
+    decision = decide(evaluation(candidate=candidate, champion=champion, width=width))
+
+    if candidate < champion - RULES.margin or candidate < 0.8:
+        assert decision.verdict == "reject"
+    if decision.verdict == "promote":
+        assert candidate - champion - width >= -RULES.margin
+
+
+@given(candidate=shares, better=shares, champion=shares, width=st.floats(0, 0.2))
+def test_a_better_candidate_is_never_judged_worse(
+    candidate: float, better: float, champion: float, width: float
+) -> None:
+    order = ["reject", "hold", "promote"]
+    lesser, greater = sorted([candidate, better])
+
+    verdicts = [
+        decide(evaluation(candidate=each, champion=champion, width=width)).verdict
+        for each in (lesser, greater)
+    ]
+
+    assert order.index(verdicts[0]) <= order.index(verdicts[1])
+
+
+@given(margin=shares, wider=shares, candidate=shares)
+def test_a_wider_margin_never_makes_the_gate_stricter(margin: float, wider: float, candidate: float) -> None:
+    order = ["reject", "hold", "promote"]
+    rules = [RULES.model_copy(update={"margin": each}) for each in sorted([margin, wider])]
+
+    verdicts = [decide(evaluation(candidate=candidate), each).verdict for each in rules]
+
+    assert order.index(verdicts[0]) <= order.index(verdicts[1])
+
+
+def test_a_model_that_is_surely_worse_hardly_ever_passes_by_luck() -> None:
+    """Real answers, real intervals: a candidate that is 2
+    points worse than a champion with a margin of 1 point.
+    """
+    promoted = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, 2, 2000)
+        champion = np.where(rng.random(2000) < 0.90, truth, 1 - truth)
+        candidate = np.where(rng.random(2000) < 0.88, truth, 1 - truth)
+        own, its = Answers(candidate, None), Answers(champion, None)
+        difference = metrics.difference("accuracy", truth, own, its, 2)
+        report = evaluation(candidate=float((candidate == truth).mean()), differences=(difference,))
+        promoted += decide(report).verdict == "promote"
+    assert promoted <= 3
+
+
+@given(value=numbers, low=numbers, high=numbers)
+def test_what_is_not_a_number_never_promotes(value: float, low: float, high: float) -> None:
+    broken = Metric(name="accuracy", value=value, low=low, high=high)
+    gain = gained(0.0).model_copy(update={"difference": value, "low": low, "high": high})
+    reports = [
+        evaluation(scored=score("candidate", 0.9, metrics=(broken,))),
+        evaluation(differences=(gain,)),
+    ]
+    if not all(np.isfinite([value, low, high])):
+        assert all(decide(report).verdict != "promote" for report in reports)
+
+
+@pytest.mark.parametrize("latency", [None, NAN, float("inf"), 0.3])
+def test_a_latency_that_is_slow_or_unknown_rejects(latency: float | None) -> None:
+    decision = decide(evaluation(scored=score("candidate", 0.9, latency_p95_seconds=latency)))
+    assert (decision.verdict, failed(decision)) == ("reject", ["latency_p95_seconds"])
+
+
+def test_an_archive_that_is_too_large_rejects() -> None:
+    assert failed(decide(evaluation(), size_bytes=600_000_000)) == ["archive_bytes"]
+
+
+def test_a_difference_that_may_be_too_large_holds_and_one_that_is_sure_rejects() -> None:
+    unsure = decide(evaluation(candidate=0.9, width=0.03))
+    assert (unsure.verdict, failed(unsure)) == ("hold", ["margin.accuracy"])
+    assert "too few to say" in unsure.why
+
+    small_but_sure = decide(evaluation(candidate=0.892, width=0.003))
+    assert (small_but_sure.verdict, failed(small_but_sure)) == ("reject", ["margin.accuracy"])
+
+    within = decide(evaluation(candidate=0.894, width=0.003))
+    assert within.verdict == "promote"
+
+
+def test_a_slice_that_got_worse_stops_a_model_that_is_as_good_on_average() -> None:
+    decision = decide(evaluation(**sliced(imdb=0.02, traffic=-0.08)))
+
+    assert decision.verdict == "reject"
+    assert failed(decision) == ["slice_margin.source=traffic"]
+    assert "on source=traffic" in decision.why
+
+
+def test_a_small_slice_is_reported_and_not_judged() -> None:
+    decision = decide(evaluation(**sliced(rows=50, traffic=-0.5)))
+    assert decision.verdict == "promote"
+
+
+def test_a_slice_whose_difference_is_not_defined_holds() -> None:
+    parts = sliced(imdb=0.0, traffic=0.0)
+    decision = decide(evaluation(**{**parts, "differences": parts["differences"][:2]}))
+    assert (decision.verdict, failed(decision)) == ("hold", ["slice_margin.source=traffic"])
+
+
+def test_a_first_model_has_its_own_rule() -> None:
+    good = decide(evaluation(candidate=0.85, champion=None))
+    assert good.verdict == "promote"
+    assert good.first_model
+    assert {"first_model", "first_model_minimum.accuracy", "gain_over_baseline"} <= {
+        rule.rule for rule in good.rules
+    }
+
+    assert failed(decide(evaluation(candidate=0.79, champion=None))) == ["first_model_minimum.accuracy"]
+
+
+def test_a_first_model_of_which_nothing_is_asked_is_held() -> None:
+    decision = decide(evaluation(champion=None), GateSpec(minimum={"accuracy": 0.8}))
+    assert (decision.verdict, failed(decision)) == ("hold", ["first_model"])
+    assert "Declare it in pipeline.yaml." in decision.why
+
+
+def test_a_metric_that_a_rule_names_and_the_rows_do_not_define_rejects_in_clear_words() -> None:
+    decision = decide(evaluation(), RULES.model_copy(update={"minimum": {"roc_auc": 0.7}}))
+    assert (decision.verdict, failed(decision)) == ("reject", ["minimum.roc_auc"])
+    assert "roc_auc is not defined" in decision.why
+
+
+def test_no_gain_over_the_baseline_rejects_and_a_gain_that_may_be_luck_holds() -> None:
+    rules = GateSpec(first_model_minimum={"accuracy": 0.4}, minimum_gain_over_baseline=0.05)
+    none = decide(evaluation(candidate=0.54, champion=None), rules)
+    luck = decide(evaluation(champion=None, scored=score("candidate", 0.56, 0.02)), rules)
+    assert (none.verdict, luck.verdict) == ("reject", "hold")
+    assert failed(none) == failed(luck) == ["gain_over_baseline"]
+
+
+def test_few_test_rows_hold_whatever_the_metrics_say() -> None:
+    decision = decide(evaluation(candidate=1.0, rows=199))
+    assert (decision.verdict, failed(decision)) == ("hold", ["minimum_test_rows"])
+
+
+def test_a_champion_that_was_scored_on_other_rows_is_no_comparison() -> None:
+    with pytest.raises(FrozenSetMismatch, match="same rows"):
+        decide(evaluation(champion_frozen_sha256="0" * 64))
+    with pytest.raises(FrozenSetMismatch):
+        decide(evaluation(champion_frozen_sha256=None))
+
+
+def test_an_archive_that_was_not_evaluated_is_not_judged() -> None:
+    with pytest.raises(ArchiveMismatch):
+        decide(evaluation(), sha256="9" * 64)
+
+
+def test_an_evaluation_by_another_metric_is_not_judged() -> None:
+    with pytest.raises(InvalidRequest, match="roc_auc"):
+        decide(evaluation(), RULES.model_copy(update={"primary_metric": "roc_auc"}))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"margin": float("inf")},
+        {"margin": NAN},
+        {"slice_margin": 2},
+        {"minimum": {"accurcay": 0.8}},
+        {"minimum": {"accuracy": NAN}},
+        {"first_model_minimum": {"log_loss": 0.5}},
+        {"minimum_gain_over_baseline": -1},
+        {"latency_p95_seconds": float("inf")},
+        {"minimum_gain_over_baseline": 2},
+        {"maximum": {"accuracy": 0.5}},
+    ],
+)
+def test_rules_that_would_open_the_gate_cannot_be_written(rules: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        GateSpec(**rules)
+
+
+def request(**changes: Any) -> GateRequest:
+    fields: dict[str, Any] = {
+        "context": StepContext(actor="airflow:gate", step_key="train/run/gate", work_url="unused"),
+        "spec": SPEC,
+        "run": run(),
+        "archive": archive(),
+        "evaluation": evaluation(),
+    }
+    return GateRequest(**(fields | changes))
+
+
+def test_the_decision_is_in_the_ledger_before_mlflow_hears_of_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MLflow server is not there, as if it had died between the two."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", "http://127.0.0.1:1")
+    gate.registry.settings.cache_clear()
+
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        gate.gate(request())
+
+    assert [(entry.action, entry.after) for entry in entries.history()] == [("gate", "promote")]
+
+
+def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
+    for report in (
+        evaluation(),
+        evaluation(candidate=0.7),
+        evaluation(champion=None),
+        evaluation(width=0.1, **sliced(a=-0.2)),
+    ):
+        decision = decide(report)
+        entry = entries.record(
+            model=report.model,
+            actor="gate",
+            action=Action.GATE,
+            before=None,
+            after=decision.verdict,
+            why=decision.why,
+            evidence={"evaluation": report, "rules": RULES, "archive": archive(), "decision": decision},
+        )
+        stored = entries.find(entry.entry_hash)
+        assert stored is not None
+        assert deciding.replay(stored) == decision
+        assert GateDecision.model_validate(stored.evidence["decision"]) == decision
+
+
+def test_a_mix_of_two_candidates_is_refused_before_it_is_recorded(home: Path) -> None:
+    for changes, error in (
+        ({"run": run(run_id="d" * 32)}, InvalidRequest),
+        ({"archive": archive(model="flight_delay")}, InvalidRequest),
+        (
+            {"evaluation": evaluation(frozen_sha256="0" * 64, champion_frozen_sha256="0" * 64)},
+            FrozenSetMismatch,
+        ),
+    ):
+        with pytest.raises(error):
+            gate.gate(request(**changes))
+    assert entries.history() == []
+
+
+# --- a metric of which less is better -----------------------------------------------------------------------
+
+ERROR_RULES = GateSpec(
+    primary_metric="rmse",
+    maximum={"rmse": 12},
+    first_model_maximum={"rmse": 12},
+    margin=0.5,
+    slice_margin=1,
+    minimum_gain_over_baseline=2,
+)
+errors = st.floats(0, 30)
+
+
+def of_regression(candidate: float, champion: float | None = 10, width: float = 0.2) -> EvaluationReport:
+    def scored(role: Any, value: float) -> ModelScore:
+        metric = Metric(name="rmse", value=value, low=value - 0.1, high=value + 0.1)
+        return score(role, 0.5, metrics=(metric,))
+
+    report = evaluation(
+        candidate=candidate, champion=champion, width=width, scored=scored("candidate", candidate)
+    )
+    return report.model_copy(update={"primary_metric": "rmse", "baseline": scored("baseline", 20)})
+
+
+@given(candidate=errors, width=st.floats(0, 5))
+def test_a_regression_with_a_larger_error_is_never_promoted(candidate: float, width: float) -> None:
+    decision = decide(of_regression(candidate, width=width), ERROR_RULES)
+
+    if candidate > 10.5 or candidate > 12:
+        assert decision.verdict == "reject"
+    if decision.verdict == "promote":
+        assert candidate - 10 + width <= 0.5 + 1e-9
+
+
+@given(candidate=errors, better=errors)
+def test_a_regression_with_a_smaller_error_is_never_judged_worse(candidate: float, better: float) -> None:
+    order = ["reject", "hold", "promote"]
+    verdicts = [
+        decide(of_regression(each), ERROR_RULES).verdict for each in sorted([candidate, better], reverse=True)
+    ]
+    assert order.index(verdicts[0]) <= order.index(verdicts[1])
+
+
+def test_a_regression_is_judged_in_the_units_of_its_label() -> None:
+    assert decide(of_regression(9.9), ERROR_RULES).verdict == "promote"
+
+    worse = decide(of_regression(11), ERROR_RULES)
+    assert failed(worse) == ["margin.rmse"]
+    assert (
+        "worse than the champion: +1.0000 [+0.8000, +1.2000] on 1000 rows, and at most +0.5 is" in worse.why
+    )
+
+    first = decide(of_regression(13, champion=None), ERROR_RULES)
+    assert failed(first) == ["first_model_maximum.rmse"]
+    assert "is above 12" in first.why
+
+    no_gain = decide(of_regression(19, champion=None), ERROR_RULES)
+    assert "gain_over_baseline" in failed(no_gain)

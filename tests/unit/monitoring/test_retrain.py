@@ -1,0 +1,201 @@
+"""Retrain requests: many ask, one is granted, and a lost training does not block its model for ever."""
+
+import multiprocessing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.contracts import DriftDecision, RetrainRequest, RetrainTicket, StepContext
+from tasks.errors import InvalidRequest
+from tasks.ledger import entries
+from tasks.monitoring import retrain
+from tasks.spec import PipelineSpec
+from tasks.stores.database import engine, retrain_requests
+
+PROJECT = Path(__file__).resolve().parents[3]
+SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+MODEL = SPEC.name
+
+
+def drift(verdict: str = "retrain", *, recorded: bool = True, **changes: Any) -> DriftDecision:
+    fields: dict[str, Any] = {
+        "model": MODEL,
+        "champion_run_id": "run",
+        "window_start": datetime(2026, 1, 1, tzinfo=UTC),
+        "window_end": datetime(2026, 1, 2, tzinfo=UTC),
+        "window_rows": 500,
+        "reference_rows": 500,
+        "verdict": verdict,
+        "domain_auc": 0.97,
+        "null_auc": 0.55,
+        "threshold": 0.65,
+        "columns": (),
+        "new_rows": 900,
+        "validation": None,
+        "why": "The traffic changed: 0.97 is above 0.65.",
+        "report_url": None,
+    }
+    decision = DriftDecision(**(fields | changes))
+    if not recorded:
+        return decision
+    entry = entries.record(
+        model=MODEL,
+        actor="drift",
+        action="drift",
+        before=None,
+        after=verdict,
+        why=decision.why,
+        evidence=decision,
+    )
+    return decision.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def request(key: str, decision: DriftDecision | None = None, **monitor: Any) -> RetrainRequest:
+    spec = SPEC.model_copy(update={"monitor": SPEC.monitor.model_copy(update=monitor)})
+    context = StepContext(actor=f"airflow:{key}", step_key=key, work_url="unused")
+    return RetrainRequest(context=context, spec=spec, decision=decision)
+
+
+def ask(key: str, decision: DriftDecision | None = None, **monitor: Any) -> RetrainTicket:
+    return retrain.retrain(request(key, decision, **monitor))
+
+
+def age(seconds: float) -> None:
+    """Let every request have been granted `seconds` earlier."""
+    earlier = {
+        "granted_at": retrain_requests.c.granted_at - seconds,
+        "expires_at": retrain_requests.c.expires_at - seconds,
+    }
+    with engine().begin() as connection:
+        connection.execute(retrain_requests.update().values(**earlier))
+
+
+def answers() -> list[str | None]:
+    return [entry.after for entry in entries.history(MODEL) if entry.action == "retrain"]
+
+
+def test_a_drift_decision_is_granted_and_recorded_with_its_reason(home: Path) -> None:
+    decision = drift()
+
+    ticket = ask("drift/run_1/retrain", decision)
+
+    assert ticket.granted
+    assert ticket.reason == decision.why
+    assert ticket.train_run_id is not None
+    assert ticket.train_run_id.startswith("retrain__")
+    entry = entries.history(MODEL)[-1]
+    assert (entry.action, entry.after, entry.evidence["drift_decision"]) == (
+        "retrain",
+        "granted",
+        decision.ledger_hash,
+    )
+    assert [open_.train_run_id for open_ in retrain.open_requests()] == [ticket.train_run_id]
+
+
+def test_a_step_that_is_tried_again_gets_the_same_ticket(home: Path) -> None:
+    first = ask("step")
+    assert ask("step") == first
+    retrain.close(MODEL, str(first.train_run_id))
+    assert ask("step") == first
+    assert answers() == ["granted"]
+
+
+def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause(home: Path) -> None:
+    first = ask("one", cooldown_seconds=600)
+
+    assert "has not ended" in ask("two", cooldown_seconds=600).reason
+    assert retrain.close(MODEL, str(first.train_run_id))
+    age(500)
+    assert "ask again in 100 s" in ask("three", cooldown_seconds=600).reason
+    age(101)
+    assert ask("four", cooldown_seconds=600).granted
+    assert answers() == ["granted", "refused", "refused", "granted"]
+
+
+def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:
+    first = ask("one", cooldown_seconds=0)
+    assert not ask("two", cooldown_seconds=0).granted
+    retrain.close(MODEL, str(first.train_run_id))
+
+    second = ask("two", cooldown_seconds=0)
+
+    assert second.granted
+    assert second.train_run_id != first.train_run_id
+
+
+def test_closing_twice_or_what_nobody_requested_does_nothing(home: Path) -> None:
+    ticket = ask("one")
+
+    assert not retrain.close(MODEL, "manual__2026-01-01")
+    assert not retrain.close("flight_delay", str(ticket.train_run_id))
+    assert retrain.close(MODEL, str(ticket.train_run_id))
+    assert not retrain.close(MODEL, str(ticket.train_run_id))
+
+
+def test_a_training_that_is_never_heard_of_again_expires(home: Path) -> None:
+    lost = ask("one")
+    age(retrain.longest_seconds(SPEC) - 60)
+    assert not ask("two").granted
+    age(61)
+
+    ticket = ask("three")
+
+    assert ticket.granted
+    assert not retrain.close(MODEL, str(lost.train_run_id))
+    assert answers() == ["granted", "refused", "expired", "granted"]
+
+
+@pytest.mark.parametrize("verdict", ["quiet", "too_few", "incident", "wait"])
+def test_bad_data_or_no_drift_never_leads_to_a_training(home: Path, verdict: str) -> None:
+    decision = drift(verdict)
+    with pytest.raises(InvalidRequest, match=verdict):
+        ask("one", decision)
+    assert retrain.open_requests() == []
+
+
+def test_a_decision_that_was_never_recorded_is_refused(home: Path) -> None:
+    invented = drift(recorded=False)
+    quiet = drift("quiet")
+    for decision in (
+        invented,
+        invented.model_copy(update={"ledger_hash": quiet.ledger_hash}),
+        drift(model="flight_delay"),
+    ):
+        with pytest.raises(InvalidRequest, match=r"not in the ledger|is about"):
+            ask("one", decision)
+    assert answers() == []
+
+
+def test_two_models_do_not_wait_for_each_other(home: Path) -> None:
+    other = request("flights").model_copy(update={"spec": SPEC.model_copy(update={"name": "flight_delay"})})
+
+    assert ask("reviews").granted
+    assert retrain.retrain(other).granted
+
+
+def test_twenty_processes_that_ask_at_once_make_one_run(home: Path) -> None:
+    """Forked, not spawned: a spawned process spends its
+    first second on imports, and they would come one by one.
+    """
+    fork = multiprocessing.get_context("fork")
+    gate, tickets = fork.Barrier(20), fork.Queue()
+
+    def process(number: int) -> None:
+        asked = request(f"step_{number}")
+        gate.wait(timeout=60)
+        tickets.put(retrain.retrain(asked))
+
+    askers = [fork.Process(target=process, args=(number,)) for number in range(20)]
+    for asker in askers:
+        asker.start()
+    answered = [tickets.get(timeout=60) for _ in askers]
+    for asker in askers:
+        asker.join(timeout=60)
+
+    assert sum(ticket.granted for ticket in answered) == 1
+    assert all("has not ended" in ticket.reason for ticket in answered if not ticket.granted)
+    assert sorted(map(str, answers())) == ["granted", *["refused"] * 19]
+    assert len(retrain.open_requests()) == 1
+    assert entries.broken_entries() == []
