@@ -83,7 +83,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p embedded -p demo
+	$(DEV)/mypy -p embedded -p demo -p new_model
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

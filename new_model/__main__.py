@@ -1,6 +1,7 @@
 """`python -m new_model NAME TASK` (`make model NAME=... TASK=...`)."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +12,11 @@ from tasks.settings import settings
 
 NEXT = """\
 Made {folder}/ and {suite}.
-It trains as it is, on invented deliveries. Replace example_data.py, features.py and labels.py by what your data
-is, and say so in pipeline.yaml and the suite: docs/bring-your-model.md goes through them.
+It trains as it is, on invented deliveries. Replace example_data.py, features.py and labels.py by what your
+data is, and say so in pipeline.yaml and the suite: docs/bring-your-model.md goes through them.
 
-To see it work on the embedded platform, let the example rows land, and switch on ingest_{name} and train_{name}:
+To see it work on the embedded platform, let the example rows land, and switch on ingest_{name} and
+train_{name}:
   {python} {folder}/example_data.py --output {landing}/{name}
 """
 
@@ -29,8 +31,13 @@ def main(
     except PerennialError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(error.exit_code) from error
-    python, landing = settings().python(), settings().landing
-    print(NEXT.format(name=name, folder=made.folder, suite=made.suite, python=python, landing=landing))
+    paths = {"folder": made.folder, "suite": made.suite, "python": settings().python()}
+    shown = {role: _from_here(path) for role, path in paths.items()}
+    print(NEXT.format(name=name, landing=_from_here(Path(settings().landing)), **shown))
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import jinja2
 from pydantic import TypeAdapter, ValidationError
@@ -16,9 +17,10 @@ from tasks.errors import InvalidRequest
 from tasks.settings import settings
 from tasks.spec import read_specs
 from tasks.spec.base import Name
+from tasks.spec.metrics import Task
 
 TEMPLATE = Path(__file__).parent / "template"
-TASKS = ("binary", "multiclass", "regression")
+TASKS: tuple[str, ...] = get_args(Task)
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,10 @@ class Made:
 
 
 def make(name: str, task: str) -> Made:
-    """Make `models/<name>/` and `great_expectations/expectations/<name>.json`: both, or neither.
+    """Make `models/<name>/`, whole or not at all, and `great_expectations/expectations/<name>.json`.
 
     Args:
-        task: One of `TASKS`.
+        task: What the model predicts.
 
     Raises:
         InvalidRequest: The name cannot be a model's, or is taken by a folder, a suite or a table; there is no
@@ -42,7 +44,7 @@ def make(name: str, task: str) -> Made:
     made = Made(settings().models / name, settings().suites / "expectations" / f"{name}.json")
     _require_name(name)
     if task not in TASKS:
-        raise InvalidRequest(f"{task!r} is no task. Say one of TASK={', TASK='.join(TASKS)}.")
+        raise InvalidRequest(f"{task!r} is no task. Say TASK={' or TASK='.join(TASKS)}.")
     _require_free(name, made)
     with tempfile.TemporaryDirectory(dir=made.folder.parent, prefix=".new-model-") as temporary:
         folder = _render(Path(temporary), name=name, task=task)
@@ -56,8 +58,8 @@ def _require_name(name: str) -> None:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
         raise InvalidRequest(
-            f"{name!r} cannot be a model's name. Use at most 63 lower-case letters, digits and underscores, the "
-            "first a letter, for example NAME=churn_risk."
+            f"{name!r} cannot be a model's name. Use at most 63 lower-case letters, digits and underscores, "
+            "the first a letter, for example NAME=churn_risk."
         ) from error
     if "__" in name:
         raise InvalidRequest(
@@ -73,8 +75,8 @@ def _require_free(name: str, made: Made) -> None:
     owners = [spec.name for spec in read_specs(settings().models)[0] if spec.data.table == name]
     if owners:
         raise InvalidRequest(
-            f"{name!r} is the table of the model {owners[0]}, and the new model's table would be called the same. "
-            "Choose another NAME."
+            f"{name!r} is the table of the model {owners[0]}, and the new model's table would be called the "
+            "same. Choose another NAME."
         )
 
 
@@ -83,7 +85,7 @@ def _render(parent: Path, *, name: str, task: str) -> Path:
     folder = shutil.copytree(TEMPLATE, parent / name, ignore=shutil.ignore_patterns("__pycache__", "labels"))
     shutil.copy(TEMPLATE / "labels" / f"{task}.py", folder / "labels.py")
     engine = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True, autoescape=False
+        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True, autoescape=True
     )
     for template in sorted(folder.glob("*.j2")):
         text = engine.from_string(template.read_text(encoding="utf-8")).render(name=name, task=task)

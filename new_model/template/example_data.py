@@ -57,9 +57,7 @@ def main() -> None:
     chosen.output.mkdir(parents=True, exist_ok=True)
     rows, table = deliveries(chosen.rows), PIPELINE["data"]["table"]
     for number in range(chosen.batches):
-        batch = rows.iloc[
-            number * len(rows) // chosen.batches : (number + 1) * len(rows) // chosen.batches
-        ]
+        batch = rows.iloc[number * len(rows) // chosen.batches : (number + 1) * len(rows) // chosen.batches]
         part = chosen.output / f".{table}-{number + 1:03}.csv.part"
         batch.to_csv(part, index=False)
         part.replace(chosen.output / f"{table}-{number + 1:03}.csv")  # a file lands whole or not at all

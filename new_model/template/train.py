@@ -24,7 +24,8 @@ class Part:
     targets: torch.Tensor
 
 
-def prepare(model: Network, rows: pd.DataFrame, device: torch.device) -> Part:
+def prepare(model: Network, rows: pd.DataFrame) -> Part:
+    device = model.center.device
     inputs = torch.from_numpy(inputs_of(rows[FEATURES].to_dict("records")))
     return Part(inputs.to(device), model.labels.targets(rows[LABEL].tolist()).to(device))
 
@@ -73,7 +74,7 @@ def main() -> None:
     with training_run(chosen) as training:
         train, validation = read_parts(chosen.data, example_data.training_parts)
         model = Network(Labels.seen(train[LABEL].tolist()), hidden=chosen.hidden).to(training.device)
-        learn(model, *(prepare(model, rows, training.device) for rows in (train, validation)), chosen)
+        learn(model, prepare(model, train), prepare(model, validation), chosen)
         model.save(training.folder)
         code = ["features.py", "labels.py", "network.py"]
         log_model(training, HERE, train[FEATURES].head(2), ANSWER, code=code)

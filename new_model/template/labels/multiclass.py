@@ -28,7 +28,7 @@ class Labels:
         return {"classes": self.classes}
 
     def targets(self, labels: Sequence[str]) -> Tensor:
-        """Each label's place in `classes`; -100, which the loss leaves out, for a label that training never saw."""
+        """Each label's place in `classes`; -100, which the loss leaves out, for one that was never seen."""
         places = {label: place for place, label in enumerate(self.classes)}
         return torch.tensor([places.get(label, -100) for label in labels])
 
@@ -41,7 +41,7 @@ class Labels:
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         answers = []
-        for chances in torch.softmax(outputs, dim=1).tolist():
+        for chances in torch.softmax(outputs.double(), dim=1).tolist():
             scores = dict(zip(self.classes, chances, strict=True))
             label = max(scores, key=scores.__getitem__)
             answers.append({"prediction": label, "score": scores[label], "scores": scores})
