@@ -1,4 +1,4 @@
-"""`make model`: a folder and a suite that are right as they are made, and a sentence for what cannot be made."""
+"""`make model`: a folder and a suite that are right as they are made, and a sentence for what cannot be."""
 
 import subprocess
 import sys
