@@ -149,14 +149,14 @@ def _asked(lake: Lake, spec: PipelineSpec, labelled: Labelled) -> pa.Table:
 
 def _labelled(lake: Lake, spec: PipelineSpec, portion: Portion, *, written_down: bool = False) -> Labelled:
     """The rows of the portion as it was written down, or of all that has not landed yet."""
-    kind = spec.data.columns[spec.data.label]
+    label_kind = spec.data.columns[spec.data.label]
     found = lake.query(*_selection(lake, spec, portion, "*", written_down=written_down))
     sent = [{"label": json.loads(label)} for label in found["label"].to_pylist()]
-    typed = from_python(sent, {"label": kind})
-    features = {name: _feature(found, name, spec.data.columns[name]) for name in spec.data.features}
+    typed = from_python(sent, {"label": label_kind})
+    features = {name: _feature(found, name, kind) for name, kind in spec.data.feature_types.items()}
     own = ("prediction_id", "predicted_at", "labelled_at", "model_version")
     rows = pa.table({**{name: found[name] for name in own}, **features, "label": typed.rows.column("label")})
-    return Labelled(rows.filter(pa.array(~typed.broken_rows)), _misfits(rows, found, typed, kind))
+    return Labelled(rows.filter(pa.array(~typed.broken_rows)), _misfits(rows, found, typed, label_kind))
 
 
 def _misfits(rows: pa.Table, found: pa.Table, typed: TypedRows, kind: ColumnType) -> list[BrokenRow]:

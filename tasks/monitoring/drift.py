@@ -20,6 +20,8 @@ from tasks.contracts import (
     TrainingRun,
     ValidationReport,
 )
+from tasks.data.model_query import ask
+from tasks.data.suites import load_suites
 from tasks.data.typed_values import from_python
 from tasks.data.validate import check_rows
 from tasks.errors import CheckFailed, InvalidProject
@@ -111,8 +113,7 @@ def _window(request: DriftRequest) -> pd.DataFrame:
         return _frame(lake.read(table, columns=features, where_sql=where))
     # The model has had another feature since its table was made: the whole instances are in `request`.
     asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
-    kinds = {name: data.columns[name] for name in features}
-    return _frame(from_python([json.loads(instance) for instance in asked], kinds).rows)
+    return _frame(from_python([json.loads(instance) for instance in asked], data.feature_types).rows)
 
 
 def _sql(time: datetime) -> str:
@@ -127,14 +128,12 @@ def _look(
     if len(window) < rules.minimum_window_rows:
         return Findings(len(window)), None, (), None
     checked = check_rows(
-        window, spec.data.suite, str(files.at(work_url, "validation")), only_columns=spec.data.features
+        window, load_suites(spec.data), str(files.at(work_url, "validation")), only_columns=spec.data.features
     )
     if checked.broken_share > rules.maximum_bad_share:
         return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
     reference = _reference(run.snapshot, spec.data)
-    kinds = domain_classifier.kinds_of(
-        {name: spec.data.columns[name] for name in spec.data.features}, reference
-    )
+    kinds = domain_classifier.kinds_of(spec.data.feature_types, reference)
     if not kinds:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
@@ -165,13 +164,11 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
-    """Training rows that the newest version of the table has beyond the champion's."""
+    """Training rows that the newest version of the model's table has beyond the champion's."""
     lake = Lake()
     counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own query
-
-    def count(version: int | None) -> int:
-        return int(
-            lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py()
-        )
-
-    return max(0, count(None) - count(snapshot.table_version))
+    now, then = (
+        int(ask(lake, data, versions, counting)["rows"][0].as_py())
+        for versions in ({}, {data.table: snapshot.table_version})
+    )
+    return max(0, now - then)
