@@ -37,7 +37,14 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
-from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.release import (
+    DeployRequest,
+    RegisterRequest,
+    Rollout,
+    RolloutCheck,
+    Withdrawal,
+    WithdrawRequest,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
@@ -94,4 +101,6 @@ __all__ = [
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",
+    "WithdrawRequest",
+    "Withdrawal",
 ]
