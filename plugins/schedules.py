@@ -45,6 +45,10 @@ def collection_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
     return cron("*/15 * * * *")
 
 
+def only_when_asked(_subject: str) -> None:
+    """No schedule."""
+
+
 def tidy_schedule(_place: str) -> CronTriggerTimetable:
     return cron("*/10 * * * *")
 

@@ -15,6 +15,7 @@ from tasks.contracts.data import (
     FileOutcome,
     IngestRequest,
     IngestResult,
+    PinnedTable,
     RowCount,
     SnapshotPart,
     SnapshotRequest,
@@ -39,7 +40,14 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
-from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.release import (
+    DeployRequest,
+    RegisterRequest,
+    Rollout,
+    RolloutCheck,
+    Withdrawal,
+    WithdrawRequest,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
@@ -78,6 +86,7 @@ __all__ = [
     "ModelVersion",
     "PackageRequest",
     "PairedDifference",
+    "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
     "RegisterRequest",
@@ -98,4 +107,6 @@ __all__ = [
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",
+    "WithdrawRequest",
+    "Withdrawal",
 ]

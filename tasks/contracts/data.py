@@ -82,12 +82,21 @@ class SnapshotPart(Contract):
     sha256: str
 
 
+class PinnedTable(Contract):
+    """A version of a table; `version_at` is when it was committed, by the commit's own timestamp."""
+
+    table: str
+    version: int
+    version_at: AwareDatetime
+
+
 class DataSnapshot(Contract):
-    """The rows that one training saw: a query on a pinned version of a table, in three parts.
+    """The rows that one training saw: a query on pinned versions of its tables, in three parts.
 
     Attributes:
         as_of: The time that was asked for; None for the newest version.
         version_at: When the pinned version was committed, by the commit's own timestamp.
+        tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
     """
 
@@ -95,12 +104,19 @@ class DataSnapshot(Contract):
     table_version: int
     as_of: AwareDatetime | None
     version_at: AwareDatetime
+    tables: tuple[PinnedTable, ...] = ()
     query: str
     rows: int
     sha256: str
     train: SnapshotPart
     validation: SnapshotPart
     test: SnapshotPart
+
+    @property
+    def pinned(self) -> tuple[PinnedTable, ...]:
+        """Every table that the query saw, the model's own first."""
+        own = PinnedTable(table=self.table, version=self.table_version, version_at=self.version_at)
+        return (own, *self.tables)
 
 
 class ValidateRequest(Request):

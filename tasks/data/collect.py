@@ -152,7 +152,7 @@ def prediction_table(rows: Rows, spec: PipelineSpec) -> pa.Table:
         {**row, "request": json.dumps(row["features"]), "prediction": json.dumps(row["prediction"])}
         for row in rows
     ]
-    kinds = {name: spec.data.columns[name] for name in spec.data.features}
+    kinds = spec.data.feature_types
     own, features = (
         from_python(logged, PREDICTIONS).rows,
         from_python([row["features"] for row in rows], kinds).rows,

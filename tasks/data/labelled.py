@@ -110,7 +110,7 @@ def labelled(lake: Lake, spec: PipelineSpec, which: Which) -> Labelled:
     found = _select(lake, spec, which, "*")
     sent = [{"label": json.loads(label)} for label in found["label"].to_pylist()]
     typed = from_python(sent, {"label": kind})
-    features = {name: _feature(found, name, spec.data.columns[name]) for name in spec.data.features}
+    features = {name: _feature(found, name, kind) for name, kind in spec.data.feature_types.items()}
     own = {name: found[name] for name in ("prediction_id", "predicted_at", "labelled_at", "model_version")}
     sender = {"sent_by": found["label_sent_by"]}
     rows = pa.table({**own, **sender, **features, "label": typed.rows.column("label")})

@@ -119,16 +119,16 @@ def load_specs(models: Path) -> tuple[PipelineSpec, ...]:
 def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
     """Two models that share a table must describe it alike."""
     for other in others:
-        if other.data.table == spec.data.table and table_of(other) != table_of(spec):
-            raise InvalidProject(
-                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
-                "differently. Give both the same key, columns and suite."
-            )
+        described = {table.table: table for table in other.data.all_tables}
+        for table in spec.data.all_tables:
+            if described.get(table.table, table) != table:
+                raise InvalidProject(
+                    f"models/{other.name} and models/{spec.name} describe the table {table.table!r} "
+                    "differently. Give both the same key, columns and suite."
+                )
     return spec
 
 
 def table_of(spec: PipelineSpec) -> TableSpec:
     """The table alone, without what one model makes of it."""
-    return TableSpec(
-        table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite
-    )
+    return spec.data.own_table

@@ -203,7 +203,7 @@ class Lake:
         sql: str,
         tables: Mapping[str, tuple[str, int | None] | pa.Table] | Sequence[str],
         *,
-        newest_by: str | None = None,
+        newest_by: Mapping[str, str] | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
@@ -215,8 +215,9 @@ class Lake:
             sql: One SELECT statement.
             tables: For each view its table and version (None: the newest), or rows that are at hand; a list
                 of names is each table at its newest.
-            newest_by: A column: where several rows have the same value of it, the views show the one that was
-                ingested last, and none where one of them is a mark (`MARKS`).
+            newest_by: A view's column: where several rows have the same value of it, the view shows the one
+                that was ingested last, and none where one of them is a mark (`MARKS`). A view that is not named
+                shows every row.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -228,8 +229,8 @@ class Lake:
         with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
-                at_hand = isinstance(rows, pa.Table)
-                _show(session, view, rows if at_hand else _in_one_order(self._open(*rows)), newest_by)
+                at_hand = rows if isinstance(rows, pa.Table) else _in_one_order(self._open(*rows))
+                _show(session, view, at_hand, (newest_by or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return _select(session, sql)

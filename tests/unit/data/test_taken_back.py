@@ -39,7 +39,7 @@ def joins(log: Log, batch_id: str) -> None:
 def keys(lake: Lake, version: int | None = None) -> list[str]:
     """What a training sees of a version of the table (None: the newest)."""
     query = f"SELECT review_id FROM {TABLE} ORDER BY 1"
-    seen = lake.query(query, {TABLE: (TABLE, version)}, newest_by=SPEC.data.key)
+    seen = lake.query(query, {TABLE: (TABLE, version)}, newest_by={TABLE: SPEC.data.key})
     found: list[str] = seen.column("review_id").to_pylist()
     return found
 

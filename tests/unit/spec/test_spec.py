@@ -281,3 +281,27 @@ def test_the_labels_that_a_schema_names(schema: dict[str, Any], classes: tuple[A
 )
 def test_labels_of_any_type_have_one_order(labels: list[object], classes: tuple[object, ...]) -> None:
     assert in_order(labels) == in_order(labels[::-1]) == classes
+
+
+def test_a_model_may_join_tables_that_others_describe_alike(tmp_path: Path, document: dict[str, Any]) -> None:
+    joined = {"table": "critics", "key": "critic", "columns": {"critic": "string"}, "suite": "critics"}
+    document["data"] |= {"tables": [joined], "features": ["text", "critic"]}
+    written(tmp_path, document)
+    written(tmp_path, {**document, "name": "twin"}, name="twin")
+
+    spec = load_specs(tmp_path)[0]
+    assert [table.table for table in spec.data.all_tables] == ["reviews", "critics"]
+    assert spec.data.feature_types == {"text": "string", "critic": "string"}
+
+    other = {**document["data"], "tables": [{**joined, "columns": {"critic": "int64"}}]}
+    written(tmp_path, {**document, "name": "twin", "data": other}, name="twin")
+    with pytest.raises(InvalidProject, match="and models/twin describe the table 'critics' differently"):
+        load_specs(tmp_path)
+
+
+def test_a_table_is_described_once_by_a_model(tmp_path: Path, document: dict[str, Any]) -> None:
+    twice = {name: document["data"][name] for name in ("table", "key", "columns", "suite")}
+    document["data"]["tables"] = [twice]
+
+    with pytest.raises(InvalidProject, match=r"the tables \['reviews'\] are described twice"):
+        PipelineSpec.load(written(tmp_path, document))
