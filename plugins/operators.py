@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow.models.xcom import XCOM_RETURN_KEY
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -52,13 +53,15 @@ class StepOperator(BaseOperator):
         model: Whose environment the step runs in; None for the common one.
         skip_because: Looks at the rendered inputs and says why there is nothing to do; None to go on.
         fail_because: Looks at the result and says why the task fails all the same; None to accept it.
+        decided: Looks into the folder of a step that failed and gives what it had decided before: the task's
+            XCom all the same, for the tasks behind it that run when it is done, well or not.
     """
 
     template_fields: Sequence[str] = ("inputs",)
     template_fields_renderers = {"inputs": "json"}  # noqa: RUF012 - Airflow reads a plain class attribute
     ui_color = "#e8f4ea"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says one thing of the step, by its name
         self,
         *,
         verb: str,
@@ -68,6 +71,7 @@ class StepOperator(BaseOperator):
         model: str | None = None,
         skip_because: Callable[[Document], str | None] | None = None,
         fail_because: Callable[[Document], str | None] | None = None,
+        decided: Callable[[str], Document] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +82,7 @@ class StepOperator(BaseOperator):
         self.model = model
         self.skip_because = skip_because
         self.fail_because = fail_because
+        self.decided = decided
         self.operator_extra_links = links_of(verb)
         self.outcome: Document = {}
         self._job: StepJob | None = None
@@ -91,6 +96,7 @@ class StepOperator(BaseOperator):
             self.outcome = job.left_unheard() or job.follow(job.submit())
             attempts.mark_heard(job.files)
         except Exception as error:
+            self._tell_what_was_decided(context)
             if (told := _airflow_s(error)) is error:
                 raise
             raise told from error
@@ -100,6 +106,12 @@ class StepOperator(BaseOperator):
             raise AirflowFailException(reason)
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
         return self.outcome
+
+    def _tell_what_was_decided(self, context: Context) -> None:
+        if self.decided and self._job is not None:
+            context["ti"].xcom_push(
+                key=XCOM_RETURN_KEY, value=self.decided(self._job.request.context.work_url)
+            )
 
     def on_kill(self) -> None:
         """Stop the step: the task was cleared, marked, or timed out, or the worker shuts down."""

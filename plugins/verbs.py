@@ -5,13 +5,14 @@ its task's output: the words that dags/ is written in.
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Context, XComArg, get_current_context, task
+from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.janitor import GONE, sweep
 from plugins.operators import StartTraining, step_operator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
+from tasks.data.outcomes import Outcomes, result_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
@@ -27,17 +28,30 @@ FORM_ONLY = ("reason", "as_of")
 
 def ingest_files(table: TableSpec) -> XComArg:
     """Validate what has landed, publish the good rows, quarantine the bad ones, refuse broken files."""
-    return _step("ingest", {"table": table}, from_run=lambda run: {"files": run["params"]["files"]})
+
+    def decided(work_url: str) -> dict[str, Any]:
+        return result_of(table.table, Outcomes(work_url).all()).model_dump(mode="json")
+
+    return _step(
+        "ingest",
+        {"table": table},
+        from_run=lambda run: {"files": run["params"]["files"]},
+        decided=decided,
+    )
 
 
 def publish(table: TableSpec, ingested: XComArg) -> XComArg:
-    """Tell every DAG that waits for the table that it has new rows; skipped when there are none."""
+    """Tell every DAG that waits for the table that it has new rows; skipped when there are none.
+
+    It runs where the ingest failed, too: what had joined by then has joined.
+    """
     asset = lake_asset(table)
 
-    @task(task_id="publish", outlets=[asset])
-    def announce(result: dict[str, Any]) -> None:
-        joined = [file for file in result["files"] if file["status"] in {"published", "already_published"}]
-        if not joined:
+    @task(task_id="publish", outlets=[asset], trigger_rule=TriggerRule.ALL_DONE)
+    def announce(result: dict[str, Any] | None) -> None:
+        files = result["files"] if result else []
+        joined = [file for file in files if file["status"] in {"published", "already_published"}]
+        if not result or not joined:
             raise AirflowSkipException("No rows joined the table.")
         rows = sum(file["published_rows"] for file in joined)
         extra = {
@@ -51,17 +65,20 @@ def publish(table: TableSpec, ingested: XComArg) -> XComArg:
 
 
 def report_refused(ingested: XComArg) -> XComArg:
-    """Fail where files were refused, with each file's reason; what was published stays published."""
+    """Fail where files were refused, with each file's reason; what was published stays published.
 
-    @task(task_id="report_refused", retries=0)
-    def report(result: dict[str, Any]) -> None:
-        refused = [
-            f"{file['file']}: {file['reason']}" for file in result["files"] if file["status"] == "refused"
-        ]
-        if refused:
-            raise AirflowFailException(
-                "Refused, nothing of these files joined the table:\n" + "\n".join(refused)
-            )
+    Fails where the ingest failed, too: the last task of a run says how the run ended.
+    """
+
+    @task(task_id="report_refused", retries=0, trigger_rule=TriggerRule.ALL_DONE)
+    def report(result: dict[str, Any] | None) -> None:
+        files = result["files"] if result else []
+        refused = [f"{file['file']}: {file['reason']}" for file in files if file["status"] == "refused"]
+        told = ["Refused, nothing of these files joined the table:", *refused] if refused else []
+        if (state := _state_here("ingest")) != "success":
+            told.append(f"The task ingest is {state}; its log says why. What it did not decide waits.")
+        if told:
+            raise AirflowFailException("\n".join(told))
 
     return report(ingested)
 
@@ -207,6 +224,12 @@ def remove_left_behind() -> XComArg:
         return sweep(_state_of)
 
     return remove()
+
+
+def _state_here(task_id: str) -> str | None:
+    """The state of a task of this run."""
+    ti = get_current_context()["ti"]
+    return _state_of(Owner(ti.dag_id, ti.run_id, task_id, -1, ti.try_number))
 
 
 def _state_of(owner: Owner) -> str | None:

@@ -24,6 +24,7 @@ class FileOutcome(Contract):
             `empty` (every row was quarantined), or `refused` (a whole-file fault: nothing joined).
         reason: Why it was refused; a sentence.
         report_url: The validation report, HTML; None when the file could not be read.
+        table_version: The table's version once its rows had joined; None where none did.
     """
 
     file: str
@@ -33,6 +34,7 @@ class FileOutcome(Contract):
     quarantined_rows: int = 0
     reason: str | None = None
     report_url: str | None = None
+    table_version: int | None = None
 
 
 class IngestResult(Contract):

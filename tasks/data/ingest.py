@@ -14,8 +14,9 @@ from tasks.contracts import FileOutcome, IngestRequest, IngestResult
 from tasks.data import quarantine
 from tasks.data.file_readers import content_of
 from tasks.data.landing import Landing, Plan
+from tasks.data.outcomes import Outcomes, result_of
 from tasks.errors import DataRejected, InvalidRequest, PerennialError
-from tasks.stores.files import at, write_text
+from tasks.stores.files import at
 from tasks.stores.lake import Lake
 
 
@@ -31,15 +32,9 @@ def ingest(request: IngestRequest) -> IngestResult:
     """
     run = _Run(request)
     run.settle_all(run.landing.files() if request.files is None else request.files)
-    outcomes = run.outcomes()
     table, lake = request.table.table, run.lake
-    return IngestResult(
-        table=table,
-        table_version=lake.latest(table) if lake.exists(table) else None,
-        files=outcomes,
-        published_rows=sum(outcome.published_rows for outcome in outcomes),
-        quarantined_rows=sum(outcome.quarantined_rows for outcome in outcomes),
-    )
+    version = lake.latest(table) if lake.exists(table) else None
+    return result_of(table, run.outcomes.all()).model_copy(update={"table_version": version})
 
 
 class _Run:
@@ -56,12 +51,7 @@ class _Run:
         self.quarantine = quarantine.name_of(self.table)
         self.lake = Lake()
         self.landing = Landing(self.table)
-
-    def outcomes(self) -> tuple[FileOutcome, ...]:
-        folder = at(self.request.context.work_url, "outcomes")
-        paths = sorted(folder.glob("*.json")) if folder.exists() else []
-        found = (FileOutcome.model_validate_json(path.read_text(encoding="utf-8")) for path in paths)
-        return tuple(sorted(found, key=lambda outcome: outcome.file))
+        self.outcomes = Outcomes(request.context.work_url)
 
     def settle_all(self, names: Sequence[str]) -> None:
         """Settle each file.
@@ -158,10 +148,12 @@ class _Run:
         origin = {"file": name, "step_key": self.request.context.step_key}
         if len(quarantined):
             self.lake.append(self.quarantine, quarantined, batch_id=batch_id, metadata=origin)
+        version = None
         if len(accepted):
-            self.lake.append(self.table, accepted, batch_id=batch_id, metadata=origin)
+            version = self.lake.append(self.table, accepted, batch_id=batch_id, metadata=origin)
         status = "already_published" if again else plan.outcome.status
-        self._record(plan.outcome.model_copy(update={"file": name, "status": status}))
+        told = {"file": name, "status": status, "table_version": version}
+        self.outcomes.record(plan.outcome.model_copy(update=told))
         self.landing.archive(name, batch_id)
 
     def _refuse(self, name: str, batch_id: str, error: DataRejected) -> None:
@@ -179,19 +171,6 @@ class _Run:
             "step_key": self.request.context.step_key,
         }
         if self.landing.waits(name):
-            self._record(outcome)
+            self.outcomes.record(outcome)
             if not self.landing.refuse(name, reason):
-                self._forget(outcome)
-
-    def _record(self, outcome: FileOutcome) -> None:
-        write_text(self._record_of(outcome), text=outcome.model_dump_json(indent=2))
-
-    def _forget(self, outcome: FileOutcome) -> None:
-        at(self._record_of(outcome)).unlink(missing_ok=True)
-
-    def _record_of(self, outcome: FileOutcome) -> str:
-        """One file for each name and content: a retry that refuses again what
-        it refused before adds nothing.
-        """
-        name = hashlib.sha256(f"{outcome.batch_id} {outcome.file}".encode()).hexdigest()[:32]
-        return str(at(self.request.context.work_url, "outcomes", f"{name}.json"))
+                self.outcomes.forget(outcome)

@@ -180,6 +180,10 @@ def main(verb: str, request_file: Path, result_file: Path) -> None:
     script = json.loads((HOME / "script.json").read_text()) if (HOME / "script.json").exists() else {}
     act = dict(enumerate(script.get(verb, ()))).get(number, {})
     print(f"{verb} says hello", flush=True)
+    for place, decided in enumerate(act.get("outcomes", ())):
+        folder = Path(request["context"]["work_url"], "outcomes")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{place}.json").write_text(json.dumps(decided))
     if "lies" in act:
         result_file.write_text(act["lies"])
         return

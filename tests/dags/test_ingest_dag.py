@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.dags.runs import RunDag, SetScript, asked, states
+from tests.dags.runs import RunDag, SetScript, asked, states, tries
 
 INGEST = "ingest_reviews"
 
@@ -65,6 +65,48 @@ def test_nothing_is_announced_when_no_row_joined(run_dag: RunDag, heavy: SetScri
     assert run.state == "success"
     assert states(run)["publish"] == "skipped"
     assert len(asset_events()) == before
+
+
+def test_what_was_decided_before_the_ingest_failed_is_announced_and_reported(
+    run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [outcome("a.csv", "published", 7), outcome("b.csv", "refused", reason="Line 3 is cut off.")]
+    heavy({"ingest": [{"outcomes": files, "error": "The disk is full.", "exit": 1}] * 3})
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert run.state == "failed"
+    assert states(run) == {"ingest": "failed", "publish": "success", "report_refused": "failed"}
+    assert tries(run)["ingest"] == 3
+    assert [(event["rows"], event["files"]) for event in asset_events()[before:]] == [(7, ["a.csv"])]
+    said = capfd.readouterr().out
+    assert "b.csv: Line 3 is cut off." in said
+    assert "The task ingest is failed" in said
+
+
+def test_an_ingest_that_was_killed_before_it_decided_anything_announces_nothing(
+    run_dag: RunDag, heavy: SetScript
+) -> None:
+    heavy({"ingest": [{"killed": True}] * 3})
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert states(run) == {"ingest": "failed", "publish": "skipped", "report_refused": "failed"}
+    assert len(asset_events()) == before
+
+
+def test_a_fault_that_passes_is_tried_again_and_everything_is_announced_once(
+    run_dag: RunDag, heavy: SetScript
+) -> None:
+    heavy({"ingest": [{"outcomes": [outcome("a.csv", "published", 3)], "error": "No memory.", "exit": 1}]})
+    before = len(asset_events())
+
+    run = run_dag(INGEST)
+
+    assert states(run) == dict.fromkeys(("ingest", "publish", "report_refused"), "success")
+    assert [event["rows"] for event in asset_events()[before:]] == [3]
 
 
 def test_a_real_file_goes_through_the_real_step_into_the_lake(run_dag: RunDag, home: Path) -> None:

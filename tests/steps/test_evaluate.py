@@ -285,9 +285,13 @@ NAMES_KIND = """
 
 
 def spec_of(task: Task, gate: GateSpec) -> PipelineSpec:
-    labels = {"type": "string", "enum": list(KINDS)} if task == "multiclass" else {"type": "number"}
-    serving = SPEC.serving.model_copy(update={"label_schema": labels})
-    return SPEC.model_copy(update={"task": task, "gate": gate, "serving": serving})
+    kind, labels = "float64", {"type": "number"}
+    if task == "multiclass":
+        kind, labels = "string", {"type": "string", "enum": list(KINDS)}
+    document = SPEC.model_dump(mode="json") | {"task": task, "gate": gate.model_dump(exclude_unset=True)}
+    document["data"]["columns"]["label"] = kind
+    document["serving"]["label_schema"] = labels
+    return PipelineSpec.model_validate(document)
 
 
 def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path, archives: Any) -> None:
