@@ -89,6 +89,14 @@ def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(released: Rele
     assert entries.broken_entries() == []
 
 
+def test_a_deployment_that_is_run_again_does_nothing(released: Released) -> None:
+    name = released.model.name
+    recorded, routed = entries.history(name), Gateway().history(name)
+    assert deploy(released.requests["three"]).verdict == "already_serving"
+    assert (entries.history(name), Gateway().history(name)) == (recorded, routed)
+    assert len(routed) == 3
+
+
 def test_a_deployment_of_long_ago_that_is_cleared_does_not_bring_its_version_back(
     platform: Platform, released: Released
 ) -> None:
@@ -124,15 +132,6 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(
         rollback(model.name, "a person", "Two is rude.", leaving="2")
     with pytest.raises(InvalidRequest, match="nothing to roll"):
         rollback(model.name, "a person", "Once more.")
-
-
-def test_a_deployment_that_is_run_again_does_nothing(platform: Platform, model: Model) -> None:
-    request = model.request(model.promoted("one"))
-    assert deploy(request).verdict == "deployed"
-    before = len(entries.history(model.name))
-    assert deploy(request).verdict == "already_serving"
-    assert len(entries.history(model.name)) == before
-    assert len(Gateway().history(model.name)) == 1
 
 
 class Death(BaseException):

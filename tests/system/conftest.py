@@ -110,7 +110,7 @@ def land(platform: Platform) -> Callable[[str, Path], str]:
 def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The model flight_delay serves: the id of the run of its schedule that trained it on landed files."""
     airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
-    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000):
+    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000, batches=1):
         put(platform, "flights", file)
     wait_for_rows("flights", 15_000, timeout_seconds=120, lake_url=str(platform.home / "lake"))
     airflow.unpause("train_flight_delay")

@@ -67,15 +67,28 @@ def test_a_machine_without_room_is_told_what_is_needed_and_what_is_there(tmp_pat
         Platform(tmp_path, minimum_disk_mib=99_999_999_999).start()
 
 
+def put_program(environments: Path, name: str, script: str) -> None:
+    """Let a program of an environment, `control/bin/airflow` for one, be a shell script."""
+    file = environments / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
 def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(
     own_home: Path, tmp_path: Path
 ) -> None:
-    for name in ("control", "ml", "serving"):
-        (tmp_path / name).symlink_to(Platform(own_home).settings.environments / name)
-    broken = tmp_path / "gateway" / "bin" / "python"
-    broken.parent.mkdir(parents=True)
-    broken.write_text("#!/bin/sh\necho the disk of the gateway is full of sand\nexit 3\n")
-    broken.chmod(0o755)
+    """The databases are really prepared. The other services only stay, for each costs seconds to start."""
+    real = Platform(own_home).settings.environments
+    for name in ("control", "ml"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+        (tmp_path / name / "lib").symlink_to(real / name / "lib")
+    (tmp_path / "control" / "bin" / "python").symlink_to(real / "control" / "bin" / "python")
+    put_program(tmp_path, "control/bin/airflow", "exec sleep 600")
+    serves = f'case "$1" in *serve_mlflow.py) exec sleep 600 ;; *) exec {real}/ml/bin/python "$@" ;; esac'
+    put_program(tmp_path, "ml/bin/python", serves)
+    put_program(tmp_path, "serving/bin/python", "exec sleep 600")
+    put_program(tmp_path, "gateway/bin/python", "echo the disk of the gateway is full of sand; exit 3")
     with pytest.raises(PlatformError, match=r"(?s)Did not start, in four tries: gateway.*full of sand"):
         Platform(own_home, **SMALL, environments=tmp_path).start()
     assert processes.marked(own_home) == []
