@@ -24,7 +24,7 @@ def guardian(lock: Path) -> int | None:
     return None
 
 
-def marked(home: Path) -> list[psutil.Process]:
+def find_marked(home: Path) -> list[psutil.Process]:
     """Every process that a platform on this state folder
     started, directly or not, without this one and its parents.
     """
@@ -58,7 +58,7 @@ def end_one(pid: int, *, patience_seconds: float) -> None:
 def sweep(home: Path, *, patience_seconds: float = 5) -> list[str]:
     """End every marked process, and those that these start meanwhile. Returns their commands."""
     swept = []
-    while left := marked(home):
+    while left := find_marked(home):
         swept += [_command(process) for process in left]
         end(left, patience_seconds=patience_seconds)
     return swept

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingRes
 from upath import UPath
 
 from tasks.settings import settings
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import at, entries, is_local
 
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
@@ -41,7 +41,7 @@ def report(path: str) -> Response:
     except (FileNotFoundError, ValueError) as error:
         raise _missing(path) from error
     except Exception as error:
-        if reason := explained(error):
+        if reason := explain(error):
             raise HTTPException(503, str(reason), headers=HEADERS) from error
         if isinstance(error, OSError):  # a name that no file can have: too long, a null byte, not Unicode
             raise _missing(path) from error

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from tasks.errors import PerennialError
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import at, entries
 
 NAMES_IN_AN_EVENT = 100
@@ -63,7 +63,7 @@ class LandingTrigger(BaseEventTrigger):
         try:
             found = entries(at(self.folder))
         except Exception as error:
-            reason = explained(error) or error
+            reason = explain(error) or error
             if not isinstance(reason, OSError | PerennialError):
                 raise
             if not self.unreadable:

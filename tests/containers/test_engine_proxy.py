@@ -266,7 +266,7 @@ def test_the_docker_runner_reaches_the_engine_through_it(
         job = job_of(folder)
         assert job.follow(job.submit())["prediction_rows"] == 7
         assert job.log.lines == ["first", "second"]
-        assert job.runner.left() == []
+        assert job.runner.list_left() == []
 
 
 def test_its_image_needs_no_root_and_writes_nowhere(engine: docker.DockerClient, image: str) -> None:

@@ -17,7 +17,7 @@ from tasks.ledger import entries
 from tasks.release import deploy as deploying
 from tasks.release.deploy import deploy
 from tasks.release.rollback import rollback
-from tasks.release.switch import differences, served_before
+from tasks.release.switch import differences, find_previous_route
 from tasks.serving.backend import serving_backend
 from tasks.serving.champion import find_champion
 from tasks.serving.gateway import Gateway, RouteChange
@@ -326,7 +326,7 @@ def route_to(version: str) -> Route:
 )
 def test_what_was_rolled_back_from_is_never_rolled_back_to(changes: list[str], expected: str | None) -> None:
     history = [change(number, *each.partition(" ")[::2]) for number, each in enumerate(changes)]  # type: ignore[arg-type]
-    before = served_before(history)
+    before = find_previous_route(history)
     assert (before.model_version if before else None) == expected
 
 

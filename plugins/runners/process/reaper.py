@@ -14,7 +14,7 @@ import psutil
 GIVE_UP_AFTER_SECONDS = 30
 
 
-def marked(mark: str) -> list[psutil.Process]:
+def find_marked(mark: str) -> list[psutil.Process]:
     """The running processes that carry the mark and that we may look at."""
     found = []
     for process in psutil.process_iter():
@@ -29,7 +29,7 @@ def marked(mark: str) -> list[psutil.Process]:
 def reap(mark: str) -> None:
     """Kill until none is left: one that is being killed may just have started another."""
     deadline = time.monotonic() + GIVE_UP_AFTER_SECONDS
-    while (left := marked(mark)) and time.monotonic() < deadline:
+    while (left := find_marked(mark)) and time.monotonic() < deadline:
         for process in left:
             try:
                 process.kill()

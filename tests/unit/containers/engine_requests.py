@@ -4,7 +4,7 @@ import copy
 import json
 from typing import Any
 
-from perennial_engine.body import checked
+from perennial_engine.body import check
 from perennial_engine.rules import Rules, Volume
 
 IMAGE = "sha256:" + "a" * 64
@@ -90,7 +90,7 @@ def without(where: str) -> dict[str, Any]:
 
 
 def sent(body: Any) -> Any:
-    return json.loads(checked(json.dumps(body).encode(), RULES))
+    return json.loads(check(json.dumps(body).encode(), RULES))
 
 
 def subset(part: Any, whole: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perennial_engine.body import HostConfig, checked
+from perennial_engine.body import HostConfig, check
 from perennial_engine.rules import Refused
 
 from tests.unit.containers.engine_requests import (
@@ -235,7 +235,7 @@ def test_what_confines_a_container_may_not_be_left_out(where: str) -> None:
 )
 def test_a_body_that_two_readers_might_read_differently_is_refused(text: bytes) -> None:
     with pytest.raises(Refused):
-        checked(text, RULES)
+        check(text, RULES)
 
 
 def test_every_fault_is_named_and_an_endless_list_is_cut() -> None:

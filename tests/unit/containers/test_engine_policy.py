@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perennial_engine.policy import asked, is_ours, our_filters
+from perennial_engine.policy import is_ours, our_filters, read_request
 from perennial_engine.rules import Refused, Rules
 from perennial_engine.settings import EngineSettings
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ from tests.unit.containers.engine_requests import IMAGE, NAME, RULES
     ],
 )
 def test_what_the_runner_asks_is_understood(method: str, target: str, name: str) -> None:
-    assert asked(method, target, RULES).route.name == name
+    assert read_request(method, target, RULES).route.name == name
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_the_runner_asks_is_understood(method: str, target: str, name: str)
 )
 def test_every_other_request_is_refused(method: str, target: str) -> None:
     with pytest.raises(Refused):
-        asked(method, target, RULES)
+        read_request(method, target, RULES)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_every_other_request_is_refused(method: str, target: str) -> None:
 )
 def test_a_path_that_is_not_written_plainly_is_refused(target: str) -> None:
     with pytest.raises(Refused):
-        asked("GET", target, RULES)
+        read_request("GET", target, RULES)
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_a_path_that_is_not_written_plainly_is_refused(target: str) -> None:
 )
 def test_a_parameter_that_is_unknown_doubled_or_odd_is_refused(method: str, target: str) -> None:
     with pytest.raises(Refused):
-        asked(method, target, RULES)
+        read_request(method, target, RULES)
 
 
 @given(method=st.sampled_from(["GET", "POST", "DELETE"]), rest=st.text(max_size=60))
 def test_no_text_at_all_makes_the_policy_fail_otherwise_than_by_refusing(method: str, rest: str) -> None:
     for target in (rest, f"/v1.41/containers/{rest}", f"/containers/abc/logs?{rest}", f"/images/{rest}/json"):
         try:
-            found = asked(method, target, RULES)
+            found = read_request(method, target, RULES)
         except Refused:
             continue
         assert "/" not in found.subject or found.route.name == "image"
@@ -181,7 +181,9 @@ def test_an_image_is_pulled_only_by_its_allowed_digest_where_pulling_is_allowed(
     rules = Rules(installation="here", images=RULES.images, network="n", pull=True)
     digest = f"tag=sha256:{'b' * 64}"
     assert (
-        asked("POST", f"/images/create?fromImage=registry.example/perennial/ml&{digest}", rules).route.name
+        read_request(
+            "POST", f"/images/create?fromImage=registry.example/perennial/ml&{digest}", rules
+        ).route.name
         == "pull"
     )
     for query in (
@@ -191,7 +193,7 @@ def test_an_image_is_pulled_only_by_its_allowed_digest_where_pulling_is_allowed(
         "",
     ):
         with pytest.raises(Refused):
-            asked("POST", f"/images/create?{query}", rules)
+            read_request("POST", f"/images/create?{query}", rules)
 
 
 def test_only_steps_of_this_installation_are_ours() -> None:

@@ -370,7 +370,7 @@ def test_the_janitor_is_told_of_every_pod_of_this_installation(
     other = step_to_run(home, key="another")
     pods.submit(other, lambda: None)
     cluster.pods[other.name]["metadata"]["labels"]["perennial.installation"] = "somebody-else"
-    [left] = pods.left()
+    [left] = pods.list_left()
     assert (left.job, left.owner) == (job, step.owner)
     assert abs(left.deadline - step.deadline) < 1
 
