@@ -81,9 +81,9 @@ def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(
     """The databases are really prepared. The other services only stay, for each costs seconds to start."""
     real = Platform(own_home).settings.environments
     for name in ("control", "ml"):
-        (tmp_path / name / "bin").mkdir(parents=True)
+        (tmp_path / name).mkdir()
         (tmp_path / name / "lib").symlink_to(real / name / "lib")
-    (tmp_path / "control" / "bin" / "python").symlink_to(real / "control" / "bin" / "python")
+    put_program(tmp_path, "control/bin/python", f'exec {real}/control/bin/python "$@"')
     put_program(tmp_path, "control/bin/airflow", "exec sleep 600")
     serves = f'case "$1" in *serve_mlflow.py) exec sleep 600 ;; *) exec {real}/ml/bin/python "$@" ;; esac'
     put_program(tmp_path, "ml/bin/python", serves)
