@@ -50,7 +50,7 @@ group=$(docker run --rm --network none --entrypoint stat --volume "${socket:-/va
 set_setting DOCKER_SOCKET "${socket:-/var/run/docker.sock}"
 set_setting DOCKER_GROUP "$group"
 
-# --- the ports, before anything is started: they are the entrance's, which comes last --------------------------------------
+# --- the ports, before anything is started: they are the reverse proxy's, which comes last ---------------------------------
 
 bind=$(setting BIND_ADDRESS)
 https=$(setting HTTPS_PORT)

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 class MakeSpec(Protocol):
     """Gives the container of a step; with `gpu_missing`,
-    which says why, one that gets no GPU although it wished for one.
+    which says why, one that gets no GPU although it asked for one.
     """
 
     def __call__(self, step: Step, gpu_missing: str | None = None) -> ContainerSpec: ...
