@@ -26,7 +26,7 @@ class ComposeSettings(BaseSettings):
     """What docker-compose.yaml tells the demo's container (`DEMO_...`).
 
     Attributes:
-        entrance: The reverse proxy as containers reach it; REQUESTS_CA_BUNDLE makes them trust its certificate.
+        entrance: The reverse proxy as containers reach it; REQUESTS_CA_BUNDLE has its certificate trusted.
         address: The reverse proxy as a browser on the host reaches it.
         user, password: A user of Airflow's who may unpause and trigger.
         prediction_token: What the reverse proxy asks for below /v1/; empty where it asks for nothing.
