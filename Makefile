@@ -8,7 +8,7 @@ CONTROL := .perennial/envs/control/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
 WORKERS ?= 2
-IN_CONTAINERS := tests/containers tests/compose
+IN_CONTAINERS := tests/compose tests/containers
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
@@ -78,7 +78,7 @@ test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=
 	@$(if $(ARGS),,$(MAKE) test-containers)
 
 test-containers: setup-dev ## Run the tests that need a Docker engine, which make test does too; without one they are skipped.
-	@$(DEV)/python -m pytest $(IN_CONTAINERS)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(IN_CONTAINERS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .

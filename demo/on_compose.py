@@ -26,8 +26,8 @@ class ComposeSettings(BaseSettings):
     """What docker-compose.yaml tells the demo's container (`DEMO_...`).
 
     Attributes:
-        entrance: The entrance as containers reach it; its certificate is trusted through REQUESTS_CA_BUNDLE.
-        address: The entrance as a browser on the host reaches it.
+        entrance: The reverse proxy as containers reach it; REQUESTS_CA_BUNDLE has its certificate trusted.
+        address: The reverse proxy as a browser on the host reaches it.
         user, password: A user of Airflow's who may unpause and trigger.
         prediction_token: What the gateway asks for below /v1/.
     """
@@ -62,7 +62,7 @@ class OnCompose:
         )
 
     def start(self, tell: Tell) -> Scene:
-        """Wait until the entrance leads to services that answer."""
+        """Wait until the reverse proxy leads to services that answer."""
         until = time.monotonic() + HEALTHY_WITHIN_SECONDS
         while missing := self._missing():
             if time.monotonic() > until:

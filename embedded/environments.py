@@ -71,7 +71,7 @@ class Environment:
         )
 
 
-def wanted(*, development: bool) -> list[Environment]:
+def list_environments(*, development: bool) -> list[Environment]:
     """The four environments, that of a model where it brings
     requirements, and, if asked for, the one that tests run in.
     """
@@ -99,7 +99,9 @@ def main() -> None:
             run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
         remove_orphans()
         stale = [
-            environment for environment in wanted(development=options.dev) if not environment.up_to_date()
+            environment
+            for environment in list_environments(development=options.dev)
+            if not environment.up_to_date()
         ]
         if stale:
             check_disk()

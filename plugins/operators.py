@@ -22,7 +22,7 @@ from tasks.errors import FINAL, PerennialError
 from tasks.settings import settings
 from tasks.spec import faults_of
 from tasks.step import exit_code
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 
 Document = dict[str, Any]
@@ -106,7 +106,7 @@ class StepOperator(BaseOperator):
             raise
         except Exception as error:
             self._tell_what_was_decided(context)
-            if (told := _airflow_s(error)) is error:
+            if (told := _as_airflow_error(error)) is error:
                 raise
             raise told from error
         finally:
@@ -176,9 +176,9 @@ def step_operator() -> type[StepOperator]:
     return DockerStepOperator
 
 
-def _airflow_s(error: Exception) -> Exception:
+def _as_airflow_error(error: Exception) -> Exception:
     """A fault that we can explain, as Airflow's own, final or tried again; any other as it is."""
-    told = error if isinstance(error, AirflowException) else explained(error) or error
+    told = error if isinstance(error, AirflowException) else explain(error) or error
     if not isinstance(told, PerennialError | EngineFault):
         return error
     airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException

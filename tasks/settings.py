@@ -41,7 +41,7 @@ class Settings(BaseSettings):
             folder of the host.
         step_cpus, step_memory_mib, step_scratch_mib: Limits of a step that is not the training.
         memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
-        gpu_missing: Why this very step got no GPU although it wished for one; set by the runner.
+        gpu_missing: Why this very step got no GPU although it asked for one; set by the runner.
         installation: The name of this installation: two that share an engine or a cluster must differ in it.
         kubernetes_connection: The Airflow connection of the cluster of the pods; without it, the one that
             Airflow is in.

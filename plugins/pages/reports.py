@@ -18,7 +18,7 @@ from upath import UPath
 from plugins.runners.connections import reach_store
 from tasks.errors import PerennialError
 from tasks.settings import settings
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import at, entries, is_local
 
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
@@ -45,7 +45,7 @@ def report(path: str) -> Response:
     except (FileNotFoundError, ValueError) as error:
         raise _missing(path) from error
     except Exception as error:
-        if reason := error if isinstance(error, PerennialError) else explained(error):
+        if reason := error if isinstance(error, PerennialError) else explain(error):
             _reach_store.cache_clear()  # the connection may be what was wrong
             raise HTTPException(503, str(reason), headers=HEADERS) from error
         if isinstance(error, OSError):  # a name that no file can have: too long, a null byte, not Unicode

@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from plugins.runners.connections import reach_store
 from tasks.errors import PerennialError
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import at, entries
 
 NAMES_IN_AN_EVENT = 100
@@ -70,7 +70,7 @@ class LandingTrigger(BaseEventTrigger):
             self.reach()
             found = entries(at(self.folder))
         except Exception as error:
-            reason = explained(error) or error
+            reason = explain(error) or error
             if not isinstance(reason, OSError | PerennialError):
                 raise
             if not self.unreadable:

@@ -141,7 +141,7 @@ def _look(
         )
     sides = [domain_classifier.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
     usable, known = (len(side) for side in sides)
-    own, other = (domain_classifier.sampled(side, rules.maximum_rows) for side in sides)
+    own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
         found = Findings(len(window), checked.broken_share, usable, known)
         return found, checked.report, (), None

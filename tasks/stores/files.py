@@ -18,7 +18,7 @@ from upath import UPath
 
 from tasks.errors import StoreRefused
 from tasks.stores import google
-from tasks.stores.faults import caused_by
+from tasks.stores.faults import has_cause
 
 LOCAL = {"", "file", "local"}
 GOOGLE = ("gs://", "gcs://")
@@ -195,7 +195,7 @@ def require_one_creator(url: str) -> None:
 
 def _create_object(path: UPath, data: bytes) -> None:
     again = Retrying(
-        retry=retry_if_exception(lambda error: caused_by(error, "ConditionalRequestConflict")),
+        retry=retry_if_exception(lambda error: has_cause(error, "ConditionalRequestConflict")),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         stop=stop_after_attempt(10),
         reraise=True,
@@ -203,7 +203,7 @@ def _create_object(path: UPath, data: bytes) -> None:
     try:
         again(path.fs.pipe_file, path.path, data, mode="create")
     except OSError as error:
-        if not (isinstance(error, FileExistsError) or caused_by(error, "PreconditionFailed")):
+        if not (isinstance(error, FileExistsError) or has_cause(error, "PreconditionFailed")):
             raise
         if path.read_bytes() != data:
             raise FileExistsError(str(path)) from error

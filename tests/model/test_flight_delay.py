@@ -19,9 +19,9 @@ MORNING, EVENING = 6 * 60 + 30, 20 * 60
 
 @pytest.fixture(scope="module")
 def model(tracking: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Trained by `mlflow run` with its defaults on 60,000 flights."""
+    """Trained by `mlflow run` with its defaults on 30,000 flights."""
     work = tmp_path_factory.mktemp("flight_delay")
-    write_parts(SPEC, example_data(SPEC.name, work / "landing", "--rows", "60000"), work / "data")
+    write_parts(SPEC, example_data(SPEC.name, work / "landing", "--rows", "30000"), work / "data")
     run_project(SPEC.name, tracking, data=work / "data", output=work / "files")
     return package(SPEC, work / "files", work / "data", work)
 
