@@ -113,7 +113,7 @@ def main() -> None:
 
 def remove_orphans() -> None:
     """Remove the environments of models that are gone, or need none of their own any more."""
-    kept = {environment.folder for environment in wanted(development=True)}
+    kept = {environment.folder for environment in list_environments(development=True)}
     for folder in sorted(set(ENVIRONMENTS.glob("model-*")) - kept):
         shutil.rmtree(folder)
         print(f"{folder.relative_to(PROJECT)}: removed, for its model has no requirements.txt", flush=True)

@@ -13,6 +13,7 @@ import requests
 
 from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
+from tests.conftest import PROJECT
 
 OF_AIRFLOW = {
     f"airflow-{part}" for part in ("init", "apiserver", "scheduler", "dag-processor", "triggerer")

@@ -21,7 +21,7 @@ from plugins.triggers.landing import LandingTrigger
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, settings
 from tasks.stores import files
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.google import HANDED, OVERRULED
 from tests.services.guarded import (  # noqa: F401 - fixtures
     LAKE,
@@ -52,7 +52,7 @@ def impersonated(key: Key, server: ObjectStore) -> Key:
 def test_without_the_right_account_the_store_refuses(place: str) -> None:
     with pytest.raises(Exception, match="Unauthorized") as refused:
         files.write_text(place, "a.txt", text="a")
-    assert "Correct Airflow's connection google_cloud_default" in str(explained(refused.value))
+    assert "Correct Airflow's connection google_cloud_default" in str(explain(refused.value))
 
 
 @pytest.mark.parametrize(
