@@ -11,8 +11,9 @@ import docker
 import pytest
 import requests
 
-from tests.compose.conftest import left_of, stack_of
+from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
+from tests.conftest import PROJECT
 
 OF_AIRFLOW = {
     f"airflow-{part}" for part in ("init", "apiserver", "scheduler", "dag-processor", "triggerer")
@@ -116,6 +117,14 @@ def test_nobody_gets_in_without_a_password(stack: Stack) -> None:
     assert stack.ask("GET", "/mlflow/get-artifact?path=x&run_uuid=y").status_code == 401
     assert stack.ask("GET", "/mlflow/api/2.0/mlflow-artifacts/artifacts").status_code == 401
     assert stack.ask("GET", "/mlflow/", auth=(wrong["username"], wrong["password"])).status_code == 401
+    assert stack.ask("GET", "/v1/models").status_code == 401
+    assert stack.ask("GET", "/v1/models", headers=stack.bearer).ok
+
+
+def test_where_training_code_runs_the_gateway_asks_for_a_token_too(stack: Stack) -> None:
+    url = "http://gateway:8000/v1/models/m/feedback"
+    program = f"import requests; print(requests.post({url!r}, json={{}}, timeout=30).status_code)"
+    assert stack.exec("mlflow", "python", "-c", program).strip() == b"401"
 
 
 def test_mlflow_answers_its_pages_and_its_clients_below_its_path(stack: Stack) -> None:
@@ -152,7 +161,8 @@ def test_answers_carry_what_protects_a_browser(stack: Stack) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_in_words(stack: Stack) -> None:
-    answer = stack.ask("POST", "/v1/models/review_sentiment/predict", data=b"x" * 3_000_000)
+    path, body = "/v1/models/review_sentiment/predict", b"x" * 3_000_000
+    answer = stack.ask("POST", path, data=body, headers=stack.bearer)
     assert answer.status_code == 413
     assert "larger than" in answer.json()["error"]
 
@@ -230,7 +240,7 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
 
 @pytest.fixture
 def another(engine: docker.DockerClient, tmp_path: Path) -> Stack:
-    return stack_of(engine, "perennial-tests-other", tmp_path)
+    return stack_of(engine, f"{PROJECT_NAME}-other", tmp_path)
 
 
 def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, another: Stack) -> None:
@@ -239,7 +249,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, 
     assert up.returncode != 0
     assert f"Port {stack.setting('HTTPS_PORT')}" in up.stdout
     assert "is taken" in up.stdout
-    assert "HTTPS_PORT and HTTP_PORT" in up.stdout
+    assert f"of the platform of the clone {PROJECT}. Stop that, or set another port: HTTPS_PORT" in up.stdout
     assert not left_of(another.engine, another.project)
 
 

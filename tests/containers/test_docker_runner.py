@@ -530,10 +530,10 @@ def test_what_is_there_is_listed_for_the_janitor(script: Script) -> None:
     job = job_of(folder)
     container = job.submit()
 
-    [left] = job.runner.left()
+    [left] = job.runner.list_left()
 
     assert (left.job, left.owner) == (container, step_of(folder).owner)
     assert left.deadline > time.time()
     job.runner.remove(left.job)
-    assert job.runner.left() == []
+    assert job.runner.list_left() == []
     job.runner.remove(left.job)

@@ -383,9 +383,16 @@ def test_guessing_the_password_of_mlflow_is_slowed_down_and_knowing_it_never(ent
 
 
 def test_guessing_a_token_of_the_gateway_is_slowed_down_and_knowing_it_never(entrances: Entrances) -> None:
-    entrance = entrances(PREDICTION_TOKEN=TOKEN.removeprefix("Bearer "))
+    entrance = entrances(PREDICTION_TOKENS=f"default={TOKEN.removeprefix('Bearer ')},shop=an.other=1,")
 
-    for guess in ("Bearer guess", TOKEN.swapcase(), TOKEN + "x", "Basic " + TOKEN.removeprefix("Bearer ")):
+    guesses = (
+        "Bearer guess",
+        TOKEN.swapcase(),
+        TOKEN + "x",
+        "Bearer an-other=1",
+        f"Basic {TOKEN.split()[1]}",
+    )
+    for guess in guesses:
         answer = entrance.get("/v1/models", Authorization=guess)
         assert (answer.status, answer.reached) == (401, {})
         assert "PREDICTION_TOKEN" in json.loads(answer.body)["error"]
@@ -393,7 +400,8 @@ def test_guessing_a_token_of_the_gateway_is_slowed_down_and_knowing_it_never(ent
 
     assert len(refused) >= 5
     assert "Retry-After" in refused[0].headers
-    assert {answer.status for answer in entrance.burst("/v1/models", Authorization=TOKEN)} == {200}
+    for known in (TOKEN, "Bearer an.other=1"):
+        assert {answer.status for answer in entrance.burst("/v1/models", Authorization=known)} == {200}
 
 
 # --- settings -----------------------------------------------------------------------------------------------
@@ -413,7 +421,7 @@ def test_workers_on_other_machines_reach_airflow_and_mlflow_asks_their_steps_its
 
 
 def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances) -> None:
-    container = entrances(PREDICTION_TOKEN=TOKEN.removeprefix("Bearer ")).container
+    container = entrances(PREDICTION_TOKENS=f"default={TOKEN.removeprefix('Bearer ')}").container
     commands = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/cmdline"]).output
     assert b"t0ken" not in commands
     assert b"a-pass" not in commands
@@ -423,11 +431,21 @@ def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances
     assert modes.split() == [b"600"] * 3
 
 
-def test_a_token_that_no_header_can_carry_is_refused_at_the_start(engine: "docker.DockerClient") -> None:
-    container = _start(engine, "bridge", {"PREDICTION_TOKEN": 'a"b'})
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        ('a"b', "The token of shop may hold letters"),
+        ("*", "The token of shop"),
+        ("sha256:0", "the token itself"),
+    ],
+)
+def test_a_token_that_cannot_be_compared_is_refused_at_the_start(
+    engine: "docker.DockerClient", token: str, sentence: str
+) -> None:
+    container = _start(engine, "bridge", {"PREDICTION_TOKENS": f"default=fine,shop={token}"})
     try:
         assert container.wait(timeout=30)["StatusCode"] == 1
-        assert b"PREDICTION_TOKEN may hold letters" in container.logs()
+        assert sentence in container.logs().decode()
     finally:
         container.remove(force=True)
 

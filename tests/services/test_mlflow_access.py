@@ -24,7 +24,7 @@ from tasks.spec import GateSpec, PipelineSpec
 from tasks.step import execute, exit_code
 from tasks.stores import files, registry
 from tasks.stores.database import engine
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 from tests.services.conftest import TOKEN, Platform
 from tests.services.mlflow_server import MlflowServer, logged_in
@@ -198,7 +198,7 @@ def test_model_code_cannot(what: str, world: World) -> None:
     with logged_in(world.server.user(OF_MODEL)):
         with pytest.raises((MlflowException, requests.HTTPError)) as refused:
             attempts(world.client, world)[what]()
-        told = explained(refused.value)
+        told = explain(refused.value)
 
     assert "403" in str(refused.value) or refused.value.error_code == "PERMISSION_DENIED", refused.value
     assert isinstance(told, MlflowRefused)

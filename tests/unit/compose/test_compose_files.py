@@ -221,7 +221,7 @@ def test_only_the_proxy_holds_the_engines_socket_and_only_workers_reach_the_prox
     services = compose["services"]
     holders = {name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))}
     assert holders == {"engine"}
-    assert compose["networks"]["engine"] == {"internal": True}
+    assert compose["networks"]["engine"]["internal"]
     neighbours = {name for name, service in services.items() if "engine" in service["networks"]}
     assert neighbours == {"engine", "worker-default", "worker-gpu"}
     assert services["engine"]["networks"] == ["engine"]
@@ -289,13 +289,25 @@ def test_the_entrance_has_no_way_to_what_it_does_not_lead_to(compose: dict[str, 
     assert reached == {"entrance", "airflow-apiserver", "mlflow", "gateway", "demo"}
 
 
+def test_everything_of_a_platform_says_whose_it_is(compose: dict[str, Any]) -> None:
+    parts = [*compose["services"].values(), *compose["networks"].values(), *compose["volumes"].values()]
+    assert {part["labels"]["perennial.clone"].partition(":?")[0] for part in parts} == {"${CLONE_ID"}
+
+
 def test_the_file_holds_no_secret_of_its_own(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(
-                r"PASSWORD|SECRET|TOKEN|FERNET|ACCESS_KEY|MLFLOW_KEY|REDISCLI_AUTH", variable
-            ) and not variable.endswith("PREDICTION_TOKEN"):
-                assert re.fullmatch(r"\$\{\w+:\?[^}]*\}", value), f"{name}: {variable}"
+            if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|ACCESS_KEY|MLFLOW_KEY|REDISCLI_AUTH", variable):
+                own = value.removeprefix("default=").removesuffix(",${PREDICTION_TOKENS:-}")
+                assert re.fullmatch(r"\$\{\w+:\?[^}]*\}", own), f"{name}: {variable}"
+
+
+def test_the_gateway_and_the_reverse_proxy_know_the_same_tokens_of_users(compose: dict[str, Any]) -> None:
+    gateway, entrance, demo = (
+        compose["services"][name]["environment"] for name in ("gateway", "entrance", "demo")
+    )
+    assert gateway["PERENNIAL_PREDICTION_TOKENS"] == entrance["PREDICTION_TOKENS"]
+    assert demo["DEMO_PREDICTION_TOKEN"] in gateway["PERENNIAL_PREDICTION_TOKENS"]
 
 
 @pytest.mark.parametrize("command", [["docker", "compose"], ["docker-compose"]], ids=["v2", "1.29"])

@@ -45,6 +45,13 @@ PLACE: dict[str, Any] = {
 SUPPORTED = ("1.30", "1.32", "1.35", kubernetes_validate.latest_version())
 
 
+@pytest.fixture(autouse=True)
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pods of one step have the same seconds left, however busy the machine is."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+
 def place(**changes: Any) -> Settings:
     return Settings(**PLACE | changes)
 

@@ -48,6 +48,7 @@ def mlflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def request_for(home: Path, commit: str | None = None, **changes: Any) -> PreflightRequest:
     spec = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+    changes = {"resources": {"gpus": "none"}} | changes
     document = spec.model_dump() | {
         name: getattr(spec, name).model_dump() | change for name, change in changes.items()
     }
