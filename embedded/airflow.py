@@ -153,7 +153,7 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
         "airflow-dag-processor": ("dag-processor",),
         "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
     }
-    waits_for = first.name if first.needed() else None
+    waits_for = first.name if first.is_needed() else None
     services = [
         Program(name, (command, *words), environment, folder, waits_for=waits_for)
         for name, words in arguments.items()

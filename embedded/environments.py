@@ -71,7 +71,7 @@ class Environment:
         )
 
 
-def wanted(*, development: bool) -> list[Environment]:
+def list_environments(*, development: bool) -> list[Environment]:
     """The four environments, that of a model where it brings
     requirements, and, if asked for, the one that tests run in.
     """
@@ -97,8 +97,11 @@ def main() -> None:
         make_uv()
         if options.lock:
             run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
+        remove_orphans()
         stale = [
-            environment for environment in wanted(development=options.dev) if not environment.up_to_date()
+            environment
+            for environment in list_environments(development=options.dev)
+            if not environment.up_to_date()
         ]
         if stale:
             check_disk()
@@ -106,6 +109,14 @@ def main() -> None:
             build(environment)
         if stale:
             (STATE / "set-up-seconds").write_text(f"{time.monotonic() - began:.1f}", encoding="utf-8")
+
+
+def remove_orphans() -> None:
+    """Remove the environments of models that are gone, or need none of their own any more."""
+    kept = {environment.folder for environment in list_environments(development=True)}
+    for folder in sorted(set(ENVIRONMENTS.glob("model-*")) - kept):
+        shutil.rmtree(folder)
+        print(f"{folder.relative_to(PROJECT)}: removed, for its model has no requirements.txt", flush=True)
 
 
 def check_python() -> None:

@@ -28,18 +28,18 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
         PortTaken: A port that the settings fix is in use; the message names the process where the system
             tells it.
     """
-    remembered = chosen(settings.home)
+    remembered = remembered_ports(settings.home)
     ports: dict[str, int] = {}
     for name in PORTS:
         fixed = getattr(settings, name)
         if fixed is not None and not is_free(fixed):
-            raise PortTaken(_taken(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
+            raise PortTaken(_taken_port(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
         ports[name] = fixed or _free_port(remembered.get(name), set(ports.values()))
     write_text(str(settings.home / FILE), text=json.dumps(ports, indent=2))
     return ports
 
 
-def chosen(home: Path) -> dict[str, int]:
+def remembered_ports(home: Path) -> dict[str, int]:
     """The ports of the last start; empty before the first."""
     file = home / FILE
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -66,7 +66,7 @@ def _free_port(remembered: int | None, used: set[int]) -> int:
     )
 
 
-def _taken(name: str, port: int) -> str:
+def _taken_port(name: str, port: int) -> str:
     setting = f"PERENNIAL_{name.upper()}"
     return (
         f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or "

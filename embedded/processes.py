@@ -24,7 +24,7 @@ def guardian(lock: Path) -> int | None:
     return None
 
 
-def marked(home: Path) -> list[psutil.Process]:
+def find_marked(home: Path) -> list[psutil.Process]:
     """Every process that a platform on this state folder
     started, directly or not, without this one and its parents.
     """

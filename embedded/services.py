@@ -102,7 +102,7 @@ def migrations(settings: EmbeddedSettings) -> list[Migration]:
     return [
         migration
         for migration in (airflow.migration(settings), mlflow.migration(settings))
-        if migration.needed()
+        if migration.is_needed()
     ]
 
 

@@ -119,6 +119,20 @@ def ingest_form(table: TableSpec, _models: Path) -> dict[str, Param]:
     }
 
 
+def withdrawal_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model to withdraw, and why."""
+    name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
+    return {
+        "model": Param(description="Its folder has to be removed already.", title="Model", schema=name),
+        "reason": Param(
+            description="Why it is served no longer; the ledger keeps it.",
+            title="Reason",
+            type="string",
+            minLength=1,
+        ),
+    }
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

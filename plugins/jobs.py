@@ -91,7 +91,7 @@ class StepJob:
             job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp)
         )
         self.require_held()
-        code = attempts.code_left(self.files) if ended.code is None else ended.code
+        code = attempts.exit_code_of(self.files) if ended.code is None else ended.code
         try:
             return self._result() if code == 0 else self._fail(code, ended)
         finally:
@@ -107,7 +107,7 @@ class StepJob:
             raise WorkerLost("Another worker follows this step by now: Airflow had given this try up.")
 
     def held(self) -> bool:
-        return not self.runner.outlives or attempts.held_by(self.files) in {self.holder, None}
+        return not self.runner.outlives or attempts.holder_of(self.files) in {self.holder, None}
 
     def stop(self) -> None:
         """End the step early, unless another try follows it. Where that cannot be found out, it is ended."""

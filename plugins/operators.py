@@ -1,7 +1,6 @@
 """The operators of our DAGs: run a step through its contract, and start a training for a retrain ticket."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,13 +16,13 @@ from plugins.forms import require_sound
 from plugins.jobs import StepHadNothing, StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
-from plugins.runners.connections import store_variables
+from plugins.runners.connections import reach_store
 from tasks.contracts import Request
 from tasks.errors import FINAL, PerennialError
 from tasks.settings import settings
 from tasks.spec import faults_of
 from tasks.step import exit_code
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 
 Document = dict[str, Any]
@@ -107,7 +106,7 @@ class StepOperator(BaseOperator):
             raise
         except Exception as error:
             self._tell_what_was_decided(context)
-            if (told := _airflow_s(error)) is error:
+            if (told := _as_airflow_error(error)) is error:
                 raise
             raise told from error
         finally:
@@ -137,7 +136,7 @@ class StepOperator(BaseOperator):
 
         The store's connection, where Airflow has one, is for this process and the step alike.
         """
-        os.environ.update(store_variables())
+        reach_store()
         ti, request = context["ti"], self._request(context)
         files = attempts.Files.of(request.context.work_url)
         step = step_of(self.verb, request, files, ti, model=self.model, limit=self.execution_timeout)
@@ -177,9 +176,9 @@ def step_operator() -> type[StepOperator]:
     return DockerStepOperator
 
 
-def _airflow_s(error: Exception) -> Exception:
+def _as_airflow_error(error: Exception) -> Exception:
     """A fault that we can explain, as Airflow's own, final or tried again; any other as it is."""
-    told = error if isinstance(error, AirflowException) else explained(error) or error
+    told = error if isinstance(error, AirflowException) else explain(error) or error
     if not isinstance(told, PerennialError | EngineFault):
         return error
     airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException

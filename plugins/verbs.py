@@ -164,6 +164,12 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return _step("deploy", {"spec": spec}, {"version": version})
 
 
+def withdraw() -> XComArg:
+    """Serve the model that the form names no longer; its records stay."""
+    asked = ("model", "reason")
+    return _step("withdraw", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
 def asked_of_training(run: Context) -> dict[str, Any]:
     """The parameters and the reason that a training run was started with."""
     params = run["params"]

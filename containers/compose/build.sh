@@ -4,6 +4,7 @@
 #     BASE            the public base; python:3.11-slim-bookworm
 #     CA              a company's certificate (PEM) that the images shall trust, in the build and at run time
 #     PIP_INDEX_URL   the package index; its address stays out of the images
+#     GOOGLE          yes: the image `airflow` with Airflow's Google provider, or no; by default where .env names a bucket gs://...
 #     TORCH_BACKEND   the build of torch: cpu, cu130, ..., or `index` for the one of the package index, which is CUDA's on Linux
 #     WHEELS          a folder of wheels: torch is taken from there, not from an index. For cpu also the one that PIP_FIND_LINKS names
 #     IMAGE_PREFIX    what the images' names start with: perennial, or registry.example.com/team/perennial
@@ -69,14 +70,23 @@ hold_wheels() {
     wheels_image=$prefix/wheels:$clone
 }
 
+# The lock of the control plane: the Google provider makes its image three times as large.
+control_plane() {
+    case ${GOOGLE:-"$(setting STORE_URL) $(setting LOGS_URL)"} in
+    yes | 1 | *gs://*) say google.txt ;;
+    *) say cluster.txt ;;
+    esac
+}
+
 build_image() { # name
     file=containers/$1/Dockerfile
     [ -f "$file" ] || fail "There is no $file. Images: $(printf '%s ' $all)"
     lock=containers/$1/requirements.txt
-    [ ! -f "containers/$1/cluster.txt" ] || lock=containers/$1/cluster.txt
+    [ "$1" != airflow ] || lock=containers/airflow/$(control_plane)
     set -- "$1" --build-arg "BASE=$base" --build-arg "COMMIT=$commit" --build-arg "LOCK_SHA256=$(hash_of "$lock")" \
         --build-arg PIP_INDEX_URL --build-arg UV_DEFAULT_INDEX \
         --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy
+    ! grep -q '^ARG LOCK=' "$file" || set -- "$@" --build-arg "LOCK=${lock##*/}"
     if grep -q '^ARG WHEELS' "$file"; then
         set -- "$@" --build-arg "TORCH_BACKEND=$backend"
         [ -z "${wheels_image:-}" ] || set -- "$@" --build-arg "WHEELS=$wheels_image"

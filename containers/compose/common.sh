@@ -125,7 +125,7 @@ say_addresses() {
     say "    $(address)"
     say "      /          Airflow   user ${user:-admin}, password $(setting ADMIN_PASSWORD)"
     say "      /mlflow/   MLflow    user ${user:-admin}, password $(setting MLFLOW_PASSWORD)"
-    say "      /v1/       the models: POST /v1/models/<model>/predict"
+    say "      /v1/       models    Authorization: Bearer $(setting PREDICTION_TOKEN)"
 }
 
 # Owners, modes, and the attributes in which the object store keeps what it knows of an object.

@@ -43,6 +43,7 @@ ensure REDIS_PASSWORD "$(random 16)"
 ensure OBJECTSTORE_ACCESS_KEY perennial:platform
 ensure OBJECTSTORE_SECRET_KEY "$(random 24)"
 ensure GATEWAY_TOKEN "$(random 32)"
+ensure PREDICTION_TOKEN "$(random 24)"
 
 if [ ! -f "$airflow_environment_file" ]; then
     umask 077

@@ -15,9 +15,11 @@ from tasks.contracts.data import (
     FileOutcome,
     IngestRequest,
     IngestResult,
+    PinnedTable,
     RowCount,
     SnapshotPart,
     SnapshotRequest,
+    TakenBack,
     ValidateRequest,
     ValidationReport,
 )
@@ -38,7 +40,14 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
-from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.release import (
+    DeployRequest,
+    RegisterRequest,
+    Rollout,
+    RolloutCheck,
+    Withdrawal,
+    WithdrawRequest,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
@@ -77,6 +86,7 @@ __all__ = [
     "ModelVersion",
     "PackageRequest",
     "PairedDifference",
+    "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
     "RegisterRequest",
@@ -92,8 +102,11 @@ __all__ = [
     "SnapshotPart",
     "SnapshotRequest",
     "StepContext",
+    "TakenBack",
     "TrainRequest",
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",
+    "WithdrawRequest",
+    "Withdrawal",
 ]

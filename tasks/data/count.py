@@ -4,6 +4,7 @@ Looked at before anything is spent: a training that has nothing to learn from, o
 """
 
 from tasks.contracts import CountRequest, RowCount
+from tasks.data.model_query import ask
 from tasks.errors import NothingToDo
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import snapshots
@@ -59,5 +60,5 @@ def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str |
 def count_rows(lake: Lake, data: DataSpec, version: int | None) -> int:
     """How many rows the model's query gives on a version of its table (None: the newest)."""
     counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own
-    views = {data.table: (data.table, version)}
-    return int(lake.query(counting, views, newest_by=data.key)["rows"][0].as_py())
+    versions = {} if version is None else {data.table: version}
+    return int(ask(lake, data, versions, counting)["rows"][0].as_py())

@@ -21,6 +21,7 @@ from tasks.contracts import (
     ValidationReport,
 )
 from tasks.data.count import count_rows
+from tasks.data.suites import load_suites
 from tasks.data.typed_values import from_python
 from tasks.data.validate import check_rows
 from tasks.errors import CheckFailed, InvalidProject, NothingToDo
@@ -112,8 +113,7 @@ def _window(request: DriftRequest) -> pd.DataFrame:
         return _frame(lake.read(table, columns=features, where_sql=where))
     # The model has had another feature since its table was made: the whole instances are in `request`.
     asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
-    kinds = {name: data.columns[name] for name in features}
-    return _frame(from_python([json.loads(instance) for instance in asked], kinds).rows)
+    return _frame(from_python([json.loads(instance) for instance in asked], data.feature_types).rows)
 
 
 def _sql(time: datetime) -> str:
@@ -128,14 +128,12 @@ def _look(
     if len(window) < rules.minimum_window_rows:
         return Findings(len(window)), None, (), None
     checked = check_rows(
-        window, spec.data.suite, str(files.at(work_url, "validation")), only_columns=spec.data.features
+        window, load_suites(spec.data), str(files.at(work_url, "validation")), only_columns=spec.data.features
     )
     if checked.broken_share > rules.maximum_bad_share:
         return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
     reference = _reference(run.snapshot, spec.data)
-    kinds = domain_classifier.kinds_of(
-        {name: spec.data.columns[name] for name in spec.data.features}, reference
-    )
+    kinds = domain_classifier.kinds_of(spec.data.feature_types, reference)
     if not kinds:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
@@ -143,7 +141,7 @@ def _look(
         )
     sides = [domain_classifier.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
     usable, known = (len(side) for side in sides)
-    own, other = (domain_classifier.sampled(side, rules.maximum_rows) for side in sides)
+    own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
         found = Findings(len(window), checked.broken_share, usable, known)
         return found, checked.report, (), None
@@ -166,6 +164,6 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
-    """Training rows that the newest version of the table has beyond the champion's."""
+    """Training rows that the newest version of the model's table has beyond the champion's."""
     lake = Lake()
     return max(0, count_rows(lake, data, None) - count_rows(lake, data, snapshot.table_version))

@@ -76,7 +76,7 @@ def training_process(platform: Platform, *, not_: psutil.Process | None = None) 
 def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
     inside: Platform, airflow: Airflow, land: Land, second_model: str, tmp_path: Path
 ) -> None:
-    for file in example_files(MODEL, tmp_path, rows=ROWS):
+    for file in example_files(MODEL, tmp_path, rows=ROWS, batches=1):
         land(TABLE, file)
     wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)
     client = Client(inside.addresses.gateway)

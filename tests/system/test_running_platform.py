@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import requests
 
 from demo.airflow import Airflow
 from embedded import clone
@@ -58,6 +59,25 @@ def test_secrets_are_for_this_user_only(platform: Platform) -> None:
     private = [platform.home / "secrets.json", *(platform.home / "supervisor").glob("*.json")]
     assert {oct(path.stat().st_mode & 0o777) for path in private} == {"0o600"}
     assert (platform.home / "supervisor").stat().st_mode & 0o077 == 0
+
+
+def test_mlflow_lets_in_whom_status_names_and_a_shell_that_was_pointed_to_it(platform: Platform) -> None:
+    login = platform.mlflow_credentials
+    status = embedded(platform.home, "status").communicate(timeout=60)[0]
+    assert f"{platform.addresses.mlflow}   user {login.username}, password {login.password}" in status
+    assert requests.get(platform.addresses.mlflow, timeout=30).status_code == 401
+    page = requests.get(platform.addresses.mlflow, auth=(login.username, login.password), timeout=30)
+    assert "<title>MLflow</title>" in page.text
+    search = "import mlflow; print('found', len(mlflow.search_experiments()))"
+    done = subprocess.run(
+        [str(platform.settings.python("ml")), "-c", search],
+        env=platform.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "found" in done.stdout
 
 
 def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform) -> None:

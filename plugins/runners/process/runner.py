@@ -79,7 +79,7 @@ class ProcessRunner:
         if self._child is not None:
             self._child.kill()
 
-    def left(self) -> list[Left]:
+    def list_left(self) -> list[Left]:
         return []
 
 
