@@ -2,7 +2,7 @@
 
 import re
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 from airflow.triggers.base import BaseEventTrigger
 
 from plugins.runners.connections import GOOGLE, google_not_installed
@@ -28,9 +28,10 @@ def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimeta
 
 def training_schedule(
     spec: PipelineSpec,
-) -> CronTriggerTimetable | AssetOrTimeSchedule | list[Asset] | None:
+) -> CronTriggerTimetable | AssetOrTimeSchedule | AssetAny | None:
     """By the clock, by rows that join the table, or by both; None trains only when asked or on drift."""
-    rows, training = [lake_asset(spec.data)], spec.training
+    rows = AssetAny(*(lake_asset(table) for table in spec.data.all_tables))
+    training = spec.training
     if training.trigger == "data":
         return rows
     clock = cron(training.schedule, run_immediately=True) if training.schedule else None

@@ -58,8 +58,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         for number, name in enumerate(PARTS)
     }
     _check_parts(parts, data)
-    pinned = versions[data.table]
-    snapshots.remember(request.context.run_key, model=spec.name, table=data.table, version=pinned)
+    snapshots.remember(request.context.run_key, spec.name, versions)
     own, *further = (
         PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
         for name, version in versions.items()

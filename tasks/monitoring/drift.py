@@ -164,6 +164,6 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
-    """Training rows that the newest version of the model's table has beyond the champion's."""
-    lake = Lake()
-    return max(0, count_rows(lake, data, None) - count_rows(lake, data, snapshot.table_version))
+    """Training rows that the newest versions of the model's tables give beyond the champion's."""
+    lake, seen = Lake(), {table.table: table.version for table in snapshot.pinned}
+    return max(0, count_rows(lake, data, {}) - count_rows(lake, data, seen))

@@ -57,7 +57,7 @@ snapshots = sa.Table(
     metadata,
     sa.Column("run_key", sa.Text, primary_key=True),
     sa.Column("model", sa.String(63), nullable=False, index=True),
-    sa.Column("table_name", sa.String(63), nullable=False),
+    sa.Column("table_name", sa.String(63), primary_key=True),
     sa.Column("table_version", sa.Integer, nullable=False),
 )
 

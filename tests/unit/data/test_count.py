@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tasks.contracts import CountRequest, RowCount
@@ -29,9 +30,9 @@ def counted(home: Path, run: str, spec: PipelineSpec = FEW, **asked: Any) -> Row
     return count(CountRequest(context=context(home, f"train/{run}/count"), spec=spec, **asked))
 
 
-def train(home: Path, run: str, as_of: datetime | None = None) -> None:
+def train(home: Path, run: str, as_of: datetime | None = None, spec: PipelineSpec = FEW) -> None:
     """What a training does to the count: its snapshot."""
-    snapshot(SnapshotRequest(context=context(home, f"train/{run}/snapshot"), spec=FEW, as_of=as_of))
+    snapshot(SnapshotRequest(context=context(home, f"train/{run}/snapshot"), spec=spec, as_of=as_of))
 
 
 def test_without_a_table_the_landing_folder_and_the_dag_are_named(home: Path) -> None:
@@ -89,6 +90,24 @@ def test_a_training_on_old_data_does_not_make_newer_rows_new_again(home: Path, l
 def test_a_time_before_the_table_is_refused(home: Path, lake: Lake) -> None:
     with pytest.raises(LakeError, match="did not exist at 2020"):
         counted(home, "one", as_of=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_rows_that_any_table_of_a_join_gives_are_new(home: Path, lake: Lake) -> None:
+    joined = """SELECT review_id, reviews.source, text, label
+        FROM reviews JOIN sources ON sources.source = reviews.source WHERE label IS NOT NULL"""
+    sources = {"table": "sources", "key": "source", "columns": {"source": "string"}, "suite": "reviews"}
+    document = FEW.model_dump()
+    document["data"] |= {"tables": [sources], "query": joined}
+    spec = PipelineSpec.model_validate(document)
+    with pytest.raises(NothingToDo, match=r"no table 'sources' yet.*ingest_sources has to be on"):
+        counted(home, "one", spec)
+    lake.append("sources", pa.table({"source": ["imdb"]}), batch_id="first")
+    train(home, "one", spec=spec)
+    others = [{**row, "source": "others"} for row in reviews(150, first=200)]
+    lake.append("reviews", as_table(others), batch_id="second")
+    assert counted(home, "two", spec).new_rows == 0
+    lake.append("sources", pa.table({"source": ["others"]}), batch_id="second")
+    assert counted(home, "two", spec, minimum_new_rows=150).new_rows == 150
 
 
 def test_a_table_that_was_made_again_has_not_been_seen(home: Path, lake: Lake, tmp_path: Path) -> None:
