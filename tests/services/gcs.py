@@ -4,7 +4,7 @@ and beside it what the emulator lacks and our clients use.
 gcsfs and google-cloud-storage speak the JSON interface, which the emulator has; delta-rs speaks the XML
 interface, of which it has reading and writing only. Missing are, and added here by Google's documentation:
 XML's list and delete, the headers of its answers, the words for an object that is missing, and in both
-interfaces the precondition that an object must not be there (generation 0). Requests are served one at a
+interfaces the precondition that an object must not be there (generation 0). Requests are answered one at a
 time, so the precondition is atomic, as it is at Google.
 
 `python -m tests.services.gcs <port> <bucket> [careless]`; a careless one ignores preconditions, as the
@@ -15,9 +15,12 @@ owner signed, or to who has one and impersonates.
 
 import json
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http import HTTPStatus
+from http.server import ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -124,6 +127,26 @@ def _name_in_body(request: Any) -> str:
     )
 
 
+class OneAtATime(server.Router):
+    """Answers one request after the other, but hears and speaks to all at once: delta-rs holds the interpreter
+    while it waits for its answer, so another client of its process could not end what it is sending meanwhile.
+    """
+
+    lock = threading.Lock()
+    read = staticmethod(server._read_raw_data)
+
+    def handle(self, method: str) -> None:
+        asked = self._request_handler
+        asked.body, client, asked.wfile = self.read(asked), asked.wfile, BytesIO()
+        with self.lock:
+            self.answer(method)
+        client.write(asked.wfile.getvalue())
+        asked.wfile = client
+
+    def answer(self, method: str) -> None:
+        super().handle(method)
+
+
 # --- who may ------------------------------------------------------------------------------------------------
 
 TOKEN = "token-of-"
@@ -151,18 +174,17 @@ def impersonation(request: Any, response: Any, storage: Storage) -> None:
     response.json({"accessToken": token, "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
 
-class Guard(server.Router):
+class Guard(OneAtATime):
     """Lets requests for objects pass with the token of one account."""
 
     account = ""
 
-    def handle(self, method: str) -> None:
+    def answer(self, method: str) -> None:
         asked = self._request_handler
         free = asked.path in GIVES_TOKENS or asked.path.endswith(":generateAccessToken")
         if free or asked.headers.get("Authorization") == f"Bearer {TOKEN}{self.account}":
-            super().handle(method)
+            super().answer(method)
             return
-        asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
         body = json.dumps({"error": {"code": 401, "message": "Unauthorized"}}).encode()
         asked.send_response(HTTPStatus.UNAUTHORIZED)
         asked.send_header("Content-Length", str(len(body)))
@@ -202,6 +224,9 @@ def main() -> None:
         (OBJECT, {"GET": xml_get, "PUT": xml_put, "DELETE": xml_delete, "HEAD": xml_get}),
     )
     server.RequestHandler.do_HEAD = lambda handler: server.Router(handler).handle("HEAD")
+    server.server.HTTPServer = ThreadingHTTPServer
+    server._read_raw_data = lambda asked: asked.body
+    server.Router = OneAtATime
     if how[:1] == ["guarded"]:
         guard(*how[1:])
     server.create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket).run()
