@@ -8,7 +8,7 @@ CONTROL := .perennial/envs/control/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
 WORKERS ?= 2
-IN_CONTAINERS := tests/containers tests/compose
+IN_CONTAINERS := tests/compose tests/containers
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
@@ -59,9 +59,10 @@ backup: ## Copy the data of the platform in containers into a folder: make backu
 restore: ## Bring a backup back where no platform in containers is: make restore FROM=backups/...
 	@FROM="$(FROM)" sh containers/compose/restore.sh
 
-status: ## Say what runs, where, and how to log in: the platform in containers where there is one, else that of processes.
-	@sh containers/compose/status.sh || { code=$$?; [ $$code = 3 ] || exit $$code; \
-		$(call need-setup) $(CONTROL) -m embedded status; }
+status: ## Say what of this clone runs, where, and how to log in: its platform in containers, its processes, or both.
+	@sh containers/compose/status.sh; code=$$?; \
+		if [ $$code = 3 ]; then $(call need-setup) $(CONTROL) -m embedded status; exit; fi; \
+		if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded status --if-any || code=1; fi; exit $$code
 
 env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; airflow dags list
 	@$(call need-setup) $(CONTROL) -m embedded env
@@ -77,7 +78,7 @@ test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=
 	@$(if $(ARGS),,$(MAKE) test-containers)
 
 test-containers: setup-dev ## Run the tests that need a Docker engine, which make test does too; without one they are skipped.
-	@$(DEV)/python -m pytest $(IN_CONTAINERS)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(IN_CONTAINERS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .

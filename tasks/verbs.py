@@ -27,6 +27,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "ingest": Verb("tasks.data.ingest", contracts.IngestRequest, contracts.IngestResult),
+    "count": Verb("tasks.data.count", contracts.CountRequest, contracts.RowCount),
     "preflight": Verb("tasks.training.preflight", contracts.PreflightRequest, contracts.PreflightReport),
     "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),

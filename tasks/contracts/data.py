@@ -45,6 +45,30 @@ class IngestResult(Contract):
     quarantined_rows: int
 
 
+class CountRequest(Request):
+    """`minimum_new_rows`: the fewest that no training has seen; 0 where that does not matter."""
+
+    spec: PipelineSpec
+    as_of: AwareDatetime | None = None
+    minimum_new_rows: int = 0
+
+
+class RowCount(Contract):
+    """What a training would see.
+
+    Attributes:
+        rows: Rows of the model's query.
+        new_rows: Of them, those that joined the table after `seen_version`.
+        seen_version: The newest version that another training pinned; None before the first.
+    """
+
+    table: str
+    table_version: int
+    rows: int
+    new_rows: int
+    seen_version: int | None
+
+
 class SnapshotRequest(Request):
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
@@ -134,12 +158,20 @@ class CollectRequest(Request):
     spec: PipelineSpec
 
 
+class TakenBack(Contract):
+    """Rows of a batch of the training table that no training sees any more: their labels were taken back."""
+
+    batch_id: str
+    rows: int
+
+
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
     Attributes:
         landed_file: Holds the newly labelled rows for the training table.
         quarantined_labels: Labels that are not of their column's type; they lie in the table's quarantine.
+        taken_back: All rows of the training table that are hidden, because their labels were taken back.
     """
 
     model: str
@@ -148,3 +180,4 @@ class CollectResult(Contract):
     labelled_rows: int
     landed_file: str | None
     quarantined_labels: int = 0
+    taken_back: tuple[TakenBack, ...] = ()

@@ -21,12 +21,17 @@ from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotReq
 from tasks.data.model_query import ask, pin
 from tasks.errors import DataRejected, InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
+from tasks.stores import snapshots
 from tasks.stores.files import at, make_parent
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
 
 PARTS = ("train", "validation", "test")
 NAMED = 10
+BOUNDS = frozenset(
+    {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "title", "description"}
+)
+"""What a schema of numbers may say so that all numbers between two that fit it fit it too."""
 UNSEEDED = "a sample without a seed"
 
 
@@ -53,6 +58,8 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         for number, name in enumerate(PARTS)
     }
     _check_parts(parts, data)
+    pinned = versions[data.table]
+    snapshots.remember(request.context.run_key, model=spec.name, table=data.table, version=pinned)
     own, *further = (
         PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
         for name, version in versions.items()
@@ -167,17 +174,35 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
             "would count twice: let data.query return each key once.",
             keys=doubled[:NAMED],
         )
-    _check_labels(pc.unique(rows.column(data.label)).to_pylist(), spec, where)
+    _check_labels(rows.column(data.label), spec, where)
 
 
-def _check_labels(labels: list[Any], spec: PipelineSpec, where: str) -> None:
-    known = jsonschema.Draft202012Validator(spec.serving.label_schema)
-    unknown = [label for label in labels if not known.is_valid(label)]
+def _check_labels(labels: pa.ChunkedArray, spec: PipelineSpec, where: str) -> None:
+    """Each label that there is, once; of numbers between bounds the least and the largest speak for all."""
+    schema, distinct = spec.serving.label_schema, pc.unique(labels)
+    if pa.types.is_floating(distinct.type):
+        _check_finite(labels, spec, where)
+    known = jsonschema.Draft202012Validator(schema)
+    if BOUNDS.issuperset(schema) and (pa.types.is_integer(distinct.type) or schema["type"] == "number"):
+        extremes = pc.min_max(distinct).as_py().values()
+        if all(known.is_valid(label) for label in extremes):
+            return
+    unknown = [label for label in distinct.to_pylist() if not known.is_valid(label)]
     if unknown:
         raise DataRejected(
             f"{where}, has labels that serving.label_schema does not know: {_some(unknown)}. Leave their "
             "rows out in data.query, or correct the schema.",
             labels=unknown[:NAMED],
+        )
+
+
+def _check_finite(labels: pa.ChunkedArray, spec: PipelineSpec, where: str) -> None:
+    """NaN is a number to JSON Schema, and within all bounds."""
+    if odd := len(labels) - (pc.sum(pc.is_finite(labels)).as_py() or 0):
+        raise DataRejected(
+            f"{where}, has {odd} rows whose {spec.data.label!r} is NaN or infinite. Leave them out in "
+            "data.query.",
+            column=spec.data.label,
         )
 
 

@@ -1,8 +1,8 @@
 """Take a model that was removed from the project out of service.
 
 In this order: the ledger, the gateway's route, the backend's versions, the alias `champion`, so that a model
-of the same name would begin anew. What was recorded stays: the versions in MLflow with their runs and archives,
-the ledger, the tables of the lake, the gateway's log.
+of the same name would begin anew. What was recorded stays: the versions in MLflow with their runs and
+archives, the ledger, the tables of the lake, the gateway's log.
 """
 
 import time
@@ -25,8 +25,8 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
     Killed anywhere, the same step run again does what is left to do.
 
     Raises:
-        InvalidRequest: The model's folder is still there, so that its DAG would serve it again; or no model of
-            this name has ever been served here.
+        InvalidRequest: The model's folder is still there, so that its DAG would serve it again; or no model
+            of this name has ever been served here.
         ServingError: The gateway or the backend does not answer, or requests do not end.
     """
     model = request.model
@@ -52,8 +52,8 @@ def _require_removed(model: str) -> None:
     folder = settings().models / model
     if (folder / "pipeline.yaml").exists():
         raise InvalidRequest(
-            f"{folder} is still there, so the DAG train_{model} would serve the model again. Remove the folder "
-            "first; where steps run in containers, build the images again without it."
+            f"{folder} is still there, so the DAG train_{model} would serve the model again. Remove the "
+            "folder first; where steps run in containers, build the images again without it."
         )
 
 

@@ -23,8 +23,14 @@ JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
 def faults_of(error: ValidationError) -> list[str]:
-    """Each fault as `field.path: what is wrong`."""
-    return [f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
+    """Each fault as `field.path: what is wrong`; one of several fields names them itself."""
+    return [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]
+
+
+def _fault(path: tuple[int | str, ...], message: str) -> str:
+    ours = message.removeprefix("Value error, ")
+    where = ".".join(map(str, path)) or ("document" if ours == message else "")
+    return f"{where}: {ours}" if where else ours
 
 
 class Spec(BaseModel):

@@ -15,9 +15,12 @@ LOGGED_COLUMNS = frozenset(
         "request",
         "prediction",
         "score",
+        "sent_by",
+        "label_sequence",
+        "label_sent_by",
     }
 )
-"""What the prediction log has of every model, beside one column a feature."""
+"""What the log of predictions and labels has of every model, beside one column a feature."""
 
 
 class TableSpec(Spec):
@@ -70,7 +73,8 @@ class DataSpec(TableSpec):
         slice_by: A column whose values are evaluated one by one; None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
-            one column for each feature, label) giving rows of `table`; None where labels never come back.
+            sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
+            back. `sent_by` is the name of the token that sent the label.
     """
 
     tables: tuple[TableSpec, ...] = ()

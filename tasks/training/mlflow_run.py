@@ -40,7 +40,7 @@ def experiment(name: str) -> str:
         return str(client.get_experiment_by_name(name).experiment_id)
 
 
-def finished_before(experiment_id: str, step_key: str) -> TrainingRun | None:
+def find_finished(experiment_id: str, step_key: str) -> TrainingRun | None:
     """The complete run of an earlier try of this step; its incomplete ones are marked KILLED."""
     client, complete = registry.client(), None
     for found in client.search_runs([experiment_id], f"tags.`{STEP_SHA256}` = '{_sha256(step_key)}'"):

@@ -84,6 +84,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         ("retrain", "start_training"),
     }
     chain = [
+        "count",
         "preflight",
         "snapshot",
         "validate",

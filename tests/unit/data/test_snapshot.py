@@ -1,16 +1,18 @@
 """A snapshot is the same rows whenever it is taken, each in the part where it always was."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from tasks.contracts import DataSnapshot, SnapshotRequest
-from tasks.data.snapshot import PARTS, part_of, snapshot
+from tasks.data.snapshot import PARTS, _check_labels, part_of, snapshot
 from tasks.errors import DataRejected, InvalidProject, LakeError
 from tasks.spec import PipelineSpec, SplitSpec
 from tasks.stores.lake import Lake
@@ -205,6 +207,55 @@ def test_rows_that_cannot_be_trained_on_are_rejected_with_the_reason(
 ) -> None:
     with pytest.raises(DataRejected, match=said):
         take(home, **changes)
+
+
+@pytest.mark.parametrize(
+    ("schema", "label", "said"),
+    [
+        ({"type": "number"}, "label + 0.5", None),
+        ({"type": "number", "minimum": 0, "maximum": 1}, "label::DOUBLE", None),
+        ({"type": "number", "maximum": 0.5}, "label::DOUBLE", "label_schema does not know: 1.0"),
+        ({"type": "number", "exclusiveMinimum": 0}, "label", "label_schema does not know: 0"),
+        ({"type": "number", "multipleOf": 0.5}, "(label * 0.75)::DOUBLE", "label_schema does not know: 0.75"),
+        ({"type": "integer"}, "label * 0.5::DOUBLE", "label_schema does not know: 0.5"),
+        (
+            {"type": "number"},
+            "if(review_id = 'r7', 'nan'::DOUBLE, label)",
+            "1 rows whose 'label' is NaN or inf",
+        ),
+        ({"type": "number"}, "if(label = 1, 'inf'::DOUBLE, label)", "rows whose 'label' is NaN or infinite"),
+    ],
+)
+def test_of_a_regression_each_label_is_a_number_that_its_schema_knows(
+    home: Path, lake: Lake, schema: dict[str, Any], label: str, said: str | None
+) -> None:
+    document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
+    query = f"SELECT * REPLACE ({label} AS label) FROM reviews"
+    document["data"] |= {"minimum_rows": 10, "query": query, "feedback_query": None}
+    document["serving"]["label_schema"] = schema
+    request = SnapshotRequest(
+        context=context(home, "s"), spec=PipelineSpec.model_validate(document), as_of=None
+    )
+
+    if said is None:
+        assert snapshot(request).rows == 200
+    else:
+        with pytest.raises(DataRejected, match=said):
+            snapshot(request)
+
+
+def test_a_million_different_numbers_are_checked_at_once() -> None:
+    """JSON Schema takes 6 microseconds for each, which is a minute for ten million rows."""
+    document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
+    document["data"]["feedback_query"] = None
+    document["serving"]["label_schema"] = {"type": "number", "minimum": 0}
+    spec = PipelineSpec.model_validate(document)
+    labels = pa.chunked_array([np.random.default_rng(1).random(1_000_000)])
+    start = time.process_time()
+
+    _check_labels(labels, spec, "The snapshot")
+
+    assert time.process_time() - start < 1
 
 
 def test_the_hash_of_rows_sees_every_difference_and_no_layout() -> None:

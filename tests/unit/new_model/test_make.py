@@ -11,7 +11,7 @@ from tasks.data.suites import load_suite
 from tasks.errors import InvalidRequest
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, load_specs
-from tasks.training.mlproject import checked, parameters
+from tasks.training.mlproject import check_parameters, parameters
 from tests.conftest import PROJECT
 from tests.unit import trained
 
@@ -33,9 +33,9 @@ def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, task
 
     spec = PipelineSpec.load(made.folder / "pipeline.yaml")
     assert (spec.name, spec.task, spec.data.table) == ("demo_model", task, "demo_model")
-    assert {name: kind["default"] for name, kind in parameters(spec, project / "models").items()} == checked(
-        {}, parameters(spec, project / "models")
-    )
+    assert {
+        name: kind["default"] for name, kind in parameters(spec, project / "models").items()
+    } == check_parameters({}, parameters(spec, project / "models"))
     assert len(load_suite(spec.data.suite).expectations) > 8
     assert [other.name for other in load_specs(project / "models")] == ["demo_model", "tiny"]
     needed = {spec.serving.handler, *spec.serving.code, "MLproject", "train.py", "pyfunc.py"}
