@@ -3,8 +3,10 @@
 Looked at before anything is spent: a training that has nothing to learn from, or nothing new, ends here.
 """
 
+from collections.abc import Mapping
+
 from tasks.contracts import CountRequest, RowCount
-from tasks.data.model_query import ask
+from tasks.data.model_query import ask, pin
 from tasks.errors import NothingToDo
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import snapshots
@@ -15,27 +17,33 @@ def count(request: CountRequest) -> RowCount:
     """Count the rows, and say whether they are enough for a training.
 
     Raises:
-        NothingToDo: The table is not there yet, has too few rows for a first training, or has fewer new ones
-            than `minimum_new_rows`.
+        NothingToDo: One of the tables is not there yet, there are too few rows for a first training, or fewer
+            new ones of the model's own table than `minimum_new_rows`.
         LakeError: The table did not exist at `as_of`.
         InvalidQuery: The model's query is wrong.
     """
     lake, data, model = Lake(), request.spec.data, request.spec.name
-    if not lake.exists(data.table):
-        raise NothingToDo(
-            f"There is no table {data.table!r} yet, so {model!r} has nothing to learn from. The first file "
-            f"in its landing folder makes it; the DAG ingest_{data.table} has to be on."
-        )
-    version = lake.version_at(data.table, request.as_of) if request.as_of else lake.latest(data.table)
+    _require_tables(lake, request.spec)
+    versions = pin(lake, data, request.as_of)
+    version = versions[data.table]
     seen = snapshots.newest_version(model, data.table, besides=request.context.run_key)
     # A table that was removed and made again begins with version 0: nothing of it has been seen.
     seen = None if seen is None or seen > lake.latest(data.table) else seen
-    rows = count_rows(lake, data, version)
-    new_rows = rows if seen is None else max(0, rows - count_rows(lake, data, seen))
+    rows = count_rows(lake, data, versions)
+    new_rows = rows if seen is None else max(0, rows - count_rows(lake, data, versions | {data.table: seen}))
     found = RowCount(table=data.table, table_version=version, rows=rows, new_rows=new_rows, seen_version=seen)
     if why := too_few(found, request.spec, request.minimum_new_rows):
         raise NothingToDo(why, **found.model_dump())
     return found
+
+
+def _require_tables(lake: Lake, spec: PipelineSpec) -> None:
+    missing = [each.table for each in spec.data.all_tables if not lake.exists(each.table)]
+    if missing:
+        raise NothingToDo(
+            f"There is no table {missing[0]!r} yet, so {spec.name!r} has nothing to learn from. The first file "
+            f"in its landing folder makes it; the DAG ingest_{missing[0]} has to be on."
+        )
 
 
 def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str | None:
@@ -57,8 +65,7 @@ def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str |
     return None
 
 
-def count_rows(lake: Lake, data: DataSpec, version: int | None) -> int:
-    """How many rows the model's query gives on a version of its table (None: the newest)."""
+def count_rows(lake: Lake, data: DataSpec, versions: Mapping[str, int]) -> int:
+    """How many rows the model's query gives on these versions of its tables; of the others on the newest."""
     counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own
-    versions = {} if version is None else {data.table: version}
     return int(ask(lake, data, versions, counting)["rows"][0].as_py())

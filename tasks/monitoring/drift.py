@@ -166,4 +166,4 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
     """Training rows that the newest version of the model's table has beyond the champion's."""
     lake = Lake()
-    return max(0, count_rows(lake, data, None) - count_rows(lake, data, snapshot.table_version))
+    return max(0, count_rows(lake, data, {}) - count_rows(lake, data, {data.table: snapshot.table_version}))
