@@ -41,8 +41,8 @@ def _require_tables(lake: Lake, spec: PipelineSpec) -> None:
     missing = [each.table for each in spec.data.all_tables if not lake.exists(each.table)]
     if missing:
         raise NothingToDo(
-            f"There is no table {missing[0]!r} yet, so {spec.name!r} has nothing to learn from. The first file "
-            f"in its landing folder makes it; the DAG ingest_{missing[0]} has to be on."
+            f"There is no table {missing[0]!r} yet, so {spec.name!r} has nothing to learn from. The first "
+            f"file in its landing folder makes it; the DAG ingest_{missing[0]} has to be on."
         )
 
 
