@@ -47,25 +47,8 @@ def loss_of(model: MinutesRegressor, part: Part, rows: torch.Tensor) -> torch.Te
     return mse_loss(model(part.places[rows], part.numbers[rows]), wanted)
 
 
-def train_epoch(
-    model: MinutesRegressor, train: Part, optimiser: torch.optim.Optimizer, batch_size: int
-) -> float:
-    """One pass in random order; returns the mean loss."""
-    model.train()
-    total = 0.0
-    for rows in torch.randperm(len(train.minutes)).split(batch_size):
-        loss = loss_of(model, train, rows)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(rows)
-    return total / len(train.minutes)
-
-
-@torch.inference_mode()
 def evaluate(model: MinutesRegressor, part: Part) -> dict[str, float]:
     """The loss, and the root mean squared error in minutes."""
-    model.eval()
     loss = float(loss_of(model, part, torch.arange(len(part.minutes))))
     return {"loss": loss, "rmse": loss**0.5 * float(model.spread[-1])}
 
@@ -77,10 +60,11 @@ def learn(model: MinutesRegressor, train: Part, validation: Part, chosen: argpar
     )
     fit(
         model,
-        lambda: train_epoch(model, train, optimiser, chosen.batch_size),
-        lambda: evaluate(model, validation),
-        epochs=chosen.epochs,
-        patience=chosen.patience,
+        [optimiser],
+        chosen,
+        rows=len(train.minutes),
+        loss_of=lambda rows: loss_of(model, train, rows),
+        evaluate=lambda: evaluate(model, validation),
     )
 
 

@@ -29,24 +29,7 @@ def prepare(rows: pd.DataFrame, device: torch.device) -> Part:
     return Part(images.to(device), digits.to(device))
 
 
-def train_epoch(
-    model: DigitClassifier, train: Part, optimiser: torch.optim.Optimizer, batch_size: int
-) -> float:
-    """One pass in random order; returns the mean loss."""
-    model.train()
-    total = 0.0
-    for rows in torch.randperm(len(train.digits)).split(batch_size):
-        loss = cross_entropy(model(train.images[rows]), train.digits[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(rows)
-    return total / len(train.digits)
-
-
-@torch.inference_mode()
 def evaluate(model: DigitClassifier, part: Part) -> dict[str, float]:
-    model.eval()
     logits = model(part.images)
     right = logits.argmax(dim=1) == part.digits
     return {"loss": float(cross_entropy(logits, part.digits)), "accuracy": float(right.float().mean())}
@@ -56,10 +39,11 @@ def learn(model: DigitClassifier, train: Part, validation: Part, chosen: argpars
     optimiser = torch.optim.Adam(model.parameters(), lr=chosen.learning_rate)
     fit(
         model,
-        lambda: train_epoch(model, train, optimiser, chosen.batch_size),
-        lambda: evaluate(model, validation),
-        epochs=chosen.epochs,
-        patience=chosen.patience,
+        [optimiser],
+        chosen,
+        rows=len(train.digits),
+        loss_of=lambda rows: cross_entropy(model(train.images[rows]), train.digits[rows]),
+        evaluate=lambda: evaluate(model, validation),
     )
 
 

@@ -36,22 +36,7 @@ def scale(model: Network, train: Part) -> None:
     model.spread.copy_(train.inputs.std(dim=0).clamp(min=1e-6))
 
 
-def train_epoch(model: Network, train: Part, optimiser: torch.optim.Optimizer, batch_size: int) -> float:
-    """One pass in random order; returns the mean loss."""
-    model.train()
-    total = 0.0
-    for rows in torch.randperm(len(train.inputs)).split(batch_size):
-        loss = model.labels.loss(model(train.inputs[rows]), train.targets[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(rows)
-    return total / len(train.inputs)
-
-
-@torch.inference_mode()
 def evaluate(model: Network, part: Part) -> dict[str, float]:
-    model.eval()
     outputs = model(part.inputs)
     loss = float(model.labels.loss(outputs, part.targets))
     return {"loss": loss, **model.labels.metrics(outputs, part.targets)}
@@ -62,10 +47,11 @@ def learn(model: Network, train: Part, validation: Part, chosen: argparse.Namesp
     optimiser = torch.optim.Adam(model.parameters(), lr=chosen.learning_rate)
     fit(
         model,
-        lambda: train_epoch(model, train, optimiser, chosen.batch_size),
-        lambda: evaluate(model, validation),
-        epochs=chosen.epochs,
-        patience=chosen.patience,
+        [optimiser],
+        chosen,
+        rows=len(train.inputs),
+        loss_of=lambda rows: model.labels.loss(model(train.inputs[rows]), train.targets[rows]),
+        evaluate=lambda: evaluate(model, validation),
     )
 
 

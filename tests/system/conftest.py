@@ -1,6 +1,7 @@
 """One whole platform for all system tests, and a hand on it: Airflow, the landing folder, its settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,17 @@ INGEST = ["ingest_reviews", "ingest_flights"]
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
+@pytest.fixture(scope="package")
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that name a copy of the shipped models and suites, which models may join and leave."""
+    folder = tmp_path_factory.mktemp("configuration")
+    models = shutil.copytree(
+        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
+    return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
+
+
 @dataclass(frozen=True)
 class Up:
     """`python -m embedded up` at work on a state folder."""
@@ -44,11 +56,11 @@ class Up:
 
 
 @pytest.fixture(scope="package")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The command that started the platform and stays with it. Every service answers."""
     home, output = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("up") / "output"
     with output.open("w") as file:
-        started = Up(home, embedded(home, "up", output=file), output)
+        started = Up(home, embedded(home, "up", output=file, **configuration), output)
     try:
         wait_until(
             lambda: started.process.poll() is not None or "Everything answers" in started.said,
@@ -79,11 +91,13 @@ def airflow(platform: Platform) -> Airflow:
 
 
 @pytest.fixture
-def inside(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+def inside(
+    platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
     """This process with the platform's settings, so that
     `tasks.stores.lake`, the ledger and the database are the platform's.
     """
-    for name, value in platform.variables().items():
+    for name, value in {**platform.variables(), **configuration}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     database.engine.cache_clear()
@@ -183,10 +197,12 @@ def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: st
     wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds, pause_seconds=0.5)
 
 
-def example_files(model: str, folder: Path, **options: int) -> list[Path]:
+def example_files(
+    model: str, folder: Path, *, models: Path = PROJECT / "models", **options: int
+) -> list[Path]:
     """Files of real rows, as the model's example_data.py writes them."""
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    program = PROJECT / "models" / model / "example_data.py"
+    program = models / model / "example_data.py"
     subprocess.run(
         [str(settings().python(model)), str(program), "--output", str(folder), *arguments],
         check=True,
