@@ -99,7 +99,7 @@ def main(
         backend = running.enter_context(the_backend())
         servers = {"backend": backend, "this tree": running.enter_context(gateway(SOURCES, backend, folder))}
         if against:
-            servers[against] = running.enter_context(gateway(unpacked(against, folder), backend, folder))
+            servers[against] = running.enter_context(gateway(unpack(against, folder), backend, folder))
         rates: dict[str, list[Rates]] = {each: [] for each in servers}
         for turn in range(rounds + 1):
             for each, server in servers.items():
@@ -123,7 +123,7 @@ def say_ratio(rates: dict[str, list[Rates]], one: str, other: str) -> float:
     return processor
 
 
-def unpacked(commit: str, folder: Path) -> Path:
+def unpack(commit: str, folder: Path) -> Path:
     """The gateway's sources as a commit has them."""
     packed = subprocess.run(
         ["git", "archive", commit, "containers/gateway/perennial_gateway"],

@@ -34,10 +34,10 @@ class Part:
     labels: torch.Tensor
 
 
-def prepare(rows: pd.DataFrame, buckets: int, device: torch.device) -> Part:
-    flights = rows[FEATURES].to_dict("records")
+def prepare(model: DelayClassifier, rows: pd.DataFrame) -> Part:
+    flights, device = rows[FEATURES].to_dict("records"), model.center.device
     return Part(
-        torch.from_numpy(categories_of(flights, buckets=buckets)).to(device),
+        torch.from_numpy(categories_of(flights, buckets=model.buckets)).to(device),
         torch.from_numpy(numbers_of(flights)).to(device),
         torch.tensor(rows["late"].astype("int64").to_numpy(), dtype=torch.float32, device=device),
     )
@@ -98,8 +98,7 @@ def main() -> None:
         train, validation = read_parts(chosen.data, example_data.training_parts)
         network = {name: getattr(chosen, name) for name in ("buckets", "dimension", "hidden", "dropout")}
         model = DelayClassifier(**network).to(training.device)
-        parts = (prepare(rows, chosen.buckets, training.device) for rows in (train, validation))
-        learn(model, *parts, chosen)
+        learn(model, prepare(model, train), prepare(model, validation), chosen)
         model.save(training.folder)
         log_model(training, HERE, train[FEATURES].head(2), {"prediction": "long", "score": "double"})
 

@@ -27,11 +27,12 @@ def ingest(request: IngestRequest) -> IngestResult:
 
     Raises:
         InvalidProject: The table's suite is wrong; the files wait.
-        InvalidRequest: A name is not one of a file in the landing folder.
+        InvalidRequest: A name is not one of a file in the landing folder; the others are settled.
         LakeError: The table is there with other columns.
     """
     run = _Run(request)
     run.settle_all(run.landing.files() if request.files is None else request.files)
+    run.require_settled(request.files or ())
     table, lake = request.table.table, run.lake
     version = lake.latest(table) if lake.exists(table) else None
     return result_of(table, run.outcomes.all()).model_copy(update={"table_version": version})
@@ -70,6 +71,16 @@ class _Run:
         self.landing.sweep()
         if faults:
             raise faults[0]
+
+    def require_settled(self, names: Sequence[str]) -> None:
+        """Say which of the named files this step has not found."""
+        found = {outcome.file for outcome in self.outcomes.all()}
+        if missing := [name for name in names if name not in found]:
+            raise InvalidRequest(
+                f"There is no {', '.join(missing)} in the landing folder of {self.table!r}. Name a file that "
+                "waits there; what was ingested lies in .archive, what was refused in .refused.",
+                missing=missing,
+            )
 
     def _settle(self, name: str) -> None:
         """Publish or refuse one file, unless another ingest has settled it meanwhile."""

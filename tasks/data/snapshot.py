@@ -1,4 +1,4 @@
-"""Freeze the rows that one training sees: a query on a pinned version of a table, in three parts.
+"""Freeze the rows that one training sees: a query on pinned versions of its tables, in three parts.
 
 The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
 trained on later. Rows are in the order of their key, so the same query on the same version has the same
@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import DataSnapshot, SnapshotPart, SnapshotRequest
+from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.data.model_query import ask, pin
 from tasks.errors import DataRejected, InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
+from tasks.stores import snapshots
 from tasks.stores.files import at, make_parent
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
@@ -34,11 +36,11 @@ UNSEEDED = "a sample without a seed"
 
 
 def snapshot(request: SnapshotRequest) -> DataSnapshot:
-    """Run the model's query on the version of its table that
+    """Run the model's query on the versions of its tables that
     `as_of` saw (None: the newest) and write the three parts.
 
     Raises:
-        InvalidProject: The query is wrong, reaches beyond its table, gives other rows each time, or lacks a
+        InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
             column.
         DataRejected: Too few rows, a key that is null or there twice, a label that is null or unknown, an
             empty part.
@@ -46,9 +48,9 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """
     spec, data = request.spec, request.spec.data
     lake = Lake()
-    version = lake.version_at(data.table, request.as_of) if request.as_of else lake.latest(data.table)
-    rows = _query(lake, spec, version)
-    _check(rows, spec, version)
+    versions = pin(lake, data, request.as_of)
+    rows = _query(lake, spec, versions)
+    _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers = part_of(rows.column(data.split.by), data.split)
     parts = {
@@ -56,11 +58,18 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         for number, name in enumerate(PARTS)
     }
     _check_parts(parts, data)
+    pinned = versions[data.table]
+    snapshots.remember(request.context.run_key, model=spec.name, table=data.table, version=pinned)
+    own, *further = (
+        PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
+        for name, version in versions.items()
+    )
     return DataSnapshot(
-        table=data.table,
-        table_version=version,
+        table=own.table,
+        table_version=own.version,
         as_of=request.as_of,
-        version_at=lake.committed_at(data.table, version),
+        version_at=own.version_at,
+        tables=tuple(further),
         query=data.query,
         rows=len(rows),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
@@ -80,11 +89,11 @@ def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dt
     return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
 
 
-def _query(lake: Lake, spec: PipelineSpec, version: int) -> pa.Table:
+def _query(lake: Lake, spec: PipelineSpec, versions: dict[str, int]) -> pa.Table:
     data = spec.data
     try:
         _refuse_unrepeatable(data.query)
-        rows = lake.query(data.query, {data.table: (data.table, version)}, newest_by=data.key)
+        rows = ask(lake, data, versions)
     except InvalidQuery as error:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tasks.contracts import DataSnapshot, FailedExpectation, ValidateRequest, ValidationReport
-from tasks.data.suites import Expectation, Outcome, Suite, load_suite, run_suite
+from tasks.data.suites import Expectation, Outcome, Suite, load_suite, load_suites, run_suite
 from tasks.data.validation_report import write_report
 from tasks.errors import DataRejected, InvalidProject
 from tasks.stores.files import at
@@ -52,7 +52,7 @@ class CheckedRows:
 
 
 def validate(request: ValidateRequest) -> ValidationReport:
-    """Validate the rows of a snapshot, its three parts together, by the table's suite.
+    """Validate the rows of a snapshot, its three parts together, by its tables' suites.
 
     Expectations about columns that the query does not return, and about the whole table, do not apply and are
     listed so.
@@ -63,7 +63,7 @@ def validate(request: ValidateRequest) -> ValidationReport:
     """
     rows = snapshot_rows(request.snapshot)
     checked = check_rows(
-        rows, request.spec.data.suite, request.context.work_url, only_columns=rows.column_names
+        rows, load_suites(request.spec.data), request.context.work_url, only_columns=rows.column_names
     )
     report = checked.report
     if not report.success:
@@ -90,7 +90,7 @@ def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
 
 def check_rows(
     rows: pa.Table | pd.DataFrame,
-    suite_name: str,
+    suite: str | Suite,
     work_url: str,
     *,
     only_columns: Collection[str] | None = None,
@@ -99,7 +99,7 @@ def check_rows(
 
     Args:
         rows: The rows; none at all are a failure, because no rows would pass most checks.
-        suite_name: `great_expectations/expectations/<suite_name>.json`.
+        suite: A suite that is read already, or the name of `great_expectations/expectations/<name>.json`.
         work_url: A folder of the store for the two files.
         only_columns: The columns that the rows have, where they are not the table's: expectations about other
             columns or about the whole table do not apply. None where the rows are laid out as the table is.
@@ -108,7 +108,7 @@ def check_rows(
         InvalidProject: The suite is wrong, is about a column that is not there, or none of it applies.
     """
     frame = rows.to_pandas() if isinstance(rows, pa.Table) else rows
-    suite = load_suite(suite_name)
+    suite = load_suite(suite) if isinstance(suite, str) else suite
     applicable = tuple(each for each in suite.expectations if _applies(each, only_columns))
     not_applicable = tuple(each for each in suite.expectations if each not in applicable)
     _something_to_say(suite, applicable, frame, only_columns)

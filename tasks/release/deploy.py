@@ -13,12 +13,12 @@ from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
+    find_previous_route,
     move_champion,
     record_switch,
     require_answer,
     route_of,
     same_archive,
-    served_before,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import find_champion
@@ -46,7 +46,7 @@ def deploy(request: DeployRequest) -> Rollout:
         if current is None or not same_archive(current, target):
             serving = find_champion(target.model).version
             precedent.require_same_champion(promotion, serving.run_id if serving else None)
-        previous = served_before(gateway.history(target.model))
+        previous = find_previous_route(gateway.history(target.model))
         try:
             checks = bring_up(backend, request.version.archive, request.spec)
         except ServingError:
@@ -58,7 +58,7 @@ def deploy(request: DeployRequest) -> Rollout:
             )
             gateway.put(target, "deploy")
         checks += _confirm(gateway, target, current, request.version.archive, request.context.actor)
-        previous = served_before(gateway.history(target.model))
+        previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, request.context.actor)
         _remove_the_oldest(backend, gateway, target, previous)
     return Rollout(

@@ -32,7 +32,7 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
     )
 
 
-def served_before(history: list[RouteChange]) -> Route | None:
+def find_previous_route(history: list[RouteChange]) -> Route | None:
     """The version that served before the present one: what
     was rolled back from does not count, however new it is.
     """

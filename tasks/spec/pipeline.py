@@ -11,6 +11,7 @@ from pydantic import ValidationError, model_validator
 from tasks.errors import InvalidProject
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
+from tasks.spec.features import faults_of_features, typed_numbers
 from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
@@ -63,6 +64,13 @@ class PipelineSpec(Spec):
             raise ValueError("; ".join(faults))
         return self
 
+    @model_validator(mode="after")
+    def _features_have_one_type(self) -> "PipelineSpec":
+        if faults := list(faults_of_features(self.data, self.serving)):
+            raise ValueError("; ".join(faults))
+        self.serving.input_example.update(typed_numbers(self.serving.input_example, self.data))
+        return self
+
     @classmethod
     def load(cls, path: Path) -> "PipelineSpec":
         """Read and check `models/<name>/pipeline.yaml`.
@@ -113,16 +121,16 @@ def load_specs(models: Path) -> tuple[PipelineSpec, ...]:
 def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
     """Two models that share a table must describe it alike."""
     for other in others:
-        if other.data.table == spec.data.table and table_of(other) != table_of(spec):
-            raise InvalidProject(
-                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
-                "differently. Give both the same key, columns and suite."
-            )
+        described = {table.table: table for table in other.data.all_tables}
+        for table in spec.data.all_tables:
+            if described.get(table.table, table) != table:
+                raise InvalidProject(
+                    f"models/{other.name} and models/{spec.name} describe the table {table.table!r} "
+                    "differently. Give both the same key, columns and suite."
+                )
     return spec
 
 
 def table_of(spec: PipelineSpec) -> TableSpec:
     """The table alone, without what one model makes of it."""
-    return TableSpec(
-        table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite
-    )
+    return spec.data.own_table

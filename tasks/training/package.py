@@ -34,7 +34,7 @@ def package(request: PackageRequest) -> Archive:
         ServingError: The archive does not answer the example.
     """
     spec, run, work_url = request.spec, request.run, request.context.work_url
-    made = _made_before(work_url, run)
+    made = _find_made(work_url, run)
     if made is not None:
         return made
     with tempfile.TemporaryDirectory(prefix="perennial-package-") as folder:
@@ -149,7 +149,7 @@ def _log(archive: Archive, local: Path) -> None:
     )
 
 
-def _made_before(work_url: str, run: TrainingRun) -> Archive | None:
+def _find_made(work_url: str, run: TrainingRun) -> Archive | None:
     """The archive of an earlier try of this step, if it is still what its record says."""
     record = files.at(work_url, RECORD)
     if not record.exists():

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
+from perennial_gateway.database import connect, predictions
+from perennial_gateway.log import DurableLog
+from perennial_gateway.web import Refused
 
-from tasks.settings import PROJECT
 from tests.services.conftest import TOKEN, Model, Platform, load_on
-
-sys.path.insert(0, str(PROJECT / "containers" / "gateway"))
 
 
 def test_a_prediction_names_its_version_and_run_and_is_in_the_log(platform: Platform, steady: Model) -> None:
@@ -277,10 +276,6 @@ def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
 
 
 def test_nothing_is_accepted_while_the_log_cannot_be_written(tmp_path: Path) -> None:
-    from perennial_gateway.asgi import Refused
-    from perennial_gateway.database import connect, predictions
-    from perennial_gateway.log import DurableLog
-
     engine = connect(f"sqlite:///{tmp_path / 'gateway.db'}")
     log = DurableLog(engine)
     log.start()

@@ -108,6 +108,47 @@ def test_rows_that_came_later_are_not_in_an_earlier_time_s_snapshot(home: Path, 
     assert (past.as_of, past.table_version, take(home).rows) == (then, 1, 400)
 
 
+CRITICS = {
+    "table": "critics",
+    "key": "critic",
+    "columns": {"critic": "string", "country": "string"},
+    "suite": "reviews",
+}
+JOINED = {
+    "tables": [CRITICS],
+    "query": "SELECT review_id, text, label, country FROM reviews JOIN critics ON critic = source",
+    "features": ["text", "country"],
+    "slice_by": "country",
+}
+
+
+def test_every_table_of_a_join_is_pinned_and_a_key_counts_with_its_newest_row(home: Path, lake: Lake) -> None:
+    lake.append("critics", pa.table({"critic": ["imdb"], "country": ["US"]}), batch_id="one")
+    then = take(home, **JOINED)
+    lake.append("critics", pa.table({"critic": ["imdb"], "country": ["UK"]}), batch_id="two")
+
+    now = take(home, **JOINED)
+
+    assert [(table.table, table.version) for table in then.pinned] == [("reviews", 1), ("critics", 1)]
+    assert [(table.table, table.version) for table in now.pinned] == [("reviews", 1), ("critics", 2)]
+    assert now.tables[0].version_at == lake.committed_at("critics", 2)
+    assert set(pq.read_table(now.train.url)["country"].to_pylist()) == {"UK"}
+    assert now.sha256 != then.sha256
+    assert take(home, as_of=then.tables[0].version_at, **JOINED).sha256 == then.sha256
+
+
+def test_a_join_that_repeats_a_key_and_a_joined_table_that_is_not_there_are_refused(
+    home: Path, lake: Lake
+) -> None:
+    with pytest.raises(LakeError, match="There is no table 'critics'"):
+        take(home, **JOINED)
+    lake.append("critics", pa.table({"critic": ["imdb", "rt"], "country": ["US", "UK"]}), batch_id="one")
+    with pytest.raises(DataRejected, match="in more than one row"):
+        take(home, **{**JOINED, "query": JOINED["query"].replace("ON critic = source", "ON true")})
+    with pytest.raises(InvalidProject, match=r"data.query: .*critics"):
+        take(home, **{**JOINED, "tables": [], "features": ["text"], "slice_by": None})
+
+
 def test_a_time_before_the_table_and_a_missing_table_are_errors(home: Path, lake: Lake) -> None:
     with pytest.raises(LakeError, match="did not exist"):
         take(home, as_of=datetime(2020, 1, 1, tzinfo=UTC))

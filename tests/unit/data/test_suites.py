@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.data.suites import Suite, load_suite, run_suite
+from tasks.data.suites import Suite, load_suite, load_suites, run_suite
 from tasks.errors import InvalidProject
 from tasks.settings import settings
+from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 
 LABELS = {
@@ -167,3 +168,18 @@ def test_more_broken_rows_than_great_expectations_shows_are_all_named(suites: Pa
     (outcome,) = evaluate(load_suite("checked"), pd.DataFrame({"label": [0, 5] * 3000}))
     assert len(outcome.broken) == 3000
     assert outcome.samples == ("5",)
+
+
+def test_the_suites_of_joined_tables_speak_of_the_columns_that_a_models_own_table_lacks() -> None:
+    data = PipelineSpec.load(PROJECT / "models" / "flight_minutes" / "pipeline.yaml").data
+
+    suite = load_suites(data)
+
+    assert suite.name == "flights + weather"
+    about = [expectation.columns for expectation in suite.expectations]
+    assert about.count(("wind_mph",)) == 2
+    assert ("weather_id",) in about
+    origins = [each for each in suite.expectations if each.columns == ("origin",)]
+    assert origins == [each for each in load_suite("flights").expectations if each.columns == ("origin",)]
+    assert suite.sha256 != load_suite("flights").sha256
+    assert load_suites(data.model_copy(update={"tables": ()})) == load_suite("flights")

@@ -34,6 +34,9 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
     spec = PipelineSpec.load(path)
 
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+    for schedule in (spec.training.schedule, spec.monitor.schedule):
+        assert schedule
+        assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule), "trained and watched every day"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +57,12 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("serving", "label_schema"), {"type": ["integer", "string"]}, "lets a label be string"),
         (("serving", "label_schema"), {"type": "number", "enum": [0, 0.5]}, "lets a label be number"),
         (("data", "columns", "label"), "bool", "lets a label be integer, but data.columns.label is bool"),
+        (("data", "columns", "text"), "int64", "text may be of type string, but data.columns.text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
+        (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
+        (("training",), {"trigger": "both"}, "trigger is 'both', but there is no schedule"),
+        (("training", "minimum_new_rows"), 0, "training.minimum_new_rows"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
         (("resources", "gpus"), "two", "resources.gpus"),
         (("name",), "Review Sentiment", "name"),
@@ -104,6 +111,16 @@ def test_labels_that_fit_the_task_and_their_column_are_accepted(
     assert spec.serving.label_schema == schema
     assert spec.gate.primary_metric == ("rmse" if task == "regression" else "accuracy")
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_an_examples_numbers_have_their_columns_types(tmp_path: Path, document: dict[str, Any]) -> None:
+    document["data"]["columns"] |= {"stars": "int64", "weight": "float64"}
+    document["data"]["features"] += ["stars", "weight"]
+    types = {"stars": {"type": ["integer", "null"]}, "weight": {"type": "number"}}
+    document["serving"]["input_schema"]["properties"] |= types
+    document["serving"]["input_example"] |= {"stars": 4.0, "weight": 2}
+    example = PipelineSpec.load(written(tmp_path, document)).serving.input_example
+    assert repr((example["stars"], example["weight"])) == "(4, 2.0)"
 
 
 def test_what_a_column_holds_does_not_matter_where_no_labels_come_back(
@@ -270,3 +287,27 @@ def test_the_labels_that_a_schema_names(schema: dict[str, Any], classes: tuple[A
 )
 def test_labels_of_any_type_have_one_order(labels: list[object], classes: tuple[object, ...]) -> None:
     assert in_order(labels) == in_order(labels[::-1]) == classes
+
+
+def test_a_model_may_join_tables_that_others_describe_alike(tmp_path: Path, document: dict[str, Any]) -> None:
+    joined = {"table": "critics", "key": "critic", "columns": {"critic": "string"}, "suite": "critics"}
+    document["data"] |= {"tables": [joined], "features": ["text", "critic"]}
+    written(tmp_path, document)
+    written(tmp_path, {**document, "name": "twin"}, name="twin")
+
+    spec = load_specs(tmp_path)[0]
+    assert [table.table for table in spec.data.all_tables] == ["reviews", "critics"]
+    assert spec.data.feature_types == {"text": "string", "critic": "string"}
+
+    other = {**document["data"], "tables": [{**joined, "columns": {"critic": "int64"}}]}
+    written(tmp_path, {**document, "name": "twin", "data": other}, name="twin")
+    with pytest.raises(InvalidProject, match="and models/twin describe the table 'critics' differently"):
+        load_specs(tmp_path)
+
+
+def test_a_table_is_described_once_by_a_model(tmp_path: Path, document: dict[str, Any]) -> None:
+    twice = {name: document["data"][name] for name in ("table", "key", "columns", "suite")}
+    document["data"]["tables"] = [twice]
+
+    with pytest.raises(InvalidProject, match=r"the tables \['reviews'\] are described twice"):
+        PipelineSpec.load(written(tmp_path, document))
