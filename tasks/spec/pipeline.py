@@ -52,9 +52,11 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> "PipelineSpec":
-        faults = [
+        of_labels = [
             *faults_of_labels(self.task, self.data, self.serving),
             *faults_of_label_column(self.data, self.serving),
+        ]
+        faults = of_labels or [
             *faults_of_metrics(self.task, self.gate, self.serving),
             *faults_of_margins(self.task, self.gate, self.data),
         ]

@@ -31,6 +31,9 @@ def faults_of_labels(task: Task, data: DataSpec, serving: ServingSpec) -> Iterat
     """Labels that the task cannot have."""
     schema = serving.label_schema
     types, values = types_of(schema), schema.get("enum", [])
+    if any(isinstance(value, list | dict) for value in values):
+        yield "serving.label_schema.enum: a label is a text, a number or a boolean"
+        return
     if len({_type_of(value) for value in values if value is not None}) > 1:
         yield "serving.label_schema.enum: its labels are of several types; give all of them one"
         return

@@ -200,6 +200,12 @@ def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
         ({}, {LABELS: {"type": "integer"}}, "serving.label_schema: a binary task has two labels; name"),
         ({}, {LABELS: {"type": "integer", "enum": [0, 1, 2]}}, "a binary task has two labels"),
         ({}, {LABELS: {"type": "integer", "enum": [0, "one"]}}, "its labels are of several types"),
+        ({}, {LABELS: {"type": "array", "enum": [[0], [1]]}}, "a label is a text, a number or a boolean"),
+        (
+            {},
+            {LABELS: {"type": "interger"}},
+            "label_schema: this is not a JSON Schema: 'interger' is not valid",
+        ),
         ({}, {LABELS: YAML_WORDS}, "[False, True] are not of the type string; without quotes YAML reads yes"),
         (REGRESSION, {"gate": {"primary_metric": "rmse"}}, "gate.margin: a regression has to say it, in un"),
         (
