@@ -121,17 +121,3 @@ def test_a_table_that_was_made_again_has_not_been_seen(home: Path, lake: Lake, t
 def test_a_model_that_lost_its_rows_is_not_waited_for() -> None:
     found = RowCount(table="reviews", table_version=3, rows=20, new_rows=0, seen_version=2)
     assert too_few(found, FEW, 0) is None
-
-
-def test_a_table_that_is_joined_is_waited_for_too(home: Path, lake: Lake) -> None:
-    critics = {"table": "critics", "key": "critic", "columns": {"critic": "string"}, "suite": "reviews"}
-    query = "SELECT review_id, text, label, critic FROM reviews JOIN critics ON critic = source"
-    document = FEW.model_dump()
-    document["data"] |= {"tables": [critics], "query": query, "slice_by": "critic"}
-    joining = PipelineSpec.model_validate(document)
-
-    with pytest.raises(NothingToDo, match=r"no table 'critics' yet.*ingest_critics"):
-        counted(home, "one", joining)
-    lake.append("critics", pa.table({"critic": ["imdb"]}), batch_id="one")
-
-    assert counted(home, "one", joining).rows == 200
