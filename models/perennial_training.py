@@ -137,8 +137,8 @@ def fit(
             `batch_size`.
         rows: How many training rows there are.
         loss_of: The mean loss of the training rows with these numbers.
-        evaluate: What the validation rows say: `loss`, which decides, and metrics that are only logged; called
-            in evaluation mode and without gradients.
+        evaluate: What the validation rows say: `loss`, which decides, and metrics that are only logged.
+            Called in evaluation mode and without gradients.
 
     Raises:
         FloatingPointError: A loss is not a number: the training has diverged.

@@ -67,8 +67,8 @@ class GateSpec(Spec):
         kind = kind_of(self.primary_metric)
         if not kind.can_compare:
             raise ValueError(
-                f"primary_metric: a model that says the same of every row is perfect in "
-                f"{self.primary_metric}; give it a minimum, and compare by another metric"
+                f"primary_metric: a useless model can be perfect in {self.primary_metric}; give it a "
+                "minimum, and compare by another metric"
             )
         if kind.is_share:
             for field in ("margin", "slice_margin", "minimum_gain_over_baseline"):

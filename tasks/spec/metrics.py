@@ -21,8 +21,9 @@ class MetricKind:
         larger_is_better: False for losses and errors.
         is_share: Whether it is in [0, 1].
         in_label_units: Whether it is in units of the label.
-        can_compare: Whether models can be compared by it alone. By a recall they cannot: a model that says
-            the same of every row is perfect in it.
+        can_compare: Whether models can be compared by it alone. By a recall they cannot, because a model that
+            says yes to every row is perfect in it; nor by precision, in which one is that says yes to its
+            surest row alone.
     """
 
     tasks: tuple[Task, ...]
@@ -44,7 +45,7 @@ METRICS: Mapping[str, MetricKind] = {
     "balanced_accuracy": MetricKind(("binary", "multiclass")),
     "f1": MetricKind(("binary",)),
     "macro_f1": MetricKind(("multiclass",)),
-    "precision": MetricKind(("binary",)),
+    "precision": MetricKind(("binary",), can_compare=False),
     "recall": MetricKind(("binary",), can_compare=False),
     "roc_auc": MetricKind(("binary",)),
     "average_precision": MetricKind(("binary",)),

@@ -128,8 +128,10 @@ def _name_in_body(request: Any) -> str:
 
 
 class OneAtATime(server.Router):
-    """Answers one request after the other, but hears and speaks to all at once: delta-rs holds the interpreter
-    while it waits for its answer, so another client of its process could not end what it is sending meanwhile.
+    """Answers one request after the other, but hears and speaks to all at once.
+
+    delta-rs holds the interpreter while it waits for its answer, so another client of its process could not
+    end what it is sending meanwhile.
     """
 
     lock = threading.Lock()
