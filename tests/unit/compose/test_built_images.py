@@ -1,4 +1,4 @@
-"""Which lock an image is built from, by the real script; `docker` is a stand-in that notes what it is asked."""
+"""Which lock an image is built from, by the real script; `docker` is a stand-in that notes its calls."""
 
 import hashlib
 import os
