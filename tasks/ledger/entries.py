@@ -19,8 +19,14 @@ from pydantic_core import to_jsonable_python
 from tasks.contracts import Action, LedgerEntry
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
+from tasks.stores.utc_time import as_text
 
 GENESIS = "0" * 64
+
+# An entry with its time as the text that is kept: its hash covers that, whatever the text says.
+AS_KEPT = sa.select(
+    *(sa.type_coerce(column, sa.String) if column is entries.c.at else column for column in entries.c)
+)
 
 
 class Decision(TypedDict):
@@ -63,24 +69,26 @@ def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEnt
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
         return written
-    last = connection.execute(entries.select().order_by(entries.c.sequence.desc()).limit(1)).first()
+    newest = sa.select(entries.c.sequence, entries.c.entry_hash).order_by(entries.c.sequence.desc()).limit(1)
+    last = connection.execute(newest).first()
+    at = datetime.now(UTC)
     fields = {
         **decision,
         "sequence": last.sequence + 1 if last else 1,
-        "at": datetime.now(UTC).isoformat(),
+        "at": as_text(at),
         "evidence": content,
         "evidence_sha256": evidence_sha256,
         "previous_hash": last.entry_hash if last else GENESIS,
     }
     entry = {**fields, "entry_hash": _entry_hash(fields)}
-    connection.execute(entries.insert().values({**entry, "evidence": _canonical(content)}))
+    connection.execute(entries.insert().values({**entry, "at": at, "evidence": _canonical(content)}))
     return LedgerEntry.model_validate(entry)
 
 
 def find(entry_hash: str) -> LedgerEntry | None:
     """The entry with this hash, None where there is none or where its content is not what the hash says."""
     with engine().connect() as connection:
-        row = connection.execute(entries.select().where(entries.c.entry_hash == entry_hash)).first()
+        row = connection.execute(AS_KEPT.where(entries.c.entry_hash == entry_hash)).first()
     if row is None or not _is_whole(row):
         return None
     return _entry(row)
@@ -107,7 +115,7 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     broken: list[int] = []
     expected, previous, seen = 1, GENESIS, set()
     with engine().connect() as connection:
-        for row in connection.execute(entries.select().order_by(entries.c.sequence)):
+        for row in connection.execute(AS_KEPT.order_by(entries.c.sequence)):
             if row.sequence > expected:
                 broken.append(expected)
             if row.previous_hash != previous or row.sequence < expected or not _is_whole(row):

@@ -7,8 +7,8 @@ longest time that the training, all its retries and the steps around it may take
 """
 
 import hashlib
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ def retrain(request: RetrainRequest) -> RetrainTicket:
     while True:
         try:
             with engine().begin() as connection:
-                return _answer(connection, request, time.time())
+                return _answer(connection, request, datetime.now(UTC))
         except sa.exc.IntegrityError:
             # Another request was granted, or another entry recorded, at the same moment: look again.
             continue
@@ -48,18 +48,18 @@ def close(model: str, train_run_id: str, why: str = "the training run ended") ->
         already.
     """
     with engine().begin() as connection:
-        return _close(connection, requests.c.train_run_id == train_run_id, model, time.time(), why) > 0
+        return _close(connection, requests.c.train_run_id == train_run_id, model, datetime.now(UTC), why) > 0
 
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """A request whose training has not ended. Times are seconds since the epoch."""
+    """A request whose training has not ended."""
 
     model: str
     train_run_id: str
     reason: str
-    granted_at: float
-    expires_at: float
+    granted_at: datetime
+    expires_at: datetime
 
 
 def open_requests() -> list[OpenRequest]:
@@ -78,7 +78,7 @@ def longest_seconds(spec: PipelineSpec) -> float:
     return spec.training.timeout_seconds * (1 + spec.training.retries) + AROUND_TRAINING_SECONDS
 
 
-def _answer(connection: sa.Connection, request: RetrainRequest, now: float) -> RetrainTicket:
+def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -> RetrainTicket:
     """One try, in one transaction.
 
     Its first statement writes, so that on SQLite the tries come one after the other.
@@ -95,7 +95,7 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: float) -> R
     return _grant(connection, request, request_id, now)
 
 
-def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str | None:
+def _refusal(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str | None:
     last = connection.execute(
         requests.select().where(requests.c.model == spec.name).order_by(requests.c.granted_at.desc()).limit(1)
     ).first()
@@ -106,8 +106,8 @@ def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str |
             f"The training {last.train_run_id}, granted {_ago(now - last.granted_at)} ago, has not ended. "
             "One at a time: ask again when it has."
         )
-    left = last.granted_at + spec.monitor.cooldown_seconds - now
-    if left > 0:
+    left = last.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - now
+    if left > timedelta():
         return (
             f"The last retrain ({last.train_run_id}) was granted {_ago(now - last.granted_at)} ago, and "
             f"monitor.cooldown_seconds is {spec.monitor.cooldown_seconds:g}: ask again in {_ago(left)}."
@@ -115,7 +115,9 @@ def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str |
     return None
 
 
-def _grant(connection: sa.Connection, request: RetrainRequest, request_id: str, now: float) -> RetrainTicket:
+def _grant(
+    connection: sa.Connection, request: RetrainRequest, request_id: str, now: datetime
+) -> RetrainTicket:
     """Write the request and its ledger entry together: both
     are there before anybody learns of the ticket, or neither.
     """
@@ -130,7 +132,7 @@ def _grant(connection: sa.Connection, request: RetrainRequest, request_id: str, 
         "train_run_id": run_id,
         "reason": reason,
         "granted_at": now,
-        "expires_at": now + longest_seconds(spec),
+        "expires_at": now + timedelta(seconds=longest_seconds(spec)),
     }
     connection.execute(requests.insert().values(row))
     _record(connection, request, "granted", reason, train_run_id=run_id)
@@ -163,7 +165,7 @@ def _record(
     )
 
 
-def _expire(connection: sa.Connection, model: str, now: float) -> None:
+def _expire(connection: sa.Connection, model: str, now: datetime) -> None:
     why = "nothing was heard of the training within the longest time that it may take"
     late = connection.execute(
         requests.select().where(requests.c.open_model == model, requests.c.expires_at <= now)
@@ -185,7 +187,9 @@ def _expire(connection: sa.Connection, model: str, now: float) -> None:
         )
 
 
-def _close(connection: sa.Connection, which: sa.ColumnElement[bool], model: str, now: float, why: str) -> int:
+def _close(
+    connection: sa.Connection, which: sa.ColumnElement[bool], model: str, now: datetime, why: str
+) -> int:
     closed = connection.execute(
         requests.update()
         .where(requests.c.open_model == model, which)
@@ -194,7 +198,8 @@ def _close(connection: sa.Connection, which: sa.ColumnElement[bool], model: str,
     return int(closed.rowcount)
 
 
-def _ago(seconds: float) -> str:
+def _ago(time: timedelta) -> str:
+    seconds = time.total_seconds()
     return (
         f"{seconds:.0f} s"
         if seconds < 120

@@ -2,6 +2,7 @@
 PostgreSQL on many.
 
 Every table is declared here, so that whoever opens the database finds all of them, whatever it has imported.
+A table of an earlier version is rewritten where its declaration has changed.
 """
 
 import sqlite3
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from tasks.settings import settings
+from tasks.stores.upgrade import rewrite_times
+from tasks.stores.utc_time import UtcTime
 
 BUSY_SECONDS = 60.0
 
@@ -21,7 +24,7 @@ ledger_entries = sa.Table(
     "ledger",
     metadata,
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
     sa.Column("model", sa.String(63), nullable=False, index=True),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("action", sa.String(63), nullable=False),
@@ -45,9 +48,9 @@ retrain_requests = sa.Table(
     sa.Column("step_key", sa.Text, nullable=False),
     sa.Column("train_run_id", sa.String(128), nullable=False, unique=True),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("granted_at", sa.Float, nullable=False),
-    sa.Column("expires_at", sa.Float, nullable=False),
-    sa.Column("closed_at", sa.Float),
+    sa.Column("granted_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Column("closed_at", UtcTime),
     sa.Column("closed_why", sa.Text),
 )
 
@@ -90,7 +93,7 @@ def _durable(connection: Any, _record: Any) -> None:
 
 
 def _with_tables(made: sa.Engine) -> sa.Engine:
-    """Make the tables.
+    """Make the tables, and bring those of an earlier version to their declaration.
 
     Several processes may come at once: the one who finds a table made meanwhile looks again.
     """
@@ -100,6 +103,7 @@ def _with_tables(made: sa.Engine) -> sa.Engine:
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+            rewrite_times(connection, retrain_requests)
     return made
 
 

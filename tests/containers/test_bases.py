@@ -5,56 +5,16 @@ public name does what docker-compose.yaml asks of it.
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tasks.settings import PROJECT
+from tests.containers.bases import BASES, inside, running, until
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container
 
 MAKE = PROJECT / "containers" / "airgap" / "bases.sh"
-BASES = ("python:3.11-slim-bookworm", "postgres:15-bookworm", "redis:7-bookworm", "nginx:1.28-bookworm")
-
-
-@pytest.fixture(scope="module")
-def bases(engine: "DockerClient") -> None:
-    """Every base is there under its public name; what is absent is neither pulled nor made by a test."""
-    there = {tag for image in engine.images.list() for tag in image.tags}
-    if missing := sorted(set(BASES) - there):
-        pytest.skip(f"The engine has no {', '.join(missing)}: docker pull, or containers/airgap/bases.sh.")
-
-
-@contextmanager
-def running(
-    engine: "DockerClient", image: str, command: list[str] | None = None, **options: Any
-) -> "Iterator[Container]":
-    container = engine.containers.run(
-        image, command, detach=True, labels={"perennial.test": "bases"}, **options
-    )
-    try:
-        yield container
-    finally:
-        container.remove(force=True, v=True)
-
-
-def inside(container: "Container", command: str) -> tuple[int, str]:
-    code, told = container.exec_run(["sh", "-c", command])
-    return code, told.decode().strip()
-
-
-def until(container: "Container", true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        container.reload()
-        assert container.status == "running", container.logs().decode()[-2000:]
-        assert time.monotonic() < deadline, container.logs().decode()[-2000:]
-        time.sleep(0.2)
 
 
 def test_a_base_that_is_there_is_left_alone(engine: "DockerClient", bases: None) -> None:

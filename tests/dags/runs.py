@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,13 @@ def grant(train_run_id: str) -> None:
         "open_model": "review_sentiment",
         "step_key": "k",
     }
-    about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
+    now = datetime.now(UTC)
+    about = {
+        "train_run_id": train_run_id,
+        "reason": "drift",
+        "granted_at": now,
+        "expires_at": now + timedelta(days=1),
+    }
     with engine().begin() as connection:
         connection.execute(retrain_requests.insert().values({**request, **about}))
     assert retrain.open_requests()

@@ -1,5 +1,6 @@
 """The ledger: nothing is lost, nothing is forked, and nothing can be changed unseen."""
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -67,7 +68,7 @@ def test_a_change_of_any_field_is_found(home: Path, field: str) -> None:
         decide(number)
     changed: dict[str, Any] = {
         "sequence": 7,
-        "at": datetime.now(UTC).isoformat(),
+        "at": datetime.now(UTC),
         "evidence": json.dumps({"accuracy": 0.99}),
     }
 
@@ -86,6 +87,36 @@ def test_evidence_that_is_no_json_any_more_is_found_and_not_trusted(home: Path) 
 
     assert entries.broken_entries() == [1]
     assert entries.find(entry.entry_hash) is None
+
+
+def test_a_time_that_is_no_time_any_more_is_found_and_not_trusted(home: Path) -> None:
+    entry = decide(1)
+    tamper(ledger_entries.update().values(at=sa.literal("yesterday", sa.String)))
+
+    assert entries.broken_entries() == [1]
+    assert entries.find(entry.entry_hash) is None
+    assert decide(2).previous_hash == entry.entry_hash
+
+
+def test_an_entry_of_an_earlier_version_keeps_its_hash(home: Path) -> None:
+    """It wrote a moment on the very second without microseconds, and the hash covers what it wrote."""
+    decide(1)
+    with engine().begin() as connection:
+        row = connection.execute(sa.text("SELECT * FROM ledger")).mappings().one()
+        fields = {**row, "at": "2026-01-02T03:04:05+00:00", "evidence": json.loads(row["evidence"])}
+        del fields["entry_hash"]
+        entry_hash = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        connection.execute(
+            sa.text("UPDATE ledger SET at = :at, entry_hash = :entry_hash"),
+            {"at": fields["at"], "entry_hash": entry_hash},
+        )
+
+    found = entries.find(entry_hash)
+
+    assert found is not None
+    assert found.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert [entry.at for entry in entries.history()] == [found.at]
+    assert entries.broken_entries() == []
 
 
 def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home: Path) -> None:

@@ -1,7 +1,7 @@
 """Retrain requests: many ask, one is granted, and a lost training does not block its model for ever."""
 
 import multiprocessing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,14 @@ def ask(key: str, decision: DriftDecision | None = None, **monitor: Any) -> Retr
 
 def age(seconds: float) -> None:
     """Let every request have been granted `seconds` earlier."""
-    earlier = {
-        "granted_at": retrain_requests.c.granted_at - seconds,
-        "expires_at": retrain_requests.c.expires_at - seconds,
-    }
+    earlier = timedelta(seconds=seconds)
     with engine().begin() as connection:
-        connection.execute(retrain_requests.update().values(**earlier))
+        for row in connection.execute(retrain_requests.select()).all():
+            connection.execute(
+                retrain_requests.update()
+                .where(retrain_requests.c.request_id == row.request_id)
+                .values(granted_at=row.granted_at - earlier, expires_at=row.expires_at - earlier)
+            )
 
 
 def answers() -> list[str | None]:

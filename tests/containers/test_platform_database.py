@@ -1,0 +1,59 @@
+"""The platform's tables on PostgreSQL: an earlier database stays readable, and times compare as on SQLite."""
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.ledger import entries
+from tasks.settings import settings
+from tasks.stores import database
+from tests.containers.bases import inside, running, until
+from tests.unit.stores import earlier_database
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@pytest.fixture
+def postgres(engine: "DockerClient", bases: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """An empty PostgreSQL that the settings point to."""
+    password = secrets.token_hex(8)
+    with running(
+        engine,
+        "postgres:15-bookworm",
+        environment={"POSTGRES_PASSWORD": password},
+        ports={"5432/tcp": ("127.0.0.1", None)},
+    ) as container:
+        until(container, lambda: inside(container, "pg_isready -h 127.0.0.1 -U postgres")[0] == 0)
+        container.reload()
+        port = container.ports["5432/tcp"][0]["HostPort"]
+        url = f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}/postgres"
+        monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
+        settings.cache_clear()
+        database.engine.cache_clear()
+        yield sa.create_engine(url, poolclass=sa.NullPool)
+    settings.cache_clear()
+    database.engine.cache_clear()
+
+
+def test_a_database_of_an_earlier_version_stays_readable_and_its_chain_whole(postgres: sa.Engine) -> None:
+    earlier_database.make(postgres)
+
+    earlier_database.require_rewritten(database.engine())
+    database.engine.cache_clear()
+    earlier_database.require_rewritten(database.engine())
+
+    requests = database.retrain_requests
+    due = sa.select(requests.c.request_id).where(requests.c.expires_at <= earlier_database.EXPIRES)
+    overdue = sa.select(requests.c.request_id).where(requests.c.expires_at < earlier_database.EXPIRES)
+    with database.engine().connect() as connection:
+        assert sorted(connection.scalars(due)) == ["1", "2"]
+        assert connection.scalars(overdue).all() == []
+    entry = entries.record(
+        model="m", actor="a", action="gate", before=None, after="hold", why="w", evidence={}
+    )
+    assert entries.find(entry.entry_hash) == entry
+    assert entries.broken_entries([entry.entry_hash]) == []
