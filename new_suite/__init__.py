@@ -1,1 +1,1 @@
-"""`make suite`: an expectation suite and the columns' types, proposed from a sample file for somebody to review."""
+"""`make suite`: a suite and the columns' types, proposed from a sample file for somebody to review."""

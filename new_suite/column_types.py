@@ -1,4 +1,4 @@
-"""Decide each column's type from all of its values, and read them by the reader that landed files go through."""
+"""Decide each column's type from all of its values, and read them as landed files are read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

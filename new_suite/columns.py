@@ -71,7 +71,7 @@ def of_column(name: str, kind: ColumnType, column: pa.Array) -> Iterator[Propose
 
 
 def nothing_said(kind: ColumnType, column: pa.Array) -> str | None:
-    """Why there is no rule for the values of a column that has some; None where there is one, or need be none."""
+    """Why there is no rule for the values of a column; None where there is one, or need not be one."""
     given = column.drop_null()
     rules = [learn(given) for learn in LEARN[kind]] if len(given) else []
     if not rules or any(
@@ -79,8 +79,8 @@ def nothing_said(kind: ColumnType, column: pa.Array) -> str | None:
     ):
         return None
     if any(rules):
-        return "no rule is proposed for its values, for the first half of the sample does not foretell the second."
-    return f"no rule is proposed for its values, for the sample has only one, {str(given[0].as_py())[:40]!r}."
+        return "no rule is proposed, because the first half of its values does not foretell the second."
+    return f"no rule is proposed, because the sample has only one value, {str(given[0].as_py())[:40]!r}."
 
 
 def _presence(name: str, column: pa.Array) -> Iterator[Proposed]:

@@ -66,7 +66,7 @@ def propose(table: str, file: str) -> Proposal:
         {name: value for name, value in described.items() if value is not None},
         len(expectations),
         len(sample.rows),
-        (*_remarks(sample, key), *typed.remarks, *_unsaid(typed)),
+        (*_remarks(sample, key), *typed.remarks, *_unsaid(typed, key)),
     )
 
 
@@ -140,10 +140,11 @@ def _remarks(sample: Sample, key: str | None) -> list[str]:
     return remarks
 
 
-def _unsaid(typed: Typed) -> list[str]:
+def _unsaid(typed: Typed, key: str | None) -> list[str]:
     reasons = {
         name: nothing_said(kind, typed.rows.column(name).combine_chunks())
         for name, kind in typed.columns.items()
+        if name != key
     }
     return [f"{name}: {reason}" for name, reason in reasons.items() if reason]
 

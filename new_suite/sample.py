@@ -1,8 +1,9 @@
-"""Read a sample file with DuckDB, as it is: text stays text, so that a type is decided by all of its values."""
+"""Read a sample file with DuckDB, as it is: text stays text, so that all values decide on a type."""
 
 import csv
 import gzip
 import io
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ import pyarrow.parquet as pq
 from tasks.errors import InvalidRequest
 
 ROWS = 200_000
-"""A proposal looks at no more rows than these, drawn from all of the file: further ones hardly move a limit."""
+"""So many rows are looked at, drawn from all of the file: further ones hardly move a limit."""
 
 COLUMNS = 500
 """Each column gives a handful of expectations, and every landed file is judged by all of them."""
+
+IN_FILE = re.compile(r' in file "[^"]*"')
+"""How DuckDB names the file, which it knows by another name than the user."""
 
 RESERVED = ("ingested_at", "batch_id")
 
@@ -65,7 +69,9 @@ def read_sample(file: str) -> Sample:
         with _database(path) as (session, link):
             types = LOAD[FORMATS[kind]](session, link, path)
             return _drawn(session, path, FORMATS[kind], types)
-    except (duckdb.Error, pa.ArrowException, OSError, EOFError, csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{path} is not UTF-8 text. Write it as UTF-8.") from error
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, csv.Error) as error:
         raise InvalidRequest(
             f"{path} cannot be read: {_first_lines(error)} It is damaged, or not what its name says."
         ) from error
@@ -84,7 +90,7 @@ def _require_file(file: str) -> Path:
 
 @contextmanager
 def _database(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A database on disk, so that memory stays bounded, and the file by a name that is no pattern of names."""
+    """A database on disk, so that memory stays bounded, and the file by a name without wildcards."""
     with tempfile.TemporaryDirectory(prefix="sample-") as folder:
         link = Path(folder) / ("file" + "".join(path.suffixes[-2:]).lower())
         link.symlink_to(path.resolve())
@@ -106,8 +112,12 @@ def _load_csv(session: duckdb.DuckDBPyConnection, link: str, path: Path) -> dict
 
 
 def _header(path: Path) -> list[str]:
-    opened = gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
-    with opened as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+    zipped = path.name.lower().endswith(".gz")
+    with (
+        path.open("rb") as raw,
+        gzip.GzipFile(fileobj=raw) if zipped else raw as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+    ):
         header = next(csv.reader(text), [])
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise InvalidRequest(
@@ -157,10 +167,12 @@ def _require_columns(path: Path, names: Sequence[str]) -> None:
     double = sorted({name for name in lower if lower.count(name) > 1})
     if len(names) > COLUMNS:
         raise InvalidRequest(
-            f"{path} has {len(names)} columns, and a suite is proposed for at most {COLUMNS}. Take those that "
-            "the model needs, or turn the file if its rows and columns are exchanged."
+            f"{path} has {len(names)} columns, and a suite is proposed for at most {COLUMNS}. Take those "
+            "that the model needs, or turn the file if its rows and columns are exchanged."
         )
-    if not all(name.strip() for name in names) or not names:
+    if not names:
+        raise InvalidRequest(f"{path} has no columns and no rows. Take a file with a few thousand rows.")
+    if not all(name.strip() for name in names):
         raise InvalidRequest(f"{path} has a column without a name. Give each column one, in a first line.")
     if double:
         raise InvalidRequest(f"{path} has the columns {double} more than once. Rename all but one.")
@@ -174,8 +186,9 @@ def _drawn(
     total = int(_row(session, "SELECT count(*) FROM landed")[0])
     if not total:
         raise InvalidRequest(f"{path} has columns but no rows. Take a file with a few thousand rows.")
-    drawn = f"SELECT rowid FROM landed USING SAMPLE reservoir({ROWS} ROWS) REPEATABLE (1)"
-    rows = session.sql(f"SELECT * FROM landed WHERE rowid IN ({drawn}) ORDER BY rowid").to_arrow_table()  # noqa: S608 - constants
+    drawn = f"SELECT rowid FROM landed USING SAMPLE reservoir({ROWS} ROWS) REPEATABLE (1)"  # noqa: S608 - a constant
+    query = f"SELECT * FROM landed WHERE rowid IN ({drawn}) ORDER BY rowid"  # noqa: S608 - a constant
+    rows = session.sql(query).to_arrow_table()
     return Sample(path.name, kind, rows, total, _unique(session, rows.column_names, total), types)
 
 
@@ -204,6 +217,6 @@ def _path(name: str) -> str:
 
 def _first_lines(error: Exception) -> str:
     """What a library says, without its advice on its own options."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    lines = [" ".join(line.split()) for line in IN_FILE.sub("", str(error)).splitlines() if line.strip()]
     said = " ".join(lines[:3])[:300].rstrip(".")
     return f"{said}."

@@ -30,7 +30,7 @@ The largest of so many further values is seldom that far away, and a wrong unit 
 """
 
 STRAY_SHARE = 0.01
-"""Where fewer values than this are negative, they are strays, and the quantity is one that is not negative."""
+"""Where fewer values than this are negative, they are strays of a quantity that is not negative."""
 
 YEARS = 20
 """Times may lie this far from the sample's years.
@@ -49,7 +49,7 @@ def upper_limit(count: int, total: int) -> float:
 
 
 def bad_share(broken: int, total: int) -> float:
-    """Of the rows with a value, the share that may break a rule that `broken` of `total` in the sample break."""
+    """Of the rows with a value, the share that may break a rule which `broken` of `total` broke."""
     return min(1.0, upper_limit(broken, total) + BAD_SHARE)
 
 
