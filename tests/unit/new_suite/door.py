@@ -15,7 +15,7 @@ from tests.unit.reviews import context
 
 
 class Door:
-    """A table as a sample proposes it: what is printed is pasted as it is, and the suite lies where it was put."""
+    """A table as a sample proposes it: what is printed is pasted, and the suite is used as it lies."""
 
     def __init__(self, home: Path, sample: Path, table: str = "trips") -> None:
         self.home = home
