@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
 from new_suite.across import between_columns
@@ -101,14 +103,18 @@ def _free_place(table: str) -> Path:
 
 def likely_key(sample: Sample, typed: Typed) -> str | None:
     """The column that identifies a row: of those whose values are all there and all different, one that is
-    called so, else the first. None where there is none.
+    called so, else the first; text with blanks is prose that happens to differ. None where there is none.
     """
     unique = [
         name
         for name, kind in typed.columns.items()
-        if name in sample.unique and kind in KEY_KINDS and not typed.rows.column(name).null_count
+        if name in sample.unique and kind in KEY_KINDS and not _is_prose(typed.rows.column(name))
     ]
     return next((name for name in unique if KEY_NAME.search(name)), next(iter(unique), None))
+
+
+def _is_prose(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_string(column.type) and bool(pc.any(pc.match_substring(column, " ")).as_py())
 
 
 def expectations_of(typed: Typed, key: str | None) -> tuple[Proposed, ...]:
