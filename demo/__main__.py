@@ -47,12 +47,7 @@ def main(
         signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
     telling = Telling(report)
-    stage = _stage(on)
-    try:
-        stage.prepare()
-    except StepFailed as error:
-        telling.say(f"The demo cannot start: {error}")
-        raise typer.Exit(1) from error
+    stage = _prepare(_stage(on), telling)
     try:
         _tell(stage, telling, short=short)
         if not stop_at_end and report.addresses:
@@ -74,6 +69,16 @@ def _leave_other_clones_alone() -> None:
     from embedded import clone, services
 
     clone.forget_another(services.exported())
+
+
+def _prepare(stage: Stage, telling: Telling) -> Stage:
+    """The platform, ready to be started."""
+    try:
+        stage.prepare()
+    except StepFailed as error:
+        telling.say(f"The demo cannot start: {error}")
+        raise typer.Exit(1) from error
+    return stage
 
 
 def _stage(on: Place) -> Stage:

@@ -68,34 +68,31 @@ def score(
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
-        command = [
-            sys.executable,
-            "-m",
-            "tasks.evaluation.score_program",
-            "--archive",
-            str(archive),
-            "--rows",
-            str(rows),
-            "--output",
-            str(output),
-        ]
+        command = [sys.executable, "-m", "tasks.evaluation.score_program"]
+        command += ["--archive", str(archive), "--rows", str(rows), "--output", str(output)]
         command += [part for column in columns for part in ("--column", column)]
         command += ["--latency-samples", str(latency_samples), "--work", folder]
         ended = child.run(
             command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=PROJECT
         )
-        if ended.code == EXIT_INVALID:
-            raise InvalidProject(ended.tail, archive=str(archive))
         if ended.code != 0 or not output.exists():
-            reason = (
-                f"took longer than {timeout_seconds:.0f} s"
-                if ended.timed_out
-                else f"ended with code {ended.code}"
-            )
-            raise ServingError(
-                f"Scoring {archive} {reason}. The end of its output:\n{ended.tail}", archive=str(archive)
-            )
+            raise _failure(ended, archive, timeout_seconds)
         scores = _read(output)
+    _require_an_accepted_row(scores, archive, columns)
+    return scores
+
+
+def _failure(ended: child.Ended, archive: Path, timeout_seconds: float) -> InvalidProject | ServingError:
+    """Why there are no scores."""
+    if ended.code == EXIT_INVALID:
+        return InvalidProject(ended.tail, archive=str(archive))
+    end = f"took longer than {timeout_seconds:.0f} s" if ended.timed_out else f"ended with code {ended.code}"
+    return ServingError(
+        f"Scoring {archive} {end}. The end of its output:\n{ended.tail}", archive=str(archive)
+    )
+
+
+def _require_an_accepted_row(scores: Scores, archive: Path, columns: Sequence[str]) -> None:
     if scores.predictions and len(scores.refused) == len(scores.predictions):
         first = scores.refused[0]
         raise ServingError(
@@ -103,7 +100,6 @@ def score(
             f"status {first.status}: {first.message} Check handler.py against the columns {list(columns)}.",
             archive=str(archive),
         )
-    return scores
 
 
 def _read(path: Path) -> Scores:

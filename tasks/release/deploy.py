@@ -55,11 +55,7 @@ def deploy(request: DeployRequest) -> Rollout:
         if current is None or not same_archive(current, target):
             _require_judged_against_champion(promotion, request.version)
         previous = find_previous_route(gateway.history(target.model))
-        try:
-            checks = bring_up(backend, request.version.archive, request.spec)
-        except ServingError:
-            backend.prune(target.model, {route.backend_version for route in (current, previous) if route})
-            raise
+        checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
         if current != target:
             record_switch(
                 gateway, Action.DEPLOY, target, current, request.context.actor, _why(request.version)
@@ -79,6 +75,17 @@ def deploy(request: DeployRequest) -> Rollout:
         verdict="already_serving" if current == target else "deployed",
         seconds=time.monotonic() - started,
     )
+
+
+def _bring_up_or_leave_nothing(
+    backend: ServingBackend, request: DeployRequest, kept: list[Route | None]
+) -> list[RolloutCheck]:
+    """Load the version and see that it answers; one that does not is unloaded again, and `kept` stay."""
+    try:
+        return bring_up(backend, request.version.archive, request.spec)
+    except ServingError:
+        backend.prune(request.spec.name, {route.backend_version for route in kept if route})
+        raise
 
 
 def _require_judged_against_champion(promotion: LedgerEntry, version: ModelVersion) -> None:

@@ -30,18 +30,7 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
     started = time.monotonic()
     backend, gateway = serving_backend(), Gateway()
     with backend.exclusive(model):
-        current, target = gateway.route(model), find_previous_route(gateway.history(model))
-        serving = current.model_version if current else None
-        if leaving is not None and serving != leaving:
-            raise InvalidRequest(
-                f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
-                "now. Look again at what serves."
-            )
-        if current is None or target is None:
-            raise InvalidRequest(
-                f"There is nothing to roll {model} back to: no other version has served before. See its "
-                "ledger."
-            )
+        current, target = _routes_of(gateway, model, leaving)
         checks = _bring_back(backend, target)
         record_switch(gateway, Action.ROLLBACK, target, current, actor, why)
         gateway.put(target, "rollback")
@@ -57,6 +46,22 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
+    """What serves, and what truly served before it."""
+    current, target = gateway.route(model), find_previous_route(gateway.history(model))
+    serving = current.model_version if current else None
+    if leaving is not None and serving != leaving:
+        raise InvalidRequest(
+            f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
+            "now. Look again at what serves."
+        )
+    if current is None or target is None:
+        raise InvalidRequest(
+            f"There is nothing to roll {model} back to: no other version has served before. See its ledger."
+        )
+    return current, target
 
 
 def _bring_back(backend: ServingBackend, target: Route) -> list[RolloutCheck]:

@@ -47,22 +47,9 @@ def run(
     Raises:
         OSError: The log cannot be written, as on a disk that is full; the program was stopped.
     """
-    from tasks.settings import PROJECT  # the guard, this module as a program, has no use for it
-
     log.parent.mkdir(parents=True, exist_ok=True)
-    guarded = [sys.executable, "-m", "tasks.runtime.child", str(folder or Path.cwd()), *command]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    with subprocess.Popen(
-        guarded,
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-        errors="replace",
-    ) as process:
+    with _start_guarded(command, folder or Path.cwd(), environment or {}) as process:
         unwritten: list[OSError] = []
         reader = threading.Thread(target=_pass_on, args=(process, log, tail, unwritten))
         reader.start()
@@ -71,6 +58,24 @@ def run(
     if unwritten:
         raise unwritten[0]
     return Ended(process.returncode, "".join(tail).strip(), timed_out)
+
+
+def _start_guarded(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    from tasks.settings import PROJECT  # the guard, this module as a program, has no use for it
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "tasks.runtime.child", str(folder), *command],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
 
 
 def _wait(process: subprocess.Popen[str], timeout_seconds: float) -> bool:

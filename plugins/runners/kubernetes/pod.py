@@ -174,13 +174,7 @@ def pod_of(
     """
     volumes, image = volumes_for(step, place), _image(place)
     environment = environment_of(step, place, ours, image, gpu_missing)
-    secret = sorted(name for name, value in environment.items() if is_secret(name, value))
-    if secret and not place.kubernetes_secret:
-        raise InvalidProject(
-            f"The variables {secret} are secret, and a pod does not carry secrets where everybody "
-            "reads them. Put them into a Secret of the namespace, each under its own name, and name it in "
-            "PERENNIAL_KUBERNETES_SECRET."
-        )
+    secret = _secret_names(environment, place)
     return PodSpec(
         name=step.name,
         namespace=place.kubernetes_namespace,
@@ -199,6 +193,18 @@ def pod_of(
         gpus=gpus,
         seconds=max(1, math.ceil(step.deadline - time.time())),
     )
+
+
+def _secret_names(environment: Mapping[str, str], place: Settings) -> list[str]:
+    """The variables that a pod takes from its namespace's Secret, which there has to be for them."""
+    names = sorted(name for name, value in environment.items() if is_secret(name, value))
+    if names and not place.kubernetes_secret:
+        raise InvalidProject(
+            f"The variables {names} are secret, and a pod does not carry secrets where everybody reads "
+            "them. Put them into a Secret of the namespace, each under its own name, and name it in "
+            "PERENNIAL_KUBERNETES_SECRET."
+        )
+    return names
 
 
 def _key_of(name: str, step: Step, place: Settings) -> str:
