@@ -127,13 +127,11 @@ def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
         if other.data.table == spec.data.table and table_of(other) != table_of(spec):
             raise InvalidProject(
                 f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
-                "differently. Give both the same key, columns and suite."
+                "differently. Give both the same key, columns, suite and limits."
             )
     return spec
 
 
 def table_of(spec: PipelineSpec) -> TableSpec:
     """The table alone, without what one model makes of it."""
-    return TableSpec(
-        table=spec.data.table, key=spec.data.key, columns=spec.data.columns, suite=spec.data.suite
-    )
+    return TableSpec(**{name: getattr(spec.data, name) for name in TableSpec.model_fields})

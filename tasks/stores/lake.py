@@ -9,14 +9,15 @@ processes at once, it is tried.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset, FileSystemDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -52,6 +53,14 @@ def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
 
 
+@dataclass(frozen=True)
+class Stream:
+    """Rows that are read batch by batch, once for each try to append them."""
+
+    schema: pa.Schema
+    batches: Callable[[], Iterable[pa.RecordBatch]]
+
+
 def rows_of(query: str) -> str:
     """A team's query as SQL that stands where a table does, whatever comment or semicolon it ends with.
 
@@ -74,17 +83,43 @@ class Lake:
         self._options = _client_options(self.url)
 
     def create(self, table: str, columns: Mapping[str, ColumnType]) -> None:
-        """Make an empty table, unless it is there.
+        """Make an empty table; where it is there, add the columns that it lacks, null in its rows.
 
         Raises:
-            LakeError: The table is there with other columns.
+            LakeError: The table is there with columns of other types.
         """
-        self._create(table, arrow_schema(columns))
+        wanted = arrow_schema(columns)
+        self._create(table, wanted)
+        self.widen(table, wanted)
+
+    def widen(self, table: str, columns: pa.Schema) -> None:
+        """Add the columns that a table lacks. What it has stays; rows that are there have null in the new.
+
+        Raises:
+            LakeError: The table has one of the columns with another type.
+        """
+        for attempt in _until_no_conflict():
+            with attempt:
+                delta = self._open(table)
+                found = pa.schema(delta.schema().to_arrow())
+                _require_types(table, found, columns)
+                if added := [field for field in columns if field.name not in found.names]:
+                    delta.alter.add_columns([Field.from_arrow(field) for field in added])
+
+    def columns(self, table: str) -> dict[str, ColumnType]:
+        """The columns of a table and their types, without what the lake adds.
+
+        A column of a type that no pipeline.yaml declares is left out.
+        """
+        kinds = {kind: name for name, kind in ARROW_TYPES.items()}
+        fields = pa.schema(self._open(table).schema().to_arrow())
+        found = {field.name: kinds.get(_plain(field.type)) for field in fields}
+        return {name: kind for name, kind in found.items() if kind and name not in ADDED.names}
 
     def append(
         self,
         table: str,
-        rows: pa.Table,
+        rows: pa.Table | Stream,
         *,
         batch_id: str,
         app_id: str | None = None,
@@ -96,7 +131,7 @@ class Lake:
         each `app_id` (default: the batch) and `app_version`.
 
         A table that is missing is made with the rows' columns. An append of an `app_version` that the table
-        already holds, or a later one, writes nothing.
+        already holds, or a later one, writes nothing. Columns of the table that the rows lack are null.
 
         Args:
             app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is
@@ -106,7 +141,7 @@ class Lake:
             The table's version after it.
 
         Raises:
-            LakeError: The rows have other columns than the table, or values that its types do not hold.
+            LakeError: The rows have columns that the table has not, or values that its types do not hold.
         """
         transaction = Transaction(app_id or batch_id, app_version)
         properties = CommitProperties(custom_metadata=metadata, app_transactions=[transaction])
@@ -117,7 +152,8 @@ class Lake:
                 delta = self._open(table)
                 written = delta.transaction_version(transaction.app_id) or 0
                 if written < app_version and app_previous in {None, written}:
-                    stamped = _stamped(rows, batch_id, pa.schema(delta.schema().to_arrow()), table)
+                    schema = pa.schema(delta.schema().to_arrow())
+                    stamped = _stamped(_as_stream(rows, schema, table), batch_id, schema)
                     write_deltalake(delta, stamped, mode="append", commit_properties=properties)
         return self.latest(table)
 
@@ -227,14 +263,6 @@ class Lake:
                         configuration=KEEP_EVERYTHING,
                         storage_options=self._options,
                     )
-        found = pa.schema(self._open(table).schema().to_arrow())
-        if _described(found) != _described(wanted):
-            raise LakeError(
-                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is "
-                "asked for. Columns of a table do not change; give the new layout a new table.",
-                found=_described(found),
-                wanted=_described(wanted),
-            )
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
@@ -304,25 +332,59 @@ def _without_null_types(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa.Table:
-    added = {
-        "ingested_at": pa.repeat(pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type), len(rows)),
-        "batch_id": pa.repeat(pa.scalar(batch_id, pa.string()), len(rows)),
-    }
-    own = rows.drop_columns([name for name in added if name in rows.column_names])
-    stamped = pa.table({**dict(zip(own.column_names, own.columns, strict=True)), **added})
-    if set(stamped.column_names) != set(schema.names):
+def _as_stream(rows: pa.Table | Stream, schema: pa.Schema, table: str) -> Stream:
+    """The rows, of the table's types: a stream has to have them, others are given them."""
+    unknown = sorted(set(rows.schema.names) - set(schema.names))
+    if unknown:
         raise LakeError(
-            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have "
-            f"{sorted(stamped.column_names)}. Columns of a table do not change; give the new layout a new "
-            "table.",
+            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have {unknown} too. Add "
+            "them to the table first."
         )
+    if isinstance(rows, Stream):
+        _require_types(table, schema, rows.schema)
+        return rows
     try:
-        return stamped.select(schema.names).cast(schema)
+        own = rows.cast(pa.schema([schema.field(name) for name in rows.column_names]))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise LakeError(
             f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}."
         ) from error
+    return Stream(own.schema, own.to_batches)
+
+
+def _stamped(rows: Stream, batch_id: str, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The rows in the columns of the table, with the time and the batch."""
+    now = pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type)
+    added = {"ingested_at": now, "batch_id": pa.scalar(batch_id, pa.string())}
+
+    def batches() -> Iterable[pa.RecordBatch]:
+        for batch in rows.batches():
+            columns = (_column(batch, field, added).cast(field.type) for field in schema)
+            yield pa.record_batch(list(columns), schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _column(batch: pa.RecordBatch, field: pa.Field, added: Mapping[str, pa.Scalar]) -> pa.Array:
+    if field.name in added:
+        return pa.repeat(added[field.name], len(batch))
+    return batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+
+
+def _require_types(table: str, found: pa.Schema, wanted: pa.Schema) -> None:
+    there, asked = _described(found), _described(wanted)
+    if any(there.get(name, kind) != kind for name, kind in asked.items()):
+        raise LakeError(
+            f"The table {table!r} has the columns {there}, but {asked} is asked for. The type of a column "
+            "does not change: give the column another name, or the new layout a new table.",
+            found=there,
+            wanted=asked,
+        )
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Arrow's several layouts of text as the usual one."""
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
 def _in_one_order(delta: DeltaTable) -> Dataset:
