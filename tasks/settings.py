@@ -33,7 +33,7 @@ class Settings(BaseSettings):
             registry.
         step_network: The Docker network in which the steps reach the store, MLflow, the database and the
             services.
-        step_mounts: Named volumes for the steps, `volume:/path[:ro]`, parted by commas. Only those, and no
+        step_mounts: Named volumes for the steps, `volume:/path[:ro]`, comma-separated. Only those, and no
             folder of the host.
         step_cpus, step_memory_mib, step_scratch_mib: Limits of a step that is not the training.
         memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
             names.
         kubernetes_service_account: Of the pods, where the store's rights come from it; empty for the
             namespace's default.
-        kubernetes_node_selector: Labels that a node must have, `name=value`, parted by commas.
+        kubernetes_node_selector: Labels that a node must have, `name=value`, comma-separated.
         kubernetes_gpu_seconds: How long a training that only prefers a GPU waits for a node with one.
         gpu_queue: The Celery or Edge queue of steps that want a GPU.
         gpu_pool: The Airflow pool that they wait for.

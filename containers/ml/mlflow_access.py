@@ -1,5 +1,4 @@
-"""Who may do what in MLflow: the users of the platform's
-steps, beside the people whom MLflow knows by itself.
+"""Who may do what in MLflow: the users of the platform's steps, beside the people whom MLflow knows.
 
 MLflow's own authentication calls `authenticate` for every request (`authorization_function`) and then decides
 by its own grants, which this module gives the steps' users:
@@ -10,9 +9,8 @@ by its own grants, which this module gives the steps' users:
     perennial-model-<model>   writes to the experiment of that model alone, reads the registry
 
 A step's password is the HMAC-SHA256 of its user's name under the key of the installation, so a new model
-needs no new secret, and no hash that is slow on purpose is computed a hundred times a training. The
-experiment of a model is made at the first login of its user: MLflow gives whoever makes an experiment every
-right over it.
+needs no new secret, and no hash that is slow on purpose is computed at every request. The experiment of a
+model is made at the first login of its user: MLflow gives who makes an experiment every right over it.
 """
 
 import hmac

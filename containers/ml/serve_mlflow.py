@@ -1,5 +1,4 @@
-"""Serve MLflow's pages and REST API: `python serve_mlflow.py
-HOST PORT BACKEND_STORE_URI ARTIFACTS_DESTINATION`.
+"""Serve MLflow's pages and REST API: `python serve_mlflow.py HOST PORT DATABASE_URL ARTIFACTS_URL`.
 
 What `mlflow server --app-name basic-auth` does, without the process that it keeps beside its web server and
 that only waits: on one machine that is 210 MB of memory, and two thirds of the processor time of a start. The

@@ -1,4 +1,4 @@
-"""Make or upgrade MLflow's database, and its users' tables: `python upgrade_mlflow.py DATABASE_URL`."""
+"""Make or upgrade MLflow's database, its users' tables too: `python upgrade_mlflow.py DATABASE_URL`."""
 
 import sys
 

@@ -84,7 +84,7 @@ def flights() -> pd.DataFrame:
 
 def training_parts() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and validation rows for a run without a lake:
-    parted by a hash of the id, the test part left out.
+    split by a hash of the id, the test part left out.
     """
     rows = flights().dropna(subset="late")
     share = rows["flight_id"].map(

@@ -77,7 +77,7 @@ def write(path: Path, listed: list[Row], columns: list[str]) -> None:
 
 def training_parts(rows_of_each: int = 25_000) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Training and validation rows of IMDB for a run without a
-    lake: parted by a hash of the text, the test part left out.
+    lake: split by a hash of the text, the test part left out.
     """
     import pandas as pd
 

@@ -55,7 +55,7 @@ def volumes_of(place: Settings) -> tuple[Volume, ...]:
         if not found:
             raise InvalidProject(
                 f"PERENNIAL_STEP_MOUNTS has {text!r}. Give named volumes as `volume:/path` or "
-                "`volume:/path:ro`, parted by commas; a folder of the machine is not mounted."
+                "`volume:/path:ro`, comma-separated; a folder of the machine is not mounted."
             )
         volumes.append(Volume(found[1], found[2], read_only=bool(found[3])))
     return tuple(volumes)

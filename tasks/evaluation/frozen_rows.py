@@ -86,11 +86,21 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
     else:
         trained = read_part(train)[label].to_pylist()
         classes = classes_of(labels, [value for value in trained if value is not None])
+        _require_two(spec, classes)
         truth = encode(labels, classes)
     slices = None
     if by is not None:
         slices = np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
     return Frozen(rows, test.sha256, path, spec.task, truth, classes, slices)
+
+
+def _require_two(spec: PipelineSpec, classes: tuple[Any, ...]) -> None:
+    if spec.task == "binary" and len(classes) > 2:
+        raise CheckFailed(
+            f"The rows have {len(classes)} labels ({', '.join(map(repr, classes[:5]))}), but the task of "
+            f"{spec.name!r} is binary. Set task: multiclass in pipeline.yaml, or leave rows out in data.query.",
+            labels=len(classes),
+        )
 
 
 def _numbers(labels: list[Any], label: str) -> Numbers:

@@ -1,8 +1,8 @@
 """What the kernel does to a step that reaches a limit, in words: which limit, and which field raises it.
 
-The killer of processes that use too much memory takes the largest one: mostly the training program and not
-the step that waits for it, which then sees a child that ended for no reason. The kernel counts what it kills
-in each control group; a count that grew while the step ran is the reason.
+The OOM killer takes the largest process: mostly the training program and not the step that waits for it,
+which then sees a child that ended for no reason. The kernel counts what it kills in each control group; a
+count that grew while the step ran is the reason.
 
 Reached limits of a container are final: the next try has the same. Without a limit it was the machine that
 had no more, which another try may find changed.

@@ -64,7 +64,7 @@ class TableSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are parted: by a hash of the column `by`, so that a row is in
+    """How rows are split: by a hash of the column `by`, so that a row is in
     the same part in every snapshot.
     """
 

@@ -23,17 +23,15 @@ def faults_of_metrics(task: Task, gate: GateSpec) -> Iterator[str]:
 def faults_of_labels(task: Task, data: DataSpec, serving: ServingSpec) -> Iterator[str]:
     """Labels that the task cannot have."""
     schema = serving.label_schema
-    values = schema.get("enum")
+    named = {value for value in schema.get("enum", ()) if value is not None}
     if task == "regression":
         if data.columns.get(data.label, "float64") not in NUMBERS:
             yield f"data.columns.{data.label}: the label of a regression is a number (int64 or float64)"
         if schema["type"] not in {"number", "integer"}:
             yield "serving.label_schema: the label of a regression is of type number or integer"
-    elif task == "binary" and schema["type"] != "boolean" and (values is None or len(values) != 2):
-        yield (
-            "serving.label_schema: a binary task has two labels; name them in `enum`, or set task: multiclass"
-        )
-    elif task == "multiclass" and values is not None and len(values) < 3:
+    elif task == "binary" and len(named) > 2:
+        yield f"serving.label_schema: a binary task has two labels, not {len(named)}; set task: multiclass"
+    elif task == "multiclass" and 0 < len(named) < 3:
         yield "serving.label_schema: a multiclass task has three labels or more; set task: binary for two"
 
 

@@ -68,16 +68,19 @@ def explained(error: BaseException) -> PerennialError | None:
 
 
 def _is_refusal_of_mlflow(error: BaseException) -> bool:
-    """By name: who asks has not imported MLflow unless the error comes from there."""
-    of_mlflow = type(error).__module__ == "mlflow.exceptions"
-    return of_mlflow and getattr(error, "error_code", None) in FINAL_IN_MLFLOW
+    """By name, since nobody imports MLflow only to ask this; where files are sent, it is a plain HTTP error."""
+    if type(error).__module__ == "mlflow.exceptions":
+        return getattr(error, "error_code", None) in FINAL_IN_MLFLOW
+    answer = getattr(error, "response", None)
+    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(answer.url)
 
 
 def _refused_by_mlflow(said: str) -> PerennialError:
     user = os.environ.get("MLFLOW_TRACKING_USERNAME")
     return MlflowRefused(
-        f"MLflow refuses what this step asks{f' as the user {user}' if user else ''}: somebody deleted what "
-        f"it needs, or the user may not do it (docs/steps.md says who may do what). It said: {_short(said)}",
+        f"MLflow refuses what this step asks as {f'the user {user}' if user else 'nobody in particular'}: "
+        "somebody deleted what it needs, or the user may not do it (docs/steps.md says who may do what). It "
+        f"said: {_short(said)}",
         user=user,
     )
 

@@ -47,15 +47,17 @@ def _ask(method: str, path: str, **how: Any) -> dict[str, Any] | None:
     url = settings().mlflow_url.rstrip("/")
     # What MLflow's own client logs in with.
     login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
-    how |= {"auth": login if any(login) else None, "timeout": TIMEOUT_SECONDS}
+    who = login if any(login) else None
     try:
-        answer = requests.request(method, f"{url}/api/2.0/mlflow/{path}", **how)
+        answer = requests.request(
+            method, f"{url}/api/2.0/mlflow/{path}", auth=who, timeout=TIMEOUT_SECONDS, **how
+        )
         if answer.status_code in {401, 403}:
             raise MlflowRefused(
                 f"MLflow at {url} (PERENNIAL_MLFLOW_URL) refuses the user {login[0] or 'without a name'}: "
-                f"HTTP {answer.status_code}, {answer.text[:200]} Give Airflow's workers the "
-                "PERENNIAL_MLFLOW_KEY that MLflow has, or where MLflow has users of its own, "
-                "MLFLOW_TRACKING_USERNAME and _PASSWORD.",
+                f"HTTP {answer.status_code}, {answer.text[:200]} Give Airflow's workers the key that MLflow "
+                "has (PERENNIAL_MLFLOW_KEY), or where MLflow has users of its own, MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD.",
                 status=answer.status_code,
             )
         if answer.status_code == 404 and answer.json().get("error_code") == NOT_THERE:

@@ -50,8 +50,8 @@ def aliased_version(model: str) -> str | None:
         return str(client().get_model_version_by_alias(model, ALIAS).version)
     except MlflowException as error:
         # A model that nobody registered is RESOURCE_DOES_NOT_EXIST, or PERMISSION_DENIED for a user who is
-        # not an administrator; one without the alias is INVALID_PARAMETER_VALUE. Every other fault is raised:
-        # a server that is down must not look like a model without a champion.
+        # no administrator; one without the alias is INVALID_PARAMETER_VALUE. Every other fault is raised: a
+        # server that is down must not look like a model without a champion.
         no_alias = error.error_code == "INVALID_PARAMETER_VALUE" and f"alias {ALIAS} not found" in str(error)
         hidden = error.error_code == "PERMISSION_DENIED" and not _is_listed(model)
         if no_alias or hidden or error.error_code == "RESOURCE_DOES_NOT_EXIST":

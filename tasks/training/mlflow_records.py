@@ -38,7 +38,7 @@ def require_active(model: str, experiment_id: str, lifecycle_stage: str) -> None
     """
     if lifecycle_stage == "deleted":
         raise DeletedInMlflow(
-            f"The MLflow experiment {model!r} was deleted, so no training can be logged to it. Restore it "
+            f"The MLflow experiment {model!r} was deleted, so no training can be logged to it. Restore it, "
             f"with its runs: `mlflow experiments restore --experiment-id {experiment_id}`; {RESTORE}",
             experiment_id=experiment_id,
         )

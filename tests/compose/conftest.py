@@ -10,11 +10,13 @@ import docker
 import pytest
 from docker.errors import DockerException
 
+from demo.report import Report
 from tests.compose.stack import Stack
-from tests.compose.witnesses import wait_until
+from tests.conftest import PROJECT
 
 PROJECT_NAME = "perennial-tests"
 MODEL = "review_sentiment"
+EXAMPLE = {"text": "A quiet, wonderful film with a great cast."}
 LAST = "test_scale_out.py"
 
 
@@ -78,30 +80,19 @@ def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def reviews(stack: Stack) -> None:
-    """3,000 reviews have joined the lake."""
-    stack.land_examples(MODEL, "reviews", rows=3000)
-    airflow = stack.airflow
-    airflow.wait_for_dags(["ingest_reviews"], timeout_seconds=60)
-    airflow.unpause("ingest_reviews")
-    airflow.wait("ingest_reviews", airflow.trigger("ingest_reviews"), timeout_seconds=300)
+def story(stack: Stack) -> Report:
+    """The demo's story in its short form: reviews have joined the lake, and its second model serves."""
+    told = stack.make("demo", ON="compose", SHORT="1", timeout_seconds=1800)
+    assert told.returncode == 0, told.stdout[-6000:]
+    return Report.model_validate_json((PROJECT / "demo-report.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
-def champion(stack: Stack, reviews: None) -> str:
-    """The MLflow run of the model that serves.
-
-    The run of its schedule that comes with switching its DAG on has trained it.
-    """
-    airflow, dag_id = stack.airflow, f"train_{MODEL}"
-    airflow.wait_for_dags([dag_id], timeout_seconds=60)
-    airflow.unpause(dag_id)
-    run = wait_until(
-        lambda: next(iter(airflow.runs(dag_id)), None), "the run of the schedule", timeout_seconds=60
-    )
-    airflow.wait(dag_id, run["dag_run_id"], timeout_seconds=900)
-    example = {"text": "A quiet, wonderful film with a great cast."}
-    return str(stack.predict(MODEL, example).json()["run_id"])
+def champion(stack: Stack, story: Report) -> str:
+    """The MLflow run of the model that serves."""
+    run_id = str(stack.predict(MODEL, EXAMPLE).json()["run_id"])
+    assert run_id == story.promotions[-1].run_id
+    return run_id
 
 
 def left_of(engine: docker.DockerClient, project: str) -> list[str]:

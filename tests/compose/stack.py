@@ -21,18 +21,6 @@ from tasks.settings import PROJECT
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
-LAND_EXAMPLES = """
-import pathlib, subprocess, sys
-from tasks.stores import files
-from tasks.settings import settings
-model, table, rows = sys.argv[1:]
-program = str(settings().models / model / "example_data.py")
-options = ["--output", "/tmp/files", "--rows", rows, "--batches", "1"]
-subprocess.run([str(settings().python(model)), program, *options], check=True)
-for file in pathlib.Path("/tmp/files").iterdir():
-    files.write_whole(files.at(settings().landing, table, file.name), file.read_bytes())
-"""
-
 
 @dataclass(frozen=True)
 class Stack:
@@ -179,10 +167,6 @@ class Stack:
             remove=True,
         )
         return bytes(output).decode()
-
-    def land_examples(self, model: str, table: str, *, rows: int) -> None:
-        """Let real rows land, as the model's example_data.py writes them."""
-        self.in_step(LAND_EXAMPLES, model, table, str(rows))
 
     def python(self, program: str, service: str = "worker-default") -> str:
         """What a Python program prints in a service's container, in the environment of that service."""

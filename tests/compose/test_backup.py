@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.conftest import MODEL, left_of
+from tests.compose.conftest import EXAMPLE, MODEL, left_of
 from tests.compose.stack import Stack
 
-ASKED = {"text": "A quiet, wonderful film with a great cast."}
 COUNTED = """
 from tasks.stores import database
 from tasks.stores.lake import Lake
@@ -27,7 +26,7 @@ def runs_of(stack: Stack) -> set[tuple[str, str]]:
 def test_a_restored_platform_serves_the_same_champion_and_remembers_everything(
     stack: Stack, champion: str, tmp_path: Path
 ) -> None:
-    before, counted, runs = stack.predict(MODEL, ASKED).json(), stack.in_step(COUNTED), runs_of(stack)
+    before, counted, runs = stack.predict(MODEL, EXAMPLE).json(), stack.in_step(COUNTED), runs_of(stack)
     folder = tmp_path / "backup"
 
     backup = stack.make("backup", TO=str(folder))
@@ -43,7 +42,7 @@ def test_a_restored_platform_serves_the_same_champion_and_remembers_everything(
     restore = stack.make("restore", FROM=str(folder), timeout_seconds=900)
     assert restore.returncode == 0, restore.stdout[-4000:]
 
-    after = stack.predict(MODEL, ASKED).json()
+    after = stack.predict(MODEL, EXAMPLE).json()
     assert after["run_id"] == before["run_id"] == champion
     assert after["predictions"][0]["score"] == before["predictions"][0]["score"]
     assert stack.in_step(COUNTED) == counted

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import pytest
 
 from demo.airflow import Airflow
-from tests.compose.conftest import MODEL
+from tests.compose.conftest import EXAMPLE, MODEL
 from tests.compose.stack import Stack
 from tests.compose.witnesses import Client, Created, log, task, training, wait_until
 
 TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
-ASKED = {"text": "A quiet, wonderful film with a great cast."}
-EPOCHS = 50
+EPOCHS = 12
 LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 16}
 AWAY_SECONDS = 10
 LANDED = """
@@ -51,7 +50,7 @@ class Survived:
 
 def served(stack: Stack) -> tuple[str, str]:
     """Version and MLflow run of the model that answers."""
-    answer = stack.predict(MODEL, ASKED).json()
+    answer = stack.predict(MODEL, EXAMPLE).json()
     return str(answer["model_version"]), str(answer["run_id"])
 
 
@@ -71,7 +70,7 @@ def survived(stack: Stack, champion: str) -> Survived:
     """A run of the training DAG through all of it."""
     airflow, refused = stack.airflow, {}
     served_before = served(stack)
-    with Created(stack) as created, Client(stack, MODEL, ASKED) as client:
+    with Created(stack) as created, Client(stack, MODEL, EXAMPLE) as client:
         run_id = airflow.trigger(TRAIN, **LONG)
         followed = wait_until(lambda: training(stack, MODEL), "the training", timeout_seconds=600)
         stack.kill("worker-default")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.airflow import Airflow
+from demo.report import Report
 from tests.compose import more_models
 from tests.compose.conftest import MODEL, left_of
 from tests.compose.more_models import GREEDY, GREEDY_MIB
@@ -18,7 +19,7 @@ from tests.compose.stack import Stack
 from tests.compose.witnesses import log, task, training, wait_until
 
 FIRST, SECOND, THIRD = more_models.ON_GPU
-LONG = {"epochs": 50, "patience": 50, "batch_size": 4}
+LONG = {"epochs": 50, "patience": 50, "batch_size": 16}
 TWO_WORKERS = {"GPU_WORKERS": "2", "GPU_WORKER_SLOTS": "1", "GPU_SLOTS": "2"}
 NOWHERE = f"sha256:{'0' * 64}"
 ON_WORKERS = """
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.timeout(2400)
 
 
 @pytest.fixture(scope="module")
-def images(stack: Stack, reviews: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def images(stack: Stack, story: Report, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The platform's images, as `make images` names them,
     with more models: all of them learn from the reviews.
     """
@@ -94,7 +95,7 @@ def gone(stack: Stack, container: str) -> bool:
 # --- the image ----------------------------------------------------------------------------------------------
 
 
-def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, reviews: None) -> None:
+def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: Stack, story: Report) -> None:
     knowing = ("engine", "worker-default", "worker-gpu")
     image = stack.setting("STEP_IMAGE")
     stack.set(STEP_IMAGE=NOWHERE)

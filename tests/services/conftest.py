@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, files
+from tests.archives import write_archive
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
@@ -257,23 +257,8 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
     version = os.urandom(16).hex()
     work = folder / version
     work.mkdir(parents=True)
-    (work / "handler.py").write_text(handler.format(mark=mark), encoding="utf-8")
-    arguments = [
-        "--model-name",
-        model,
-        "--version",
-        version,
-        "--handler",
-        str(work / "handler.py"),
-        "--export-path",
-        str(work),
-    ]
-    (work / "weights.bin").write_bytes(b"")
-    packer = [sys.executable, "-m", "model_archiver.model_packaging"]
-    subprocess.run(
-        [*packer, *arguments, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True
-    )
-    file = work / f"{model}.mar"
+    handler = handler.format(mark=mark)
+    file = write_archive(work / f"{model}.mar", model=model, version=version, handler=handler)
     return Archive(
         model=model,
         version=version,

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,21 +17,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import requests
 
 from plugins.triggers.landing import LandingTrigger
 from tasks.contracts import Champion, DriftRequest, StepContext
 from tasks.data.landing import Landing
 from tasks.errors import PerennialError, StoreRefused, StoreUnreachable
 from tasks.monitoring import domain_classifier, drift
-from tasks.settings import PROJECT, settings
+from tasks.settings import settings
 from tasks.spec import GateSpec, MonitorSpec, PipelineSpec, table_of
 from tasks.step import execute, read_result
 from tasks.stores import files
 from tasks.stores.faults import explained
 from tasks.stores.lake import Lake
 from tasks.verbs import VERBS
-from tests.services.conftest import free_port, until
+from tests.services.mlflow_server import MlflowServer
 from tests.services.object_stores import (  # noqa: F401 - fixtures
     BUCKET,
     ObjectStore,
@@ -142,25 +140,14 @@ def mlflow_on(
         trained.use_mlflow(tmp_path, mlflow_store, monkeypatch, artifacts=f"{place}/mlflow")
         yield f"{place}/mlflow"
         return
-    port = free_port()
     database = shutil.copy(mlflow_store, tmp_path / "mlflow.db")
-    command = [
-        sys.executable,
-        "containers/ml/serve_mlflow.py",
-        "127.0.0.1",
-        str(port),
-        f"sqlite:///{database}",
-        f"{place}/mlflow",
-    ]
-    with (tmp_path / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", url)
+    server = MlflowServer(f"sqlite:///{database}", f"{place}/mlflow", tmp_path)
+    server.start()
+    for name, value in {"PERENNIAL_MLFLOW_URL": server.url, **server.admin()}.items():
+        monkeypatch.setenv(name, value)
     settings.cache_clear()
-    until(lambda: requests.get(f"{url}/health", timeout=5).ok, what="MLflow")
     yield f"{place}/mlflow"
-    os.killpg(server.pid, signal.SIGTERM)
-    server.wait(30)
+    server.stop()
 
 
 def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(

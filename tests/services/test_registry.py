@@ -1,20 +1,13 @@
 """Evaluation, gate, registration and drift check against a real MLflow server."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
-import requests
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tasks.contracts import (
     Archive,
@@ -38,6 +31,7 @@ from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.database import engine
 from tests.services.conftest import TOKEN, Platform, build_archive
+from tests.services.mlflow_server import MlflowServer
 from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
 
@@ -45,36 +39,13 @@ SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yam
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Iterator[MlflowServer]:
     """The platform's MLflow server, on the SQLite file that the other tests of services use directly."""
     folder = tmp_path_factory.mktemp("mlflow_server")
-    SqlAlchemyStore(mlflow_url, str(folder / "artifacts"))  # makes the tables
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    program = PROJECT / "containers" / "ml" / "serve_mlflow.py"
-    command = [sys.executable, str(program), "127.0.0.1", str(port), mlflow_url, str(folder / "artifacts")]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _until_up(url, process, folder / "server.log")
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if requests.get(f"{url}/health", timeout=5).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    pytest.fail(f"The MLflow server did not start:\n{log.read_text()[-2000:]}")
+    running = MlflowServer(mlflow_url, str(folder / "artifacts"), folder)
+    running.start()
+    yield running
+    running.stop()
 
 
 class Candidates:
@@ -131,12 +102,14 @@ class Candidates:
 @pytest.fixture
 def candidates(
     home: Path,
-    server: str,
+    server: MlflowServer,
     services: Platform,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Candidates:
-    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server)
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server.url)
+    for name, value in server.admin().items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PERENNIAL_GATEWAY_URL", services.gateway_url)
     monkeypatch.setenv("PERENNIAL_GATEWAY_TOKEN", TOKEN)
     settings.cache_clear()

@@ -2,8 +2,6 @@
 the frozen rows, against each other and a simple baseline.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec, Task
 from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
+from tests.archives import write_archive
 from tests.unit import judged
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -79,25 +78,9 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("archives")
 
     def build(name: str, body: str) -> Archive:
-        work = folder / name
-        if not work.exists():
-            work.mkdir()
-            (work / "handler.py").write_text(HANDLER.format(body=body.strip()), encoding="utf-8")
-            (work / "weights.bin").write_bytes(b"")
-            packer = [
-                sys.executable,
-                "-m",
-                "model_archiver.model_packaging",
-                "--model-name",
-                "m",
-                "--version",
-                name,
-            ]
-            packer += ["--handler", str(work / "handler.py"), "--export-path", str(work)]
-            subprocess.run(
-                [*packer, "--serialized-file", str(work / "weights.bin")], check=True, capture_output=True
-            )
-        file = work / "m.mar"
+        file = folder / f"{name}.mar"
+        if not file.exists():
+            write_archive(file, model="m", version=name, handler=HANDLER.format(body=body.strip()))
         return judged.archive(
             run_id=name,
             version=name,
@@ -302,9 +285,13 @@ NAMES_KIND = """
 
 
 def spec_of(task: Task, gate: GateSpec) -> PipelineSpec:
-    labels = {"type": "string", "enum": list(KINDS)} if task == "multiclass" else {"type": "number"}
-    serving = SPEC.serving.model_copy(update={"label_schema": labels})
-    return SPEC.model_copy(update={"task": task, "gate": gate, "serving": serving})
+    kind, labels = "float64", {"type": "number"}
+    if task == "multiclass":
+        kind, labels = "string", {"type": "string", "enum": list(KINDS)}
+    document = SPEC.model_dump(mode="json") | {"task": task, "gate": gate.model_dump(exclude_unset=True)}
+    document["data"]["columns"]["label"] = kind
+    document["serving"]["label_schema"] = labels
+    return PipelineSpec.model_validate(document)
 
 
 def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path, archives: Any) -> None:

@@ -26,6 +26,7 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files
 from tasks.training.package import build, needs_unpickling, package
+from tests.archives import vary
 from tests.unit import trained
 
 FILES = {"model.json": b'{"answer": 1}', "vocabulary/words.json": b"[]"}
@@ -78,12 +79,8 @@ def changed(archive: Path, tmp_path: Path) -> Change:
     """Copies the archive with other contents in some of its files: `changed(handler_py="import os")`."""
 
     def copy(**contents: str) -> Path:
-        new = {name.replace("_", "."): content for name, content in contents.items()}
-        target = tmp_path / f"changed-{uuid.uuid4().hex}.mar"
-        with zipfile.ZipFile(archive) as packed, zipfile.ZipFile(target, "w") as repacked:
-            for name in packed.namelist():
-                repacked.writestr(name, new.get(name, packed.read(name)))
-        return target
+        named = {name.replace("_", "."): content for name, content in contents.items()}
+        return vary(archive, tmp_path / f"changed-{uuid.uuid4().hex}.mar", named)
 
     return copy
 

@@ -1,7 +1,6 @@
 """One whole platform for all system tests, and a hand on it: Airflow, the landing folder, its settings."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -27,25 +26,8 @@ SMALL = {
     "minimum_memory_mib": 1024,
     "minimum_disk_mib": 1024,
 }
-INGEST = ["ingest_reviews", "ingest_flights", "ingest_yelp_reviews"]
-YELP = Path(__file__).parent / "yelp"
+INGEST = ["ingest_reviews", "ingest_flights"]
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
-
-
-@pytest.fixture(scope="package")
-def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables that name the shipped models and suites, and beside them a model of the Yelp reviews that
-    differs by its configuration only.
-    """
-    folder = tmp_path_factory.mktemp("configuration")
-    models = shutil.copytree(
-        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
-    shutil.copytree(models / "review_sentiment", models / "yelp_sentiment")
-    shutil.copy(YELP / "pipeline.yaml", models / "yelp_sentiment" / "pipeline.yaml")
-    shutil.copy(YELP / "yelp_reviews.json", suites / "expectations" / "yelp_reviews.json")
-    return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
 
 
 @dataclass(frozen=True)
@@ -62,11 +44,11 @@ class Up:
 
 
 @pytest.fixture(scope="package")
-def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The command that started the platform and stays with it. Every service answers."""
     home, output = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("up") / "output"
     with output.open("w") as file:
-        started = Up(home, embedded(home, "up", output=file, **configuration), output)
+        started = Up(home, embedded(home, "up", output=file), output)
     try:
         wait_until(
             lambda: started.process.poll() is not None or "Everything answers" in started.said,
@@ -104,13 +86,11 @@ def airflow(platform: Platform) -> Airflow:
 
 
 @pytest.fixture
-def inside(
-    platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Platform]:
+def inside(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """This process with the platform's settings, so that
     `tasks.stores.lake`, the ledger and the database are the platform's.
     """
-    for name, value in {**platform.variables(), **configuration}.items():
+    for name, value in platform.variables().items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     database.engine.cache_clear()

@@ -67,7 +67,7 @@ def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform
 def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
     platform: Platform, airflow: Airflow
 ) -> None:
-    dag_id = "collect_yelp_sentiment"
+    dag_id = "collect_review_sentiment"
     airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
     program, database = (

@@ -64,6 +64,6 @@ def test_the_trigger_button_shows_the_projects_parameters_and_starts_what_was_as
 
     run_id = wait_until(asked_for, "the run that the button asked for", timeout_seconds=60)
     conf = airflow.run(DAG, run_id)["conf"]
-    # What is asked for reaches the training: the run of the Yelp reviews shows it.
+    # What is asked for reaches the training: tests/dags/test_train_dag.py shows it.
     airflow.call("PATCH", f"/dags/{DAG}/dagRuns/{quote(run_id, safe='')}", json={"state": "failed"})
     assert (conf["reason"], conf["epochs"]) == ("pressed by hand", 2)

@@ -20,7 +20,8 @@ MOST_FAULTS = 10
 NON_ROOT = r"^[1-9][0-9]{0,8}(:[0-9]{1,9})?$"
 LINE = r"^[^\x00]*$"
 TMPFS_OPTION = re.compile(
-    r"rw|noexec|exec|nosuid|nodev|mode=[01]?[0-7]{3}|[ug]id=[0-9]{1,9}|size=(?P<size>[0-9]{1,15})(?P<unit>[kmg]?)"
+    r"rw|noexec|exec|nosuid|nodev|mode=[01]?[0-7]{3}|[ug]id=[0-9]{1,9}"
+    r"|size=(?P<size>[0-9]{1,15})(?P<unit>[kmg]?)"
 )
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}){1,8}")

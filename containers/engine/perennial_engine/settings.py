@@ -20,9 +20,9 @@ class EngineSettings(BaseSettings):
         installation: The label by which our containers are known; another installation on the same engine has
             another.
         step_network: The Docker network that steps join.
-        step_mounts: The named volumes that steps may mount, `volume:/path[:ro]`, parted by commas; none when
+        step_mounts: The named volumes that steps may mount, `volume:/path[:ro]`, comma-separated; none when
             empty.
-        engine_images: The images that may run, by digest, parted by commas.
+        engine_images: The images that may run, by digest, comma-separated.
         engine_memory_mib, engine_cpus, engine_pids: The most that one container may be given.
         engine_containers: The most containers, running or not, that may exist at a time.
         engine_pull: Whether the images may be fetched from their registries.

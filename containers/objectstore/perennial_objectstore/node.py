@@ -71,7 +71,8 @@ class Node:
         )
         if not re.fullmatch(r"[a-z0-9]+:[a-z0-9]+", access_key):
             raise InvalidSettings(
-                "AWS_ACCESS_KEY_ID must be two words of small letters and digits parted by a colon."
+                "AWS_ACCESS_KEY_ID must be two words of lower-case letters and digits, with a colon between "
+                "them."
             )
         if not re.fullmatch(r"[!-~]{8,}", secret) or "%" in secret:
             raise InvalidSettings(

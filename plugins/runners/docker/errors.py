@@ -1,5 +1,5 @@
 """What an engine or its proxy refuses, as a sentence that
-says what to do, parted into what may pass and what will not.
+says what to do, split into what may pass and what will not.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a cluster refuses, as a sentence that says what to do, parted into what may pass and what will not."""
+"""What a cluster refuses, as a sentence that says what to do, split into what may pass and what will not."""
 
 import json
 from collections.abc import Iterator

@@ -217,8 +217,8 @@ def node_selector_of(place: Settings) -> dict[str, str]:
     ]
     if not all(name and equals for name, equals, _ in parts):
         raise InvalidProject(
-            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give `name=value`, "
-            "parted by commas."
+            f"PERENNIAL_KUBERNETES_NODE_SELECTOR is {place.kubernetes_node_selector!r}. Give "
+            "`name=value`, comma-separated."
         )
     return {name: value for name, _, value in parts}
 

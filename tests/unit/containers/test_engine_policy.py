@@ -421,7 +421,8 @@ def test_whatever_is_added_only_a_harmless_container_is_asked_for(
         ("GET", f"/containers/{NAME}/json", "inspect"),
         (
             "GET",
-            "/v1.41/containers/abc/logs?stderr=1&stdout=1&timestamps=1&follow=0&tail=all&since=1732104000.123",
+            "/v1.41/containers/abc/logs?stderr=1&stdout=1&timestamps=1&follow=0&tail=all"
+            "&since=1732104000.123",
             "logs",
         ),
         ("POST", "/v1.41/containers/abc/wait?condition=not-running", "wait"),

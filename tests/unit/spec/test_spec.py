@@ -149,7 +149,7 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
             "roc_auc is not a metric of a multiclass task",
         ),
         ("multiclass", {}, "a multiclass task has three labels or more"),
-        ("binary", {"label_schema": {"type": "integer"}}, "a binary task has two labels"),
+        ("binary", {"label_schema": {"type": "integer", "enum": [0, 1, 2]}}, "a binary task has two labels"),
         (
             "binary",
             {"gate": {"minimum": {"log_loss": 0.5}}},
@@ -175,5 +175,6 @@ def test_a_regression_is_compared_by_its_error_where_nothing_is_said(tmp_path: P
     text = (PROJECT / "models" / "flight_delay" / "pipeline.yaml").read_text(encoding="utf-8")
     document = yaml.safe_load(text) | {"task": "regression", "gate": {"margin": 1, "slice_margin": 2}}
     document["serving"]["label_schema"] = {"type": "number"}
+    document["data"]["columns"]["late"] = "float64"
 
     assert PipelineSpec.model_validate(document).gate.primary_metric == "rmse"
