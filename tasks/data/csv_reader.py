@@ -156,7 +156,7 @@ def _header(landed: LandedFile) -> list[str]:
             f"{landed.name}: the first line is longer than {LONGEST_HEADER >> 20} MiB. It is no header."
         )
     try:
-        return next(csv.reader(io.StringIO(text, newline="")), [])
+        return next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
     except csv.Error as error:
         raise DataRejected(f"{landed.name}: the header cannot be read: {error}.") from error
 

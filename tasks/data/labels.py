@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data import quarantine
+from tasks.data.parquet_reader import COLLECTED
 from tasks.data.quarantine import BrokenRow
 from tasks.data.typed_values import TYPES_HOLD, TypedRows, from_python
 from tasks.settings import settings
@@ -124,7 +125,7 @@ def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     if not len(rows):
         return Landed(0, None, len(labelled.misfits))
     content = io.BytesIO()
-    pq.write_table(rows, content)
+    pq.write_table(rows.replace_schema_metadata({COLLECTED: spec.name}), content)
     file = at(settings().landing, spec.data.table) / name
     write_whole(file, content.getvalue())
     return Landed(len(rows), str(file), len(labelled.misfits))

@@ -48,8 +48,11 @@ def read_parquet(
 
 def is_collected(landed: LandedFile) -> bool:
     """Whether our own `collect` wrote the file: each row of it was sent by somebody else."""
-    with landed.open() as source, _file(source, "us") as file:
-        return COLLECTED in (file.schema_arrow.metadata or {})
+    try:
+        with landed.open() as source, _file(source, "us") as file:
+            return COLLECTED in (file.schema_arrow.metadata or {})
+    except (pa.ArrowException, OSError):
+        return False  # why, its reader tells
 
 
 def _file(source: Any, unit: str) -> pq.ParquetFile:

@@ -56,9 +56,9 @@ class KeyComparison:
             APART: pa.array(np.where(broken, positions, -1), pa.int64()),
         }
         named = dict(zip(rows.column_names, rows.columns, strict=True))
-        self._session.register("some", pa.table({**named, **own}))
+        self._session.register("more", pa.table({**named, **own}))
         how = "INSERT INTO rows" if self._columns else "CREATE TABLE rows AS"
-        self._session.execute(f"{how} SELECT * FROM some")  # noqa: S608 - one of two texts
+        self._session.execute(f"{how} SELECT * FROM more")  # noqa: S608 - one of two texts
         self._columns = [*named, APART]
 
     def compare(self) -> Compared:

@@ -23,7 +23,7 @@ import pytest
 
 from tasks.contracts import FileOutcome, IngestRequest, IngestResult
 from tasks.data.ingest import ingest
-from tasks.data.landing import Landing
+from tasks.data.landing import Arrival, Landing
 from tasks.errors import InvalidProject, InvalidRequest, LakeError
 from tasks.settings import settings
 from tasks.spec import TableSpec
@@ -242,7 +242,6 @@ GOOD_PARQUET = as_parquet(as_table(reviews(20)))
             json_lines([review(number, label="x") for number in range(9)]),
             "9 of 9 rows are bad, more than the 5.00%.*row 1: label is not of type int64",
         ),
-        ("a.jsonl", json_lines([review(1) for _ in range(9)]), "no rows"),
         (
             "a.jsonl",
             json_lines([review(number, label=number % 3) for number in range(9)]),
@@ -326,7 +325,9 @@ def test_files_that_are_not_finished_or_not_files_are_left_alone(home: Path) -> 
 def test_only_the_files_that_were_named_are_taken(home: Path) -> None:
     land(home, "a.jsonl", json_lines(reviews(5)))
     land(home, "b.jsonl", json_lines(reviews(5, 5)))
-    result = ingested(home, "one", ("b.jsonl", "was settled by another run.jsonl"))
+    land(home, "settled.jsonl", json_lines(reviews(5, 10)))
+    ingested(home, "before", ("settled.jsonl",))
+    result = ingested(home, "one", ("b.jsonl", "settled.jsonl"))
     assert [outcome.file for outcome in result.files] == ["b.jsonl"]
     assert waiting(home) == ["a.jsonl"]
 
@@ -361,7 +362,7 @@ def test_a_wrong_suite_keeps_every_file_waiting(home: Path, monkeypatch: pytest.
 
 def test_a_table_with_other_columns_keeps_every_file_waiting(home: Path) -> None:
     land(home, "a.jsonl", json_lines(reviews(5)))
-    Lake().create("reviews", {"review_id": "string"})
+    Lake().create("reviews", {"review_id": "int64"})
     with pytest.raises(LakeError, match="columns"):
         ingested(home)
     assert waiting(home) == ["a.jsonl"]
@@ -379,7 +380,7 @@ def test_a_file_of_nothing_but_tolerated_rows_is_empty(home: Path, monkeypatch: 
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     settings.cache_clear()
     land(home, "a.jsonl", json_lines(reviews(5)))
-    assert only(ingested(home, "one")).status == "empty"
+    assert only(ingested(home, "one", maximum_bad_share=1)).status == "empty"
     assert (keys(), len(keys("reviews__quarantine"))) == ([], 5)
     land(home, "a.jsonl", json_lines(reviews(5)))
     assert only(ingested(home, "two")).status == "refused"
@@ -454,22 +455,25 @@ def test_of_two_plans_for_the_same_batch_the_first_counts(home: Path) -> None:
     quarantine of the other would lose what both left out.
     """
     landing = Landing("reviews")
-    empty = as_table([])
-    strict, lax = (
-        FileOutcome(file="a.jsonl", status="published", batch_id="b", published_rows=rows) for rows in (1, 2)
-    )
-    first = landing.stage("b", strict, as_table(reviews(1)), empty)
-    second = landing.stage("b", lax, as_table(reviews(2)), empty)
+    plans = []
+    for rows in (1, 2):
+        outcome = FileOutcome(file="a.jsonl", status="published", batch_id="b", published_rows=rows)
+        staging = landing.staging("b")
+        staging.write("accepted", as_table(reviews(rows)))
+        plans.append(landing.stage("b", outcome, staging))
+    first, second = plans
     assert first == second
-    assert len(landing.staged_rows("b", second, "accepted")) == 1
+    assert sum(len(batch) for batch in landing.staged_rows("b", second, "accepted").batches()) == 1
 
 
 def test_an_ingest_that_comes_too_late_with_its_plan_drops_it(home: Path) -> None:
     landing = Landing("reviews")
     land(home, "a.jsonl", b"")
-    landing.archive("a.jsonl", "b")
+    staging = landing.staging("b")
+    staging.write("accepted", as_table(reviews(1)))
+    landing.archive(Arrival("a.jsonl", landing.state("a.jsonl")), "b")
     outcome = FileOutcome(file="a.jsonl", status="published", batch_id="b")
-    assert landing.stage("b", outcome, as_table(reviews(1)), as_table([])) is None
+    assert landing.stage("b", outcome, staging) is None
     assert landing.plan("b") is None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.data.typed_arrow import from_arrow
@@ -186,6 +186,7 @@ def test_a_column_that_has_nothing_to_do_with_its_type_is_refused(kind: ColumnTy
         parquet(kind, values)
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**64), 2**64))
 @example(2**53 + 1)
 def test_a_whole_number_reads_the_same_from_every_format(number: int) -> None:
@@ -197,6 +198,7 @@ def test_a_whole_number_reads_the_same_from_every_format(number: int) -> None:
         assert parquet(kind, pa.array([Decimal(number)], pa.decimal128(38, 2)))[0] in {from_json[0], ...}
 
 
+@settings(deadline=None)
 @given(st.floats())
 def test_a_float_reads_the_same_from_every_format(number: float) -> None:
     found = parquet("float64", pa.array([number]))
