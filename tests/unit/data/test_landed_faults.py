@@ -17,14 +17,14 @@ from tasks.data import csv_reader, json_reader, landed_file, parquet_reader, sui
 from tasks.data.landing import Landing
 from tasks.errors import InvalidProject, InvalidRequest, MachineFull
 from tasks.stores.lake import Lake
-from tests.unit.tables import Door, MakeDoor, door  # noqa: F401 - a fixture
+from tests.unit.tables import Door, MakeDoor
 
 GOOD = "id,n\nr1,1\nr2,2\n"
 HALF = {"maximum_bad_share": 0.5}
 
 
 @pytest.fixture
-def events(door: MakeDoor) -> Door:  # noqa: F811
+def events(door: MakeDoor) -> Door:
     return door(id="string", n="int64")
 
 
@@ -157,7 +157,7 @@ def test_an_unknown_fault_refuses_the_file_that_it_comes_from(
 
 
 def test_an_expectation_that_only_these_rows_break_down_refuses_them_and_a_wrong_suite_does_not(
-    door: MakeDoor,  # noqa: F811
+    door: MakeDoor,
 ) -> None:
     parses = {
         "type": "expect_column_values_to_match_strftime_format",
@@ -208,7 +208,7 @@ def test_a_name_of_nothing_is_no_green_run(events: Door) -> None:
 
 
 def test_rows_whose_quotes_break_the_rules_are_named_and_never_read_as_something_else(
-    door: MakeDoor,  # noqa: F811
+    door: MakeDoor,
 ) -> None:
     lines = [
         "id,text",
@@ -239,7 +239,7 @@ def test_rows_whose_quotes_break_the_rules_are_named_and_never_read_as_something
 
 
 def test_bad_rows_have_their_places_whatever_they_break(
-    door: MakeDoor,  # noqa: F811
+    door: MakeDoor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(csv_reader, "BATCH_BYTES", 64)
@@ -260,7 +260,7 @@ def test_a_row_that_is_longer_than_what_is_held_at_once_refuses_its_file(
     assert "a row is longer than 1 MiB" in (events.outcome().reason or "")
 
 
-def test_a_file_of_backslash_quotes_is_refused_where_they_are_no_accident(door: MakeDoor) -> None:  # noqa: F811
+def test_a_file_of_backslash_quotes_is_refused_where_they_are_no_accident(door: MakeDoor) -> None:
     texts = door(id="string", text="string")
     texts.land("mysql.csv", "id,text\n" + "".join(f'r{n},"a \\"{n}\\" c"\n' for n in range(9)) + "r9,x\n")
     assert re.search(
@@ -298,7 +298,7 @@ def test_a_flipped_bit_of_a_page_with_a_checksum_is_damage(events: Door) -> None
     assert "CRC checksum" in (outcome.reason or "")
 
 
-def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_bent(door: MakeDoor) -> None:  # noqa: F811
+def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_bent(door: MakeDoor) -> None:
     times = door(id="string", at="timestamp")
     whole, cut = 1_767_225_600_123_456_000, 1_767_225_600_123_456_789
     old = pa.table({"id": ["a", "b"], "at": pa.array([whole, cut], pa.timestamp("ns"))})
@@ -313,7 +313,7 @@ def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_
     ]
 
 
-def test_a_whole_number_beside_a_null_stays_what_it_is_for_the_suite(door: MakeDoor) -> None:  # noqa: F811
+def test_a_whole_number_beside_a_null_stays_what_it_is_for_the_suite(door: MakeDoor) -> None:
     unique = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "account", "mostly": 0.5}}
     known = {
         "type": "expect_column_values_to_be_in_set",
@@ -350,7 +350,8 @@ def test_a_file_of_doubled_lines_joins_once(events: Door) -> None:
         ("sheet.csv", 'id,n\nr1,1\nr2,2\nr3,3\nr4,4\n,\n,\n , \n,\n,\n"",""\n'),
         (
             "sheet.jsonl",
-            '{"id": "r1", "n": 1}\n{}\n{"id": "r2", "n": 2}\n\n{"id": null, "n": null}\n{"id": "r3", "n": 3}\n{"id": "r4", "n": 4}\n',
+            '{"id": "r1", "n": 1}\n{}\n{"id": "r2", "n": 2}\n\n{"id": null, "n": null}\n'
+            '{"id": "r3", "n": 3}\n{"id": "r4", "n": 4}\n',
         ),
         ("sheet.parquet", parquet({"id": ["r1", "r2", None, "r3", "r4"], "n": [1, 2, None, 3, 4]})),
     ],
