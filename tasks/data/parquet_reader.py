@@ -16,7 +16,7 @@ from tasks.data.typed_values import Mask, TypedRows
 from tasks.errors import DataRejected
 from tasks.spec import ColumnType, TableSpec
 
-MOST_ROWS = 1 << 20
+MOST_ROWS = 1 << 19
 FEWEST_ROWS = 1 << 10
 BUFFER_BYTES = 1 << 20
 

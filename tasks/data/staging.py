@@ -15,6 +15,8 @@ from tasks.stores import files
 from tasks.stores.lake import Stream
 
 Kind = Literal["accepted", "quarantined"]
+ROWS_AT_ONCE = 1 << 16
+"""In one piece: who appends them holds several."""
 KINDS: tuple[Kind, ...] = ("accepted", "quarantined")
 
 
@@ -33,13 +35,13 @@ class Staging:
         self._batch_id = batch_id
         self._writers: dict[Kind, tuple[Any, Any]] = {}
 
-    def write(self, kind: Kind, rows: pa.Table | pa.RecordBatch) -> None:
+    def write(self, kind: Kind, rows: pa.Table) -> None:
         """Add rows; all of a kind have the same columns."""
         if len(rows) == 0:
             return
         if kind not in self._writers:
             self._writers[kind] = self._writer(kind, rows.schema)
-        self._writers[kind][0].write(rows)
+        self._writers[kind][0].write_table(rows, max_chunksize=ROWS_AT_ONCE)
         self.counts[kind] += len(rows)
 
     def restart(self, kind: Kind) -> None:

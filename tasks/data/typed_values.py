@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.data.quick_values import EXACT_FLOAT, read_quickly
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
 
@@ -30,9 +31,6 @@ TIME = f"{DAY}([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?( ?({Z
 FIRST_SECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
 LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 """Times are of the years that every reader of them can hold."""
-
-EXACT_FLOAT = 2**53
-"""The whole numbers up to here are the ones that float64 holds without gaps."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,29 @@ class TypedRows:
 
 def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
     """Read values from text; null stays null, and so does blank text in a column of another type."""
-    texts = rows.select(list(columns))
+    texts = {name: rows.column(name).combine_chunks() for name in columns}
+    typed = {
+        name: texts[name] if kind == "string" else read_quickly(texts[name], kind)
+        for name, kind in columns.items()
+    }
+    whole = np.zeros(len(rows), dtype=np.bool_)
+    broken = {name: whole for name in columns}
+    slow = {name: kind for name, kind in columns.items() if typed[name] is None}
+    if slow:
+        read = _read(pa.table({name: texts[name] for name in slow}), slow)
+        for name, kind in slow.items():
+            typed[name] = read.column(name)
+            broken[name] = _given(texts[name], kind) & _null(read.column(name))
+    return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
+
+
+def _read(texts: pa.Table, columns: Mapping[str, ColumnType]) -> pa.Table:
+    """The values of any text, null where it is not of its type."""
     selected = ", ".join(f"{_typed(name, kind)} AS {_quoted(name)}" for name, kind in columns.items())
     with duckdb.connect(config={"threads": 1}) as session:
         session.execute("SET TimeZone = 'UTC'")
         session.register("texts", texts)
-        typed = session.sql(f"SELECT {selected} FROM texts").to_arrow_table().cast(arrow_schema(columns))  # noqa: S608
-    broken = {name: _given(texts.column(name), columns[name]) & _null(typed.column(name)) for name in columns}
-    return TypedRows(typed, broken)
+        return session.sql(f"SELECT {selected} FROM texts").to_arrow_table().cast(arrow_schema(columns))  # noqa: S608
 
 
 def from_python(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, ColumnType]) -> TypedRows:
@@ -113,8 +126,7 @@ def _plain(value: Any, kind: ColumnType) -> Any:
 
 def _typed(name: str, kind: ColumnType) -> str:
     """A DuckDB expression that is null for a text that is not of the type."""
-    value = _quoted(name)
-    return value if kind == "string" else READERS[kind](f"trim({value})")
+    return READERS[kind](f"trim({_quoted(name)})")
 
 
 def _int64(value: str) -> str:
@@ -159,7 +171,7 @@ READERS: dict[ColumnType, Callable[[str], str]] = {
 }
 
 
-def _given(texts: pa.ChunkedArray, kind: ColumnType) -> Mask:
+def _given(texts: pa.Array, kind: ColumnType) -> Mask:
     given = pc.is_valid(texts)
     if kind != "string":
         not_blank = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
