@@ -8,25 +8,27 @@ instead, which other readers take for the end of the value and then bend what fo
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 import numpy as np
 
-from tasks.data.landed_file import LandedFile, nameless_file
-from tasks.data.landed_rows import BATCH_BYTES, READABLE
+from tasks.data.landed_file import LandedFile, nameless_file, reading
+from tasks.data.landed_rows import READABLE, ROW_BYTES
 from tasks.data.quarantine import BrokenRow
 from tasks.data.text_file import require_utf8
 from tasks.errors import DataRejected
 
 MOST_BROKEN_BYTES = 64 << 20
 QUOTE, COMMA, LF, CR = (ord(character) for character in '",\n\r')
+Open = Callable[[], IO[bytes]]
+
 AROUND = np.isin(np.arange(256), [QUOTE, COMMA, LF, CR])
 """What stands before an opening and behind a closing quote; beside another quote it is a doubled one."""
 
 
-def without_broken_quotes(landed: LandedFile) -> tuple[IO[bytes], list[BrokenRow]]:
-    """The file without the rows whose quotes break the rules, and those rows.
+def without_broken_quotes(landed: LandedFile) -> tuple[Open, list[BrokenRow]]:
+    """What opens the file without the rows whose quotes break the rules, and those rows.
 
     Of a row of several lines each line is one of them: where a quote was not closed, they were rows.
 
@@ -34,7 +36,7 @@ def without_broken_quotes(landed: LandedFile) -> tuple[IO[bytes], list[BrokenRow
         DataRejected: The file ends within quotes, its header breaks the rules, or too much of it does.
     """
     if _all_quotes_are_strict(landed):
-        return landed.open(), []
+        return landed.open, []
     kept = nameless_file()
     try:
         broken = list(_sorted_out(landed, kept))
@@ -45,8 +47,8 @@ def without_broken_quotes(landed: LandedFile) -> tuple[IO[bytes], list[BrokenRow
     except BaseException:
         kept.close()
         raise
-    kept.seek(0)
-    return kept, broken
+    kept.flush()
+    return lambda: reading(kept, kept.tell()), broken
 
 
 def _all_quotes_are_strict(landed: LandedFile) -> bool:
@@ -125,11 +127,11 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(BATCH_BYTES)
+        line = self._text.readline(ROW_BYTES)
         self._length += len(line)
-        if self._length >= BATCH_BYTES:
+        if self._length >= ROW_BYTES:
             raise DataRejected(
-                f"{self._name} has a row that is longer than {BATCH_BYTES >> 20} MiB: a quote may lack its "
+                f"{self._name} has a row that is longer than {ROW_BYTES >> 20} MiB: a quote may lack its "
                 "other half. Correct the row."
             )
         if not line:

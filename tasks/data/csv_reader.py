@@ -13,15 +13,23 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from tasks.data.csv_quotes import without_broken_quotes
+from tasks.data.csv_quotes import Open, without_broken_quotes
 from tasks.data.landed_file import LandedFile
-from tasks.data.landed_rows import BATCH_BYTES, READABLE, LandedRows, Numbers, as_json, without_blank
+from tasks.data.landed_rows import (
+    BATCH_BYTES,
+    READABLE,
+    ROW_BYTES,
+    LandedRows,
+    Numbers,
+    as_json,
+    without_blank,
+)
 from tasks.data.layout import Layout, layout_of
 from tasks.data.quarantine import BrokenRow
 from tasks.data.text_file import ends_with_newline, require_utf8
@@ -41,13 +49,12 @@ def read_csv(landed: LandedFile, table: TableSpec, grown: Mapping[str, ColumnTyp
     layout = layout_of(landed.name, header, table, grown, lambda _: "string")
     source, broken = without_broken_quotes(landed)
     rows = _Rows(landed, layout, broken)
-    with source:
-        try:
-            for batch in _batches(source, header, rows.ragged):
-                yield without_blank(rows.take(pa.Table.from_batches([batch])), table.key)
-        except pa.ArrowInvalid as error:
-            require_utf8(landed)
-            raise DataRejected(f"{landed.name} cannot be read as CSV: {_said(error)}.") from error
+    try:
+        for texts in _batches(_blocks(source, header, rows.ragged)):
+            yield without_blank(rows.take(texts), table.key)
+    except pa.ArrowInvalid as error:
+        require_utf8(landed)
+        raise DataRejected(f"{landed.name} cannot be read as CSV: {_said(error)}.") from error
     rows.require_whole()
     yield rows.take(pa.schema([(name, pa.string()) for name in header]).empty_table())
 
@@ -165,25 +172,32 @@ def _header(landed: LandedFile) -> list[str]:
         raise DataRejected(f"{landed.name}: the header cannot be read: {error}.") from error
 
 
-def _batches(
-    source: IO[bytes], header: Sequence[str], ragged: list[pacsv.InvalidRow]
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, batch by batch; those of too many or too few values are put aside.
+def _batches(blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows in larger pieces: each costs its judges time, while pyarrow needs much memory for large blocks."""
+    held: list[pa.RecordBatch] = []
+    for block in blocks:
+        held.append(block)
+        if sum(each.nbytes for each in held) >= BATCH_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
 
-    Threads read faster, but do not say where a row is that they put aside. So where they meet one, the file is
-    read once more without them, behind the batches that had none. The batches are the same in both ways.
+
+def _blocks(source: Open, header: Sequence[str], ragged: list[pacsv.InvalidRow]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, block by block; those of too many or too few values are put aside.
+
+    Threads read faster, but do not say where a row is that they put aside. So where they meet one, the file
+    is read once more without them, behind the blocks that had none. The blocks are the same in both ways.
     """
-    done = 0
-    for batch in pacsv.open_csv(source, **_options(header, ragged, threads=True)):
-        if ragged:
+    done, met = 0, list[pacsv.InvalidRow]()
+    for block in pacsv.open_csv(source(), **_options(header, met, threads=True)):
+        if met:
             break
-        yield batch
+        yield block
         done += 1
-    if not ragged:
-        return
-    ragged.clear()
-    source.seek(0)
-    yield from islice(pacsv.open_csv(source, **_options(header, ragged, threads=False)), done, None)
+    if met:
+        yield from islice(pacsv.open_csv(source(), **_options(header, ragged, threads=False)), done, None)
 
 
 def _options(header: Sequence[str], ragged: list[pacsv.InvalidRow], *, threads: bool) -> dict[str, Any]:
@@ -192,7 +206,7 @@ def _options(header: Sequence[str], ragged: list[pacsv.InvalidRow], *, threads: 
         return "skip"
 
     return {
-        "read_options": pacsv.ReadOptions(use_threads=threads, block_size=BATCH_BYTES),
+        "read_options": pacsv.ReadOptions(use_threads=threads, block_size=ROW_BYTES),
         "parse_options": pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=put_aside),
         "convert_options": pacsv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()),
@@ -205,5 +219,5 @@ def _options(header: Sequence[str], ragged: list[pacsv.InvalidRow], *, threads: 
 
 def _said(error: pa.ArrowInvalid) -> str:
     if "straddl" in str(error):
-        return f"a row is longer than {BATCH_BYTES >> 20} MiB"
+        return f"a row is longer than {ROW_BYTES >> 20} MiB"
     return str(error).rstrip(".")

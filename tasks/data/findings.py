@@ -1,11 +1,36 @@
 """What an expectation found, on one batch of rows or over all of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tasks.data.suite_run import SAMPLES, Finding
 from tasks.data.suites import Expectation
+
+SAMPLES = 20
+
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an expectation found on some rows.
+
+    Attributes:
+        rows, judged, unexpected: How many rows there were, how many of them it judges (others have no value,
+            or are left out by its condition), and how many of those break it.
+        broken: Positions of the rows that break it, from 0; None where it does not judge rows.
+        samples: Some of the values that break it.
+        observed: What it saw of the rows as a whole; empty where it judges rows.
+    """
+
+    met: bool
+    rows: int
+    judged: int
+    unexpected: int
+    broken: Positions | None
+    samples: tuple[str, ...]
+    observed: str
 
 
 @dataclass(frozen=True)

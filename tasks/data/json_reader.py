@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.data import strict_json
 from tasks.data.landed_file import LandedFile
-from tasks.data.landed_rows import BATCH_BYTES, READABLE, LandedRows, without_blank
+from tasks.data.landed_rows import BATCH_BYTES, READABLE, ROW_BYTES, LandedRows, without_blank
 from tasks.data.layout import Layout, layout_of
 from tasks.data.quarantine import BrokenRow
 from tasks.data.text_file import ends_with_newline, require_utf8
@@ -101,10 +101,10 @@ def _lines(landed: LandedFile) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, each with its number."""
     number = 0
     with landed.open() as file:
-        while raw := file.readline(BATCH_BYTES):
+        while raw := file.readline(ROW_BYTES):
             number += 1
-            if len(raw) == BATCH_BYTES and not raw.endswith(b"\n"):
-                raise DataRejected(f"{landed.name}: line {number} is longer than {BATCH_BYTES >> 20} MiB.")
+            if len(raw) == ROW_BYTES and not raw.endswith(b"\n"):
+                raise DataRejected(f"{landed.name}: line {number} is longer than {ROW_BYTES >> 20} MiB.")
             line = _decoded(landed, raw.removesuffix(b"\n"), first=number == 1)
             if line and not line.isspace():
                 yield number, line

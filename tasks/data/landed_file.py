@@ -43,7 +43,7 @@ class LandedFile:
 
     def open(self) -> IO[bytes]:
         """The content from its start; several readers do not disturb each other."""
-        return io.BufferedReader(_Reading(self._copy.fileno(), self.size), buffer_size=1 << 16)
+        return reading(self._copy, self.size)
 
     def pieces(self) -> Iterator[bytes]:
         """The content piece by piece."""
@@ -56,6 +56,11 @@ class LandedFile:
 
     def __exit__(self, *_: object) -> None:
         self._copy.close()
+
+
+def reading(file: IO[bytes], size: int) -> IO[bytes]:
+    """An open file from its start, once more; it stays open when the reader is done."""
+    return io.BufferedReader(_Reading(file.fileno(), size), buffer_size=1 << 16)
 
 
 class _Reading(io.RawIOBase):

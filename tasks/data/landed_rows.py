@@ -16,7 +16,10 @@ from tasks.spec import ColumnType, TableSpec
 
 READABLE = "row_is_readable"
 BATCH_BYTES = 32 << 20
-"""About how much of a file is held at once, and how long one row of it may be."""
+"""About how much of a file is held at once."""
+
+ROW_BYTES = 8 << 20
+"""How long one row of text may be."""
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Describe = Callable[[Sequence[int]], list[str]]

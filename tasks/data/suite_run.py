@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ import pandas as pd
 import pyarrow as pa
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
+from tasks.data.findings import SAMPLES, Finding
+from tasks.data.quick_findings import find_quickly
 from tasks.data.suites import Expectation, Suite
 from tasks.errors import DataRejected, InvalidProject, MachineFull
 from tasks.settings import settings
@@ -30,7 +31,6 @@ from tasks.stores.machine import says_machine
 # Below this size Great Expectations hashes every batch into a mark that nobody reads: most of a run's time.
 engine.HASH_THRESHOLD = 0
 
-SAMPLES = 20
 SAMPLE_CHARACTERS = 200
 NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
@@ -56,29 +56,6 @@ TYPICAL: dict[pa.DataType, list[Any]] = {
     pa.timestamp("us", "UTC"): [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)],
     pa.date32(): [date(2026, 1, 1), date(2026, 1, 2)],
 }
-
-Positions = np.ndarray[Any, np.dtype[np.int64]]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What an expectation found on some rows.
-
-    Attributes:
-        rows, judged, unexpected: How many rows there were, how many of them it judges (others have no value,
-            or are left out by its condition), and how many of those break it.
-        broken: Positions of the rows that break it, from 0; None where it does not judge rows.
-        samples: Some of the values that break it.
-        observed: What it saw of the rows as a whole; empty where it judges rows.
-    """
-
-    met: bool
-    rows: int
-    judged: int
-    unexpected: int
-    broken: Positions | None
-    samples: tuple[str, ...]
-    observed: str
 
 
 class CannotEvaluate(Exception):
@@ -112,6 +89,14 @@ class Judge:
             DataRejected: One could not be evaluated on these very rows.
             MachineFull: The machine failed while one was evaluated.
         """
+        quick = {each: find_quickly(each, rows) for each in expectations}
+        others = [each for each in expectations if quick[each] is None]
+        slow = dict(zip(others, self._ask(others, rows), strict=True))
+        return [quick[each] or slow[each] for each in expectations]
+
+    def _ask(self, expectations: Sequence[Expectation], rows: pa.Table) -> list[Finding]:
+        if not expectations:
+            return []
         try:
             return self._evaluate(expectations, frame_of(rows))
         except CannotEvaluate as fault:
@@ -137,8 +122,6 @@ class Judge:
             ) from fault
 
     def _evaluate(self, expectations: Sequence[Expectation], frame: pd.DataFrame) -> list[Finding]:
-        if not expectations:
-            return []
         made = [_configuration(each, number).to_domain_obj() for number, each in enumerate(expectations)]
         found = self._rows.get_batch({"dataframe": frame}).validate(
             gx.ExpectationSuite(self.suite.name, expectations=made),
@@ -218,7 +201,7 @@ def _observed(found: dict[str, Any]) -> str:
 
 
 def _raised(exception_info: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is known of the exceptions, in either of the two layouts that it has; empty where there is none."""
+    """What is known of the exceptions, in either of its two layouts; nothing where there is none."""
     infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
     return [info for info in infos if info.get("raised_exception")]
 

@@ -60,7 +60,7 @@ def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
         for name, kind in columns.items()
     }
     whole = np.zeros(len(rows), dtype=np.bool_)
-    broken = {name: whole for name in columns}
+    broken = dict.fromkeys(columns, whole)
     slow = {name: kind for name, kind in columns.items() if typed[name] is None}
     if slow:
         read = _read(pa.table({name: texts[name] for name in slow}), slow)

@@ -106,8 +106,8 @@ def check_rows(
     not_applicable = tuple(each for each in suite.expectations if each not in applicable)
     if not applicable:
         raise InvalidProject(
-            f"No expectation of the suite {suite.name!r} applies to the columns {sorted(only_columns or ())}, "
-            "so nothing would be checked. Add one about at least one of them."
+            f"No expectation of the suite {suite.name!r} applies to the columns "
+            f"{sorted(only_columns or ())}, so nothing would be checked. Add one about at least one of them."
         )
     require_columns(suite, applicable, rows.column_names)
     mask, outcomes = _judged(suite, applicable, rows)

@@ -226,7 +226,8 @@ DIVERSE = [
 def test_a_file_that_is_judged_in_batches_is_judged_as_if_it_were_one(
     door: MakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 256)
+    monkeypatch.setattr(csv_reader, "ROW_BYTES", 256)
+    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 500)
     severity = {"severity": "warning"}
     table = door([each | severity for each in DIVERSE], id="string", place="int64", n="int64", word="string")
     values = [(n * 37 % 71 if n % 9 else None, ["a", "b", "c", "dd", None][n * n % 5]) for n in range(200)]
@@ -259,7 +260,8 @@ def test_a_file_that_is_judged_in_batches_is_judged_as_if_it_were_one(
 def test_rows_that_break_what_only_all_rows_show_go_to_quarantine(
     door: MakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 64)
+    monkeypatch.setattr(csv_reader, "ROW_BYTES", 64)
+    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 100)
     unique = expect("expect_column_values_to_be_unique", "mail", mostly=0.5)
     rising = expect("expect_column_values_to_be_increasing", "n", mostly=0.5)
     table = door([unique, rising], id="string", mail="string", n="int64")

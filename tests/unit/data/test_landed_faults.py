@@ -42,7 +42,7 @@ def parquet(rows: Any, **how: Any) -> bytes:
     [
         ("wide.csv", "w" * 200_000 + "\nr1,1\n", r"lacks \['id', 'n'\]"),
         ("wide.csv", "w" * (2 << 20), "first line is longer than 1 MiB"),
-        ("long.jsonl", '{"id": "' + "x" * (40 << 20) + '"}\n', "line 1 is longer than 32 MiB"),
+        ("long.jsonl", '{"id": "' + "x" * (40 << 20) + '"}\n', "line 1 is longer than 8 MiB"),
         ("header.csv", '"id"x,n\nr1,1\n', "the header cannot be read"),
         ("psql.csv", GOOD + "(2 rows)\n", r"ends with '\(2 rows\)', a footer"),
         ("sqlcmd.csv", GOOD + "(2 rows affected)\n", "a footer that a database client writes"),
@@ -242,7 +242,8 @@ def test_bad_rows_have_their_places_whatever_they_break(
     door: MakeDoor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 64)
+    monkeypatch.setattr(csv_reader, "ROW_BYTES", 64)
+    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 100)
     numbers = door(id="string", n="int64")
     bad = {3: "r3", 10: 'r10,"1"0', 11: "r11,1,1", 25: "r25,x", 39: 'r39,"3"9', 40: "r40"}
     rows = [bad.get(number, f"r{number},{number}") for number in range(1, 42)]
@@ -255,7 +256,7 @@ def test_bad_rows_have_their_places_whatever_they_break(
 def test_a_row_that_is_longer_than_what_is_held_at_once_refuses_its_file(
     events: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_reader, "BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(csv_reader, "ROW_BYTES", 1 << 20)
     events.land("a.csv", "id,n\n" + "r1,1\n" * (1 << 19) + "r2," + "1" * (3 << 20) + "\n")
     assert "a row is longer than 1 MiB" in (events.outcome().reason or "")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.data.suite_run import Finding, judging
+from tasks.data.findings import Finding
+from tasks.data.suite_run import judging
 from tasks.data.suites import Suite, load_suite
 from tasks.errors import InvalidProject
 from tasks.settings import settings
