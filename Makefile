@@ -8,14 +8,14 @@ CONTROL := .perennial/envs/control/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
 WORKERS ?= 2
-IN_CONTAINERS := tests/containers tests/compose
+IN_CONTAINERS := tests/compose tests/containers
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
 # Hundreds of short processes are started here, and each would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev lock demo images push-images start stop up down backup restore status env airflow test test-containers lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images start stop up down model backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -50,15 +50,19 @@ up: ## Start the whole platform in containers and wait until it is healthy. Need
 down: ## Remove these containers, their networks and their data. KEEP=1 keeps the data for the next make up.
 	@KEEP="$(KEEP)" sh containers/compose/down.sh
 
+model: setup ## Make a new model's folder from a template that trains as it is: make model NAME=... TASK=binary|multiclass|regression
+	@$(CONTROL) -m new_model "$(NAME)" "$(TASK)"
+
 backup: ## Copy the data of the platform in containers into a folder: make backup TO=/path
 	@TO="$(TO)" sh containers/compose/backup.sh
 
 restore: ## Bring a backup back where no platform in containers is: make restore FROM=backups/...
 	@FROM="$(FROM)" sh containers/compose/restore.sh
 
-status: ## Say what runs, where, and how to log in: the platform in containers where there is one, else that of processes.
-	@sh containers/compose/status.sh || { code=$$?; [ $$code = 3 ] || exit $$code; \
-		$(call need-setup) $(CONTROL) -m embedded status; }
+status: ## Say what of this clone runs, where, and how to log in: its platform in containers, its processes, or both.
+	@sh containers/compose/status.sh; code=$$?; \
+		if [ $$code = 3 ]; then $(call need-setup) $(CONTROL) -m embedded status; exit; fi; \
+		if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded status --if-any || code=1; fi; exit $$code
 
 env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; airflow dags list
 	@$(call need-setup) $(CONTROL) -m embedded env
@@ -74,13 +78,13 @@ test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=
 	@$(if $(ARGS),,$(MAKE) test-containers)
 
 test-containers: setup-dev ## Run the tests that need a Docker engine, which make test does too; without one they are skipped.
-	@$(DEV)/python -m pytest $(IN_CONTAINERS)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(IN_CONTAINERS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p embedded -p demo
+	$(DEV)/mypy -p embedded -p demo -p new_model
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

@@ -7,6 +7,7 @@ GiB for all, or 300 s.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-NAME = "perennial-idle"
+NAME = f"perennial-idle-{hashlib.sha256(os.fsencode(PROJECT)).hexdigest()[:6]}"
 MOST_MIB = 5 * 1024
 MOST_SECONDS = 300.0
 UNITS = {"B": 1 / 2**20, "KiB": 1 / 2**10, "MiB": 1.0, "GiB": 2.0**10}

@@ -5,9 +5,10 @@ a GPU runs there, by a worker that only asks over HTTP.
 
 Starts a platform of its own, whose Airflow has the EdgeExecutor beside its own, and `airflow edge worker`
 with a folder, a configuration and a name of its own, and no database. Two models are looked at by the first
-step of their training: one at home, then the one that wishes for a GPU at the box, which imports torch to
-look for it. Prints who ran what and how long each took from being sent to its end; exits with 1 when a step
-ran elsewhere or took longer than --at-most. It is no test, because it starts a whole platform for one step.
+step of their training that may want a GPU: one at home, then the one that wishes for one at the box, which
+imports torch to look for it. Prints who ran what and how long each took from being sent to its end; exits
+with 1 when a step ran elsewhere or took longer than --at-most. It is no test, because it starts a whole
+platform for one step.
 """
 
 import os
@@ -30,12 +31,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from demo.airflow import Airflow  # noqa: E402 - found by the path above
-from demo.follow import wait_for_run  # noqa: E402
+from demo.follow import wait_for_published  # noqa: E402
 from embedded.platform import Platform  # noqa: E402
 
 EDGE = "airflow.providers.edge3.executors.EdgeExecutor"
 BOX, QUEUE = "gpu-box", "gpu"
 AT_THE_BOX, AT_HOME = "review_sentiment", "flight_delay"
+TABLES = {AT_THE_BOX: "reviews", AT_HOME: "flights"}
+ROWS = 2_000
 # What the platform's variables hold and the box has no use for.
 KEPT_AT_HOME = (
     "AIRFLOW__DATABASE__",
@@ -53,6 +56,8 @@ def main(
         platform = platform_with_edge(Path(folder))
         with platform, worker(platform, Path(folder, "box")):
             airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
+            for model, table in TABLES.items():
+                fill(airflow, model, platform.home / "landing" / table)
             found = {model: first_step(airflow, model, at_most) for model in (AT_HOME, AT_THE_BOX)}
     for model, (host, executor, seconds) in found.items():
         typer.echo(
@@ -130,14 +135,26 @@ def worker(platform: Platform, folder: Path) -> Iterator[None]:
         box.wait(60)
 
 
+def fill(airflow: Airflow, model: str, landing: Path) -> None:
+    """Let rows land and be ingested: without any, a training looks at no place to run in."""
+    program = [
+        PROJECT / ".perennial" / "envs" / f"model-{model}" / "bin" / "python",
+        f"models/{model}/example_data.py",
+    ]
+    options = ["--output", landing, "--rows", ROWS, "--batches", 1]
+    subprocess.run([str(word) for word in (*program, *options)], cwd=PROJECT, check=True)
+    ingest = f"ingest_{TABLES[model]}"
+    airflow.wait_for_dags([ingest], timeout_seconds=120)
+    wait_for_published(airflow, ingest, rows=ROWS, timeout_seconds=120, tell=lambda _: None)
+
+
 def first_step(airflow: Airflow, model: str, patience_seconds: float) -> tuple[str, str | None, float]:
-    """Start the model's training; returns the host and the
-    executor of its first step, and its seconds from sent to done.
+    """Start the model's training; returns the host and the executor of
+    the first step at its place, and its seconds from sent to done.
     """
     dag_id = f"train_{model}"
     airflow.wait_for_dags([dag_id], timeout_seconds=120)
-    airflow.unpause(dag_id)
-    run_id = wait_for_run(airflow, dag_id, "The schedule", timeout_seconds=60)
+    run_id = airflow.trigger(dag_id)
     until = time.monotonic() + patience_seconds
     while (step := preflight_of(airflow, dag_id, run_id))["state"] not in {"success", "failed"}:
         if time.monotonic() > until:

@@ -1,6 +1,6 @@
 """What ingesting costs beside a bare DuckDB read of the same file, and how much memory it takes.
 
-    .perennial/envs/dev/bin/python benchmarks/ingest.py [--mib 10 --mib 100 --mib 1024] [--profile]
+    .perennial/envs/dev/bin/python benchmarks/ingest.py [--mib 10 --mib 100 --mib 1024]
 
 Flights of 2013's kind, 11 columns, with the suite that models/flight_delay ships (21 expectations). Each
 measurement is a process of its own; the two of a file run one after the other. The bare read gives every
@@ -41,7 +41,6 @@ def main(
     mib: Annotated[list[int] | None, typer.Option(help="The sizes of the files.")] = None,
     at_most: Annotated[float, typer.Option(help="The largest ratio of time that passes.")] = 12.0,
     at_most_mib: Annotated[int, typer.Option(help="The most memory that passes.")] = 2048,
-    profile: Annotated[bool, typer.Option(help="Print where the time of the last ingest went.")] = False,
 ) -> None:
     """Print rows a second, memory and the ratio of time for each size and format."""
     typer.echo("format     MiB       rows   ingest   rows/s  memory   bare read  memory  ratio")
@@ -51,7 +50,7 @@ def main(
             with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
                 file = _made(Path(folder), kind, size)
                 bare = _measured("bare", file)
-                ours = _measured("ingest", file, *(["--profile"] if profile else []))
+                ours = _measured("ingest", file)
             ratios.append(ours["seconds"] / bare["seconds"])
             peaks.append(ours["peak_mib"])
             speed = ours["rows"] / ours["seconds"]
@@ -66,11 +65,11 @@ def main(
         raise typer.Exit(1)
 
 
-def child(what: str, file: Path, *, profile: bool) -> None:
+def child(what: str, file: Path) -> None:
     """Do one measurement and print it as JSON."""
     measure = {"bare": _bare, "ingest": _ingest}[what](file)
     started = time.perf_counter()
-    rows = _profiled(measure) if profile else measure()
+    rows = measure()
     found = {
         "rows": rows,
         "seconds": time.perf_counter() - started,
@@ -79,14 +78,11 @@ def child(what: str, file: Path, *, profile: bool) -> None:
     print(json.dumps(found))
 
 
-def _measured(what: str, file: Path, *options: str) -> dict[str, Any]:
+def _measured(what: str, file: Path) -> dict[str, Any]:
     environment = {**os.environ, "PERENNIAL_HOME": str(file.parents[2])}
-    command = [sys.executable, __file__, "child", what, str(file), *options]
+    command = [sys.executable, __file__, "child", what, str(file)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
-    *said, last = run.stdout.strip().splitlines()
-    for line in said:
-        typer.echo(line)
-    found: dict[str, Any] = json.loads(last)
+    found: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
     return found
 
 
@@ -138,18 +134,8 @@ def _ingest(file: Path) -> Any:
     return run
 
 
-def _profiled(measure: Any) -> Any:
-    import cProfile
-    import pstats
-
-    profiler = cProfile.Profile()
-    rows = profiler.runcall(measure)
-    pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(35)
-    return rows
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
-        child(sys.argv[2], Path(sys.argv[3]), profile="--profile" in sys.argv)
+        child(sys.argv[2], Path(sys.argv[3]))
     else:
         typer.run(main)

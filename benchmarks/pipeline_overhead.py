@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo import data
 from demo.airflow import Airflow
 from demo.data import MODEL, TABLE
-from demo.follow import wait_for_published, wait_for_run
+from demo.follow import wait_for_published
 from embedded.platform import Platform
 from plugins.attempts import folder_name
 from tasks.settings import settings
@@ -34,6 +34,7 @@ from tasks.stores.files import at
 
 TRAIN, INGEST = f"train_{MODEL}", f"ingest_{TABLE}"
 VERBS = [
+    "count",
     "preflight",
     "snapshot",
     "validate",
@@ -72,12 +73,10 @@ def first_champion(airflow: Airflow, folder: Path, rows: int) -> None:
     has a champion to compare with, as nearly every run does.
     """
     airflow.wait_for_dags([INGEST, TRAIN], timeout_seconds=120)
-    airflow.unpause(INGEST)
     folder.mkdir()
     data.land(data.write_example_data(folder, rows=rows))
     wait_for_published(airflow, INGEST, rows=rows, timeout_seconds=300, tell=lambda _: None)
-    airflow.unpause(TRAIN)
-    airflow.wait(TRAIN, wait_for_run(airflow, TRAIN, "The schedule", timeout_seconds=60), timeout_seconds=600)
+    airflow.wait(TRAIN, airflow.trigger(TRAIN), timeout_seconds=600)
 
 
 def run_the_dag(airflow: Airflow) -> tuple[str, float]:

@@ -21,6 +21,7 @@ ENVIRONMENTS = [
     for name in (
         "airflow/requirements.in",
         "airflow/cluster.in",
+        "airflow/google.in",
         "ml/requirements.in",
         "mlflow/requirements.in",
         "torchserve/requirements.in",

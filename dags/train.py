@@ -5,6 +5,7 @@ from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
 from plugins.verbs import (
+    count_rows,
     deploy,
     evaluate,
     find_champion,
@@ -22,7 +23,7 @@ from tasks.spec import PipelineSpec
 @pipeline(over=models, schedule=training_schedule, form=training_form)
 def train(spec: PipelineSpec) -> None:
     """Train, judge and, if the gate agrees, release one candidate of the model."""
-    place = preflight(spec)
+    place = preflight(spec, after=count_rows(spec))
     snapshot = take_snapshot(spec, after=place)
     validation = validate(spec, snapshot)
     run = train_candidate(spec, snapshot, validation)

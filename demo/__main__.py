@@ -41,6 +41,8 @@ def main(
 
     Exits with 1 if any step did not do what it should.
     """
+    if on == "processes":
+        _leave_other_clones_alone()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
@@ -65,6 +67,13 @@ def main(
         report.write(report_file)
         stage.stop(telling.say)
     raise typer.Exit(1 if report.failure else 0)
+
+
+def _leave_other_clones_alone() -> None:
+    """A shell may point to the platform of another clone; the story is told on this one's."""
+    from embedded import clone, services
+
+    clone.forget_another(services.exported())
 
 
 def _stage(on: Place) -> Stage:

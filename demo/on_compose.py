@@ -26,10 +26,10 @@ class ComposeSettings(BaseSettings):
     """What docker-compose.yaml tells the demo's container (`DEMO_...`).
 
     Attributes:
-        entrance: The entrance as containers reach it; its certificate is trusted through REQUESTS_CA_BUNDLE.
-        address: The entrance as a browser on the host reaches it.
+        entrance: The reverse proxy as containers reach it; REQUESTS_CA_BUNDLE has its certificate trusted.
+        address: The reverse proxy as a browser on the host reaches it.
         user, password: A user of Airflow's who may unpause and trigger.
-        prediction_token: What the entrance asks for below /v1/; empty where it asks for nothing.
+        prediction_token: What the gateway asks for below /v1/.
     """
 
     model_config = SettingsConfigDict(env_prefix="DEMO_")
@@ -62,7 +62,7 @@ class OnCompose:
         )
 
     def start(self, tell: Tell) -> Scene:
-        """Wait until the entrance leads to services that answer."""
+        """Wait until the reverse proxy leads to services that answer."""
         until = time.monotonic() + HEALTHY_WITHIN_SECONDS
         while missing := self._missing():
             if time.monotonic() > until:
@@ -76,6 +76,7 @@ class OnCompose:
         pages = {"Airflow": f"{address}/", "MLflow": f"{address}/mlflow/", "Gateway": f"{address}/v1/models"}
         passwords = {"Airflow": "ADMIN_PASSWORD", "MLflow": "MLFLOW_PASSWORD"}
         logins = {name: f"{self._settings.user}, with {of} of .env" for name, of in passwords.items()}
+        logins["Gateway"] = "the header Authorization: Bearer, with PREDICTION_TOKEN of .env"
         entrance, token = self._settings.entrance, self._settings.prediction_token.get_secret_value()
         return Scene(entrance, entrance, pages, logins, token or None)
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from embedded.errors import AlreadyRunning, PlatformError
+from embedded import clone, services
+from embedded.errors import AlreadyRunning, OtherClone, PlatformError
 from embedded.platform import SERVICES, Platform
 from tasks.errors import PerennialError
 from tasks.settings import PROJECT
@@ -48,15 +49,22 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop what runs, and what is left of an earlier platform."""
-    done = [line for home in _homes() for line in Platform(home).stop()]
+    done = [line for home in _homes() for line in _stop(Platform(home))]
     for line in done or ["Nothing was running."]:
         _say(line)
 
 
 @app.command()
-def status() -> None:
+def status(
+    *, if_any: Annotated[bool, typer.Option("--if-any", help="Say nothing where nothing runs.")] = False
+) -> None:
     """Say what runs, where, and how to log in. Ends with 1 when a service does not run."""
-    platform = _running()
+    try:
+        platform = _running()
+    except PlatformError:
+        if if_any:
+            return
+        raise
     running = platform.processes()
     for name in SERVICES:
         state = (
@@ -83,6 +91,14 @@ def run(command: Annotated[list[str], typer.Argument()]) -> None:
     os.execvpe(command[0], command, environment)  # noqa: S606
 
 
+def _stop(platform: Platform) -> list[str]:
+    """Stop it, unless it is another clone's."""
+    try:
+        return platform.stop()
+    except OtherClone as error:
+        return [str(error)]
+
+
 def _homes() -> list[Path]:
     """The state folder that the settings name, and the others of this clone, such as the demo's."""
     beside = [lock.parent.parent for lock in PROJECT.glob(".perennial/*/supervisor/guardian.lock")]
@@ -91,10 +107,16 @@ def _homes() -> list[Path]:
 
 def _running() -> Platform:
     """The platform that runs, first of all on the state folder that the settings name."""
-    for home in _homes():
-        if (platform := Platform(home)).running():
-            return platform
-    raise PlatformError("The platform does not run. `make demo` or `make start` starts it.")
+    told = PlatformError("The platform does not run. `make demo` or `make start` starts it.")
+    for platform in map(Platform, _homes()):
+        if platform.running():
+            try:
+                clone.require_own(platform.home)
+            except OtherClone as error:
+                told = error
+            else:
+                return platform
+    raise told
 
 
 def _addresses(platform: Platform) -> str:
@@ -112,6 +134,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run a command; what went wrong is said in a sentence, without a traceback."""
+    clone.forget_another(services.exported())
     try:
         app()
     except PerennialError as error:

@@ -83,6 +83,7 @@ def _core(
         # LocalExecutor forks as many workers at once, whether they are needed or not.
         "parallelism": settings.airflow_parallelism,
         "load_examples": False,
+        "dags_are_paused_at_creation": settings.dags_paused,
         "fernet_key": secrets.airflow_fernet_key,
         "execution_api_server_url": f"{url}/execution/",
         "simple_auth_manager_users": f"{USER}:admin",
@@ -152,7 +153,7 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
         "airflow-dag-processor": ("dag-processor",),
         "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
     }
-    waits_for = first.name if first.needed() else None
+    waits_for = first.name if first.is_needed() else None
     services = [
         Program(name, (command, *words), environment, folder, waits_for=waits_for)
         for name, words in arguments.items()

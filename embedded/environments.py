@@ -51,11 +51,17 @@ class Environment:
         return self.folder / ".made-from"
 
     def made_from(self) -> str:
-        """A hash of the lock, of uv's, of the interpreter and of where torch comes from."""
+        """A hash of the lock, of uv's, of the interpreter, of where torch comes from, and of the folder."""
         locks = (file.read_text(encoding="utf-8") for file in (self.lock, UV_LOCK))
         return hashlib.sha256(
-            "\0".join([*locks, sys.version, sys.base_prefix, *torch_source()]).encode()
+            "\0".join([*locks, sys.version, sys.base_prefix, *torch_source(), str(self.folder)]).encode()
         ).hexdigest()
+
+    def made_here(self) -> bool:
+        """Whether it was made in this folder: one that was copied or moved runs the programs of the other."""
+        activate = self.folder / "bin" / "activate"
+        made = activate.read_text(encoding="utf-8") if self.python.exists() and activate.exists() else ""
+        return f"VIRTUAL_ENV='{self.folder}'" in made
 
     def up_to_date(self) -> bool:
         return (
@@ -65,7 +71,7 @@ class Environment:
         )
 
 
-def wanted(*, development: bool) -> list[Environment]:
+def list_environments(*, development: bool) -> list[Environment]:
     """The four environments, that of a model where it brings
     requirements, and, if asked for, the one that tests run in.
     """
@@ -91,8 +97,11 @@ def main() -> None:
         make_uv()
         if options.lock:
             run([sys.executable, str(PROJECT / "containers" / "lock.py"), str(UV)])
+        remove_orphans()
         stale = [
-            environment for environment in wanted(development=options.dev) if not environment.up_to_date()
+            environment
+            for environment in list_environments(development=options.dev)
+            if not environment.up_to_date()
         ]
         if stale:
             check_disk()
@@ -100,6 +109,14 @@ def main() -> None:
             build(environment)
         if stale:
             (STATE / "set-up-seconds").write_text(f"{time.monotonic() - began:.1f}", encoding="utf-8")
+
+
+def remove_orphans() -> None:
+    """Remove the environments of models that are gone, or need none of their own any more."""
+    kept = {environment.folder for environment in list_environments(development=True)}
+    for folder in sorted(set(ENVIRONMENTS.glob("model-*")) - kept):
+        shutil.rmtree(folder)
+        print(f"{folder.relative_to(PROJECT)}: removed, for its model has no requirements.txt", flush=True)
 
 
 def check_python() -> None:
@@ -164,7 +181,7 @@ def build(environment: Environment) -> None:
     """
     began = time.monotonic()
     environment.stamp.unlink(missing_ok=True)
-    if not environment.python.exists():
+    if not environment.made_here():
         run([str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment.folder)])
     sync = [str(UV), "pip", "sync", "--quiet", "--verify-hashes", "--python", str(environment.python)]
     run([*sync, *torch_source(), str(environment.lock)])

@@ -17,3 +17,7 @@ class NoRoom(PlatformError):
 
 class AlreadyRunning(PlatformError):
     """Another process has started the platform on the same state folder."""
+
+
+class OtherClone(PlatformError):
+    """The platform that runs on the state folder belongs to another clone."""

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from embedded.launch import die_with_parent
+from tasks.runtime.processes import kill
 
 PR_SET_CHILD_SUBREAPER = 36
 ALREADY_GUARDED = 3
@@ -83,8 +84,7 @@ class Guardian:
     def _kill_orphans(self) -> None:
         for pid in self._children():
             if pid != self.supervisor or not self.supervisor_runs:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                kill(pid)
 
     def _end(self) -> None:
         """Let supervisord stop its programs in order; then

@@ -35,7 +35,7 @@ class Migration:
     def stamp(self) -> Path:
         return self.database.with_suffix(".version")
 
-    def needed(self) -> bool:
+    def is_needed(self) -> bool:
         """Whether another version made the database, or none;
         asking the tools themselves costs seconds of imports.
         """

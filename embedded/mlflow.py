@@ -42,7 +42,7 @@ def programs(settings: EmbeddedSettings, port: int, secrets: Secrets, base: dict
     }
     stores = (f"sqlite:///{first.database}", str(folder / "artifacts"))
     serve = (python, str(SCRIPTS / "serve_mlflow.py"), "127.0.0.1", str(port), *stores)
-    waits_for = first.name if first.needed() else None
+    waits_for = first.name if first.is_needed() else None
     server = Program("mlflow", serve, {**environment, **private}, folder, waits_for=waits_for)
     upgrade = (python, str(SCRIPTS / "upgrade_mlflow.py"), f"sqlite:///{first.copy}")
     return [Program(first.name, upgrade, environment, folder, once=True), server] if waits_for else [server]

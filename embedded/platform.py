@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import airflow, guardian, health, mlflow, ports, processes, room, services
+from embedded import airflow, clone, guardian, health, mlflow, ports, processes, requirements, services
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
+from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
 
 Progress = Callable[[str], None]
@@ -69,20 +70,23 @@ class Platform:
 
         Raises:
             AlreadyRunning: The platform runs on this state folder; the message has its addresses.
+            OtherClone: That of another clone runs on it.
             NoRoom, PortTaken: The machine cannot hold it.
             PlatformError: A service did not come up; everything is stopped again. The message quotes its last
                 log lines.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         if self.running():
+            clone.require_own(self.home)
             raise AlreadyRunning(self._already())
-        room.check(self.settings)
+        requirements.check(self.settings)
         for command in processes.sweep(self.home):
             progress(f"Ended what an earlier platform left: {command}")
         chosen = ports.choose(self.settings)
         programs = services.programs(self.settings, chosen, Secrets.of(self.home))
         self._supervision.write(programs)
         self._start_guardian()
+        clone.claim(self.home)
         try:
             self._migrate(programs, progress)
             self.wait_until_healthy(progress=progress)
@@ -95,14 +99,19 @@ class Platform:
         """Stop every service, and what is left of an earlier platform on this folder.
 
         Returns what was done, in sentences.
+
+        Raises:
+            OtherClone: What runs on it is another clone's.
         """
         done = []
+        if self.running():
+            clone.require_own(self.home)
         if pid := processes.guardian(self._supervision.lock):
-            processes.end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
             done.append("Stopped the platform.")
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()
-            processes.end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
+            end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
             self._guardian.wait()
             self._guardian = None
         return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
@@ -119,7 +128,7 @@ class Platform:
     @property
     def addresses(self) -> Addresses:
         """Where the services of the last start answer."""
-        return Addresses.of(ports.chosen(self.home))
+        return Addresses.of(ports.remembered_ports(self.home))
 
     @property
     def credentials(self) -> Credentials:
@@ -135,7 +144,7 @@ class Platform:
 
     def variables(self) -> dict[str, str]:
         """What points `python -m tasks`, the `airflow` command and MLflow's client to this platform."""
-        secrets, chosen = Secrets.of(self.home), ports.chosen(self.home)
+        secrets, chosen = Secrets.of(self.home), ports.remembered_ports(self.home)
         return {**services.variables(self.settings, chosen, secrets), **mlflow.login(secrets)}
 
     def environment(self) -> dict[str, str]:
@@ -214,7 +223,8 @@ class Platform:
             waiting -= ready
             if waiting and time.monotonic() - began > allowed:
                 raise PlatformError(
-                    f"No answer within {allowed:.0f} s from {self._quoted(waiting)}", services=sorted(waiting)
+                    f"No answer within {allowed:.0f} s from {self._last_lines_of(waiting)}",
+                    services=sorted(waiting),
                 )
             time.sleep(POLL_SECONDS if waiting else 0)
 
@@ -233,7 +243,7 @@ class Platform:
                         f"{self.logs(name)}"
                     )
                 if state.state == GAVE_UP and known.get(name):
-                    progress(f"{name} does not start any more. {self._quoted([name])}")
+                    progress(f"{name} does not start any more. {self._last_lines_of([name])}")
                 known[name] = state.pid
             time.sleep(WATCH_SECONDS)
         if self._guardian and self._guardian.wait() != 0:
@@ -278,7 +288,7 @@ class Platform:
                 self._guardian = None
                 if status == guardian.ALREADY_GUARDED:
                     raise AlreadyRunning(self._already())
-                raise PlatformError(f"The supervisor did not start. {self._quoted(['guardian'])}")
+                raise PlatformError(f"The supervisor did not start. {self._last_lines_of(['guardian'])}")
             time.sleep(POLL_SECONDS / 5)
 
     def _migrate(self, programs: list[Program], progress: Progress) -> None:
@@ -288,25 +298,25 @@ class Platform:
             progress("Preparing the databases of Airflow and MLflow (once).")
         until = time.monotonic() + self.settings.start_timeout_seconds
         while pending:
-            for name in [name for name in pending if self._ended_well(name, until)]:
+            for name in [name for name in pending if self._has_ended_well(name, until)]:
                 pending.pop(name).finish()
                 for program in programs:
                     if program.waits_for == name:
                         self._supervision.start(program.name)
             time.sleep(POLL_SECONDS)
 
-    def _ended_well(self, name: str, until: float) -> bool:
+    def _has_ended_well(self, name: str, until: float) -> bool:
         state = self._state(name)
         if state.state == "EXITED" and state.exit_status == 0:
             return True
         if state.state == "EXITED" or time.monotonic() > until:
-            raise PlatformError(f"A database could not be prepared: {self._quoted([name])}")
+            raise PlatformError(f"A database could not be prepared: {self._last_lines_of([name])}")
         return False
 
     def _state(self, name: str) -> State:
         states = self._supervision.states()
         if name not in states:
-            raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
+            raise PlatformError(f"The supervisor ended. {self._last_lines_of(['supervisord'])}")
         return states[name]
 
     def _up(self) -> set[str]:
@@ -318,10 +328,12 @@ class Platform:
         """
         states = self._supervision.states()
         if not states:
-            raise PlatformError(f"The supervisor ended. {self._quoted(['supervisord'])}")
+            raise PlatformError(f"The supervisor ended. {self._last_lines_of(['supervisord'])}")
         given_up = [name for name, state in states.items() if state.state == GAVE_UP]
         if given_up:
-            raise PlatformError(f"Did not start, in four tries: {self._quoted(given_up)}", services=given_up)
+            raise PlatformError(
+                f"Did not start, in four tries: {self._last_lines_of(given_up)}", services=given_up
+            )
         return {name for name, state in states.items() if state.state == "RUNNING"}
 
     def _already(self) -> str:
@@ -331,7 +343,7 @@ class Platform:
             f"{found.gateway}. `make stop` stops it."
         )
 
-    def _quoted(self, names: Iterable[str]) -> str:
+    def _last_lines_of(self, names: Iterable[str]) -> str:
         """The last log lines of each service."""
         return "\n".join(
             f"{name}; the end of {self.logs(name)}:\n{_tail(self.logs(name))}" for name in sorted(names)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from embedded.errors import PortTaken
+from embedded.processes import MARK
 from embedded.settings import PORTS, EmbeddedSettings
 from tasks.stores.files import write_text
 
@@ -27,18 +28,18 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
         PortTaken: A port that the settings fix is in use; the message names the process where the system
             tells it.
     """
-    remembered = chosen(settings.home)
+    remembered = remembered_ports(settings.home)
     ports: dict[str, int] = {}
     for name in PORTS:
         fixed = getattr(settings, name)
         if fixed is not None and not is_free(fixed):
-            raise PortTaken(_taken(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
+            raise PortTaken(_taken_port(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
         ports[name] = fixed or _free_port(remembered.get(name), set(ports.values()))
     write_text(str(settings.home / FILE), text=json.dumps(ports, indent=2))
     return ports
 
 
-def chosen(home: Path) -> dict[str, int]:
+def remembered_ports(home: Path) -> dict[str, int]:
     """The ports of the last start; empty before the first."""
     file = home / FILE
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -65,7 +66,7 @@ def _free_port(remembered: int | None, used: set[int]) -> int:
     )
 
 
-def _taken(name: str, port: int) -> str:
+def _taken_port(name: str, port: int) -> str:
     setting = f"PERENNIAL_{name.upper()}"
     return (
         f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or "
@@ -86,9 +87,11 @@ def _holder(port: int) -> str:
 
 
 def describe(pid: int) -> str:
-    """A process as `process 123 (its command)`."""
+    """A process as `process 123 (its command)`, with the platform that it belongs to."""
     try:
-        command = shlex.join(psutil.Process(pid).cmdline())
+        process = psutil.Process(pid)
+        command, home = shlex.join(process.cmdline()), process.environ().get(MARK)
     except psutil.Error:
         return f"process {pid}"
-    return f"process {pid} ({command:.120})"
+    platform = f", of the platform on {home}" if home else ""
+    return f"process {pid} ({command:.120}){platform}"

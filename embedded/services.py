@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from embedded import airflow, gateway, mlflow, torchserve
+from embedded import airflow, clone, gateway, mlflow, torchserve
 from embedded.health import Addresses
 from embedded.migration import Migration
 from embedded.private import Secrets
 from embedded.processes import MARK
-from embedded.settings import EmbeddedSettings
+from embedded.settings import PORTS, EmbeddedSettings
 from embedded.supervision import Program
 from tasks.settings import PROJECT
 
@@ -38,6 +38,8 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         **mlflow.NO_TELEMETRY,
         **mlflow.PATIENCE,
         "MLFLOW_TRACKING_URI": addresses.mlflow,
+        clone.VARIABLE: str(PROJECT),
+        "PERENNIAL_INSTALLATION": settings.installation or clone.installation(settings.home),
         "PERENNIAL_HOME": str(settings.home),
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),
         "PERENNIAL_AIRFLOW_URL": addresses.airflow,
@@ -51,6 +53,13 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_TORCHSERVE_STORE": str(settings.home / "torchserve" / "store"),
         "PYTHONPATH": str(PROJECT),
     }
+
+
+def exported() -> set[str]:
+    """The names of what points a shell to a platform."""
+    nobodys = Secrets()
+    own = variables(EmbeddedSettings(), dict.fromkeys(PORTS, 0), nobodys)
+    return {*own, *mlflow.login(nobodys)}
 
 
 def clean_environment() -> dict[str, str]:
@@ -93,7 +102,7 @@ def migrations(settings: EmbeddedSettings) -> list[Migration]:
     return [
         migration
         for migration in (airflow.migration(settings), mlflow.migration(settings))
-        if migration.needed()
+        if migration.is_needed()
     ]
 
 

@@ -23,9 +23,11 @@ class EmbeddedSettings(BaseSettings):
     Attributes:
         home: The platform's state: databases, artifacts, tables, logs.
         environments: The folder of the locked environments that `make setup` built.
+        installation: What steps in containers or pods are labelled with; empty for a name made from `home`.
         airflow_port and the other ports: Fixed by you; None to take a free one and keep it.
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
+        dags_paused: Whether a DAG that Airflow sees for the first time waits until somebody switches it on.
         dags_refresh_seconds: How often the folder dags/ is looked through for new or changed files.
         start_timeout_seconds: The longest that all services together may take until they answer.
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
@@ -39,6 +41,7 @@ class EmbeddedSettings(BaseSettings):
 
     home: Path = PROJECT / ".perennial" / "state"
     environments: Path = PROJECT / ".perennial" / "envs"
+    installation: str = ""
     airflow_port: int | None = Field(default=None, gt=0, lt=65536)
     mlflow_port: int | None = Field(default=None, gt=0, lt=65536)
     gateway_port: int | None = Field(default=None, gt=0, lt=65536)
@@ -47,6 +50,7 @@ class EmbeddedSettings(BaseSettings):
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
     airflow_options: dict[str, dict[str, str]] = Field(default_factory=dict)
+    dags_paused: bool = False
     dags_refresh_seconds: int = Field(default=15, ge=1)
     start_timeout_seconds: float = Field(default=300, gt=0)
     stop_timeout_seconds: float = Field(default=45, gt=0)

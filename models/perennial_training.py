@@ -123,37 +123,63 @@ def device_name(device: torch.device) -> str:
 
 def fit(
     model: torch.nn.Module,
-    train_epoch: Callable[[], float],
-    evaluate: Callable[[], Mapping[str, float]],
+    optimisers: Sequence[torch.optim.Optimizer],
+    chosen: argparse.Namespace,
     *,
-    epochs: int,
-    patience: int,
+    rows: int,
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    evaluate: Callable[[], Mapping[str, float]],
 ) -> None:
-    """Train until the validation loss has not improved for `patience` epochs; keep the best epoch's weights.
+    """Train until the validation loss has not improved for some epochs; keep the best epoch's weights.
 
     Args:
-        train_epoch: One pass over the training rows; returns their mean loss.
+        chosen: The options `epochs`, the most passes, `patience`, how many without a better loss, and
+            `batch_size`.
+        rows: How many training rows there are.
+        loss_of: The mean loss of the training rows with these numbers.
         evaluate: What the validation rows say: `loss`, which decides, and metrics that are only logged.
-        epochs: The most passes.
+            Called in evaluation mode and without gradients.
 
     Raises:
         FloatingPointError: A loss is not a number: the training has diverged.
     """
     best, best_epoch, weights = float("inf"), 0, copy.deepcopy(model.state_dict())
-    for epoch in range(1, epochs + 1):
-        found = {"train_loss": train_epoch()} | {f"validation_{name}": v for name, v in evaluate().items()}
+    for epoch in range(1, chosen.epochs + 1):
+        model.train()
+        found = {"train_loss": train_epoch(optimisers, rows, loss_of, chosen.batch_size)}
+        model.eval()
+        with torch.inference_mode():
+            found |= {f"validation_{name}": value for name, value in evaluate().items()}
         mlflow.log_metrics(found, step=epoch)
-        print(
-            f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()), flush=True
-        )
+        said = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        print(f"epoch {epoch}: {said}", flush=True)
         loss = found["validation_loss"]
         _require_number(loss, epoch)
         if loss < best:
             best, best_epoch, weights = loss, epoch, copy.deepcopy(model.state_dict())
-        elif epoch - best_epoch >= patience:
+        elif epoch - best_epoch >= chosen.patience:
             break
     model.load_state_dict(weights)
     mlflow.log_metrics({"best_epoch": best_epoch, "best_validation_loss": best})
+
+
+def train_epoch(
+    optimisers: Sequence[torch.optim.Optimizer],
+    rows: int,
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    batch_size: int,
+) -> float:
+    """One pass over the rows in random order, a step a batch; returns the mean loss."""
+    total = 0.0
+    for batch in torch.randperm(rows).split(batch_size):
+        loss = loss_of(batch)
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        loss.backward()
+        for optimiser in optimisers:
+            optimiser.step()
+        total += loss.item() * len(batch)
+    return total / rows
 
 
 def _require_number(loss: float, epoch: int) -> None:

@@ -102,7 +102,7 @@ def hold(files: Files, holder: str) -> None:
     write_whole(files.holder, holder.encode())
 
 
-def held_by(files: Files) -> str | None:
+def holder_of(files: Files) -> str | None:
     """The try that follows the step; None where nobody ever did."""
     try:
         return str(files.holder.read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ def result(verb: str, files: Files) -> dict[str, Any]:
     return document
 
 
-def code_left(files: Files) -> int:
+def exit_code_of(files: Files) -> int:
     """The exit code of a step that ended while nobody looked, by the files that it left."""
     if files.result.exists():
         return 0

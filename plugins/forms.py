@@ -3,15 +3,19 @@
 A value that breaks its schema is refused there and by the REST API.
 """
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Param
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
+
+A_DAY = timedelta(days=1)
 
 # Airflow draws a picker for the format `date-time` but does not check it, so the pattern does.
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
@@ -49,6 +53,51 @@ def training_form(spec: PipelineSpec, models: Path) -> dict[str, Param]:
     return {name: _parameter(spec, name, fragment) for name, fragment in taken.items()} | own
 
 
+def require_sound(run: Context) -> None:
+    """Refuse a run that asks for what there is not, in its first task; Airflow itself lets it pass.
+
+    Raises:
+        AirflowFailException: The message names each fault.
+    """
+    known, conf = set(run["dag"].params), run["dag_run"].conf or {}
+    if told := faults(known, conf, run["params"], run["dag_run"].run_after):
+        raise AirflowFailException(" ".join(told))
+
+
+def faults(
+    known: set[str], conf: Mapping[str, Any], params: Mapping[str, Any], run_after: datetime
+) -> list[str]:
+    """What is wrong with the values that a run was started with; a sentence each.
+
+    Args:
+        known: The names of the form's fields.
+        conf: What the run was started with.
+        params: The same over the form's defaults.
+        run_after: When the run was asked for.
+    """
+    told = []
+    if unknown := sorted(set(conf) - known):
+        told.append(
+            f"There is no parameter {', '.join(unknown)}. Known: {', '.join(sorted(known)) or 'none'}."
+        )
+    if (as_of := params.get("as_of")) and datetime.fromisoformat(as_of) > run_after:
+        told.append(f"as_of is {as_of}, which lies in the future: no data is of that time yet.")
+    if "window_end" in known:
+        start, end = window(params, run_after)
+        if start >= end:
+            told.append(f"The window ends at {end.isoformat()}, not after its start at {start.isoformat()}.")
+    return told
+
+
+def window(params: Mapping[str, Any], run_after: datetime) -> tuple[datetime, datetime]:
+    """The window that the form of the drift check names; by default the day before
+    the run, the same for each of its tries.
+    """
+    end = datetime.fromisoformat(params["window_end"]) if params["window_end"] else run_after
+    start = datetime.fromisoformat(params["window_start"]) if params["window_start"] else end - A_DAY
+    return start, end
+
+
 def drift_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     """The window of predictions to judge, [start, end)."""
     return {
@@ -67,6 +116,20 @@ def ingest_form(table: TableSpec, _models: Path) -> dict[str, Param]:
             items={"type": "string", "minLength": 1, "pattern": r"^[^/\\.][^/\\]*$"},
             title="Files",
         )
+    }
+
+
+def withdrawal_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model to withdraw, and why."""
+    name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
+    return {
+        "model": Param(description="Its folder has to be removed already.", title="Model", schema=name),
+        "reason": Param(
+            description="Why it is served no longer; the ledger keeps it.",
+            title="Reason",
+            type="string",
+            minLength=1,
+        ),
     }
 
 

@@ -39,7 +39,7 @@ def sweep(state_of: StateOf) -> list[str]:
         state_of: The state of a task instance; `GONE` where Airflow knows it no more.
     """
     engine, done = runner(), []
-    for left in engine.left():
+    for left in engine.list_left():
         if why := reason(left, state_of(left.owner), time.time()):
             engine.remove(left.job)
             done.append(f"Removed {left.job[:12]}, the step of {_name(left.owner)}: {why}")

@@ -17,7 +17,7 @@ from plugins import attempts
 from plugins.attempts import Files
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
 from tasks.contracts import Request
-from tasks.errors import FINAL
+from tasks.errors import EXIT_NOTHING, FINAL
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, faults_of
 
@@ -28,6 +28,10 @@ SEEN_EVERY_SECONDS = 5.0
 AFTER_TIMEOUT_SECONDS = 300
 AS_THE_TRAINING = frozenset({"preflight", "train"})
 LONGEST = timedelta(days=1)
+
+
+class StepHadNothing(AirflowFailException):
+    """The step found nothing to do."""
 
 
 @dataclass
@@ -76,6 +80,7 @@ class StepJob:
         """Pass on the step's log until it ends, and return its result.
 
         Raises:
+            StepHadNothing: It found nothing to do.
             AirflowFailException: It failed, and would fail again.
             AirflowException: It failed, and may not fail again.
             WorkerLost: This try is no longer the one that follows the step.
@@ -86,7 +91,7 @@ class StepJob:
             job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp)
         )
         self.require_held()
-        code = attempts.code_left(self.files) if ended.code is None else ended.code
+        code = attempts.exit_code_of(self.files) if ended.code is None else ended.code
         try:
             return self._result() if code == 0 else self._fail(code, ended)
         finally:
@@ -102,7 +107,7 @@ class StepJob:
             raise WorkerLost("Another worker follows this step by now: Airflow had given this try up.")
 
     def held(self) -> bool:
-        return not self.runner.outlives or attempts.held_by(self.files) in {self.holder, None}
+        return not self.runner.outlives or attempts.holder_of(self.files) in {self.holder, None}
 
     def stop(self) -> None:
         """End the step early, unless another try follows it. Where that cannot be found out, it is ended."""
@@ -115,6 +120,8 @@ class StepJob:
     def _fail(self, code: int, ended: Ended) -> Document:
         self.outcome = attempts.evidence(self.files)
         message = attempts.why(self.step.verb, code, self.files, ended.why)
+        if code == EXIT_NOTHING:
+            raise StepHadNothing(message)
         final = ended.final or code in FINAL
         raise (AirflowFailException if final else AirflowException)(message)
 

@@ -15,7 +15,7 @@ from plugins.forms import training_form
 from plugins.schedules import cron
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.spec import PipelineSpec, TableSpec, read_specs, table_of
+from tasks.spec import PipelineSpec, TableSpec, read_specs
 
 
 def folder_of(dag_file: str) -> Path:
@@ -32,8 +32,8 @@ def models(folder: Path) -> dict[str, PipelineSpec]:
 
 
 def tables(folder: Path) -> dict[str, TableSpec]:
-    """Each table that one of these models is trained on, by name."""
-    return {spec.data.table: table_of(spec) for spec in _read(folder)[0]}
+    """Each table that one of these models is trained on, or joins, by name."""
+    return {table.table: table for spec in _read(folder)[0] for table in spec.data.all_tables}
 
 
 def raise_faults(dag_file: str) -> None:

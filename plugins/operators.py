@@ -1,7 +1,6 @@
 """The operators of our DAGs: run a step through its contract, and start a training for a retrain ticket."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,19 +12,23 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
-from plugins.jobs import StepJob, step_of
+from plugins.forms import require_sound
+from plugins.jobs import StepHadNothing, StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
-from plugins.runners.connections import store_variables
+from plugins.runners.connections import reach_store
 from tasks.contracts import Request
 from tasks.errors import FINAL, PerennialError
 from tasks.settings import settings
 from tasks.spec import faults_of
 from tasks.step import exit_code
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 
 Document = dict[str, Any]
+
+BY_CLOCK, BY_DATA = "scheduled", "asset_triggered"
+"""The types of runs that nobody asked for."""
 
 RETRIES = {
     "retries": 2,
@@ -39,6 +42,7 @@ class StepOperator(BaseOperator):
     """Run one verb of `tasks` by the configured runner; its result is the XCom.
 
     A check that said no and a request that is wrong fail the task for good; everything else is tried again. A
+    step that finds nothing to do skips what follows where nobody asked for the run, and else fails too. A
     result that an earlier try left behind, because its worker died before Airflow heard of it, is taken
     instead of running twice; so is a step that still runs where it outlives its worker: it is found by its
     name, which no other step has. Airflow's resumable operators keep what they started in its state store
@@ -89,15 +93,20 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> Document:
         """Run the step, or take what an earlier try left, and return the result."""
+        require_sound(context)
         if self.skip_because and (reason := self.skip_because(self.inputs)):
             raise AirflowSkipException(reason)
         try:
             job = self._job = self._job_of(context)
             self.outcome = job.left_unheard() or job.follow(job.submit())
             attempts.mark_heard(job.files)
+        except StepHadNothing as nothing:
+            if context["dag_run"].run_type in {BY_CLOCK, BY_DATA}:
+                raise AirflowSkipException(str(nothing)) from nothing
+            raise
         except Exception as error:
             self._tell_what_was_decided(context)
-            if (told := _airflow_s(error)) is error:
+            if (told := _as_airflow_error(error)) is error:
                 raise
             raise told from error
         finally:
@@ -127,7 +136,7 @@ class StepOperator(BaseOperator):
 
         The store's connection, where Airflow has one, is for this process and the step alike.
         """
-        os.environ.update(store_variables())
+        reach_store()
         ti, request = context["ti"], self._request(context)
         files = attempts.Files.of(request.context.work_url)
         step = step_of(self.verb, request, files, ti, model=self.model, limit=self.execution_timeout)
@@ -167,18 +176,25 @@ def step_operator() -> type[StepOperator]:
     return DockerStepOperator
 
 
-def _airflow_s(error: Exception) -> Exception:
+def _as_airflow_error(error: Exception) -> Exception:
     """A fault that we can explain, as Airflow's own, final or tried again; any other as it is."""
-    told = error if isinstance(error, AirflowException) else explained(error) or error
+    told = error if isinstance(error, AirflowException) else explain(error) or error
     if not isinstance(told, PerennialError | EngineFault):
         return error
     airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException
     return airflow_s(str(told))
 
 
+def hindrance(context: Context, dag_id: str) -> str | None:
+    """Why a run of the DAG would wait instead of starting; None where it would not."""
+    if not context["ti"].get_dag(dag_id).is_paused:
+        return None
+    return f"The DAG {dag_id} is paused, so its training would not start. Switch it on and ask again."
+
+
 class StartTraining(TriggerDagRunOperator):
-    """Start the training run that a retrain ticket grants;
-    skipped where it grants none, or where the run exists already.
+    """Start the training run that a retrain ticket grants; skipped where it grants none, where the run
+    exists already, and where its DAG was paused meanwhile, which closes the request.
 
     Args:
         ticket: A `RetrainTicket` as JSON; usually another task's output.
@@ -194,6 +210,11 @@ class StartTraining(TriggerDagRunOperator):
         """Start the run and go on; nobody waits for it here."""
         if not self.ticket["granted"]:
             raise AirflowSkipException(self.ticket["reason"])
+        if why := hindrance(context, self.trigger_dag_id):
+            from tasks.monitoring.retrain import close
+
+            close(self.ticket["model"], self.ticket["train_run_id"], why=why)
+            raise AirflowSkipException(why)
         self.trigger_run_id = self.ticket["train_run_id"]
         self.conf = {"reason": self.ticket["reason"]}
         self.note = self.ticket["reason"]

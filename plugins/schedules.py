@@ -1,31 +1,53 @@
 """When each DAG family runs, and the assets that connect them."""
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+import re
 
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from airflow.triggers.base import BaseEventTrigger
+
+from plugins.runners.connections import GOOGLE, google_not_installed
 from plugins.triggers.landing import LandingTrigger
+from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.stores.files import at
 
-LANDING_POLL_SECONDS = 1.0
+SUBSCRIPTION = re.compile(r"projects/([^/]+)/subscriptions/([^/]+)")
+MESSAGES_AT_ONCE = 1000
 
 
 def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimetable:
-    """A cron schedule in UTC; with `run_immediately` the time before the unpausing counts as due."""
+    """A cron schedule in UTC.
+
+    Args:
+        run_immediately: Whether the time before a DAG is first switched on counts as due. A machine that is
+            off at night would else never come to its first run; later ones are made up for when it is on.
+    """
     return CronTriggerTimetable(expression, timezone="UTC", run_immediately=run_immediately)
 
 
-def training_schedule(spec: PipelineSpec) -> CronTriggerTimetable | None:
-    """As the specification says; None trains only when asked or when drift is decided."""
-    return cron(spec.training.schedule, run_immediately=True) if spec.training.schedule else None
+def training_schedule(
+    spec: PipelineSpec,
+) -> CronTriggerTimetable | AssetOrTimeSchedule | AssetAny | None:
+    """By the clock, by rows that join the table, or by both; None trains only when asked or on drift."""
+    rows = AssetAny(*(lake_asset(table) for table in spec.data.all_tables))
+    training = spec.training
+    if training.trigger == "data":
+        return rows
+    clock = cron(training.schedule, run_immediately=True) if training.schedule else None
+    return AssetOrTimeSchedule(timetable=clock, assets=rows) if training.trigger == "both" else clock
 
 
 def drift_schedule(spec: PipelineSpec) -> CronTriggerTimetable:
-    return cron(spec.monitor.schedule)
+    return cron(spec.monitor.schedule, run_immediately=True)
 
 
 def collection_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
     return cron("*/15 * * * *")
+
+
+def only_when_asked(_subject: str) -> None:
+    """No schedule."""
 
 
 def tidy_schedule(_place: str) -> CronTriggerTimetable:
@@ -44,13 +66,49 @@ def lake_asset(table: TableSpec) -> Asset:
 
 def landing_asset(table: TableSpec) -> Asset:
     """The table's landing folder; an event of it says that files have landed."""
-    trigger = LandingTrigger(
-        folder=str(at(settings().landing, table.table)), poll_seconds=LANDING_POLL_SECONDS
-    )
-    watcher = AssetWatcher(name=f"files for {table.table}", trigger=trigger)
+    watcher = AssetWatcher(name=f"files for {table.table}", trigger=landing_trigger(table.table))
     return Asset(
         name=f"landing/{table.table}",
         uri=f"perennial://landing/{table.table}",
         group="landing",
         watchers=[watcher],
     )
+
+
+def landing_trigger(table: str) -> BaseEventTrigger:
+    """What tells of files that have landed: a look into the folder, or, where its bucket announces them, the
+    Google provider's own trigger for Pub/Sub.
+
+    A message that is lost between the two is made up for by the hourly run.
+
+    Raises:
+        InvalidProject: The subscription is wrongly named, or the Google provider is not installed here.
+    """
+    place = settings()
+    if not place.landing_subscription:
+        return LandingTrigger(str(at(place.landing, table)), place.landing_poll_seconds)
+    project, subscription = _subscription(place.landing_subscription, table)
+    try:
+        from airflow.providers.google.cloud.triggers.pubsub import PubsubPullTrigger
+    except ImportError as error:
+        raise google_not_installed(error) from error
+    return PubsubPullTrigger(
+        project_id=project,
+        subscription=subscription,
+        max_messages=MESSAGES_AT_ONCE,
+        ack_messages=True,
+        gcp_conn_id=GOOGLE,
+        poke_interval=place.landing_poll_seconds,
+        return_immediately=False,
+    )
+
+
+def _subscription(setting: str, table: str) -> tuple[str, str]:
+    found = SUBSCRIPTION.fullmatch(setting.replace("{table}", table))
+    if not found or "{table}" not in setting:
+        raise InvalidProject(
+            f"PERENNIAL_LANDING_SUBSCRIPTION is {setting!r}. Give "
+            "projects/<project>/subscriptions/<name>, with {table} in the name: each table has a "
+            "subscription of its own."
+        )
+    return found[1], found[2]

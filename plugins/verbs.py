@@ -2,14 +2,15 @@
 its task's output: the words that dags/ is written in.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from plugins.forms import require_sound, window
 from plugins.janitor import GONE, sweep
-from plugins.operators import StartTraining, step_operator
+from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
@@ -19,7 +20,7 @@ from tasks.spec import PipelineSpec, TableSpec
 STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
-A_DAY = timedelta(days=1)
+CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
 FORM_ONLY = ("reason", "as_of")
 
 
@@ -86,11 +87,26 @@ def report_refused(ingested: XComArg) -> XComArg:
 # --- training and judgement ---------------------------------------------------------------------------------
 
 
-def preflight(spec: PipelineSpec) -> XComArg:
+def count_rows(spec: PipelineSpec) -> XComArg:
+    """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
+
+    def wanted(run: Context) -> dict[str, Any]:
+        by_data = run["dag_run"].run_type == BY_DATA
+        return {
+            "as_of": run["params"]["as_of"],
+            "minimum_new_rows": spec.training.minimum_new_rows if by_data else 0,
+        }
+
+    return _step("count", {"spec": spec}, from_run=wanted)
+
+
+def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Look at the place where the training will run, with
     its image, devices and limits, before anything is spent.
     """
-    return _model_step("preflight", spec, {}, **_gpu_place(spec))
+    place = _model_step("preflight", spec, {}, **_gpu_place(spec))
+    after >> place
+    return place
 
 
 def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
@@ -148,12 +164,18 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return _step("deploy", {"spec": spec}, {"version": version})
 
 
+def withdraw() -> XComArg:
+    """Serve the model that the form names no longer; its records stay."""
+    asked = ("model", "reason")
+    return _step("withdraw", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
 def asked_of_training(run: Context) -> dict[str, Any]:
     """The parameters and the reason that a training run was started with."""
     params = run["params"]
-    by_schedule = "the schedule" if run["dag_run"].run_type == "scheduled" else "asked for by hand"
+    cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
     parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
-    return {"parameters": parameters, "reason": params["reason"] or by_schedule}
+    return {"parameters": parameters, "reason": params["reason"] or cause}
 
 
 def not_promoted(inputs: dict[str, Any]) -> str | None:
@@ -182,8 +204,15 @@ def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
 
 
 def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
-    """Ask for a training when drift was decided; of many requests one is granted."""
-    return _step("retrain", {"spec": spec}, {"decision": decision}, skip_because=not_drifted)
+    """Ask for a training when drift was decided; of many requests one is granted,
+    and none while nothing would start.
+    """
+
+    def wanted(run: Context) -> dict[str, Any]:
+        return {"hindrance": hindrance(run, f"train_{spec.name}")}
+
+    inputs = {"decision": decision}
+    return _step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
 
 
 def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
@@ -192,9 +221,8 @@ def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
 
 
 def window_of(run: Context) -> dict[str, Any]:
-    """The window that the form names; by default the day before the run, the same for each of its tries."""
-    end = run["params"]["window_end"] or run["dag_run"].run_after.isoformat()
-    start = run["params"]["window_start"] or (datetime.fromisoformat(end) - A_DAY).isoformat()
+    """The window that is judged."""
+    start, end = window(run["params"], run["dag_run"].run_after)
     return {"window_start": start, "window_end": end}
 
 
@@ -221,6 +249,7 @@ def remove_left_behind() -> XComArg:
 
     @task(task_id="remove_left_behind", retries=0, execution_timeout=STEP_LIMIT)
     def remove() -> list[str]:
+        require_sound(get_current_context())
         return sweep(_state_of)
 
     return remove()

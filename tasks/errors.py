@@ -2,8 +2,8 @@
 must act, and the exit code that tells Airflow what to do.
 
 A check that said no is final (`EXIT_REFUSED`): Airflow fails the task without a retry. A request, a setting
-or a file of the project that is wrong is final too (`EXIT_INVALID`). Everything else may pass by itself and
-is retried.
+or a file of the project that is wrong is final too (`EXIT_INVALID`). So is a step that finds nothing to do
+(`EXIT_NOTHING`), which skips a run that nobody asked for. Everything else may pass by itself and is retried.
 """
 
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 EXIT_FAULT = 1
 EXIT_REFUSED = 10
 EXIT_INVALID = 20
-FINAL = frozenset({EXIT_REFUSED, EXIT_INVALID})
+EXIT_NOTHING = 30
+FINAL = frozenset({EXIT_REFUSED, EXIT_INVALID, EXIT_NOTHING})
 
 
 class PerennialError(Exception):
@@ -53,6 +54,14 @@ class LimitReached(PerennialError):
 
 class MachineFull(PerennialError):
     """A machine has no memory or no room left; another try may find some."""
+
+
+class NothingToDo(PerennialError):
+    """There is no reason to go on yet: no rows to train on, or no model to
+    watch. Raised by count and drift.
+    """
+
+    exit_code = EXIT_NOTHING
 
 
 class CheckFailed(PerennialError):

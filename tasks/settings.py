@@ -26,6 +26,10 @@ class Settings(BaseSettings):
         lake_url, runs_url, landing_url: The tables, the steps' working folders, and where files land. A local
             path or an object-store URL (`s3://...`, `gs://...`); empty for folders of `home`, or of
             `store_url` where that is set.
+        landing_poll_seconds: Between two looks into a landing folder.
+        landing_subscription: Google Pub/Sub's subscription to the objects that land in a table's folder,
+            `projects/.../subscriptions/...` with `{table}` in it; empty where the folder is looked into
+            instead.
         store_url: One place for all three: a local path or an object-store URL.
         code_commit: The Git commit that this image was built from; empty where the project is a clone.
         image_digest: The image that this step runs in, by digest; set by the runner, empty for a process.
@@ -37,7 +41,7 @@ class Settings(BaseSettings):
             folder of the host.
         step_cpus, step_memory_mib, step_scratch_mib: Limits of a step that is not the training.
         memory_mib, scratch_mib: The limits of this very step; set by the runner, 0 for a process.
-        gpu_missing: Why this very step got no GPU although it wished for one; set by the runner.
+        gpu_missing: Why this very step got no GPU although it asked for one; set by the runner.
         installation: The name of this installation: two that share an engine or a cluster must differ in it.
         kubernetes_connection: The Airflow connection of the cluster of the pods; without it, the one that
             Airflow is in.
@@ -74,6 +78,8 @@ class Settings(BaseSettings):
     lake_url: str = ""
     runs_url: str = ""
     landing_url: str = ""
+    landing_poll_seconds: float = 1.0
+    landing_subscription: str = ""
     database_url: str = ""
     mlflow_url: str = "http://127.0.0.1:5000"
     mlflow_pages: str = ""

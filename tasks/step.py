@@ -16,8 +16,8 @@ from tasks.contracts import Contract, Request
 from tasks.errors import EXIT_FAULT, InvalidRequest, PerennialError
 from tasks.runtime import limits
 from tasks.spec import faults_of
-from tasks.stores import files
-from tasks.stores.faults import explained
+from tasks.stores import files, google
+from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 
 ERROR_SUFFIX = ".error.json"
@@ -52,14 +52,15 @@ def run(verb: str, request: Request) -> Contract:
 
 def execute(verb: str, request_url: str, result_url: str) -> int:
     """Run a step from file to file and return its exit code."""
+    google.sign_in()
     error_url, killed_before = result_url + ERROR_SUFFIX, limits.kills()
     files.remove(files.at(error_url))
     try:
         result = run(verb, read_request(verb, files.at(request_url).read_text(encoding="utf-8")))
         files.write_text(result_url, text=result.model_dump_json(indent=2))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every fault becomes a file and an exit code
-        told = limits.explained(error, verb, killed_before)
-        return _fail(explained(told) or told, error_url)
+        told = limits.explain(error, verb, killed_before)
+        return _fail(explain(told) or told, error_url)
     return 0
 
 

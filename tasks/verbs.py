@@ -27,6 +27,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "ingest": Verb("tasks.data.ingest", contracts.IngestRequest, contracts.IngestResult),
+    "count": Verb("tasks.data.count", contracts.CountRequest, contracts.RowCount),
     "preflight": Verb("tasks.training.preflight", contracts.PreflightRequest, contracts.PreflightReport),
     "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
@@ -37,6 +38,7 @@ VERBS: dict[str, Verb] = {
     "gate": Verb("tasks.gate.gate", contracts.GateRequest, contracts.GateDecision),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),

@@ -1,5 +1,6 @@
 """Fixtures that every family of tests shares."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from tasks.settings import settings
 from tasks.stores import database
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# Google's libraries read these when they are first imported, and would wait for minutes for a machine of
+# Google's, and for what tells the kind of a bucket.
+os.environ.update({"NO_GCE_CHECK": "true", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"})
 
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")

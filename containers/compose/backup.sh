@@ -7,6 +7,7 @@
 . "$(dirname "$0")/common.sh"
 need_docker
 name_project
+require_own
 to=${TO:-backups/$(date -u +%Y-%m-%dT%H-%M-%SZ)}
 [ ! -e "$to" ] || fail "$to is there already. Name another folder: make backup TO=/path/to/folder"
 running() { docker ps --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$1"; }

@@ -52,10 +52,42 @@ need_compose() {
     fi
 }
 
-# Sets `project`: the name that every container, network and volume of this installation starts with.
+hash_of() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi | cut -d ' ' -f 1; }
+
+# Sets `clone`, which no other clone has: all that is this clone's on the engine is labelled with it. And `project`, the name that
+# every container, network and volume of this platform starts with.
 name_project() {
+    clone=$(setting CLONE_ID)
+    clone=${clone:-$(printf '%s' "$project_folder" | hash_of | cut -c 1-12)}
     project=${COMPOSE_PROJECT_NAME:-$(setting COMPOSE_PROJECT_NAME)}
-    project=${project:-perennial}
+    project=${project:-perennial-$(printf '%s' "$clone" | cut -c 1-6)}
+}
+
+# The clone that a part of a platform of this name belongs to, by its label and the folder that Compose notes, where it is not this
+# one; nothing where all is ours.
+other_clone() {
+    {
+        docker ps --all --filter "label=com.docker.compose.project=$project" \
+            --format 'owner|{{.Label "perennial.clone"}}|{{.Label "com.docker.compose.project.working_dir"}}'
+        docker volume ls --filter "label=com.docker.compose.project=$project" --format 'owner|{{.Label "perennial.clone"}}|'
+    } | awk -F '|' -v clone="$clone" -v folder="$project_folder" '
+        $1 == "owner" && (($2 != "" && $2 != clone) || ($2 == "" && $3 != "" && $3 != folder)) { print $3 ? $3 : $2; exit }'
+}
+
+# The clone whose .env was copied to here, where it is still there; nothing where this clone made it, or was moved.
+copied_from() {
+    made_in=$(setting CLONE_FOLDER)
+    if [ -n "$made_in" ] && [ "$made_in" != "$project_folder" ] && [ -f "$made_in/docker-compose.yaml" ]; then say "$made_in"; fi
+}
+
+# Nothing of another clone's platform is ever changed, whatever this one is told to be called.
+require_own() {
+    made_in=$(copied_from)
+    [ -z "$made_in" ] || fail "$environment_file says that it belongs to the platform of another clone, $made_in; it was copied. Remove it" \
+        "here, and make up makes one for this clone. If that clone has moved to here for good, remove it there."
+    owner=$(other_clone)
+    [ -z "$owner" ] || fail "The platform $project on this engine belongs to another clone, $owner. Go there, or give this one another" \
+        "name: COMPOSE_PROJECT_NAME in $environment_file, or in the environment."
 }
 
 compose() {
@@ -93,7 +125,7 @@ say_addresses() {
     say "    $(address)"
     say "      /          Airflow   user ${user:-admin}, password $(setting ADMIN_PASSWORD)"
     say "      /mlflow/   MLflow    user ${user:-admin}, password $(setting MLFLOW_PASSWORD)"
-    say "      /v1/       the models: POST /v1/models/<model>/predict"
+    say "      /v1/       models    Authorization: Bearer $(setting PREDICTION_TOKEN)"
 }
 
 # Owners, modes, and the attributes in which the object store keeps what it knows of an object.
@@ -110,6 +142,6 @@ with_volumes() {
     shift
     # shellcheck disable=SC2086 - volume names and mount points hold no spaces
     docker run --rm --interactive --network none --user 0:0 --cap-drop ALL --cap-add DAC_OVERRIDE --cap-add CHOWN --cap-add FOWNER \
-        --security-opt no-new-privileges:true --label "com.docker.compose.project=$project" --entrypoint "" \
+        --security-opt no-new-privileges:true --label "com.docker.compose.project=$project" --label "perennial.clone=$clone" --entrypoint "" \
         $mounts postgres:15-bookworm "$@"
 }

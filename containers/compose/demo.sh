@@ -5,6 +5,7 @@
 need_docker
 need_compose
 name_project
+require_own
 peak_file=.perennial/demo-peak.$project
 started=""
 sampler=""

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/common.sh"
 need_docker
 name_project
+require_own
 ours="label=com.docker.compose.project=$project"
 steps="label=perennial.installation=$project"
 case ${KEEP:-} in

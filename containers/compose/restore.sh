@@ -9,7 +9,9 @@ from=${FROM:-}
 (cd "$from" && sha256sum --check --quiet SHA256SUMS) || fail "$from is damaged: the files above are not those that were copied."
 of_backup() { sed -n "s/^$1=//p" "$from/env" | tail -n 1; }
 
+name_project
 project=${COMPOSE_PROJECT_NAME:-$(of_backup COMPOSE_PROJECT_NAME)}
+require_own
 [ -z "$(containers)$(volumes)" ] || fail "There is a platform $project on this engine already. Remove it first: make down"
 here=$(setting POSTGRES_PASSWORD)
 [ -z "$here" ] || [ "$here" = "$(of_backup POSTGRES_PASSWORD)" ] ||
@@ -21,6 +23,8 @@ put_back() { # file of the backup, file here
 [ -n "$here" ] || put_back "$from/env" "$environment_file"
 put_back "$from/env.airflow" "$airflow_environment_file"
 set_setting COMPOSE_PROJECT_NAME "$project"
+set_setting CLONE_ID "$clone"
+set_setting CLONE_FOLDER "$project_folder"
 
 trap 'say "The restore is not complete. Remove what it left before you try again: make down" >&2' EXIT
 began=$(date +%s)
@@ -29,6 +33,7 @@ for volume in models objects tls; do
     [ -f "$from/$volume.tar" ] || continue
     # As Compose would make it: `up --no-start` of 1.29 waits for the health of what it does not start.
     docker volume create --label "com.docker.compose.project=$project" --label "com.docker.compose.volume=$volume" \
+        --label "perennial.clone=$clone" \
         "${project}_$volume" >/dev/null
     # shellcheck disable=SC2086 - options
     with_volumes "${project}_$volume:/data" -- $archive --extract --directory /data < "$from/$volume.tar"

@@ -21,6 +21,8 @@ fi
 chmod 600 "$environment_file"
 
 ensure COMPOSE_PROJECT_NAME "$project"
+ensure CLONE_ID "$clone"
+set_setting CLONE_FOLDER "$project_folder"
 ensure PUBLIC_HOST localhost
 ensure BIND_ADDRESS 127.0.0.1
 ensure HTTPS_PORT 8443
@@ -41,6 +43,7 @@ ensure REDIS_PASSWORD "$(random 16)"
 ensure OBJECTSTORE_ACCESS_KEY perennial:platform
 ensure OBJECTSTORE_SECRET_KEY "$(random 24)"
 ensure GATEWAY_TOKEN "$(random 32)"
+ensure PREDICTION_TOKEN "$(random 24)"
 
 if [ ! -f "$airflow_environment_file" ]; then
     umask 077

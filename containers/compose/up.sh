@@ -8,10 +8,39 @@ patience_seconds=${START_TIMEOUT:-600}
 need_docker
 need_compose
 name_project
+require_own
 sh containers/compose/secrets.sh
 name_project
 # Others than you must be able to read what the containers mount, whatever your umask was when you cloned.
 chmod -R go+rX containers/compose
+
+# --- the ports, before anything is built or started: they are the reverse proxy's, which comes last -------------------------
+
+bind=$(setting BIND_ADDRESS)
+
+# Who holds a port of this machine: a container, with the clone that it belongs to, or a program of which the engine knows nothing.
+holder() { # port
+    found=$(docker ps --filter "publish=$1" --format '{{.Names}}|{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
+    folder=${found#*|}
+    [ -n "$found" ] && say "the container ${found%%|*}${folder:+ of the platform of the clone $folder}" || say "another program"
+}
+
+need_port() { # the setting that names it
+    port=$(setting "$1")
+    problem=$(docker run --rm --publish "$bind:$port:1" --entrypoint true nginx:1.28-bookworm 2>&1) ||
+        case $problem in
+        *"already allocated"* | *"already in use"*)
+            fail "Port $port of $bind is taken by $(holder "$port"). Stop that, or set another port: $1 in $environment_file"
+            ;;
+        *"assign requested address"*) fail "This machine has no address $bind. Correct BIND_ADDRESS in $environment_file" ;;
+        *) fail "Port $port of $bind cannot be used ($1 in $environment_file): $problem" ;;
+        esac
+}
+
+if [ -z "$(docker ps --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=entrance")" ]; then
+    need_port HTTPS_PORT
+    need_port HTTP_PORT
+fi
 
 # --- images: those that `make images` built last, named by their content -------------------------------------------------
 
@@ -49,23 +78,6 @@ group=$(docker run --rm --network none --entrypoint stat --volume "${socket:-/va
     fail "The socket ${socket:-/var/run/docker.sock} cannot be given to a container. Name the engine's socket: DOCKER_SOCKET in $environment_file"
 set_setting DOCKER_SOCKET "${socket:-/var/run/docker.sock}"
 set_setting DOCKER_GROUP "$group"
-
-# --- the ports, before anything is started: they are the entrance's, which comes last --------------------------------------
-
-bind=$(setting BIND_ADDRESS)
-https=$(setting HTTPS_PORT)
-http=$(setting HTTP_PORT)
-if [ -z "$(docker ps --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=entrance")" ]; then
-    problem=$(docker run --rm --publish "$bind:$https:1" --publish "$bind:$http:1" --entrypoint true nginx:1.28-bookworm 2>&1) ||
-        case $problem in
-        *"already allocated"* | *"already in use"*)
-            fail "Port $https or $http of $bind is taken: $(say "$problem" | grep -o '[0-9.]*:[0-9]*[^/]*\(allocated\|in use\)' | tail -n 1)." \
-                "Stop what listens there, or set others: HTTPS_PORT and HTTP_PORT in $environment_file"
-            ;;
-        *"assign requested address"*) fail "This machine has no address $bind. Correct BIND_ADDRESS in $environment_file" ;;
-        *) fail "Ports $https and $http of $bind cannot be used: $problem" ;;
-        esac
-fi
 
 # --- start, and wait --------------------------------------------------------------------------------------------------------
 

@@ -89,12 +89,14 @@ def _grant(name: str) -> bool:
         if time.monotonic() - _granted.get(name, -GRANTED_FOR_SECONDS) < GRANTED_FOR_SECONDS:
             return True
         grants = _grants_of(name)
+        if not grants:
+            return False
         if not auth.store.has_user(name):
             auth.store.create_user(name, secrets.token_urlsafe(32))
         for grant in grants:
             auth.store.grant_user_permission(name, *grant)
         _granted[name] = time.monotonic()
-        return bool(grants)
+        return True
 
 
 def _grants_of(name: str) -> tuple[tuple[str, str, str], ...]:

@@ -24,18 +24,26 @@ LOGIN_CACHED_SECONDS = 60
 """How long a person's password is remembered; checking one costs as much time as a dozen requests."""
 
 
-def main(host: str, port: int, backend_store_uri: str, artifacts_destination: str) -> None:
+def main(
+    host: str, port: int, backend_store_uri: str, artifacts_destination: str, *, upgrade: bool = False
+) -> None:
     """Serve until SIGTERM.
 
-    The application reads its environment; clients write artifacts through it, by HTTP.
+    The application reads its environment where it is imported; clients write artifacts through it, by HTTP.
+
+    Args:
+        upgrade: Whether to bring the database to this version first.
     """
     require(*SECRETS)
     with tempfile.TemporaryDirectory(prefix="perennial-mlflow-") as private:
         os.environ |= _environment(backend_store_uri, artifacts_destination, Path(private, "auth.ini"))
         import mlflow.server
         import mlflow_access
+        import upgrade_mlflow
         from mlflow.server import auth
 
+        if upgrade:
+            upgrade_mlflow.main(backend_store_uri)
         app = auth.create_app()
         mlflow_access.keep_admin(
             os.environ["MLFLOW_AUTH_ADMIN_USERNAME"], os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"]

@@ -17,7 +17,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "ml"))
 import serve_mlflow
-import upgrade_mlflow
 
 
 def main() -> None:
@@ -25,10 +24,9 @@ def main() -> None:
     names = ("PERENNIAL_MLFLOW_DATABASE_URL", "PERENNIAL_MLFLOW_ARTIFACTS_URL")
     serve_mlflow.require(*names, *serve_mlflow.SECRETS)
     database_url, artifacts_url = (os.environ[name] for name in names)
-    upgrade_mlflow.main(database_url)
     host = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0")  # noqa: S104 - of a container
     port = int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
-    serve_mlflow.main(host, port, database_url, artifacts_url)
+    serve_mlflow.main(host, port, database_url, artifacts_url, upgrade=True)
 
 
 if __name__ == "__main__":

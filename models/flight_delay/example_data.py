@@ -77,6 +77,7 @@ def flights() -> pd.DataFrame:
             "departure_minute": minute,
             "distance_miles": raw["distance"],
             "late": (raw["arr_delay"] >= LATE_MINUTES).astype("Int64").mask(raw["arr_delay"].isna()),
+            "arrival_delay_minutes": raw["arr_delay"].astype("Int64"),
         }
     )
     return rows.sort_values(["scheduled_at", "flight_id"], ignore_index=True)

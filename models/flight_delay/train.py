@@ -34,10 +34,10 @@ class Part:
     labels: torch.Tensor
 
 
-def prepare(rows: pd.DataFrame, buckets: int, device: torch.device) -> Part:
-    flights = rows[FEATURES].to_dict("records")
+def prepare(model: DelayClassifier, rows: pd.DataFrame) -> Part:
+    flights, device = rows[FEATURES].to_dict("records"), model.center.device
     return Part(
-        torch.from_numpy(categories_of(flights, buckets=buckets)).to(device),
+        torch.from_numpy(categories_of(flights, buckets=model.buckets)).to(device),
         torch.from_numpy(numbers_of(flights)).to(device),
         torch.tensor(rows["late"].astype("int64").to_numpy(), dtype=torch.float32, device=device),
     )
@@ -51,27 +51,10 @@ def initialise(model: DelayClassifier, train: Part) -> None:
         model.layers[-1].bias.fill_(torch.logit(train.labels.mean(), eps=1e-3))
 
 
-def train_epoch(
-    model: DelayClassifier, train: Part, optimiser: torch.optim.Optimizer, batch_size: int
-) -> float:
-    """One pass in random order; returns the mean loss."""
-    model.train()
-    total = 0.0
-    for rows in torch.randperm(len(train.labels)).split(batch_size):
-        loss = cross_entropy(model(train.categories[rows], train.numbers[rows]), train.labels[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(rows)
-    return total / len(train.labels)
-
-
-@torch.inference_mode()
 def evaluate(model: DelayClassifier, part: Part) -> dict[str, float]:
     """Loss and area under the ROC curve (by ranks: the
     chance that a late flight scores above a punctual one).
     """
-    model.eval()
     odds = model(part.categories, part.numbers)
     ranks = pd.Series(odds.cpu().numpy()).rank().to_numpy()
     late = part.labels.cpu().numpy() > 0.5
@@ -85,10 +68,13 @@ def learn(model: DelayClassifier, train: Part, validation: Part, chosen: argpars
     optimiser = torch.optim.Adam(model.parameters(), lr=chosen.learning_rate)
     fit(
         model,
-        lambda: train_epoch(model, train, optimiser, chosen.batch_size),
-        lambda: evaluate(model, validation),
-        epochs=chosen.epochs,
-        patience=chosen.patience,
+        [optimiser],
+        chosen,
+        rows=len(train.labels),
+        loss_of=lambda rows: cross_entropy(
+            model(train.categories[rows], train.numbers[rows]), train.labels[rows]
+        ),
+        evaluate=lambda: evaluate(model, validation),
     )
 
 
@@ -98,8 +84,7 @@ def main() -> None:
         train, validation = read_parts(chosen.data, example_data.training_parts)
         network = {name: getattr(chosen, name) for name in ("buckets", "dimension", "hidden", "dropout")}
         model = DelayClassifier(**network).to(training.device)
-        parts = (prepare(rows, chosen.buckets, training.device) for rows in (train, validation))
-        learn(model, *parts, chosen)
+        learn(model, prepare(model, train), prepare(model, validation), chosen)
         model.save(training.folder)
         log_model(training, HERE, train[FEATURES].head(2), {"prediction": "long", "score": "double"})
 

@@ -61,23 +61,6 @@ def without_unknown(model: BagClassifier, part: Part) -> Part:
     return Part([text[known[text]] for text in part.texts], part.labels)
 
 
-def train_epoch(
-    model: BagClassifier, train: Part, optimisers: list[torch.optim.Optimizer], batch_size: int
-) -> float:
-    """One pass in random order; returns the mean loss."""
-    total = 0.0
-    for rows in torch.randperm(len(train.texts)).split(batch_size):
-        loss = cross_entropy(model([train.texts[row] for row in rows]), train.labels[rows])
-        for optimiser in optimisers:
-            optimiser.zero_grad()
-        loss.backward()
-        for optimiser in optimisers:
-            optimiser.step()
-        total += loss.item() * len(rows)
-    return total / len(train.texts)
-
-
-@torch.inference_mode()
 def evaluate(model: BagClassifier, part: Part) -> dict[str, float]:
     starts = range(0, len(part.texts), EVALUATION_ROWS)
     odds = torch.cat([model(part.texts[start : start + EVALUATION_ROWS]) for start in starts])
@@ -92,10 +75,11 @@ def learn(model: BagClassifier, train: Part, validation: Part, chosen: argparse.
     dense = torch.optim.Adam(model.linear.parameters(), lr=chosen.learning_rate)
     fit(
         model,
-        lambda: train_epoch(model, train, [sparse, dense], chosen.batch_size),
-        lambda: evaluate(model, validation),
-        epochs=chosen.epochs,
-        patience=chosen.patience,
+        [sparse, dense],
+        chosen,
+        rows=len(train.texts),
+        loss_of=lambda rows: cross_entropy(model([train.texts[row] for row in rows]), train.labels[rows]),
+        evaluate=lambda: evaluate(model, validation),
     )
 
 

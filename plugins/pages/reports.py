@@ -6,6 +6,7 @@ Airflow's cookie nor the network, and loads nothing.
 
 import html
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,8 +15,10 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from upath import UPath
 
+from plugins.runners.connections import reach_store
+from tasks.errors import PerennialError
 from tasks.settings import settings
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import at, entries, is_local
 
 MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
@@ -35,13 +38,15 @@ app = FastAPI(title="Perennial's reports", openapi_url=None, dependencies=[Depen
 @app.get("/runs/{path:path}")
 def report(path: str) -> Response:
     """A report, or the list of those in a step's folder."""
-    root = at(settings().runs)
     try:
+        _reach_store()
+        root = at(settings().runs)
         found = _local(_inside(path)) if is_local(root) else _object(root, path)
     except (FileNotFoundError, ValueError) as error:
         raise _missing(path) from error
     except Exception as error:
-        if reason := explained(error):
+        if reason := error if isinstance(error, PerennialError) else explain(error):
+            _reach_store.cache_clear()  # the connection may be what was wrong
             raise HTTPException(503, str(reason), headers=HEADERS) from error
         if isinstance(error, OSError):  # a name that no file can have: too long, a null byte, not Unicode
             raise _missing(path) from error
@@ -49,6 +54,11 @@ def report(path: str) -> Response:
     if found is None:
         raise _missing(path)
     return found
+
+
+@cache
+def _reach_store() -> None:
+    reach_store()
 
 
 def _local(place: Path) -> Response | None:

@@ -60,7 +60,7 @@ def not_installed(name: str, error: ImportError) -> InvalidProject:
     """What to say where Airflow's environment cannot run steps as the setting says."""
     return InvalidProject(
         f"PERENNIAL_RUNNER is {name!r}, but Airflow's environment lacks what that needs ({error}). "
-        "Install containers/airflow/cluster.txt into it."
+        "Install containers/airflow/cluster.txt (or google.txt) into it."
     )
 
 

@@ -2,7 +2,6 @@
 stores; a connection that is set wins over the environment.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.stores.files import at
+from tasks.stores import google
 
 ENGINE = "docker_default"
+AWS, GOOGLE = "aws_default", "google_cloud_default"
+S3, GS = ("s3://", "s3a://"), ("gs://", "gcs://")
 PORT, TLS_PORT = 2375, 2376
 
 
@@ -59,16 +60,22 @@ def engine(connection: str = ENGINE) -> Address:
     return Address(url, **files)
 
 
-def store_variables() -> dict[str, str]:
-    """The variables that the clients of object stores read, from
-    Airflow's connection of the store's cloud where it is set.
+def reach_store() -> None:
+    """Let this process, and the steps that it starts, reach the
+    object store as Airflow's connection of its cloud says, where it is set.
+
+    Raises:
+        InvalidProject: The connection cannot be made sense of.
     """
-    protocol = at(settings().runs).protocol
-    if protocol in {"s3", "s3a"}:
-        return _aws(_connection("aws_default"))
-    if protocol in {"gs", "gcs"}:
-        return _google(_connection("google_cloud_default"))
-    return {}
+    os.environ.update(store_variables())
+
+
+def store_variables() -> dict[str, str]:
+    """What the clients of object stores read, as Airflow's connections say."""
+    place = settings()
+    urls = (place.lake, place.runs, place.landing)
+    aws = _aws(_connection(AWS)) if any(url.startswith(S3) for url in urls) else {}
+    return aws | (_google(_connection(GOOGLE)) if any(url.startswith(GS) for url in urls) else {})
 
 
 def _aws(found: Any) -> dict[str, str]:
@@ -89,22 +96,28 @@ def _aws(found: Any) -> dict[str, str]:
 
 
 def _google(found: Any) -> dict[str, str]:
-    """The key as a file that the worker and its steps both have,
-    or as text, which the step writes to a file of its own.
+    """A pod goes by its own service account, or by the key in its Secret:
+    it carries nothing that everybody there could read.
     """
     if found is None:
         return {}
-    extra = {
-        name.removeprefix("extra__google_cloud_platform__"): value
-        for name, value in found.extra_dejson.items()
-    }
-    key = extra.get("keyfile_dict")
-    variables = {
-        "GOOGLE_APPLICATION_CREDENTIALS": extra.get("key_path"),
-        "GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(key) if isinstance(key, dict) else key,
-        "GOOGLE_CLOUD_PROJECT": extra.get("project"),
-    }
-    return {name: value for name, value in variables.items() if value}
+    try:
+        from plugins.runners.google import sign_in
+    except ImportError as error:
+        raise google_not_installed(error) from error
+    variables = sign_in()
+    if settings().runner == "kubernetes":
+        variables.pop(google.HANDED, None)
+    return variables
+
+
+def google_not_installed(error: ImportError) -> InvalidProject:
+    """What to say where Airflow's environment has no Google provider."""
+    return InvalidProject(
+        f"Airflow's environment lacks the Google provider ({error}), which the store on gs:// or its Pub/Sub "
+        "needs. Install containers/airflow/google.txt into it, or build its image with `make images "
+        "GOOGLE=yes`."
+    )
 
 
 def _connection(name: str) -> Any:

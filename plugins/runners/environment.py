@@ -52,7 +52,7 @@ def environment_of(
     Args:
         ours: The environment of this process.
         image: The image that the step runs in, by digest.
-        gpu_missing: Why it gets no GPU although it wished for one.
+        gpu_missing: Why it gets no GPU although it asked for one.
     """
     names = STORE if step.verb in MODEL_CODE else STORE + PLATFORM
     given = {

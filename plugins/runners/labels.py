@@ -27,7 +27,7 @@ def labels_of(step: Step, place: Settings) -> dict[str, str]:
     return {f"{PREFIX}{name}": str(value) for name, value in named.items()}
 
 
-def left_of(job: str, labels: Mapping[str, str]) -> Left:
+def as_left(job: str, labels: Mapping[str, str]) -> Left:
     """The step that `labels_of` has marked so, as the janitor knows it."""
     label = {name.removeprefix(PREFIX): value for name, value in labels.items()}
     owner = Owner(label["dag"], label["run"], label["task"], int(label["map"]), int(label["try"]))

@@ -12,7 +12,12 @@ from tasks.settings import Settings
 KEY = "PERENNIAL_MLFLOW_KEY"
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 LOGIN = frozenset({USERNAME, PASSWORD, "MLFLOW_TRACKING_TOKEN"})
-USERS = {"gate": "perennial-gate", "register": "perennial-release", "deploy": "perennial-release"}
+USERS = {
+    "gate": "perennial-gate",
+    "register": "perennial-release",
+    "deploy": "perennial-release",
+    "withdraw": "perennial-release",
+}
 READER = "perennial-reader"
 
 

@@ -3,6 +3,10 @@
 Runs in the triggerer, which imports it as `plugins.triggers.landing`. What it has told of it remembers only
 in memory: ingest moves each file away when it is done with it, so a triggerer that starts anew tells once of
 every file that still lies there, and so of those that landed while it was down.
+
+It watches buckets too. The triggers for a bucket that Airflow's Google provider has do not fit: they end with
+the first object that they see or the first error that they meet, and an asset cannot be watched by them. The
+one that does fit, for a bucket that announces its objects by Pub/Sub, is used (`plugins.schedules`).
 """
 
 import asyncio
@@ -11,9 +15,10 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from plugins.runners.connections import reach_store
 from tasks.data.landing_names import is_landed
 from tasks.errors import PerennialError
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.files import State, at, entries, is_being_written
 
 NAMES_IN_AN_EVENT = 100
@@ -36,6 +41,7 @@ class LandingTrigger(BaseEventTrigger):
         self.folder = folder
         self.poll_seconds = poll_seconds
         self.unreadable = False
+        self.reached = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """What Airflow makes this trigger again from."""
@@ -64,14 +70,15 @@ class LandingTrigger(BaseEventTrigger):
         cannot be read, which is logged once and tried again.
         """
         try:
+            self.reach()
             found = entries(at(self.folder))
         except Exception as error:
-            reason = explained(error) or error
+            reason = explain(error) or error
             if not isinstance(reason, OSError | PerennialError):
                 raise
             if not self.unreadable:
                 self.log.warning("%s cannot be read; it is tried again until it can: %s", self.folder, reason)
-            self.unreadable = True
+            self.unreadable, self.reached = True, False
             return last
         self.unreadable = False
         return {entry.name: entry.state for entry in found if entry.is_file and is_landed(entry.name)}
@@ -84,3 +91,9 @@ class LandingTrigger(BaseEventTrigger):
             for name, state in resting.items()
             if told.get(name) == state or not is_being_written(folder / name)
         }
+
+    def reach(self) -> None:
+        """Go by Airflow's connection of the store, once; again after a fault, which it may have caused."""
+        if not self.reached:
+            reach_store()
+            self.reached = True

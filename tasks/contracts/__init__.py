@@ -9,13 +9,17 @@ from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
     CollectRequest,
     CollectResult,
+    CountRequest,
     DataSnapshot,
     FailedExpectation,
     FileOutcome,
     IngestRequest,
     IngestResult,
+    PinnedTable,
+    RowCount,
     SnapshotPart,
     SnapshotRequest,
+    TakenBack,
     ValidateRequest,
     ValidationReport,
 )
@@ -36,7 +40,14 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
-from tasks.contracts.release import DeployRequest, RegisterRequest, Rollout, RolloutCheck
+from tasks.contracts.release import (
+    DeployRequest,
+    RegisterRequest,
+    Rollout,
+    RolloutCheck,
+    Withdrawal,
+    WithdrawRequest,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
@@ -56,6 +67,7 @@ __all__ = [
     "CollectResult",
     "ColumnDistance",
     "Contract",
+    "CountRequest",
     "DataSnapshot",
     "DeployRequest",
     "DriftDecision",
@@ -74,6 +86,7 @@ __all__ = [
     "ModelVersion",
     "PackageRequest",
     "PairedDifference",
+    "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
     "RegisterRequest",
@@ -83,13 +96,17 @@ __all__ = [
     "Rollout",
     "RolloutCheck",
     "Route",
+    "RowCount",
     "RuleVerdict",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
     "StepContext",
+    "TakenBack",
     "TrainRequest",
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",
+    "WithdrawRequest",
+    "Withdrawal",
 ]

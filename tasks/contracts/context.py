@@ -20,6 +20,11 @@ class StepContext(Contract):
     work_url: str
     code_commit: str | None = None
 
+    @property
+    def run_key(self) -> str:
+        """DAG and run: the same for every task of one run."""
+        return "/".join(self.step_key.split("/")[:2])
+
 
 class Request(Contract):
     context: StepContext

@@ -49,6 +49,30 @@ class IngestResult(Contract):
     quarantined_rows: int
 
 
+class CountRequest(Request):
+    """`minimum_new_rows`: the fewest that no training has seen; 0 where that does not matter."""
+
+    spec: PipelineSpec
+    as_of: AwareDatetime | None = None
+    minimum_new_rows: int = 0
+
+
+class RowCount(Contract):
+    """What a training would see.
+
+    Attributes:
+        rows: Rows of the model's query.
+        new_rows: Of them, those that joined the table after `seen_version`.
+        seen_version: The newest version that another training pinned; None before the first.
+    """
+
+    table: str
+    table_version: int
+    rows: int
+    new_rows: int
+    seen_version: int | None
+
+
 class SnapshotRequest(Request):
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
@@ -62,12 +86,21 @@ class SnapshotPart(Contract):
     sha256: str
 
 
+class PinnedTable(Contract):
+    """A version of a table; `version_at` is when it was committed, by the commit's own timestamp."""
+
+    table: str
+    version: int
+    version_at: AwareDatetime
+
+
 class DataSnapshot(Contract):
-    """The rows that one training saw: a query on a pinned version of a table, in three parts.
+    """The rows that one training saw: a query on pinned versions of its tables, in three parts.
 
     Attributes:
         as_of: The time that was asked for; None for the newest version.
         version_at: When the pinned version was committed, by the commit's own timestamp.
+        tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
     """
 
@@ -75,12 +108,19 @@ class DataSnapshot(Contract):
     table_version: int
     as_of: AwareDatetime | None
     version_at: AwareDatetime
+    tables: tuple[PinnedTable, ...] = ()
     query: str
     rows: int
     sha256: str
     train: SnapshotPart
     validation: SnapshotPart
     test: SnapshotPart
+
+    @property
+    def pinned(self) -> tuple[PinnedTable, ...]:
+        """Every table that the query saw, the model's own first."""
+        own = PinnedTable(table=self.table, version=self.table_version, version_at=self.version_at)
+        return (own, *self.tables)
 
 
 class ValidateRequest(Request):
@@ -122,12 +162,20 @@ class CollectRequest(Request):
     spec: PipelineSpec
 
 
+class TakenBack(Contract):
+    """Rows of a batch of the training table that no training sees any more: their labels were taken back."""
+
+    batch_id: str
+    rows: int
+
+
 class CollectResult(Contract):
     """What came from the gateway's log to the lake.
 
     Attributes:
         landed_file: Holds the newly labelled rows for the training table.
         quarantined_labels: Labels that are not of their column's type; they lie in the table's quarantine.
+        taken_back: All rows of the training table that are hidden, because their labels were taken back.
     """
 
     model: str
@@ -136,3 +184,4 @@ class CollectResult(Contract):
     labelled_rows: int
     landed_file: str | None
     quarantined_labels: int = 0
+    taken_back: tuple[TakenBack, ...] = ()

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.serving import Champion
@@ -40,6 +42,9 @@ class ModelScore(Contract):
     """One model on the frozen rows.
 
     The latency is of single requests through the archive's handler, in this process.
+
+    Attributes:
+        undefined: Why a metric of the task is not among `metrics`, by its name.
     """
 
     role: Literal["candidate", "champion", "baseline"]
@@ -51,15 +56,18 @@ class ModelScore(Contract):
     slices: tuple[SliceScore, ...]
     latency_p50_seconds: float | None
     latency_p95_seconds: float | None
+    undefined: dict[str, str] = Field(default_factory=dict)
 
 
 class PairedDifference(Contract):
     """Candidate minus champion in the primary metric on the same rows, with a paired 95 % interval.
 
+    Of a metric of which less is better, a difference above 0 is for the worse.
+
     Attributes:
         slice_value: The value of the data's `slice_by` column; None for all rows.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
-            not apply.
+            not apply: to anything but accuracy.
     """
 
     slice_value: str | None

@@ -14,6 +14,7 @@ class Action(StrEnum):
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     CHAMPION = "champion"
+    WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
 

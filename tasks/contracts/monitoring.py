@@ -58,11 +58,15 @@ class DriftDecision(Contract):
 
 
 class RetrainRequest(Request):
-    """Ask for a training. A `decision` that does not say `retrain` is refused."""
+    """Ask for a training. A `decision` that does not say `retrain` is refused.
+
+    `hindrance`: why nobody could start it now, which refuses it.
+    """
 
     spec: PipelineSpec
     decision: DriftDecision | None = None
     reason: str = "asked for by hand"
+    hindrance: str | None = None
 
 
 class RetrainTicket(Contract):

@@ -24,6 +24,30 @@ class DeployRequest(Request):
     version: ModelVersion
 
 
+class WithdrawRequest(Request):
+    """`reason`: why the model is to be served no longer; the ledger keeps it."""
+
+    model: str
+    reason: str
+
+
+class Withdrawal(Contract):
+    """What was taken out of service; each field is empty where an earlier try had done it.
+
+    Attributes:
+        served: The route that served.
+        unloaded: Versions that the backend held.
+        champion: The version that the alias named.
+        closed_requests: Trainings that had been granted.
+    """
+
+    model: str
+    served: Route | None
+    unloaded: tuple[str, ...]
+    champion: str | None
+    closed_requests: tuple[str, ...]
+
+
 class RolloutCheck(Contract):
     check: str
     passed: bool

@@ -11,7 +11,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from tasks.contracts import CollectRequest, CollectResult
+from tasks.data.labelled import TAKEBACKS
 from tasks.data.labels import land_labels
+from tasks.data.taken_back import hide_taken_back
 from tasks.data.typed_values import from_python
 from tasks.serving.gateway import PAGE_ROWS, Gateway
 from tasks.spec import ColumnType, PipelineSpec
@@ -26,10 +28,12 @@ PREDICTIONS: dict[str, ColumnType] = {
     "request": "string",
     "prediction": "string",
     "score": "float64",
+    "sent_by": "string",
 }
 """The columns of `<model>__predictions`, beside one a feature.
 
-`request` (the whole instance) and `prediction` are JSON.
+`request` (the whole instance) and `prediction` are JSON; `sent_by` is the name of the token that asked, null
+where none was asked for.
 """
 
 FEEDBACK: dict[str, ColumnType] = {
@@ -37,14 +41,18 @@ FEEDBACK: dict[str, ColumnType] = {
     "prediction_id": "string",
     "label": "string",
     "received_at": "timestamp",
+    "sent_by": "string",
 }
-"""The columns of `<model>__feedback`; `label` is JSON. The last label of a prediction counts."""
+"""The columns of `<model>__feedback`; `label` is JSON, `sent_by` the name of the token that sent it.
+
+The last label of a prediction counts that was not taken back.
+"""
 
 Rows = list[dict[str, Any]]
 
 
 def collect(request: CollectRequest) -> CollectResult:
-    """Append what is new in the log, then land the rows that have become labelled.
+    """Append what is new in the log, land what is labelled, and hide rows whose labels were taken back.
 
     Raises:
         ServingError: The gateway does not answer; what was appended before stays.
@@ -56,11 +64,13 @@ def collect(request: CollectRequest) -> CollectResult:
         lake, gateway, spec.name, "predictions", log_id, lambda rows: prediction_table(rows, spec)
     )
     feedback = Collector(lake, gateway, spec.name, "feedback", log_id, feedback_table)
+    takebacks = Collector(lake, gateway, spec.name, "takebacks", log_id, takeback_table)
     # Labels are read before predictions and appended after them: so a label in the lake finds its prediction
     # there.
     labels = feedback.next_rows()
     predictions.bring(predictions.next_rows())
     feedback.bring(labels)
+    takebacks.bring(takebacks.next_rows())
     landed = land_labels(lake, spec)
     return CollectResult(
         model=spec.name,
@@ -69,6 +79,7 @@ def collect(request: CollectRequest) -> CollectResult:
         labelled_rows=landed.rows,
         landed_file=landed.file,
         quarantined_labels=landed.quarantined,
+        taken_back=hide_taken_back(lake, spec),
     )
 
 
@@ -84,7 +95,7 @@ class Collector:
         lake: Lake,
         gateway: Gateway,
         model: str,
-        log: Literal["predictions", "feedback"],
+        log: Literal["predictions", "feedback", "takebacks"],
         log_id: str,
         as_table: Callable[[Rows], pa.Table],
     ) -> None:
@@ -118,9 +129,11 @@ class Collector:
     def _append(self, rows: Rows) -> bool:
         """Append rows that `next_rows` gave; False where another collector was faster."""
         first, last = rows[0]["sequence"], rows[-1]["sequence"]
+        if self._lake.exists(self._table):
+            self._lake.create(self._table, {"sent_by": "string"})
         self._lake.append(
             self._table,
-            _as_the_table_is(self._as_table(rows), self._lake, self._table),
+            as_the_table_is(self._as_table(rows), self._lake, self._table),
             batch_id=f"{self._log}-{first}-{last}",
             app_id=self._app_id,
             app_version=last,
@@ -139,7 +152,7 @@ def prediction_table(rows: Rows, spec: PipelineSpec) -> pa.Table:
         {**row, "request": json.dumps(row["features"]), "prediction": json.dumps(row["prediction"])}
         for row in rows
     ]
-    kinds = {name: spec.data.columns[name] for name in spec.data.features}
+    kinds = spec.data.feature_types
     own, features = (
         from_python(logged, PREDICTIONS).rows,
         from_python([row["features"] for row in rows], kinds).rows,
@@ -152,7 +165,12 @@ def feedback_table(rows: Rows) -> pa.Table:
     return from_python([{**row, "label": json.dumps(row["label"])} for row in rows], FEEDBACK).rows
 
 
-def _as_the_table_is(rows: pa.Table, lake: Lake, table: str) -> pa.Table:
+def takeback_table(rows: Rows) -> pa.Table:
+    """Which labels were taken back."""
+    return from_python(rows, TAKEBACKS).rows
+
+
+def as_the_table_is(rows: pa.Table, lake: Lake, table: str) -> pa.Table:
     """The rows in the columns that the table has: a model's
     features may have changed since the table was made.
 

@@ -173,7 +173,7 @@ def _header(landed: LandedFile) -> list[str]:
 
 
 def _batches(blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows in larger pieces: each costs its judges time, while pyarrow needs much memory for large blocks."""
+    """The rows in larger pieces: each costs its judges time, but large blocks cost pyarrow much memory."""
     held: list[pa.RecordBatch] = []
     for block in blocks:
         held.append(block)

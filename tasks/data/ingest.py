@@ -31,11 +31,12 @@ def ingest(request: IngestRequest) -> IngestResult:
 
     Raises:
         InvalidProject: The table's suite is wrong; the files wait.
-        InvalidRequest: A name is not one of a file that has landed.
+        InvalidRequest: A name is not one of a file in the landing folder; the others are settled.
         LakeError: The table is there with other columns.
     """
     run = _Run(request)
     run.settle_all(run.landing.files() if request.files is None else request.files)
+    run.require_settled(request.files or ())
     table, lake = request.table.table, run.lake
     version = lake.latest(table) if lake.exists(table) else None
     return result_of(table, run.outcomes.all()).model_copy(update={"table_version": version})
@@ -52,7 +53,7 @@ class _Run:
         self.landing = Landing(self.table)
         self.outcomes = Outcomes(request.context.work_url)
         for name in request.files or ():
-            self._require_landed(name)
+            _require_name(name)
 
     def settle_all(self, names: Sequence[str]) -> None:
         """Settle each file that is at rest.
@@ -78,6 +79,23 @@ class _Run:
         self.landing.sweep()
         if faults:
             raise faults[0]
+
+    def require_settled(self, names: Sequence[str]) -> None:
+        """Say which of the named files this step has not found, or has found unfinished."""
+        found = {outcome.file for outcome in self.outcomes.all()}
+        left = [name for name in names if name not in found]
+        if writing := [name for name in left if self.landing.waits(name)]:
+            raise InvalidRequest(
+                f"{', '.join(writing)} changed while it was looked at: its writer has not finished. It waits "
+                f"in the landing folder of {self.table!r}; name it again when it is whole.",
+                writing=writing,
+            )
+        if left:
+            raise InvalidRequest(
+                f"There is no {', '.join(left)} in the landing folder of {self.table!r}. Name a file that "
+                "waits there; what was ingested lies in .archive, what was refused in .refused.",
+                missing=left,
+            )
 
     def _settle(self, name: str) -> None:
         """Publish or refuse one file, unless another ingest has settled it meanwhile."""
@@ -201,16 +219,6 @@ class _Run:
             if not self.landing.refuse(arrival, reason):
                 self.outcomes.forget(outcome)
 
-    def _require_landed(self, name: str) -> None:
-        """Let no name lead out of the folder, and none name nothing."""
-        if "/" in name or "\\" in name or not is_landed(name):
-            raise InvalidRequest(
-                f"{name!r} is not the name of a landed file. Name files of the landing folder itself, which "
-                "their writers have finished."
-            )
-        if not (self.landing.waits(name) or self.landing.was_settled(name)):
-            raise InvalidRequest(f"There is no file {name!r} in {self.landing.url}, nor was there one.")
-
     def _killed_at(self, name: str) -> bool:
         """Whether an earlier try of this step did not survive the file."""
         return bool(at(self._mark_of(name)).exists())
@@ -218,3 +226,12 @@ class _Run:
     def _mark_of(self, name: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         return str(at(self.request.context.work_url, "trying", digest))
+
+
+def _require_name(name: str) -> None:
+    """Let no name lead out of the folder."""
+    if "/" in name or "\\" in name or not is_landed(name):
+        raise InvalidRequest(
+            f"{name!r} is not the name of a landed file. Name files of the landing folder itself, "
+            "which their writers have finished."
+        )

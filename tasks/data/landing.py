@@ -80,13 +80,6 @@ class Landing:
     def waits(self, name: str) -> bool:
         return self.state(name) is not None
 
-    def was_settled(self, name: str) -> bool:
-        """Whether some file of this name is in the archive or was refused."""
-        archive = self.url / ".archive"
-        return (self.url / ".refused" / name).exists() or (
-            archive.exists() and any(True for _ in archive.glob(f"*/{name}"))
-        )
-
     def staging(self, batch_id: str) -> Staging:
         """Where rows are written that will be published, should the batch pass."""
         return Staging(self.url / ".staged", batch_id)

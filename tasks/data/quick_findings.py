@@ -21,9 +21,14 @@ BOUNDS = frozenset({"min_value", "max_value", "strict_min", "strict_max"})
 
 def find_quickly(expectation: Expectation, rows: pa.Table) -> Finding | None:
     """The finding that no row breaks it; None where that is not plain."""
-    arguments = {name: value for name, value in expectation.arguments.items() if name != "mostly"}
-    column = rows.column(arguments.pop("column")) if expectation.type in CHECKS else None
-    if column is None or not CHECKS[expectation.type](column, arguments):
+    arguments = {
+        name: value for name, value in expectation.arguments.items() if name not in {"mostly", "column"}
+    }
+    name = expectation.arguments.get("column")
+    if expectation.type not in CHECKS or name not in rows.column_names:
+        return None
+    column = rows.column(name)
+    if not CHECKS[expectation.type](column, arguments):
         return None
     return Finding(
         met=True,

@@ -1,4 +1,4 @@
-"""Freeze the rows that one training sees: a query on a pinned version of a table, in three parts.
+"""Freeze the rows that one training sees: a query on pinned versions of its tables, in three parts.
 
 The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
 trained on later. Rows are in the order of their key, so the same query on the same version has the same
@@ -17,24 +17,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.contracts import DataSnapshot, SnapshotPart, SnapshotRequest
+from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.data.model_query import ask, pin
 from tasks.errors import DataRejected, InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
+from tasks.stores import snapshots
 from tasks.stores.files import at, make_parent
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
 
 PARTS = ("train", "validation", "test")
 NAMED = 10
+BOUNDS = frozenset(
+    {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "title", "description"}
+)
+"""What a schema of numbers may say so that all numbers between two that fit it fit it too."""
 UNSEEDED = "a sample without a seed"
 
 
 def snapshot(request: SnapshotRequest) -> DataSnapshot:
-    """Run the model's query on the version of its table that
+    """Run the model's query on the versions of its tables that
     `as_of` saw (None: the newest) and write the three parts.
 
     Raises:
-        InvalidProject: The query is wrong, reaches beyond its table, gives other rows each time, or lacks a
+        InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
             column.
         DataRejected: Too few rows, a key that is null or there twice, a label that is null or unknown, an
             empty part.
@@ -42,9 +48,9 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """
     spec, data = request.spec, request.spec.data
     lake = Lake()
-    version = lake.version_at(data.table, request.as_of) if request.as_of else lake.latest(data.table)
-    rows = _query(lake, spec, version)
-    _check(rows, spec, version)
+    versions = pin(lake, data, request.as_of)
+    rows = _query(lake, spec, versions)
+    _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers = part_of(rows.column(data.split.by), data.split)
     parts = {
@@ -52,11 +58,17 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         for number, name in enumerate(PARTS)
     }
     _check_parts(parts, data)
+    snapshots.remember(request.context.run_key, spec.name, versions)
+    own, *further = (
+        PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
+        for name, version in versions.items()
+    )
     return DataSnapshot(
-        table=data.table,
-        table_version=version,
+        table=own.table,
+        table_version=own.version,
         as_of=request.as_of,
-        version_at=lake.committed_at(data.table, version),
+        version_at=own.version_at,
+        tables=tuple(further),
         query=data.query,
         rows=len(rows),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
@@ -76,11 +88,11 @@ def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dt
     return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
 
 
-def _query(lake: Lake, spec: PipelineSpec, version: int) -> pa.Table:
+def _query(lake: Lake, spec: PipelineSpec, versions: dict[str, int]) -> pa.Table:
     data = spec.data
     try:
         _refuse_unrepeatable(data.query)
-        rows = lake.query(data.query, {data.table: (data.table, version)}, newest_by=data.key)
+        rows = ask(lake, data, versions)
     except InvalidQuery as error:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."
@@ -161,17 +173,35 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
             "would count twice: let data.query return each key once.",
             keys=doubled[:NAMED],
         )
-    _check_labels(pc.unique(rows.column(data.label)).to_pylist(), spec, where)
+    _check_labels(rows.column(data.label), spec, where)
 
 
-def _check_labels(labels: list[Any], spec: PipelineSpec, where: str) -> None:
-    known = jsonschema.Draft202012Validator(spec.serving.label_schema)
-    unknown = [label for label in labels if not known.is_valid(label)]
+def _check_labels(labels: pa.ChunkedArray, spec: PipelineSpec, where: str) -> None:
+    """Each label that there is, once; of numbers between bounds the least and the largest speak for all."""
+    schema, distinct = spec.serving.label_schema, pc.unique(labels)
+    if pa.types.is_floating(distinct.type):
+        _check_finite(labels, spec, where)
+    known = jsonschema.Draft202012Validator(schema)
+    if BOUNDS.issuperset(schema) and (pa.types.is_integer(distinct.type) or schema["type"] == "number"):
+        extremes = pc.min_max(distinct).as_py().values()
+        if all(known.is_valid(label) for label in extremes):
+            return
+    unknown = [label for label in distinct.to_pylist() if not known.is_valid(label)]
     if unknown:
         raise DataRejected(
             f"{where}, has labels that serving.label_schema does not know: {_some(unknown)}. Leave their "
             "rows out in data.query, or correct the schema.",
             labels=unknown[:NAMED],
+        )
+
+
+def _check_finite(labels: pa.ChunkedArray, spec: PipelineSpec, where: str) -> None:
+    """NaN is a number to JSON Schema, and within all bounds."""
+    if odd := len(labels) - (pc.sum(pc.is_finite(labels)).as_py() or 0):
+        raise DataRejected(
+            f"{where}, has {odd} rows whose {spec.data.label!r} is NaN or infinite. Leave them out in "
+            "data.query.",
+            column=spec.data.label,
         )
 
 

@@ -115,8 +115,9 @@ class Judge:
             self._evaluate([fault.expectation], frame_of(pa.table(typical)))
         except CannotEvaluate as always:
             raise InvalidProject(
-                f"The suite {self.suite.name!r}: {fault.expectation.type} {fault.expectation.arguments} could "
-                f"not be evaluated: {_short(always.said)}. Correct its arguments, or the type of its column.",
+                f"The suite {self.suite.name!r}: {fault.expectation.type} {fault.expectation.arguments} "
+                f"could not be evaluated: {_short(always.said)}. Correct its arguments, or the type of its "
+                "column.",
                 expectation=fault.expectation.type,
                 arguments=fault.expectation.arguments,
             ) from fault

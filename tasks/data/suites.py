@@ -23,6 +23,7 @@ from great_expectations.expectations.expectation_configuration import Expectatio
 from tasks.data import strict_json
 from tasks.errors import InvalidProject
 from tasks.settings import settings
+from tasks.spec import DataSpec
 
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
@@ -114,6 +115,26 @@ def load_suite(name: str) -> Suite:
     if faults:
         raise InvalidProject(f"{path}: {'; '.join(faults)}. Correct the suite.", faults=faults)
     return Suite(name, hashlib.sha256(content).hexdigest(), tuple(expectations))
+
+
+def load_suites(data: DataSpec) -> Suite:
+    """What the suites of a model's tables say of the rows of its query.
+
+    The suites of the tables that it joins speak of the columns that its own table does not have.
+
+    Raises:
+        InvalidProject: One of the suites is wrong.
+    """
+    own = load_suite(data.suite)
+    if not data.tables:
+        return own
+    others = [load_suite(table.suite) for table in data.tables]
+    further = [
+        each for suite in others for each in suite.expectations if not set(each.columns) & set(data.columns)
+    ]
+    name = " + ".join(suite.name for suite in (own, *others))
+    sha256 = hashlib.sha256("".join(suite.sha256 for suite in (own, *others)).encode()).hexdigest()
+    return Suite(name, sha256, (*own.expectations, *further))
 
 
 def require_columns(suite: Suite, expectations: Sequence[Expectation], names: Sequence[str]) -> None:

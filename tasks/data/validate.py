@@ -12,7 +12,7 @@ import pyarrow as pa
 from tasks.contracts import DataSnapshot, ValidateRequest, ValidationReport
 from tasks.data.findings import Outcome, Tally
 from tasks.data.suite_run import judging
-from tasks.data.suites import Expectation, Suite, load_suite, require_columns
+from tasks.data.suites import Expectation, Suite, load_suite, load_suites, require_columns
 from tasks.data.typed_values import Mask
 from tasks.data.validation_report import report_of, write_report
 from tasks.errors import DataRejected, InvalidProject
@@ -46,7 +46,7 @@ class CheckedRows:
 
 
 def validate(request: ValidateRequest) -> ValidationReport:
-    """Validate the rows of a snapshot, its three parts together, by the table's suite.
+    """Validate the rows of a snapshot, its three parts together, by its tables' suites.
 
     Expectations about columns that the query does not return, and about the whole table, do not apply and are
     listed so.
@@ -57,7 +57,7 @@ def validate(request: ValidateRequest) -> ValidationReport:
     """
     rows = snapshot_rows(request.snapshot)
     checked = check_rows(
-        rows, request.spec.data.suite, request.context.work_url, only_columns=rows.column_names
+        rows, load_suites(request.spec.data), request.context.work_url, only_columns=rows.column_names
     )
     report = checked.report
     if not report.success:
@@ -84,7 +84,7 @@ def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
 
 def check_rows(
     rows: pa.Table,
-    suite_name: str,
+    suite: str | Suite,
     work_url: str,
     *,
     only_columns: Collection[str] | None = None,
@@ -93,7 +93,7 @@ def check_rows(
 
     Args:
         rows: The rows; none at all are a failure, because no rows would pass most checks.
-        suite_name: `great_expectations/expectations/<suite_name>.json`.
+        suite: A suite that is read already, or the name of `great_expectations/expectations/<name>.json`.
         work_url: A folder of the store for the two files.
         only_columns: The columns that the rows have, where they are not the table's: expectations about other
             columns or about the whole table do not apply. None where the rows are laid out as the table is.
@@ -101,7 +101,7 @@ def check_rows(
     Raises:
         InvalidProject: The suite is wrong, is about a column that is not there, or none of it applies.
     """
-    suite = load_suite(suite_name)
+    suite = load_suite(suite) if isinstance(suite, str) else suite
     applicable = tuple(each for each in suite.expectations if _applies(each, only_columns))
     not_applicable = tuple(each for each in suite.expectations if each not in applicable)
     if not applicable:

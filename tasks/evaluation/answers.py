@@ -1,16 +1,46 @@
-"""What models answered to rows, as arrays that metrics are computed from."""
+"""What is predicted, and what a model answered to each row, as arrays that metrics are computed from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evaluation.scoring import Scores
+from tasks.spec import Task, label_text
+
 Codes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
-Labels = NDArray[Any]
-"""Of a classifier `Codes`, of a regression `Numbers`: what is true, or what was predicted."""
+SUM_TOLERANCE = 1e-3
+"""How far the probabilities of one answer may be from adding up to 1."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted.
+
+    Attributes:
+        task: What kind of answer is given.
+        classes: The labels in order, none for a regression. Of two, the second (1, true, the later in the
+            alphabet) is the positive class.
+    """
+
+    task: Task
+    classes: tuple[Any, ...] = ()
+
+    def encode(self, values: Sequence[Any]) -> NDArray[Any]:
+        """The values as metrics take them, shape (rows,).
+
+        Of classes the codes, -1 for what is no label; for a regression the numbers, NaN for what is none.
+        """
+        if self.task == "regression":
+            return np.array([_number(value) for value in values], dtype=np.float64)
+        codes = {label: code for code, label in enumerate(self.classes)}
+        found = (codes.get(value, -1) if _is_hashable(value) else -1 for value in values)
+        return np.fromiter(found, dtype=np.int64, count=len(values))
 
 
 @dataclass(frozen=True)
@@ -18,67 +48,61 @@ class Answers:
     """What a model answered to each row.
 
     Attributes:
-        predictions: Shape (rows,). Codes, -1 for what is no label (also a row that the handler failed on); or
-            numbers, NaN for what is none.
-        scores: The probability of the positive class (code 1 of two), shape (rows,); None where there is
-            none.
-        probabilities: Of each class, shape (rows, classes); None where there are none.
+        predictions: Class codes, shape (rows,); -1 for what is no label (also a row that the handler failed
+            on). For a regression numbers, NaN for what is none.
+        scores: Of two classes the probability of the positive one, shape (rows,); of several the probability
+            of each, shape (rows, classes); None where there is none.
     """
 
-    predictions: Labels
+    predictions: NDArray[Any]
     scores: Numbers | None = None
-    probabilities: Numbers | None = None
 
     def where(self, rows: NDArray[np.bool_]) -> "Answers":
-        return Answers(
-            self.predictions[rows],
-            None if self.scores is None else self.scores[rows],
-            None if self.probabilities is None else self.probabilities[rows],
-        )
+        return Answers(self.predictions[rows], None if self.scores is None else self.scores[rows])
 
 
-def classes_of(*labels: Sequence[Any]) -> tuple[Any, ...]:
-    """The distinct labels in order.
+@dataclass(frozen=True)
+class Judged:
+    """A model's answers as arrays, and what the handler said and took."""
 
-    Of two, the second (1, true, the later in the alphabet) is the positive class.
+    answers: Answers
+    raw: Scores
+
+    @classmethod
+    def of(cls, raw: Scores, target: Target) -> "Judged":
+        return cls(Answers(target.encode(raw.predictions), _scores(raw, target)), raw)
+
+
+def _scores(raw: Scores, target: Target) -> Numbers | None:
+    if target.task == "multiclass":
+        return _by_class(raw.probabilities, target.classes)
+    if target.task == "binary" and all(isinstance(value, int | float) for value in raw.scores):
+        return np.array(raw.scores, dtype=np.float64)
+    return None
+
+
+def _by_class(probabilities: Sequence[dict[str, float] | None], classes: tuple[Any, ...]) -> Numbers | None:
+    """The probability of each class, shape (rows, classes).
+
+    A class that an answer does not name has the probability 0: a model that was trained before the class came
+    up is measured, and pays for it. None where an answer has no probabilities, NaN where they are none.
     """
-    distinct = set().union(*labels)
-    try:
-        return tuple(sorted(distinct))
-    except TypeError:
-        return tuple(sorted(distinct, key=lambda label: (type(label).__name__, str(label))))
+    columns = {label_text(label): code for code, label in enumerate(classes)}
+    found = np.zeros((len(probabilities), len(classes)))
+    for row, scores in enumerate(probabilities):
+        if scores is None:
+            return None
+        numbers = {name: _number(value) for name, value in scores.items()}
+        if not abs(sum(numbers.values()) - 1) <= SUM_TOLERANCE:
+            found[row] = nan
+        for name in columns.keys() & numbers.keys():
+            found[row, columns[name]] = numbers[name]
+    return found
 
 
-def encode(values: Sequence[Any], classes: Sequence[Any]) -> Codes:
-    """Each value's place in `classes`; -1 for a value that is none of them."""
-    codes = {label: code for code, label in enumerate(classes)}
-    return np.array([codes.get(value, -1) if _is_hashable(value) else -1 for value in values], dtype=np.int64)
-
-
-def as_numbers(values: Sequence[Any]) -> Numbers:
-    """Each value as a number; NaN for what is none."""
-    return np.array([value if _is_number(value) else np.nan for value in values], dtype=np.float64)
-
-
-def as_scores(values: Sequence[Any]) -> Numbers | None:
-    """The scores; None where a row has none."""
-    return np.array(values, dtype=np.float64) if all(map(_is_number, values)) else None
-
-
-def as_probabilities(values: Sequence[Any], classes: Sequence[Any]) -> Numbers | None:
-    """Each row's probability of each class, by the class as text; None where a row lacks one."""
-    names = [str(label) for label in classes]
-    if not all(
-        isinstance(value, dict) and all(_is_number(value.get(name)) for name in names) for value in values
-    ):
-        return None
-    return np.array([[value[name] for name in names] for value in values], dtype=np.float64).reshape(
-        -1, len(names)
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool) and isfinite(value)
+    return float(value) if is_number else nan
 
 
 def _is_hashable(value: Any) -> bool:

@@ -1,54 +1,78 @@
-"""The simple model that a candidate has to be better than: it looks at no feature."""
+"""The simple model that a candidate has to beat: it knows the training rows' labels and nothing else."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluation.answers import Answers, as_numbers, encode
+from tasks.evaluation.answers import Judged, Target
+from tasks.evaluation.classification import BY_PROBABILITIES
 from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.scoring import Scores
+from tasks.spec import PipelineSpec, label_text
 
-BY_MEDIAN = frozenset({"mae", "median_absolute_error"})
-"""What the median does best among models that look at no feature; for the others it is the mean."""
-
-
-def name_baseline(frozen: Frozen, primary_metric: str) -> str:
-    if frozen.task != "regression":
-        return "the training rows' most frequent label"
-    return f"the training rows' {'median' if primary_metric in BY_MEDIAN else 'mean'}"
+BY_THE_MEDIAN = ("mae", "median_absolute_error")
+"""Of all constants, the median has the smallest absolute error and the mean the smallest squared one."""
 
 
-def answer_simply(train: pa.Table, label: str, frozen: Frozen, primary_metric: str) -> tuple[Answers, Scores]:
-    """How often each label was in the training rows, or their mean or median, whatever is asked."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
+def baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Judged:
+    """The simple model's answers.
 
-    labels, rows = train[label].to_pylist(), len(frozen.rows)
-    if frozen.task == "regression":
-        strategy = "median" if primary_metric in BY_MEDIAN else "mean"
-        known = as_numbers(labels)
-        value = float(
-            DummyRegressor(strategy=strategy).fit(np.zeros((len(known), 1)), known).predict([[0.0]])[0]
-        )
-        return _always(value, None, None, frozen, rows)
-    codes = encode(labels, frozen.classes)
-    simple = DummyClassifier(strategy="prior").fit(np.zeros((len(codes), 1)), codes)
-    shares = [float((codes == code).mean()) for code in range(len(frozen.classes))]
-    guess = frozen.classes[int(simple.predict([[0.0]])[0])]
-    chance = shares[1] if len(shares) == 2 else None
-    return _always(
-        guess,
-        chance,
-        {str(label): share for label, share in zip(frozen.classes, shares, strict=True)},
-        frozen,
-        rows,
-    )
+    For classes the most frequent label of the training rows, with how often each was there as its
+    probability; for a regression their mean or median, whichever suits the primary metric.
+    """
+    labels = train[spec.data.label].to_pylist()
+    if spec.task == "regression":
+        raw = _constant(_middle(labels, spec), None, None, len(frozen.rows))
+    else:
+        raw = _most_frequent(labels, frozen.target, len(frozen.rows))
+    return Judged.of(raw, frozen.target)
 
 
-def _always(
-    prediction: Any, score: float | None, probabilities: dict[str, float] | None, frozen: Frozen, rows: int
-) -> tuple[Answers, Scores]:
-    raw = Scores(
+def name_of(spec: PipelineSpec) -> str:
+    """What the gate's sentences call the baseline."""
+    if spec.task == "regression":
+        return f"the training rows' {_middle_of(spec)}"
+    if spec.gate.primary_metric in BY_PROBABILITIES:
+        return "the training rows' shares of the labels"
+    return "the training rows' most frequent label"
+
+
+def _most_frequent(labels: list[Any], target: Target, rows: int) -> Scores:
+    from sklearn.dummy import DummyClassifier
+
+    known = target.encode(labels)
+    simple = DummyClassifier(strategy="prior").fit(np.zeros((len(known), 1)), known)
+    guess = int(simple.predict([[0.0]])[0])
+    if target.task == "binary":
+        return _constant(target.classes[guess], float((known == 1).mean()), None, rows)
+    shares = dict(_shares(simple, target))
+    return _constant(target.classes[guess], max(shares.values()), shares, rows)
+
+
+def _shares(simple: Any, target: Target) -> Iterator[tuple[str, float]]:
+    for code, share in zip(simple.classes_, simple.class_prior_, strict=True):
+        yield label_text(target.classes[code]), float(share)
+
+
+def _middle(labels: list[Any], spec: PipelineSpec) -> float:
+    from sklearn.dummy import DummyRegressor
+
+    numbers = Target("regression").encode(labels)
+    simple = DummyRegressor(strategy=_middle_of(spec)).fit(np.zeros((len(numbers), 1)), numbers)
+    return float(simple.predict([[0.0]])[0])
+
+
+def _middle_of(spec: PipelineSpec) -> str:
+    return "median" if spec.gate.primary_metric in BY_THE_MEDIAN else "mean"
+
+
+def _constant(
+    prediction: Any, score: float | None, probabilities: dict[str, float] | None, rows: int
+) -> Scores:
+    """One answer to every row."""
+    return Scores(
         predictions=(prediction,) * rows,
         scores=(score,) * rows,
         probabilities=(probabilities,) * rows,
@@ -56,4 +80,3 @@ def _always(
         latencies_seconds=(),
         answers=(),
     )
-    return frozen.answers_of(raw), raw

@@ -1,175 +1,183 @@
-"""Metrics of a classifier: scikit-learn's for one set of rows, and the same over many draws of rows at once.
+"""Metrics of classes: their values, and the same over many draws of the rows at once.
 
-scikit-learn takes one draw at a time, and a thousand draws of 5,000 rows took seconds; a test holds the two
-to the same values.
+The values are scikit-learn's. It takes one draw at a time, and a thousand draws of 5,000 rows took seconds,
+so the draws are computed here; a test holds the two to the same values.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn import metrics as reference
+from scipy import sparse
+from sklearn import metrics as sklearn_metrics
 
-from tasks.evaluation.answers import Answers, Labels, Numbers
+from tasks.evaluation.answers import Answers, Codes, Numbers
+from tasks.evaluation.bootstrap import Statistic, Weights, mean_of
 
-BY_PREDICTION = frozenset({"accuracy", "balanced_accuracy", "f1", "macro_f1", "precision", "recall"})
-OF_TWO = frozenset({"f1", "precision", "recall"})
-BY_RANK = frozenset({"roc_auc", "average_precision"})
-BY_SCORE = BY_RANK | {"brier"}
-SMALLEST = float(np.finfo(np.float64).eps)
+SMALLEST = np.finfo(np.float64).eps
+"""A probability is not taken to be nearer to 0 than this, or its logarithm would be infinite."""
+
+BY_SCORES = ("roc_auc", "average_precision", "log_loss", "brier")
+BY_PROBABILITIES = ("log_loss", "brier")
 
 
-def undefined_because(name: str, truth: Labels, answers: Answers, classes: int) -> str | None:
+def undefined_because(name: str, truth: Codes, answers: Answers) -> str | None:
     """Why a metric cannot be computed, in words; None where it can."""
     if not len(truth):
         return "there are no rows"
-    if classes != 2 and (name in OF_TWO or name in BY_SCORE):
-        return f"it takes two classes, and there are {classes}"
-    if name in BY_PREDICTION:
+    if name not in BY_SCORES:
         return None
-    if name == "log_loss" and classes != 2:
-        sound = _are_probabilities(answers.probabilities)
-        return None if sound else "not every answer has a probability of each class"
-    return _undefined_scores(name, truth, answers.scores)
-
-
-def _undefined_scores(name: str, truth: Labels, scores: Numbers | None) -> str | None:
-    if scores is None or not np.isfinite(scores).all():
+    if answers.scores is None:
         return "not every answer has a score"
-    if name in BY_RANK:
-        return None if len(np.unique(truth)) == 2 else "all the rows have the same label"
-    return None if _are_probabilities(scores) else "the scores are no probabilities"
+    if not np.isfinite(answers.scores).all():
+        several = "not every answer has the probabilities of the classes, which add up to 1"
+        return "not every answer has a score" if answers.scores.ndim == 1 else several
+    if name in BY_PROBABILITIES:
+        are_shares = answers.scores.min() >= 0 and answers.scores.max() <= 1
+        return None if are_shares else "the scores are no probabilities"
+    return None if len(np.unique(truth)) == 2 else "all the rows have the same label"
 
 
-def point(name: str, truth: Labels, answers: Answers, classes: int) -> float:
-    """A metric that is defined, on these rows."""
+def point(name: str, truth: Codes, answers: Answers, classes: int) -> float:
+    """The metric on the rows as they are."""
     return float(_POINT[name](truth, answers, classes))
 
 
-def columns(name: str, truth: Labels, answers: Answers) -> tuple[Labels, NDArray[Any]]:
-    """The labels, and what of the answers a metric is computed from: one
-    column, so that rows can be drawn.
-    """
-    if name in BY_PREDICTION:
-        return truth, answers.predictions
+def statistic(name: str, truth: Codes, answers: Answers, classes: int) -> Statistic:
+    """The metric over draws."""
+    said = answers.predictions
+    if name in {"roc_auc", "average_precision"}:
+        return (_roc_auc if name == "roc_auc" else _average_precision)(truth, _scores(answers))
+    if name == "brier":
+        return mean_of((truth - _scores(answers)) ** 2)
     if name == "log_loss":
-        return truth, _of_the_truth(truth, answers)
-    return truth, _known(answers.scores)
+        return mean_of(-np.log(_of_the_truth(truth, _scores(answers))))
+    if name in {"f1", "precision"}:
+        return _of_the_positive_class(name, truth, said)
+    return _macro(name, truth, said, classes)
 
 
-def over_draws(name: str, classes: int, truth: Any, answer: Any, axis: int) -> Any:
-    """The metric over many draws; `truth` and `answer` hold one draw a row."""
-    if name in _OVER_DRAWS:
-        return _OVER_DRAWS[name](truth, answer, axis)
-    if name in OF_TWO:
-        return np.nan_to_num(_of_class(name, truth == 1, answer == 1, axis))
-    each = np.stack([_of_class(name, truth == code, answer == code, axis) for code in range(classes)])
-    return np.nanmean(each, axis=0)
+def _scores(answers: Answers) -> Numbers:
+    if answers.scores is None:
+        raise ValueError("there are no scores")
+    return answers.scores
 
 
-def recalls(truth: Labels, predictions: Labels, classes: int) -> list[tuple[int, int, int]]:
-    """For each class that there is: its code, its rows, and how many of them were found."""
-    counted = ((code, truth == code) for code in range(classes))
-    return [
-        (code, int(its.sum()), int((predictions[its] == code).sum())) for code, its in counted if its.any()
-    ]
+def _of_the_truth(truth: Codes, scores: Numbers) -> Numbers:
+    """The probability that was given to each row's label."""
+    if scores.ndim == 1:
+        scores = np.column_stack([1 - scores, scores])
+    return np.clip(scores[np.arange(len(truth)), truth], SMALLEST, 1 - SMALLEST)
 
 
-def _are_probabilities(values: Numbers | None) -> bool:
-    return values is not None and bool(np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1)
+def _of_the_positive_class(name: str, truth: Codes, said: Codes) -> Statistic:
+    columns = np.column_stack([truth == 1, said == 1, (truth == 1) & (said == 1)]).astype(np.float64)
+
+    def over(weights: Weights) -> NDArray[np.float64]:
+        positive, called, both = (weights @ columns).T
+        ratio = 2 * both / (positive + called) if name == "f1" else both / called
+        return np.asarray(np.nan_to_num(ratio))
+
+    return over
 
 
-def _of_the_truth(truth: Labels, answers: Answers) -> Numbers:
-    """The probability that each row's true class was given."""
-    if answers.probabilities is not None:
-        return answers.probabilities[np.arange(len(truth)), truth]
-    scores = _known(answers.scores)
-    return np.where(truth == 1, scores, 1 - scores)
+def _macro(name: str, truth: Codes, said: Codes, classes: int) -> Statistic:
+    """The mean over the classes that a draw has, of each class's recall or F1."""
+    parts = [_one_hot(codes, classes) for codes in (truth, said, np.where(truth == said, truth, -1))]
+
+    def over(weights: Weights) -> NDArray[np.float64]:
+        own, called, both = (part @ weights.T for part in parts)
+        each = both / own if name == "balanced_accuracy" else 2 * both / (own + called)
+        return np.asarray(np.nanmean(each, axis=0))
+
+    return over
 
 
-def _known(scores: Numbers | None) -> Numbers:
-    if scores is None:
-        raise ValueError(
-            "A metric was asked for that the answers do not define: ask `undefined_because` first."
+def _one_hot(codes: Codes, classes: int) -> sparse.csr_array:
+    rows = np.flatnonzero(codes >= 0)
+    return sparse.csr_array((np.ones(len(rows)), (codes[rows], rows)), shape=(classes, len(codes)))
+
+
+def _roc_auc(truth: Codes, scores: Numbers) -> Statistic:
+    """The share of pairs in which the positive row has the larger score, equal scores counting half: the
+    Mann-Whitney statistic over the number of pairs.
+    """
+    negative, positive = np.flatnonzero(truth == 0), np.flatnonzero(truth == 1)
+    negative = negative[np.argsort(scores[negative])]
+    below = np.searchsorted(scores[negative], scores[positive], side="left")
+    until = np.searchsorted(scores[negative], scores[positive], side="right")
+
+    def over(weights: Weights) -> NDArray[np.float64]:
+        own, others = np.take(weights, positive, axis=1), _cumulated(weights, negative)
+        smaller = np.take(others, below, axis=1) + np.take(others, until, axis=1)
+        pairs = own.sum(axis=1) * others[:, -1]
+        return np.asarray(np.einsum("ij,ij->i", own, smaller) / 2 / pairs)
+
+    return over
+
+
+def _average_precision(truth: Codes, scores: Numbers) -> Statistic:
+    """The mean over the positive rows of the precision where the threshold is the row's score."""
+    order = np.argsort(-scores)
+    negative, positive = order[truth[order] == 0], order[truth[order] == 1]
+    ends = [np.searchsorted(-scores[rows], -scores[positive], side="right") for rows in (positive, negative)]
+
+    def over(weights: Weights) -> NDArray[np.float64]:
+        own = np.take(weights, positive, axis=1)
+        true, false = (
+            np.take(_cumulated(weights, rows), end, axis=1)
+            for rows, end in zip((positive, negative), ends, strict=True)
         )
-    return scores
+        precision = true / np.maximum(true + false, 1)
+        return np.asarray(np.einsum("ij,ij->i", own, precision) / own.sum(axis=1))
+
+    return over
 
 
-def _of_class(name: str, is_it: Any, said: Any, axis: int) -> Any:
-    both = (is_it & said).sum(axis=axis)
-    if name in {"balanced_accuracy", "recall"}:
-        return both / is_it.sum(axis=axis)
-    if name == "precision":
-        return both / said.sum(axis=axis)
-    return 2 * both / (is_it.sum(axis=axis) + said.sum(axis=axis))
+def _cumulated(weights: Weights, rows: NDArray[np.intp]) -> Weights:
+    """How often the first 0, 1, 2, ... of the rows are in each draw, shape (draws, rows + 1)."""
+    found = np.zeros((len(weights), len(rows) + 1))
+    np.cumsum(np.take(weights, rows, axis=1), axis=1, out=found[:, 1:])
+    return found
 
 
-def _roc_auc(truth: Any, scores: Any, axis: int) -> Any:
-    """By the ranks of the positive rows: the Mann-Whitney statistic over the number of pairs."""
-    positive = truth.sum(axis=axis)
-    negative = truth.shape[axis] - positive
-    ranks = (stats.rankdata(scores, axis=axis) * truth).sum(axis=axis)
-    return (ranks - positive * (positive + 1) / 2) / (positive * negative)
+def _log_loss(truth: Codes, answers: Answers, classes: int) -> float:
+    return float(sklearn_metrics.log_loss(truth, answers.scores, labels=np.arange(classes)))
 
 
-def _average_precision(truth: Any, scores: Any, axis: int) -> Any:
-    """The precision at each distinct score, weighted by the recall that it adds."""
-    truth, scores = np.moveaxis(truth, axis, -1), np.moveaxis(scores, axis, -1)
-    order = np.argsort(-scores, axis=-1, kind="stable")
-    hits = np.cumsum(np.take_along_axis(truth, order, -1), axis=-1)
-    ordered = np.take_along_axis(scores, order, -1)
-    last = np.ones(ordered.shape, dtype=np.bool_)  # of the rows with one score, which are one threshold
-    last[..., :-1] = ordered[..., :-1] != ordered[..., 1:]
-    known = np.maximum.accumulate(np.where(last, hits, 0), axis=-1)
-    before = np.concatenate([np.zeros((*known.shape[:-1], 1)), known[..., :-1]], axis=-1)
-    precision = hits / np.arange(1, hits.shape[-1] + 1)
-    return np.where(last, (hits - before) * precision, 0).sum(axis=-1) / hits[..., -1]
-
-
-def _balanced_accuracy(truth: Labels, answers: Answers, _classes: int) -> float:
+def _balanced_accuracy(truth: Codes, answers: Answers, _classes: int) -> float:
     there = np.unique(truth)
     return float(
-        reference.recall_score(truth, answers.predictions, labels=there, average="macro", zero_division=0.0)
+        sklearn_metrics.recall_score(
+            truth, answers.predictions, labels=there, average="macro", zero_division=0.0
+        )
     )
 
 
-def _macro_f1(truth: Labels, answers: Answers, classes: int) -> float:
-    every = list(range(classes))
+def _macro_f1(truth: Codes, answers: Answers, classes: int) -> float:
+    every = np.arange(classes)
     return float(
-        reference.f1_score(truth, answers.predictions, labels=every, average="macro", zero_division=np.nan)
+        sklearn_metrics.f1_score(
+            truth, answers.predictions, labels=every, average="macro", zero_division=np.nan
+        )
     )
 
 
-def _of_positive(score: Callable[..., Any]) -> Callable[[Labels, Answers, int], float]:
+def _of_class_1(score: Callable[..., float]) -> Callable[[Codes, Answers, int], float]:
     return lambda truth, answers, _: score(
         truth, answers.predictions, labels=[1], average="macro", zero_division=0.0
     )
 
 
-def _log_loss(truth: Labels, answers: Answers, classes: int) -> float:
-    given = answers.scores if classes == 2 else answers.probabilities
-    return float(reference.log_loss(truth, given, labels=list(range(classes))))
-
-
-_POINT: dict[str, Callable[[Labels, Answers, int], float]] = {
-    "accuracy": lambda truth, answers, _: reference.accuracy_score(truth, answers.predictions),
+_POINT: dict[str, Callable[[Codes, Answers, int], float]] = {
     "balanced_accuracy": _balanced_accuracy,
-    "f1": _of_positive(reference.f1_score),
+    "f1": _of_class_1(sklearn_metrics.f1_score),
     "macro_f1": _macro_f1,
-    "precision": _of_positive(reference.precision_score),
-    "recall": _of_positive(reference.recall_score),
-    "roc_auc": lambda truth, answers, _: reference.roc_auc_score(truth, answers.scores),
-    "average_precision": lambda truth, answers, _: reference.average_precision_score(truth, answers.scores),
+    "precision": _of_class_1(sklearn_metrics.precision_score),
+    "roc_auc": lambda truth, answers, _: sklearn_metrics.roc_auc_score(truth, answers.scores),
+    "average_precision": lambda truth, answers, _: sklearn_metrics.average_precision_score(
+        truth, answers.scores
+    ),
     "log_loss": _log_loss,
-    "brier": lambda truth, answers, _: reference.brier_score_loss(truth, answers.scores),
-}
-
-_OVER_DRAWS: dict[str, Callable[[Any, Any, int], Any]] = {
-    "accuracy": lambda truth, answer, axis: np.mean(truth == answer, axis=axis),
-    "roc_auc": _roc_auc,
-    "average_precision": _average_precision,
-    "log_loss": lambda _, given, axis: -np.mean(np.log(np.clip(given, SMALLEST, 1 - SMALLEST)), axis=axis),
-    "brier": lambda truth, scores, axis: np.mean((scores - truth) ** 2, axis=axis),
+    "brier": lambda truth, answers, _: sklearn_metrics.brier_score_loss(truth, answers.scores, labels=[0, 1]),
 }

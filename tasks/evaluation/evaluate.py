@@ -5,10 +5,10 @@ would serve. The frozen rows are the test part of the candidate's snapshot, and 
 not taken over.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,17 @@ from tasks.contracts import (
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import metrics
-from tasks.evaluation.answers import Answers
-from tasks.evaluation.baseline import answer_simply, name_baseline
+from tasks.evaluation.answers import Judged, Target
+from tasks.evaluation.baseline import baseline, name_of
 from tasks.evaluation.frozen_rows import Frozen, freeze
-from tasks.evaluation.scoring import Scores, score
-from tasks.spec import PipelineSpec
+from tasks.evaluation.scoring import score
+from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
 from tasks.stores import files, registry
 from tasks.stores.parts import read_part
 
 LATENCY_SAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A model's answers as arrays, and what the handler said and took."""
-
-    answers: Answers
-    raw: Scores
+MOST_CLASSES = 50
+UNKNOWN_TO_MLFLOW = re.compile(r"[^\w.\- ]")
 
 
 def evaluate(request: EvaluateRequest) -> EvaluationReport:
@@ -53,7 +47,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     Raises:
         FrozenSetMismatch: The test part is not the one that the snapshot froze.
         ArchiveMismatch: An archive's file is not what its record says.
-        CheckFailed: A row has no label, or no answer is a label.
+        CheckFailed: A row has no label or an unknown one, or no answer of an archive is one.
         ServingError: An archive cannot be scored.
     """
     report = compare(request, request.champion.version)
@@ -76,8 +70,7 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
         candidate = _answers(archive, spec, frozen, folder)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
-        train, metric = read_part(snapshot.train), spec.gate.primary_metric
-        simple = Judged(*answer_simply(train, spec.data.label, frozen, metric))
+        simple = baseline(read_part(snapshot.train), spec, frozen)
     serving = None
     if version and champion:
         serving = _scored("champion", f"version {version.version}", version.archive, champion, spec, frozen)
@@ -89,7 +82,7 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         candidate=_scored("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
         champion=serving,
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_scored("baseline", name_baseline(frozen, metric), None, simple, spec, frozen),
+        baseline=_scored("baseline", name_of(spec), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url=str(files.at(request.context.work_url, "report.json")),
     )
@@ -128,26 +121,29 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
     raw = score(
         local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows))
     )
-    judged = Judged(frozen.answers_of(raw), raw)
-    if _answers_nothing(judged, frozen):
-        answers = list(dict.fromkeys(map(repr, raw.predictions)))[:5]
-        labels = ", ".join(map(repr, frozen.classes[:5])) or "numbers"
-        raise CheckFailed(
-            f"The archive of run {archive.run_id} answers {', '.join(answers)}, but the labels are "
-            f"{labels}. Let the handler's `prediction` be a value of {spec.data.label!r}.",
-            run_id=archive.run_id,
-        )
+    judged = Judged.of(raw, frozen.target)
+    _require_an_answer(judged, archive, spec, frozen.target)
     return judged
 
 
-def _answers_nothing(judged: Judged, frozen: Frozen) -> bool:
-    predictions = judged.answers.predictions
-    return bool(np.isnan(predictions).all() if frozen.task == "regression" else (predictions == -1).all())
+def _require_an_answer(judged: Judged, archive: Archive, spec: PipelineSpec, target: Target) -> None:
+    """A handler whose every answer is of another kind than the labels is a mistake, not a bad model."""
+    said = judged.answers.predictions
+    if (np.isfinite(said) if spec.task == "regression" else said != -1).any():
+        return
+    answers = ", ".join(list(dict.fromkeys(map(repr, judged.raw.predictions)))[:5])
+    labels = "numbers" if spec.task == "regression" else ", ".join(map(repr, target.classes[:5]))
+    raise CheckFailed(
+        f"The archive of run {archive.run_id} answers {answers}, but the labels are {labels}. Let the "
+        f"handler's `prediction` be a value of {spec.data.label!r}.",
+        run_id=archive.run_id,
+    )
 
 
 def _scored(
     role: Any, name: str, archive: Archive | None, judged: Judged, spec: PipelineSpec, frozen: Frozen
 ) -> ModelScore:
+    measured = metrics.measure(_names(spec, frozen), frozen.target, frozen.truth, judged.answers)
     taken = judged.raw.latencies_seconds
     p50, p95 = (float(value) for value in np.percentile(taken, [50, 95])) if taken else (None, None)
     return ModelScore(
@@ -156,18 +152,12 @@ def _scored(
         run_id=archive.run_id if archive else None,
         archive_sha256=archive.sha256 if archive else None,
         archive_bytes=archive.size_bytes if archive else None,
-        metrics=_measure(judged, frozen),
+        metrics=measured.metrics,
+        undefined=measured.undefined,
         slices=tuple(_slices(judged, spec, frozen)),
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
     )
-
-
-def _measure(judged: Judged, frozen: Frozen) -> tuple[Metric, ...]:
-    found = metrics.measure_all(frozen.task, frozen.truth, judged.answers, len(frozen.classes))
-    if frozen.task != "multiclass":
-        return found
-    return found + metrics.measure_classes(frozen.truth, judged.answers, frozen.classes)
 
 
 def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[SliceScore]:
@@ -175,12 +165,30 @@ def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[Slic
     does not define it, so that the gate sees that it is there.
     """
     name = spec.gate.primary_metric
+    undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
     for value, chosen in frozen.parts():
-        found = metrics.measure(name, frozen.truth[chosen], judged.answers.where(chosen), len(frozen.classes))
-        undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
+        own = judged.answers.where(chosen)
+        found = metrics.measure([name], frozen.target, frozen.truth[chosen], own).metrics
         yield SliceScore(
-            column=str(spec.data.slice_by), value=value, rows=int(chosen.sum()), metric=found or undefined
+            column=str(spec.data.slice_by),
+            value=value,
+            rows=int(chosen.sum()),
+            metric=found[0] if found else undefined,
         )
+
+
+def _names(spec: PipelineSpec, frozen: Frozen) -> tuple[str, ...]:
+    """The task's metrics; of several classes also each one's recall, of very many only the most frequent
+    classes' and those that the gate asks for.
+    """
+    if spec.task != "multiclass":
+        return metrics_of(spec.task)
+    codes, counts = np.unique(frozen.truth, return_counts=True)
+    frequent = np.sort(codes[np.argsort(-counts, kind="stable")][:MOST_CLASSES])
+    each = (f"{RECALL_OF}{label_text(frozen.target.classes[code])}" for code in frequent)
+    return tuple(
+        dict.fromkeys((*metrics_of(spec.task), *each, *(name for _, name, _ in spec.gate.thresholds())))
+    )
 
 
 def _differences(
@@ -195,7 +203,7 @@ def _differences(
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
         found = metrics.difference(
-            spec.gate.primary_metric, frozen.truth[chosen], own, its, len(frozen.classes), value
+            spec.gate.primary_metric, frozen.target, frozen.truth[chosen], own, its, value
         )
         if found is not None:
             yield found
@@ -209,27 +217,39 @@ def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, J
     columns = {data.key: frozen.rows[data.key], data.label: frozen.rows[data.label]}
     for role, model in judged.items():
         if model is not None:
-            columns[f"{role}_prediction"] = pa.array([str(value) for value in model.raw.predictions])
-            columns[f"{role}_score"] = pa.array(model.raw.scores, pa.float64())
+            columns |= {f"{role}_{name}": column for name, column in _answer_columns(model, frozen.target)}
     with files.at(request.context.work_url, "answers.parquet").open("wb") as file:
         pq.write_table(pa.table(columns), file)
 
 
+def _answer_columns(judged: Judged, target: Target) -> Iterator[tuple[str, pa.Array]]:
+    raw = judged.raw
+    if target.task == "regression":
+        yield "prediction", pa.array(judged.answers.predictions)
+        return
+    yield "prediction", pa.array([str(value) for value in raw.predictions])
+    yield "score", pa.array(raw.scores, pa.float64())
+    if target.task == "multiclass":
+        yield "scores", pa.array([json.dumps(scores) for scores in raw.probabilities])
+
+
 def _logged(report: EvaluationReport) -> Iterator[tuple[str, float]]:
+    """What the run's page in MLflow shows."""
     for metric in report.candidate.metrics:
-        name = _as_mlflow_name(metric)
-        yield name, metric.value
-        yield f"{name}_low", metric.low
-        yield f"{name}_high", metric.high
+        name = _for_mlflow(metric.name)
+        yield f"test_{name}", metric.value
+        yield f"test_{name}_low", metric.low
+        yield f"test_{name}_high", metric.high
     for model in (report.champion, report.baseline):
         for metric in model.metrics if model else ():
-            yield f"{_as_mlflow_name(metric)}_{model.role if model else ''}", metric.value
-    for difference in report.differences[:1]:
-        yield f"test_{report.primary_metric}_difference", difference.difference
+            yield f"test_{_for_mlflow(metric.name)}_{model.role if model else ''}", metric.value
+    for difference in report.differences:
+        if difference.slice_value is None:
+            yield f"test_{_for_mlflow(report.primary_metric)}_difference", difference.difference
     if report.candidate.latency_p95_seconds is not None:
         yield "latency_p95_seconds", report.candidate.latency_p95_seconds
 
 
-def _as_mlflow_name(metric: Metric) -> str:
-    """MLflow takes few signs, and a class may have any in its name."""
-    return re.sub(r"[^\w\-. ]", "_", f"test_{metric.name}")
+def _for_mlflow(name: str) -> str:
+    """A metric's name without the signs of a class's name that MLflow refuses."""
+    return UNKNOWN_TO_MLFLOW.sub("_", name)

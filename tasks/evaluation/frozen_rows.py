@@ -1,4 +1,4 @@
-"""The frozen rows that models are compared on, and what a model answered to them."""
+"""The frozen rows: the test part of a snapshot, checked to be what was frozen, and the truth of each row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,21 +12,13 @@ from numpy.typing import NDArray
 
 from tasks.contracts import SnapshotPart
 from tasks.errors import CheckFailed
-from tasks.evaluation.answers import (
-    Answers,
-    Labels,
-    Numbers,
-    as_numbers,
-    as_probabilities,
-    as_scores,
-    classes_of,
-    encode,
-)
-from tasks.evaluation.scoring import Scores
-from tasks.spec import PipelineSpec, Task
+from tasks.evaluation.answers import Target
+from tasks.evaluation.metrics import Truth
+from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part
 
 MOST_SLICES = 50
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -34,81 +26,70 @@ class Frozen:
     """The frozen rows.
 
     Attributes:
-        truth: The labels' codes in `classes`; a regression's labels.
-        classes: The labels that there are; none for a regression.
-        slices: Each row's value of the data's `slice_by`.
+        path: The part's file on this machine.
+        truth: The labels, as `target` encodes them.
+        slices: Each row's value of the data's `slice_by`; None where there is none.
     """
 
     rows: pa.Table
     sha256: str
     path: Path
-    task: Task
-    truth: Labels
-    classes: tuple[Any, ...]
+    target: Target
+    truth: Truth
     slices: "NDArray[np.str_] | None"
 
-    def parts(self) -> "Iterator[tuple[str, NDArray[np.bool_]]]":
+    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """The slices, largest first; of a column with very many values the smallest are left out."""
         if self.slices is not None:
             values, counts = np.unique(self.slices, return_counts=True)
             for value in values[np.argsort(-counts, kind="stable")][:MOST_SLICES]:
                 yield str(value), self.slices == value
 
-    def answers_of(self, raw: Scores) -> Answers:
-        """What a handler said, as arrays."""
-        if self.task == "regression":
-            return Answers(as_numbers(raw.predictions))
-        probabilities = (
-            as_probabilities(raw.probabilities, self.classes) if self.task == "multiclass" else None
-        )
-        scores = as_scores(raw.scores) if self.task == "binary" else None
-        return Answers(encode(raw.predictions, self.classes), scores, probabilities)
-
 
 def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
-    """Read the test part.
+    """Read the test part and check that it is what was frozen.
 
     Raises:
-        FrozenSetMismatch: A part is not the one that was frozen.
-        CheckFailed: A row has no label, or none that the task can have.
+        FrozenSetMismatch: It is not.
+        CheckFailed: A row has no label, or one that `label_schema` does not name.
     """
     path = fetch_part(test, folder / "test.parquet")
     rows = pq.read_table(path)
-    label, by = spec.data.label, spec.data.slice_by
-    labels = rows[label].to_pylist()
+    labels = rows[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(
-            f"{missing} test rows have no {label!r}. Leave them out in data.query.", rows=missing
+            f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
         )
-    classes: tuple[Any, ...] = ()
+    target = _target(spec, labels, train)
+    by = spec.data.slice_by
+    slices = (
+        None
+        if by is None
+        else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
+    )
+    return Frozen(rows, test.sha256, path, target, _truth(labels, target, spec), slices)
+
+
+def _target(spec: PipelineSpec, labels: list[Any], train: SnapshotPart) -> Target:
+    """What is predicted; the classes are those of the data where the schema does not name them."""
     if spec.task == "regression":
-        truth: Labels = _numbers(labels, label)
-    else:
-        trained = read_part(train)[label].to_pylist()
-        classes = classes_of(labels, [value for value in trained if value is not None])
-        _require_two(spec, classes)
-        truth = encode(labels, classes)
-    slices = None
-    if by is not None:
-        slices = np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
-    return Frozen(rows, test.sha256, path, spec.task, truth, classes, slices)
+        return Target(spec.task)
+    classes = declared_classes(spec.serving.label_schema)
+    if classes is None:
+        trained = read_part(train)[spec.data.label].to_pylist()
+        classes = in_order(label for label in (*labels, *trained) if label is not None)
+    return Target(spec.task, classes)
 
 
-def _require_two(spec: PipelineSpec, classes: tuple[Any, ...]) -> None:
-    if spec.task == "binary" and len(classes) > 2:
+def _truth(labels: list[Any], target: Target, spec: PipelineSpec) -> Truth:
+    truth = target.encode(labels)
+    unknown = ~np.isfinite(truth) if spec.task == "regression" else truth == -1
+    if unknown.any():
+        named = ", ".join(dict.fromkeys(repr(labels[row]) for row in np.flatnonzero(unknown)[:NAMED]))
+        expected = "a finite number" if spec.task == "regression" else "named in serving.label_schema"
         raise CheckFailed(
-            f"The rows have {len(classes)} labels ({', '.join(map(repr, classes[:5]))}), but the task of "
-            f"{spec.name!r} is binary. Set task: multiclass in pipeline.yaml, or leave rows out in data.query.",
-            labels=len(classes),
+            f"{int(unknown.sum())} test rows have a {spec.data.label!r} that is not {expected}: {named}. "
+            "Leave them out in data.query, or correct the schema.",
+            rows=int(unknown.sum()),
         )
-
-
-def _numbers(labels: list[Any], label: str) -> Numbers:
-    numbers = as_numbers(labels)
-    if unknown := int((~np.isfinite(numbers)).sum()):
-        raise CheckFailed(
-            f"{unknown} test rows have a {label!r} that is not a number, so they cannot be predicted. "
-            "Leave them out in data.query.",
-            rows=unknown,
-        )
-    return numbers
+    return truth

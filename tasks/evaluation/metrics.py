@@ -1,178 +1,118 @@
 """Metrics of a model on the frozen rows, each with a 95 % interval, and the paired difference of two models.
 
-Point values are scikit-learn's, intervals and tests SciPy's. A metric that the rows or the answers do not
-define (one class only, no scores, a row without a number) is left out, never NaN.
-
-Sources: Wilson's interval for accuracy and for the recall of a class (Brown, Cai and DasGupta, Statistical
-Science 16:101, 2001); the percentile bootstrap for the others, and on identical rows for differences (Efron
-and Tibshirani, 1993); one added disagreement each way, so that few of them do not pass for certainty (Bonett
-and Price, J. Educ. Behav. Stat. 37:479, 2012); McNemar's exact test.
+A metric that the rows or the answers do not define (one class only, no scores) is left out with the reason,
+never NaN. Shares have Wilson's interval, the others the percentile bootstrap; differences are bootstrapped on
+the same draws for both models. Sources are in `shares` and `bootstrap`.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from tasks.contracts import Metric, PairedDifference
-from tasks.evaluation import classification, regression
-from tasks.evaluation.answers import Answers, Labels
-from tasks.spec import METRICS, Task, metrics_of
+from tasks.evaluation import classification, regression, shares
+from tasks.evaluation.answers import Answers, Target
+from tasks.evaluation.bootstrap import Statistic, intervals, minus
+from tasks.spec import RECALL_OF, label_text
 
-CONFIDENCE = 0.95
-SEED = 20_250_101
-MOST_RESAMPLES = 1000
-FEWEST_RESAMPLES = 200
-DRAWN_VALUES = 5_000_000
-MOST_CLASSES = 50
-
-Resampled = Callable[..., Any]
+Truth = NDArray[Any]
+"""The labels as `Target.encode` gives them, shape (rows,)."""
 
 
-def measure(name: str, truth: Labels, answers: Answers, classes: int) -> Metric | None:
-    """One metric with its interval; None where it is not defined.
+@dataclass(frozen=True)
+class Measured:
+    """The metrics that are defined, and why the others are not, by name."""
 
-    Args:
-        name: One of `tasks.spec.METRICS`.
-        truth: The labels' codes, or a regression's labels, shape (rows,).
-        classes: How many classes there are, in all the data; 0 for a regression.
-    """
-    if undefined_because(name, truth, answers, classes) is not None:
-        return None
-    value = _point(name, truth, answers, classes)
-    if name == "accuracy":
-        low, high = _wilson(int((truth == answers.predictions).sum()), len(truth))
-    else:
-        low, high = _bootstrap(
-            lambda y, a, axis: _over_draws(name, classes, y, a, axis), _columns(name, truth, answers)
-        )
-    defined = np.isfinite([value, low, high]).all()
-    return Metric(name=name, value=value, low=low, high=high) if defined else None
+    metrics: tuple[Metric, ...]
+    undefined: dict[str, str]
 
 
-def measure_all(task: Task, truth: Labels, answers: Answers, classes: int) -> tuple[Metric, ...]:
-    """Every metric of the task that is defined."""
-    found = (measure(name, truth, answers, classes) for name in metrics_of(task))
-    return tuple(metric for metric in found if metric is not None)
-
-
-def measure_classes(truth: Labels, answers: Answers, classes: Sequence[Any]) -> tuple[Metric, ...]:
-    """The recall of each class that there is, as `recall of <class>`; none of very many classes."""
-    if len(classes) > MOST_CLASSES:
-        return ()
-    found = []
-    for code, rows, right in classification.recalls(truth, answers.predictions, len(classes)):
-        low, high = _wilson(right, rows)
-        found.append(Metric(name=f"recall of {classes[code]}", value=right / rows, low=low, high=high))
-    return tuple(found)
-
-
-def undefined_because(name: str, truth: Labels, answers: Answers, classes: int) -> str | None:
-    """Why a metric cannot be computed, in words; None where it can."""
-    if _is_regression(name):
-        return regression.undefined_because(name, truth, answers.predictions)
-    return classification.undefined_because(name, truth, answers, classes)
+def measure(names: Iterable[str], target: Target, truth: Truth, answers: Answers) -> Measured:
+    """Each metric of `names` with its interval."""
+    found: dict[str, tuple[float, float, float]] = {}
+    undefined: dict[str, str] = {}
+    drawn: dict[str, Statistic] = {}
+    for name in names:
+        if reason := undefined_because(name, target, truth, answers):
+            undefined[name] = reason
+        elif shares.is_share(name):
+            found[name] = shares.measure(_right(name, target, truth, answers))
+        else:
+            drawn[name] = _statistic(name, target, truth, answers)
+    for name, limits in zip(drawn, intervals(list(drawn.values()), len(truth)), strict=True):
+        found[name] = (_point(name, target, truth, answers), *limits)
+    for name, numbers in found.items():
+        if not np.isfinite(numbers).all():
+            undefined[name] = f"not every draw of the {len(truth)} rows defines it"
+    metrics = (
+        Metric(name=name, value=value, low=low, high=high) for name, (value, low, high) in found.items()
+    )
+    return Measured(tuple(metric for metric in metrics if metric.name not in undefined), undefined)
 
 
 def difference(
     name: str,
-    truth: Labels,
+    target: Target,
+    truth: Truth,
     candidate: Answers,
     champion: Answers,
-    classes: int,
     slice_value: str | None = None,
 ) -> PairedDifference | None:
-    """Candidate minus champion on the same rows, with a paired
-    interval; None where the metric is not defined for both.
+    """Candidate minus champion on the same rows, with a paired interval; None where the metric is not defined
+    for both.
     """
-    pair = (candidate, champion)
-    if any(undefined_because(name, truth, answers, classes) for answers in pair):
+    pair, p_value = (candidate, champion), None
+    if any(undefined_because(name, target, truth, answers) for answers in pair):
         return None
-    first, second = (_point(name, truth, answers, classes) for answers in pair)
-    p_value = None
     if name == "accuracy":
-        right = [(truth == answers.predictions).astype(np.int8) for answers in pair]
-        gained = right[0] - right[1]
-        low, high = _bootstrap(np.mean, (np.concatenate([gained, np.array([1, -1], dtype=np.int8)]),))
-        p_value = mcnemar(int((gained == 1).sum()), int((gained == -1).sum()))
+        first, second = (_right(name, target, truth, answers) for answers in pair)
+        (gained, low, high), p_value = shares.difference(first, second)
     else:
-        answered = tuple(_columns(name, truth, answers)[1] for answers in pair)
-        low, high = _bootstrap(
-            lambda y, a, b, axis: (
-                _over_draws(name, classes, y, a, axis) - _over_draws(name, classes, y, b, axis)
-            ),
-            (truth, *answered),
-        )
-    if not np.isfinite([first, second, low, high]).all():
+        own, its = (_point(name, target, truth, answers) for answers in pair)
+        statistics = [_statistic(name, target, truth, answers) for answers in pair]
+        gained, [(low, high)] = own - its, intervals([minus(*statistics)], len(truth))
+    if not np.isfinite([gained, low, high]).all():
         return None
     return PairedDifference(
-        slice_value=slice_value,
-        rows=len(truth),
-        difference=first - second,
-        low=low,
-        high=high,
-        p_value=p_value,
+        slice_value=slice_value, rows=len(truth), difference=gained, low=low, high=high, p_value=p_value
     )
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact p-value that two models are equally often
-    right, from the rows on which only one of them is.
-    """
-    disagreements = only_first + only_second
-    return float(stats.binomtest(only_first, disagreements).pvalue) if disagreements else 1.0
+def undefined_because(name: str, target: Target, truth: Truth, answers: Answers) -> str | None:
+    """Why a metric cannot be computed, in words; None where it can."""
+    if target.task == "regression":
+        return regression.undefined_because(name, truth, answers)
+    if name == "recall" or name.startswith(RECALL_OF):
+        code = _code(name, target)
+        return None if (truth == code).any() and code >= 0 else f"no row has the label of {name}"
+    return classification.undefined_because(name, truth, answers)
 
 
-def _wilson(right: int, rows: int) -> tuple[float, float]:
-    interval = stats.binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+def _right(name: str, target: Target, truth: Truth, answers: Answers) -> NDArray[np.bool_]:
+    """Which of the rows that the share is of are right."""
+    rows = shares.considered(name, truth, answers.predictions, _code(name, target))
+    return np.asarray((truth == answers.predictions)[rows])
 
 
-def _bootstrap(statistic: Resampled, data: tuple[NDArray[Any], ...]) -> tuple[float, float]:
-    """The percentile interval of a statistic over rows
-    drawn together; NaN where some draws leave it undefined.
-    """
-    rows = len(data[0])
-    resamples = int(np.clip(DRAWN_VALUES // max(rows, 1), FEWEST_RESAMPLES, MOST_RESAMPLES))
-    if rows < 2:
-        return float("nan"), float("nan")
-    with warnings.catch_warnings():
-        # A draw without one of the classes divides by zero: its NaN is what we look at.
-        warnings.simplefilter("ignore")
-        found = stats.bootstrap(
-            data,
-            statistic,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            confidence_level=CONFIDENCE,
-            n_resamples=resamples,
-            batch=max(1, DRAWN_VALUES // (10 * rows)),
-            rng=np.random.default_rng(SEED),
-        )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def _code(name: str, target: Target) -> int:
+    """The class that a recall is of; -1 where there is none of that name."""
+    if not name.startswith(RECALL_OF):
+        return shares.POSITIVE
+    named = [label_text(label) for label in target.classes]
+    wanted = name.removeprefix(RECALL_OF)
+    return named.index(wanted) if wanted in named else -1
 
 
-def _is_regression(name: str) -> bool:
-    return METRICS[name].tasks == ("regression",)
+def _point(name: str, target: Target, truth: Truth, answers: Answers) -> float:
+    if target.task == "regression":
+        return regression.point(name, truth, answers)
+    return classification.point(name, truth, answers, len(target.classes))
 
 
-def _point(name: str, truth: Labels, answers: Answers, classes: int) -> float:
-    if _is_regression(name):
-        return regression.point(name, truth, answers.predictions)
-    return classification.point(name, truth, answers, classes)
-
-
-def _columns(name: str, truth: Labels, answers: Answers) -> tuple[NDArray[Any], NDArray[Any]]:
-    if _is_regression(name):
-        return truth, answers.predictions
-    return classification.columns(name, truth, answers)
-
-
-def _over_draws(name: str, classes: int, truth: Any, answer: Any, axis: int) -> Any:
-    if _is_regression(name):
-        return regression.over_draws(name, truth, answer, axis)
-    return classification.over_draws(name, classes, truth, answer, axis)
+def _statistic(name: str, target: Target, truth: Truth, answers: Answers) -> Statistic:
+    if target.task == "regression":
+        return regression.statistic(name, truth, answers)
+    return classification.statistic(name, truth, answers, len(target.classes))

@@ -31,9 +31,9 @@ class Scores:
     """An archive's answers in row order.
 
     Attributes:
-        predictions: The labels; None for a refused row.
+        predictions: The labels or numbers; None for a refused row.
         scores: The models' scores; None where there is none.
-        probabilities: Each class's probability, by the class as text; None where there is none.
+        probabilities: Of each class by its name, the answers' `scores`; None where there are none.
         latencies_seconds: Of single requests through the handler, after a warm-up.
         answers: The handler's whole answers to the first rows (at most 10).
     """

@@ -2,9 +2,9 @@
 
 The decision is a pure function of the evaluation, the model's rules and the archive, so it can be replayed
 from the ledger. A rule passes only where its number says so: what is missing, undefined or NaN never
-promotes. A difference is judged by its paired 95 % interval: at or above the limit passes, a difference below
-the limit or surely negative rejects, and an interval that reaches across the limit holds, because the rows do
-not say.
+promotes. A difference is judged by its paired 95 % interval: surely within the margin passes, beyond it or
+surely for the worse rejects, and an interval that reaches across the margin holds, because the rows do not
+say. Which way is worse, the table of metrics says.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.latency import latency
 from tasks.gate.rules.margin import margin_to_champion, margins_on_slices
-from tasks.gate.rules.minimum import thresholds
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
+from tasks.gate.rules.thresholds import thresholds
 from tasks.spec import GateSpec
 
 
@@ -26,9 +26,8 @@ def decide(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> G
     """Judge a candidate by `rules`, against the champion where there is one.
 
     Args:
-        evaluation: Candidate, champion and baseline on the frozen rows, metrics in [0, 1] with 95 %
-            intervals.
-        rules: Thresholds and margins; shares are in [0, 1], latencies in seconds, sizes in bytes.
+        evaluation: Candidate, champion and baseline on the frozen rows, each metric with its 95 % interval.
+        rules: Thresholds and margins in units of their metrics, latencies in seconds, sizes in bytes.
         archive: What would be served.
 
     Raises:
@@ -85,7 +84,9 @@ def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdi
             overall_difference(evaluation),
         )
         own = tell_metric(metric) if metric else evaluation.primary_metric
-        against = f", {tell_difference(overall)} against the champion" if overall else ""
+        against = (
+            f", {tell_difference(overall, evaluation.primary_metric)} against the champion" if overall else ""
+        )
         return f"Promoted: all {len(rules)} rules passed. {own} on {evaluation.rows} test rows{against}."
     failed = [rule for rule in rules if not rule.passed and (verdict == "hold" or rule.blocks == "reject")]
     done = "Rejected" if verdict == "reject" else "Held"

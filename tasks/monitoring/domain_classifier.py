@@ -65,7 +65,7 @@ def kinds_of(columns: Mapping[str, ColumnType], reference: pd.DataFrame) -> dict
     return kinds
 
 
-def sampled(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+def sample(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     """At most so many of the rows, always the same ones."""
     return rows if len(rows) <= most else rows.sample(most, random_state=SEED).sort_index()
 

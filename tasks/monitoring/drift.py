@@ -20,9 +20,11 @@ from tasks.contracts import (
     TrainingRun,
     ValidationReport,
 )
+from tasks.data.count import count_rows
+from tasks.data.suites import load_suites
 from tasks.data.typed_values import from_python
 from tasks.data.validate import check_rows
-from tasks.errors import CheckFailed, InvalidProject
+from tasks.errors import CheckFailed, InvalidProject, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring import domain_classifier
 from tasks.monitoring.decide import FEWEST_ROWS, Findings, decide
@@ -30,7 +32,7 @@ from tasks.monitoring.drift_report import write_report
 from tasks.serving.champion import find_champion
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import files, registry
-from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake import Lake
 from tasks.stores.parts import read_part
 
 
@@ -38,8 +40,8 @@ def drift(request: DriftRequest) -> DriftDecision:
     """Check one window of predictions, write the report and the ledger's entry, and say what follows.
 
     Raises:
-        CheckFailed: No model serves yet, so there is nothing to compare with; or the check cannot tell,
-            because a number that the decision rests on is not one.
+        NothingToDo: No model serves yet, so there is nothing to compare with.
+        CheckFailed: The check cannot tell, because a number that the decision rests on is not one.
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
@@ -91,7 +93,7 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
     if found.warning:
         print(found.warning, flush=True)
     if found.version is None:
-        raise CheckFailed(
+        raise NothingToDo(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
             f"Run the DAG train_{spec.name} until a model serves."
         )
@@ -111,8 +113,7 @@ def _window(request: DriftRequest) -> pa.Table:
         return lake.read(table, columns=features, where_sql=where)
     # The model has had another feature since its table was made: the whole instances are in `request`.
     asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
-    kinds = {name: data.columns[name] for name in features}
-    return from_python([json.loads(instance) for instance in asked], kinds).rows
+    return from_python([json.loads(instance) for instance in asked], data.feature_types).rows
 
 
 def _sql(time: datetime) -> str:
@@ -127,14 +128,12 @@ def _look(
     if len(window) < rules.minimum_window_rows:
         return Findings(len(window)), None, (), None
     checked = check_rows(
-        window, spec.data.suite, str(files.at(work_url, "validation")), only_columns=spec.data.features
+        window, load_suites(spec.data), str(files.at(work_url, "validation")), only_columns=spec.data.features
     )
     if checked.broken_share > rules.maximum_bad_share:
         return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
     reference = _reference(run.snapshot, spec.data)
-    kinds = domain_classifier.kinds_of(
-        {name: spec.data.columns[name] for name in spec.data.features}, reference
-    )
+    kinds = domain_classifier.kinds_of(spec.data.feature_types, reference)
     if not kinds:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
@@ -143,7 +142,7 @@ def _look(
     whole = _frame(window.filter(pa.array(~checked.broken_mask)))
     sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, reference)]
     usable, known = (len(side) for side in sides)
-    own, other = (domain_classifier.sampled(side, rules.maximum_rows) for side in sides)
+    own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
         found = Findings(len(window), checked.broken_share, usable, known)
         return found, checked.report, (), None
@@ -166,13 +165,6 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
-    """Training rows that the newest version of the table has beyond the champion's."""
-    lake = Lake()
-    counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own query
-
-    def count(version: int | None) -> int:
-        return int(
-            lake.query(counting, {data.table: (data.table, version)}, newest_by=data.key)["rows"][0].as_py()
-        )
-
-    return max(0, count(None) - count(snapshot.table_version))
+    """Training rows that the newest versions of the model's tables give beyond the champion's."""
+    lake, seen = Lake(), {table.table: table.version for table in snapshot.pinned}
+    return max(0, count_rows(lake, data, {}) - count_rows(lake, data, seen))

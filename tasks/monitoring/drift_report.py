@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.monitoring.domain_classifier import Kind, sampled
+from tasks.monitoring.domain_classifier import Kind, sample
 from tasks.stores import files
 
 MOST_ROWS = 2000
@@ -35,7 +35,7 @@ def write_report(
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import RowCount, ValueDrift
 
-    current, known, shown = _shown(sampled(window, MOST_ROWS), sampled(reference, MOST_ROWS), kinds)
+    current, known, shown = _columns_to_show(sample(window, MOST_ROWS), sample(reference, MOST_ROWS), kinds)
     numbers, categories = (
         [name for name, kind in shown.items() if kind == each] for each in ("number", "category")
     )
@@ -51,7 +51,7 @@ def write_report(
         return files.write_text(work_url, FILE, text=page.read_text(encoding="utf-8"))
 
 
-def _shown(
+def _columns_to_show(
     window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind]
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Kind]]:
     """The columns that Evidently can show: it raises for one that is empty on either side."""

@@ -89,10 +89,10 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: float) -> R
     mine = connection.execute(requests.select().where(requests.c.request_id == request_id)).first()
     if mine is not None:
         return RetrainTicket(model=model, granted=True, train_run_id=mine.train_run_id, reason=mine.reason)
-    refusal = _refusal(connection, request.spec, now)
+    refusal = request.hindrance or _refusal(connection, request.spec, now)
     if refusal is not None:
-        return _refused(connection, request, refusal)
-    return _granted(connection, request, request_id, now)
+        return _refuse(connection, request, refusal)
+    return _grant(connection, request, request_id, now)
 
 
 def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str | None:
@@ -115,9 +115,7 @@ def _refusal(connection: sa.Connection, spec: PipelineSpec, now: float) -> str |
     return None
 
 
-def _granted(
-    connection: sa.Connection, request: RetrainRequest, request_id: str, now: float
-) -> RetrainTicket:
+def _grant(connection: sa.Connection, request: RetrainRequest, request_id: str, now: float) -> RetrainTicket:
     """Write the request and its ledger entry together: both
     are there before anybody learns of the ticket, or neither.
     """
@@ -139,7 +137,7 @@ def _granted(
     return RetrainTicket(model=spec.name, granted=True, train_run_id=run_id, reason=reason)
 
 
-def _refused(connection: sa.Connection, request: RetrainRequest, reason: str) -> RetrainTicket:
+def _refuse(connection: sa.Connection, request: RetrainRequest, reason: str) -> RetrainTicket:
     _record(connection, request, "refused", reason, train_run_id=None)
     return RetrainTicket(model=request.spec.name, granted=False, train_run_id=None, reason=reason)
 

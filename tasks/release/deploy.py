@@ -8,17 +8,26 @@ again does what is left to do. The version before stays loaded, so that a rollba
 
 import time
 
-from tasks.contracts import Action, Archive, DeployRequest, ModelVersion, Rollout, RolloutCheck, Route
+from tasks.contracts import (
+    Action,
+    Archive,
+    DeployRequest,
+    LedgerEntry,
+    ModelVersion,
+    Rollout,
+    RolloutCheck,
+    Route,
+)
 from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
+    find_previous_route,
     move_champion,
     record_switch,
     require_answer,
     route_of,
     same_archive,
-    served_before,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import find_champion
@@ -44,9 +53,8 @@ def deploy(request: DeployRequest) -> Rollout:
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
         if current is None or not same_archive(current, target):
-            serving = find_champion(target.model).version
-            precedent.require_same_champion(promotion, serving.run_id if serving else None)
-        previous = served_before(gateway.history(target.model))
+            _require_judged_against_champion(promotion, request.version)
+        previous = find_previous_route(gateway.history(target.model))
         try:
             checks = bring_up(backend, request.version.archive, request.spec)
         except ServingError:
@@ -58,7 +66,7 @@ def deploy(request: DeployRequest) -> Rollout:
             )
             gateway.put(target, "deploy")
         checks += _confirm(gateway, target, current, request.version.archive, request.context.actor)
-        previous = served_before(gateway.history(target.model))
+        previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, request.context.actor)
         _remove_the_oldest(backend, gateway, target, previous)
     return Rollout(
@@ -71,6 +79,16 @@ def deploy(request: DeployRequest) -> Rollout:
         verdict="already_serving" if current == target else "deployed",
         seconds=time.monotonic() - started,
     )
+
+
+def _require_judged_against_champion(promotion: LedgerEntry, version: ModelVersion) -> None:
+    """Refuse a candidate that was judged against another version than the champion.
+
+    The champion itself may come back where the gateway has lost its routes: it is judged already.
+    """
+    serving = find_champion(version.model).version
+    if serving is None or serving.run_id != version.run_id:
+        precedent.require_same_champion(promotion, serving.run_id if serving else None)
 
 
 def _why(version: ModelVersion) -> str:

@@ -65,6 +65,7 @@ def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[st
         "perennial.snapshot": run.snapshot.sha256,
         "perennial.table": run.snapshot.table,
         "perennial.table_version": str(run.snapshot.table_version),
+        "perennial.tables": ", ".join(f"{table.table} v{table.version}" for table in run.snapshot.pinned),
         "perennial.code_commit": run.code_commit or "none",
         "perennial.image_digest": run.image_digest or "none",
         "perennial.lock_sha256": run.lock_sha256,

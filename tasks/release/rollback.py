@@ -6,7 +6,7 @@ from tasks.contracts import Action, Rollout, RolloutCheck, Route
 from tasks.errors import InvalidRequest
 from tasks.ledger import precedent
 from tasks.release.bring_up import SMOKE_SECONDS, bring_up
-from tasks.release.switch import move_champion, record_switch, require_answer, served_before
+from tasks.release.switch import find_previous_route, move_champion, record_switch, require_answer
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -30,7 +30,7 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
     started = time.monotonic()
     backend, gateway = serving_backend(), Gateway()
     with backend.exclusive(model):
-        current, target = gateway.route(model), served_before(gateway.history(model))
+        current, target = gateway.route(model), find_previous_route(gateway.history(model))
         serving = current.model_version if current else None
         if leaving is not None and serving != leaving:
             raise InvalidRequest(

@@ -10,8 +10,11 @@ from tasks.serving.gateway import Gateway, RouteChange
 from tasks.spec import PipelineSpec
 from tasks.stores import registry
 
-SCORE_TOLERANCE = 1e-3
-"""By how much a score may differ between the machine that judged an archive and the one that serves it."""
+TOLERANCE = 1e-3
+"""By how much a score may differ between the machine that judged an archive and the one that serves it; of a
+predicted number, by which share of it."""
+NEGLIGIBLE = 1e-6
+"""A predicted number that is nearer to 0 than this is 0: its share would tell rounding apart."""
 
 
 def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
@@ -29,7 +32,7 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
     )
 
 
-def served_before(history: list[RouteChange]) -> Route | None:
+def find_previous_route(history: list[RouteChange]) -> Route | None:
     """The version that served before the present one: what
     was rolled back from does not count, however new it is.
     """
@@ -48,20 +51,21 @@ def served_before(history: list[RouteChange]) -> Route | None:
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Where an answer differs from the expected one; numbers
-    within `SCORE_TOLERANCE`, everything else exactly.
+    """Where an answer differs from the expected one: numbers by more than a tolerance, all else at all.
+
+    Scores are in [0, 1], as the tolerance is; a predicted number is in units of the label, large or small.
     """
-    wrong = [name for name, value in expected.items() if not _close(value, found.get(name))]
+    least = {name: NEGLIGIBLE if name == "prediction" else TOLERANCE for name in expected}
+    wrong = [name for name, value in expected.items() if not _close(value, found.get(name), least[name])]
     return [f"{name} is {found.get(name)!r} instead of {expected[name]!r}" for name in wrong]
 
 
-def _close(expected: Any, found: Any) -> bool:
+def _close(expected: Any, found: Any, least: float) -> bool:
     if isinstance(expected, dict) and isinstance(found, dict):
-        return expected.keys() == found.keys() and all(
-            _close(value, found[name]) for name, value in expected.items()
-        )
+        same = expected.keys() == found.keys()
+        return same and all(_close(value, found[name], least) for name, value in expected.items())
     if isinstance(expected, float) and isinstance(found, int | float):
-        return math.isclose(expected, found, rel_tol=SCORE_TOLERANCE, abs_tol=SCORE_TOLERANCE)
+        return math.isclose(expected, found, rel_tol=TOLERANCE, abs_tol=least)
     return bool(expected == found)
 
 

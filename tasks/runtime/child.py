@@ -6,7 +6,6 @@ session.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.runtime.processes import kill_session
 
 TAIL_LINES = 30
 
@@ -46,7 +47,7 @@ def run(
     Raises:
         OSError: The log cannot be written, as on a disk that is full; the program was stopped.
     """
-    from tasks.settings import PROJECT  # the guard, this module as a program, pays for no library
+    from tasks.settings import PROJECT  # the guard, this module as a program, has no use for it
 
     log.parent.mkdir(parents=True, exist_ok=True)
     guarded = [sys.executable, "-m", "tasks.runtime.child", str(folder or Path.cwd()), *command]
@@ -79,7 +80,7 @@ def _wait(process: subprocess.Popen[str], timeout_seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         return True
     finally:
-        _kill_session(process.pid)
+        kill_session(process.pid)
         process.wait()
     return False
 
@@ -98,14 +99,7 @@ def _pass_on(process: subprocess.Popen[str], log: Path, tail: deque[str], unwrit
                 file.flush()
     except OSError as error:
         unwritten.append(error)
-        _kill_session(process.pid)
-
-
-def _kill_session(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+        kill_session(process.pid)
 
 
 def _guard(folder: str, command: Sequence[str]) -> int:
@@ -117,7 +111,7 @@ def _guard(folder: str, command: Sequence[str]) -> int:
 
 def _kill_when_orphaned() -> None:
     os.read(sys.stdin.fileno(), 1)  # nothing is ever written: this returns when the other end is closed
-    os.killpg(0, signal.SIGKILL)
+    kill_session(0)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def _counters(groups: Path, membership: Path) -> list[Path]:
     return places
 
 
-def explained(error: Exception, verb: str, killed_before: int) -> Exception:
+def explain(error: Exception, verb: str, killed_before: int) -> Exception:
     """The same error, or the limit that caused it."""
     evidence = getattr(error, "evidence", {})
     if isinstance(error, MemoryError) or kills() > killed_before:

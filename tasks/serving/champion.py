@@ -28,12 +28,12 @@ def find_champion(model: str) -> Champion:
     """The same for a model's name."""
     route, alias = Gateway().route(model), registry.aliased_version(model)
     if route is not None:
-        found = _registered(route)
+        found = _require_version(route)
         warning = None if found.version == alias else _other(found, alias)
         return Champion(model=model, version=found, serves=True, warning=warning)
     if alias is not None:
         found = registry.get_version(model, alias)
-        return Champion(model=model, version=found, serves=False, warning=_not_routed(model, alias))
+        return Champion(model=model, version=found, serves=False, warning=_alias_without_route(model, alias))
     return Champion(model=model, version=None, serves=False)
 
 
@@ -56,7 +56,7 @@ def deleted_version(serving: Route) -> DeletedInMlflow:
     )
 
 
-def _registered(route: Route) -> ModelVersion:
+def _require_version(route: Route) -> ModelVersion:
     """The version that serves, by its run: registered again after it was deleted, it has another number."""
     found = registry.find_version(route.model, route.run_id)
     if found is None:
@@ -64,7 +64,7 @@ def _registered(route: Route) -> ModelVersion:
     return found
 
 
-def _not_routed(model: str, alias: str) -> str:
+def _alias_without_route(model: str, alias: str) -> str:
     return (
         f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
         "version of it. Candidates are judged against that version. Remove the alias if the model is meant "

@@ -81,7 +81,9 @@ class Gateway:
         """
         return str(self._call("GET", "/internal/log").json()["log_id"])
 
-    def log(self, table: Literal["predictions", "feedback"], model: str, after: int) -> list[dict[str, Any]]:
+    def log(
+        self, table: Literal["predictions", "feedback", "takebacks"], model: str, after: int
+    ) -> list[dict[str, Any]]:
         """The model's next rows with a sequence above `after`, in their order; at most `PAGE_ROWS`."""
         parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
         rows: list[dict[str, Any]] = self._call("GET", f"/internal/log/{table}", params=parameters).json()[

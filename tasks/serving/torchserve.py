@@ -74,7 +74,7 @@ class TorchServe:
         deadline = time.monotonic() + self._ready_seconds
         starts: set[int] = set()
         fault = "it was not ready in time"
-        known = self._revived(archive, serving, file.name)
+        known = self._revive(archive, serving, file.name)
         while len(starts) < FAILED_STARTS and time.monotonic() < deadline:
             try:
                 if not known:
@@ -164,7 +164,7 @@ class TorchServe:
                 url=where,
             )
 
-    def _revived(self, archive: Archive, serving: ServingSpec, file: str) -> bool:
+    def _revive(self, archive: Archive, serving: ServingSpec, file: str) -> bool:
         """Whether an earlier try, killed in between, had registered the version.
 
         Of another archive with the same version it is removed. Where no worker is ready they are started
@@ -185,7 +185,7 @@ class TorchServe:
 
     def _give_up(self, archive: Archive, file: Path, fault: str) -> None:
         """Remove a version that never became ready, and say why."""
-        printed = self._printed(archive)
+        printed = self._output_of_worker(archive)
         errors = [line for line in printed if ERROR.match(line) and "ts.torch_handler" not in line]
         with suppress(Unreachable):
             self._delete(archive.model, archive.version, set())
@@ -203,7 +203,7 @@ class TorchServe:
             archive=archive.url,
         )
 
-    def _printed(self, archive: Archive) -> list[str]:
+    def _output_of_worker(self, archive: Archive) -> list[str]:
         """What the version's worker printed lately, where the server's folder is on this machine."""
         name = f"-{archive.model}_{archive.version}"
         with suppress(OSError):

@@ -121,7 +121,7 @@ class ManagementApi:
             ) from error
         if response.ok or response.status_code in allowed:
             return response
-        said = _said(response)
+        said = _message_of(response)
         if response.status_code == 404:
             raise NotLoaded(f"TorchServe at {url}: {said}", status=404)
         if "Token Authentication failed" in said:
@@ -141,7 +141,7 @@ class ManagementApi:
         return key
 
 
-def _said(response: requests.Response) -> str:
+def _message_of(response: requests.Response) -> str:
     """TorchServe's own sentence, or the beginning of what it sent instead."""
     try:
         document = response.json()

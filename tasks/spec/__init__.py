@@ -3,13 +3,15 @@
 from tasks.spec.base import ColumnType, faults_of
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
-from tasks.spec.metrics import METRICS, MetricKind, MetricName, Task, metrics_of
+from tasks.spec.labels import declared_classes, in_order, label_text
+from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import MonitorSpec
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of
 from tasks.spec.serving import ServingSpec
 
 __all__ = [
     "METRICS",
+    "RECALL_OF",
     "ColumnType",
     "DataSpec",
     "GateSpec",
@@ -21,7 +23,11 @@ __all__ = [
     "SplitSpec",
     "TableSpec",
     "Task",
+    "declared_classes",
     "faults_of",
+    "in_order",
+    "kind_of",
+    "label_text",
     "load_specs",
     "metrics_of",
     "read_specs",

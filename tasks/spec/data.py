@@ -17,9 +17,12 @@ LOGGED_COLUMNS = frozenset(
         "request",
         "prediction",
         "score",
+        "sent_by",
+        "label_sequence",
+        "label_sent_by",
     }
 )
-"""What the prediction log has of every model, beside one column a feature."""
+"""What the log of predictions and labels has of every model, beside one column a feature."""
 
 
 class TableSpec(Spec):
@@ -77,17 +80,22 @@ class DataSpec(TableSpec):
     """What a model is trained on.
 
     Attributes:
-        query: SQL (DuckDB) over the pinned version of `table`, which shows of rows with the same key the
-            newest; the training rows, with the columns `key`, `label`, the split's `by`, and the features.
-        features: The columns that a request to the service carries too.
+        tables: Further tables that the query may join. A table that several models name is described alike by
+            all of them.
+        query: SQL (DuckDB) over the pinned versions of `table` and `tables`, which show of rows with the same
+            key the newest; the training rows, with the columns `key`, `label`, the split's `by`, and the
+            features.
+        features: The columns that a request to the service carries too, each of one of the tables.
         label: The column of the query's result to predict. The query may compute it; only where labels come
             back must it be a column of the table.
         slice_by: A column whose values are evaluated one by one; None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
-            one column for each feature, label) giving rows of `table`; None where labels never come back.
+            sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
+            back. `sent_by` is the name of the token that sent the label.
     """
 
+    tables: tuple[TableSpec, ...] = ()
     query: str
     features: tuple[str, ...] = Field(min_length=1)
     label: str
@@ -96,11 +104,35 @@ class DataSpec(TableSpec):
     minimum_rows: Rows = 100
     feedback_query: str | None = None
 
+    @property
+    def all_tables(self) -> tuple[TableSpec, ...]:
+        """The model's own table, and those that its query joins."""
+        return (self.own_table, *self.tables)
+
+    @property
+    def own_table(self) -> TableSpec:
+        """The model's own table alone, without what the model makes of it."""
+        return TableSpec(**{name: getattr(self, name) for name in TableSpec.model_fields})
+
+    @property
+    def feature_types(self) -> dict[str, ColumnType]:
+        """Each feature's type, as the first of the tables with a column of its name declares it."""
+        declared = {name: kind for table in reversed(self.all_tables) for name, kind in table.columns.items()}
+        return {name: declared[name] for name in self.features}
+
+    @model_validator(mode="after")
+    def _tables_are_there_once(self) -> "DataSpec":
+        names = [table.table for table in self.all_tables]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the tables {double} are described twice; describe each once")
+        return self
+
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> "DataSpec":
-        unknown = sorted(set(self.features) - set(self.columns))
+        known = sorted({column for table in self.all_tables for column in table.columns})
+        unknown = sorted(set(self.features) - set(known))
         if unknown:
-            raise ValueError(f"the features {unknown} are not among the columns {sorted(self.columns)}")
+            raise ValueError(f"the features {unknown} are not among the columns {known}")
         if self.feedback_query and self.label not in self.columns:
             raise ValueError(
                 f"the label {self.label!r} is not among the columns {sorted(self.columns)}, so labels that "

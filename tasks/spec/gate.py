@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from tasks.spec.base import FiniteFloat, Rows, Spec
-from tasks.spec.metrics import METRICS, MetricName
+from tasks.spec.metrics import MetricName, kind_of
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -54,23 +54,29 @@ class GateSpec(Spec):
         for field, name, _ in self.thresholds():
             right = (
                 field.replace("maximum", "minimum")
-                if METRICS[name].larger_is_better
+                if kind_of(name).larger_is_better
                 else field.replace("minimum", "maximum")
             )
             if field != right:
-                better = "more" if METRICS[name].larger_is_better else "less"
+                better = "more" if kind_of(name).larger_is_better else "less"
                 raise ValueError(f"{field}.{name}: {better} {name} is better; declare it in {right}")
         return self
 
     @model_validator(mode="after")
-    def _margins_leave_something_to_ask(self) -> "GateSpec":
-        if METRICS[self.primary_metric].is_share:
+    def _comparison_asks_something(self) -> "GateSpec":
+        kind = kind_of(self.primary_metric)
+        if not kind.can_compare:
+            raise ValueError(
+                f"primary_metric: a useless model can be perfect in {self.primary_metric}; give it a "
+                "minimum, and compare by another metric"
+            )
+        if kind.is_share:
             for field in ("margin", "slice_margin", "minimum_gain_over_baseline"):
                 if getattr(self, field) > 1:
                     raise ValueError(f"{field}: {self.primary_metric} is in [0, 1], so at most 1 is expected")
         return self
 
-    def thresholds(self) -> Iterator[tuple[str, MetricName, float]]:
+    def thresholds(self) -> Iterator[tuple[str, str, float]]:
         """Every absolute threshold: its field, the metric, the value."""
         for field in ("minimum", "maximum", "first_model_minimum", "first_model_maximum"):
             for name, value in getattr(self, field).items():

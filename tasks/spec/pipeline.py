@@ -11,11 +11,12 @@ from pydantic import ValidationError, model_validator
 from tasks.errors import InvalidProject
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
+from tasks.spec.features import faults_of_features, typed_numbers
 from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
-from tasks.spec.serving import ServingSpec, types_beyond
-from tasks.spec.task import faults_of_labels, faults_of_margins, faults_of_metrics
+from tasks.spec.serving import ServingSpec
+from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
 
@@ -51,27 +52,23 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> "PipelineSpec":
-        faults = [
-            *faults_of_metrics(self.task, self.gate),
+        of_labels = [
             *faults_of_labels(self.task, self.data, self.serving),
+            *faults_of_label_column(self.data, self.serving),
         ]
-        if self.task == "regression":
-            faults += faults_of_margins(self.gate, self.data)
+        faults = of_labels or [
+            *faults_of_metrics(self.task, self.gate, self.serving),
+            *faults_of_margins(self.task, self.gate, self.data),
+        ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")
-    def _labels_fit_their_column(self) -> "PipelineSpec":
-        if self.data.feedback_query is None:
-            return self
-        kind = self.data.columns[self.data.label]
-        if beyond := types_beyond(self.serving.label_schema, kind):
-            raise ValueError(
-                f"serving.label_schema lets a label be {', '.join(beyond)}, but "
-                f"data.columns.{self.data.label} is {kind}, which cannot hold each of those. Narrow the "
-                "schema, or change the column's type"
-            )
+    def _features_have_one_type(self) -> "PipelineSpec":
+        if faults := list(faults_of_features(self.data, self.serving)):
+            raise ValueError("; ".join(faults))
+        self.serving.input_example.update(typed_numbers(self.serving.input_example, self.data))
         return self
 
     @classmethod
@@ -124,14 +121,16 @@ def load_specs(models: Path) -> tuple[PipelineSpec, ...]:
 def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
     """Two models that share a table must describe it alike."""
     for other in others:
-        if other.data.table == spec.data.table and table_of(other) != table_of(spec):
-            raise InvalidProject(
-                f"models/{other.name} and models/{spec.name} describe the table {spec.data.table!r} "
-                "differently. Give both the same key, columns, suite and limits."
-            )
+        described = {table.table: table for table in other.data.all_tables}
+        for table in spec.data.all_tables:
+            if described.get(table.table, table) != table:
+                raise InvalidProject(
+                    f"models/{other.name} and models/{spec.name} describe the table {table.table!r} "
+                    "differently. Give both the same key, columns, suite and limits."
+                )
     return spec
 
 
 def table_of(spec: PipelineSpec) -> TableSpec:
     """The table alone, without what one model makes of it."""
-    return TableSpec(**{name: getattr(spec.data, name) for name in TableSpec.model_fields})
+    return spec.data.own_table

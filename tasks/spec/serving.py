@@ -50,11 +50,12 @@ def types_beyond(label_schema: dict[str, Any], kind: ColumnType) -> list[str]:
     """
     listed = label_schema.get("enum", [label_schema["const"]] if "const" in label_schema else None)
     declared = label_schema["type"]
-    types = {_type_of(value) for value in listed} if listed is not None else _as_set(declared)
+    types = {_type_of(value) for value in listed} if listed is not None else as_set(declared)
     return sorted(types - LABEL_TYPES[kind] - {"null"})
 
 
-def _as_set(types: str | list[str]) -> set[str]:
+def as_set(types: str | list[str]) -> set[str]:
+    """The types that a schema's `type` names."""
     return {types} if isinstance(types, str) else set(types)
 
 

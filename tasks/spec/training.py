@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.spec.base import Spec
 
@@ -14,7 +14,10 @@ class TrainingSpec(Spec):
         entry_point: An entry point of MLproject.
         parameters: JSON-Schema fragments (`type`, `minimum`, `maximum`, `enum`, `description`) that narrow
             MLproject's parameters in Airflow's trigger form.
-        schedule: Cron expression (UTC), or None to train only when asked or when drift is decided.
+        trigger: What starts a training beside a person and the drift check: the clock (`schedule`), rows that
+            join the table (`data`), or `both`.
+        schedule: Cron expression (UTC); None for no clock.
+        minimum_new_rows: Rows that no training has seen, without which `data` starts none.
         timeout_seconds: The longest a training may take.
         retries: How often an infrastructure fault is tried again.
         allow_other_commit: Whether a run may train in an image that was built from another commit than the
@@ -23,10 +26,22 @@ class TrainingSpec(Spec):
 
     entry_point: str = "main"
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    trigger: Literal["schedule", "data", "both"] = "schedule"
     schedule: str | None = None
+    minimum_new_rows: int = Field(default=200, ge=1)
     timeout_seconds: float = Field(default=3600, gt=0)
     retries: int = Field(default=2, ge=0)
     allow_other_commit: bool = False
+
+    @model_validator(mode="after")
+    def _the_trigger_and_the_schedule_agree(self) -> "TrainingSpec":
+        if self.trigger == "both" and self.schedule is None:
+            raise ValueError("trigger is 'both', but there is no schedule: add one, or say 'data'")
+        if self.trigger == "data" and self.schedule is not None:
+            raise ValueError(
+                f"trigger is 'data', but schedule is {self.schedule!r}: say 'both', or leave it out"
+            )
+        return self
 
 
 class ResourcesSpec(Spec):

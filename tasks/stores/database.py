@@ -1,5 +1,5 @@
-"""The platform's own database: the ledger and the retrain
-requests. SQLite on one machine, PostgreSQL on many.
+"""The platform's own database: the ledger, the retrain requests and the snapshots. SQLite on one machine,
+PostgreSQL on many.
 
 Every table is declared here, so that whoever opens the database finds all of them, whatever it has imported.
 """
@@ -49,6 +49,16 @@ retrain_requests = sa.Table(
     sa.Column("expires_at", sa.Float, nullable=False),
     sa.Column("closed_at", sa.Float),
     sa.Column("closed_why", sa.Text),
+)
+
+# What each training has seen, so that rows which join a table start one training and not two.
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("run_key", sa.Text, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("table_name", sa.String(63), primary_key=True),
+    sa.Column("table_version", sa.Integer, nullable=False),
 )
 
 

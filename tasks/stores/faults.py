@@ -50,13 +50,13 @@ FINAL_IN_MLFLOW = frozenset(
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def explained(error: BaseException) -> PerennialError | None:
+def explain(error: BaseException) -> PerennialError | None:
     """The fault as a sentence; None where the error is of neither, or says what it means already."""
     said = "\n".join(_words(error))
     if isinstance(error, PerennialError):
         return None
     if _is_refusal_of_mlflow(error):
-        return _refused_by_mlflow(said)
+        return _refusal_of_mlflow(said)
     if not _says(said, OF_A_STORE):
         return None
     kind = next((name for name, words in KINDS.items() if _says(said, words)), "down")
@@ -68,14 +68,16 @@ def explained(error: BaseException) -> PerennialError | None:
 
 
 def _is_refusal_of_mlflow(error: BaseException) -> bool:
-    """By name, since nobody imports MLflow only to ask this; where files are sent, it is a plain HTTP error."""
+    """By name, since nobody imports MLflow only to ask this; of its files, it is a plain HTTP error."""
     if type(error).__module__ == "mlflow.exceptions":
         return getattr(error, "error_code", None) in FINAL_IN_MLFLOW
     answer = getattr(error, "response", None)
-    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(answer.url)
+    return getattr(answer, "status_code", None) in {401, 403} and "/mlflow-artifacts/" in str(
+        getattr(answer, "url", "")
+    )
 
 
-def _refused_by_mlflow(said: str) -> PerennialError:
+def _refusal_of_mlflow(said: str) -> PerennialError:
     user = os.environ.get("MLFLOW_TRACKING_USERNAME")
     return MlflowRefused(
         f"MLflow refuses what this step asks as {f'the user {user}' if user else 'nobody in particular'}: "
@@ -85,7 +87,7 @@ def _refused_by_mlflow(said: str) -> PerennialError:
     )
 
 
-def caused_by(error: BaseException, word: str) -> bool:
+def has_cause(error: BaseException, word: str) -> bool:
     """Whether an error, or what caused it, has this word."""
     return any(word in text for text in _words(error))
 
@@ -131,7 +133,8 @@ def _variables() -> tuple[str, str]:
     from tasks.settings import settings
 
     if settings().runs.startswith(("gs://", "gcs://")) or settings().lake.startswith(("gs://", "gcs://")):
-        return "STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT_KEY"
+        keys = "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT_KEY"
+        return "STORAGE_EMULATOR_HOST", f"Airflow's connection google_cloud_default, {keys}"
     return "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 

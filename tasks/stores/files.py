@@ -10,7 +10,6 @@ import ctypes
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -23,7 +22,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from upath import UPath
 
 from tasks.errors import StoreRefused
-from tasks.stores.faults import caused_by
+from tasks.stores import google
+from tasks.stores.faults import has_cause
 
 State = tuple[Any, ...]
 """What changes when a file does: of a local one size, time and inode, of an object size, time and tags."""
@@ -51,8 +51,8 @@ def at(url: str, *parts: str) -> UPath:
     """The place `parts` below `url`."""
     protocol = UPath(url).protocol
     options: dict[str, Any] = {} if protocol in LOCAL else {"use_listings_cache": False}
-    if url.startswith(GOOGLE) and (key := os.environ.get("GOOGLE_SERVICE_ACCOUNT_KEY")):
-        options["token"] = json.loads(key)
+    if url.startswith(GOOGLE):
+        options |= google.file_options()
     place: UPath = UPath(url, **options).joinpath(*parts)
     return place
 
@@ -256,7 +256,7 @@ def require_one_creator(url: str) -> None:
 
 def _create_object(path: UPath, data: bytes) -> None:
     again = Retrying(
-        retry=retry_if_exception(lambda error: caused_by(error, "ConditionalRequestConflict")),
+        retry=retry_if_exception(lambda error: has_cause(error, "ConditionalRequestConflict")),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         stop=stop_after_attempt(10),
         reraise=True,
@@ -264,7 +264,7 @@ def _create_object(path: UPath, data: bytes) -> None:
     try:
         again(path.fs.pipe_file, path.path, data, mode="create")
     except OSError as error:
-        if not (isinstance(error, FileExistsError) or caused_by(error, "PreconditionFailed")):
+        if not (isinstance(error, FileExistsError) or has_cause(error, "PreconditionFailed")):
             raise
         if path.read_bytes() != data:
             raise FileExistsError(str(path)) from error

@@ -25,7 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from tasks.errors import InvalidQuery, LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
-from tasks.stores import files
+from tasks.stores import files, google
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -46,6 +46,12 @@ KEEP_EVERYTHING = {
 }
 
 CONFLICTS_SECONDS = 120
+
+MARKS = "taken-back-"
+"""What the batches begin with that take rows back: their rows have a key and nothing else."""
+
+IS_MARK = f"starts_with(batch_id, '{MARKS}')"
+"""The SQL condition on such rows."""
 
 
 def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
@@ -219,7 +225,7 @@ class Lake:
         sql: str,
         tables: Mapping[str, tuple[str, int | None] | pa.Table] | Sequence[str],
         *,
-        newest_by: str | None = None,
+        newest_by: Mapping[str, str] | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
@@ -231,8 +237,9 @@ class Lake:
             sql: One SELECT statement.
             tables: For each view its table and version (None: the newest), or rows that are at hand; a list
                 of names is each table at its newest.
-            newest_by: A column: where several rows have the same value of it, the views show the one that was
-                ingested last.
+            newest_by: A view's column: where several rows have the same value of it, the view shows the one
+                that was ingested last, and none where one of them is a mark (`MARKS`). A view that is not
+                named shows every row.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -244,8 +251,8 @@ class Lake:
         with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
-                at_hand = isinstance(rows, pa.Table)
-                _show(session, view, rows if at_hand else _in_one_order(self._open(*rows)), newest_by)
+                at_hand = rows if isinstance(rows, pa.Table) else _in_one_order(self._open(*rows))
+                _show(session, view, at_hand, (newest_by or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return _select(session, sql)
@@ -304,15 +311,19 @@ def _client_options(url: str) -> dict[str, str]:
         plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
         return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
     if url.startswith(files.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
-        key = {
-            "gcs_base_url": emulator,
-            "disable_oauth": True,
-            "client_email": "",
-            "private_key": "",
-            "private_key_id": "",
-        }
-        return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
+        return {"google_base_url": emulator, "allow_http": "true", **_unsigned()}
     return {}
+
+
+def _unsigned() -> dict[str, str]:
+    """For an emulator, to which nobody signed in.
+
+    `google_skip_signature` would not do: writes are signed all the same.
+    """
+    if google.signed_in():
+        return {}
+    key = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    return {"google_service_account_key": json.dumps(key)}
 
 
 def _until_no_conflict() -> Retrying:
@@ -337,8 +348,8 @@ def _as_stream(rows: pa.Table | Stream, schema: pa.Schema, table: str) -> Stream
     unknown = sorted(set(rows.schema.names) - set(schema.names))
     if unknown:
         raise LakeError(
-            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have {unknown} too. Add "
-            "them to the table first."
+            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have {unknown} too. "
+            "Add them to the table first."
         )
     if isinstance(rows, Stream):
         _require_types(table, schema, rows.schema)
@@ -419,8 +430,10 @@ def _show(
     session.register(f"every row of {view}", rows)
     key = _quoted(newest_by)
     values = ", ".join(_quoted(name) for name in rows.schema.names)
+    every = _quoted(f"every row of {view}")
     session.execute(
-        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {_quoted(f'every row of {view}')} "  # noqa: S608 - quoted names
+        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
+        f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
         f"QUALIFY {key} IS NULL OR "
         f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
     )

@@ -2,7 +2,7 @@
 
 A version is made in one call with all of its tags, so that it is there whole or not at all; its tags are read
 back into `ModelVersion`. Nothing here moves the alias but `set_champion`, which the deployment calls when the
-version truly serves.
+version truly serves, and `remove_champion`, when a model is withdrawn.
 """
 
 import os
@@ -67,6 +67,11 @@ def _is_listed(model: str) -> bool:
 def set_champion(model: str, version: str) -> None:
     """Let the alias `champion` name this version."""
     client().set_registered_model_alias(model, ALIAS, version)
+
+
+def remove_champion(model: str) -> None:
+    """Let the alias `champion` name no version."""
+    client().delete_registered_model_alias(model, ALIAS)
 
 
 def find_version(model: str, run_id: str) -> ModelVersion | None:

@@ -7,7 +7,7 @@ import json
 from pathlib import PurePosixPath
 from typing import Any
 
-from tasks.contracts import DataSnapshot, TrainingRun, TrainRequest
+from tasks.contracts import DataSnapshot, PinnedTable, TrainingRun, TrainRequest
 from tasks.settings import settings
 from tasks.stores import files, registry
 from tasks.stores.registry import LINEAGE
@@ -40,7 +40,7 @@ def experiment(name: str) -> str:
         return str(client.get_experiment_by_name(name).experiment_id)
 
 
-def finished_before(experiment_id: str, step_key: str) -> TrainingRun | None:
+def find_finished(experiment_id: str, step_key: str) -> TrainingRun | None:
     """The complete run of an earlier try of this step; its incomplete ones are marked KILLED."""
     client, complete = registry.client(), None
     for found in client.search_runs([experiment_id], f"tags.`{STEP_SHA256}` = '{_sha256(step_key)}'"):
@@ -75,6 +75,7 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
         "perennial.snapshot": snapshot.sha256,
         "perennial.table": snapshot.table,
         "perennial.table_version": str(snapshot.table_version),
+        "perennial.tables": ", ".join(f"{table.table} v{table.version}" for table in snapshot.pinned),
         "perennial.parameters": json.dumps(values),
         "perennial.validation_url": request.validation.url,
         "mlflow.note.content": request.reason,
@@ -90,22 +91,34 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
         ).info.run_id
     )
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
-    client.log_inputs(run_id, [_dataset(snapshot, context) for context in ("train", "validation", "test")])
+    parts = [_part(snapshot, context) for context in ("train", "validation", "test")]
+    client.log_inputs(run_id, [*parts, *(_joined(table) for table in snapshot.tables)])
     return run_id
 
 
-def _dataset(snapshot: DataSnapshot, context: str) -> Any:
+def _part(snapshot: DataSnapshot, context: str) -> Any:
     """A part as MLflow names data: where the table lies, its version, and the hash of the part's rows."""
+    part = getattr(snapshot, context)
+    about = {"num_rows": part.rows, "sha256": part.sha256, "query": snapshot.query}
+    return _dataset(snapshot.pinned[0], context, part.sha256, about)
+
+
+def _joined(table: PinnedTable) -> Any:
+    """A further table that the query joined: its version says which rows there were."""
+    version = f"{table.table} v{table.version}"
+    return _dataset(table, "joined", _sha256(version), {"committed_at": table.version_at.isoformat()})
+
+
+def _dataset(table: PinnedTable, context: str, digest: str, profile: dict[str, Any]) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    part = getattr(snapshot, context)
-    source = {"path": f"{settings().lake}/{snapshot.table}", "delta_table_version": snapshot.table_version}
+    source = {"path": f"{settings().lake}/{table.table}", "delta_table_version": table.version}
     dataset = Dataset(
-        name=f"{snapshot.table}-v{snapshot.table_version}-{context}",
-        digest=part.sha256[:DIGEST_LENGTH],
+        name=f"{table.table}-v{table.version}-{context}",
+        digest=digest[:DIGEST_LENGTH],
         source_type="delta_table",
         source=json.dumps(source),
-        profile=json.dumps({"num_rows": part.rows, "sha256": part.sha256, "query": snapshot.query}),
+        profile=json.dumps(profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 

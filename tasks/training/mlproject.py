@@ -37,7 +37,7 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
             is not there.
     """
     path = models / spec.name / "MLproject"
-    declared = _declared(path, spec.training.entry_point)
+    declared = _read_parameters(path, spec.training.entry_point)
     missing = [name for name in (*GIVEN_BY_US, "seed") if name not in declared]
     if missing:
         raise InvalidProject(
@@ -57,7 +57,9 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def checked(values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) -> dict[str, str | int | float]:
+def check_parameters(
+    values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]
+) -> dict[str, str | int | float]:
     """The value of every parameter: what was asked for, and the default of the rest.
 
     Raises:
@@ -81,7 +83,7 @@ def checked(values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) ->
     }
 
 
-def _declared(path: Path, entry_point: str) -> dict[str, Any]:
+def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         declared = document["entry_points"][entry_point]["parameters"]

@@ -34,7 +34,7 @@ def package(request: PackageRequest) -> Archive:
         ServingError: The archive does not answer the example.
     """
     spec, run, work_url = request.spec, request.run, request.context.work_url
-    made = _made_before(work_url, run)
+    made = _find_made(work_url, run)
     if made is not None:
         return made
     with tempfile.TemporaryDirectory(prefix="perennial-package-") as folder:
@@ -131,12 +131,15 @@ def needs_unpickling(path: Path) -> bool:
 
 
 def _answer(archive: Path, spec: PipelineSpec, folder: Path) -> dict[str, object]:
+    """What a deployment's smoke test has to be answered: of several classes also the probability of each."""
     example = folder / "example.jsonl"
     example.write_text(json.dumps(spec.serving.input_example) + "\n", encoding="utf-8")
     scores = score(
         archive, example, list(spec.serving.input_example), latency_samples=0, timeout_seconds=TIMEOUT_SECONDS
     )
-    return {"prediction": scores.predictions[0], "score": scores.scores[0]}
+    [probabilities] = scores.probabilities
+    answer: dict[str, object] = {"prediction": scores.predictions[0], "score": scores.scores[0]}
+    return answer if probabilities is None else answer | {"scores": probabilities}
 
 
 def _log(archive: Archive, local: Path) -> None:
@@ -146,7 +149,7 @@ def _log(archive: Archive, local: Path) -> None:
     )
 
 
-def _made_before(work_url: str, run: TrainingRun) -> Archive | None:
+def _find_made(work_url: str, run: TrainingRun) -> Archive | None:
     """The archive of an earlier try of this step, if it is still what its record says."""
     record = files.at(work_url, RECORD)
     if not record.exists():

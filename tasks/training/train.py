@@ -20,7 +20,7 @@ from tasks.stores import files
 from tasks.stores.parts import fetch_part
 from tasks.training import mlflow_run
 from tasks.training.mlflow_run import Values
-from tasks.training.mlproject import checked, parameters
+from tasks.training.mlproject import check_parameters, parameters
 from tasks.training.preflight import require_commit
 
 
@@ -36,9 +36,9 @@ def train(request: TrainRequest) -> TrainingRun:
     """
     spec = request.spec
     require_commit(request)
-    values = checked(request.parameters, parameters(spec, settings().models))
+    values = check_parameters(request.parameters, parameters(spec, settings().models))
     experiment_id = mlflow_run.experiment(spec.name)
-    finished = mlflow_run.finished_before(experiment_id, request.context.step_key)
+    finished = mlflow_run.find_finished(experiment_id, request.context.step_key)
     if finished is not None:
         return finished
     run_id = mlflow_run.start(experiment_id, request, values)

@@ -124,7 +124,13 @@ class Stack:
         return Airflow(self.address, self.token)
 
     def predict(self, model: str, *instances: dict[str, Any]) -> requests.Response:
-        return self.ask("POST", f"/v1/models/{model}/predict", json={"instances": list(instances)})
+        body = {"instances": list(instances)}
+        return self.ask("POST", f"/v1/models/{model}/predict", json=body, headers=self.bearer)
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """What a user of the models sends."""
+        return {"Authorization": f"Bearer {self.setting('PREDICTION_TOKEN')}"}
 
     # --- from inside ----------------------------------------------------------------------------------------
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import docker
 import pytest
 import requests
-import yaml
 
-from tests.compose.conftest import left_of, stack_of
+from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
 from tests.conftest import PROJECT
 
@@ -118,6 +117,14 @@ def test_nobody_gets_in_without_a_password(stack: Stack) -> None:
     assert stack.ask("GET", "/mlflow/get-artifact?path=x&run_uuid=y").status_code == 401
     assert stack.ask("GET", "/mlflow/api/2.0/mlflow-artifacts/artifacts").status_code == 401
     assert stack.ask("GET", "/mlflow/", auth=(wrong["username"], wrong["password"])).status_code == 401
+    assert stack.ask("GET", "/v1/models").status_code == 401
+    assert stack.ask("GET", "/v1/models", headers=stack.bearer).ok
+
+
+def test_where_training_code_runs_the_gateway_asks_for_a_token_too(stack: Stack) -> None:
+    url = "http://gateway:8000/v1/models/m/feedback"
+    program = f"import requests; print(requests.post({url!r}, json={{}}, timeout=30).status_code)"
+    assert stack.exec("mlflow", "python", "-c", program).strip() == b"401"
 
 
 def test_mlflow_answers_its_pages_and_its_clients_below_its_path(stack: Stack) -> None:
@@ -154,7 +161,8 @@ def test_answers_carry_what_protects_a_browser(stack: Stack) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_in_words(stack: Stack) -> None:
-    answer = stack.ask("POST", "/v1/models/review_sentiment/predict", data=b"x" * 3_000_000)
+    path, body = "/v1/models/review_sentiment/predict", b"x" * 3_000_000
+    answer = stack.ask("POST", path, data=body, headers=stack.bearer)
     assert answer.status_code == 413
     assert "larger than" in answer.json()["error"]
 
@@ -215,6 +223,7 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
             "POSTGRES_PASSWORD",
             "OBJECTSTORE_SECRET_KEY",
             "GATEWAY_TOKEN",
+            "MLFLOW_KEY",
             "AIRFLOW_JWT_SECRET",
         ):
             assert stack.setting(name) not in history
@@ -231,7 +240,7 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
 
 @pytest.fixture
 def another(engine: docker.DockerClient, tmp_path: Path) -> Stack:
-    return stack_of(engine, "perennial-tests-other", tmp_path)
+    return stack_of(engine, f"{PROJECT_NAME}-other", tmp_path)
 
 
 def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, another: Stack) -> None:
@@ -240,7 +249,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(stack: Stack, 
     assert up.returncode != 0
     assert f"Port {stack.setting('HTTPS_PORT')}" in up.stdout
     assert "is taken" in up.stdout
-    assert "HTTPS_PORT and HTTP_PORT" in up.stdout
+    assert f"of the platform of the clone {PROJECT}. Stop that, or set another port: HTTPS_PORT" in up.stdout
     assert not left_of(another.engine, another.project)
 
 
@@ -264,58 +273,3 @@ def test_databases_whose_passwords_are_lost_are_not_given_new_ones(another: Stac
         assert restore.returncode != 0
     finally:
         volume.remove()
-
-
-def test_the_entrance_takes_a_certificate_of_ones_own_and_says_when_it_cannot(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
-    services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
-    image, command = services["entrance"]["image"], services["entrance"]["command"]
-    given = {
-        "PUBLIC_HOST": "models.example",
-        "HTTPS_PORT": "443",
-        "MLFLOW_PASSWORD": "b",
-        "PREDICTION_TOKEN": "t0ken",
-    }
-    options = {
-        "environment": dict.fromkeys(services["entrance"]["environment"], "") | {"MLFLOW_USER": "a"} | given,
-        "volumes": {
-            f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial"},
-            str(tmp_path): {"bind": "/var/tmp"},
-        },
-        "user": "10001:0",
-    }
-    tmp_path.chmod(0o777)
-    (tmp_path / "tls.key").write_text("mine", encoding="utf-8")
-    with pytest.raises(docker.errors.ContainerError) as refused:
-        engine.containers.run(image, command, remove=True, **options)
-    assert b"has tls.key but no tls.crt" in refused.value.stderr
-
-    (tmp_path / "tls.key").unlink()
-    made = [
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-noenc",
-        "-subj",
-        "/O=Somebody",
-    ]
-    files = ["-keyout", "/var/tmp/tls.key", "-out", "/var/tmp/tls.crt"]
-    engine.containers.run(image, ["openssl", "req", *made, *files], remove=True, **options)
-    certificate = (tmp_path / "tls.crt").read_bytes()
-    entrance = engine.containers.run(image, command, detach=True, **options)
-    try:
-        until = time.monotonic() + 30
-        while entrance.exec_run(["sh", "/etc/perennial/healthy.sh"]).exit_code != 0:
-            assert time.monotonic() < until, entrance.logs().decode()
-            time.sleep(0.2)
-        configuration = entrance.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
-        assert "Strict-Transport-Security" in configuration
-        assert "https://models.example$request_uri" in configuration
-        assert '"Bearer t0ken" 1;' in configuration
-        assert "default 0;" in configuration
-        assert (tmp_path / "tls.crt").read_bytes() == certificate
-    finally:
-        entrance.remove(force=True)

@@ -3,9 +3,10 @@
 import os
 import tempfile
 
-from tests.containers.fixtures import engine, step_image, store
+from tests.containers.fixtures import engine, images, step_image, store
+from tests.containers.proxies import foreign, image, network, proxy, step
 
-__all__ = ["engine", "step_image", "store"]
+__all__ = ["engine", "foreign", "image", "images", "network", "proxy", "step", "step_image", "store"]
 
 # Airflow makes its folder where it is first imported; the tests of the DAGs, where they run too, set their
 # own after this.

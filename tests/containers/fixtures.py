@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.settings import settings
+from tasks.settings import PROJECT, settings
 from tasks.stores import database
 from tests.containers.step_image import build
 
@@ -73,3 +73,13 @@ def store(engine: "docker.DockerClient", monkeypatch: pytest.MonkeyPatch, step_i
     shutil.rmtree(folder, ignore_errors=True)
     settings.cache_clear()
     database.engine.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def images(engine: "docker.DockerClient") -> dict[str, str]:
+    """The ids in .perennial/images.env, by the image's name; skips where none were built."""
+    file = PROJECT / ".perennial" / "images.env"
+    if not file.exists():
+        pytest.skip("The images are not built: run `make images`.")
+    lines = (line.partition("=") for line in file.read_text(encoding="utf-8").splitlines())
+    return {name.removeprefix("PERENNIAL_").removesuffix("_IMAGE").lower(): value for name, _, value in lines}

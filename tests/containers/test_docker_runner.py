@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plugins.runners import EngineFault, WorkerLost
+from plugins.runners.mlflow_login import password_of
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, settings
 from tests.containers.following import job_of, step_of
@@ -139,6 +141,42 @@ def test_a_step_is_nobody_in_particular_and_writes_only_to_its_scratch(script: S
     assert seen["commit"] == "of-the-test-image"
     assert seen["environment"]["PERENNIAL_IMAGE_DIGEST"] == settings().step_image
     assert not [name for name in seen["environment"] if "AIRFLOW" in name or "FERNET" in name]
+
+
+SECRETS = {
+    "PERENNIAL_MLFLOW_KEY": "the-key",
+    "PERENNIAL_GATEWAY_TOKEN": "the-token",
+    "PERENNIAL_DATABASE_URL": "postgresql+psycopg://perennial:the-ledger@postgres/perennial",
+    "PERENNIAL_TORCHSERVE_KEY_FILE": "/srv/models/key_file.json",
+    "MLFLOW_TRACKING_USERNAME": "admin",
+    "MLFLOW_TRACKING_PASSWORD": "of-the-admin",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "the-secret",
+    "POSTGRES_PASSWORD": "of-postgres",
+}
+
+
+@pytest.mark.parametrize("verb", ["train", "package", "evaluate"])
+def test_the_container_of_model_code_holds_no_more_than_its_own_login_to_mlflow(
+    script: Script, engine: "docker.DockerClient", monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    from plugins.runners.docker.runner import DockerRunner
+
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    step = replace(step_of(script()), verb=verb, model="m")
+
+    container = engine.containers.get(DockerRunner().submit(step, lambda: None))
+
+    told = dict(line.split("=", 1) for line in container.attrs["Config"]["Env"])
+    own = {
+        "MLFLOW_TRACKING_USERNAME": "perennial-model-m",
+        "MLFLOW_TRACKING_PASSWORD": password_of("perennial-model-m", "the-key"),
+    }
+    assert {name: value for name, value in told.items() if name.startswith("MLFLOW_TRACKING_")} == own
+    assert not set(SECRETS.values()) & set(told.values())
+    assert not (set(SECRETS) - set(own)) & set(told)
+    assert own["MLFLOW_TRACKING_PASSWORD"] not in " ".join(container.attrs["Config"]["Cmd"])
 
 
 # --- limits -------------------------------------------------------------------------------------------------
@@ -492,10 +530,10 @@ def test_what_is_there_is_listed_for_the_janitor(script: Script) -> None:
     job = job_of(folder)
     container = job.submit()
 
-    [left] = job.runner.left()
+    [left] = job.runner.list_left()
 
     assert (left.job, left.owner) == (container, step_of(folder).owner)
     assert left.deadline > time.time()
     job.runner.remove(left.job)
-    assert job.runner.left() == []
+    assert job.runner.list_left() == []
     job.runner.remove(left.job)

@@ -10,9 +10,10 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LOGIN = "Basic " + base64.b64encode(b"admin:a-pass+word/1?").decode()
 TOKEN = "Bearer t0ken+Of/the~Test"
+CONFIGURATION = str(PROJECT / "containers" / "compose" / "entrance")
 ALIASES = ["airflow-apiserver", "mlflow", "gateway"]
 CLOSED = ("internal", "metrics", "execution", "edge_worker", "healthz", "models", "mlflow")
 ANY_CERTIFICATE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -114,10 +116,15 @@ def entrances(engine: "docker.DockerClient") -> Iterator[Entrances]:
     network.remove()
 
 
-def _start(engine: "docker.DockerClient", network: str, settings: dict[str, str]) -> "Container":
-    service = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"][
-        "entrance"
-    ]
+def _start(
+    engine: "docker.DockerClient",
+    network: str,
+    settings: dict[str, str],
+    volumes: Mapping[str, dict[str, str]] = MappingProxyType({}),
+) -> "Container":
+    """Start an entrance as docker-compose.yaml does, its certificate in memory unless a volume is given."""
+    compose = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
+    service = compose["services"]["entrance"]
     given = {
         "PUBLIC_HOST": "localhost",
         "HTTPS_PORT": "8443",
@@ -130,8 +137,8 @@ def _start(engine: "docker.DockerClient", network: str, settings: dict[str, str]
         detach=True,
         network=network,
         environment=dict.fromkeys(service["environment"], "") | given | settings,
-        volumes={f"{PROJECT}/containers/compose/entrance": {"bind": "/etc/perennial", "mode": "ro"}},
-        tmpfs={"/var/tmp": "uid=10001", "/tmp": "mode=1777"},
+        volumes={CONFIGURATION: {"bind": "/etc/perennial", "mode": "ro"}, **volumes},
+        tmpfs={"/tmp": "mode=1777"} | ({} if volumes else {"/var/tmp": "uid=10001"}),
         ports={"8443/tcp": ("127.0.0.1", None)},
         user="10001:0",
         read_only=True,
@@ -376,9 +383,16 @@ def test_guessing_the_password_of_mlflow_is_slowed_down_and_knowing_it_never(ent
 
 
 def test_guessing_a_token_of_the_gateway_is_slowed_down_and_knowing_it_never(entrances: Entrances) -> None:
-    entrance = entrances(PREDICTION_TOKEN=TOKEN.removeprefix("Bearer "))
+    entrance = entrances(PREDICTION_TOKENS=f"default={TOKEN.removeprefix('Bearer ')},shop=an.other=1,")
 
-    for guess in ("Bearer guess", TOKEN.swapcase(), TOKEN + "x", "Basic " + TOKEN.removeprefix("Bearer ")):
+    guesses = (
+        "Bearer guess",
+        TOKEN.swapcase(),
+        TOKEN + "x",
+        "Bearer an-other=1",
+        f"Basic {TOKEN.split()[1]}",
+    )
+    for guess in guesses:
         answer = entrance.get("/v1/models", Authorization=guess)
         assert (answer.status, answer.reached) == (401, {})
         assert "PREDICTION_TOKEN" in json.loads(answer.body)["error"]
@@ -386,7 +400,8 @@ def test_guessing_a_token_of_the_gateway_is_slowed_down_and_knowing_it_never(ent
 
     assert len(refused) >= 5
     assert "Retry-After" in refused[0].headers
-    assert {answer.status for answer in entrance.burst("/v1/models", Authorization=TOKEN)} == {200}
+    for known in (TOKEN, "Bearer an.other=1"):
+        assert {answer.status for answer in entrance.burst("/v1/models", Authorization=known)} == {200}
 
 
 # --- settings -----------------------------------------------------------------------------------------------
@@ -406,7 +421,7 @@ def test_workers_on_other_machines_reach_airflow_and_mlflow_asks_their_steps_its
 
 
 def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances) -> None:
-    container = entrances(PREDICTION_TOKEN=TOKEN.removeprefix("Bearer ")).container
+    container = entrances(PREDICTION_TOKENS=f"default={TOKEN.removeprefix('Bearer ')}").container
     commands = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/cmdline"]).output
     assert b"t0ken" not in commands
     assert b"a-pass" not in commands
@@ -416,10 +431,51 @@ def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances
     assert modes.split() == [b"600"] * 3
 
 
-def test_a_token_that_no_header_can_carry_is_refused_at_the_start(engine: "docker.DockerClient") -> None:
-    container = _start(engine, "bridge", {"PREDICTION_TOKEN": 'a"b'})
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        ('a"b', "The token of shop may hold letters"),
+        ("*", "The token of shop"),
+        ("sha256:0", "the token itself"),
+    ],
+)
+def test_a_token_that_cannot_be_compared_is_refused_at_the_start(
+    engine: "docker.DockerClient", token: str, sentence: str
+) -> None:
+    container = _start(engine, "bridge", {"PREDICTION_TOKENS": f"default=fine,shop={token}"})
     try:
         assert container.wait(timeout=30)["StatusCode"] == 1
-        assert b"PREDICTION_TOKEN may hold letters" in container.logs()
+        assert sentence in container.logs().decode()
+    finally:
+        container.remove(force=True)
+
+
+def test_a_certificate_of_ones_own_is_taken_as_it_is_and_half_of_one_is_refused(
+    engine: "docker.DockerClient", tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    folder = {str(tmp_path): {"bind": "/var/tmp", "mode": "rw"}}
+    (tmp_path / "tls.key").write_text("mine", encoding="utf-8")
+    refused = _start(engine, "bridge", {}, volumes=folder)
+    try:
+        assert refused.wait(timeout=30)["StatusCode"] == 1
+        assert b"has tls.key but no tls.crt" in refused.logs()
+    finally:
+        refused.remove(force=True)
+
+    (tmp_path / "tls.key").unlink()
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj /O=Somebody"
+    command = f"{made} -keyout /var/tmp/tls.key -out /var/tmp/tls.crt".split()
+    engine.containers.run("nginx:1.28-bookworm", command, remove=True, user="10001:0", volumes=folder)
+    certificate = (tmp_path / "tls.crt").read_bytes()
+    container = _start(
+        engine, "bridge", {"PUBLIC_HOST": "models.example", "HTTPS_PORT": "443"}, volumes=folder
+    )
+    try:
+        entrance = _ready(container)
+        assert "max-age" in entrance.get("/healthy").headers["Strict-Transport-Security"]
+        configuration = container.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
+        assert "return 308 https://models.example$request_uri" in configuration
+        assert (tmp_path / "tls.crt").read_bytes() == certificate
     finally:
         container.remove(force=True)

@@ -4,21 +4,14 @@ what they say of themselves, and what must not be in them.
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
-import tarfile
 import time
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.settings import PROJECT
-from tasks.verbs import VERBS
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -33,57 +26,6 @@ READ_ONLY: dict[str, Any] = {
     "network_mode": "none",
     "labels": {"perennial.test": "images"},
 }
-CANARY = "canary-4b1d9c"
-PIP = PROJECT / ".perennial" / "uv" / "bin" / "python"
-PIPS_OWN_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
-
-
-@pytest.fixture(scope="session")
-def images(engine: "DockerClient") -> dict[str, str]:
-    """The ids in .perennial/images.env, by the image's name."""
-    file = PROJECT / ".perennial" / "images.env"
-    if not file.exists():
-        pytest.skip("The images are not built: run `make images`.")
-    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
-    return {name: lines[f"PERENNIAL_{name.upper()}_IMAGE"] for name in NAMES}
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A clone of this working tree with one commit, and a secret beside the code as `make up` leaves it."""
-    folder = tmp_path / "clone"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().rstrip("\0").split("\0"):
-        if (PROJECT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, folder / name)
-    for line in ("init", "add -A", "-c user.name=t -c user.email=t@example.com commit -m one"):
-        subprocess.run(["git", *line.split()], cwd=folder, capture_output=True, check=True)
-    for secret in (folder / ".env", folder / "containers" / ".env.local"):
-        secret.write_text(f"PASSWORD={CANARY}")
-    (folder / ".git" / "info" / "exclude").write_text(".env*\n")
-    return folder
-
-
-def build(folder: Path, *names: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = ["sh", "containers/compose/build.sh", *names]
-    variables = {**os.environ, "IMAGE_PREFIX": "perennial-test", **environment}
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def no_test_images(engine: "DockerClient") -> Iterator[None]:
-    yield
-    # By their tags: another name of the same content stays.
-    for tag in [
-        tag for image in engine.images.list() for tag in image.tags if tag.startswith("perennial-test/")
-    ]:
-        engine.images.remove(tag, force=True)
 
 
 def output(engine: "DockerClient", image: str, *command: str) -> str:
@@ -113,6 +55,17 @@ def test_an_image_runs_as_a_user_who_may_write_to_no_code_of_it(
     assert engine.containers.run(images[name], ["sh", "-c", writable], remove=True, **options) == b""
 
 
+def test_the_control_plane_has_the_providers_that_the_platform_is_said_to_consist_of(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
+    """The Google provider where it was asked for: `make images GOOGLE=yes`."""
+    lock = (PROJECT / "containers" / "airflow" / "google.txt").read_bytes()
+    label = engine.images.get(images["airflow"]).labels["perennial.lock_sha256"]
+    google = ("google.cloud.hooks.gcs",) if label == hashlib.sha256(lock).hexdigest() else ()
+    hooks = ("docker.hooks.docker", "cncf.kubernetes.hooks.kubernetes", *google)
+    python(engine, images["airflow"], "\n".join(f"import airflow.providers.{hook}" for hook in hooks))
+
+
 def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_steps(
     engine: "DockerClient", images: dict[str, str]
 ) -> None:
@@ -120,8 +73,7 @@ def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_step
     python(
         engine,
         images["ml"],
-        f"import importlib; [importlib.import_module('tasks.' + name) for name in {sorted(VERBS)}]; "
-        f"{libraries}",
+        f"from tasks.verbs import VERBS; [verb.function() for verb in VERBS.values()]; {libraries}",
     )
 
 
@@ -168,7 +120,7 @@ def test_the_step_image_tells_its_lineage_as_its_labels_do(
 ) -> None:
     labels = engine.images.get(images["ml"]).labels
     code = (
-        "import pathlib; from tasks.lineage import *; p = pathlib.Path(); print(code_commit(p), "
+        "import pathlib; from tasks.runtime.code_version import *; p = pathlib.Path(); print(code_commit(p), "
         "lock_sha256(p, p / 'no'))"
     )
     commit, lock = python(engine, images["ml"], code).split()
@@ -226,92 +178,6 @@ def test_no_image_tells_how_to_log_in_anywhere(
     assert found == b""
 
 
-def test_neither_the_address_of_an_index_nor_a_file_beside_the_code_gets_into_a_layer(
-    engine: "DockerClient", clone: Path, no_test_images: None
-) -> None:
-    index = (
-        os.environ.get("PIP_INDEX_URL")
-        or subprocess.check_output([PIP, "-c", PIPS_OWN_INDEX], text=True).strip()
-    )
-    scheme, _, rest = index.partition("://")
-    told = build(
-        clone,
-        "gateway",
-        PIP_INDEX_URL=f"{scheme}://user:{CANARY}@{rest.rpartition('@')[2]}",
-        UV_DEFAULT_INDEX="",
-    )
-    if told.returncode:
-        pytest.skip(f"This index takes no other login: {told.stderr[-500:]}")
-    saved = BytesIO(b"".join(engine.images.get("perennial-test/gateway").save()))
-    with tarfile.open(fileobj=saved) as image:
-        members = [member for member in image.getmembers() if member.isfile()]
-        layers = [image.extractfile(member) for member in members]
-        assert len(layers) > 5
-        assert [
-            member.name
-            for member, layer in zip(members, layers, strict=True)
-            if layer and CANARY.encode() in layer.read()
-        ] == []
-
-
-# --- how they are built -------------------------------------------------------------------------------------
-
-
-def test_a_change_of_code_builds_only_the_last_layers_again(
-    engine: "DockerClient", images: dict[str, str], clone: Path, no_test_images: None
-) -> None:
-    began = time.monotonic()
-    (clone / "tasks" / "gate.py").open("a").write("\n# changed\n")
-    told = build(clone, "ml", "gateway")
-    assert told.returncode == 0, told.stderr
-    before, after = (engine.images.get(name) for name in (images["ml"], "perennial-test/ml"))
-    kept, rebuilt = (image.attrs["RootFS"]["Layers"] for image in (before, after))
-    assert rebuilt[:-1] == kept[:-1]
-    assert rebuilt[-1] != kept[-1]
-    assert time.monotonic() - began < 120
-    assert after.labels["org.opencontainers.image.revision"].endswith("+dirty")
-    assert f"PERENNIAL_ML_IMAGE={after.id}" in (clone / ".perennial" / "images.env").read_text()
-
-
-def test_images_of_an_archive_without_git_know_their_commit(
-    engine: "DockerClient", clone: Path, no_test_images: None
-) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    archive = subprocess.run(["git", "archive", "HEAD"], cwd=clone, capture_output=True, check=True).stdout
-    unpacked = clone.parent / "unpacked"
-    with tarfile.open(fileobj=BytesIO(archive)) as files:
-        files.extractall(unpacked, filter="data")
-    told = build(unpacked, "gateway")
-    assert told.returncode == 0, told.stderr
-    assert engine.images.get("perennial-test/gateway").labels["org.opencontainers.image.revision"] == commit
-
-
-def test_a_folder_without_git_and_without_a_commit_is_refused(engine: "DockerClient", clone: Path) -> None:
-    shutil.rmtree(clone / ".git")
-    told = build(clone, "gateway")
-    assert told.returncode == 1
-    assert "must say what code they hold" in told.stderr
-
-
-def test_without_an_engine_a_sentence_says_what_to_do(tmp_path: Path) -> None:
-    if not shutil.which("docker"):
-        pytest.skip("There is no docker program.")
-    told = build(PROJECT, DOCKER_HOST=f"unix://{tmp_path}/none.sock")
-    assert told.returncode == 1
-    assert "No Docker engine answers" in told.stderr
-    assert "Start it" in told.stderr
-
-
-def test_a_wheelhouse_without_torch_is_refused_before_anything_is_built(
-    engine: "DockerClient", tmp_path: Path
-) -> None:
-    told = build(PROJECT, "ml", WHEELS=str(tmp_path))
-    assert told.returncode == 1
-    assert "holds no torch-*.whl" in told.stderr
-
-
 # --- the services start as they are meant to ----------------------------------------------------------------
 
 
@@ -332,16 +198,23 @@ def test_torchserve_answers_those_alone_who_have_its_token(
 
 
 def test_mlflow_makes_its_database_and_serves(engine: "DockerClient", images: dict[str, str]) -> None:
-    stores = {
+    told = {
         "PERENNIAL_MLFLOW_DATABASE_URL": "sqlite:////tmp/mlflow.db",
         "PERENNIAL_MLFLOW_ARTIFACTS_URL": "/tmp/artifacts",
+        "PERENNIAL_MLFLOW_KEY": "the-key",
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "of-the-admin",
     }
-    container = engine.containers.run(images["mlflow"], detach=True, environment=stores, **READ_ONLY)
+    container = engine.containers.run(images["mlflow"], detach=True, environment=told, **READ_ONLY)
     try:
         until_healthy(container)
-        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:5000/').read(15))"
-        assert "<!doctype html>" in inside(container, f'python -c "{ask}"').lower()
-        assert "mlflow.db" not in inside(container, "tr '\\0' ' ' < /proc/1/cmdline")
+        look = "a = requests.get('http://127.0.0.1:5000/', auth={}); print(a.status_code, a.text[:15])"
+        ask = f"import requests; {look}"
+        page = ask.format("('admin', 'of-the-admin')")
+        assert "200 <!doctype html>" in inside(container, f'python -c "{page}"').lower()
+        assert inside(container, f'python -c "{ask.format(None)}"').startswith("401")
+        command = inside(container, "tr '\\0' ' ' < /proc/1/cmdline")
+        assert not [secret for secret in ("mlflow.db", "the-key", "of-the-admin") if secret in command]
     finally:
         container.remove(force=True, v=True)
 

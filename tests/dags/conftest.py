@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,51 @@ def run_dag(dags: Dags) -> RunDag:
     def run(dag_id: str, conf: dict[str, Any] | None = None, at: datetime | None = None) -> "DagRun":
         when = {"logical_date": at, "run_after": at} if at else {}
         return dags()[dag_id].test(run_conf=conf, **when)
+
+    return run
+
+
+@pytest.fixture
+def schedule(airflow_database: None) -> Callable[[], None]:
+    """Lets Airflow's scheduler look once which runs are due, of what is in the database."""
+    import sqlalchemy as sa
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.models import DagModel
+    from airflow.utils.session import create_session
+    from airflow.utils.sqlalchemy import prohibit_commit
+
+    runner = SchedulerJobRunner(Job())
+
+    def look() -> None:
+        with create_session() as session, prohibit_commit(session) as guard:
+            for dag in session.scalars(sa.select(DagModel)):
+                runner._set_exceeds_max_active_runs(dag_model=dag, session=session)
+            session.flush()
+            runner._create_dagruns_for_dags(guard, session)
+
+    return look
+
+
+@pytest.fixture
+def run_queued(run_dag: RunDag, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], "DagRun"]:
+    """Runs the one queued run of a DAG, which the scheduler made, from its start to its end."""
+    import sqlalchemy as sa
+    from airflow.models import DagRun, dagrun
+    from airflow.settings import Session
+
+    def taken(*, dag: Any, session: Any, **_made: Any) -> DagRun:
+        run = session.scalars(sa.select(DagRun).filter_by(dag_id=dag.dag_id, state="queued")).one()
+        run.dag, run.state, run.start_date = dag, "running", datetime.now(UTC)
+        session.commit()
+        return run
+
+    def run(dag_id: str) -> DagRun:
+        with monkeypatch.context() as patched:
+            patched.setattr(dagrun, "get_or_create_dagrun", taken)
+            done = run_dag(dag_id)
+        Session().commit()
+        return done
 
     return run
 

@@ -23,6 +23,11 @@ def part(name: str) -> dict[str, Any]:
     return {"url": f"/parts/{name}.parquet", "rows": 10, "sha256": SHA}
 
 
+def count(request: dict[str, Any]) -> dict[str, Any]:
+    table = request["spec"]["data"]["table"]
+    return {"table": table, "table_version": 1, "rows": 30, "new_rows": 30, "seen_version": None}
+
+
 def preflight(request: dict[str, Any]) -> dict[str, Any]:
     nothing = dict.fromkeys(("gpu", "code_commit", "image_digest", "memory_mib"))
     return {"model": request["spec"]["name"], "device": "cpu", "why": "Nobody asked for a GPU.", **nothing}

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.monitoring import retrain
+from tasks.stores.database import engine, retrain_requests
+
 if TYPE_CHECKING:
     from airflow.models import DagRun
     from airflow.sdk import DAG
@@ -18,6 +21,16 @@ RunDag = Callable[..., "DagRun"]
 def states(run: "DagRun") -> dict[str, str]:
     """The state of each task of a run."""
     return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+def pause(*dag_ids: str, paused: bool = True) -> None:
+    """Switch DAGs off, or on, that Airflow knows."""
+    import sqlalchemy as sa
+    from airflow.models import DagModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.execute(sa.update(DagModel).where(DagModel.dag_id.in_(dag_ids)).values(is_paused=paused))
 
 
 def tries(run: "DagRun") -> dict[str, int]:
@@ -37,3 +50,17 @@ def asked(home: Path, verb: str) -> list[dict[str, Any]]:
         (home / "calls").glob(f"{verb}-*.json"), key=lambda file: int(file.stem.rpartition("-")[2])
     )
     return [json.loads(file.read_text()) for file in files]
+
+
+def grant(train_run_id: str) -> None:
+    """Put down a granted request, whatever was asked for before."""
+    request = {
+        "request_id": "1",
+        "model": "review_sentiment",
+        "open_model": "review_sentiment",
+        "step_key": "k",
+    }
+    about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
+    with engine().begin() as connection:
+        connection.execute(retrain_requests.insert().values({**request, **about}))
+    assert retrain.open_requests()

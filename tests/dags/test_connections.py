@@ -82,26 +82,6 @@ def test_the_store_s_connection_becomes_the_variables_that_its_clients_read(
     }
 
 
-@pytest.mark.parametrize("prefix", ["", "extra__google_cloud_platform__"])
-def test_google_s_key_is_a_file_or_a_text(home: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
-    store_at(monkeypatch, "gs://bucket")
-    connect(
-        monkeypatch,
-        "google_cloud_default",
-        conn_type="google_cloud_platform",
-        extra={f"{prefix}key_path": "/srv/key.json"},
-    )
-    assert store_variables() == {"GOOGLE_APPLICATION_CREDENTIALS": "/srv/key.json"}
-    key = {"type": "service_account"}
-    connect(
-        monkeypatch,
-        "google_cloud_default",
-        conn_type="google_cloud_platform",
-        extra={f"{prefix}keyfile_dict": key},
-    )
-    assert json.loads(store_variables()["GOOGLE_SERVICE_ACCOUNT_KEY"]) == key
-
-
 def test_a_store_in_a_folder_asks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "aws_default", conn_type="aws", login="key", password="secret")
     assert store_variables() == {}

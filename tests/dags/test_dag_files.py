@@ -84,6 +84,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         ("retrain", "start_training"),
     }
     chain = [
+        "count",
         "preflight",
         "snapshot",
         "validate",
@@ -171,7 +172,8 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert "second" in error
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
-        "ingest_reviews"
+        "ingest_reviews",
+        "withdraw_model",
     }
 
 
@@ -212,6 +214,22 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
             files.resolve(value)
     assert files.resolve(["a b.csv", "ü.jsonl.gz"])
     assert files.resolve(None) is None
+
+
+def test_a_withdrawal_asks_for_the_model_and_a_reason(dags: Dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = dags()["withdraw_model"]
+    assert (dag.is_paused_upon_creation, dag.timetable.can_be_scheduled) == (False, False)
+    for name, bad in (("model", ["", "A model", "../x", None]), ("reason", ["", None])):
+        for value in bad:
+            with pytest.raises(ParamValidationError):
+                dag.params.get_param(name).resolve(value)
+    assert dag.params.get_param("model").resolve("review_sentiment") == "review_sentiment"
+
+
+def test_the_tables_that_a_model_joins_have_doors_of_their_own(dags: Dags) -> None:
+    assert {"ingest_flights", "ingest_weather"} <= set(dags())
 
 
 def test_a_model_without_a_schedule_is_trained_only_when_asked(models: Path, airflow_database: None) -> None:

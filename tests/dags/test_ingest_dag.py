@@ -1,6 +1,5 @@
-"""The ingest DAG from end to end: real child processes, and once with the real steps."""
+"""The ingest DAG from end to end, with real child processes. The real step runs in it in tests/system."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -107,29 +106,3 @@ def test_a_fault_that_passes_is_tried_again_and_everything_is_announced_once(
 
     assert states(run) == dict.fromkeys(("ingest", "publish", "report_refused"), "success")
     assert [event["rows"] for event in asset_events()[before:]] == [3]
-
-
-def test_a_real_file_goes_through_the_real_step_into_the_lake(run_dag: RunDag, home: Path) -> None:
-    from tasks.stores.lake import Lake
-
-    rows = [
-        {
-            "review_id": f"r{n}",
-            "written_at": "2026-01-01T00:00:00Z",
-            "source": "imdb",
-            "text": f"Film {n} was fine.",
-            "label": n % 2,
-        }
-        for n in range(50)
-    ]
-    folder = home / "landing" / "reviews"
-    folder.mkdir(parents=True)
-    (folder / "day.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    before = len(asset_events())
-
-    run = run_dag(INGEST)
-
-    assert run.state == "success"
-    assert states(run) == dict.fromkeys(("ingest", "publish", "report_refused"), "success")
-    assert Lake().read("reviews").num_rows == 50
-    assert [event["rows"] for event in asset_events()[before:]] == [50]

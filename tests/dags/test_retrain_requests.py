@@ -6,27 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.monitoring import retrain
-from tasks.stores.database import engine, retrain_requests
-from tests.dags.runs import RunDag, SetScript
+from tests.dags.runs import RunDag, SetScript, grant
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 TRAIN = "train_review_sentiment"
-
-
-def grant(train_run_id: str) -> None:
-    """Put down a granted request, whatever was asked for before."""
-    request = {
-        "request_id": "1",
-        "model": "review_sentiment",
-        "open_model": "review_sentiment",
-        "step_key": "k",
-    }
-    about = {"train_run_id": train_run_id, "reason": "drift", "granted_at": 1, "expires_at": 1e12}
-    with engine().begin() as connection:
-        connection.execute(retrain_requests.insert().values({**request, **about}))
-    assert retrain.open_requests()
 
 
 @pytest.mark.parametrize(

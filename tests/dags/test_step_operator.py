@@ -8,9 +8,28 @@ from pathlib import Path
 import pytest
 
 from plugins import verbs
+from tasks.settings import settings
 from tests.dags.runs import RunDag, SetScript, asked, states, tries
 
 COLLECT = "collect_review_sentiment"
+
+
+@pytest.mark.parametrize(
+    ("runner", "is_docker_s"), [("process", False), ("docker", True), ("kubernetes", False)]
+)
+def test_the_setting_chooses_the_operator(
+    home: Path, monkeypatch: pytest.MonkeyPatch, runner: str, is_docker_s: bool
+) -> None:
+    from airflow.providers.docker.operators.docker import DockerOperator
+
+    from plugins.operators import StepOperator, step_operator
+
+    monkeypatch.setenv("PERENNIAL_RUNNER", runner)
+    settings.cache_clear()
+    chosen = step_operator()
+
+    assert issubclass(chosen, StepOperator)
+    assert issubclass(chosen, DockerOperator) is is_docker_s
 
 
 def test_the_step_is_asked_for_its_model_and_knows_who_asks(

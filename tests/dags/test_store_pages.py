@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plugins.pages.links import report_page
+from plugins.runners.connections import reach_store
 from tasks.settings import settings
 from tasks.stores import files
+from tests.services.guarded import Key, connect, guarded, key, place, private_key  # noqa: F401 - fixtures
 from tests.services.object_stores import BUCKET, ObjectStore, forget, point_to, s3  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -81,3 +83,18 @@ def test_a_store_that_is_down_is_said_so(
     answer = user.get(f"/perennial/runs/{STEP}/a.html")
     assert answer.status_code == 503
     assert "http://127.0.0.1:9 does not answer" in answer.json()["detail"]
+
+
+def test_the_report_pages_go_by_the_connection(
+    place: str,  # noqa: F811
+    key: Key,  # noqa: F811
+    user: "TestClient",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert user.get("/perennial/runs/x/a.html").status_code == 503
+    connect(monkeypatch, keyfile_dict=key)
+    reach_store()
+    files.write_text(settings().runs, "x/a.html", text="<h1>Report</h1>")
+    forget()
+
+    assert user.get("/perennial/runs/x/a.html").text == "<h1>Report</h1>"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from plugins import verbs
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 TRAIN = "train_review_sentiment"
-JUDGED = ("preflight", "snapshot", "validate", "train", "package", "champion", "evaluate", "gate")
+JUDGED = ("count", "preflight", "snapshot", "validate", "train", "package", "champion", "evaluate", "gate")
 RELEASED = ("register", "deploy")
 
 
@@ -66,6 +67,29 @@ def test_only_a_promotion_is_released(verdict: str) -> None:
     assert verbs.not_promoted({"decision": {"verdict": "promote", "why": "So."}}) is None
 
 
+@pytest.mark.parametrize(
+    ("conf", "sentence"),
+    [
+        ({"epoch": 3}, "There is no parameter epoch. Known: as_of, batch_size, "),
+        ({"as_of": "2999-01-01T00:00:00Z"}, "as_of is 2999-01-01T00:00:00Z, which lies in the future"),
+    ],
+)
+def test_a_run_that_asks_for_what_there_is_not_fails_in_its_first_task(
+    run_dag: RunDag,
+    heavy: SetScript,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    conf: dict[str, Any],
+    sentence: str,
+) -> None:
+    run = run_dag(TRAIN, conf)
+
+    assert states(run) == all_in("failed", "count") | all_in("upstream_failed", *JUDGED[1:], *RELEASED)
+    assert tries(run)["count"] == 1
+    assert sentence in capfd.readouterr().out
+    assert asked(home, "count") == []
+
+
 def test_a_training_that_is_killed_is_tried_again_with_the_same_request(
     run_dag: RunDag, heavy: SetScript, home: Path
 ) -> None:
@@ -95,7 +119,7 @@ def test_a_refusal_is_final_and_its_evidence_is_linked(
 
     assert run.state == "failed"
     assert tries(run)["validate"] == 1
-    downstream = all_in("upstream_failed", *JUDGED[3:], *RELEASED)
-    assert states(run) == {"preflight": "success", "snapshot": "success", "validate": "failed"} | downstream
+    upstream, downstream = all_in("success", *JUDGED[:3]), all_in("upstream_failed", *JUDGED[4:], *RELEASED)
+    assert states(run) == upstream | {"validate": "failed"} | downstream
     assert "12 of 30 rows break the suite." in capfd.readouterr().out
     assert xcom(run, "validate", "_link_ValidationReportLink") == "/prefix/perennial/runs/report.html"

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,18 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tasks.contracts import DataSnapshot, SnapshotPart, TrainingRun
+from tasks.contracts import Archive, DataSnapshot, SnapshotPart, TrainingRun
 from tasks.data.snapshot import PARTS, part_of
 from tasks.evaluation.scoring import Scores, score
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.stores import database
 from tasks.training.package import build
 from tests.conftest import PROJECT
+from tests.steps.by_hand import ByHand
 
 SHIPPED = sorted(path.parent.name for path in PROJECT.glob("models/*/pipeline.yaml"))
+Loop = Callable[[str], ByHand]
 NOWHERE = SnapshotPart(url="", rows=0, sha256="")
 
 
@@ -76,13 +79,6 @@ def write_parts(spec: PipelineSpec, rows: pd.DataFrame, folder: Path) -> None:
         rows[parts == number].to_parquet(folder / f"{name}.parquet")
 
 
-def example_parts(model: str, folder: Path, rows: int) -> Path:
-    """The folder of the parts of so many example rows."""
-    spec = PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml")
-    write_parts(spec, example_data(model, folder / "landing", "--rows", str(rows)), folder / "data")
-    return folder / "data"
-
-
 def run_training(model: str, calls: Sequence[Sequence[str]], store: Path) -> None:
     """Call train.main() in one process of its own, once with each list of arguments."""
     program = "import sys, json, train\nfor sys.argv[1:] in json.loads(sys.argv[1]): train.main()"
@@ -117,6 +113,33 @@ def run_project(model: str, store: Path, **parameters: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def ask(archive: Archive, spec: PipelineSpec, instances: Sequence[dict[str, Any]], work: Path) -> Scores:
+    """Score instances through an archive, as requests would carry them."""
+    rows = work / "asked.jsonl"
+    rows.write_text("".join(json.dumps(instance) + "\n" for instance in instances))
+    return score(Path(archive.url), rows, spec.data.features, latency_samples=0)
+
+
+@pytest.fixture(scope="module")
+def loop_of(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """Gives a shipped model a state folder of its own, in which its steps run; one at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def make(model: str) -> ByHand:
+            home = tmp_path_factory.mktemp(model)
+            patch.setenv("PERENNIAL_HOME", str(home))
+            settings.cache_clear()
+            database.engine.cache_clear()
+            made = ByHand(PipelineSpec.load(PROJECT / "models" / model / "pipeline.yaml"), home)
+            made.use_mlflow(mlflow_store, patch)
+            return made
+
+        yield make
+        database.engine().dispose()
+    settings.cache_clear()
+    database.engine.cache_clear()
 
 
 def package(spec: PipelineSpec, files: Path, data: Path, work: Path) -> Packaged:

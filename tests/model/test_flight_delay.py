@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from perennial_gateway.schemas import Schema, instances_of
 from sklearn.metrics import roc_auc_score
 
 from tasks.spec import PipelineSpec
@@ -18,9 +19,9 @@ MORNING, EVENING = 6 * 60 + 30, 20 * 60
 
 @pytest.fixture(scope="module")
 def model(tracking: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Trained by `mlflow run` with its defaults on 60,000 flights."""
+    """Trained by `mlflow run` with its defaults on 30,000 flights."""
     work = tmp_path_factory.mktemp("flight_delay")
-    write_parts(SPEC, example_data(SPEC.name, work / "landing", "--rows", "60000"), work / "data")
+    write_parts(SPEC, example_data(SPEC.name, work / "landing", "--rows", "30000"), work / "data")
     run_project(SPEC.name, tracking, data=work / "data", output=work / "files")
     return package(SPEC, work / "files", work / "data", work)
 
@@ -78,6 +79,16 @@ def test_a_flight_with_a_missing_or_wrong_feature_is_refused_alone(model: Packag
 
     assert scores.predictions[0] in {0, 1}
     assert [(refused.row, refused.status) for refused in scores.refused] == [(1, 400), (2, 400), (3, 400)]
+
+
+def test_a_month_is_scored_the_same_however_a_client_writes_it(model: Packaged) -> None:
+    clients = [flight(month=12, departure_minute=EVENING), flight(month=12.0, departure_minute=1200.0)]
+
+    taken = instances_of({"instances": clients}, Schema(SPEC.serving.input_schema))
+    scores = model.ask(*taken, *clients).scores
+
+    assert scores[0] == scores[1] == scores[2]
+    assert scores[3] != scores[2], "the handler itself tells 12 from 12.0: the gateway has to decide"
 
 
 def test_only_what_is_known_before_departure_is_a_feature() -> None:

@@ -5,8 +5,8 @@ and one gateway, started again where a test killed them.
 import asyncio
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -29,6 +29,7 @@ from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, files
 from tests.archives import write_archive
+from tests.services.mlflow_server import MlflowServer, free_port
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
@@ -58,14 +59,11 @@ class Handler:
             os._exit(1)
         if text.startswith("sleep "):
             time.sleep(float(text.split()[1]))
-        return {{"prediction": {mark!r}, "score": len(text) / 1000, "archive_version": self.version}}
+        answer = {{"prediction": {mark!r}, "score": len(text) / 1000, "archive_version": self.version}}
+        if text == "several classes":
+            answer["scores"] = {{"one": 0.75, "two": 0.25}}
+        return answer
 '''
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def until(true: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> None:
@@ -146,14 +144,30 @@ class Platform:
     def post(self, path: str, body: Any, **how: Any) -> requests.Response:
         return requests.post(f"{self.gateway_url}{path}", json=body, timeout=60, **how)
 
-    def predict(self, model: str, *texts: str) -> requests.Response:
-        return self.post(f"/v1/models/{model}/predict", {"instances": [{"text": text} for text in texts]})
+    def predict(self, model: str, *texts: str, **how: Any) -> requests.Response:
+        instances = [{"text": text} for text in texts]
+        return self.post(f"/v1/models/{model}/predict", {"instances": instances}, **how)
 
     def internal(self, method: str, path: str, **how: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         return requests.request(
             method, f"{self.gateway_url}/internal{path}", headers=headers, timeout=60, **how
         )
+
+    @contextmanager
+    def listening(self, **settings: str) -> Iterator[None]:
+        """The gateway with other settings (PERENNIAL_...), until the block ends."""
+        before = self.gateway.environment
+        self.gateway.stop()
+        self.gateway.environment = before | {f"PERENNIAL_{name}": value for name, value in settings.items()}
+        try:
+            self.gateway.start()
+            yield
+        finally:
+            if self.gateway.running:
+                self.gateway.stop()
+            self.gateway.environment = before
+            self.gateway.start()
 
     def logged(self, table: str, model: str) -> list[dict[str, Any]]:
         found = self.internal("GET", f"/log/{table}", params={"model": model})
@@ -207,9 +221,24 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path) -> str:
     """A registry in a SQLite file; no server is needed for it."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    return f"sqlite:///{shutil.copy(mlflow_store, tmp_path_factory.mktemp('mlflow'))}"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """The platform's MLflow server on that file, which was made before MLflow had users.
+
+    Its administrator had another password before.
+    """
+    folder = tmp_path_factory.mktemp("mlflow_server")
+    server = MlflowServer(mlflow_url, str(folder / "artifacts"), folder)
+    server.upgrade()
+    server.add_admin("was-the-password")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +299,8 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
     )
 
 
-def build_spec(model: str, **serving: Any) -> PipelineSpec:
-    """A specification for the tiny handlers."""
+def build_spec(model: str, data: dict[str, Any] | None = None, **serving: Any) -> PipelineSpec:
+    """A specification for the tiny handlers, with some fields of its data and its serving changed."""
     text = {
         "type": "object",
         "properties": {"text": {"type": "string", "minLength": 1, "maxLength": 50}},
@@ -293,6 +322,7 @@ def build_spec(model: str, **serving: Any) -> PipelineSpec:
                 "label": "label",
                 "split": {"by": "id"},
                 "feedback_query": "SELECT prediction_id AS id, predicted_at AS at, text, label FROM labelled",
+                **(data or {}),
             },
             "serving": {
                 "input_schema": {**text, "additionalProperties": False},
@@ -373,9 +403,9 @@ class Model:
         TorchServe().prune(self.name, set())
 
 
-def new_model(home: Path, **serving: Any) -> Model:
+def new_model(home: Path, **changes: Any) -> Model:
     """A model that no other test knows."""
-    spec = build_spec(f"m{os.urandom(4).hex()}", **serving)
+    spec = build_spec(f"m{os.urandom(4).hex()}", **changes)
     folder = home / "models" / spec.name
     folder.mkdir(parents=True)
     (folder / "pipeline.yaml").write_text(spec.model_dump_json(), encoding="utf-8")  # JSON is YAML too

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from werkzeug.security import generate_password_hash
 
 from plugins.runners.mlflow_login import KEY, PASSWORD, USERNAME, login_of, password_of
 from tasks.settings import PROJECT, Settings
-from tests.services.conftest import free_port
 from tests.unit.steps import step_to_run
 
 SCRIPTS = PROJECT / "containers" / "ml"
@@ -23,13 +25,15 @@ ADMIN = "admin"
 IN_MODEL_S_ENVIRONMENT = frozenset({"preflight", "train", "package", "evaluate"})
 
 
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 @dataclass
 class MlflowServer:
-    """A server on a database.
-
-    Attributes:
-        admin_password: What it is told at its next start.
-    """
+    """A server on a database."""
 
     database_url: str
     artifacts: str
@@ -40,32 +44,33 @@ class MlflowServer:
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
+    def log(self) -> Path:
+        return self.folder / "mlflow.log"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def upgrade(self) -> None:
+        """Make the tables of the users too, as the platform does before it serves."""
+        self._run("upgrade_mlflow.py", self.database_url).wait(120)
+
+    def add_admin(self, password: str) -> None:
+        """An administrator of an earlier day."""
+        file = self.database_url.removeprefix("sqlite:///")
+        values = (ADMIN, generate_password_hash(password), True)
+        with sqlite3.connect(file) as database:
+            database.execute("INSERT INTO users (username, password_hash, is_admin) VALUES (?, ?, ?)", values)
+
     def start(self) -> None:
-        """Upgrade the database where it was not served yet, as the platform does, and serve."""
-        environment = {
-            **os.environ,
-            KEY: self.key,
-            "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN,
-            "MLFLOW_AUTH_ADMIN_PASSWORD": self.admin_password,
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        upgrade = [sys.executable, str(SCRIPTS / "upgrade_mlflow.py"), self.database_url]
-        serve = [sys.executable, str(SCRIPTS / "serve_mlflow.py"), "127.0.0.1", str(self.port)]
-        log = self.folder / "mlflow.log"
-        with log.open("ab") as output:
-            if self.process is None:
-                subprocess.run(upgrade, check=True, env=environment, stdout=output, stderr=output)
-            self.process = subprocess.Popen(
-                [*serve, self.database_url, self.artifacts], env=environment, stdout=output, stderr=output
-            )
+        """Serve, and wait until it answers."""
+        self.process = self._run(
+            "serve_mlflow.py", "127.0.0.1", str(self.port), self.database_url, self.artifacts
+        )
         deadline = time.monotonic() + 120
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"The MLflow server did not start:\n{log.read_text()[-2000:]}")
+                pytest.fail(f"The MLflow server did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -85,6 +90,19 @@ class MlflowServer:
         """What a step of this verb is told, as every runner tells it."""
         step = step_to_run(self.folder, verb=verb, model=model if verb in IN_MODEL_S_ENVIRONMENT else None)
         return login_of(step, Settings(mlflow_key=self.key))
+
+    def _run(self, script: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            KEY: self.key,
+            "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN,
+            "MLFLOW_AUTH_ADMIN_PASSWORD": self.admin_password,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        command = [sys.executable, str(SCRIPTS / script), *arguments]
+        with self.log.open("ab") as output:
+            return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
     def _answers(self) -> bool:
         try:

@@ -18,6 +18,7 @@ import requests
 
 from tasks.settings import PROJECT, settings
 from tasks.stores import database
+from tasks.stores import google as google_credentials
 from tests.services.conftest import free_port, until
 
 BUCKET = "perennial"
@@ -86,11 +87,7 @@ def google(log: Path, *how: str) -> ObjectStore:
     """Google's object store, emulated."""
     port = free_port()
     command = [sys.executable, "-m", "tests.services.gcs", str(port), BUCKET, *how]
-    # Nobody is asked for the kind of a bucket, or for the credentials of a machine at Google.
-    asks_nobody = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "NO_GCE_CHECK": "true"}
-    return ObjectStore(
-        "gs", port, command, log, {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}", **asks_nobody}
-    )
+    return ObjectStore("gs", port, command, log, {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"})
 
 
 def _served(store: ObjectStore) -> Iterator[ObjectStore]:
@@ -139,5 +136,6 @@ def forget() -> None:
     """Let nothing of another place be remembered: settings, database, clients of object stores."""
     settings.cache_clear()
     database.engine.cache_clear()
+    google_credentials.forget()
     for protocol in ("s3", "gs"):
         fsspec.get_filesystem_class(protocol).clear_instance_cache()

@@ -1,6 +1,8 @@
 """From the gateway's log to the lake and to the training table's door: every row once, whatever happens."""
 
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -15,7 +17,7 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files
 from tasks.stores.lake import Lake
-from tests.services.conftest import Model, Platform, load_on
+from tests.services.conftest import HANDLER, Model, Platform, load_on, new_model
 
 
 def run(spec: PipelineSpec) -> CollectResult:
@@ -59,6 +61,26 @@ def landed(model: Model, *ids: str) -> dict[str, int]:
     found = [row for path in sorted(landed, key=str) for row in read(str(path))]
     assert len({row["id"] for row in found}) == len(found)
     return {row["id"]: row["label"] for row in found if row["id"] in ids}
+
+
+TELLS_TYPES = """        if text == "types":
+            seen = [type(instance[name]).__name__ for name in ("month", "weight")]
+            return {{"prediction": 1.0, "score": int(seen == ["int", "float"])}}
+        if text == "refuse":
+"""
+
+
+@pytest.fixture
+def typed(platform: Platform, settled: Path) -> Iterator[Model]:
+    """A model with a whole number and another one, which says 1 when it was given an int and a float."""
+    types = {"text": {"type": "string"}, "month": {"type": "integer"}, "weight": {"type": "number"}}
+    columns = {"id": "string", "at": "timestamp", "text": "string", "month": "int64", "weight": "float64"}
+    query = "SELECT prediction_id AS id, predicted_at AS at, text, month, weight, label FROM labelled"
+    data = {"columns": columns | {"label": "int64"}, "features": [*types], "feedback_query": query}
+    model = new_model(settled, data=data, input_schema={"type": "object", "properties": types})
+    model.deploy("one", handler=HANDLER.replace('        if text == "refuse":\n', TELLS_TYPES))
+    yield model
+    model.remove()
 
 
 @pytest.fixture
@@ -107,7 +129,7 @@ def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(Collector, "bring"), (Lake, "append"), (labels, "_write"), (labels, "_labelled")]
+    ("owner", "name"), [(Collector, "bring"), (Lake, "append"), (labels, "_write"), (labels, "labelled")]
 )
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_collect_that_dies_anywhere_loses_and_doubles_nothing(
@@ -136,6 +158,27 @@ def test_a_collect_that_dies_anywhere_loses_and_doubles_nothing(
     ids = [row["prediction_id"] for row in rows(f"{steady.name}__predictions", columns=["prediction_id"])]
     assert len(ids) == len(set(ids)) == len(platform.logged("predictions", steady.name))
     assert len(rows(f"{steady.name}__feedback")) == len(platform.logged("feedback", steady.name))
+
+
+def test_a_value_has_one_type_from_the_gateway_to_the_model_the_log_and_the_table(
+    platform: Platform, typed: Model
+) -> None:
+    asked = [{"text": "types", "month": month, "weight": weight} for month, weight in ((1, 2), (1.0, 2.0))]
+    answer = platform.post(f"/v1/models/{typed.name}/predict", {"instances": asked}).json()["predictions"]
+    assert [repr(each["prediction"]) + repr(each["score"]) for each in answer] == ["11.0", "11.0"]
+    told = [
+        {"prediction_id": each["prediction_id"], "label": label}
+        for each, label in zip(answer, (1, 1.0), strict=True)
+    ]
+    platform.post(f"/v1/models/{typed.name}/feedback", {"feedback": told})
+
+    logged, labels = (platform.logged(table, typed.name) for table in ("predictions", "feedback"))
+    assert {repr(row["features"]) for row in logged} == {repr({"text": "types", "month": 1, "weight": 2.0})}
+    assert {repr(row["prediction"]) for row in logged} == {"1"}
+    assert {repr(row["label"]) for row in labels} == {"1"}
+    first, second = read(run(typed.spec).landed_file)
+    seen = [repr((row["month"], row["weight"], row["label"])) for row in (first, second)]
+    assert seen == [repr((1, 2.0, 1))] * 2
 
 
 def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(
@@ -195,7 +238,8 @@ def test_a_model_whose_features_changed_is_still_collected(platform: Platform, f
     changed = changed.model_copy(
         update={"feedback_query": "SELECT prediction_id AS id, length, label FROM labelled;"}
     )
-    result = run(fresh.spec.model_copy(update={"data": changed}))
+    serving = fresh.spec.serving.model_copy(update={"input_schema": {"type": "object"}})
+    result = run(fresh.spec.model_copy(update={"data": changed, "serving": serving}))
     assert read(result.landed_file) == [{"id": again, "length": None, "label": 0}]
     found = {row["prediction_id"]: row for row in rows(f"{fresh.name}__predictions")}
     assert (found[again]["text"], found[again]["request"]) == (None, '{"text": "b"}')

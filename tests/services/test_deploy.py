@@ -5,25 +5,26 @@ nothing fails, nothing unjudged serves, a crash is survived.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.contracts import Action, Route
+from tasks.contracts import Action, DeployRequest, Rollout, Route
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release import deploy as deploying
 from tasks.release.deploy import deploy
 from tasks.release.rollback import rollback
-from tasks.release.switch import differences, served_before
+from tasks.release.switch import differences, find_previous_route
 from tasks.serving.backend import serving_backend
 from tasks.serving.champion import find_champion
 from tasks.serving.gateway import Gateway, RouteChange
 from tasks.serving.torchserve import TorchServe
 from tasks.serving.torchserve_api import ManagementApi
 from tasks.stores import registry
-from tests.services.conftest import HANDLER, Model, Platform, load_on
+from tests.services.conftest import HANDLER, Load, Model, Platform, load_on, new_model
 
 IMPORT_ERROR = "import a_module_that_is_nowhere\n" + HANDLER
 
@@ -38,43 +39,99 @@ def loaded(model: Model) -> set[str]:
     return {entry["modelVersion"] for entry in TorchServe()._api.versions(model.name)}
 
 
-def test_two_deployments_under_constant_load_fail_no_request(platform: Platform, served: Model) -> None:
-    with load_on(platform, served.name) as load:
-        second, third = served.deploy("two"), served.deploy("three")
+@dataclass(frozen=True)
+class Released:
+    """A model of which three versions were deployed, the second and the third under constant load."""
+
+    model: Model
+    load: Load
+    requests: dict[str, DeployRequest]
+    rollouts: dict[str, Rollout]
+
+
+@pytest.fixture(scope="module")
+def released(services: Platform, settled: Path) -> Iterator[Released]:
+    """Version `three` serves; the tests follow each other, and the last of them rolls back."""
+    model = new_model(settled)
+    requests = {"one": model.request(model.promoted("one"))}
+    rollouts = {"one": deploy(requests["one"])}
+    with load_on(services, model.name) as load:
+        for mark in ("two", "three"):
+            requests[mark] = model.request(model.promoted(mark))
+            rollouts[mark] = deploy(requests[mark])
+    yield Released(model, load, requests, rollouts)
+    model.remove()
+
+
+def test_two_deployments_under_constant_load_fail_no_request(platform: Platform, released: Released) -> None:
+    load, model = released.load, released.model
+    second, third = released.rollouts["two"], released.rollouts["three"]
     assert (load.refusals, load.faults) == ([], [])
     assert load.runs[-2:] == [second.stable.run_id, third.stable.run_id]
     assert len(load.runs) == 3
-    assert loaded(served) == {second.stable.backend_version, third.stable.backend_version}
+    assert loaded(model) == {second.stable.backend_version, third.stable.backend_version}
     assert third.previous == second.stable
-    assert len(list(platform.store.glob(f"{served.name}-*"))) == 4  # two archives, each with its record
+    assert len(list(platform.store.glob(f"{model.name}-*"))) == 4  # two archives, each with its record
 
 
-def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(platform: Platform, served: Model) -> None:
-    rollout = served.deploy("two")
-    champion = registry.champion(served.name)
+def test_a_deployment_moves_the_alias_and_writes_the_ledger_first(released: Released) -> None:
+    name = released.model.name
+    champion = registry.champion(name)
     assert champion is not None
-    assert champion.version == rollout.stable.model_version
-    recorded = [
-        (entry.action, entry.before, entry.after)
-        for entry in entries.history(served.name)
-        if entry.action != "gate"
-    ]
+    assert champion.version == released.rollouts["three"].stable.model_version
+    history = entries.history(name)
+    recorded = [(entry.action, entry.before, entry.after) for entry in history if entry.action != "gate"]
     assert recorded == [
-        ("deploy", None, "1"),
-        ("champion", None, "1"),
-        ("deploy", "1", "2"),
-        ("champion", "1", "2"),
+        (action, before, after)
+        for before, after in ((None, "1"), ("1", "2"), ("2", "3"))
+        for action in ("deploy", "champion")
     ]
     assert entries.broken_entries() == []
 
 
-def test_a_deployment_that_is_run_again_does_nothing(platform: Platform, model: Model) -> None:
-    request = model.request(model.promoted("one"))
-    assert deploy(request).verdict == "deployed"
-    before = len(entries.history(model.name))
-    assert deploy(request).verdict == "already_serving"
-    assert len(entries.history(model.name)) == before
-    assert len(Gateway().history(model.name)) == 1
+def test_a_deployment_that_is_run_again_does_nothing(released: Released) -> None:
+    name = released.model.name
+    recorded, routed = entries.history(name), Gateway().history(name)
+    assert deploy(released.requests["three"]).verdict == "already_serving"
+    assert (entries.history(name), Gateway().history(name)) == (recorded, routed)
+    assert len(routed) == 3
+
+
+def test_a_deployment_of_long_ago_that_is_cleared_does_not_bring_its_version_back(
+    platform: Platform, released: Released
+) -> None:
+    with pytest.raises(GateRefused, match="comes back only by a rollback"):
+        deploy(released.requests["two"])
+
+    assert answering(platform, released.model) == "three"
+
+
+def test_a_rollback_goes_to_the_version_that_truly_served_before(
+    platform: Platform, released: Released
+) -> None:
+    model = released.model
+    with load_on(platform, model.name) as load:
+        back = rollback(model.name, "a person", "Version three is rude.")
+    assert (load.refusals, load.faults) == ([], [])
+    assert (back.verdict, back.previous) == ("rolled_back", released.rollouts["three"].stable)
+    assert answering(platform, model) == "two"
+    champion = registry.champion(model.name)
+    assert champion is not None
+    assert champion.version == "2"
+    assert entries.history(model.name)[-2].why == "Version three is rude."
+    # Version one was removed from TorchServe when three came; it has to be loaded again from its archive.
+    archive = Path(registry.get_version(model.name, "1").archive.url)
+    archive.rename(archive.with_suffix(".away"))
+    with pytest.raises(OSError, match=archive.parent.name):
+        rollback(model.name, "a person", "Two is no better.")
+    assert answering(platform, model) == "two"
+    archive.with_suffix(".away").rename(archive)
+    rollback(model.name, "a person", "Two is no better.")
+    assert answering(platform, model) == "one"
+    with pytest.raises(InvalidRequest, match="version 2 was to be left, but version 1 serves"):
+        rollback(model.name, "a person", "Two is rude.", leaving="2")
+    with pytest.raises(InvalidRequest, match="nothing to roll"):
+        rollback(model.name, "a person", "Once more.")
 
 
 class Death(BaseException):
@@ -134,38 +191,37 @@ def test_of_two_deployments_at_once_one_serves_and_the_other_is_refused(
     assert serving_backend().holds(served.name, route.backend_version, route.archive_sha256)
 
 
-def test_a_deployment_of_long_ago_that_is_cleared_does_not_bring_its_version_back(
+def test_an_alias_that_a_person_changed_is_told_and_what_serves_counts(
     platform: Platform, served: Model
 ) -> None:
-    first = served.request(served.promoted("two"))
-    deploy(first)
-    served.deploy("three")
-
-    with pytest.raises(GateRefused, match="comes back only by a rollback"):
-        deploy(first)
-
-    assert answering(platform, served) == "three"
-
-
-@pytest.mark.parametrize("change", ["removed", "moved"])
-def test_an_alias_that_a_person_changed_is_told_and_what_serves_counts(
-    platform: Platform, served: Model, change: str
-) -> None:
+    changes = {
+        "is not there": lambda: registry.client().delete_registered_model_alias(served.name, registry.ALIAS),
+        "names version 1": lambda: registry.set_champion(served.name, "1"),
+    }
     serving = served.deploy("two").stable
-    if change == "removed":
-        registry.client().delete_registered_model_alias(served.name, registry.ALIAS)
-    else:
-        registry.set_champion(served.name, "1")
+    for said, change in changes.items():
+        change()
 
-    found = find_champion(served.name)
+        found = find_champion(served.name)
 
-    assert found.serves
-    assert found.version is not None
-    assert found.version.run_id == serving.run_id
-    assert found.warning is not None
-    assert ("is not there" if change == "removed" else "names version 1") in found.warning
-    assert served.deploy("three").verdict == "deployed"
-    assert find_champion(served.name).warning is None
+        assert found.serves
+        assert found.version is not None
+        assert found.version.run_id == serving.run_id
+        assert found.warning is not None
+        assert said in found.warning
+        serving = served.deploy(f"after it {said}").stable
+        assert find_champion(served.name).warning is None
+
+
+def test_the_champion_comes_back_where_the_gateway_has_lost_its_route(
+    platform: Platform, served: Model
+) -> None:
+    request = served.request(served.promoted("two"))
+    deploy(request)
+    Gateway().withdraw(served.name)
+
+    assert deploy(request).verdict == "deployed"
+    assert answering(platform, served) == "two"
 
 
 def test_a_model_that_is_no_longer_routed_is_not_a_first_model(platform: Platform, served: Model) -> None:
@@ -238,33 +294,6 @@ def test_what_the_gate_did_not_promote_is_never_served(platform: Platform, model
     assert platform.predict(model.name, "hello").status_code == 404
 
 
-def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platform, served: Model) -> None:
-    served.deploy("two")
-    third = served.deploy("three")
-    with load_on(platform, served.name) as load:
-        back = rollback(served.name, "a person", "Version three is rude.")
-    assert (load.refusals, load.faults) == ([], [])
-    assert (back.verdict, back.previous) == ("rolled_back", third.stable)
-    assert answering(platform, served) == "two"
-    champion = registry.champion(served.name)
-    assert champion is not None
-    assert champion.version == "2"
-    assert entries.history(served.name)[-2].why == "Version three is rude."
-    # Version one was removed from TorchServe when three came; it has to be loaded again from its archive.
-    archive = Path(registry.get_version(served.name, "1").archive.url)
-    archive.rename(archive.with_suffix(".away"))
-    with pytest.raises(OSError, match=archive.parent.name):
-        rollback(served.name, "a person", "Two is no better.")
-    assert answering(platform, served) == "two"
-    archive.with_suffix(".away").rename(archive)
-    rollback(served.name, "a person", "Two is no better.")
-    assert answering(platform, served) == "one"
-    with pytest.raises(InvalidRequest, match="version 2 was to be left, but version 1 serves"):
-        rollback(served.name, "a person", "Two is rude.", leaving="2")
-    with pytest.raises(InvalidRequest, match="nothing to roll"):
-        rollback(served.name, "a person", "Once more.")
-
-
 # --- the pure decisions -------------------------------------------------------------------------------------
 
 
@@ -308,7 +337,7 @@ def route_to(version: str) -> Route:
 )
 def test_what_was_rolled_back_from_is_never_rolled_back_to(changes: list[str], expected: str | None) -> None:
     history = [change(number, *each.partition(" ")[::2]) for number, each in enumerate(changes)]  # type: ignore[arg-type]
-    before = served_before(history)
+    before = find_previous_route(history)
     assert (before.model_version if before else None) == expected
 
 
@@ -324,3 +353,23 @@ def test_an_answer_may_differ_in_the_last_digits_of_its_score_only() -> None:
         "score is 0.6 instead of 0.5",
     ]
     assert differences({"score": 0.5}, {}) == ["score is None instead of 0.5"]
+
+
+def test_the_probabilities_of_classes_may_differ_in_the_last_digits_only() -> None:
+    expected = {"prediction": "wasp", "scores": {"bee": 0.25, "wasp": 0.75}}
+
+    assert differences(expected, expected | {"scores": {"bee": 0.2504, "wasp": 0.7496}}) == []
+    for scores in ({"bee": 0.35, "wasp": 0.65}, {"bee": 0.25}, {"bee": 0.25, "wasp": 0.75, "fly": 0.0}, None):
+        assert differences(expected, expected | {"scores": scores}) == [
+            f"scores is {scores} instead of {expected['scores']}"
+        ]
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1, 1e6])
+def test_a_predicted_number_may_differ_by_a_share_of_itself(unit: float) -> None:
+    expected = {"prediction": 12.5 * unit, "score": None}
+
+    assert differences(expected, {"prediction": 12.51 * unit, "score": None}) == []
+    assert differences(expected, {"prediction": 12.6 * unit, "score": None}) != []
+    assert differences({"prediction": 12.0}, {"prediction": 12}) == []
+    assert differences({"prediction": 2e-9}, {"prediction": 3e-9}) == []

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
+from perennial_gateway.database import connect, predictions
+from perennial_gateway.log import DurableLog
+from perennial_gateway.web import Refused
 
-from tasks.settings import PROJECT
 from tests.services.conftest import TOKEN, Model, Platform, load_on
-
-sys.path.insert(0, str(PROJECT / "containers" / "gateway"))
 
 
 def test_a_prediction_names_its_version_and_run_and_is_in_the_log(platform: Platform, steady: Model) -> None:
@@ -38,6 +37,15 @@ def test_a_prediction_names_its_version_and_run_and_is_in_the_log(platform: Plat
     assert (row["model_version"], row["run_id"]) == (answer["model_version"], answer["run_id"])
     age = datetime.now(UTC) - datetime.fromisoformat(row["predicted_at"])
     assert abs(age.total_seconds()) < 60
+
+
+def test_the_probability_of_each_class_is_told_where_the_model_gives_it(
+    platform: Platform, steady: Model
+) -> None:
+    several, one = platform.predict(steady.name, "several classes", "hello").json()["predictions"]
+
+    assert several["scores"] == {"one": 0.75, "two": 0.25}
+    assert "scores" not in one
 
 
 MALFORMED = {
@@ -241,6 +249,22 @@ def test_the_page_the_models_and_the_metrics_tell_what_serves(platform: Platform
     )
 
 
+@pytest.mark.parametrize(
+    ("schema", "label"),
+    [
+        ({"type": "integer", "enum": [0, 1]}, 1),
+        ({"type": "number", "minimum": -20}, -20),
+        ({"type": "integer"}, 0),
+        ({"type": "number", "examples": [12.5]}, 12.5),
+        ({"type": "string"}, "<label>"),
+    ],
+)
+def test_the_page_shows_a_label_that_the_service_would_take(schema: dict[str, Any], label: object) -> None:
+    from perennial_gateway.page import example_label
+
+    assert example_label(schema) == label
+
+
 def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
     command, environment = (
         platform.gateway.command,
@@ -252,10 +276,6 @@ def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
 
 
 def test_nothing_is_accepted_while_the_log_cannot_be_written(tmp_path: Path) -> None:
-    from perennial_gateway.asgi import Refused
-    from perennial_gateway.database import connect, predictions
-    from perennial_gateway.log import DurableLog
-
     engine = connect(f"sqlite:///{tmp_path / 'gateway.db'}")
     log = DurableLog(engine)
     log.start()

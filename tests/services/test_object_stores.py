@@ -27,7 +27,7 @@ from tasks.settings import settings
 from tasks.spec import GateSpec, MonitorSpec, PipelineSpec, table_of
 from tasks.step import execute, read_result
 from tasks.stores import files
-from tasks.stores.faults import explained
+from tasks.stores.faults import explain
 from tasks.stores.lake import Lake
 from tasks.verbs import VERBS
 from tests.services.mlflow_server import MlflowServer
@@ -142,6 +142,7 @@ def mlflow_on(
         return
     database = shutil.copy(mlflow_store, tmp_path / "mlflow.db")
     server = MlflowServer(f"sqlite:///{database}", f"{place}/mlflow", tmp_path)
+    server.upgrade()
     server.start()
     for name, value in {"PERENNIAL_MLFLOW_URL": server.url, **server.admin()}.items():
         monkeypatch.setenv(name, value)
@@ -338,7 +339,7 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
     ):
         with pytest.raises(Exception) as raised:  # noqa: PT011 - three libraries, three families
             reach()
-        error = raised.value if isinstance(raised.value, PerennialError) else explained(raised.value)
+        error = raised.value if isinstance(raised.value, PerennialError) else explain(raised.value)
         assert isinstance(error, kind), raised.value
         assert re.search(said, str(error)), error
 
@@ -346,9 +347,9 @@ def test_a_wrong_setting_is_named_in_a_sentence_by_every_client(
 def test_what_is_not_the_store_s_fault_is_not_called_so(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         files.at(settings().runs, "nothing.json").read_text()
-    assert explained(missing.value) is None
+    assert explain(missing.value) is None
     for error in (PermissionError("/etc/shadow"), ValueError("403"), StoreRefused("said already")):
-        assert explained(error) is None
+        assert explain(error) is None
 
 
 def test_the_store_keeps_everything_when_it_is_stopped(home: Path, s3: ObjectStore) -> None:  # noqa: F811

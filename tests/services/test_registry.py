@@ -1,6 +1,5 @@
 """Evaluation, gate, registration and drift check against a real MLflow server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,6 @@ from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Iterator[MlflowServer]:
-    """The platform's MLflow server, on the SQLite file that the other tests of services use directly."""
-    folder = tmp_path_factory.mktemp("mlflow_server")
-    running = MlflowServer(mlflow_url, str(folder / "artifacts"), folder)
-    running.start()
-    yield running
-    running.stop()
 
 
 class Candidates:
@@ -102,13 +91,13 @@ class Candidates:
 @pytest.fixture
 def candidates(
     home: Path,
-    server: MlflowServer,
+    mlflow_server: MlflowServer,
     services: Platform,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Candidates:
-    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", server.url)
-    for name, value in server.admin().items():
+    monkeypatch.setenv("PERENNIAL_MLFLOW_URL", mlflow_server.url)
+    for name, value in mlflow_server.admin().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PERENNIAL_GATEWAY_URL", services.gateway_url)
     monkeypatch.setenv("PERENNIAL_GATEWAY_TOKEN", TOKEN)

@@ -2,6 +2,7 @@
 the frozen rows, against each other and a simple baseline.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from tasks.contracts import (
     Champion,
     EvaluateRequest,
     EvaluationReport,
+    GateDecision,
+    Metric,
     ModelVersion,
     SnapshotPart,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
+from tasks.evaluation.answers import Judged
+from tasks.evaluation.baseline import baseline
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
@@ -218,13 +223,13 @@ def test_an_archive_that_was_changed_is_found_whosever_it_is(
         evaluate.compare(request(home, good), version(altered))
 
 
-def answered(frozen: Frozen, each: int) -> evaluate.Judged:
+def answered(frozen: Frozen, each: int) -> Judged:
     """Answers as `right` gives them, without an archive."""
     labels = [int(text[0]) for text in frozen.rows["text"].to_pylist()]
     said = [1 - label if number % each == 0 else label for number, label in enumerate(labels)]
     scores = tuple(0.1 + 0.8 * each for each in said)
     raw = Scores(tuple(said), scores, (None,) * len(said), (), (0.001,), ())
-    return evaluate.Judged(frozen.answers_of(raw), raw)
+    return Judged.of(raw, frozen.target)
 
 
 def freeze(home: Path, test: pa.Table) -> Frozen:
@@ -268,6 +273,13 @@ def test_rows_without_a_label_are_not_frozen(home: Path) -> None:
         freeze(home, rows(400, label=[None] * 3 + [1] * 397))
 
 
+def test_labels_that_the_schema_does_not_name_are_not_frozen(home: Path) -> None:
+    with pytest.raises(
+        CheckFailed, match=r"2 test rows have a 'label' that is not named in .*label_schema: 7"
+    ):
+        freeze(home, rows(400, label=[7, 7] + [1] * 398))
+
+
 # --- other tasks --------------------------------------------------------------------------------------------
 
 OFF_BY = """
@@ -285,54 +297,169 @@ NAMES_KIND = """
 
 
 def spec_of(task: Task, gate: GateSpec) -> PipelineSpec:
-    kind, labels = "float64", {"type": "number"}
-    if task == "multiclass":
-        kind, labels = "string", {"type": "string", "enum": list(KINDS)}
+    kind, labels = {
+        "binary": ("int64", {"type": "integer", "enum": [0, 1]}),
+        "multiclass": ("string", {"type": "string", "enum": list(KINDS)}),
+        "regression": ("float64", {"type": "number"}),
+    }[task]
     document = SPEC.model_dump(mode="json") | {"task": task, "gate": gate.model_dump(exclude_unset=True)}
     document["data"]["columns"]["label"] = kind
     document["serving"]["label_schema"] = labels
     return PipelineSpec.model_validate(document)
 
 
+def compare(
+    home: Path, spec: PipelineSpec, labels: list[Any], candidate: Archive, champion: Archive | None
+) -> EvaluationReport:
+    """An evaluation of rows with these labels, of which the training part has every other one."""
+    asked = request(home, candidate, test=rows(len(labels), label=labels), spec=spec)
+    train = part(home, "train", rows(len(labels[::2]), label=labels[::2]))
+    run = asked.run.model_copy(update={"snapshot": asked.run.snapshot.model_copy(update={"train": train})})
+    asked = asked.model_copy(update={"run": run})
+    return evaluate.compare(asked, version(champion) if champion else None)
+
+
+OF_NUMBERS = GateSpec(primary_metric="rmse", first_model_maximum={"rmse": 9}, margin=0.5, slice_margin=1)
+NUMBERS = [float(number) for number in range(400)]
+
+
 def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path, archives: Any) -> None:
-    rules = GateSpec(primary_metric="rmse", maximum={"rmse": 9}, margin=0.5, slice_margin=1)
-    spec = spec_of("regression", rules)
-    labels = rows(400, label=[float(number) for number in range(400)])
+    spec = spec_of("regression", OF_NUMBERS)
     good, bad = (archives(f"off_by_{error}", OFF_BY.format(error=error)) for error in (3, 5))
 
-    def compare(candidate: Archive, champion: Archive) -> EvaluationReport:
-        asked = request(home, candidate, test=labels, spec=spec)
-        return evaluate.compare(asked, version(champion))
+    report = compare(home, spec, NUMBERS, bad, good)
 
-    report = compare(bad, good)
     assert metric(report, "candidate", "rmse") == pytest.approx(5)
     assert metric(report, "champion", "mae") == pytest.approx(3)
     assert report.baseline.name == "the training rows' mean"
-    assert metric(report, "baseline", "rmse") > 100
-    decision = decide(report, rules, bad)
+    assert metric(report, "baseline", "rmse") == pytest.approx(np.std(NUMBERS), rel=1e-3)
+    assert [found.rows for found in report.differences] == [400, 300, 100]
+    decision = decide(report, spec.gate, bad)
     assert decision.verdict == "reject"
     assert "worse than the champion: +2.0000" in decision.why
-    assert decide(compare(good, bad), rules, good).verdict == "promote"
+    answers = pq.read_table(home / "work" / "answers.parquet")
+    assert answers["candidate_prediction"].to_pylist()[:2] == [-5.0, 6.0]
+
+
+def test_a_regression_that_refuses_one_row_is_rejected_with_the_reason(home: Path, archives: Any) -> None:
+    refuse = """
+        if text.endswith(" 7"):
+            context.set_response_status(code=400, idx=index)
+            return {"error": "no"}
+    """
+    odd = archives("refuses_7", refuse.rstrip() + OFF_BY.format(error=3))
+    spec = spec_of("regression", OF_NUMBERS)
+
+    report = compare(home, spec, NUMBERS, odd, None)
+
+    assert report.candidate.metrics == ()
+    decision = decide(report, spec.gate, odd)
+    assert decision.verdict == "reject"
+    assert (
+        "rows (candidate: 1 of 400 rows were not answered with a finite number), so gate.first_model"
+        in decision.why
+    )
+
+
+def test_a_handler_of_a_regression_that_answers_no_number_is_told_so(home: Path, archives: Any) -> None:
+    says_text = archives("says_text", 'return {"prediction": text}')
+    with pytest.raises(CheckFailed, match=r"answers '1 0', '1 1'.*, but the labels are numbers"):
+        compare(home, spec_of("regression", OF_NUMBERS), NUMBERS, says_text, None)
 
 
 def test_a_multiclass_model_is_judged_by_its_classes_and_a_worse_one_rejected(
     home: Path, archives: Any
 ) -> None:
-    rules = GateSpec(primary_metric="macro_f1", minimum={"accuracy": 0.5})
-    spec = spec_of("multiclass", rules)
-    labels = rows(400, label=[KINDS[number % 3] for number in range(400)])
-    good, bad = (archives(f"kinds_{each}", NAMES_KIND.format(each=each)) for each in (20, 8))
+    rules = GateSpec(primary_metric="macro_f1", minimum={"accuracy": 0.5, "recall.wasp": 0.9})
+    spec, labels = spec_of("multiclass", rules), [KINDS[number % 3] for number in range(400)]
+    good, bad = (archives(f"kinds_{each}", NAMES_KIND.format(each=each)) for each in (20, 4))
 
-    def compare(candidate: Archive, champion: Archive) -> EvaluationReport:
-        asked = request(home, candidate, test=labels, spec=spec)
-        train = part(home, "train", rows(300, label=[KINDS[number % 3] for number in range(300)]))
-        snapshot = asked.run.snapshot.model_copy(update={"train": train})
-        run = asked.run.model_copy(update={"snapshot": snapshot})
-        return evaluate.compare(asked.model_copy(update={"run": run}), version(champion))
+    report = compare(home, spec, labels, bad, good)
 
-    report = compare(bad, good)
     told = {found.name: found.value for found in report.champion.metrics} if report.champion else {}
     assert told["accuracy"] == 0.95
-    assert {"macro_f1", "log_loss", "recall of bee", "recall of fly", "recall of wasp"} <= set(told)
-    assert decide(report, rules, bad).verdict == "reject"
-    assert decide(compare(good, bad), rules, good).verdict == "promote"
+    assert {"macro_f1", "log_loss", "recall.bee", "recall.fly", "recall.wasp"} <= set(told)
+    decision = decide(report, rules, bad)
+    assert decision.verdict == "reject"
+    assert "minimum.recall.wasp: recall.wasp 0.75" in decision.why
+    assert "margin.macro_f1: The candidate is worse than the champion" in decision.why
+    answers = pq.read_table(home / "work" / "answers.parquet")
+    assert json.loads(answers["baseline_scores"].to_pylist()[0])["bee"] == pytest.approx(1 / 3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("task", "primary"),
+    [
+        ("binary", "log_loss"),
+        ("binary", "brier"),
+        ("binary", "average_precision"),
+        ("multiclass", "log_loss"),
+        ("multiclass", "balanced_accuracy"),
+        ("multiclass", "macro_f1"),
+        ("regression", "rmse"),
+        ("regression", "mae"),
+        ("regression", "median_absolute_error"),
+        ("regression", "r2"),
+    ],
+)
+def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
+    home: Path, task: Task, primary: str
+) -> None:
+    """Without archives: the answers of a model that knows the label, and the less surely the worse it is."""
+    spec = spec_of(task, GateSpec(primary_metric=primary, margin=0.01, slice_margin=0.03))
+    labels = {"binary": [0, 1], "multiclass": list(KINDS), "regression": [0.0, 7.0, 20.0]}[task] * 200
+    parts = (part(home, name, rows(len(labels), label=labels)) for name in ("train", "test"))
+    frozen = freeze_rows(spec, *parts, home / "frozen")
+    good, bad = (Judged.of(unsurely(labels, wrong), frozen.target) for wrong in (0.1, 0.3))
+
+    def verdict(candidate: Judged, champion: Judged) -> GateDecision:
+        scored = evaluate._scored("candidate", "c", judged.archive(), candidate, spec, frozen)
+        simple = baseline(frozen.rows, spec, frozen)
+        report = judged.evaluation(
+            primary_metric=primary,
+            scored=scored,
+            baseline=evaluate._scored("baseline", "b", None, simple, spec, frozen),
+            differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
+        )
+        return decide(report, spec.gate, judged.archive())
+
+    assert verdict(bad, good).verdict == "reject"
+    assert f"margin.{primary}: The candidate is worse than the champion" in verdict(bad, good).why
+    assert verdict(good, bad).verdict == "promote"
+
+
+def unsurely(labels: list[Any], wrong: float) -> Scores:
+    """Answers of which a share is wrong, and none is sure."""
+    distinct = sorted(set(labels))
+    chosen = np.random.default_rng(1).random(len(labels)) < wrong
+    said = [
+        distinct[(distinct.index(label) + miss) % len(distinct)]
+        for label, miss in zip(labels, chosen.astype(int), strict=True)
+    ]
+    if isinstance(labels[0], float):
+        noise = np.random.default_rng(1).normal(0, 10 * wrong, len(labels))
+        said = [label + error for label, error in zip(labels, noise, strict=True)]
+    return Scores(
+        predictions=tuple(said),
+        scores=tuple(0.8 * value + 0.1 if isinstance(value, int) else None for value in said),
+        probabilities=tuple(dict.fromkeys(distinct, 0.1) | {value: 0.8} for value in said),
+        refused=(),
+        latencies_seconds=(0.001,),
+        answers=(),
+    )
+
+
+def test_a_class_of_any_name_is_logged_where_mlflow_takes_it() -> None:
+    metrics = tuple(Metric(name=name, value=1, low=1, high=1) for name in ("recall.a/b", "recall.C++"))
+    report = judged.evaluation(scored=judged.score("candidate", 0.9, metrics=metrics))
+
+    assert {"test_recall.a_b", "test_recall.C__"} <= set(dict(evaluate._logged(report)))
+
+
+def test_only_the_difference_on_all_rows_is_logged_as_the_difference() -> None:
+    part = judged.gained(0.3, slice_value="imdb")
+    of_a_part = judged.evaluation(differences=(part,))
+    assert "test_accuracy_difference" not in dict(evaluate._logged(of_a_part))
+
+    of_all = judged.evaluation(differences=(part, judged.gained(0.1)))
+    assert dict(evaluate._logged(of_all))["test_accuracy_difference"] == 0.1

@@ -2,6 +2,8 @@
 passes on, and that nothing of a step outlives its task.
 """
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from plugins.runners import LONGEST_LINE, ProcessRunner, Step, WorkerLost, runner
+from plugins.runners.mlflow_login import password_of
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, settings
 from tests.unit.steps import step_to_run
@@ -113,6 +116,38 @@ def test_airflow_s_secrets_and_our_interpreter_s_paths_stay_here(
     assert not {name for name in names if "AIRFLOW" in name}
     assert not names & {"PYTHONPATH", "VIRTUAL_ENV"}
     assert lines[1].startswith(str(settings().environments / "ml" / "bin") + os.pathsep)
+
+
+@pytest.mark.parametrize(
+    ("verb", "model", "user", "told"),
+    [
+        ("train", "m", "perennial-model-m", False),
+        ("package", "m", "perennial-model-m", False),
+        ("evaluate", "m", "perennial-model-m", False),
+        ("deploy", None, "perennial-release", True),
+    ],
+)
+def test_a_step_has_the_secrets_of_its_own_work_and_no_others(
+    program: Program, monkeypatch: pytest.MonkeyPatch, verb: str, model: str | None, user: str, told: bool
+) -> None:
+    secrets = {
+        "PERENNIAL_MLFLOW_KEY": "the-key",
+        "PERENNIAL_GATEWAY_TOKEN": "the-token",
+        "PERENNIAL_DATABASE_URL": "sqlite:////the-ledger.db",
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": "of-the-admin",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    lines: list[str] = []
+    step = program("import json\nprint(json.dumps(dict(os.environ)))")
+    run(dataclasses.replace(step, verb=verb, model=model), lines.append)
+    given = json.loads(lines[0])
+    assert given["MLFLOW_TRACKING_USERNAME"] == user
+    assert given["MLFLOW_TRACKING_PASSWORD"] == password_of(user, "the-key")
+    left = {name for name, value in secrets.items() if given.get(name) == value}
+    assert left == ({"PERENNIAL_GATEWAY_TOKEN", "PERENNIAL_DATABASE_URL"} if told else set())
 
 
 def test_much_output_broken_characters_and_endless_lines_are_passed_on_in_pieces(program: Program) -> None:

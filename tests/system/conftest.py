@@ -1,6 +1,7 @@
 """One whole platform for all system tests, and a hand on it: Airflow, the landing folder, its settings."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,17 @@ INGEST = ["ingest_reviews", "ingest_flights"]
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
+@pytest.fixture(scope="package")
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that name a copy of the shipped models and suites, which models may join and leave."""
+    folder = tmp_path_factory.mktemp("configuration")
+    models = shutil.copytree(
+        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
+    return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
+
+
 @dataclass(frozen=True)
 class Up:
     """`python -m embedded up` at work on a state folder."""
@@ -44,11 +56,11 @@ class Up:
 
 
 @pytest.fixture(scope="package")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The command that started the platform and stays with it. Every service answers."""
     home, output = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("up") / "output"
     with output.open("w") as file:
-        started = Up(home, embedded(home, "up", output=file), output)
+        started = Up(home, embedded(home, "up", output=file, **configuration), output)
     try:
         wait_until(
             lambda: started.process.poll() is not None or "Everything answers" in started.said,
@@ -56,19 +68,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             timeout_seconds=300,
         )
         assert started.process.poll() is None, started.said
-        watch_landing_folders(Platform(home, **SMALL))
+        running = Platform(home, **SMALL)
+        Airflow(running.addresses.airflow, running.airflow_token).wait_for_dags(INGEST, timeout_seconds=60)
         yield started
     finally:
         started.process.terminate()
         started.process.wait(60)
-
-
-def watch_landing_folders(platform: Platform) -> None:
-    """Switch the DAGs of ingestion on. Airflow begins to watch a folder when it next looks through dags/."""
-    airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
-    airflow.wait_for_dags(INGEST, timeout_seconds=60)
-    for dag_id in INGEST:
-        airflow.unpause(dag_id)
 
 
 @pytest.fixture(scope="package")
@@ -86,11 +91,13 @@ def airflow(platform: Platform) -> Airflow:
 
 
 @pytest.fixture
-def inside(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+def inside(
+    platform: Platform, configuration: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
     """This process with the platform's settings, so that
     `tasks.stores.lake`, the ledger and the database are the platform's.
     """
-    for name, value in platform.variables().items():
+    for name, value in {**platform.variables(), **configuration}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     database.engine.cache_clear()
@@ -108,14 +115,17 @@ def land(platform: Platform) -> Callable[[str, Path], str]:
 
 @pytest.fixture(scope="package")
 def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model flight_delay serves: the id of the run of its schedule that trained it on landed files."""
-    airflow = Airflow(platform.addresses.airflow, platform.airflow_token)
-    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000):
+    """The model flight_delay serves: the id of the run that rows which joined its table started.
+
+    The clock had started one when the platform was new, and there was nothing to train on.
+    """
+    airflow, dag_id = Airflow(platform.addresses.airflow, platform.airflow_token), "train_flight_delay"
+    too_early = wait_for_started_run(airflow, dag_id, run_type="scheduled")
+    assert wait_for_run(airflow, dag_id, too_early, timeout_seconds=120)["count"] == "skipped"
+    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000, batches=1):
         put(platform, "flights", file)
-    wait_for_rows("flights", 15_000, timeout_seconds=120, lake_url=str(platform.home / "lake"))
-    airflow.unpause("train_flight_delay")
-    run_id = wait_for_started_run(airflow, "train_flight_delay", run_type="scheduled")
-    wait_for_success(airflow, "train_flight_delay", run_id)
+    run_id = wait_for_started_run(airflow, dag_id, run_type="asset_triggered", timeout_seconds=120)
+    wait_for_success(airflow, dag_id, run_id)
     return run_id
 
 
@@ -161,7 +171,7 @@ def wait_for_success(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seco
     assert states[dag_id] == "success", states
 
 
-def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str:
+def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str, timeout_seconds: float = 60) -> str:
     """The id of the newest run that was started as `run_type` says."""
 
     def newest() -> str | None:
@@ -169,7 +179,9 @@ def wait_for_started_run(airflow: Airflow, dag_id: str, *, run_type: str) -> str
             (str(run["dag_run_id"]) for run in airflow.runs(dag_id) if run["run_type"] == run_type), None
         )
 
-    return wait_until(newest, f"a run of {dag_id} by {run_type}", timeout_seconds=60, pause_seconds=1)
+    return wait_until(
+        newest, f"a run of {dag_id} by {run_type}", timeout_seconds=timeout_seconds, pause_seconds=1
+    )
 
 
 def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: str | None = None) -> None:
@@ -185,10 +197,12 @@ def wait_for_rows(table: str, rows: int, *, timeout_seconds: float, lake_url: st
     wait_until(counted, f"{rows} rows of {table}", timeout_seconds=timeout_seconds, pause_seconds=0.5)
 
 
-def example_files(model: str, folder: Path, **options: int) -> list[Path]:
+def example_files(
+    model: str, folder: Path, *, models: Path = PROJECT / "models", **options: int
+) -> list[Path]:
     """Files of real rows, as the model's example_data.py writes them."""
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    program = PROJECT / "models" / model / "example_data.py"
+    program = models / model / "example_data.py"
     subprocess.run(
         [str(settings().python(model)), str(program), "--output", str(folder), *arguments],
         check=True,

@@ -32,7 +32,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def wait_until_gone(home: Path, *, timeout_seconds: float) -> list[str]:
     """Wait until no process of the platform is left; return the commands of those that are."""
     until = time.monotonic() + timeout_seconds
-    while (left := processes.marked(home)) and time.monotonic() < until:
+    while (left := processes.find_marked(home)) and time.monotonic() < until:
         time.sleep(0.2)
     return [" ".join(process.cmdline()) for process in left if process.is_running()]
 
@@ -57,7 +57,7 @@ def test_a_fixed_port_that_is_taken_is_named_with_its_holder(tmp_path: Path) -> 
             PortTaken, match=rf"Port {port} \(PERENNIAL_GATEWAY_PORT\) is in use by process {os.getpid()} "
         ):
             Platform(tmp_path, **SMALL, gateway_port=port).start()
-    assert processes.marked(tmp_path) == []
+    assert processes.find_marked(tmp_path) == []
 
 
 def test_a_machine_without_room_is_told_what_is_needed_and_what_is_there(tmp_path: Path) -> None:
@@ -67,18 +67,31 @@ def test_a_machine_without_room_is_told_what_is_needed_and_what_is_there(tmp_pat
         Platform(tmp_path, minimum_disk_mib=99_999_999_999).start()
 
 
+def put_program(environments: Path, name: str, script: str) -> None:
+    """Let a program of an environment, `control/bin/airflow` for one, be a shell script."""
+    file = environments / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
 def test_a_service_that_cannot_start_is_quoted_and_everything_is_stopped_again(
     own_home: Path, tmp_path: Path
 ) -> None:
-    for name in ("control", "ml", "serving"):
-        (tmp_path / name).symlink_to(Platform(own_home).settings.environments / name)
-    broken = tmp_path / "gateway" / "bin" / "python"
-    broken.parent.mkdir(parents=True)
-    broken.write_text("#!/bin/sh\necho the disk of the gateway is full of sand\nexit 3\n")
-    broken.chmod(0o755)
+    """The databases are really prepared. The other services only stay, for each costs seconds to start."""
+    real = Platform(own_home).settings.environments
+    for name in ("control", "ml"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lib").symlink_to(real / name / "lib")
+    put_program(tmp_path, "control/bin/python", f'exec {real}/control/bin/python "$@"')
+    put_program(tmp_path, "control/bin/airflow", "exec sleep 600")
+    serves = f'case "$1" in *serve_mlflow.py) exec sleep 600 ;; *) exec {real}/ml/bin/python "$@" ;; esac'
+    put_program(tmp_path, "ml/bin/python", serves)
+    put_program(tmp_path, "serving/bin/python", "exec sleep 600")
+    put_program(tmp_path, "gateway/bin/python", "echo the disk of the gateway is full of sand; exit 3")
     with pytest.raises(PlatformError, match=r"(?s)Did not start, in four tries: gateway.*full of sand"):
         Platform(own_home, **SMALL, environments=tmp_path).start()
-    assert processes.marked(own_home) == []
+    assert processes.find_marked(own_home) == []
 
 
 def test_no_process_outlives_a_platform_whose_supervisor_was_killed(own_home: Path) -> None:
@@ -86,7 +99,7 @@ def test_no_process_outlives_a_platform_whose_supervisor_was_killed(own_home: Pa
     wait_for_line(up, "Everything answers")
     guardian = Platform(own_home).guardian
     assert guardian
-    assert len(processes.marked(own_home)) > len(SERVICES)
+    assert len(processes.find_marked(own_home)) > len(SERVICES)
     psutil.Process(guardian).children()[0].kill()
     said = up.communicate(timeout=60)[0]
     assert (up.returncode, wait_until_gone(own_home, timeout_seconds=30)) == (1, [])
@@ -119,7 +132,7 @@ def test_stop_ends_what_a_platform_without_a_head_left_even_if_it_does_not_liste
         assert left.wait(timeout=10) == -signal.SIGKILL
     assert down.returncode == 0
     assert "Ended what was left of it: sh -c trap" in said
-    assert processes.marked(tmp_path) == []
+    assert processes.find_marked(tmp_path) == []
 
 
 def test_stop_does_not_touch_a_stranger_whose_id_an_old_file_holds(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from tests.system.conftest import (
     example_files,
     input_example,
     wait_for_rows,
-    wait_for_started_run,
     wait_for_success,
     wait_until,
 )
@@ -77,13 +76,12 @@ def training_process(platform: Platform, *, not_: psutil.Process | None = None) 
 def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
     inside: Platform, airflow: Airflow, land: Land, second_model: str, tmp_path: Path
 ) -> None:
-    for file in example_files(MODEL, tmp_path, rows=ROWS):
+    for file in example_files(MODEL, tmp_path, rows=ROWS, batches=1):
         land(TABLE, file)
     wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)
     client = Client(inside.addresses.gateway)
     client.start()
-    airflow.unpause(TRAIN)
-    run_id = wait_for_started_run(airflow, TRAIN, run_type="scheduled")
+    run_id = airflow.trigger(TRAIN, reason="to be killed on the way")
 
     training = wait_until(
         lambda: training_process(inside), "the training program to start", timeout_seconds=180
@@ -110,7 +108,6 @@ def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_
     assert {answer.status_code for answer in client.refused} <= {503, 504}
     assert all("Retry-After" in answer.headers for answer in client.refused if answer.status_code == 503)
     assert client.unreachable < len(client.ids)
-    airflow.unpause(COLLECT)
     wait_for_success(airflow, COLLECT, airflow.trigger(COLLECT))
     from tasks.stores.lake import Lake
 

@@ -2,16 +2,20 @@
 start is told, nothing is open to others, a shell reaches it.
 """
 
+import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
 import pytest
+import requests
 
 from demo.airflow import Airflow
+from embedded import clone
 from embedded.errors import AlreadyRunning
 from embedded.platform import SERVICES, Platform
+from tasks.settings import PROJECT
 from tests.system.conftest import SMALL, embedded
 
 pytestmark = pytest.mark.platform
@@ -57,11 +61,78 @@ def test_secrets_are_for_this_user_only(platform: Platform) -> None:
     assert (platform.home / "supervisor").stat().st_mode & 0o077 == 0
 
 
+def test_mlflow_lets_in_whom_status_names_and_a_shell_that_was_pointed_to_it(platform: Platform) -> None:
+    login = platform.mlflow_credentials
+    status = embedded(platform.home, "status").communicate(timeout=60)[0]
+    assert f"{platform.addresses.mlflow}   user {login.username}, password {login.password}" in status
+    assert requests.get(platform.addresses.mlflow, timeout=30).status_code == 401
+    page = requests.get(platform.addresses.mlflow, auth=(login.username, login.password), timeout=30)
+    assert "<title>MLflow</title>" in page.text
+    search = "import mlflow; print('found', len(mlflow.search_experiments()))"
+    done = subprocess.run(
+        [str(platform.settings.python("ml")), "-c", search],
+        env=platform.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "found" in done.stdout
+
+
 def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform) -> None:
     listed = embedded(platform.home, "run", "airflow", "dags", "list", "--output=plain")
     said = listed.communicate(timeout=60)[0]
     assert listed.returncode == 0, said
     assert "train_review_sentiment" in said
+
+
+@pytest.fixture
+def another_clone(tmp_path: Path) -> Path:
+    """The sources in another folder; its environments are this clone's."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True, text=True
+    )
+    for name in listed.stdout.rstrip("\0").split("\0"):
+        if (PROJECT / name).exists():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_another_clone_neither_reports_nor_touches_the_platform_even_in_a_shell_that_points_to_it(
+    platform: Platform, another_clone: Path
+) -> None:
+    def say(*arguments: str, **variables: str) -> str:
+        command = [str(platform.settings.python("control")), "-m", "embedded", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=another_clone,
+            env={**platform.environment(), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout
+
+    for word in ("status", "env"):
+        assert say(word).startswith("PlatformError: The platform does not run.")
+    assert say("down") == "Nothing was running.\n"
+    on_its_state = {clone.VARIABLE: str(another_clone), "PERENNIAL_HOME": str(platform.home)}
+    for word in ("up", "status", "env", "down"):
+        assert f"On {platform.home} runs the platform of another clone, {PROJECT}." in say(
+            word, **on_its_state
+        )
+    assert set(platform.processes()) == set(SERVICES)
+
+
+def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
+    paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
+    families = {dag_id.partition("_")[0] for dag_id in paused}
+    assert families == {"ingest", "train", "drift", "collect"}
+    assert not any(paused.values())
 
 
 def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
@@ -86,6 +157,7 @@ def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database
     asked = [run["dag_run_id"] for run in airflow.runs(dag_id) if run["dag_run_id"] not in before]
     for run_id in asked:
         airflow.call("DELETE", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+    airflow.unpause(dag_id)
     assert done.returncode == 0, done.stdout
     assert "is locked" not in done.stdout
     assert len(asked) == 20

@@ -13,4 +13,4 @@ def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(up: Up) 
     assert up.process.wait(60) == 0
     assert up.said.endswith("The platform was stopped from elsewhere.\n")
     assert down.returncode == 0
-    assert processes.marked(up.home) == []
+    assert processes.find_marked(up.home) == []

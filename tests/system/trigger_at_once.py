@@ -1,5 +1,4 @@
-"""Many `airflow dags trigger` at the same moment on a busy
-database: `python trigger_at_once.py DAG COUNT DATABASE`.
+"""Many `airflow dags trigger` at once on a busy database: `python trigger_at_once.py DAG COUNT DATABASE`.
 
 Ends with the number of commands that failed. Airflow's imports cost each command seconds, which would spread
 them out; here they are paid once, and each command is a fork of its own. What a slow machine adds is added

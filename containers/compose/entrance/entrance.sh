@@ -42,18 +42,25 @@ else
     strict='add_header Strict-Transport-Security "max-age=31536000" always;'
 fi
 
-case $PREDICTION_TOKEN in
-*[!A-Za-z0-9._~+/=-]*) fail "PREDICTION_TOKEN may hold letters, digits and . _ ~ + / = - only, as a bearer token does." ;;
-esac
 # A word as a regular expression that matches it alone.
 literally() { printf '%s' "$1" | sed 's/[^A-Za-z0-9]/\\&/g'; }
-token=$(literally "$PREDICTION_TOKEN")
+# The tokens of `name=token,name=token` as one regular expression. Of a hash nobody can tell here who bears its token.
+tokens=""
+set -f
+for entry in $(printf '%s' "$PREDICTION_TOKENS" | tr ',' ' '); do
+    token=${entry#*=}
+    case $token in
+    sha256:*) fail "PREDICTION_TOKENS has the hash of ${entry%%=*}; the reverse proxy needs the token itself." ;;
+    "" | *[!A-Za-z0-9._~+/=-]*) fail "The token of ${entry%%=*} may hold letters, digits and . _ ~ + / = - only, as a bearer token does." ;;
+    esac
+    tokens="$tokens${tokens:+|}$(literally "$token")"
+done
 login=$(literally "$(printf '%s:%s' "$MLFLOW_USER" "$MLFLOW_PASSWORD" | base64 -w 0)")
 printf '%s:%s\n' "$MLFLOW_USER" "$(printf '%s' "$MLFLOW_PASSWORD" | openssl passwd -6 -stdin)" > /tmp/mlflow.users
 port=":$HTTPS_PORT"
 [ "$HTTPS_PORT" != 443 ] || port=""
 others=0
-[ -n "$PREDICTION_TOKEN" ] || others=1
+[ -n "$tokens" ] || others=1
 inside="internal|metrics"
 realm=off
 if [ -z "$EDGE_WORKERS" ]; then
@@ -73,7 +80,7 @@ fill() { printf 's\001@%s@\001%s\001g\n' "$1" "$(printf '%s' "$2" | sed 's/[\\&]
     fill STRICT "$strict"
     fill INSIDE "$inside"
     fill OTHERS "$others"
-    fill TOKEN "$token"
+    fill TOKENS "$tokens"
     fill MLFLOW_REALM "$realm"
     fill MLFLOW_LOGIN "$login"
 } > /tmp/fill.sed

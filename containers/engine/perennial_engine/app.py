@@ -34,7 +34,7 @@ class Proxy:
         """Answer a request, whatever its path."""
         line = f"{request.method} {request.raw_path[:300]!r}"
         try:
-            asked = policy.asked(request.method, request.raw_path, self._rules)
+            asked = policy.read_request(request.method, request.raw_path, self._rules)
             return await self._answer(request, asked)
         except Refused as refused:
             logger.warning("refused to %s: %s: %s", request.remote, line, refused)
@@ -47,7 +47,7 @@ class Proxy:
         content = await _content(request, asked)
         match asked.route.name:
             case "create":
-                content = body.checked(content, self._rules)
+                content = body.check(content, self._rules)
                 await self._require_room(asked)
                 return await self._forward(request, asked, "/containers/create", content)
             case "list":

@@ -163,7 +163,7 @@ class CreateBody(Part):
     healthcheck: Healthcheck | None = None
 
 
-def checked(text: bytes, rules: Rules) -> bytes:
+def check(text: bytes, rules: Rules) -> bytes:
     """The body to send to the engine.
 
     Raises:
@@ -171,7 +171,7 @@ def checked(text: bytes, rules: Rules) -> bytes:
             named.
     """
     try:
-        body = CreateBody.model_validate(parsed(text))
+        body = CreateBody.model_validate(parse(text))
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)
@@ -182,7 +182,7 @@ def checked(text: bytes, rules: Rules) -> bytes:
     return json.dumps(body.model_dump(by_alias=True, exclude_none=True)).encode()
 
 
-def parsed(text: bytes, what: str = "The body of a container's creation") -> dict[str, Any]:
+def parse(text: bytes, what: str = "The body of a container's creation") -> dict[str, Any]:
     """The JSON object in `text`, without the fields that are null, which the engine takes for absent.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from perennial_engine.body import parsed
+from perennial_engine.body import parse
 from perennial_engine.rules import INSTALLATION_LABEL, STEP_LABEL, Refused, Rules
 
 OLDEST_API = 41
@@ -111,7 +111,7 @@ ROUTES = (
 )
 
 
-def asked(method: str, target: str, rules: Rules) -> Asked:
+def read_request(method: str, target: str, rules: Rules) -> Asked:
     """What is asked, if it is among what may be asked.
 
     Args:
@@ -150,7 +150,7 @@ def our_filters(text: str, rules: Rules) -> str:
         Refused: They are not what the API calls filters.
     """
     found: dict[str, list[str]] = {}
-    for name, values in parsed(text.encode(), "A list's filters").items() if text else ():
+    for name, values in parse(text.encode(), "A list's filters").items() if text else ():
         listed = list(values) if isinstance(values, list | dict) else []
         if name not in FILTERS or not listed or not all(isinstance(value, str) for value in listed):
             raise Refused(f"The filter {name!r} is not one of {sorted(FILTERS)} with a list of texts.")

@@ -134,5 +134,5 @@ def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
     if error is None:
         done.set_result(None)
     else:
-        sentence = "The prediction log cannot be written, so that nothing is accepted. Try again."
+        sentence = "The log of predictions cannot be written, so nothing is accepted. Try again."
         done.set_exception(Refused(503, sentence, headers={"Retry-After": "5"}))

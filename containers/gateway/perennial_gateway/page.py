@@ -30,7 +30,9 @@ def _shown(served: Served, host: str, *, with_token: bool) -> dict[str, Any]:
     route = served.route
     base = f"http://{host}/v1/models/{route.model}"
     instances = {"instances": [route.input_example]}
-    labels = {"feedback": [{"prediction_id": "<from the answer>", "label": _label(served)}]}
+    labels = {
+        "feedback": [{"prediction_id": "<from the answer>", "label": example_label(route.label_schema)}]
+    }
     return {
         "route": route,
         "since": served.since,
@@ -46,7 +48,9 @@ def _curl(url: str, body: object, *, with_token: bool) -> str:
     return f"curl -X POST {url} \\\n{bearer}  -H 'Content-Type: application/json' \\\n  -d '{text}'"
 
 
-def _label(served: Served) -> object:
-    """A label for the example: one that the schema names, else a placeholder."""
-    named = served.route.label_schema.get("enum")
-    return named[-1] if isinstance(named, list) and named else "<label>"
+def example_label(schema: dict[str, Any]) -> Any:
+    """A label for the example: one that the schema names, else a number or a placeholder."""
+    named = schema.get("enum") or schema.get("examples")
+    if named:
+        return named[-1]
+    return schema.get("minimum", 0) if schema.get("type") in {"integer", "number"} else "<label>"

@@ -50,14 +50,7 @@ class Service:
         await self._log.append("predictions", rows)
         served.metrics.predictions.inc(len(rows))
         served.metrics.predict_seconds.observe(time.perf_counter() - started)
-        told = [
-            {
-                "prediction_id": row["prediction_id"],
-                "prediction": answer["prediction"],
-                "score": answer["score"],
-            }
-            for row, answer in zip(rows, answers, strict=True)
-        ]
+        told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(route) | {"predictions": told}
 
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
@@ -123,6 +116,16 @@ class Service:
 
 def _head(route: Route) -> dict[str, Any]:
     return {"model": route.model, "model_version": route.model_version, "run_id": route.run_id}
+
+
+def _told(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """What the caller is told of one instance; of several classes also each one's probability."""
+    told = {
+        "prediction_id": row["prediction_id"],
+        "prediction": answer["prediction"],
+        "score": answer["score"],
+    }
+    return told | {"scores": answer["scores"]} if "scores" in answer else told
 
 
 def _row(

@@ -97,7 +97,7 @@ def container_of(
     Args:
         place: Image, network, volumes, and where the store and the services are.
         gpus: Whether it gets the machine's GPUs.
-        gpu_missing: Why it does not, although it wished for one.
+        gpu_missing: Why it does not, although it asked for one.
         ours: The environment of this process.
 
     Raises:

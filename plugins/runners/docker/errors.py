@@ -16,7 +16,7 @@ FORBIDDEN, NOT_FOUND = 403, 404
 
 
 @contextmanager
-def explained(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     """Turns what the engine at `url` says into our errors.
 
     Raises:
@@ -26,7 +26,7 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise _told(url, error) from error
+        raise _as_ours(url, error) from error
     except (requests.RequestException, DockerException) as error:
         raise away(url, error) from error
 
@@ -39,7 +39,7 @@ def away(url: str, error: Exception) -> EngineFault:
     )
 
 
-def _told(url: str, error: APIError) -> Exception:
+def _as_ours(url: str, error: APIError) -> Exception:
     said = str(error.explanation or error).strip()
     if NO_GPU in said:
         return InvalidProject(

@@ -20,8 +20,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from plugins.runners import connections
 from plugins.runners.docker.container import ContainerSpec, container_of
-from plugins.runners.docker.errors import NO_GPU, away, explained
-from plugins.runners.labels import left_of
+from plugins.runners.docker.errors import NO_GPU, away, translate_errors
+from plugins.runners.labels import as_left
 from plugins.runners.log_stream import LogStream
 from plugins.runners.step import Ended, Left, Say, State, Step
 from plugins.runners.worker import require
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 class MakeSpec(Protocol):
     """Gives the container of a step; with `gpu_missing`,
-    which says why, one that gets no GPU although it wished for one.
+    which says why, one that gets no GPU although it asked for one.
     """
 
     def __call__(self, step: Step, gpu_missing: str | None = None) -> ContainerSpec: ...
@@ -87,7 +87,7 @@ class DockerRunner:
                 none.
             EngineFault: The engine does not answer, or fails.
         """
-        with explained(self._address.url):
+        with translate_errors(self._address.url):
             try:
                 self._job = self._find_or_start(step, self._spec_of(step), begin)
             except APIError as error:
@@ -98,7 +98,7 @@ class DockerRunner:
         return self._job
 
     def _find_or_start(self, step: Step, spec: ContainerSpec, begin: Callable[[], object]) -> str:
-        found = self._found(spec.name)
+        found = self._find(spec.name)
         if found is not None and not _same(found, step):
             self._remove(found["Id"])
             found = None
@@ -148,11 +148,11 @@ class DockerRunner:
 
     def state(self, job: str, step: Step) -> State:
         """Whether the step is there; what was never started, or asked for something else, is not the step."""
-        with explained(self._address.url):
-            found = self._found(job)
+        with translate_errors(self._address.url):
+            found = self._find(job)
         if found is None or not _same(found, step) or found["State"]["Status"] == "created":
             return "gone"
-        return "ended" if _ended(found) else "running"
+        return "ended" if _has_ended(found) else "running"
 
     def follow(self, job: str, step: Step, say: Say, since: str | None, seen: Callable[[str], None]) -> Ended:
         """Pass on what the container prints until it has ended.
@@ -163,7 +163,7 @@ class DockerRunner:
         """
         self._job, parent = job, os.getppid()
         stream = LogStream(lambda start: self._open(job, start), since)
-        with explained(self._address.url):
+        with translate_errors(self._address.url):
             while True:
                 for line in stream.lines(lambda: require(parent)):
                     say(line)
@@ -172,23 +172,23 @@ class DockerRunner:
                 if self._stopped:
                     self._remove(job)
                     return Ended(KILLED, "It was stopped: its task was cleared, marked, or ran out of time.")
-                found = self._ended_or_not(job)
+                found = self._inspect_at_end(job)
                 if found is None:
                     return Ended(None, f"Its container {job[:12]} was removed while it was followed.")
-                if _ended(found):
+                if _has_ended(found):
                     return _end(found, step)
                 say(
                     f"The step goes on, but its log broke off ({stream.fault or 'it ended'}). It is opened "
                     "again."
                 )
 
-    def _ended_or_not(self, job: str) -> Container | None:
+    def _inspect_at_end(self, job: str) -> Container | None:
         """The container a moment after its log came to an end,
         which is a little before the engine calls it ended.
         """
         with contextlib.suppress(requests.RequestException, NotFound):
             self._engine().wait(job, timeout=PAUSE_SECONDS)
-        return self._found(job)
+        return self._find(job)
 
     def _open(self, job: str, start: float | None) -> Iterator[bytes]:
         return iter(self._engine().logs(job, stream=True, follow=True, timestamps=True, since=start))
@@ -197,7 +197,7 @@ class DockerRunner:
 
     def remove(self, job: str) -> None:
         """Leave nothing of a container; fine where there is none."""
-        with explained(self._address.url):
+        with translate_errors(self._address.url):
             self._remove(job)
 
     def stop(self) -> None:
@@ -207,15 +207,15 @@ class DockerRunner:
         """
         self._stopped = True
         if self._job is not None:
-            with explained(self._address.url):
+            with translate_errors(self._address.url):
                 _remove(self._connect(), self._job)
 
-    def left(self) -> list[Left]:
+    def list_left(self) -> list[Left]:
         """Every container of this installation."""
         mine = {"label": f"perennial.installation={settings().installation}"}
-        with explained(self._address.url):
+        with translate_errors(self._address.url):
             return [
-                left_of(found["Id"], found["Labels"])
+                as_left(found["Id"], found["Labels"])
                 for found in self._engine().containers(all=True, filters=mine)
             ]
 
@@ -232,7 +232,7 @@ class DockerRunner:
         except AirflowException as error:  # all that Airflow's hook says of an engine that it does not reach
             raise away(self._address.url, error) from error
 
-    def _found(self, job: str) -> Container | None:
+    def _find(self, job: str) -> Container | None:
         try:
             return self._inspect(job)
         except NotFound:
@@ -269,7 +269,7 @@ def _same(found: Container, step: Step) -> bool:
     return bool(labels.get("perennial.request_sha256") == step.request_sha256)
 
 
-def _ended(found: Container) -> bool:
+def _has_ended(found: Container) -> bool:
     return found["State"]["Status"] in {"exited", "dead"}
 
 

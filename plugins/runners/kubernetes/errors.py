@@ -17,7 +17,7 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, UNPROCESSABLE, TOO_MANY = 401, 403
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turns what the cluster says into our errors.
 
     Raises:
@@ -27,7 +27,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise _told(error) from error
+        raise _as_ours(error) from error
     except ConfigException as error:
         raise InvalidProject(
             f"Airflow does not know the cluster: {error}. Say in the connection "
@@ -41,7 +41,7 @@ def explained() -> Iterator[None]:
         ) from error
 
 
-def _told(error: ApiException) -> Exception:
+def _as_ours(error: ApiException) -> Exception:
     said = _message(error)
     if error.status in {UNAUTHORIZED, FORBIDDEN} and "exceeded quota" not in said:
         return InvalidProject(

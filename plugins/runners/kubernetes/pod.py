@@ -166,7 +166,7 @@ def pod_of(
     Args:
         place: Image, namespace, secret, volumes, and where the store and the services are.
         gpus: How many it gets.
-        gpu_missing: Why it gets none, although it wished for one.
+        gpu_missing: Why it gets none, although it asked for one.
         ours: The environment of this process.
 
     Raises:

@@ -70,7 +70,7 @@ def end_of(pod: Any, step: Step) -> Ended:
     """How it ended. A signal is handed on as 128 and its number."""
     state, status, wanted = _state(pod), pod.status, step.resources
     if status.reason == "Evicted":
-        return _evicted(status.message or "no reason given", step)
+        return _eviction(status.message or "no reason given", step)
     if status.reason == "DeadlineExceeded":
         return Ended(KILLED, "It ran past its deadline, and the cluster ended its pod.")
     end = state.terminated if state else None
@@ -87,7 +87,7 @@ def end_of(pod: Any, step: Step) -> Ended:
     return Ended(code)
 
 
-def _evicted(message: str, step: Step) -> Ended:
+def _eviction(message: str, step: Step) -> Ended:
     """Its own doing, if it filled its folders; else its node's, and another node may have room."""
     if OUT_OF_DISK.search(message) and "was low on resource" not in message:
         why = limits.full_scratch(step.verb, step.model, step.resources.scratch_mib)

@@ -19,9 +19,9 @@ from kubernetes.client import ApiException, V1DeleteOptions, V1Preconditions
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from plugins.runners.kubernetes import pod_status
-from plugins.runners.kubernetes.errors import CONFLICT, NOT_FOUND, UNPROCESSABLE, explained, may_pass
+from plugins.runners.kubernetes.errors import CONFLICT, NOT_FOUND, UNPROCESSABLE, may_pass, translate_errors
 from plugins.runners.kubernetes.pod import CONTAINER, GPU, GRACE_SECONDS, PodSpec, pod_of
-from plugins.runners.labels import left_of
+from plugins.runners.labels import as_left
 from plugins.runners.log_stream import LogStream
 from plugins.runners.step import Ended, EngineFault, Left, Say, State, Step
 from plugins.runners.worker import require
@@ -70,9 +70,9 @@ class KubernetesRunner:
             EngineFault: The cluster does not answer, or fails.
         """
         wish = step.resources.gpus
-        with explained():
+        with translate_errors():
             pod = self._find_or_start(step, pod_of(step, settings(), gpus=int(wish != "none")), begin)
-            if wish == "preferred" and (missing := self._unplaced(pod)):
+            if wish == "preferred" and (missing := self._why_unplaced(pod)):
                 self._remove(_job(pod))
                 spec = pod_of(step, settings(), gpus=0, gpu_missing=missing)
                 pod = self._find_or_start(step, spec, begin)
@@ -80,7 +80,7 @@ class KubernetesRunner:
         return self._job
 
     def _find_or_start(self, step: Step, spec: PodSpec, begin: Callable[[], object]) -> Pod:
-        found = self._found(spec.name)
+        found = self._find(spec.name)
         if found is not None and (pod_status.is_going(found) or not _same(found, step)):
             self._remove(_job(found))
             self._await_gone(_job(found))
@@ -119,7 +119,7 @@ class KubernetesRunner:
             if error.status != UNPROCESSABLE or pod_status.is_gated(self._inspect(name)):
                 raise
 
-    def _unplaced(self, pod: Pod) -> str | None:
+    def _why_unplaced(self, pod: Pod) -> str | None:
         """Why no node has taken a pod that asks for a GPU; None where one has, or it asks for none."""
         deadline = pod.metadata.creation_timestamp.timestamp() + settings().kubernetes_gpu_seconds
         while True:
@@ -134,7 +134,7 @@ class KubernetesRunner:
 
     def _await_gone(self, job: str) -> None:
         deadline = time.monotonic() + GOING_SECONDS
-        while self._found(job) is not None:
+        while self._find(job) is not None:
             if time.monotonic() > deadline:
                 raise EngineFault(
                     f"The pod {job} is still there {GOING_SECONDS} seconds after it was deleted; its node "
@@ -146,8 +146,8 @@ class KubernetesRunner:
 
     def state(self, job: str, step: Step) -> State:
         """Whether the step is there; what was never started, or asked for something else, is not the step."""
-        with explained():
-            found = self._found(job)
+        with translate_errors():
+            found = self._find(job)
         if (
             found is None
             or not _same(found, step)
@@ -166,8 +166,8 @@ class KubernetesRunner:
         """
         self._job, parent, waits_for = job, os.getppid(), None
         stream = LogStream(lambda start: self._open_log(job, start), since)
-        with explained():
-            while (found := self._found(job)) is not None and not self._stopped:
+        with translate_errors():
+            while (found := self._find(job)) is not None and not self._stopped:
                 require(parent)
                 waits_for = _tell(found, waits_for, say)
                 if pod_status.has_begun(found):
@@ -178,9 +178,9 @@ class KubernetesRunner:
                 if (end := _end(found, step)) and not self._stopped:
                     return end
                 time.sleep(LOOK_SECONDS)
-            return self._ended_early(job)
+            return self._early_end(job)
 
-    def _ended_early(self, job: str) -> Ended:
+    def _early_end(self, job: str) -> Ended:
         if not self._stopped:
             return Ended(None, f"Its pod {_name(job)} was removed while it was followed, or its node was.")
         self._remove(job)
@@ -206,7 +206,7 @@ class KubernetesRunner:
 
     def remove(self, job: str) -> None:
         """Leave nothing of a pod; fine where there is none."""
-        with explained():
+        with translate_errors():
             self._remove(job)
 
     def stop(self) -> None:
@@ -216,18 +216,18 @@ class KubernetesRunner:
         """
         self._stopped = True
         if self._job is not None:
-            with explained():
+            with translate_errors():
                 _delete(client_of_the_cluster(), self._namespace, self._job)
 
-    def left(self) -> list[Left]:
+    def list_left(self) -> list[Left]:
         """Every pod of this installation."""
         selector = f"perennial.installation={settings().installation}"
-        with explained():
+        with translate_errors():
             pods = self._cluster().list_namespaced_pod(
                 self._namespace, label_selector=selector, _request_timeout=TIMEOUT_SECONDS
             )
         return [
-            left_of(_job(pod), pod.metadata.annotations) for pod in pods.items if not pod_status.is_going(pod)
+            as_left(_job(pod), pod.metadata.annotations) for pod in pods.items if not pod_status.is_going(pod)
         ]
 
     # --- cluster --------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ class KubernetesRunner:
             self._client = client_of_the_cluster()
         return self._client
 
-    def _found(self, job: str) -> Pod | None:
+    def _find(self, job: str) -> Pod | None:
         """The pod, if it is that very one: a later one may have its name."""
         try:
             found = self._inspect(_name(job))

@@ -16,14 +16,15 @@ from pathlib import Path
 from plugins.runners.environment import withheld
 from plugins.runners.lines import Lines
 from plugins.runners.mlflow_login import LOGIN, login_of
-from plugins.runners.process import reaper
 from plugins.runners.step import Ended, Left, Say, State, Step
 from plugins.runners.worker import require
 from tasks.errors import InvalidProject
-from tasks.settings import settings
+from tasks.runtime import processes
+from tasks.settings import PROJECT, settings
 
 WATCH_SECONDS = 0.5
-REAPER_SECONDS = reaper.GIVE_UP_AFTER_SECONDS + 10
+MARK = "PERENNIAL_STEP"
+REAPER_SECONDS = processes.GIVE_UP_SECONDS + 10
 
 
 class ProcessRunner:
@@ -47,8 +48,8 @@ class ProcessRunner:
         python = _python(step)
         begin()
         mark = secrets.token_hex(16)
-        command = [sys.executable, "-I", str(Path(reaper.__file__)), mark]
-        self._reaper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        command = [sys.executable, "-m", processes.__name__, MARK, mark]
+        self._reaper = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, start_new_session=True)
         self._child = _start(step, python, mark)
         return str(self._child.pid)
 
@@ -78,7 +79,7 @@ class ProcessRunner:
         if self._child is not None:
             self._child.kill()
 
-    def left(self) -> list[Left]:
+    def list_left(self) -> list[Left]:
         return []
 
 
@@ -112,7 +113,7 @@ def _environment(step: Step, python: Path, mark: str) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not foreign.match(name) and name not in kept_back
     }
     path = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
-    return kept | login | {"PATH": path, "PYTHONUNBUFFERED": "1", "PERENNIAL_STEP": mark}
+    return kept | login | {"PATH": path, "PYTHONUNBUFFERED": "1", MARK: mark}
 
 
 def _lines(child: subprocess.Popen[bytes]) -> Iterator[str]:

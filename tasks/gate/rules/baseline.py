@@ -1,8 +1,8 @@
 """Is the candidate better than a simple baseline?"""
 
 from tasks.contracts import EvaluationReport, RuleVerdict
-from tasks.gate.rules.reports import metric_of, tell_metric
-from tasks.spec import METRICS, GateSpec
+from tasks.gate.rules.reports import metric_of, tell_metric, tell_reasons, tell_value
+from tasks.spec import GateSpec, kind_of
 
 
 def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVerdict:
@@ -11,9 +11,11 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
     own = metric_of(evaluation.candidate, rules.primary_metric)
     simple = metric_of(evaluation.baseline, rules.primary_metric)
     if own is None or simple is None:
-        why = f"{rules.primary_metric} is not defined on these rows, so no gain over {name} can be shown."
+        metric = rules.primary_metric
+        reasons = tell_reasons(metric, candidate=evaluation.candidate, baseline=evaluation.baseline)
+        why = f"{metric} is not defined on these rows{reasons}, so no gain over {name} can be shown."
         return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks="reject", why=why)
-    kind = METRICS[rules.primary_metric]
+    kind = kind_of(rules.primary_metric)
     nearest = own.low if kind.larger_is_better else own.high
     gain, sure = (kind.sign * (value - simple.value) for value in (own.value, nearest))
     passed = sure >= least
@@ -29,5 +31,5 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
         threshold=least,
         passed=passed,
         blocks="hold" if gain >= least else "reject",
-        why=f"{tell_metric(own)} {compared} the {simple.value:.4f} of {name}.",
+        why=f"{tell_metric(own)} {compared} the {tell_value(simple.value, simple.name)} of {name}.",
     )

@@ -1,8 +1,10 @@
 """What the rules read from an evaluation, and how a metric is told."""
 
 from math import isfinite
+from typing import Literal
 
 from tasks.contracts import EvaluationReport, Metric, ModelScore, PairedDifference
+from tasks.spec import kind_of
 
 
 def metric_of(score: ModelScore, name: str) -> Metric | None:
@@ -17,9 +19,27 @@ def overall_difference(evaluation: EvaluationReport) -> PairedDifference | None:
     return next((found for found in evaluation.differences if found.slice_value is None), None)
 
 
+def tell_reasons(name: str, **scores: ModelScore | None) -> str:
+    """Why a metric is not defined for these models, in brackets; nothing where no reason is known."""
+    reasons = [
+        f"{role}: {score.undefined[name]}"
+        for role, score in scores.items()
+        if score and name in score.undefined
+    ]
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
 def tell_metric(metric: Metric) -> str:
-    return f"{metric.name} {metric.value:.4f} [{metric.low:.4f}, {metric.high:.4f}]"
+    value, low, high = (tell_value(each, metric.name) for each in (metric.value, metric.low, metric.high))
+    return f"{metric.name} {value} [{low}, {high}]"
 
 
-def tell_difference(found: PairedDifference) -> str:
-    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+def tell_difference(found: PairedDifference, name: str) -> str:
+    value, low, high = (tell_value(each, name, "+") for each in (found.difference, found.low, found.high))
+    return f"{value} [{low}, {high}]"
+
+
+def tell_value(value: float, name: str, sign: Literal["", "+"] = "") -> str:
+    """Four decimals; of a number in the label's units, which may be small, four digits that say something."""
+    is_small = kind_of(name).in_label_units and 0 < abs(value) < 0.01
+    return f"{value:{sign}.4g}" if is_small else f"{value:{sign}.4f}"

@@ -325,11 +325,20 @@ def test_files_that_are_not_finished_or_not_files_are_left_alone(home: Path) -> 
 def test_only_the_files_that_were_named_are_taken(home: Path) -> None:
     land(home, "a.jsonl", json_lines(reviews(5)))
     land(home, "b.jsonl", json_lines(reviews(5, 5)))
-    land(home, "settled.jsonl", json_lines(reviews(5, 10)))
-    ingested(home, "before", ("settled.jsonl",))
-    result = ingested(home, "one", ("b.jsonl", "settled.jsonl"))
+    result = ingested(home, "one", ("b.jsonl",))
     assert [outcome.file for outcome in result.files] == ["b.jsonl"]
     assert waiting(home) == ["a.jsonl"]
+
+
+def test_a_named_file_that_is_not_there_is_told_once_the_others_are_settled(home: Path) -> None:
+    land(home, "a.jsonl", json_lines(reviews(5)))
+    with pytest.raises(InvalidRequest, match=r"no c\.jsonl, d\.jsonl in the landing folder of 'reviews'"):
+        ingested(home, "one", ("c.jsonl", "a.jsonl", "d.jsonl"))
+    assert len(keys()) == 5
+    assert waiting(home) == []
+    assert ingested(home, "one", ("a.jsonl",)).published_rows == 5, (
+        "a retry finds what its earlier try settled"
+    )
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_a_file_at_which_a_try_was_killed_comes_after_the_others(
 
 
 def test_a_name_of_nothing_is_no_green_run(events: Door) -> None:
-    with pytest.raises(InvalidRequest, match=r"There is no file 'nowhere.csv'"):
+    with pytest.raises(InvalidRequest, match=r"There is no nowhere\.csv in the landing folder"):
         events.ingest(named=("nowhere.csv",))
     with pytest.raises(InvalidRequest, match="writers have finished"):
         events.ingest(named=("a.csv.part",))

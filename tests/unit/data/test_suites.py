@@ -11,9 +11,10 @@ import pytest
 
 from tasks.data.findings import Finding
 from tasks.data.suite_run import judging
-from tasks.data.suites import Suite, load_suite
+from tasks.data.suites import Suite, load_suite, load_suites
 from tasks.errors import InvalidProject
 from tasks.settings import settings
+from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 
 LABELS = {
@@ -171,3 +172,22 @@ def test_more_broken_rows_than_great_expectations_shows_are_all_named(suites: Pa
     (finding,) = evaluate(load_suite("checked"), pa.table({"label": [0, 5] * 3000}))
     assert len(finding.broken) == 3000
     assert finding.samples == ("5",)
+
+
+def test_the_suites_of_joined_tables_speak_of_the_columns_that_a_models_own_table_lacks() -> None:
+    data = PipelineSpec.load(PROJECT / "models" / "flight_minutes" / "pipeline.yaml").data
+
+    suite = load_suites(data)
+
+    assert suite.name == "flights + weather"
+    about = [expectation.columns for expectation in suite.expectations]
+    assert about.count(("wind_mph",)) == 2
+    assert ("weather_id",) in about
+    origins, own = (
+        [(each.type, each.arguments) for each in some.expectations if each.columns == ("origin",)]
+        for some in (suite, load_suite("flights"))
+    )
+    assert origins == own
+    assert suite.sha256 != load_suite("flights").sha256
+    alone = load_suites(data.model_copy(update={"tables": ()}))
+    assert (alone.name, alone.sha256) == ("flights", load_suite("flights").sha256)

@@ -140,7 +140,8 @@ def test_outside_its_container_it_says_how_to_start_it(monkeypatch: pytest.Monke
 def test_a_platform_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     class Used:
         def runs(self, dag_id: str) -> list[dict[str, str]]:
-            return [{"dag_run_id": "theirs"}] if dag_id.startswith("train") else []
+            by = "manual" if dag_id.startswith("train") else "scheduled"
+            return [{"dag_run_id": "theirs", "run_type": by}]
 
     telling = Telling(Report(short=True), Console(quiet=True))
     with pytest.raises(StepFailed, match="in use: train_review_sentiment ran before"):

@@ -37,5 +37,5 @@ def test_what_is_only_in_a_write_ahead_log_is_neither_lost_nor_mixed_up(tmp_path
     migration.finish()
 
     assert rows(migration.database) == [1, 2]
-    assert not migration.needed()
+    assert not migration.is_needed()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["airflow.db", "airflow.version"]

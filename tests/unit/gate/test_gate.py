@@ -23,7 +23,7 @@ from tasks.contracts import (
 )
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.evaluation import metrics
-from tasks.evaluation.answers import Answers
+from tasks.evaluation.answers import Answers, Target
 from tasks.gate import decide as deciding
 from tasks.gate import gate
 from tasks.ledger import entries
@@ -111,8 +111,8 @@ def test_a_model_that_is_surely_worse_hardly_ever_passes_by_luck() -> None:
         truth = rng.integers(0, 2, 2000)
         champion = np.where(rng.random(2000) < 0.90, truth, 1 - truth)
         candidate = np.where(rng.random(2000) < 0.88, truth, 1 - truth)
-        own, its = Answers(candidate, None), Answers(champion, None)
-        difference = metrics.difference("accuracy", truth, own, its, 2)
+        own, its = Answers(candidate), Answers(champion)
+        difference = metrics.difference("accuracy", Target("binary", (0, 1)), truth, own, its)
         report = evaluation(candidate=float((candidate == truth).mean()), differences=(difference,))
         promoted += decide(report).verdict == "promote"
     assert promoted <= 3
@@ -191,7 +191,11 @@ def test_a_first_model_of_which_nothing_is_asked_is_held() -> None:
 def test_a_metric_that_a_rule_names_and_the_rows_do_not_define_rejects_in_clear_words() -> None:
     decision = decide(evaluation(), RULES.model_copy(update={"minimum": {"roc_auc": 0.7}}))
     assert (decision.verdict, failed(decision)) == ("reject", ["minimum.roc_auc"])
-    assert "roc_auc is not defined" in decision.why
+    assert "roc_auc is not defined on these rows, so gate.minimum.roc_auc of 0.7 cannot be" in decision.why
+
+    scored = score("candidate", 0.9, undefined={"roc_auc": "not every answer has a score"})
+    decision = decide(evaluation(scored=scored), RULES.model_copy(update={"minimum": {"roc_auc": 0.7}}))
+    assert "on these rows (candidate: not every answer has a score), so gate" in decision.why
 
 
 def test_no_gain_over_the_baseline_rejects_and_a_gain_that_may_be_luck_holds() -> None:
@@ -237,6 +241,8 @@ def test_an_evaluation_by_another_metric_is_not_judged() -> None:
         {"latency_p95_seconds": float("inf")},
         {"minimum_gain_over_baseline": 2},
         {"maximum": {"accuracy": 0.5}},
+        {"primary_metric": "recall"},
+        {"primary_metric": "recall.wasp"},
     ],
 )
 def test_rules_that_would_open_the_gate_cannot_be_written(rules: dict[str, Any]) -> None:
@@ -319,15 +325,22 @@ ERROR_RULES = GateSpec(
 errors = st.floats(0, 30)
 
 
-def of_regression(candidate: float, champion: float | None = 10, width: float = 0.2) -> EvaluationReport:
+def of_regression(
+    candidate: float, champion: float | None = 10, width: float = 0.2, scale: float = 1
+) -> EvaluationReport:
     def scored(role: Any, value: float) -> ModelScore:
-        metric = Metric(name="rmse", value=value, low=value - 0.1, high=value + 0.1)
+        numbers = {"value": value, "low": value - 0.1, "high": value + 0.1}
+        metric = Metric(name="rmse", **{name: number * scale for name, number in numbers.items()})
         return score(role, 0.5, metrics=(metric,))
 
-    report = evaluation(
-        candidate=candidate, champion=champion, width=width, scored=scored("candidate", candidate)
+    difference = None if champion is None else gained((candidate - champion) * scale, width * scale)
+    return evaluation(
+        champion=champion,
+        scored=scored("candidate", candidate),
+        differences=() if difference is None else (difference,),
+        primary_metric="rmse",
+        baseline=scored("baseline", 20),
     )
-    return report.model_copy(update={"primary_metric": "rmse", "baseline": scored("baseline", 20)})
 
 
 @given(candidate=errors, width=st.floats(0, 5))
@@ -364,3 +377,78 @@ def test_a_regression_is_judged_in_the_units_of_its_label() -> None:
 
     no_gain = decide(of_regression(19, champion=None), ERROR_RULES)
     assert "gain_over_baseline" in failed(no_gain)
+
+
+@given(value=numbers, low=numbers, high=numbers)
+def test_what_is_not_a_number_never_promotes_a_regression(value: float, low: float, high: float) -> None:
+    broken = Metric(name="rmse", value=value, low=low, high=high)
+    gain = gained(0.0).model_copy(update={"difference": value, "low": low, "high": high})
+    reports = [
+        of_regression(9).model_copy(update={"candidate": score("candidate", 0.5, metrics=(broken,))}),
+        of_regression(9).model_copy(update={"differences": (gain,)}),
+    ]
+    if not all(np.isfinite([value, low, high])):
+        assert all(decide(report, ERROR_RULES).verdict != "promote" for report in reports)
+
+
+@given(margin=st.floats(0, 5), wider=st.floats(0, 5), candidate=errors)
+def test_a_wider_margin_never_makes_the_gate_stricter_for_a_regression(
+    margin: float, wider: float, candidate: float
+) -> None:
+    order = ["reject", "hold", "promote"]
+    rules = [ERROR_RULES.model_copy(update={"margin": each}) for each in sorted([margin, wider])]
+
+    verdicts = [decide(of_regression(candidate), each).verdict for each in rules]
+
+    assert order.index(verdicts[0]) <= order.index(verdicts[1])
+
+
+def test_a_regression_that_may_be_worse_or_is_worse_on_a_slice_is_not_promoted() -> None:
+    unsure = decide(of_regression(9.9, width=0.7), ERROR_RULES)
+    assert (unsure.verdict, failed(unsure)) == ("hold", ["margin.rmse"])
+
+    metric = Metric(name="rmse", value=9, low=8, high=10)
+    part = SliceScore(column="origin", value="JFK", rows=500, metric=metric)
+    report = of_regression(9)
+    report = report.model_copy(
+        update={
+            "candidate": report.candidate.model_copy(update={"slices": (part,)}),
+            "differences": (*report.differences, gained(1.5, slice_value="JFK", rows=500)),
+        }
+    )
+    worse = decide(report, ERROR_RULES)
+    assert failed(worse) == ["slice_margin.origin=JFK"]
+    assert (
+        "the champion on origin=JFK: +1.5000 [+1.4950, +1.5050] on 500 rows, and at most +1 is" in worse.why
+    )
+
+
+def test_an_error_in_small_units_is_told_in_digits_that_say_something() -> None:
+    rules = GateSpec(primary_metric="rmse", margin=0, first_model_maximum={"rmse": 1}, slice_margin=0)
+
+    decision = decide(of_regression(11, scale=1e-6), rules)
+
+    assert "+1e-06 [+8e-07, +1.2e-06] on 1000 rows, and at most +0 is allowed" in decision.why
+
+
+def test_a_champion_without_a_number_for_each_row_is_named_as_what_cannot_be_compared() -> None:
+    reason = "3 of 1000 rows were not answered with a finite number"
+    report = of_regression(9)
+    assert report.champion is not None
+    champion = report.champion.model_copy(update={"metrics": (), "undefined": {"rmse": reason}})
+
+    decision = decide(report.model_copy(update={"champion": champion, "differences": ()}), ERROR_RULES)
+
+    assert (decision.verdict, failed(decision)) == ("hold", ["margin.rmse"])
+    assert f"to the champion is not defined on these rows (champion: {reason}), so nothing" in decision.why
+
+
+def test_the_recall_of_a_class_may_be_asked_for() -> None:
+    rules = GateSpec(minimum={"recall.wasp": 0.6}, first_model_minimum={"accuracy": 0.5})
+    names = ("accuracy", "recall.wasp")
+    low = tuple(Metric(name=name, value=0.5, low=0.4, high=0.6) for name in names)
+
+    decision = decide(evaluation(scored=score("candidate", 0.9, metrics=low)), rules)
+
+    assert "minimum.recall.wasp" in failed(decision)
+    assert "recall.wasp 0.5000 [0.4000, 0.6000] is below 0.6." in decision.why

@@ -325,6 +325,24 @@ def check(home: Path, run: Any, *, spec: PipelineSpec = SPEC, start: datetime = 
     )
 
 
+def test_of_a_regression_too_only_the_features_are_compared(home: Path, trained: Any) -> None:
+    document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
+    document["serving"]["label_schema"] = {"type": "number"}
+    document["data"]["feedback_query"] = None
+    rows = pq.read_table(home / "validation.parquet")
+    labels = pa.array([number / 7 for number in range(400)])
+    changed = rows.set_column(rows.column_names.index("label"), "label", labels)
+    pq.write_table(changed, home / "validation.parquet")
+    part = SnapshotPart(url=str(home / "validation.parquet"), rows=400, sha256=sha256_of_rows(changed))
+    run = trained.model_copy(update={"snapshot": trained.snapshot.model_copy(update={"validation": part})})
+    predict(texts(400, 3, shift=0.4))
+
+    decision = check(home, run, spec=PipelineSpec.model_validate(document))
+
+    assert decision.verdict == "wait"
+    assert [each.column for each in decision.columns] == ["text"]
+
+
 def test_quiet_traffic_is_reported_and_recorded(home: Path, trained: Any) -> None:
     predict([*texts(400, 3)])
 

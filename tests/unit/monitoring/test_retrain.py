@@ -125,6 +125,17 @@ def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:
     assert second.train_run_id != first.train_run_id
 
 
+def test_what_could_not_start_is_refused_with_that_reason_and_holds_no_lock(home: Path) -> None:
+    paused = request("one").model_copy(update={"hindrance": "Its DAG is paused."})
+
+    ticket = retrain.retrain(paused)
+
+    assert (ticket.granted, ticket.train_run_id, ticket.reason) == (False, None, "Its DAG is paused.")
+    assert retrain.open_requests() == []
+    assert answers() == ["refused"]
+    assert ask("two").granted
+
+
 def test_closing_twice_or_what_nobody_requested_does_nothing(home: Path) -> None:
     ticket = ask("one")
 

@@ -97,22 +97,22 @@ def test_a_new_try_leaves_nothing_of_the_last_that_could_pass_for_its_own(
 
 
 def test_a_step_is_held_by_the_last_who_took_it(files: Files) -> None:
-    assert attempts.held_by(files) is None
+    assert attempts.holder_of(files) is None
     attempts.hold(files, "first")
     attempts.hold(files, "second")
-    assert attempts.held_by(files) == "second"
+    assert attempts.holder_of(files) == "second"
 
 
 def test_what_a_step_left_says_how_it_ended_when_nobody_looked(
     request_: CollectRequest, files: Files
 ) -> None:
     attempts.begin(request_, files)
-    assert attempts.code_left(files) == 1
+    assert attempts.exit_code_of(files) == 1
     for text, code in [("{", 1), ('{"exit_code": "x"}', 1), ('{"exit_code": 10}', 10)]:
         files.error.write_text(text)
-        assert attempts.code_left(files) == code
+        assert attempts.exit_code_of(files) == code
     files.result.write_text(RESULT)
-    assert attempts.code_left(files) == 0
+    assert attempts.exit_code_of(files) == 0
 
 
 def test_a_run_of_a_versioned_bundle_names_its_commit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

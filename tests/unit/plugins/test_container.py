@@ -1,5 +1,6 @@
 """The container of a step, as data: its limits, its labels, and what it is told and what it is not."""
 
+import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,41 @@ def test_a_step_reaches_the_store_and_mlflow_and_hears_nothing_of_airflow() -> N
         *("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "MLFLOW_TRACKING_PASSWORD"),
         *("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"),
     }
+
+
+@pytest.mark.parametrize(
+    ("verb", "model", "user"),
+    [
+        ("preflight", "m", "perennial-model-m"),
+        ("train", "m", "perennial-model-m"),
+        ("package", "m", "perennial-model-m"),
+        ("evaluate", "m", "perennial-model-m"),
+        ("gate", None, "perennial-gate"),
+        ("register", None, "perennial-release"),
+        ("deploy", None, "perennial-release"),
+        ("drift", None, "perennial-reader"),
+        ("champion", None, "perennial-reader"),
+        ("ingest", None, "perennial-reader"),
+    ],
+)
+def test_a_step_is_a_user_of_mlflow_with_a_password_of_its_own(
+    verb: str, model: str | None, user: str
+) -> None:
+    ours = {
+        "PERENNIAL_MLFLOW_KEY": "the-key",
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": "of-the-admin",
+        "MLFLOW_TRACKING_TOKEN": "of-somebody",
+    }
+    given = spec_of(step(verb=verb, model=model), ours=ours, mlflow_key="the-key").environment
+    assert given["MLFLOW_TRACKING_USERNAME"] == user
+    assert given["MLFLOW_TRACKING_PASSWORD"] == hmac.new(b"the-key", user.encode(), "sha256").hexdigest()
+    assert not {"the-key", "of-the-admin", "of-somebody"} & set(given.values())
+
+
+def test_where_mlflow_has_no_users_for_steps_each_logs_in_as_the_workers_do() -> None:
+    ours = {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "m"}
+    assert spec_of(step(model="m"), ours=ours).environment.items() >= ours.items()
 
 
 def test_a_step_knows_its_image_its_limits_and_its_scratch_folder() -> None:

@@ -19,7 +19,7 @@ class Engine:
         self.there = there
         self.removed: list[str] = []
 
-    def left(self) -> list[Left]:
+    def list_left(self) -> list[Left]:
         return list(self.there)
 
     def remove(self, job: str) -> None:

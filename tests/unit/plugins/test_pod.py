@@ -1,6 +1,8 @@
 """The pod of a step: valid for Kubernetes' own schema, confined, and without a secret in it."""
 
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from plugins.runners import Resources
 from plugins.runners.environment import is_secret
 from plugins.runners.kubernetes.pod import PodSpec, pod_of
 from plugins.runners.kubernetes.runner import manifest_of
+from plugins.runners.mlflow_login import PASSWORD, READER, USERS, password_of
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, Settings
 from tests.unit.steps import step_to_run
@@ -40,6 +43,13 @@ PLACE: dict[str, Any] = {
     "kubernetes_secret": "perennial-steps",
 }
 SUPPORTED = ("1.30", "1.32", "1.35", kubernetes_validate.latest_version())
+
+
+@pytest.fixture(autouse=True)
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pods of one step have the same seconds left, however busy the machine is."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
 
 
 def place(**changes: Any) -> Settings:
@@ -166,6 +176,30 @@ def test_no_secret_stands_in_the_pod() -> None:
     reference = {"secretKeyRef": {"name": "perennial-steps", "key": "AWS_SECRET_ACCESS_KEY"}}
     assert variables(body)["AWS_SECRET_ACCESS_KEY"] == reference
     assert variables(body)["AWS_ENDPOINT_URL"] == "http://objectstore:9000"
+
+
+def test_the_password_of_a_step_s_user_of_mlflow_is_a_key_of_the_secret_by_itself() -> None:
+    with_key = {"mlflow_key": "key-of-the-test"}
+    for verb, model, user in (("train", "m", "perennial-model-m"), ("deploy", None, "perennial-release")):
+        body = pod(with_key, verb=verb, model=model)
+        given = variables(body)
+        assert given["MLFLOW_TRACKING_USERNAME"] == user
+        key = f"MLFLOW_TRACKING_PASSWORD.{user}"
+        assert given["MLFLOW_TRACKING_PASSWORD"] == {"secretKeyRef": {"name": "perennial-steps", "key": key}}
+        assert "key-of-the-test" not in json.dumps(body)
+
+
+def test_the_secret_s_passwords_are_those_that_mlflow_asks_for() -> None:
+    done = subprocess.run(
+        ["sh", str(MANIFESTS / "mlflow-passwords.sh"), "m", "flight_delay"],
+        env={"PATH": os.environ["PATH"], "PERENNIAL_MLFLOW_KEY": "key-of-the-test"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = dict(line.split("=") for line in done.stdout.splitlines())
+    users = {USERS["gate"], USERS["deploy"], READER, "perennial-model-m", "perennial-model-flight_delay"}
+    assert made == {f"{PASSWORD}.{user}": password_of(user, "key-of-the-test") for user in users}
 
 
 def test_the_training_hears_nothing_of_the_platform_s_credentials_not_even_their_names() -> None:

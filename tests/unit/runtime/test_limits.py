@@ -56,22 +56,22 @@ def test_a_child_that_the_kernel_killed_is_out_of_memory_and_final(
 ) -> None:
     monkeypatch.setattr(limits, "kills", lambda: 5)
 
-    told = limits.explained(FAILED, "train", killed_before=4)
+    told = limits.explain(FAILED, "train", killed_before=4)
 
     assert isinstance(told, LimitReached)
     assert told.exit_code == EXIT_INVALID
     assert "The limit is 512 MiB (resources.memory_mib in the model's pipeline.yaml)" in str(told)
     assert "ended with code 137" in str(told)
     assert told.evidence == {"run_id": "r", "limit": "memory_mib"}
-    assert limits.explained(FAILED, "train", killed_before=5) is FAILED
+    assert limits.explain(FAILED, "train", killed_before=5) is FAILED
 
 
 def test_memory_that_python_cannot_get_is_the_same(limited: Path) -> None:
-    assert "(PERENNIAL_STEP_MEMORY_MIB)" in str(limits.explained(MemoryError(), "evaluate", limits.kills()))
+    assert "(PERENNIAL_STEP_MEMORY_MIB)" in str(limits.explain(MemoryError(), "evaluate", limits.kills()))
 
 
 def test_a_process_without_a_limit_may_be_luckier_next_time(home: Path) -> None:
-    told = limits.explained(MemoryError(), "train", limits.kills())
+    told = limits.explain(MemoryError(), "train", limits.kills())
     assert isinstance(told, MachineFull)
     assert told.exit_code == EXIT_FAULT
 
@@ -80,7 +80,7 @@ def test_a_process_without_a_limit_may_be_luckier_next_time(home: Path) -> None:
 def test_a_full_scratch_folder_names_its_field(limited: Path, number: int) -> None:
     full = OSError(number, "No space left on device", str(limited / "scratch" / "x"))
 
-    told = limits.explained(full, "train", limits.kills())
+    told = limits.explain(full, "train", limits.kills())
 
     assert isinstance(told, LimitReached)
     assert "The limit is 64 MiB (resources.scratch_mib in the model's pipeline.yaml)" in str(told)
@@ -90,7 +90,7 @@ def test_a_full_run_folder_is_named_and_tried_again(limited: Path) -> None:
     failed = TrainingFailed("It could not be kept.")
     failed.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded", "/srv/runs/train/model.pt")
 
-    told = limits.explained(failed, "train", limits.kills())
+    told = limits.explain(failed, "train", limits.kills())
 
     assert isinstance(told, MachineFull)
     assert "no room left where /srv/runs/train/model.pt lies" in str(told)
@@ -98,4 +98,4 @@ def test_a_full_run_folder_is_named_and_tried_again(limited: Path) -> None:
 
 def test_another_error_stays_what_it_is(home: Path) -> None:
     missing = FileNotFoundError(errno.ENOENT, "No such file", "/x")
-    assert limits.explained(missing, "train", limits.kills()) is missing
+    assert limits.explain(missing, "train", limits.kills()) is missing

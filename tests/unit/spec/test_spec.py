@@ -1,5 +1,6 @@
 """pipeline.yaml: what a clumsy hand does to it is said with the file and the field."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from tasks.errors import InvalidProject
-from tasks.spec import PipelineSpec, load_specs
+from tasks.spec import PipelineSpec, declared_classes, in_order, load_specs
 from tests.conftest import PROJECT
 
 SHIPPED = PROJECT / "models" / "review_sentiment" / "pipeline.yaml"
@@ -33,12 +34,15 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
     spec = PipelineSpec.load(path)
 
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+    for schedule in (spec.training.schedule, spec.monitor.schedule):
+        assert schedule
+        assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule), "trained and watched every day"
 
 
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        (("data", "key"), "no_such_column", "data: Value error, key 'no_such_column'"),
+        (("data", "key"), "no_such_column", "data: key 'no_such_column'"),
         (("data", "split", "test_share"), 1.5, "data.split.test_share"),
         (("data", "columns", "text"), "varchar", "data.columns.text"),
         (("data", "columns", "batch_id"), "string", "added by the lake"),
@@ -53,8 +57,12 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("serving", "label_schema"), {"type": ["integer", "string"]}, "lets a label be string"),
         (("serving", "label_schema"), {"type": "number", "enum": [0, 0.5]}, "lets a label be number"),
         (("data", "columns", "label"), "bool", "lets a label be integer, but data.columns.label is bool"),
+        (("data", "columns", "text"), "int64", "text may be of type string, but the column text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
+        (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
+        (("training",), {"trigger": "both"}, "trigger is 'both', but there is no schedule"),
+        (("training", "minimum_new_rows"), 0, "training.minimum_new_rows"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
         (("resources", "gpus"), "two", "resources.gpus"),
         (("name",), "Review Sentiment", "name"),
@@ -76,26 +84,52 @@ def test_a_wrong_field_is_named_with_its_file(
     assert named in str(refused.value)
 
 
-def test_a_label_schema_that_its_column_can_hold_is_accepted(
-    tmp_path: Path, document: dict[str, Any]
+@pytest.mark.parametrize(
+    ("task", "schema", "kind"),
+    [
+        ("binary", {"type": ["integer", "null"], "minimum": 0, "maximum": 1}, "int64"),
+        ("binary", {"type": "number", "enum": [0, 1.0, None]}, "int64"),
+        ("binary", {"type": "boolean"}, "bool"),
+        ("binary", {"type": "string", "enum": ["no", "yes"]}, "string"),
+        ("multiclass", {"type": "string"}, "string"),
+        ("multiclass", {"type": "integer", "enum": [1, 2, 3]}, "int64"),
+        ("regression", {"type": "number"}, "float64"),
+        ("regression", {"type": ["integer", "null"]}, "float64"),
+        ("regression", {"type": "integer", "minimum": 0}, "int64"),
+    ],
+)
+def test_labels_that_fit_the_task_and_their_column_are_accepted(
+    tmp_path: Path, document: dict[str, Any], task: str, schema: dict[str, Any], kind: str
 ) -> None:
-    for schema, kind in (
-        ({"type": ["integer", "null"]}, "int64"),
-        ({"type": "number", "enum": [0, 1.0, None]}, "int64"),
-        ({"type": "number"}, "float64"),
-        ({"type": "integer"}, "float64"),
-        ({"type": "boolean"}, "bool"),
-        ({"type": "string", "const": "2026-01-01"}, "date"),
-    ):
-        document["serving"]["label_schema"] = schema
-        document["data"]["columns"]["label"] = kind
-        assert PipelineSpec.load(written(tmp_path, document)).serving.label_schema == schema
+    document["task"] = task
+    document["gate"] = {"margin": 1, "slice_margin": 1}
+    document["serving"]["label_schema"] = schema
+    document["data"]["columns"]["label"] = kind
+
+    spec = PipelineSpec.load(written(tmp_path, document))
+
+    assert spec.serving.label_schema == schema
+    assert spec.gate.primary_metric == ("rmse" if task == "regression" else "accuracy")
+    assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
-def test_what_labels_are_does_not_matter_where_none_come_back(
+def test_an_examples_numbers_have_their_columns_types(tmp_path: Path, document: dict[str, Any]) -> None:
+    document["data"]["columns"] |= {"stars": "int64", "weight": "float64"}
+    document["data"]["features"] += ["stars", "weight"]
+    types = {"stars": {"type": ["integer", "null"]}, "weight": {"type": "number"}}
+    document["serving"]["input_schema"]["properties"] |= types
+    document["serving"]["input_example"] |= {"stars": 4.0, "weight": 2}
+    example = PipelineSpec.load(written(tmp_path, document)).serving.input_example
+    assert repr((example["stars"], example["weight"])) == "(4, 2.0)"
+
+
+def test_what_a_column_holds_does_not_matter_where_no_labels_come_back(
     tmp_path: Path, document: dict[str, Any]
 ) -> None:
-    document["serving"]["label_schema"] = {"type": "number"}
+    document["serving"]["label_schema"] = {"type": "string", "enum": ["bad", "good"]}
+    with pytest.raises(InvalidProject, match=r"lets a label be string, but data\.columns\.label is int64"):
+        PipelineSpec.load(written(tmp_path, document))
+
     del document["data"]["feedback_query"]
     assert PipelineSpec.load(written(tmp_path, document)).data.feedback_query is None
 
@@ -129,52 +163,151 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
         load_specs(tmp_path)
 
 
+LABELS = "serving.label_schema"
+REGRESSION = {
+    "task": "regression",
+    "data.columns.label": "float64",
+    LABELS: {"type": "number"},
+    "gate": {"primary_metric": "rmse", "margin": 0.5, "slice_margin": 1, "maximum": {"mae": 20}},
+}
+MULTICLASS = {
+    "task": "multiclass",
+    "data.columns.label": "string",
+    LABELS: {"type": "string", "enum": ["bad", "fair", "good"]},
+    "gate": {"primary_metric": "macro_f1", "minimum": {"recall.bad": 0.3}, "maximum": {"log_loss": 1}},
+}
+YAML_WORDS = {"type": "string", "enum": [False, True]}
+
+
+def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    for path, value in changes.items():
+        *folders, field = path.split(".")
+        part = document
+        for folder in folders:
+            part = part[folder]
+        part[field] = value
+    return document
+
+
 @pytest.mark.parametrize(
     ("task", "changes", "fault"),
     [
+        ({}, {"gate.primary_metric": "rmse"}, "gate.primary_metric: rmse is not a metric of a binary task"),
+        ({}, {"gate.minimum": {"macro_f1": 0.5}}, "gate.minimum: macro_f1 is not a metric of a binary task"),
+        ({}, {"gate.minimum": {"log_loss": 0.5}}, "gate: minimum.log_loss: less log_loss is better; declare"),
+        ({}, {"gate.first_model_maximum": {"f1": 0.5}}, "first_model_maximum.f1: more f1 is better; declare"),
+        ({}, {"gate.minimum": {"accurcay": 0.5}}, "'accurcay' is none of the metrics accuracy, balanced_"),
+        ({}, {LABELS: {"type": "integer"}}, "serving.label_schema: a binary task has two labels; name"),
+        ({}, {LABELS: {"type": "integer", "enum": [0, 1, 2]}}, "a binary task has two labels"),
+        ({}, {LABELS: {"type": "integer", "enum": [0, "one"]}}, "its labels are of several types"),
+        ({}, {LABELS: {"type": "array", "enum": [[0], [1]]}}, "a label is a text, a number or a boolean"),
         (
-            "regression",
-            {"label_schema": {"type": "string"}},
-            "serving.label_schema: the label of a regression is of type number",
+            {},
+            {LABELS: {"type": "interger"}},
+            "label_schema: this is not a JSON Schema: 'interger' is not valid",
         ),
-        ("regression", {"gate": {"primary_metric": "rmse"}}, "gate.margin: a regression has to say it"),
+        ({}, {LABELS: YAML_WORDS}, "[False, True] are not of the type string; without quotes YAML reads yes"),
+        (REGRESSION, {"gate": {"primary_metric": "rmse"}}, "gate.margin: a regression has to say it, in un"),
         (
-            "regression",
-            {"gate": {"primary_metric": "accuracy"}},
-            "accuracy is not a metric of a regression task",
+            REGRESSION,
+            {"gate": {"margin": 1}},
+            "gate.slice_margin: a regression has to say it, in units of rm",
         ),
         (
-            "multiclass",
-            {"gate": {"primary_metric": "roc_auc"}},
-            "roc_auc is not a metric of a multiclass task",
+            REGRESSION,
+            {"gate.primary_metric": "accuracy"},
+            "accuracy is not a metric of a regression task; it",
         ),
-        ("multiclass", {}, "a multiclass task has three labels or more"),
-        ("binary", {"label_schema": {"type": "integer", "enum": [0, 1, 2]}}, "a binary task has two labels"),
         (
-            "binary",
-            {"gate": {"minimum": {"log_loss": 0.5}}},
-            "less log_loss is better; declare it in maximum",
+            REGRESSION,
+            {LABELS: {"type": "number", "enum": [1, 2]}},
+            "is of type number or integer, without en",
         ),
-        ("ranking", {}, "task: Input should be 'binary', 'multiclass' or 'regression'"),
+        (
+            REGRESSION,
+            {LABELS: {"type": "string"}},
+            "serving.label_schema: the label of a regression is of ty",
+        ),
+        (
+            REGRESSION,
+            {"data.columns.label": "string"},
+            "data.columns.label: the label of a regression is a n",
+        ),
+        (
+            MULTICLASS,
+            {LABELS: {"type": "string", "enum": ["a", "b"]}},
+            "has three labels or more; set task: b",
+        ),
+        (MULTICLASS, {LABELS: {"type": "number"}}, "of a multiclass task is of type string or integer; set "),
+        (
+            MULTICLASS,
+            {"gate.minimum": {"recall.great": 0.5}},
+            "recall.great is of no label; the labels are ba",
+        ),
+        (
+            MULTICLASS,
+            {"gate.primary_metric": "roc_auc"},
+            "roc_auc is not a metric of a multiclass task; its ",
+        ),
+        (MULTICLASS, {"task": "ranking"}, "task: Input should be 'binary', 'multiclass' or 'regression'"),
     ],
 )
-def test_a_task_that_the_other_parts_do_not_fit_is_refused_by_field(
-    tmp_path: Path, task: str, changes: dict[str, Any], fault: str
+def test_what_does_not_fit_the_task_is_refused_with_its_field(
+    tmp_path: Path, document: dict[str, Any], task: dict[str, Any], changes: dict[str, Any], fault: str
 ) -> None:
-    text = (PROJECT / "models" / "flight_delay" / "pipeline.yaml").read_text(encoding="utf-8")
-    document = yaml.safe_load(text) | {"task": task, "gate": changes.get("gate", {})}
-    document["serving"] |= {"label_schema": changes.get("label_schema", document["serving"]["label_schema"])}
-    (tmp_path / "flight_delay").mkdir()
-    (tmp_path / "flight_delay" / "pipeline.yaml").write_text(yaml.safe_dump(document))
+    document = changed(changed(document, copy.deepcopy(task)), changes)
 
     with pytest.raises(InvalidProject, match=re.escape(fault)):
-        PipelineSpec.load(tmp_path / "flight_delay" / "pipeline.yaml")
+        PipelineSpec.load(written(tmp_path, document))
 
 
-def test_a_regression_is_compared_by_its_error_where_nothing_is_said(tmp_path: Path) -> None:
-    text = (PROJECT / "models" / "flight_delay" / "pipeline.yaml").read_text(encoding="utf-8")
-    document = yaml.safe_load(text) | {"task": "regression", "gate": {"margin": 1, "slice_margin": 2}}
-    document["serving"]["label_schema"] = {"type": "number"}
-    document["data"]["columns"]["late"] = "float64"
+@pytest.mark.parametrize(
+    ("schema", "classes"),
+    [
+        ({"type": "integer", "enum": [1, 0]}, (0, 1)),
+        ({"type": "boolean"}, (False, True)),
+        ({"type": "integer", "minimum": 1, "maximum": 5}, (1, 2, 3, 4, 5)),
+        ({"type": "integer", "minimum": 0, "maximum": 10**9}, None),
+        ({"type": "integer", "minimum": 0}, None),
+        ({"type": "string"}, None),
+    ],
+)
+def test_the_labels_that_a_schema_names(schema: dict[str, Any], classes: tuple[Any, ...] | None) -> None:
+    assert declared_classes(schema) == classes
 
-    assert PipelineSpec.model_validate(document).gate.primary_metric == "rmse"
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([1, 0, 1], (0, 1)),
+        ([True, False], (False, True)),
+        (["no", "yes"], ("no", "yes")),
+        ([1, "a", 2.5], (2.5, 1, "a")),
+    ],
+)
+def test_labels_of_any_type_have_one_order(labels: list[object], classes: tuple[object, ...]) -> None:
+    assert in_order(labels) == in_order(labels[::-1]) == classes
+
+
+def test_a_model_may_join_tables_that_others_describe_alike(tmp_path: Path, document: dict[str, Any]) -> None:
+    joined = {"table": "critics", "key": "critic", "columns": {"critic": "string"}, "suite": "critics"}
+    document["data"] |= {"tables": [joined], "features": ["text", "critic"]}
+    written(tmp_path, document)
+    written(tmp_path, {**document, "name": "twin"}, name="twin")
+
+    spec = load_specs(tmp_path)[0]
+    assert [table.table for table in spec.data.all_tables] == ["reviews", "critics"]
+    assert spec.data.feature_types == {"text": "string", "critic": "string"}
+
+    other = {**document["data"], "tables": [{**joined, "columns": {"critic": "int64"}}]}
+    written(tmp_path, {**document, "name": "twin", "data": other}, name="twin")
+    with pytest.raises(InvalidProject, match="and models/twin describe the table 'critics' differently"):
+        load_specs(tmp_path)
+
+
+def test_a_table_is_described_once_by_a_model(tmp_path: Path, document: dict[str, Any]) -> None:
+    twice = {name: document["data"][name] for name in ("table", "key", "columns", "suite")}
+    document["data"]["tables"] = [twice]
+
+    with pytest.raises(InvalidProject, match=r"the tables \['reviews'\] are described twice"):
+        PipelineSpec.load(written(tmp_path, document))

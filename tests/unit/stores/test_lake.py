@@ -240,7 +240,7 @@ def test_of_rows_with_the_same_key_the_one_ingested_last_is_shown(lake: Lake) ->
         lake.append("events", pa.table({"id": ["a", None], "n": [value, value]}), batch_id=batch)
     lake.append("events", pa.table({"id": ["b", "b"], "n": [5, 4]}), batch_id="third")
     found = lake.query(
-        "SELECT id, n FROM events ORDER BY id, n", {"events": ("events", None)}, newest_by="id"
+        "SELECT id, n FROM events ORDER BY id, n", {"events": ("events", None)}, newest_by={"events": "id"}
     )
     assert [(row["id"], row["n"]) for row in found.to_pylist()] == [("a", 2), ("b", 4), (None, 1), (None, 2)]
 

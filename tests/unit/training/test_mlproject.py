@@ -37,7 +37,9 @@ def test_every_shipped_model_has_a_form_whose_defaults_are_good(spec: PipelineSp
 
     assert {"seed", "epochs"} <= set(schemas)
     assert all(schema["description"] for schema in schemas.values())
-    assert mlproject.checked({}, schemas) == {name: schema["default"] for name, schema in schemas.items()}
+    assert mlproject.check_parameters({}, schemas) == {
+        name: schema["default"] for name, schema in schemas.items()
+    }
 
 
 def test_bounds_of_the_specification_narrow_the_projects_parameters(
@@ -52,7 +54,7 @@ def test_bounds_of_the_specification_narrow_the_projects_parameters(
 
 
 def test_what_is_asked_for_replaces_a_default(tiny: PipelineSpec, tmp_path: Path) -> None:
-    values = mlproject.checked({"seed": 3.0, "rate": 1}, mlproject.parameters(tiny, tmp_path))
+    values = mlproject.check_parameters({"seed": 3.0, "rate": 1}, mlproject.parameters(tiny, tmp_path))
 
     assert values == {"seed": 3, "rate": 1, "mode": "good"}
     assert isinstance(values["seed"], int)
@@ -74,7 +76,7 @@ def test_a_wrong_value_is_refused_and_the_known_parameters_are_named(
     tiny: PipelineSpec, tmp_path: Path, asked: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        mlproject.checked(asked, mlproject.parameters(tiny, tmp_path))
+        mlproject.check_parameters(asked, mlproject.parameters(tiny, tmp_path))
 
     assert said in str(refusal.value)
     assert "Known parameters: seed (integer), rate (number), mode (string)" in str(refusal.value)
@@ -82,7 +84,7 @@ def test_a_wrong_value_is_refused_and_the_known_parameters_are_named(
 
 def test_every_fault_is_told_at_once(tiny: PipelineSpec, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        mlproject.checked({"seed": -1, "colour": "blue"}, mlproject.parameters(tiny, tmp_path))
+        mlproject.check_parameters({"seed": -1, "colour": "blue"}, mlproject.parameters(tiny, tmp_path))
 
     assert len(refusal.value.evidence["faults"]) == 2
 

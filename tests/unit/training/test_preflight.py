@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import PreflightReport, PreflightRequest, StepContext
-from tasks.errors import GpuMissing, ServiceAway, WrongCode
+from tasks.errors import GpuMissing, MlflowRefused, ServiceAway, WrongCode
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.training import preflight as subject
@@ -24,18 +24,20 @@ from tests.conftest import PROJECT
 
 @pytest.fixture
 def mlflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Something that answers as MLflow's health page does."""
+    """Something that answers as MLflow does where no training was logged yet."""
 
-    class Health(http.server.BaseHTTPRequestHandler):
+    class Empty(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             let_in = self.headers["Authorization"] == os.environ.get("EXPECTED_LOGIN")
-            self.send_response(401 if not let_in else 200 if self.path == "/health" else 404)
+            self.send_response(404 if let_in else 401)
             self.end_headers()
+            if let_in and self.path.startswith("/api/2.0/mlflow/experiments/get-by-name?"):
+                self.wfile.write(b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Empty)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("PERENNIAL_MLFLOW_URL", f"http://127.0.0.1:{server.server_port}/")
     settings.cache_clear()
@@ -46,6 +48,7 @@ def mlflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def request_for(home: Path, commit: str | None = None, **changes: Any) -> PreflightRequest:
     spec = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+    changes = {"resources": {"gpus": "none"}} | changes
     document = spec.model_dump() | {
         name: getattr(spec, name).model_dump() | change for name, change in changes.items()
     }
@@ -127,7 +130,7 @@ def test_an_mlflow_that_asks_for_a_password_is_given_that_of_its_own_client(
     home: Path, mlflow: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPECTED_LOGIN", "Basic bWU6c2VjcmV0")
-    with pytest.raises(ServiceAway, match="401"):
+    with pytest.raises(MlflowRefused, match="refuses the user without a name: HTTP 401"):
         preflight(request_for(home))
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from tasks.contracts import EvaluationReport, RuleVerdict
-from tasks.gate.rules.reports import metric_of, tell_metric
-from tasks.spec import METRICS, GateSpec
+from tasks.gate.rules.reports import metric_of, tell_metric, tell_reasons
+from tasks.spec import GateSpec, kind_of
 
 
 def thresholds(evaluation: EvaluationReport, rules: GateSpec) -> Iterator[RuleVerdict]:
@@ -16,12 +16,13 @@ def thresholds(evaluation: EvaluationReport, rules: GateSpec) -> Iterator[RuleVe
 
 
 def _threshold(evaluation: EvaluationReport, field: str, name: str, threshold: float) -> RuleVerdict:
-    metric, more = metric_of(evaluation.candidate, name), METRICS[name].larger_is_better
+    metric, more = metric_of(evaluation.candidate, name), kind_of(name).larger_is_better
     passed = metric is not None and (metric.value >= threshold if more else metric.value <= threshold)
     if metric is None:
+        reasons = tell_reasons(name, candidate=evaluation.candidate)
         why = (
-            f"{name} is not defined for the candidate on these rows, so gate.{field}.{name} of {threshold:g} "
-            "cannot be checked."
+            f"{name} is not defined on these rows{reasons}, so gate.{field}.{name} of {threshold:g} cannot "
+            "be checked."
         )
     elif more:
         why = f"{tell_metric(metric)} is {'at least' if passed else 'below'} {threshold:g}."

@@ -1,0 +1,79 @@
+"""Count the rows that a training would see, and those of them that no training has seen.
+
+Looked at before anything is spent: a training that has nothing to learn from, or nothing new, ends here.
+"""
+
+from collections.abc import Mapping
+
+from tasks.contracts import CountRequest, RowCount
+from tasks.data.model_query import ask, pin
+from tasks.errors import NothingToDo
+from tasks.spec import DataSpec, PipelineSpec
+from tasks.stores import snapshots
+from tasks.stores.lake import Lake, rows_of
+
+
+def count(request: CountRequest) -> RowCount:
+    """Count the rows, and say whether they are enough for a training.
+
+    Raises:
+        NothingToDo: A table is not there yet, or there are too few rows for a first training, or fewer new
+            ones than `minimum_new_rows`.
+        LakeError: A table did not exist at `as_of`.
+        InvalidQuery: The model's query is wrong.
+    """
+    lake, data, model = Lake(), request.spec.data, request.spec.name
+    _require_tables(lake, data, model)
+    versions = pin(lake, data, request.as_of)
+    seen = snapshots.newest_versions(model, besides=request.context.run_key)
+    # A table that was removed and made again begins with version 0: nothing of it has been seen.
+    seen = {table: version for table, version in seen.items() if version <= _latest(lake, table)}
+    rows = count_rows(lake, data, versions)
+    found = RowCount(
+        table=data.table,
+        table_version=versions[data.table],
+        rows=rows,
+        new_rows=max(0, rows - count_rows(lake, data, seen)) if data.table in seen else rows,
+        seen_version=seen.get(data.table),
+    )
+    if why := too_few(found, request.spec, request.minimum_new_rows):
+        raise NothingToDo(why, **found.model_dump())
+    return found
+
+
+def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str | None:
+    """Why these rows are no reason to train; None where they are.
+
+    A model that was trained before and has lost its rows is a fault, which the snapshot explains.
+    """
+    if found.seen_version is None and found.rows < spec.data.minimum_rows:
+        return (
+            f"The table {found.table!r} has {found.rows} rows for {spec.name!r} so far, and a first training "
+            f"waits for the {spec.data.minimum_rows} of data.minimum_rows."
+        )
+    if found.new_rows < minimum_new_rows:
+        return (
+            f"{found.new_rows} rows have joined {found.table!r} since the newest version that a training of "
+            f"{spec.name!r} has seen ({found.seen_version}); training.minimum_new_rows waits for "
+            f"{minimum_new_rows}."
+        )
+    return None
+
+
+def count_rows(lake: Lake, data: DataSpec, versions: Mapping[str, int]) -> int:
+    """How many rows the model's query gives on these versions of its tables; of the others on the newest."""
+    counting = f"SELECT count(*) AS rows FROM {rows_of(data.query)}"  # noqa: S608 - the team's own
+    return int(ask(lake, data, versions, counting)["rows"][0].as_py())
+
+
+def _require_tables(lake: Lake, data: DataSpec, model: str) -> None:
+    for name in (table.table for table in data.all_tables):
+        if not lake.exists(name):
+            raise NothingToDo(
+                f"There is no table {name!r} yet, so {model!r} has nothing to learn from. The first file in "
+                f"its landing folder makes it; the DAG ingest_{name} has to be on."
+            )
+
+
+def _latest(lake: Lake, table: str) -> int:
+    return lake.latest(table) if lake.exists(table) else -1

@@ -1,0 +1,101 @@
+"""Take a model that was removed from the project out of service.
+
+In this order: the ledger, the gateway's route, the backend's versions, the alias `champion`, so that a model
+of the same name would begin anew. What was recorded stays: the versions in MLflow with their runs and
+archives, the ledger, the tables of the lake, the gateway's log.
+"""
+
+import time
+
+from tasks.contracts import Action, Route, Withdrawal, WithdrawRequest
+from tasks.errors import InvalidRequest, ServingError
+from tasks.ledger import entries
+from tasks.monitoring import retrain
+from tasks.serving.backend import ServingBackend, serving_backend
+from tasks.serving.gateway import Gateway
+from tasks.settings import settings
+from tasks.stores import registry
+
+DRAIN_SECONDS = 60.0
+
+
+def withdraw(request: WithdrawRequest) -> Withdrawal:
+    """Let the gateway answer no more requests for `request.model`, and unload its versions.
+
+    Killed anywhere, the same step run again does what is left to do.
+
+    Raises:
+        InvalidRequest: The model's folder is still there, so that its DAG would serve it again; or no model
+            of this name has ever been served here.
+        ServingError: The gateway or the backend does not answer, or requests do not end.
+    """
+    model = request.model
+    _require_removed(model)
+    backend, gateway = serving_backend(), Gateway()
+    with backend.exclusive(model):
+        route, aliased = gateway.route(model), registry.aliased_version(model)
+        if not (route or aliased or gateway.history(model)):
+            raise InvalidRequest(
+                f"No model {model!r} has ever been served here. The gateway's page lists those that are."
+            )
+        if route is not None:
+            _record(gateway, request, route)
+            gateway.withdraw(model)
+        unloaded = _unload(backend, gateway, model)
+        if aliased is not None:
+            _remove_alias(request, aliased)
+        closed = _close_requests(model)
+    return Withdrawal(model=model, served=route, unloaded=unloaded, champion=aliased, closed_requests=closed)
+
+
+def _require_removed(model: str) -> None:
+    folder = settings().models / model
+    if (folder / "pipeline.yaml").exists():
+        raise InvalidRequest(
+            f"{folder} is still there, so the DAG train_{model} would serve the model again. Remove the "
+            "folder first; where steps run in containers, build the images again without it."
+        )
+
+
+def _record(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
+    entries.record(
+        model=request.model,
+        actor=request.context.actor,
+        action=Action.WITHDRAW,
+        before=route.model_version,
+        after=None,
+        why=request.reason,
+        evidence={
+            "route": route.model_dump(mode="json"),
+            "after_change": gateway.history(request.model)[-1].sequence,
+        },
+    )
+
+
+def _unload(backend: ServingBackend, gateway: Gateway, model: str) -> tuple[str, ...]:
+    """Remove every version, once no request is under way to them."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while under_way := gateway.in_flight(model):
+        if time.monotonic() > deadline:
+            raise ServingError(f"Requests to {model} do not end: {under_way}.")
+        time.sleep(0.1)
+    return tuple(backend.prune(model, set()))
+
+
+def _remove_alias(request: WithdrawRequest, aliased: str) -> None:
+    entries.record(
+        model=request.model,
+        actor=request.context.actor,
+        action=Action.CHAMPION,
+        before=aliased,
+        after=None,
+        why=f"The model was withdrawn: {request.reason}",
+        evidence={"before": aliased},
+    )
+    registry.remove_champion(request.model)
+
+
+def _close_requests(model: str) -> tuple[str, ...]:
+    """Close what was granted to a training that will not come."""
+    runs = [each.train_run_id for each in retrain.open_requests() if each.model == model]
+    return tuple(run for run in runs if retrain.close(model, run, "the model was withdrawn"))

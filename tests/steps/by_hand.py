@@ -1,0 +1,121 @@
+"""The steps of a training, called one after the other as the DAG does, in this process and its children."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.contracts import (
+    Archive,
+    Champion,
+    DataSnapshot,
+    EvaluateRequest,
+    EvaluationReport,
+    GateDecision,
+    GateRequest,
+    IngestRequest,
+    IngestResult,
+    ModelVersion,
+    PackageRequest,
+    SnapshotRequest,
+    StepContext,
+    TrainingRun,
+    TrainRequest,
+    ValidateRequest,
+)
+from tasks.data.ingest import ingest
+from tasks.data.snapshot import snapshot
+from tasks.data.validate import validate
+from tasks.evaluation.evaluate import evaluate
+from tasks.gate.gate import gate
+from tasks.settings import settings
+from tasks.spec import PipelineSpec, TableSpec, table_of
+from tasks.stores import registry
+from tasks.training.package import package
+from tasks.training.train import train
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate and what became of it."""
+
+    run: TrainingRun
+    archive: Archive
+    evaluation: EvaluationReport
+    decision: GateDecision
+
+    def as_champion(self) -> ModelVersion:
+        return ModelVersion(
+            model=self.run.model,
+            version="1",
+            run_id=self.run.run_id,
+            archive=self.archive,
+            decision_ledger_hash=self.decision.ledger_hash or "",
+            tags={},
+        )
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A model in a state folder of its own; each of its trainings is a run of a DAG."""
+
+    spec: PipelineSpec
+    home: Path
+
+    def use_mlflow(self, template: Path, patch: pytest.MonkeyPatch) -> None:
+        """Let this process and its children record in a copy of an empty MLflow database."""
+        database = shutil.copy(template, self.home / "mlflow.db")
+        patch.setenv("PERENNIAL_MLFLOW_URL", f"sqlite:///{database}")
+        settings.cache_clear()
+        registry.client().create_experiment(self.spec.name, artifact_location=str(self.home / "artifacts"))
+
+    def context(self, run: str, step: str) -> StepContext:
+        key = f"train_{self.spec.name}/{run}/{step}"
+        return StepContext(actor=f"test:{step}", step_key=key, work_url=str(self.home / "runs" / run / step))
+
+    def ingest(self, table: TableSpec | None = None) -> IngestResult:
+        """Everything that has landed for the table; None for the model's own."""
+        return ingest(
+            IngestRequest(context=self.context("ingest", "ingest"), table=table or table_of(self.spec))
+        )
+
+    def snapshot(self, run: str = "first") -> DataSnapshot:
+        return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec))
+
+    def train(
+        self, run: str = "first", *, against: ModelVersion | None = None, **parameters: str | float
+    ) -> Judged:
+        """Snapshot, validate, train, package, evaluate and judge a candidate."""
+        spec, taken = self.spec, self.snapshot(run)
+        report = validate(ValidateRequest(context=self.context(run, "validate"), spec=spec, snapshot=taken))
+        trained = train(
+            TrainRequest(
+                context=self.context(run, "train"),
+                spec=spec,
+                snapshot=taken,
+                validation=report,
+                parameters=parameters,
+            )
+        )
+        archive = package(PackageRequest(context=self.context(run, "package"), spec=spec, run=trained))
+        champion = Champion(model=spec.name, version=against, serves=against is not None)
+        evaluation = evaluate(
+            EvaluateRequest(
+                context=self.context(run, "evaluate"),
+                spec=spec,
+                run=trained,
+                archive=archive,
+                champion=champion,
+            )
+        )
+        decision = gate(
+            GateRequest(
+                context=self.context(run, "gate"),
+                spec=spec,
+                run=trained,
+                archive=archive,
+                evaluation=evaluation,
+            )
+        )
+        return Judged(trained, archive, evaluation, decision)

@@ -1,0 +1,100 @@
+"""`make model`: a folder and a suite that are right as they are made, and a sentence for what cannot be."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from new_model.make import TASKS, TEMPLATE, make
+from tasks.data.suites import load_suite
+from tasks.errors import InvalidRequest
+from tasks.settings import settings
+from tasks.spec import PipelineSpec, load_specs
+from tasks.training.mlproject import check_parameters, parameters
+from tests.conftest import PROJECT
+from tests.unit import trained
+
+
+@pytest.fixture
+def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the tiny model alone, whose table is `numbers`."""
+    monkeypatch.setenv("PERENNIAL_MODELS", str(home / "models"))
+    monkeypatch.setenv("PERENNIAL_SUITES", str(home / "great_expectations"))
+    settings.cache_clear()
+    (home / "great_expectations" / "expectations").mkdir(parents=True)
+    trained.write_model(home / "models")
+    return home
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, task: str) -> None:
+    made = make("demo_model", task)
+
+    spec = PipelineSpec.load(made.folder / "pipeline.yaml")
+    assert (spec.name, spec.task, spec.data.table) == ("demo_model", task, "demo_model")
+    assert {
+        name: kind["default"] for name, kind in parameters(spec, project / "models").items()
+    } == check_parameters({}, parameters(spec, project / "models"))
+    assert len(load_suite(spec.data.suite).expectations) > 8
+    assert [other.name for other in load_specs(project / "models")] == ["demo_model", "tiny"]
+    needed = {spec.serving.handler, *spec.serving.code, "MLproject", "train.py", "pyfunc.py"}
+    assert needed <= {path.name for path in made.folder.iterdir()}
+    assert not [path.name for path in made.folder.rglob("*") if path.suffix in {".j2", ".pyc"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "said"),
+    [
+        ("Demo-Model", "binary", "'Demo-Model' cannot be a model's name"),
+        ("", "binary", "for example NAME=churn_risk"),
+        ("../demo", "binary", "cannot be a model's name"),
+        ("demo__predictions", "binary", "two underscores in a row"),
+        (
+            "demo",
+            "clustering",
+            "'clustering' is no task. Say TASK=binary or TASK=multiclass or TASK=regression",
+        ),
+        ("tiny", "binary", "models/tiny is there already"),
+        ("other", "binary", "expectations/other.json is there already"),
+        ("numbers", "binary", "'numbers' is the table of the model tiny"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_a_sentence_and_leaves_nothing(
+    project: Path, name: str, task: str, said: str
+) -> None:
+    (project / "great_expectations" / "expectations" / "other.json").write_text("{}")
+    before = sorted(project.rglob("*"))
+
+    with pytest.raises(InvalidRequest) as refused:
+        make(name, task)
+
+    assert said in str(refused.value)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_the_command_says_what_it_made_and_fails_with_a_sentence_the_second_time(project: Path) -> None:
+    command = [sys.executable, "-m", "new_model", "demo_model", "regression"]
+
+    first, second = (
+        subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False) for _ in range(2)
+    )
+
+    assert first.returncode == 0, first.stderr
+    assert f"Made {project}/models/demo_model/ and" in first.stdout
+    assert (second.returncode, second.stderr.splitlines()) == (
+        InvalidRequest.exit_code,
+        [f"{project}/models/demo_model is there already. Choose another NAME, or remove it first."],
+    )
+
+
+def test_the_template_is_checked_by_the_linter_as_a_models_folder_is() -> None:
+    linted = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--show-files", "new_model"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {str(path) for path in TEMPLATE.rglob("*.py")} <= set(linted.stdout.splitlines())

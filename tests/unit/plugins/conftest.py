@@ -1,0 +1,5 @@
+"""What the tests of the runner of pods share."""
+
+from tests.unit.plugins.pods import cluster, step
+
+__all__ = ["cluster", "step"]
