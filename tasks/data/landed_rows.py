@@ -53,6 +53,10 @@ Raises `DataRejected` for a fault of the whole file, which may show only at its 
 
 def without_blank(rows: LandedRows, key: str) -> LandedRows:
     """Leave out the rows that hold nothing, as a spreadsheet writes them below its last one."""
+    if any(
+        column.null_count == 0 and not pa.types.is_string(column.type) for column in rows.typed.rows.columns
+    ):
+        return rows  # each row has a value there
     blank = _nothing(rows.typed, key)
     blank[blank] = np.logical_and.reduce(
         [_nothing(rows.typed, name)[blank] for name in rows.typed.rows.column_names]

@@ -6,6 +6,7 @@ asked.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def find_quickly(expectation: Expectation, rows: pa.Table) -> Finding | None:
     if expectation.type not in CHECKS or name not in rows.column_names:
         return None
     column = rows.column(name)
-    if not CHECKS[expectation.type](column, arguments):
+    if _has_nan(column) or not CHECKS[expectation.type](column, arguments):
         return None
     return Finding(
         met=True,
@@ -41,13 +42,37 @@ def find_quickly(expectation: Expectation, rows: pa.Table) -> Finding | None:
     )
 
 
+def _has_nan(column: pa.ChunkedArray) -> bool:
+    """Whether there is a number that is none: to Great Expectations it is a null."""
+    return bool(pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py())
+
+
 def _no_null(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
     return not arguments and column.null_count == 0
 
 
 def _between(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
+    if pa.types.is_timestamp(column.type):
+        return _within_times(column, arguments)
     number = pa.types.is_int64(column.type) or pa.types.is_float64(column.type)
     return number and _within(column, arguments)
+
+
+def _within_times(times: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
+    """Strictly, and between bounds that name their zone: what others mean is left to who is asked."""
+    bounds = [_time_of(arguments.get(name)) for name in ("min_value", "max_value")]
+    if set(arguments) != {"min_value", "max_value"} or None in bounds or times.null_count == len(times):
+        return False
+    first, last = pc.min_max(times).as_py().values()
+    return bool(bounds[0] < first and last < bounds[1])
+
+
+def _time_of(written: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(written)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
 
 
 def _lengths(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
@@ -79,9 +104,18 @@ def _in_set(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
     return all(type(value) is kind for value in listed) and set(found) <= set(listed)
 
 
+def _matching(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
+    """Each different value is matched once, in the way that Great Expectations matches all."""
+    if set(arguments) != {"regex"} or column.type != pa.string() or column.null_count == len(column):
+        return False
+    values = pc.unique(column.drop_null())
+    return bool(values.to_pandas().astype(str).str.contains(arguments["regex"]).all())
+
+
 CHECKS: dict[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], bool]] = {
     "expect_column_values_to_not_be_null": _no_null,
     "expect_column_values_to_be_between": _between,
     "expect_column_value_lengths_to_be_between": _lengths,
     "expect_column_values_to_be_in_set": _in_set,
+    "expect_column_values_to_match_regex": _matching,
 }
