@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = "python:3.11-slim-bookworm"
-PACKAGES = ("pydantic", "pydantic-settings", "universal-pathlib", "typer", "pyyaml", "tenacity")
+PACKAGES = ("jsonschema", "pydantic", "pydantic-settings", "universal-pathlib", "typer", "pyyaml", "tenacity")
 DOCKERFILE = f"""
 FROM {BASE}
 COPY packages /opt/packages
