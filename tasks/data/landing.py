@@ -26,7 +26,7 @@ from tasks.data.staging import Kind, Staging
 from tasks.settings import settings
 from tasks.stores import files
 from tasks.stores.files import Entry, State
-from tasks.stores.lake import Stream
+from tasks.stores.lake_rows import Stream
 
 REST_SECONDS = 1.0
 """How long a local file has to stay as it is before it is read."""

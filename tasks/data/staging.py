@@ -12,7 +12,7 @@ import pyarrow as pa
 from upath import UPath
 
 from tasks.stores import files
-from tasks.stores.lake import Stream
+from tasks.stores.lake_rows import Stream
 
 Kind = Literal["accepted", "quarantined"]
 ROWS_AT_ONCE = 1 << 16

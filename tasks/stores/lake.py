@@ -9,8 +9,7 @@ processes at once, it is tried.
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
@@ -22,10 +21,19 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow.dataset import Dataset, FileSystemDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tasks.errors import InvalidQuery, LakeError
+from tasks.errors import LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
 from tasks.stores import files, google
+from tasks.stores.lake_rows import (
+    ADDED,
+    Stream,
+    as_stream,
+    require_types,
+    stamp,
+    without_null_types,
+)
+from tasks.stores.lake_sql import quoted, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -36,8 +44,6 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "date": pa.date32(),
 }
 
-ADDED = pa.schema([("ingested_at", pa.timestamp("us", "UTC")), ("batch_id", pa.string())])
-
 KEEP_EVERYTHING = {
     "delta.appendOnly": "true",
     "delta.logRetentionDuration": "interval 36500 days",
@@ -47,24 +53,10 @@ KEEP_EVERYTHING = {
 
 CONFLICTS_SECONDS = 120
 
-MARKS = "taken-back-"
-"""What the batches begin with that take rows back: their rows have a key and nothing else."""
-
-IS_MARK = f"starts_with(batch_id, '{MARKS}')"
-"""The SQL condition on such rows."""
-
 
 def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
     """The Arrow schema of columns as a pipeline.yaml declares them, without what the lake adds."""
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Rows that are read batch by batch, once for each try to append them."""
-
-    schema: pa.Schema
-    batches: Callable[[], Iterable[pa.RecordBatch]]
 
 
 def rows_of(query: str) -> str:
@@ -108,7 +100,7 @@ class Lake:
             with attempt:
                 delta = self._open(table)
                 found = pa.schema(delta.schema().to_arrow())
-                _require_types(table, found, columns)
+                require_types(table, found, columns)
                 if added := [field for field in columns if field.name not in found.names]:
                     delta.alter.add_columns([Field.from_arrow(field) for field in added])
 
@@ -154,13 +146,13 @@ class Lake:
         for attempt in _until_no_conflict():
             with attempt:
                 if not self.exists(table):
-                    self._create(table, _without_null_types(rows.schema))
+                    self._create(table, without_null_types(rows.schema))
                 delta = self._open(table)
                 written = delta.transaction_version(transaction.app_id) or 0
                 if written < app_version and app_previous in {None, written}:
                     schema = pa.schema(delta.schema().to_arrow())
-                    stamped = _stamped(_as_stream(rows, schema, table), batch_id, schema)
-                    write_deltalake(delta, stamped, mode="append", commit_properties=properties)
+                    rows_to_write = stamp(as_stream(rows, schema, table), batch_id, schema)
+                    write_deltalake(delta, rows_to_write, mode="append", commit_properties=properties)
         return self.latest(table)
 
     def exists(self, table: str) -> bool:
@@ -216,9 +208,9 @@ class Lake:
         where_sql: str | None = None,
     ) -> pa.Table:
         """Rows of a version (None: the newest), of the named columns, where the SQL condition holds."""
-        selected = ", ".join(_quoted(column) for column in columns) if columns else "*"
+        selected = ", ".join(quoted(column) for column in columns) if columns else "*"
         condition = f" WHERE {where_sql}" if where_sql else ""
-        return self.query(f"SELECT {selected} FROM {_quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
+        return self.query(f"SELECT {selected} FROM {quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
 
     def query(
         self,
@@ -252,10 +244,10 @@ class Lake:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table) else _in_one_order(self._open(*rows))
-                _show(session, view, at_hand, (newest_by or {}).get(view))
+                show(session, view, at_hand, (newest_by or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
-            return _select(session, sql)
+            return select(session, sql)
 
     def _create(self, table: str, columns: pa.Schema) -> None:
         wanted = pa.schema([*columns, *(field for field in ADDED if field.name not in columns.names)])
@@ -336,63 +328,6 @@ def _until_no_conflict() -> Retrying:
     )
 
 
-def _without_null_types(schema: pa.Schema) -> pa.Schema:
-    """Delta has no type for a column of nothing but nulls: text holds it."""
-    return pa.schema(
-        [(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema]
-    )
-
-
-def _as_stream(rows: pa.Table | Stream, schema: pa.Schema, table: str) -> Stream:
-    """The rows, of the table's types: a stream has to have them, others are given them."""
-    unknown = sorted(set(rows.schema.names) - set(schema.names))
-    if unknown:
-        raise LakeError(
-            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have {unknown} too. "
-            "Add them to the table first."
-        )
-    if isinstance(rows, Stream):
-        _require_types(table, schema, rows.schema)
-        return rows
-    try:
-        own = rows.cast(pa.schema([schema.field(name) for name in rows.column_names]))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise LakeError(
-            f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}."
-        ) from error
-    return Stream(own.schema, own.to_batches)
-
-
-def _stamped(rows: Stream, batch_id: str, schema: pa.Schema) -> pa.RecordBatchReader:
-    """The rows in the columns of the table, with the time and the batch."""
-    now = pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type)
-    added = {"ingested_at": now, "batch_id": pa.scalar(batch_id, pa.string())}
-
-    def batches() -> Iterable[pa.RecordBatch]:
-        for batch in rows.batches():
-            columns = (_column(batch, field, added).cast(field.type) for field in schema)
-            yield pa.record_batch(list(columns), schema=schema)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def _column(batch: pa.RecordBatch, field: pa.Field, added: Mapping[str, pa.Scalar]) -> pa.Array:
-    if field.name in added:
-        return pa.repeat(added[field.name], len(batch))
-    return batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
-
-
-def _require_types(table: str, found: pa.Schema, wanted: pa.Schema) -> None:
-    there, asked = _described(found), _described(wanted)
-    if any(there.get(name, kind) != kind for name, kind in asked.items()):
-        raise LakeError(
-            f"The table {table!r} has the columns {there}, but {asked} is asked for. The type of a column "
-            "does not change: give the column another name, or the new layout a new table.",
-            found=there,
-            wanted=asked,
-        )
-
-
 def _plain(kind: pa.DataType) -> pa.DataType:
     """Arrow's several layouts of text as the usual one."""
     return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
@@ -403,55 +338,3 @@ def _in_one_order(delta: DeltaTable) -> Dataset:
     found = delta.to_pyarrow_dataset()
     fragments = sorted(found.get_fragments(), key=lambda fragment: fragment.path)
     return FileSystemDataset(fragments, found.schema, found.format, found.filesystem)
-
-
-def _described(schema: pa.Schema) -> dict[str, str]:
-    """Name and type of each column, with Arrow's several layouts of one type read as that type."""
-    layouts = {
-        "large_string": "string",
-        "string_view": "string",
-        "large_binary": "binary",
-        "binary_view": "binary",
-    }
-    names = {field.name: re.sub(r"^timestamp\[\w+,", "timestamp[us,", str(field.type)) for field in schema}
-    return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
-
-
-def _show(
-    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
-) -> None:
-    """Give the session a view of the rows.
-
-    Rows of one batch with the same key have an order too: that of their values.
-    """
-    if newest_by is None:
-        session.register(view, rows)
-        return
-    session.register(f"every row of {view}", rows)
-    key = _quoted(newest_by)
-    values = ", ".join(_quoted(name) for name in rows.schema.names)
-    every = _quoted(f"every row of {view}")
-    session.execute(
-        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
-        f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
-        f"QUALIFY {key} IS NULL OR "
-        f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
-    )
-
-
-def _select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    try:
-        statements: list[Any] = session.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise InvalidQuery(f"One SELECT statement is expected, but the query is: {sql.strip()}")
-        return session.sql(sql).to_arrow_table()
-    except (duckdb.OperationalError, duckdb.InternalError):
-        raise
-    except duckdb.Error as error:
-        raise InvalidQuery(
-            f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}"
-        ) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -16,14 +16,16 @@ from deltalake.exceptions import CommitFailedError
 from upath import UPath
 
 from tasks.errors import InvalidQuery, LakeError
-from tasks.stores.lake import Lake, Stream, rows_of
+from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake_rows import Stream
 
 COLUMNS = {"id": "string", "n": "int64", "share": "float64", "yes": "bool", "at": "timestamp", "day": "date"}
 
 APPENDING = """
 import sys
 import pyarrow as pa
-from tasks.stores.lake import Lake, Stream, rows_of
+from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake_rows import Stream
 lake, who = Lake(sys.argv[1]), sys.argv[2]
 for number in range(5):
     lake.append("events", pa.table({"who": [who], "number": [number]}), batch_id=f"{who}-{number}")
