@@ -40,23 +40,24 @@ WRITTEN = {"csv": "(HEADER)", "parquet": "(FORMAT parquet)"}
 
 def main(
     mib: Annotated[list[int] | None, typer.Option(help="The sizes of the files.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="csv or parquet; by default both.")] = None,
     at_most: Annotated[float, typer.Option(help="The largest ratio of time that passes.")] = 12.0,
     at_most_mib: Annotated[int, typer.Option(help="The most memory that passes.")] = 2048,
 ) -> None:
     """Print rows a second, memory and the ratio of time for each size and format."""
     typer.echo("format     MiB       rows   ingest   rows/s  memory   bare read  memory  ratio")
     ratios, peaks = [], []
-    for kind in ("csv", "parquet"):
+    for form in kind or ["csv", "parquet"]:
         for size in mib or [10, 100, 1024]:
             with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
-                file = _made(Path(folder), kind, size)
+                file = _made(Path(folder), form, size)
                 bare = _measured("bare", file)
                 ours = _measured("ingest", file)
             ratios.append(ours["seconds"] / bare["seconds"])
             peaks.append(ours["peak_mib"])
             speed = ours["rows"] / ours["seconds"]
             typer.echo(
-                f"{kind:8} {size:5}  {ours['rows']:9,}  {ours['seconds']:5.1f} s  {speed:7,.0f}  "
+                f"{form:8} {size:5}  {ours['rows']:9,}  {ours['seconds']:5.1f} s  {speed:7,.0f}  "
                 f"{ours['peak_mib']:4.0f} MiB  {bare['seconds']:7.1f} s  {bare['peak_mib']:4.0f} MiB  "
                 f"{ratios[-1]:4.1f} x"
             )
