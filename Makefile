@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONTROL := .perennial/envs/control/bin/python
+ML := .perennial/envs/ml/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
 WORKERS ?= 2
@@ -15,7 +16,7 @@ yes = $(filter-out 0 no false,$(1))
 # Hundreds of short processes are started here, and each would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev lock demo images push-images start stop up down model backup restore status env airflow test test-containers lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images start stop up down model suite backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -53,6 +54,9 @@ down: ## Remove these containers, their networks and their data. KEEP=1 keeps th
 model: setup ## Make a new model's folder from a template that trains as it is: make model NAME=... TASK=binary|multiclass|regression
 	@$(CONTROL) -m new_model "$(NAME)" "$(TASK)"
 
+suite: setup ## Propose a table's expectation suite and its columns' types from a sample: make suite TABLE=... FILE=...
+	@$(ML) -m new_suite "$(TABLE)" "$(FILE)"
+
 backup: ## Copy the data of the platform in containers into a folder: make backup TO=/path
 	@TO="$(TO)" sh containers/compose/backup.sh
 
@@ -84,7 +88,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p embedded -p demo -p new_model
+	$(DEV)/mypy -p embedded -p demo -p new_model -p new_suite
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

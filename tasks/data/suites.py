@@ -109,7 +109,7 @@ def load_suite(name: str) -> Suite:
     for position, declared in enumerate(document["expectations"] if not faults else []):
         try:
             expectations.append(_expectation(declared))
-        except (gx.exceptions.GreatExpectationsError, ValueError, TypeError, KeyError) as error:
+        except (gx.exceptions.GreatExpectationsError, SyntaxError, ValueError, TypeError, KeyError) as error:
             kind = declared.get("type") if isinstance(declared, dict) else declared
             faults.append(f"expectations[{position}] ({kind}): {' '.join(str(error).split())}")
     if faults:
@@ -220,7 +220,7 @@ def _columns_of_all(value: Any) -> Iterator[str]:
 def _names(expression: str) -> Iterator[str]:
     """The names in an expression of pandas: plain, or in backquotes."""
     yield from re.findall(r"`([^`]+)`", expression)
-    plain = re.sub(r"`[^`]+`", "0", expression)
+    plain = re.sub(r"`[^`]+`", "(0)", expression)
     yield from (
         node.id for node in ast.walk(ast.parse(plain or "0", mode="eval")) if isinstance(node, ast.Name)
     )

@@ -106,8 +106,8 @@ def test_a_training_in_an_image_that_the_engine_does_not_hold_is_refused(stack: 
     unpause(airflow, MODEL)
     run_id = airflow.trigger(dag_id)
     wait_until(lambda: airflow.run(dag_id, run_id)["state"] == "failed", "the refusal", timeout_seconds=300)
-    assert task(airflow, dag_id, run_id, "preflight")["try_number"] == 1, "it would be refused again"
-    said = log(airflow, dag_id, run_id, "preflight", 1)
+    assert task(airflow, dag_id, run_id, "count")["try_number"] == 1, "it would be refused again"
+    said = log(airflow, dag_id, run_id, "count", 1)
     assert (
         f"has no image {NOWHERE}, which PERENNIAL_STEP_IMAGE names. Build it there with `make images`" in said
     )

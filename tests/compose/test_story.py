@@ -1,8 +1,12 @@
 """The demo on the platform in containers: the story is told to its end, and its platform keeps serving."""
 
+import pytest
+
 from demo.report import Report
 from tests.compose.conftest import EXAMPLE, MODEL
 from tests.compose.stack import Stack
+
+pytestmark = pytest.mark.timeout(2400)
 
 
 def test_the_story_is_told_in_containers_and_no_request_fails(story: Report) -> None:

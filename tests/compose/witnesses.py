@@ -38,7 +38,7 @@ class Client(threading.Thread):
         self._instance = instance
         self._session = requests.Session()
         self._session.verify = str(stack.certificate)
-        self._session.headers |= stack.bearer
+        self._session.headers.update(stack.bearer)
         self._ended = threading.Event()
 
     def run(self) -> None:

@@ -87,7 +87,7 @@ def test_a_caller_that_hangs_up_leaves_no_connection_to_the_engine(
             f"GET /containers/{silent.id}/logs?stdout=1&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
-    assert proxy.process.num_fds() >= before + 10
+    assert proxy.process.num_fds() > before + 5, "each has a connection to the engine beside its own"
     for connection in waiting:
         connection.close()
     deadline = time.monotonic() + 10
