@@ -16,13 +16,14 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from plugins.runners.connections import reach_store
+from tasks.data.landing_names import is_landed
 from tasks.errors import PerennialError
 from tasks.stores.faults import explain
-from tasks.stores.files import at, entries
+from tasks.stores.files import State, at, entries, is_being_written
 
 NAMES_IN_AN_EVENT = 100
 
-Seen = dict[str, tuple[Any, ...]]  # name: what changes when the file does
+Seen = dict[str, State]
 
 
 class LandingTrigger(BaseEventTrigger):
@@ -30,8 +31,9 @@ class LandingTrigger(BaseEventTrigger):
 
     Args:
         folder: A path or an URL of the store; it may be missing until the first file lands. Names that start
-            with `.` are ignored: producers write those and rename them.
-        poll_seconds: Between two looks; a file counts as whole when two looks in a row found it the same.
+            with `.` or end as unfinished files do are ignored: producers write those and rename them.
+        poll_seconds: Between two looks; a file counts as whole when two looks in a row found it the same, and
+            no process of this machine has it open for writing.
     """
 
     def __init__(self, folder: str, poll_seconds: float = 1.0) -> None:
@@ -54,7 +56,8 @@ class LandingTrigger(BaseEventTrigger):
         told: Seen = {}
         while True:
             now = await asyncio.to_thread(self.look, before)
-            whole = {name: state for name, state in now.items() if before.get(name) == state}
+            resting = {name: state for name, state in now.items() if before.get(name) == state}
+            whole = await asyncio.to_thread(self.closed, resting, told)
             if new := sorted(name for name, state in whole.items() if told.get(name) != state):
                 yield TriggerEvent(
                     {"folder": self.folder, "file_count": len(new), "files": new[:NAMES_IN_AN_EVENT]}
@@ -77,11 +80,17 @@ class LandingTrigger(BaseEventTrigger):
                 self.log.warning("%s cannot be read; it is tried again until it can: %s", self.folder, reason)
             self.unreadable, self.reached = True, False
             return last
-        files = {
-            entry.name: entry.state for entry in found if entry.is_file and not entry.name.startswith(".")
-        }
         self.unreadable = False
-        return files
+        return {entry.name: entry.state for entry in found if entry.is_file and is_landed(entry.name)}
+
+    def closed(self, resting: Seen, told: Seen) -> Seen:
+        """The files that nobody writes to any more; those that were told of are not looked at again."""
+        folder = at(self.folder)
+        return {
+            name: state
+            for name, state in resting.items()
+            if told.get(name) == state or not is_being_written(folder / name)
+        }
 
     def reach(self) -> None:
         """Go by Airflow's connection of the store, once; again after a fault, which it may have caused."""

@@ -22,6 +22,8 @@ class FileOutcome(Contract):
     Attributes:
         status: `published` (rows joined the table), `already_published` (an earlier try had appended it),
             `empty` (every row was quarantined), or `refused` (a whole-file fault: nothing joined).
+        repeated_rows: Exact copies of another row of the file, which joined once.
+        blank_rows: Rows that held nothing.
         reason: Why it was refused; a sentence.
         report_url: The validation report, HTML; None when the file could not be read.
         table_version: The table's version once its rows had joined; None where none did.
@@ -32,6 +34,8 @@ class FileOutcome(Contract):
     batch_id: str | None
     published_rows: int = 0
     quarantined_rows: int = 0
+    repeated_rows: int = 0
+    blank_rows: int = 0
     reason: str | None = None
     report_url: str | None = None
     table_version: int | None = None

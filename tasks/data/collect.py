@@ -130,7 +130,7 @@ class Collector:
         """Append rows that `next_rows` gave; False where another collector was faster."""
         first, last = rows[0]["sequence"], rows[-1]["sequence"]
         if self._lake.exists(self._table):
-            self._lake.widen(self._table, {"sent_by": "string"})
+            self._lake.create(self._table, {"sent_by": "string"})
         self._lake.append(
             self._table,
             as_the_table_is(self._as_table(rows), self._lake, self._table),

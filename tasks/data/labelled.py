@@ -94,9 +94,9 @@ def taken_back_after_landing() -> Which:
 
 def prepare(lake: Lake, spec: PipelineSpec) -> None:
     """Make the tables that are read here, and give those of earlier versions the columns that they lack."""
-    lake.widen(f"{spec.name}__takebacks", TAKEBACKS)
-    lake.widen(f"{spec.name}__landed", LANDED)
-    lake.widen(f"{spec.name}__feedback", {"sent_by": "string"})
+    lake.create(f"{spec.name}__takebacks", TAKEBACKS)
+    lake.create(f"{spec.name}__landed", LANDED)
+    lake.create(f"{spec.name}__feedback", {"sent_by": "string"})
 
 
 def counted(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tasks.data import quarantine
 from tasks.data.labelled import LANDED, asked, counted, labelled, not_landed, of_portion, prepare
+from tasks.data.parquet_reader import COLLECTED
 from tasks.data.quarantine import BrokenRow
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -108,7 +109,7 @@ def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     if not len(rows):
         return Landed(0, None, len(found.misfits))
     content = io.BytesIO()
-    pq.write_table(rows, content)
+    pq.write_table(rows.replace_schema_metadata({COLLECTED: spec.name}), content)
     file = at(settings().landing, spec.data.table) / name
     write_whole(file, content.getvalue())
     return Landed(len(rows), str(file), len(found.misfits))

@@ -1,28 +1,35 @@
 """The folder where a table's files land, and where they go from there.
 
 A file is in one place at a time: in the folder itself until it is settled, then below `.archive` when its
-rows were published, or in `.refused`, with the reason in a file beside it. Meanwhile `.staged` holds what
-will be published, so that an ingest that was killed is carried on with the same rows. Names that start with a
-dot are not ours to take: a producer writes `.name.part` and renames it. On an object store, where a file
-appears whole by itself, a move that was killed leaves the file in both places; its plan is staged until the
-move is done, so the next ingest knows it for what it is.
+rows were published, or in `.refused`, with the reason in a file beside it. No file takes the place of another
+there, and one that has changed since it was read stays where it is. Meanwhile `.staged` holds what will be
+published, so that an ingest that was killed is carried on with the same rows. Names that start with a dot, or
+end as unfinished files do, are not ours to take: a producer writes `.name.part` and renames it. On an object
+store, where a file appears whole by itself, a move that was killed leaves the file in both places; its plan
+is staged until the move is done, so the next ingest knows it for what it is.
 """
 
+import hashlib
 import json
-from typing import Any
-from uuid import uuid4
+import os
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
 from tasks.contracts import FileOutcome
+from tasks.data.landing_names import LONGEST_NAME, is_landed, numbered
+from tasks.data.staging import Kind, Staging
 from tasks.settings import settings
 from tasks.stores import files
+from tasks.stores.files import Entry, State
+from tasks.stores.lake_rows import Stream
 
-LONGEST_NAME = 240
-"""In bytes; file systems hold 255."""
+REST_SECONDS = 1.0
+"""How long a local file has to stay as it is before it is read."""
 
 
 class Plan(BaseModel):
@@ -30,6 +37,19 @@ class Plan(BaseModel):
 
     outcome: FileOutcome
     rows: str
+
+
+class Arrival(NamedTuple):
+    """A file as it was when it was read. `sha256` is of its bytes; None where they were not all read."""
+
+    name: str
+    state: State
+    sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for the same file; never that of another one."""
+        return self.sha256 or hashlib.sha256(repr((self.name, self.state)).encode()).hexdigest()
 
 
 class Landing:
@@ -40,42 +60,43 @@ class Landing:
 
     def files(self) -> list[str]:
         """The names that wait, in their order."""
-        waiting = [
-            entry for entry in files.entries(self.url) if entry.is_file and not entry.name.startswith(".")
-        ]
-        return sorted(self._named_in_text(entry.name) for entry in waiting)
+        waiting = [entry for entry in files.entries(self.url) if entry.is_file and is_landed(entry.name)]
+        return sorted(self._named_in_text(entry) for entry in waiting)
 
-    def read(self, name: str) -> bytes | None:
-        """A file's bytes; None when it is gone, because another ingest settled it."""
-        try:
-            return bytes((self.url / name).read_bytes())
-        except FileNotFoundError:
-            return None
+    def at_rest(self, names: Sequence[str]) -> list[str]:
+        """Those of the names whose writers have finished, as far as can be seen: the others wait.
+
+        A local file has to be closed, and to stay as it is for a moment.
+        """
+        before = {name: self.state(name) for name in names}
+        if files.is_local(self.url) and any(_is_young(state) for state in before.values()):
+            time.sleep(REST_SECONDS)
+        return [name for name in names if self._rests(name, before[name])]
+
+    def state(self, name: str) -> State | None:
+        """The state of a file; None when it is gone, because another ingest settled it."""
+        return files.state_of(self.url / name)
 
     def waits(self, name: str) -> bool:
-        return bool((self.url / name).exists())
+        return self.state(name) is not None
 
-    def stage(
-        self, batch_id: str, outcome: FileOutcome, accepted: pa.Table, quarantined: pa.Table
-    ) -> Plan | None:
-        """Keep what will be published of a batch, unless another
-        ingest has done so: the first plan counts for all.
+    def staging(self, batch_id: str) -> Staging:
+        """Where rows are written that will be published, should the batch pass."""
+        return Staging(self.url / ".staged", batch_id)
+
+    def stage(self, batch_id: str, outcome: FileOutcome, staging: Staging) -> Plan | None:
+        """Make what was written the plan of a batch, unless another
+        ingest has made its own: the first plan counts for all.
 
         Returns:
             The plan that counts; None when the other has settled the batch.
         """
-        plan = Plan(outcome=outcome, rows=uuid4().hex)
-        files.make_parent(self._staged(batch_id))
-        for kind, rows in (("accepted", accepted), ("quarantined", quarantined)):
-            with self._staged(batch_id, plan.rows, kind, "parquet").open("wb") as file:
-                pq.write_table(rows, file)
+        plan = Plan(outcome=outcome, rows=staging.rows)
+        staging.close()
         try:
-            files.create_whole(
-                self._staged(batch_id, "plan", "json"), plan.model_dump_json(indent=2).encode()
-            )
+            files.create_whole(self._plan_of(batch_id), plan.model_dump_json(indent=2).encode())
         except FileExistsError:
-            for kind in ("accepted", "quarantined"):
-                files.remove(self._staged(batch_id, plan.rows, kind, "parquet"))
+            staging.discard()
             return self.plan(batch_id)
         if self.archived(batch_id):
             self.unstage(batch_id)
@@ -85,30 +106,36 @@ class Landing:
     def plan(self, batch_id: str) -> Plan | None:
         """What was decided of a batch that is not settled yet."""
         try:
-            return Plan.model_validate_json(
-                self._staged(batch_id, "plan", "json").read_text(encoding="utf-8")
-            )
+            return Plan.model_validate_json(self._plan_of(batch_id).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
-    def staged_rows(self, batch_id: str, plan: Plan, kind: str) -> pa.Table:
+    def staged_rows(self, batch_id: str, plan: Plan, kind: Kind) -> Stream:
         """The `accepted` or the `quarantined` rows of a plan.
 
         Raises:
             FileNotFoundError: Another ingest has settled it meanwhile.
         """
-        with self._staged(batch_id, plan.rows, kind, "parquet").open("rb") as file:
-            return pq.read_table(file)
+        return Staging(self.url / ".staged", batch_id, plan.rows).read(kind)
 
     def archived(self, batch_id: str) -> str | None:
         """The name under which a batch was published; None for a new one."""
         names = [entry.name for entry in files.entries(self.url / ".archive" / batch_id)]
         return min(names, default=None)
 
-    def archive(self, name: str, batch_id: str) -> None:
-        """Take a published file out of the folder, then forget what was staged of it."""
-        self._move(name, self.url / ".archive" / batch_id / name)
-        self.unstage(batch_id)
+    def archive(self, arrival: Arrival, batch_id: str) -> bool:
+        """Take a published file out of the folder, then forget what was staged of it.
+
+        Returns:
+            Whether the file was as it had been read; where it has changed since, it stays, to be read anew.
+        """
+        try:
+            self._put_away(arrival, self.url / ".archive" / batch_id, arrival.name)
+        except files.FileChanged:
+            return False
+        finally:
+            self.unstage(batch_id)
+        return True
 
     def unstage(self, batch_id: str) -> None:
         """Forget what was staged of a batch, also by ingests that were killed before they had a plan."""
@@ -129,37 +156,95 @@ class Landing:
             if name and not self.waits(name):
                 self.unstage(batch_id)
 
-    def refuse(self, name: str, reason: dict[str, Any]) -> bool:
-        """Take a refused file out of the folder, with the reason
-        beside it; False when another ingest had settled it.
-        """
-        beside = self._beside(name)
-        files.write_whole(beside, json.dumps(reason, indent=2).encode())
-        moved = self._move(name, self.url / ".refused" / name)
-        if not moved and not (self.url / ".refused" / name).exists():
-            files.remove(beside)
-        return moved
+    def refuse(self, arrival: Arrival, reason: dict[str, Any]) -> bool:
+        """Take a refused file out of the folder, with the reason beside it.
 
-    def _move(self, name: str, target: UPath) -> bool:
-        """Move a file; False when another ingest has done so."""
+        Returns:
+            Whether it was moved; False when another ingest had settled it, or when it has changed since it
+            was read and stays.
+        """
+        for name in self._free_names(arrival, reason):
+            try:
+                moved = self._put_away(arrival, self.url / ".refused", name)
+            except FileExistsError:
+                files.remove(self._beside(name))
+                continue
+            except files.FileChanged:
+                moved = False
+            if not moved and not (self.url / ".refused" / name).exists():
+                files.remove(self._beside(name))
+            return moved
+        raise AssertionError("Numbers do not end.")
+
+    def _free_names(self, arrival: Arrival, reason: dict[str, Any]) -> Iterator[str]:
+        """Names for a refused file, each reserved by its reason, which lies beside it."""
+        document = {**reason, "identity": arrival.identity}
+        for number in count(1):
+            name = numbered(arrival.name, number)
+            try:
+                files.create_whole(self._beside(name), json.dumps(document, indent=2).encode())
+            except FileExistsError:
+                if not self._is_of(arrival, name):
+                    continue
+                files.write_whole(self._beside(name), json.dumps(document, indent=2).encode())
+            yield name
+
+    def _is_of(self, arrival: Arrival, name: str) -> bool:
+        """Whether the reason beside a name is of this very file: it was refused, or was about to be."""
+        beside = json.loads(self._beside(name).read_text(encoding="utf-8"))
+        return bool(beside["file"] == arrival.name and beside["identity"] == arrival.identity)
+
+    def _put_away(self, arrival: Arrival, folder: UPath, name: str) -> bool:
+        """Move a file; False when another ingest has done so.
+
+        Raises:
+            FileExistsError: Another file has the name.
+            FileChanged: It is no longer as it was read.
+        """
+        source, target = self.url / arrival.name, folder / name
         try:
-            files.move(self.url / name, target)
+            files.move(source, target, arrival.state)
         except FileNotFoundError:
-            if self.waits(name):
-                raise
             return False
+        except FileExistsError:
+            if arrival.sha256 is None or files.sha256(str(target)) != arrival.sha256:
+                raise
+            files.require_unchanged(source, arrival.state)
+            files.remove(source)
         return True
 
-    def _named_in_text(self, name: str) -> str:
+    def _rests(self, name: str, before: State | None) -> bool:
+        path = self.url / name
+        return before is not None and files.state_of(path) == before and not files.is_being_written(path)
+
+    def _named_in_text(self, entry: Entry) -> str:
         """Rename a file whose name is not UTF-8: no reason, report or row could tell of it."""
-        text = name.encode("utf-8", "replace").decode()
-        if text != name:
-            self._move(name, self.url / text)
-        return text
+        text: str = os.fsencode(entry.name).decode("utf-8", "backslashreplace").replace("\\x", "%")
+        if entry.name.isascii() or os.fsencode(entry.name).decode("utf-8", "replace") == entry.name:
+            return entry.name
+        for number in count(1):
+            name = numbered(text, number)
+            try:
+                files.move(self.url / entry.name, self.url / name, entry.state)
+            except FileExistsError:
+                continue
+            except (FileNotFoundError, files.FileChanged):
+                pass
+            return name
+        raise AssertionError("Numbers do not end.")
 
     def _beside(self, name: str) -> UPath:
         """Where the reason of a refused file lies; a name that leaves no room for the ending is cut."""
-        return self.url / ".refused" / f"{name.encode()[:LONGEST_NAME].decode(errors='ignore')}.reason.json"
+        ending = ".reason.json"
+        if len(name.encode()) + len(ending) > LONGEST_NAME:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            name = f"{name.encode()[: LONGEST_NAME - 32].decode(errors='ignore')}-{digest}"
+        return self.url / ".refused" / f"{name}{ending}"
 
-    def _staged(self, *parts: str) -> UPath:
-        return self.url / ".staged" / ".".join(parts)
+    def _plan_of(self, batch_id: str) -> UPath:
+        return self.url / ".staged" / f"{batch_id}.plan.json"
+
+
+def _is_young(state: State | None) -> bool:
+    """Whether a local file was written to just now, or in the future of a clock that runs ahead."""
+    return state is not None and time.time() - state[1] / 1e9 < REST_SECONDS

@@ -1,24 +1,18 @@
-"""Expectation suites: read strictly, and run by Great Expectations so that nothing passes unseen.
+"""Expectation suites, read strictly.
 
-Great Expectations fails open: it drops an expectation whose type it does not know, calls an empty suite a
-success, and saves what is left over the versioned file. Here every expectation is made one by one, the
-results are counted against the declared, an expectation that could not be evaluated is an error, and a run
-works on a copy of the project's folder.
+Great Expectations fails open: it drops an expectation whose type it does not know, and calls an empty suite a
+success. Here every expectation is made one by one, and one that cannot be is an error.
 """
 
+import ast
 import hashlib
 import logging
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import great_expectations as gx
-import numpy as np
-import pandas as pd
 from great_expectations.expectations.expectation import (
     ColumnMapExpectation,
     ColumnPairMapExpectation,
@@ -33,18 +27,43 @@ from tasks.spec import DataSpec
 
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
-SAMPLES = 20
-SAMPLE_CHARACTERS = 200
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
+OF_THE_LAYOUT = (
+    "expect_column_to_exist",
+    "expect_column_type_to_be",
+    "expect_table_column_count",
+    "expect_table_columns",
+)
+OF_THE_COUNT = ("expect_table_row_count",)
+UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
+OF_OTHER_ROWS = (
+    *UNIQUE,
+    "expect_column_value_z_scores",
+    "expect_column_values_to_be_decreasing",
+    "expect_column_values_to_be_increasing",
+    "expect_column_values_to_not_be_outliers",
+)
+OF_DISTINCT_VALUES = (
+    "expect_column_distinct_values",
+    "expect_column_max",
+    "expect_column_min",
+    "expect_column_unique_value_count",
+)
+
+Scope = Literal["row", "unique", "distinct", "whole", "count", "layout"]
+"""What an expectation has to see: each row by itself, values that are equal, the different values, all values
+of its columns, how many rows there are, or only how they are laid out.
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expectation:
-    """One declared expectation.
+    """One declared expectation; one that is declared twice is two.
 
     Attributes:
-        columns: The columns that it is about; none for one about the whole table.
+        columns: The columns that it is about, also by its `row_condition`; none for one about the table.
         judges_rows: Whether it says of each row if it is met.
+        scope: What it has to see to say so.
         required: Whether not meeting it is a failure; `severity` is `critical`.
     """
 
@@ -53,6 +72,7 @@ class Expectation:
     severity: str
     columns: tuple[str, ...]
     judges_rows: bool
+    scope: Scope
 
     @property
     def required(self) -> bool:
@@ -72,26 +92,6 @@ class Suite:
     expectations: tuple[Expectation, ...]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an expectation found.
-
-    Attributes:
-        met: By the suite's own tolerance: rows may break an expectation that is met (`mostly`).
-        broken: Positions of the rows that break it, from 0; None where it does not judge rows.
-        share: Broken rows among those that have a value, in [0, 1].
-        samples: At most 20 of the values that break it.
-        message: A sentence with what was found.
-    """
-
-    expectation: Expectation
-    met: bool
-    broken: "np.ndarray[Any, np.dtype[np.int64]] | None"
-    share: float | None
-    samples: tuple[str, ...]
-    message: str
-
-
 def load_suite(name: str) -> Suite:
     """Read `great_expectations/expectations/<name>.json` and make every expectation of it.
 
@@ -109,7 +109,7 @@ def load_suite(name: str) -> Suite:
     for position, declared in enumerate(document["expectations"] if not faults else []):
         try:
             expectations.append(_expectation(declared))
-        except (gx.exceptions.GreatExpectationsError, ValueError, TypeError, KeyError) as error:
+        except (gx.exceptions.GreatExpectationsError, SyntaxError, ValueError, TypeError, KeyError) as error:
             kind = declared.get("type") if isinstance(declared, dict) else declared
             faults.append(f"expectations[{position}] ({kind}): {' '.join(str(error).split())}")
     if faults:
@@ -137,36 +137,18 @@ def load_suites(data: DataSpec) -> Suite:
     return Suite(name, sha256, (*own.expectations, *further))
 
 
-def run_suite(
-    suite: Suite, expectations: tuple[Expectation, ...], frame: pd.DataFrame
-) -> tuple[Outcome, ...]:
-    """Evaluate expectations of a suite on rows, in their order.
+def require_columns(suite: Suite, expectations: Sequence[Expectation], names: Sequence[str]) -> None:
+    """Refuse a suite that is about columns which are not there.
 
     Raises:
-        InvalidProject: An expectation could not be evaluated, or was left out.
+        InvalidProject: The message names them.
     """
-    made = [
-        _configuration(expectation, number).to_domain_obj() for number, expectation in enumerate(expectations)
-    ]
-    with _copied_project() as folder:
-        context = gx.get_context(mode="file", context_root_dir=folder)
-        asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
-        batch = asset.add_batch_definition_whole_dataframe("rows").get_batch(
-            {"dataframe": frame.reset_index(drop=True)}
-        )
-        found = batch.validate(
-            gx.ExpectationSuite(suite.name, expectations=made),
-            result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
-        )
-    results = {int(result.expectation_config.meta["number"]): result for result in found.results}
-    if len(found.results) != len(expectations) or sorted(results) != list(range(len(expectations))):
+    missing = {column for expectation in expectations for column in expectation.columns} - set(names)
+    if missing:
         raise InvalidProject(
-            f"The suite {suite.name!r} declares {len(expectations)} expectations here, but Great "
-            f"Expectations evaluated {len(found.results)}. Look for one that is there twice.",
+            f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are "
+            f"only {sorted(names)}. Correct the suite, or pipeline.yaml."
         )
-    return tuple(
-        _outcome(suite, expectation, results[number]) for number, expectation in enumerate(expectations)
-    )
 
 
 def _faults_of_document(document: Any, name: str) -> Iterator[str]:
@@ -195,80 +177,50 @@ def _expectation(declared: Any) -> Expectation:
     made = ExpectationConfiguration(
         type=declared["type"], kwargs=arguments, severity=severity
     ).to_domain_obj()
-    named = (arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS)
-    columns = tuple(column for value in named for column in ([value] if isinstance(value, str) else value))
+    named = [arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS]
+    own = [column for value in named for column in ([value] if isinstance(value, str) else value)]
+    condition = arguments.get("row_condition")
+    columns = tuple(dict.fromkeys([*own, *_columns_of(condition)]))
     judges_rows = isinstance(
         made, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation
     )
-    return Expectation(declared["type"], arguments, severity, columns, judges_rows)
+    scope = _scope(declared["type"], columns, judges_rows=judges_rows, conditional=condition is not None)
+    return Expectation(declared["type"], arguments, severity, columns, judges_rows, scope)
 
 
-def _configuration(expectation: Expectation, number: int) -> ExpectationConfiguration:
-    return ExpectationConfiguration(
-        type=expectation.type,
-        kwargs=expectation.arguments,
-        severity=expectation.severity,
-        meta={"number": number},
-    )
+def _scope(kind: str, columns: Sequence[str], *, judges_rows: bool, conditional: bool) -> Scope:
+    if kind.startswith(UNIQUE) and not conditional:
+        return "unique"
+    if judges_rows and not kind.startswith(OF_OTHER_ROWS):
+        return "row"
+    if kind.startswith(OF_DISTINCT_VALUES) and not conditional:
+        return "distinct"
+    if kind.startswith(OF_THE_COUNT):
+        return "count"
+    return "layout" if kind.startswith(OF_THE_LAYOUT) or not columns else "whole"
 
 
-@contextmanager
-def _copied_project() -> Iterator[Path]:
-    """A copy of the Great Expectations project without its suites: whatever a run saves, it saves there."""
-    with tempfile.TemporaryDirectory(prefix="great_expectations-") as folder:
-        copy = Path(folder) / "great_expectations"
-        (copy / "expectations").mkdir(parents=True)
-        try:
-            shutil.copy(settings().suites / "great_expectations.yml", copy)
-        except OSError as error:
-            raise InvalidProject(
-                f"{settings().suites}/great_expectations.yml cannot be read: {error}."
-            ) from error
-        yield copy
+def _columns_of(condition: Any) -> Iterator[str]:
+    """The columns that a `row_condition` looks at, in each of the forms that it may have."""
+    if isinstance(condition, str):
+        yield from re.findall(r"""col\(["']([^"']+)["']\)""", condition) or _names(condition)
+    if isinstance(condition, dict):
+        column = condition.get("column")
+        yield from [column["name"]] if isinstance(column, dict) and "name" in column else []
+        yield from _names(str(condition.get("pass_through_filter") or ""))
+        yield from (name for value in condition.values() for name in _columns_of_all(value))
 
 
-def _outcome(suite: Suite, expectation: Expectation, result: Any) -> Outcome:
-    if raised := _raised(result.exception_info):
-        raise InvalidProject(
-            f"The suite {suite.name!r}: {expectation.type} {expectation.arguments} could not be evaluated: "
-            f"{raised}. Correct its arguments, or the type of its column.",
-            expectation=expectation.type,
-            arguments=expectation.arguments,
-        )
-    found = result.result or {}
-    broken = (
-        np.asarray(found.get("unexpected_index_list") or [], dtype=np.int64)
-        if expectation.judges_rows
-        else None
-    )
-    if broken is not None and len(broken) != found.get("unexpected_count", 0):
-        raise InvalidProject(
-            f"The suite {suite.name!r}: {expectation.type} did not name the rows that break it."
-        )
-    share = (found.get("unexpected_percent") or 0.0) / 100 if expectation.judges_rows else None
-    values = dict.fromkeys(
-        str(value)[:SAMPLE_CHARACTERS] for value in found.get("partial_unexpected_list") or []
-    )
-    samples = tuple(values)[:SAMPLES]
-    return Outcome(
-        expectation, bool(result.success), broken, share, samples, _message(expectation, found, broken, share)
-    )
+def _columns_of_all(value: Any) -> Iterator[str]:
+    for part in value if isinstance(value, list) else [value]:
+        if isinstance(part, dict):
+            yield from _columns_of(part)
 
 
-def _raised(exception_info: dict[str, Any]) -> str:
-    """The message of an expectation's exception, of either
-    of the two layouts in which it may come; empty for none.
-    """
-    infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
-    return "; ".join(str(info.get("exception_message")) for info in infos if info.get("raised_exception"))
-
-
-def _message(expectation: Expectation, found: dict[str, Any], broken: Any, share: float | None) -> str:
-    if broken is None:
-        details = f" ({found['details']})" if found.get("details") else ""
-        return f"Observed: {found.get('observed_value')}{details}."
-    allowed = 1 - float(expectation.arguments.get("mostly", 1))
-    return (
-        f"{len(broken)} of {found.get('element_count', 0)} rows break it ({share:.2%} of those judged; "
-        f"{allowed:.2%} may)."
+def _names(expression: str) -> Iterator[str]:
+    """The names in an expression of pandas: plain, or in backquotes."""
+    yield from re.findall(r"`([^`]+)`", expression)
+    plain = re.sub(r"`[^`]+`", "(0)", expression)
+    yield from (
+        node.id for node in ast.walk(ast.parse(plain or "0", mode="eval")) if isinstance(node, ast.Name)
     )

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from tasks.contracts import TakenBack
 from tasks.data.labelled import asked, labelled, prepare, taken_back_after_landing
-from tasks.data.typed_values import from_arrow
+from tasks.data.typed_arrow import from_arrow
 from tasks.spec import PipelineSpec
-from tasks.stores.lake import IS_MARK, MARKS, Lake
+from tasks.stores.lake import Lake
+from tasks.stores.lake_sql import IS_MARK, MARKS
 
 
 def hide_taken_back(lake: Lake, spec: PipelineSpec) -> tuple[TakenBack, ...]:

@@ -4,8 +4,9 @@ A value is never bent: `1.5` is no whole number, `yes` no truth value, `2026-02-
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DataRejected
+from tasks.data.quick_values import EXACT_FLOAT, read_quickly
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
 
@@ -21,30 +22,15 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 TYPES_HOLD = "values_have_the_columns_types"
 
-FROM_TEXT: dict[ColumnType, str] = {
-    "string": "{value}",
-    "int64": "CASE WHEN regexp_full_match({trimmed}, '[+-]?[0-9]+([.]0*)?') "
-    "THEN TRY_CAST(regexp_replace({trimmed}, '[.]0*$', '') AS BIGINT) END",
-    "float64": (
-        "CASE WHEN regexp_full_match({trimmed}, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?') "
-        "AND isfinite(TRY_CAST({trimmed} AS DOUBLE)) THEN TRY_CAST({trimmed} AS DOUBLE) END"
-    ),
-    "bool": (
-        "CASE lower({trimmed}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' "
-        "THEN false END"
-    ),
-    "timestamp": "CASE WHEN regexp_full_match({trimmed}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}"
-    "([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,9}})?)?( "
-    "?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?') "
-    "THEN TRY_CAST(CASE WHEN length({trimmed}) = 10 THEN {trimmed} || ' 00:00:00' ELSE {trimmed} END AS "
-    "TIMESTAMPTZ) END",
-    "date": (
-        "CASE WHEN regexp_full_match({trimmed}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST({trimmed} "
-        "AS DATE) END"
-    ),
-}
-"""DuckDB expressions that give null for a text that is not of the type; `timestamp` without an offset is UTC.
-"""
+WHOLE = "[+-]?[0-9]+([.]0*)?"
+NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+ZONE = "Z|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
+TIME = f"{DAY}([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?( ?({ZONE}))?)?"
+
+FIRST_SECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
+LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+"""Times are of the years that every reader of them can hold."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +46,37 @@ class TypedRows:
     def broken_rows(self) -> Mask:
         return np.asarray(np.logical_or.reduce(list(self.broken.values())), dtype=np.bool_)
 
-    def reason(self, position: int, columns: Mapping[str, ColumnType]) -> str:
-        """Which values of a row do not have their type."""
-        return (
-            "; ".join(
-                f"{name} is not of type {columns[name]}"
-                for name, mask in self.broken.items()
-                if mask[position]
-            )
-            + "."
-        )
+    def take(self, positions: "np.ndarray[Any, np.dtype[np.int64]]") -> "TypedRows":
+        """The rows at some positions."""
+        broken = {name: mask[positions] for name, mask in self.broken.items()}
+        return TypedRows(self.rows.take(pa.array(positions)), broken)
 
 
 def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
     """Read values from text; null stays null, and so does blank text in a column of another type."""
-    texts = rows.select(list(columns))
+    texts = {name: rows.column(name).combine_chunks() for name in columns}
+    typed = {
+        name: texts[name] if kind == "string" else read_quickly(texts[name], kind)
+        for name, kind in columns.items()
+    }
+    whole = np.zeros(len(rows), dtype=np.bool_)
+    broken = dict.fromkeys(columns, whole)
+    slow = {name: kind for name, kind in columns.items() if typed[name] is None}
+    if slow:
+        read = _read(pa.table({name: texts[name] for name in slow}), slow)
+        for name, kind in slow.items():
+            typed[name] = read.column(name)
+            broken[name] = _given(texts[name], kind) & _null(read.column(name))
+    return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
+
+
+def _read(texts: pa.Table, columns: Mapping[str, ColumnType]) -> pa.Table:
+    """The values of any text, null where it is not of its type."""
     selected = ", ".join(f"{_typed(name, kind)} AS {_quoted(name)}" for name, kind in columns.items())
     with duckdb.connect(config={"threads": 1}) as session:
         session.execute("SET TimeZone = 'UTC'")
         session.register("texts", texts)
-        typed = session.sql(f"SELECT {selected} FROM texts").to_arrow_table().cast(arrow_schema(columns))  # noqa: S608
-    broken = {name: _given(texts.column(name), columns[name]) & _null(typed.column(name)) for name in columns}
-    return TypedRows(typed, broken)
+        return session.sql(f"SELECT {selected} FROM texts").to_arrow_table().cast(arrow_schema(columns))  # noqa: S608
 
 
 def from_python(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, ColumnType]) -> TypedRows:
@@ -104,81 +99,23 @@ def from_python(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, ColumnT
     return TypedRows(pa.table({name: typed[name] for name in columns}, schema=arrow_schema(columns)), broken)
 
 
-def from_arrow(file: str, rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
-    """Read values of a Parquet file, whose types may be others that hold the same values.
-
-    Raises:
-        DataRejected: A column is of a type that has nothing to do with the declared one.
-    """
-    typed, broken = {}, {}
-    for name, kind in columns.items():
-        column = rows.column(name).combine_chunks()
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        try:
-            typed[name], broken[name] = _from_column(column, kind)
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-            raise DataRejected(
-                f"{file}: the column {name!r} is {column.type}, but the table's is {kind}. Write that type."
-            ) from error
-    return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
-
-
-def _from_column(column: pa.Array, kind: ColumnType) -> tuple[pa.Array, Mask]:
-    """A column as `kind`, and which of its values it cannot hold.
-
-    Raises:
-        pa.ArrowNotImplementedError: Its type has nothing to do with `kind`.
-    """
-    found, wanted = column.type, ARROW_TYPES[kind]
-    if _is_text(found) and kind != "string":
-        read = from_text(pa.table({"value": column.cast(pa.string())}), {"value": kind})
-        return read.rows.column("value").combine_chunks(), read.broken["value"]
-    if not _related(found, kind):
-        raise pa.ArrowNotImplementedError(f"{found} to {wanted}")
-    fits = np.ones(len(column), dtype=np.bool_)
-    if pa.types.is_floating(found) or pa.types.is_decimal(found):
-        numbers = column.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
-        fits = np.isfinite(numbers)
-        if kind == "int64":
-            fits &= (np.trunc(numbers) == numbers) & (np.abs(numbers) < 2.0**63)
-    elif found == pa.uint64() and kind == "int64":
-        small = pc.less(column, pa.scalar(2**63, pa.uint64()))
-        fits = pc.fill_null(small, True).to_numpy(zero_copy_only=False)  # noqa: FBT003
-    kept = pc.if_else(pa.array(fits), column, pa.scalar(None, found))
-    return kept.cast(wanted, safe=False), ~fits
-
-
-def _related(found: pa.DataType, kind: ColumnType) -> bool:
-    number = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found)
-    related: dict[ColumnType, bool] = {
-        "string": _is_text(found),
-        "int64": number,
-        "float64": number,
-        "bool": pa.types.is_boolean(found),
-        "timestamp": pa.types.is_timestamp(found) or pa.types.is_date(found),
-        "date": pa.types.is_date(found),
-    }
-    return related[kind] or pa.types.is_null(found)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _fits(value: Any, kind: ColumnType) -> bool:
-    if kind == "bool":
-        return isinstance(value, bool)
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    if isinstance(value, int | float):
+        return _number_fits(value, kind)
+    return kind not in {"int64", "float64"} and isinstance(value, str)
+
+
+def _number_fits(value: int | float, kind: ColumnType) -> bool:
+    """Whether a number is one of `kind`, and is the one that the JSON text said."""
+    whole = isinstance(value, int)
     if kind == "int64":
-        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        return whole and not isinstance(value, bool) and -(2**63) <= value < 2**63
+        # Beyond the numbers that are exact, a float was another number in the text.
+        return -(2**63) <= value < 2**63 if whole else value % 1 == 0 and abs(value) <= EXACT_FLOAT
     if kind == "float64":
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) <= sys.float_info.max
-        )
-    return isinstance(value, str)
+        return abs(value) <= sys.float_info.max and (not whole or int(float(value)) == value)
+    return False
 
 
 def _plain(value: Any, kind: ColumnType) -> Any:
@@ -188,10 +125,53 @@ def _plain(value: Any, kind: ColumnType) -> Any:
 
 
 def _typed(name: str, kind: ColumnType) -> str:
-    return FROM_TEXT[kind].format(value=_quoted(name), trimmed=f"trim({_quoted(name)})")
+    """A DuckDB expression that is null for a text that is not of the type."""
+    return READERS[kind](f"trim({_quoted(name)})")
 
 
-def _given(texts: pa.ChunkedArray, kind: ColumnType) -> Mask:
+def _int64(value: str) -> str:
+    number = f"TRY_CAST(regexp_replace({value}, '[.]0*$', '') AS BIGINT)"
+    return f"CASE WHEN regexp_full_match({value}, '{WHOLE}') THEN {number} END"
+
+
+def _float64(value: str) -> str:
+    """A whole number is one that the type holds exactly, however long its text is."""
+    number, whole = f"TRY_CAST({value} AS DOUBLE)", f"regexp_full_match({value}, '{WHOLE}')"
+    same = f"TRY_CAST({value} AS HUGEINT) IS NOT DISTINCT FROM TRY_CAST({number} AS HUGEINT)"
+    return (
+        f"CASE WHEN regexp_full_match({value}, '{NUMBER}') AND isfinite({number}) "
+        f"AND (length({value}) < 16 OR NOT {whole} OR {same}) THEN {number} END"
+    )
+
+
+def _bool(value: str) -> str:
+    true, false = (f"lower({value}) IN {words}" for words in (("true", "1"), ("false", "0")))
+    return f"CASE WHEN {true} THEN true WHEN {false} THEN false END"
+
+
+def _timestamp(value: str) -> str:
+    """Without an offset it is UTC."""
+    whole = f"CASE WHEN length({value}) = 10 THEN {value} || ' 00:00:00' ELSE {value} END"
+    time, last = f"TRY_CAST({whole} AS TIMESTAMPTZ)", (LAST_SECOND + 1) * 10**6 - 1
+    held = f"epoch_us({time}) BETWEEN {FIRST_SECOND * 10**6} AND {last}"
+    return f"CASE WHEN regexp_full_match({value}, '{TIME}') AND {held} THEN {time} END"
+
+
+def _date(value: str) -> str:
+    day = f"TRY_CAST({value} AS DATE)"
+    return f"CASE WHEN regexp_full_match({value}, '{DAY}') AND {value} >= '0001' THEN {day} END"
+
+
+READERS: dict[ColumnType, Callable[[str], str]] = {
+    "int64": _int64,
+    "float64": _float64,
+    "bool": _bool,
+    "timestamp": _timestamp,
+    "date": _date,
+}
+
+
+def _given(texts: pa.Array, kind: ColumnType) -> Mask:
     given = pc.is_valid(texts)
     if kind != "string":
         not_blank = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)

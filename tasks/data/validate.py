@@ -7,14 +7,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from tasks.contracts import DataSnapshot, FailedExpectation, ValidateRequest, ValidationReport
-from tasks.data.suites import Expectation, Outcome, Suite, load_suite, load_suites, run_suite
-from tasks.data.validation_report import write_report
+from tasks.contracts import DataSnapshot, ValidateRequest, ValidationReport
+from tasks.data.findings import Outcome, Tally
+from tasks.data.suite_run import judging
+from tasks.data.suites import Expectation, Suite, load_suite, load_suites, require_columns
+from tasks.data.typed_values import Mask
+from tasks.data.validation_report import report_of, write_report
 from tasks.errors import DataRejected, InvalidProject
-from tasks.stores.files import at
 from tasks.stores.parts import read_part
 
 
@@ -24,22 +25,15 @@ class CheckedRows:
 
     Attributes:
         report: The contract; its pages are written.
+        broken_mask: For each row whether it breaks a required expectation, tolerated by `mostly` or not.
         outcomes: Each evaluated expectation, also those that were met.
         not_applicable: Expectations about columns that the rows do not have, or about the whole table.
     """
 
     report: ValidationReport
+    broken_mask: Mask
     outcomes: tuple[Outcome, ...]
     not_applicable: tuple[Expectation, ...]
-
-    @property
-    def broken_mask(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """For each row whether it breaks a required expectation, tolerated by `mostly` or not."""
-        mask = np.zeros(self.report.rows, dtype=np.bool_)
-        for outcome in self.outcomes:
-            if outcome.broken is not None and outcome.expectation.required:
-                mask[outcome.broken] = True
-        return mask
 
     @property
     def broken_rows(self) -> int:
@@ -89,7 +83,7 @@ def snapshot_rows(snapshot: DataSnapshot) -> pa.Table:
 
 
 def check_rows(
-    rows: pa.Table | pd.DataFrame,
+    rows: pa.Table,
     suite: str | Suite,
     work_url: str,
     *,
@@ -107,15 +101,19 @@ def check_rows(
     Raises:
         InvalidProject: The suite is wrong, is about a column that is not there, or none of it applies.
     """
-    frame = rows.to_pandas() if isinstance(rows, pa.Table) else rows
     suite = load_suite(suite) if isinstance(suite, str) else suite
     applicable = tuple(each for each in suite.expectations if _applies(each, only_columns))
     not_applicable = tuple(each for each in suite.expectations if each not in applicable)
-    _something_to_say(suite, applicable, frame, only_columns)
-    outcomes = run_suite(suite, applicable, frame) if len(frame) else ()
-    report = _report(suite, outcomes, len(frame), work_url)
+    if not applicable:
+        raise InvalidProject(
+            f"No expectation of the suite {suite.name!r} applies to the columns "
+            f"{sorted(only_columns or ())}, so nothing would be checked. Add one about at least one of them."
+        )
+    require_columns(suite, applicable, rows.column_names)
+    mask, outcomes = _judged(suite, applicable, rows)
+    report = report_of(suite, outcomes, len(rows), work_url)
     write_report(report, outcomes, not_applicable, work_url)
-    return CheckedRows(report, outcomes, not_applicable)
+    return CheckedRows(report, mask, outcomes, not_applicable)
 
 
 def _applies(expectation: Expectation, only_columns: Collection[str] | None) -> bool:
@@ -124,61 +122,18 @@ def _applies(expectation: Expectation, only_columns: Collection[str] | None) -> 
     return bool(expectation.columns) and set(expectation.columns) <= set(only_columns)
 
 
-def _something_to_say(
-    suite: Suite,
-    applicable: tuple[Expectation, ...],
-    frame: pd.DataFrame,
-    only_columns: Collection[str] | None,
-) -> None:
-    if not applicable:
-        raise InvalidProject(
-            f"No expectation of the suite {suite.name!r} applies to the columns "
-            f"{sorted(only_columns or ())}, so nothing would "
-            "be checked. Add one about at least one of them."
-        )
-    missing = {column for expectation in applicable for column in expectation.columns} - set(frame.columns)
-    if missing:
-        raise InvalidProject(
-            f"The suite {suite.name!r} has expectations about the columns {sorted(missing)}, but there are "
-            f"only {sorted(frame.columns)}. Correct the suite, or pipeline.yaml."
-        )
-
-
-def _report(suite: Suite, outcomes: tuple[Outcome, ...], rows: int, work_url: str) -> ValidationReport:
-    failed = tuple(
-        _failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required
-    )
-    if rows == 0:
-        failed = (
-            FailedExpectation(
-                expectation="rows",
-                column=None,
-                arguments={},
-                unexpected_rows=None,
-                unexpected_share=None,
-                message="There are no rows, and nothing can be said of nothing.",
-            ),
-        )
-    return ValidationReport(
-        suite=suite.name,
-        suite_sha256=suite.sha256,
-        success=not failed,
-        rows=rows,
-        evaluated=len(outcomes),
-        failed=failed,
-        url=str(at(work_url, "report.html")),
-        json_url=str(at(work_url, "report.json")),
-    )
-
-
-def _failed(outcome: Outcome) -> FailedExpectation:
-    expectation = outcome.expectation
-    return FailedExpectation(
-        expectation=expectation.type,
-        column=", ".join(expectation.columns) or None,
-        arguments=expectation.arguments,
-        unexpected_rows=None if outcome.broken is None else len(outcome.broken),
-        unexpected_share=outcome.share,
-        samples=outcome.samples,
-        message=outcome.message,
-    )
+def _judged(
+    suite: Suite, expectations: tuple[Expectation, ...], rows: pa.Table
+) -> tuple[Mask, tuple[Outcome, ...]]:
+    """The rows that break a required expectation, and what each expectation found."""
+    mask, outcomes = np.zeros(len(rows), dtype=np.bool_), []
+    if not len(rows):
+        return mask, ()
+    with judging(suite) as judge:
+        for expectation, finding in zip(expectations, judge.evaluate(expectations, rows), strict=True):
+            if expectation.required and finding.broken is not None:
+                mask[finding.broken] = True
+            tally = Tally(expectation)
+            tally.add(finding)
+            outcomes.append(tally.outcome())
+    return mask, tuple(outcomes)

@@ -6,9 +6,19 @@ from typing import Any
 
 import jinja2
 
-from tasks.contracts import ValidationReport
-from tasks.data.suites import Expectation, Outcome
-from tasks.stores.files import write_text
+from tasks.contracts import FailedExpectation, ValidationReport
+from tasks.data.findings import Outcome
+from tasks.data.suites import Expectation, Suite
+from tasks.stores.files import at, write_text
+
+NO_ROWS = FailedExpectation(
+    expectation="rows",
+    column=None,
+    arguments={},
+    unexpected_rows=None,
+    unexpected_share=None,
+    message="There are no rows, and nothing can be said of nothing.",
+)
 
 PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
 {% set verdict = "passed" if report.success else "failed" %}
@@ -76,6 +86,23 @@ Suite file <code>sha256:{{ report.suite_sha256 }}</code>.</p>
 """)
 
 
+def report_of(suite: Suite, outcomes: Sequence[Outcome], rows: int, work_url: str) -> ValidationReport:
+    """The report on some rows, whose pages will lie in `work_url`."""
+    failed = [_failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required]
+    if rows == 0:
+        failed = [NO_ROWS]
+    return ValidationReport(
+        suite=suite.name,
+        suite_sha256=suite.sha256,
+        success=not failed,
+        rows=rows,
+        evaluated=len(outcomes),
+        failed=tuple(failed),
+        url=str(at(work_url, "report.html")),
+        json_url=str(at(work_url, "report.json")),
+    )
+
+
 def write_report(
     report: ValidationReport,
     outcomes: Sequence[Outcome],
@@ -93,13 +120,26 @@ def write_report(
     write_text(work_url, "report.json", text=json.dumps(document, indent=2))
 
 
+def _failed(outcome: Outcome) -> FailedExpectation:
+    expectation = outcome.expectation
+    return FailedExpectation(
+        expectation=expectation.type,
+        column=", ".join(expectation.columns) or None,
+        arguments=expectation.arguments,
+        unexpected_rows=outcome.broken_rows,
+        unexpected_share=outcome.share,
+        samples=outcome.samples,
+        message=outcome.message,
+    )
+
+
 def _described(outcome: Outcome) -> dict[str, Any]:
     return {
         "type": outcome.expectation.type,
         "kwargs": outcome.expectation.arguments,
         "severity": outcome.expectation.severity,
         "met": outcome.met,
-        "unexpected_rows": None if outcome.broken is None else len(outcome.broken),
+        "unexpected_rows": outcome.broken_rows,
         "unexpected_share": outcome.share,
         "samples": outcome.samples,
         "message": outcome.message,

@@ -100,20 +100,20 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
     return registry.training_run(found.version.run_id)
 
 
-def _window(request: DriftRequest) -> pd.DataFrame:
+def _window(request: DriftRequest) -> pa.Table:
     """The features of the window's predictions, in the order of their ids."""
     lake, table, data = Lake(), f"{request.spec.name}__predictions", request.spec.data
     features = list(data.features)
     if not lake.exists(table):
-        return pd.DataFrame(columns=features)
+        return pa.table({name: pa.nulls(0) for name in features})
     start, end = _sql(request.window_start), _sql(request.window_end)
     where = f"predicted_at >= {start} AND predicted_at < {end} ORDER BY prediction_id"
     logged = lake.query(f'SELECT * FROM "{table}" LIMIT 0', [table]).column_names  # noqa: S608 - a model's name
     if set(features) <= set(logged):
-        return _frame(lake.read(table, columns=features, where_sql=where))
+        return lake.read(table, columns=features, where_sql=where)
     # The model has had another feature since its table was made: the whole instances are in `request`.
     asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
-    return _frame(from_python([json.loads(instance) for instance in asked], data.feature_types).rows)
+    return from_python([json.loads(instance) for instance in asked], data.feature_types).rows
 
 
 def _sql(time: datetime) -> str:
@@ -121,7 +121,7 @@ def _sql(time: datetime) -> str:
 
 
 def _look(
-    window: pd.DataFrame, run: TrainingRun, spec: PipelineSpec, work_url: str
+    window: pa.Table, run: TrainingRun, spec: PipelineSpec, work_url: str
 ) -> tuple[Findings, ValidationReport | None, tuple[ColumnDistance, ...], str | None]:
     """Look as far as each finding allows: no comparison of a window that is too small or broken."""
     rules = spec.monitor
@@ -139,7 +139,8 @@ def _look(
             f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
             "check needs one that is not."
         )
-    sides = [domain_classifier.distinct(rows, kinds) for rows in (window[~checked.broken_mask], reference)]
+    whole = _frame(window.filter(pa.array(~checked.broken_mask)))
+    sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, reference)]
     usable, known = (len(side) for side in sides)
     own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:

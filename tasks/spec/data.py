@@ -1,5 +1,7 @@
 """What a team says of its data: tables, the query, the split."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from tasks.spec.base import ColumnType, Name, Rows, Share, Spec
@@ -31,12 +33,25 @@ class TableSpec(Spec):
         key: The column that identifies a row.
         columns: Each column's type, in the table's order. `timestamp` is UTC with microseconds.
         suite: The expectation suite's name, `great_expectations/expectations/<suite>.json`.
+        maximum_bad_share: Of a file's rows, how many may be bad for whatever reason and go to quarantine:
+            that cannot be read, have a value of a wrong type, no key of their own, text of a wrong encoding,
+            or break an expectation. A file with more is refused as a whole.
+        maximum_duplicate_share: Of a file's rows, how many may repeat another one in everything but the key.
+            1 where equal rows are natural.
+        unknown_columns: What happens to a column of a file that the table does not have: `refuse` the file,
+            `ignore` the column, or `add` it to the table, whose earlier rows get null.
+        missing_columns: What happens to a file that lacks one of the columns: `refuse` it, or `ignore` that,
+            and its rows get null. The key is never missing.
     """
 
     table: Name
     key: str
     columns: dict[str, ColumnType]
     suite: Name
+    maximum_bad_share: Share = 0.05
+    maximum_duplicate_share: Share = 1.0
+    unknown_columns: Literal["refuse", "add", "ignore"] = "refuse"
+    missing_columns: Literal["refuse", "ignore"] = "refuse"
 
     @model_validator(mode="after")
     def _key_is_a_column(self) -> "TableSpec":
@@ -45,6 +60,9 @@ class TableSpec(Spec):
         reserved = {"ingested_at", "batch_id"} & set(self.columns)
         if reserved:
             raise ValueError(f"the columns {sorted(reserved)} are added by the lake and may not be declared")
+        names = [name.lower() for name in self.columns]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"SQL does not tell the columns {double} apart, whose names differ only in case")
         return self
 
 

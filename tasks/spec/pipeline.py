@@ -126,7 +126,7 @@ def _agreeing(spec: PipelineSpec, others: list[PipelineSpec]) -> PipelineSpec:
             if described.get(table.table, table) != table:
                 raise InvalidProject(
                     f"models/{other.name} and models/{spec.name} describe the table {table.table!r} "
-                    "differently. Give both the same key, columns and suite."
+                    "differently. Give both the same key, columns, suite and limits."
                 )
     return spec
 

@@ -6,8 +6,13 @@ deleted, so that for a moment, or for good where the mover was killed, it is in 
 never remembered: other processes write too.
 """
 
+import ctypes
+import errno
+import fcntl
 import hashlib
+import os
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +25,26 @@ from tasks.errors import StoreRefused
 from tasks.stores import google
 from tasks.stores.faults import has_cause
 
+State = tuple[Any, ...]
+"""What changes when a file does: of a local one size, time and inode, of an object size, time and tags."""
+
 LOCAL = {"", "file", "local"}
+RENAME_NOREPLACE = 1
+NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 GOOGLE = ("gs://", "gcs://")
+
+
+class FileChanged(Exception):
+    """A file is no longer what its mover had seen; raised by `move`, which leaves it where it was."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies in a folder.
-
-    `state` changes when the file does: its size, and its time or its object's tags.
-    """
+    """What lies in a folder."""
 
     name: str
     is_file: bool
-    state: tuple[Any, ...]
+    state: State
 
 
 def at(url: str, *parts: str) -> UPath:
@@ -131,17 +142,67 @@ def put(source: Path, path: UPath) -> str:
     return str(path)
 
 
-def move(source: UPath, target: UPath) -> None:
-    """Move a file; on an object store by a copy and a delete, so that it is never nowhere.
+def state_of(path: UPath) -> State | None:
+    """The state of a file; None where there is none."""
+    try:
+        return _status(Path(path.path).stat()) if is_local(path) else _state(path.fs.info(path.path))
+    except FileNotFoundError:
+        return None
+
+
+def size_of(state: State) -> int:
+    """The size of a file, in bytes, as its state has it."""
+    return int(state[0])
+
+
+def is_being_written(path: UPath) -> bool:
+    """Whether some process of this machine has a local file open for writing.
+
+    False also where that cannot be found out: objects, which appear whole, network file systems, files of
+    other users, other systems than Linux.
+    """
+    if not is_local(path) or not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        descriptor = os.open(path.path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        # The kernel grants a lease only while nobody writes. It is given back at once; whoever opens the file
+        # just then waits for that, and we are told by a signal: one of which nobody dies.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def move(source: UPath, target: UPath, seen: State) -> None:
+    """Move a file that is as it was seen, onto a name that is free.
+
+    On an object store by a copy and a delete, so that it is never nowhere.
 
     Raises:
         FileNotFoundError: There is none, or another mover took it meanwhile.
+        FileExistsError: The name is taken.
+        FileChanged: It is another file by now, or was written to.
     """
+    require_unchanged(source, seen)
     make_parent(target)
     if is_local(source):
-        source.rename(target)
+        _rename(Path(source.path), Path(target.path))
+        if _status(Path(target.path).stat()) != seen:
+            _rename_back(Path(target.path), Path(source.path))
+            raise FileChanged(str(source))
         return
+    if target.exists():
+        raise FileExistsError(str(target))
     source.fs.cp_file(source.path, target.path)
+    require_unchanged(source, seen)
     source.fs.rm_file(source.path)
 
 
@@ -218,12 +279,48 @@ def _local_entries(folder: Path) -> list[Entry]:
             status = path.stat()
         except FileNotFoundError:  # moved away meanwhile, or a link to nothing
             continue
-        found.append(Entry(path.name, path.is_file(), (status.st_size, status.st_mtime)))
+        found.append(Entry(path.name, path.is_file(), _status(status)))
     return found
 
 
-def _state(info: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(str(info.get(key)) for key in ("size", "ETag", "LastModified", "generation", "mtime"))
+def _status(status: os.stat_result) -> State:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def require_unchanged(path: UPath, seen: State) -> None:
+    found = state_of(path)
+    if found is None:
+        raise FileNotFoundError(str(path))
+    if found != seen:
+        raise FileChanged(str(path))
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename in one step, and never onto a file that is there, where the file system can promise both."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        at_cwd = -100
+        if libc.renameat2(at_cwd, os.fsencode(source), at_cwd, os.fsencode(target), RENAME_NOREPLACE) == 0:
+            return
+        fault = ctypes.get_errno()
+        if fault not in NOT_HERE:
+            raise OSError(fault, os.strerror(fault), str(source), None, str(target))
+    if target.exists():
+        raise FileExistsError(str(target))
+    source.rename(target)
+
+
+def _rename_back(moved: Path, source: Path) -> None:
+    """Undo a rename; where a new file has taken the old name, the file comes back beside it."""
+    try:
+        _rename(moved, source)
+    except FileExistsError:
+        _rename(moved, source.with_name(f"{uuid4().hex[:8]}-{source.name}"))
+
+
+def _state(info: dict[str, Any]) -> State:
+    tags = (str(info.get(key)) for key in ("ETag", "LastModified", "generation", "mtime"))
+    return int(info.get("size") or 0), *tags
 
 
 def _require_bucket(folder: UPath, error: Exception) -> None:

@@ -16,15 +16,24 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset, FileSystemDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from tasks.errors import InvalidQuery, LakeError
+from tasks.errors import LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
 from tasks.stores import files, google
+from tasks.stores.lake_rows import (
+    ADDED,
+    Stream,
+    as_stream,
+    require_types,
+    stamp,
+    without_null_types,
+)
+from tasks.stores.lake_sql import quoted, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -35,8 +44,6 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "date": pa.date32(),
 }
 
-ADDED = pa.schema([("ingested_at", pa.timestamp("us", "UTC")), ("batch_id", pa.string())])
-
 KEEP_EVERYTHING = {
     "delta.appendOnly": "true",
     "delta.logRetentionDuration": "interval 36500 days",
@@ -45,12 +52,6 @@ KEEP_EVERYTHING = {
 }
 
 CONFLICTS_SECONDS = 120
-
-MARKS = "taken-back-"
-"""What the batches begin with that take rows back: their rows have a key and nothing else."""
-
-IS_MARK = f"starts_with(batch_id, '{MARKS}')"
-"""The SQL condition on such rows."""
 
 
 def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
@@ -80,32 +81,43 @@ class Lake:
         self._options = _client_options(self.url)
 
     def create(self, table: str, columns: Mapping[str, ColumnType]) -> None:
-        """Make an empty table, unless it is there.
+        """Make an empty table; where it is there, add the columns that it lacks, null in its rows.
 
         Raises:
-            LakeError: The table is there with other columns.
+            LakeError: The table is there with columns of other types.
         """
-        self._create(table, arrow_schema(columns))
+        wanted = arrow_schema(columns)
+        self._create(table, wanted)
+        self.widen(table, wanted)
 
-    def widen(self, table: str, columns: Mapping[str, ColumnType]) -> None:
-        """Make an empty table, or give the one that is there those of the columns that it lacks.
+    def widen(self, table: str, columns: pa.Schema) -> None:
+        """Add the columns that a table lacks. What it has stays; rows that are there have null in the new.
 
-        What is in the table has null there.
+        Raises:
+            LakeError: The table has one of the columns with another type.
         """
-        if not self.exists(table):
-            self._create(table, arrow_schema(columns))
         for attempt in _until_no_conflict():
             with attempt:
                 delta = self._open(table)
-                found = {field.name for field in delta.schema().fields}
-                missing = {name: kind for name, kind in columns.items() if name not in found}
-                if missing:
-                    delta.alter.add_columns(Schema.from_arrow(arrow_schema(missing)).fields)
+                found = pa.schema(delta.schema().to_arrow())
+                require_types(table, found, columns)
+                if added := [field for field in columns if field.name not in found.names]:
+                    delta.alter.add_columns([Field.from_arrow(field) for field in added])
+
+    def columns(self, table: str) -> dict[str, ColumnType]:
+        """The columns of a table and their types, without what the lake adds.
+
+        A column of a type that no pipeline.yaml declares is left out.
+        """
+        kinds = {kind: name for name, kind in ARROW_TYPES.items()}
+        fields = pa.schema(self._open(table).schema().to_arrow())
+        found = {field.name: kinds.get(_plain(field.type)) for field in fields}
+        return {name: kind for name, kind in found.items() if kind and name not in ADDED.names}
 
     def append(
         self,
         table: str,
-        rows: pa.Table,
+        rows: pa.Table | Stream,
         *,
         batch_id: str,
         app_id: str | None = None,
@@ -117,7 +129,7 @@ class Lake:
         each `app_id` (default: the batch) and `app_version`.
 
         A table that is missing is made with the rows' columns. An append of an `app_version` that the table
-        already holds, or a later one, writes nothing.
+        already holds, or a later one, writes nothing. Columns of the table that the rows lack are null.
 
         Args:
             app_previous: What the table's newest `app_version` has to be (0: none yet), else nothing is
@@ -127,19 +139,20 @@ class Lake:
             The table's version after it.
 
         Raises:
-            LakeError: The rows have other columns than the table, or values that its types do not hold.
+            LakeError: The rows have columns that the table has not, or values that its types do not hold.
         """
         transaction = Transaction(app_id or batch_id, app_version)
         properties = CommitProperties(custom_metadata=metadata, app_transactions=[transaction])
         for attempt in _until_no_conflict():
             with attempt:
                 if not self.exists(table):
-                    self._create(table, _without_null_types(rows.schema))
+                    self._create(table, without_null_types(rows.schema))
                 delta = self._open(table)
                 written = delta.transaction_version(transaction.app_id) or 0
                 if written < app_version and app_previous in {None, written}:
-                    stamped = _stamped(rows, batch_id, pa.schema(delta.schema().to_arrow()), table)
-                    write_deltalake(delta, stamped, mode="append", commit_properties=properties)
+                    schema = pa.schema(delta.schema().to_arrow())
+                    rows_to_write = stamp(as_stream(rows, schema, table), batch_id, schema)
+                    write_deltalake(delta, rows_to_write, mode="append", commit_properties=properties)
         return self.latest(table)
 
     def exists(self, table: str) -> bool:
@@ -195,9 +208,9 @@ class Lake:
         where_sql: str | None = None,
     ) -> pa.Table:
         """Rows of a version (None: the newest), of the named columns, where the SQL condition holds."""
-        selected = ", ".join(_quoted(column) for column in columns) if columns else "*"
+        selected = ", ".join(quoted(column) for column in columns) if columns else "*"
         condition = f" WHERE {where_sql}" if where_sql else ""
-        return self.query(f"SELECT {selected} FROM {_quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
+        return self.query(f"SELECT {selected} FROM {quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
 
     def query(
         self,
@@ -231,10 +244,10 @@ class Lake:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table) else _in_one_order(self._open(*rows))
-                _show(session, view, at_hand, (newest_by or {}).get(view))
+                show(session, view, at_hand, (newest_by or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
-            return _select(session, sql)
+            return select(session, sql)
 
     def _create(self, table: str, columns: pa.Schema) -> None:
         wanted = pa.schema([*columns, *(field for field in ADDED if field.name not in columns.names)])
@@ -249,14 +262,6 @@ class Lake:
                         configuration=KEEP_EVERYTHING,
                         storage_options=self._options,
                     )
-        found = pa.schema(self._open(table).schema().to_arrow())
-        if _described(found) != _described(wanted):
-            raise LakeError(
-                f"The table {table!r} has the columns {_described(found)}, but {_described(wanted)} is "
-                "asked for. Columns of a table do not change; give the new layout a new table.",
-                found=_described(found),
-                wanted=_described(wanted),
-            )
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
@@ -323,32 +328,9 @@ def _until_no_conflict() -> Retrying:
     )
 
 
-def _without_null_types(schema: pa.Schema) -> pa.Schema:
-    """Delta has no type for a column of nothing but nulls: text holds it."""
-    return pa.schema(
-        [(field.name, pa.string() if pa.types.is_null(field.type) else field.type) for field in schema]
-    )
-
-
-def _stamped(rows: pa.Table, batch_id: str, schema: pa.Schema, table: str) -> pa.Table:
-    added = {
-        "ingested_at": pa.repeat(pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type), len(rows)),
-        "batch_id": pa.repeat(pa.scalar(batch_id, pa.string()), len(rows)),
-    }
-    own = rows.drop_columns([name for name in added if name in rows.column_names])
-    stamped = pa.table({**dict(zip(own.column_names, own.columns, strict=True)), **added})
-    if set(stamped.column_names) != set(schema.names):
-        raise LakeError(
-            f"The table {table!r} has the columns {sorted(schema.names)}, but the rows have "
-            f"{sorted(stamped.column_names)}. Columns of a table do not change; give the new layout a new "
-            "table.",
-        )
-    try:
-        return stamped.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise LakeError(
-            f"The rows do not fit the table {table!r}: {error}. Its columns are {_described(schema)}."
-        ) from error
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Arrow's several layouts of text as the usual one."""
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
 def _in_one_order(delta: DeltaTable) -> Dataset:
@@ -356,55 +338,3 @@ def _in_one_order(delta: DeltaTable) -> Dataset:
     found = delta.to_pyarrow_dataset()
     fragments = sorted(found.get_fragments(), key=lambda fragment: fragment.path)
     return FileSystemDataset(fragments, found.schema, found.format, found.filesystem)
-
-
-def _described(schema: pa.Schema) -> dict[str, str]:
-    """Name and type of each column, with Arrow's several layouts of one type read as that type."""
-    layouts = {
-        "large_string": "string",
-        "string_view": "string",
-        "large_binary": "binary",
-        "binary_view": "binary",
-    }
-    names = {field.name: re.sub(r"^timestamp\[\w+,", "timestamp[us,", str(field.type)) for field in schema}
-    return {name: layouts.get(kind, kind) for name, kind in sorted(names.items())}
-
-
-def _show(
-    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
-) -> None:
-    """Give the session a view of the rows.
-
-    Rows of one batch with the same key have an order too: that of their values.
-    """
-    if newest_by is None:
-        session.register(view, rows)
-        return
-    session.register(f"every row of {view}", rows)
-    key = _quoted(newest_by)
-    values = ", ".join(_quoted(name) for name in rows.schema.names)
-    every = _quoted(f"every row of {view}")
-    session.execute(
-        f"CREATE VIEW {_quoted(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
-        f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
-        f"QUALIFY {key} IS NULL OR "
-        f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
-    )
-
-
-def _select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    try:
-        statements: list[Any] = session.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise InvalidQuery(f"One SELECT statement is expected, but the query is: {sql.strip()}")
-        return session.sql(sql).to_arrow_table()
-    except (duckdb.OperationalError, duckdb.InternalError):
-        raise
-    except duckdb.Error as error:
-        raise InvalidQuery(
-            f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}"
-        ) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -90,9 +90,25 @@ def test_a_file_that_still_grows_is_not_told_of(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_file_that_its_writer_still_has_open_is_not_told_of(folder: Path) -> None:
+    async def scenario() -> None:
+        land(folder, "a.csv")
+        watch = Watch(folder)
+        with (folder / "a.csv").open("a") as writer:
+            told = asyncio.ensure_future(watch.next())
+            await asyncio.sleep(POLL * 10)
+            assert not told.done()
+            writer.write("x")
+        assert await told == ["a.csv"]
+
+    asyncio.run(scenario())
+
+
 def test_dot_files_and_folders_are_nobody_s_business(folder: Path) -> None:
     async def scenario() -> None:
         land(folder, ".a.csv.part")
+        land(folder, "a.csv.filepart")
+        land(folder, "a.csv.TMP")
         (folder / ".archive").mkdir()
         (folder / "sub").mkdir()
         assert await Watch(folder).stays_silent()

@@ -1,6 +1,7 @@
 """Reviews to land, ingest, freeze and validate in tests."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from upath import UPath
 from tasks.contracts import IngestRequest, IngestResult, StepContext
 from tasks.data.ingest import ingest
 from tasks.settings import settings
-from tasks.spec import PipelineSpec, table_of
+from tasks.spec import PipelineSpec, TableSpec, table_of
 from tasks.stores import files
 from tests.conftest import PROJECT
 
@@ -59,6 +60,8 @@ def land(home: Path, name: str, content: bytes) -> UPath:
     path = landing_folder() / name
     files.make_parent(path)
     path.write_bytes(content)
+    if files.is_local(path):
+        os.utime(path.path, (0, 0))  # it has lain there for a while
     return path
 
 
@@ -66,5 +69,9 @@ def context(home: Path, step: str) -> StepContext:
     return StepContext(actor=f"test:{step}", step_key=step, work_url=str(files.at(settings().runs, step)))
 
 
-def ingested(home: Path, step: str = "ingest", files: tuple[str, ...] | None = None) -> IngestResult:
-    return ingest(IngestRequest(context=context(home, step), table=TABLE, files=files))
+def ingested(
+    home: Path, step: str = "ingest", files: tuple[str, ...] | None = None, **table: Any
+) -> IngestResult:
+    """Ingest what waits, some fields of the table's specification changed."""
+    wanted = TableSpec.model_validate(TABLE.model_dump() | table)
+    return ingest(IngestRequest(context=context(home, step), table=wanted, files=files))

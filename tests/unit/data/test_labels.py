@@ -14,7 +14,7 @@ from tasks.settings import settings
 from tasks.spec import ColumnType, PipelineSpec
 from tasks.stores import files
 from tasks.stores.lake import Lake
-from tests.unit.reviews import DAY, SPEC
+from tests.unit.reviews import DAY, SPEC, ingested, json_lines, land, review
 
 
 def labelled_as(kind: ColumnType) -> PipelineSpec:
@@ -23,13 +23,14 @@ def labelled_as(kind: ColumnType) -> PipelineSpec:
     return SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"columns": columns})})
 
 
-def log(spec: PipelineSpec, labels: list[Any], first: int = 0) -> None:
+def log(spec: PipelineSpec, labels: list[Any], first: int = 0, texts: list[str] | None = None) -> None:
     """Let each label have come back for a prediction."""
     predictions, feedback = [], []
     for number, label in enumerate(labels, start=first):
         at = (DAY + timedelta(minutes=number)).isoformat()
         key = {"sequence": number + 1, "prediction_id": f"p{number:03}"}
-        asked = {"features": {"text": f"Film {number}."}, "prediction": 1, "score": 0.5}
+        text = texts[number - first] if texts else f"Film {number}."
+        asked = {"features": {"text": text}, "prediction": 1, "score": 0.5}
         predictions.append({**key, **asked, "predicted_at": at, "model_version": "1", "run_id": "r"})
         feedback.append({**key, "label": label, "received_at": at})
     lake = Lake()
@@ -76,6 +77,24 @@ def test_a_label_that_is_not_of_its_column_s_type_never_becomes_another_value(
     assert quarantined() == {
         json.dumps(label): f"The label {json.dumps(label)} is not of type {kind}." for label in misfits
     }
+
+
+def test_bad_rows_of_collected_labels_keep_no_good_one_from_joining(home: Path) -> None:
+    log(
+        SPEC, [n % 2 for n in range(100)], texts=[f"Film {n}." if n % 10 < 7 else "10/10" for n in range(100)]
+    )
+    land_labels(Lake(), SPEC)
+    result = ingested(home)
+    assert (result.published_rows, result.quarantined_rows) == (70, 30)
+    assert "expect_column_values_to_match_regex" in {
+        row["expectation"] for row in Lake().read("reviews__quarantine").to_pylist()
+    }
+
+
+def test_the_same_rows_landed_by_hand_are_refused(home: Path) -> None:
+    rows = [review(n, text=f"Film {n}." if n % 10 < 7 else "10/10") for n in range(100)]
+    land(home, "a.jsonl", json_lines(rows))
+    assert ingested(home).files[0].status == "refused"
 
 
 def test_labels_of_which_none_fits_land_no_file_and_keep_no_later_one(home: Path) -> None:

@@ -121,7 +121,9 @@ def test_a_sample_and_another_of_its_source_join_whole(home: Path, kind: str) ->
         "vendor": "string",
     }
     outcomes = [door.land(home / f"sample.{kind}"), door.land(written(home, f"next.{kind}", trips(2)))]
-    assert [outcome.status for outcome in outcomes] == ["published", "published"]
+    assert [outcome.status for outcome in outcomes] == ["published", "published"], [
+        each.reason for each in outcomes
+    ]
     assert max(outcome.quarantined_rows for outcome in outcomes) <= 4
 
 

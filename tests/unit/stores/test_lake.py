@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from upath import UPath
 
 from tasks.errors import InvalidQuery, LakeError
 from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake_rows import Stream
 
 COLUMNS = {"id": "string", "n": "int64", "share": "float64", "yes": "bool", "at": "timestamp", "day": "date"}
 
@@ -23,6 +25,7 @@ APPENDING = """
 import sys
 import pyarrow as pa
 from tasks.stores.lake import Lake, rows_of
+from tasks.stores.lake_rows import Stream
 lake, who = Lake(sys.argv[1]), sys.argv[2]
 for number in range(5):
     lake.append("events", pa.table({"who": [who], "number": [number]}), batch_id=f"{who}-{number}")
@@ -77,7 +80,6 @@ def test_a_table_made_again_with_other_columns_is_an_error_that_shows_both(lake:
 def test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written(lake: Lake) -> None:
     lake.create("events", {"id": "string", "n": "int64"})
     for misfit in (
-        {"id": ["a"]},
         {"id": ["a"], "n": [1], "more": [1]},
         {"id": ["a"], "n": ["one"]},
         {"id": ["a"], "n": [1.5]},
@@ -85,6 +87,39 @@ def test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written(lake:
         with pytest.raises(LakeError, match="events"):
             lake.append("events", pa.table(misfit), batch_id="misfit")
     assert lake.latest("events") == 0
+
+
+def test_a_table_gains_a_column_and_its_older_rows_have_null_in_it(lake: Lake) -> None:
+    lake.create("events", {"id": "string"})
+    lake.append("events", rows("old"), batch_id="old")
+    lake.create("events", {"id": "string", "n": "int64"})
+    lake.widen("events", pa.schema([("n", pa.int64()), ("note", pa.string())]))
+    lake.append("events", pa.table({"id": ["new"], "n": [1], "note": ["x"]}), batch_id="new")
+    lake.append("events", rows("narrow"), batch_id="narrow")
+
+    assert lake.columns("events") == {"id": "string", "n": "int64", "note": "string"}
+    found = {row["id"]: (row["n"], row["note"]) for row in lake.read("events").to_pylist()}
+    assert found == {"old": (None, None), "new": (1, "x"), "narrow": (None, None)}
+    assert lake.read("events", version=1).column_names == ["id", "ingested_at", "batch_id"]
+    assert lake.query("SELECT id FROM events WHERE n = 1", ["events"]).to_pylist() == [{"id": "new"}]
+
+
+def test_processes_that_widen_a_table_at_once_add_each_column_once(lake: Lake) -> None:
+    lake.create("events", {"id": "string"})
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: lake.widen("events", pa.schema([(f"c{n % 2}", pa.int64())])), range(8)))
+    assert lake.columns("events") == {"id": "string", "c0": "int64", "c1": "int64"}
+
+
+def test_rows_that_are_streamed_are_appended_once_and_held_to_the_table_s_types(lake: Lake) -> None:
+    def batches() -> list[pa.RecordBatch]:
+        return rows("a", "b").to_batches(1)
+
+    lake.append("events", Stream(rows("a").schema, batches), batch_id="one")
+    lake.append("events", Stream(rows("a").schema, batches), batch_id="one")
+    assert ids(lake.read("events")) == ["a", "b"]
+    with pytest.raises(LakeError, match="type"):
+        lake.append("events", Stream(pa.schema([("id", pa.int64())]), batches), batch_id="two")
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "Events", "", "a/b", "a" * 200, "s3://other"])

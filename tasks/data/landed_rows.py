@@ -1,0 +1,88 @@
+"""Some rows of a landed file, as a reader gives them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.data.landed_file import LandedFile
+from tasks.data.quarantine import BrokenRow
+from tasks.data.typed_values import Mask, TypedRows
+from tasks.spec import ColumnType, TableSpec
+
+READABLE = "row_is_readable"
+BATCH_BYTES = 32 << 20
+"""About how much of a file is held at once."""
+
+ROW_BYTES = 8 << 20
+"""How long one row of text may be."""
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Describe = Callable[[Sequence[int]], list[str]]
+
+
+@dataclass(frozen=True)
+class LandedRows:
+    """Readable rows, and the unreadable ones that were met among them.
+
+    Attributes:
+        typed: Their values, with a note of each that does not have its column's type.
+        numbers: For each row its place in the file, as `BrokenRow.number`.
+        unreadable: The rows that are no rows.
+        landed: Gives the rows at some positions as they were landed, as JSON.
+        blank: How many rows were left out because they hold nothing.
+    """
+
+    typed: TypedRows
+    numbers: Numbers
+    unreadable: tuple[BrokenRow, ...]
+    landed: Describe
+    blank: int = 0
+
+
+Reader = Callable[[LandedFile, TableSpec, Mapping[str, ColumnType]], Iterator[LandedRows]]
+"""Gives a file's rows batch by batch; the last argument has the columns that joined the table before.
+
+Raises `DataRejected` for a fault of the whole file, which may show only at its end.
+"""
+
+
+def without_blank(rows: LandedRows, key: str) -> LandedRows:
+    """Leave out the rows that hold nothing, as a spreadsheet writes them below its last one."""
+    if any(
+        column.null_count == 0 and not pa.types.is_string(column.type) for column in rows.typed.rows.columns
+    ):
+        return rows  # each row has a value there
+    blank = _nothing(rows.typed, key)
+    blank[blank] = np.logical_and.reduce(
+        [_nothing(rows.typed, name)[blank] for name in rows.typed.rows.column_names]
+    )
+    if not blank.any():
+        return rows
+    kept = np.flatnonzero(~blank)
+    return LandedRows(
+        rows.typed.take(kept),
+        rows.numbers[kept],
+        rows.unreadable,
+        lambda positions: rows.landed(kept[list(positions)].tolist()),
+        rows.blank + int(blank.sum()),
+    )
+
+
+def _nothing(typed: TypedRows, name: str) -> Mask:
+    column = typed.rows.column(name)
+    nothing = np.asarray(pc.is_null(column), dtype=np.bool_) & ~typed.broken[name]
+    if pa.types.is_string(column.type):
+        nothing |= np.asarray(pc.equal(pc.utf8_trim_whitespace(column), "").fill_null(False), dtype=np.bool_)  # noqa: FBT003
+    return nothing
+
+
+def as_json(rows: pa.Table) -> Describe:
+    """Tells the rows of a table as JSON objects."""
+    return lambda positions: [
+        json.dumps(row, default=str) for row in rows.take(pa.array(positions, pa.int64())).to_pylist()
+    ]

@@ -1,0 +1,116 @@
+"""Which columns the rows of a file will have: the table's, and by its declared policy those that appear.
+
+A column that the file lacks or adds is refused by default. A team may let a lacking one be null, and one that
+is new be left out or join the table.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.data.typed_values import TypedRows
+from tasks.errors import DataRejected
+from tasks.spec import ColumnType, TableSpec
+from tasks.stores.lake import ARROW_TYPES
+
+NAMES_TOLD = 20
+NAME_CHARACTERS = 80
+
+Kinds = Mapping[str, ColumnType]
+Found = Callable[[str], ColumnType | None]
+"""The type of a file's column; None for one that no column can hold."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a file's rows.
+
+    Attributes:
+        columns: All of them: the table's in its order, then those that the file adds to it.
+        read: Those that the file has.
+    """
+
+    columns: dict[str, ColumnType]
+    read: dict[str, ColumnType]
+
+    def complete(self, typed: TypedRows) -> TypedRows:
+        """The rows with null in the columns that the file does not have."""
+        if self.columns == self.read:
+            return typed
+        rows = {
+            name: typed.rows.column(name)
+            if name in self.read
+            else pa.nulls(len(typed.rows), ARROW_TYPES[kind])
+            for name, kind in self.columns.items()
+        }
+        whole = np.zeros(len(typed.rows), dtype=np.bool_)
+        return TypedRows(pa.table(rows), {name: typed.broken.get(name, whole) for name in self.columns})
+
+
+def layout_of(file: str, names: Sequence[str], table: TableSpec, grown: Kinds, kind_of: Found) -> Layout:
+    """The layout of a file with columns of these names.
+
+    Args:
+        grown: Columns that the table has got from files before, which `table` does not declare.
+        kind_of: The type of a column that is new to the table.
+
+    Raises:
+        DataRejected: The file lacks, adds or doubles a column, and the table's policy is to refuse that.
+    """
+    missing = [name for name in table.columns if name not in names]
+    unknown = [name for name in dict.fromkeys(names) if name not in table.columns]
+    refused = {
+        "lacks": missing
+        if table.missing_columns == "refuse"
+        else [table.key]
+        if table.key in missing
+        else [],
+        "adds": unknown if table.unknown_columns == "refuse" else [],
+        "has twice": [name for name in dict.fromkeys(names) if list(names).count(name) > 1],
+    }
+    if any(refused.values()):
+        raise DataRejected(
+            _mismatch(file, table, refused),
+            **{key.partition(" ")[0]: names for key, names in refused.items()},
+        )
+    added = _added(file, unknown, table, grown, kind_of) if table.unknown_columns == "add" else {}
+    read = {name: kind for name, kind in table.columns.items() if name not in missing}
+    return Layout({**table.columns, **added}, {**read, **added})
+
+
+def _added(
+    file: str, unknown: Sequence[str], table: TableSpec, grown: Kinds, kind_of: Found
+) -> dict[str, ColumnType]:
+    """The types of columns that join the table; one that joined before has its type already."""
+    kinds: dict[str, ColumnType] = {}
+    taken = {name.lower() for name in (*table.columns, "ingested_at", "batch_id")}
+    for name in unknown:
+        kind = grown.get(name) or kind_of(name)
+        if kind is None or not name.isidentifier() or name.lower() in taken:
+            raise DataRejected(
+                f"{file} adds the column {_short(name)!r}, which cannot join the table {table.table!r}: a "
+                "column is named by letters, digits and underscores, in another way than those that are "
+                "there, and holds plain values."
+            )
+        kinds[name] = kind
+        taken.add(name.lower())
+    return kinds
+
+
+def _mismatch(file: str, table: TableSpec, refused: Mapping[str, Sequence[str]]) -> str:
+    faults = " and ".join(f"{fault} {_told(names)}" for fault, names in refused.items() if names)
+    return (
+        f"{file} does not have the columns of the table {table.table!r}: it {faults}. Expected are "
+        f"{_told(list(table.columns))}."
+    )
+
+
+def _told(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_TOLD} more" if len(names) > NAMES_TOLD else ""
+    return f"{[_short(name) for name in names[:NAMES_TOLD]]}{more}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS else f"{name[:NAME_CHARACTERS]}…"

@@ -1,0 +1,40 @@
+"""Find text that was decoded by another encoding than its own: `Ã©` for `é`, `â€™` for an apostrophe.
+
+ftfy's heuristic looks for neighbours that no language has. It is slow, so it is asked only about what stands
+around characters that such text is made of, and about the whole text where it finds something there.
+"""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from ftfy.badness import is_bad
+
+from tasks.data.typed_values import Mask
+
+DECODED = "text_has_its_own_encoding"
+SUSPICIOUS = re.compile(
+    r".{0,3}[\u0080-\u02ff\u0400-\u040f\u0450-\u045f\u0490\u0491\u2000-\u2bff\ufffd]+.{0,3}", re.DOTALL
+)
+LOST = "\ufffd"
+"""What a decoder that does not stop at a fault puts into its place."""
+
+
+def wrongly_decoded(column: pa.ChunkedArray) -> Mask:
+    """For each text whether it was decoded wrongly; null was not."""
+    plain = pc.fill_null(pc.string_is_ascii(column), True)  # noqa: FBT003
+    found = np.zeros(len(column), dtype=np.bool_)
+    places = np.flatnonzero(~np.asarray(plain, dtype=np.bool_))
+    if len(places):
+        texts = column.take(pa.array(places)).to_pylist()
+        found[places] = [is_mojibake(text) for text in texts]
+    return found
+
+
+def is_mojibake(text: str) -> bool:
+    """Whether a text was decoded wrongly."""
+    around = SUSPICIOUS.findall(text)
+    if not around:
+        return False
+    return LOST in text or (bool(is_bad("\n".join(around))) and bool(is_bad(text)))

@@ -1,0 +1,55 @@
+"""SQL over rows of the lake: a session that sees the named views, and one SELECT over them."""
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pyarrow.dataset import Dataset
+
+from tasks.errors import InvalidQuery
+
+MARKS = "taken-back-"
+"""What the batches begin with that take rows back: their rows have a key and nothing else."""
+
+IS_MARK = f"starts_with(batch_id, '{MARKS}')"
+"""The SQL condition on such rows."""
+
+
+def show(
+    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
+) -> None:
+    """Give the session a view of the rows.
+
+    Rows of one batch with the same key have an order too: that of their values.
+    """
+    if newest_by is None:
+        session.register(view, rows)
+        return
+    session.register(f"every row of {view}", rows)
+    key = quoted(newest_by)
+    values = ", ".join(quoted(name) for name in rows.schema.names)
+    every = quoted(f"every row of {view}")
+    session.execute(
+        f"CREATE VIEW {quoted(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
+        f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
+        f"QUALIFY {key} IS NULL OR "
+        f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
+    )
+
+
+def select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        statements: list[Any] = session.extract_statements(sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise InvalidQuery(f"One SELECT statement is expected, but the query is: {sql.strip()}")
+        return session.sql(sql).to_arrow_table()
+    except (duckdb.OperationalError, duckdb.InternalError):
+        raise
+    except duckdb.Error as error:
+        raise InvalidQuery(
+            f"The query failed: {' '.join(str(error).split())}. The query was: {sql.strip()}"
+        ) from error
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

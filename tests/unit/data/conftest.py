@@ -1,0 +1,5 @@
+"""Fixtures of the tests of data."""
+
+from tests.unit.tables import door
+
+__all__ = ["door"]

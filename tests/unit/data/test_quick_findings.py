@@ -1,0 +1,75 @@
+"""What is seen at a glance is what Great Expectations sees: it is asked about the same rows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.data import suite_run
+from tasks.data.findings import Finding
+from tasks.data.quick_findings import find_quickly
+from tasks.data.suites import Expectation, Suite
+
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+COLUMNS: dict[str, list[Any]] = {
+    "whole": [1, 5, 9, None],
+    "large": [2**53 + 1, 2**53, 1, 2],
+    "real": [0.5, 1.5, 7.5, None],
+    "not_all": [1.5, 2.5, float("nan"), 2.5],
+    "text": ["ab", "cd", "ab", None],
+    "lines": ["ab\n", "ab", "ab", "ab"],
+    "letters": ["é", "é", "ß", "ab"],
+    "nothing": [None, None, None, None],
+    "time": [DAY, DAY + timedelta(hours=1), None, DAY + timedelta(days=1)],
+}
+TYPES = {"nothing": pa.string(), "time": pa.timestamp("us", "UTC")}
+ROWS = pa.table({name: pa.array(values, TYPES.get(name)) for name, values in COLUMNS.items()})
+BOUNDS = ({"min_value": 1, "max_value": 9}, {"min_value": 1, "max_value": 9, "strict_max": True})
+TIMES = (
+    {"min_value": "2025-12-31T00:00:00+00:00", "max_value": "2026-01-03T00:00:00Z"},
+    {"min_value": "2026-01-01T00:00:00+00:00", "max_value": "2026-01-03T00:00:00+00:00"},
+    {"min_value": "2026-01-01T00:30:00+01:00", "max_value": "2026-01-02T00:00:00+00:00"},
+    {"min_value": "2025-12-31", "max_value": "2026-01-03"},
+)
+ASKED = [
+    *(("not_be_null", name, {}) for name in ROWS.column_names),
+    *(("be_between", name, bounds) for name in ("whole", "large", "real", "not_all") for bounds in BOUNDS),
+    *(("be_between", "time", bounds) for bounds in TIMES),
+    *(
+        ("match_regex", name, {"regex": regex})
+        for name in ("text", "lines", "letters", "nothing")
+        for regex in ("^[a-z]{2}$", r"^\w+$", r"^\w", "(?i)^[A-Zßé]")
+    ),
+    ("be_in_set", "whole", {"value_set": [1, 5, 9]}),
+    ("be_in_set", "whole", {"value_set": [1, 5]}),
+    ("be_in_set", "text", {"value_set": ["ab", "cd"]}),
+]
+
+
+def _expectation(kind: str, column: str, arguments: dict[str, Any]) -> Expectation:
+    declared = {"column": column, **arguments}
+    kind = f"expect_column_values_to_{kind}"
+    return Expectation(kind, declared, "critical", (column,), judges_rows=True, scope="row")
+
+
+def _slowly(judge: suite_run.Judge, expectation: Expectation) -> Finding | None:
+    """What Great Expectations finds; None where it cannot say."""
+    try:
+        return judge._evaluate([expectation], suite_run.frame_of(ROWS))[0]
+    except suite_run.CannotEvaluate:
+        return None
+
+
+def test_a_glance_says_what_great_expectations_says_or_nothing() -> None:
+    seen = set()
+    with suite_run.judging(Suite("asked", "0" * 64, ())) as judge:
+        for kind, column, arguments in ASKED:
+            expectation = _expectation(kind, column, arguments)
+            if quick := find_quickly(expectation, ROWS):
+                slow = _slowly(judge, expectation)
+                assert slow is not None, expectation.arguments
+                assert (slow.met, slow.unexpected) == (True, 0), expectation.arguments
+                assert (slow.rows, slow.judged) == (quick.rows, quick.judged), expectation.arguments
+                seen.add((kind, column))
+    assert {("not_be_null", "lines"), ("be_between", "whole"), ("be_between", "time")} <= seen
+    assert {("match_regex", "text"), ("match_regex", "letters"), ("be_in_set", "text")} <= seen
