@@ -15,7 +15,7 @@ from tests.compose.stack import Stack
 from tests.compose.witnesses import Client, Created, log, task, training, wait_until
 
 TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
-EPOCHS = 12
+EPOCHS = 30
 LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 16}
 AWAY_SECONDS = 10
 LANDED = """
