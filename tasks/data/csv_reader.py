@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -191,13 +191,35 @@ def _blocks(source: Open, header: Sequence[str], ragged: list[pacsv.InvalidRow])
     is read once more without them, behind the blocks that had none. The blocks are the same in both ways.
     """
     done, met = 0, list[pacsv.InvalidRow]()
-    for block in pacsv.open_csv(source(), **_options(header, met, threads=True)):
+    for block in pacsv.open_csv(_WholeLineEnds(source()), **_options(header, met, threads=True)):
         if met:
             break
         yield block
         done += 1
     if met:
-        yield from islice(pacsv.open_csv(source(), **_options(header, ragged, threads=False)), done, None)
+        again = pacsv.open_csv(_WholeLineEnds(source()), **_options(header, ragged, threads=False))
+        yield from islice(again, done, None)
+
+
+class _WholeLineEnds(io.RawIOBase):
+    """Gives pyarrow a file in pieces that never end between a CR and its LF.
+
+    At such an edge pyarrow drops the LF, also where it stands inside of quotes and is a part of the value.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        if len(piece) > 1 and piece.endswith(b"\r"):
+            self._file.seek(-1, io.SEEK_CUR)
+            return piece[:-1]
+        return piece
 
 
 def _options(header: Sequence[str], ragged: list[pacsv.InvalidRow], *, threads: bool) -> dict[str, Any]:

@@ -89,11 +89,11 @@ def _row(line: str, layout: Layout, table: TableSpec) -> dict[str, Any]:
     row = strict_json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - told like every other fault of the line
+    if "\\u" in line:
+        json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but not text
     unknown = sorted(set(row) - set(layout.columns))
     if unknown and table.unknown_columns == "refuse":
         raise ValueError(f"the table {table.table!r} has no column {', '.join(unknown)}")
-    if "\\u" in line:
-        json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but not text
     return {name: value for name, value in row.items() if name in layout.columns} if unknown else row
 
 

@@ -111,8 +111,8 @@ def _number_fits(value: int | float, kind: ColumnType) -> bool:
     """Whether a number is one of `kind`, and is the one that the JSON text said."""
     whole = isinstance(value, int)
     if kind == "int64":
-        # Beyond the numbers that are exact, a float was another number in the text.
-        return -(2**63) <= value < 2**63 if whole else value % 1 == 0 and abs(value) <= EXACT_FLOAT
+        # From the end of the exact numbers on, a float may have been another number in the text.
+        return -(2**63) <= value < 2**63 if whole else value % 1 == 0 and abs(value) < EXACT_FLOAT
     if kind == "float64":
         return abs(value) <= sys.float_info.max and (not whole or int(float(value)) == value)
     return False

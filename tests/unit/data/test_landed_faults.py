@@ -283,6 +283,23 @@ def test_quotes_at_the_edge_of_a_piece_are_read_as_anywhere_else(
     assert set(texts.rows("text")) == {'a "b" c', "", "x\r\ny"}
 
 
+def test_a_line_end_inside_quotes_is_kept_wherever_the_pieces_of_the_file_end(
+    door: MakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = door(id="string", text="string")
+    for size in range(24, 32):
+        monkeypatch.setattr(csv_reader, "ROW_BYTES", size)
+        texts.land("a.csv", "id,text\r\n" + "".join(f'{size}{n},"x\r\ny"\r\n' for n in range(9)))
+        assert texts.outcome().published_rows == 9
+    assert set(texts.rows("text")) == {"x\r\ny"}
+
+
+def test_half_a_character_in_a_key_of_json_spoils_its_line_only(events: Door) -> None:
+    events.land("a.jsonl", '{"id": "r1", "\\ud800": 1}\n{"id": "r2", "n": 2}\n')
+    assert events.outcome(**HALF).published_rows == 1
+    assert events.quarantined() == {1: "row_is_readable"}
+
+
 def test_a_flipped_bit_of_a_page_with_a_checksum_is_damage(events: Door) -> None:
     content = bytearray(
         parquet(

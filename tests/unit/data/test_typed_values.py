@@ -1,6 +1,7 @@
 """A value is what was landed or it is marked as broken, whatever the file's format: never another value."""
 
 import datetime as dt
+import json
 import math
 from decimal import Decimal
 from typing import Any
@@ -111,6 +112,7 @@ def test_whole_numbers_of_parquet_that_float64_does_not_hold_are_broken() -> Non
 
 def test_json_values_are_of_a_type_or_broken() -> None:
     assert json_values("int64", 1, 1.0, 1.5, True, "1", 2**63, 1e17, None) == [1, 1, *[...] * 5, None]
+    assert json_values("int64", float(2**53 - 1), json.loads("9007199254740993.0")) == [2**53 - 1, ...]
     assert json_values("float64", 1, 0.5, math.inf, "0.5", True) == [1.0, 0.5, ..., ..., ...]
     assert json_values("bool", True, 1, "true") == [True, ..., ...]
     assert json_values("string", "", 1, ["a"]) == ["", ..., ...]
