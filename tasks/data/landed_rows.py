@@ -83,6 +83,29 @@ def _nothing(typed: TypedRows, name: str) -> Mask:
 
 def as_json(rows: pa.Table) -> Describe:
     """Tells the rows of a table as JSON objects."""
-    return lambda positions: [
-        json.dumps(row, default=str) for row in rows.take(pa.array(positions, pa.int64())).to_pylist()
-    ]
+
+    def told(positions: Sequence[int]) -> list[str]:
+        chosen = rows.take(pa.array(positions, pa.int64()))
+        columns = [_as_python(column) for column in chosen.columns]
+        return [
+            json.dumps(dict(zip(chosen.column_names, row, strict=True)), default=str)
+            for row in zip(*columns, strict=True)
+        ]
+
+    return told
+
+
+def _as_python(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column; the times of years that Python does not have, as Arrow prints them."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        values = [_printed(column.slice(place, 1)) for place in range(len(column))]
+    return values
+
+
+def _printed(value: pa.ChunkedArray) -> Any:
+    try:
+        return value[0].as_py()
+    except (OverflowError, ValueError):
+        return " ".join(value.combine_chunks().to_string().split()).strip("[] ")

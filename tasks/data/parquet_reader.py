@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tasks.data.landed_file import MAXIMUM_BYTES, LandedFile
 from tasks.data.landed_rows import BATCH_BYTES, LandedRows, as_json, without_blank
 from tasks.data.layout import Layout, layout_of
-from tasks.data.typed_arrow import from_arrow, kind_of
+from tasks.data.typed_arrow import from_arrow, kind_of, with_common_types
 from tasks.data.typed_values import Mask, TypedRows
 from tasks.errors import DataRejected
 from tasks.spec import ColumnType, TableSpec
@@ -33,7 +33,7 @@ def read_parquet(
             layout = _layout(landed.name, file, table, grown)
             before = 0
             for batch, fine in _batches(landed, file, _old_times(file, layout)):
-                rows = pa.Table.from_batches([batch])
+                rows = with_common_types(pa.Table.from_batches([batch]))
                 typed = from_arrow(landed.name, rows, layout.read)
                 typed = layout.complete(_without_cut_times(typed, rows, fine))
                 numbers = np.arange(before + 1, before + len(rows) + 1)

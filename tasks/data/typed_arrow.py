@@ -39,6 +39,20 @@ def from_arrow(file: str, rows: pa.Table, columns: Mapping[str, ColumnType]) -> 
     return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
 
 
+def with_common_types(rows: pa.Table) -> pa.Table:
+    """The same values without the types of Arrow that it can store, but not compute with."""
+    schema = pa.schema([field.with_type(_common(field.type)) for field in rows.schema])
+    return rows if schema == rows.schema else rows.cast(schema)
+
+
+def _common(found: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(found):
+        return pa.string()
+    if pa.types.is_decimal32(found) or pa.types.is_decimal64(found):
+        return pa.decimal128(found.precision, found.scale)
+    return found
+
+
 def kind_of(found: pa.DataType) -> ColumnType | None:
     """The column type that holds the values of an Arrow type; None for one that no column can hold."""
     if pa.types.is_dictionary(found):

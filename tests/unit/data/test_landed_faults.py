@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,39 @@ def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_
         ("a", "2026-01-01 00:00:00.123456+00:00"),
         ("far", "9999-01-01 00:00:00+00:00"),
     ]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(5, 2), pa.decimal64(15, 2)], ids=str)
+def test_types_that_arrow_stores_but_does_not_compute_with_hold_the_same_values(
+    events: Door, kind: pa.DataType
+) -> None:
+    numbers = pa.array([Decimal(1), Decimal("1.5"), None], kind)
+    rows = pa.table({"id": pa.array(["r1", "r2", "r3"], pa.string_view()), "n": numbers})
+    events.land("a.parquet", parquet(rows))
+    assert events.outcome(**HALF).status == "published"
+    assert events.rows("id", "n") == [("r1", 1), ("r3", None)]
+    assert events.quarantined() == {2: "values_have_the_columns_types"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "far"),
+    [
+        (pa.timestamp("us"), 253_402_300_800_000_000),
+        (pa.timestamp("ms", "Europe/Berlin"), 253_402_300_800_000),
+        (pa.timestamp("ns", "Europe/Berlin"), -(2**63) + 1),
+        (pa.date32(), 2_932_897),
+    ],
+    ids=str,
+)
+def test_a_time_of_a_year_that_python_does_not_have_spoils_its_row_only(
+    door: MakeDoor, kind: pa.DataType, far: int
+) -> None:
+    times = door(id="string", at="timestamp")
+    times.land("a.parquet", parquet({"id": ["near", "far"], "at": pa.array([0, far], kind)}))
+    assert times.outcome(**HALF).status == "published"
+    assert (times.rows("id"), times.quarantined()) == (["near"], {2: "values_have_the_columns_types"})
+    (row,) = Lake().read("events__quarantine").column("row").to_pylist()
+    assert json.loads(row)["id"] == "far"
 
 
 def test_a_whole_number_beside_a_null_stays_what_it_is_for_the_suite(door: MakeDoor) -> None:
