@@ -82,7 +82,7 @@ def _of_suite(suite: str, outcomes: Sequence[Outcome], counts: Counts, *, lenien
 
 def _of_shares(counts: Counts, duplicates: int, table: TableSpec) -> list[str]:
     refused = []
-    if counts.bad > table.maximum_bad_share * counts.rows:
+    if _share(counts.bad, counts) > table.maximum_bad_share:
         listed = ", ".join(
             f"{count} break {expectation}" for expectation, count in counts.faults.most_common()
         )
@@ -90,9 +90,14 @@ def _of_shares(counts: Counts, duplicates: int, table: TableSpec) -> list[str]:
             f"{counts.bad} of {counts.rows} rows are bad, more than the {table.maximum_bad_share:.2%} of "
             f"maximum_bad_share: {listed}. The first is {counts.example} Correct what writes the file."
         )
-    if duplicates > table.maximum_duplicate_share * counts.rows:
+    if _share(duplicates, counts) > table.maximum_duplicate_share:
         refused.append(
             f"{duplicates} of {counts.rows} rows repeat another one in everything but {table.key}, more than "
             f"the {table.maximum_duplicate_share:.2%} of maximum_duplicate_share. Was the file made twice?"
         )
     return refused
+
+
+def _share(rows: int, counts: Counts) -> float:
+    """Rounded as the declared share was: 29 of 100 is 0.29, but 0.29 times 100 is less than 29."""
+    return rows / max(counts.rows, 1)

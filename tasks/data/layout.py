@@ -85,7 +85,8 @@ def _added(
 ) -> dict[str, ColumnType]:
     """The types of columns that join the table; one that joined before has its type already."""
     kinds: dict[str, ColumnType] = {}
-    taken = {name.lower() for name in (*table.columns, "ingested_at", "batch_id")}
+    others = [name for name in grown if name not in unknown]
+    taken = {name.lower() for name in (*table.columns, *others, "ingested_at", "batch_id")}
     for name in unknown:
         kind = grown.get(name) or kind_of(name)
         if kind is None or not name.isidentifier() or name.lower() in taken:

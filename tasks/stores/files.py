@@ -30,6 +30,9 @@ State = tuple[Any, ...]
 
 LOCAL = {"", "file", "local"}
 RENAME_NOREPLACE = 1
+LEADS_NOWHERE = {errno.ELOOP, errno.EACCES, errno.ENOTDIR}
+"""What is said of a link in a circle, or to a place that we may not or cannot look at."""
+
 NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 GOOGLE = ("gs://", "gcs://")
 
@@ -279,6 +282,10 @@ def _local_entries(folder: Path) -> list[Entry]:
             status = path.stat()
         except FileNotFoundError:  # moved away meanwhile, or a link to nothing
             continue
+        except OSError as error:
+            if error.errno in LEADS_NOWHERE and path.is_symlink():
+                continue
+            raise
         found.append(Entry(path.name, path.is_file(), _status(status)))
     return found
 

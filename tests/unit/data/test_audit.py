@@ -74,6 +74,12 @@ def test_a_table_may_declare_how_much_bad_data_it_takes(door: MakeDoor) -> None:
         assert table.outcome(maximum_bad_share=share).status == status
 
 
+def test_a_file_with_exactly_the_share_of_bad_rows_that_its_table_takes_is_published(door: MakeDoor) -> None:
+    table = door(id="string", n="int64")
+    table.land("a.csv", lines("id,n", *(f"r{number},{'x' if number < 29 else 1}" for number in range(100))))
+    assert table.outcome(maximum_bad_share=0.29).status == "published"
+
+
 @pytest.mark.parametrize(("share", "status"), [(0.2, "refused"), (0.25, "published"), (1.0, "published")])
 def test_rows_that_are_equal_in_everything_but_their_key_are_counted(
     door: MakeDoor, share: float, status: str
@@ -343,6 +349,15 @@ def test_a_column_whose_name_cannot_join_refuses_the_file(door: MakeDoor, name: 
     table.land("a.csv", lines(f"id,n,{name}", "r1,1,x"))
     assert "which cannot join the table" in (table.outcome().reason or "")
     assert set(Lake().columns("events")) == {"id", "n"}
+
+
+def test_a_column_named_like_one_that_joined_before_but_for_its_case_refuses_the_file(door: MakeDoor) -> None:
+    table = door(limits={"unknown_columns": "add"}, id="string", n="int64")
+    for name, column in (("a.csv", "Extra"), ("b.csv", "extra"), ("c.csv", "Extra")):
+        table.land(name, lines(f"id,n,{column}", f"{name},1,x"))
+    outcomes = {outcome.file: outcome for outcome in table.ingest().files}
+    assert "which cannot join the table" in (outcomes["b.csv"].reason or "")
+    assert (table.waiting(), table.rows("id")) == ([], ["a.csv", "c.csv"])
 
 
 def test_a_column_that_disappears_may_be_null_but_never_the_key(door: MakeDoor) -> None:
