@@ -16,6 +16,16 @@ yes = $(filter-out 0 no false,$(1))
 # Hundreds of short processes are started here, and each would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What a user names goes into the recipes by the environment, as it was written: a shell would take quotes,
+# dollars and backticks in the name of a file for its own.
+model: override export NAME := $(value NAME)
+model: override export TASK := $(value TASK)
+suite: override export TABLE := $(value TABLE)
+suite: override export FILE := $(value FILE)
+backup: override export TO := $(value TO)
+restore: override export FROM := $(value FROM)
+down: override export KEEP := $(value KEEP)
+
 .PHONY: help setup setup-dev lock demo images push-images start stop up down model suite backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
@@ -49,19 +59,19 @@ up: ## Start the whole platform in containers and wait until it is healthy. Need
 	@sh containers/compose/up.sh
 
 down: ## Remove these containers, their networks and their data. KEEP=1 keeps the data for the next make up.
-	@KEEP="$(KEEP)" sh containers/compose/down.sh
+	@sh containers/compose/down.sh
 
 model: setup ## Make a new model's folder from a template that trains as it is: make model NAME=... TASK=binary|multiclass|regression
-	@$(CONTROL) -m new_model "$(NAME)" "$(TASK)"
+	@$(CONTROL) -m new_model "$$NAME" "$$TASK"
 
 suite: setup ## Propose a table's expectation suite and its columns' types from a sample: make suite TABLE=... FILE=...
-	@$(ML) -m new_suite "$(TABLE)" "$(FILE)"
+	@$(ML) -m new_suite "$$TABLE" "$$FILE"
 
 backup: ## Copy the data of the platform in containers into a folder: make backup TO=/path
-	@TO="$(TO)" sh containers/compose/backup.sh
+	@sh containers/compose/backup.sh
 
 restore: ## Bring a backup back where no platform in containers is: make restore FROM=backups/...
-	@FROM="$(FROM)" sh containers/compose/restore.sh
+	@sh containers/compose/restore.sh
 
 status: ## Say what of this clone runs, where, and how to log in: its platform in containers, its processes, or both.
 	@sh containers/compose/status.sh; code=$$?; \

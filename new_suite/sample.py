@@ -210,9 +210,9 @@ def quoted(name: str) -> str:
 
 
 def _path(name: str) -> str:
-    """The JSON path of a key, as an SQL string."""
-    key = name.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''")
-    return f"'$.\"{key}\"'"
+    """The JSON pointer to a key, as an SQL string. In a JSON path, `*` would be every key."""
+    key = name.replace("~", "~0").replace("/", "~1").replace("'", "''")
+    return f"'/{key}'"
 
 
 def _first_lines(error: Exception) -> str:

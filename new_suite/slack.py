@@ -6,6 +6,7 @@ York's taxi trips, month by month).
 """
 
 import math
+import sys
 
 from scipy.stats import binomtest
 
@@ -64,10 +65,17 @@ def mostly(share: float) -> float:
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """A range with its slack, its ends rounded outwards to a hundredth of its width or a little more."""
+    """A range with its slack, its ends rounded outwards to a hundredth of its width or a little more.
+
+    Where that is beyond the largest or the smallest of the numbers that float64 holds, they are not rounded.
+    """
     slack = RANGE_SHARE * (high - low)
-    places = 1 - math.floor(math.log10(high - low))
-    step = 10.0**-places
-    return round(math.floor((low - slack) / step) * step, places), round(
-        math.ceil((high + slack) / step) * step, places
-    )
+    lowest, highest = max(low - slack, -sys.float_info.max), min(high + slack, sys.float_info.max)
+    try:
+        places = 1 - math.floor(math.log10(high - low))
+        step = 10.0**-places
+        return round(math.floor(lowest / step) * step, places), round(
+            math.ceil(highest / step) * step, places
+        )
+    except (OverflowError, ZeroDivisionError):
+        return lowest, highest

@@ -282,8 +282,25 @@ def test_a_request_that_names_no_table_or_no_file_is_refused(table: str, file: s
         propose(table, file)
 
 
+@pytest.mark.parametrize("key", ["*", "a*", 'say "it"', "it's", "a/b", "~1", "$", "c.d", "e[0]", "f\\g"])
+def test_a_key_of_json_is_a_column_whatever_it_is_called(home: Path, key: str) -> None:
+    rows = [json.dumps({"id": f"r{number}", key: number}) for number in range(9)]
+    (home / "a.jsonl").write_text("\n".join(rows) + "\n")
+
+    assert propose("trips", str(home / "a.jsonl")).table["columns"] == {"id": "string", key: "int64"}
+
+
+@pytest.mark.parametrize("values", [("0.0", "1.75e308"), ("-1.7e308", "1.7e308"), ("0.0", "5e-324")])
+def test_numbers_at_the_ends_of_their_type_have_a_range(home: Path, values: tuple[str, str]) -> None:
+    rows = [f"r{number},{values[number // 2 % 2]}" for number in range(200)]
+    (home / "a.csv").write_text("id,n\n" + "\n".join(rows) + "\n")
+
+    assert propose("trips", str(home / "a.csv")).table["columns"]["n"] == "float64"
+
+
 def test_the_command_prints_what_pipeline_yaml_takes(home: Path, suites: Path) -> None:
-    sample = written(home, "a sample.csv", trips(1, 300))
+    """Also of a file whose name a shell would run."""
+    sample = written(home, """a 'sample' of "`false`" and $(false) $x.csv""", trips(1, 300))
     environment: dict[str, Any] = {**os.environ, "PERENNIAL_SUITES": str(suites.parent)}
 
     made = subprocess.run(
