@@ -39,6 +39,8 @@ YEARS = 20
 Deliveries go on, so the limit is for the dates that stand for a missing one: 1900, 1970, 9999.
 """
 
+LARGEST = sys.float_info.max
+
 
 def upper_limit(count: int, total: int) -> float:
     """The largest share of which `count` in `total` may well be a sample.
@@ -70,12 +72,11 @@ def widened(low: float, high: float) -> tuple[float, float]:
     Where that is beyond the largest or the smallest of the numbers that float64 holds, they are not rounded.
     """
     slack = RANGE_SHARE * (high - low)
-    lowest, highest = max(low - slack, -sys.float_info.max), min(high + slack, sys.float_info.max)
     try:
         places = 1 - math.floor(math.log10(high - low))
         step = 10.0**-places
-        return round(math.floor(lowest / step) * step, places), round(
-            math.ceil(highest / step) * step, places
-        )
+        lowest = round(math.floor((low - slack) / step) * step, places)
+        highest = round(math.ceil((high + slack) / step) * step, places)
     except (OverflowError, ZeroDivisionError):
-        return lowest, highest
+        return max(low - slack, -LARGEST), min(high + slack, LARGEST)
+    return max(lowest, -LARGEST), min(highest, LARGEST)
