@@ -4,8 +4,8 @@ ftfy's heuristic looks for neighbours that no language has. It is slow, so it is
 around characters that such text is made of, and about the whole text where it finds something there.
 
 A lone control character of U+0080 to U+009F, a dash or an ellipsis of Windows read as Latin-1, is a blemish
-that old texts really have, here and there, and leaves the rest readable: it spoils no row. After a letter that
-begins a character of UTF-8 it is a part of such text, and counts.
+that old texts really have, here and there, and leaves the rest readable: it spoils no row. After a letter
+that begins a character of UTF-8 it is a part of such text, and counts.
 """
 
 import re
