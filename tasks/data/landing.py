@@ -131,11 +131,11 @@ class Landing:
         """
         try:
             self._put_away(arrival, self.url / ".archive" / batch_id, arrival.name)
+            unchanged = True
         except files.FileChanged:
-            return False
-        finally:
-            self.unstage(batch_id)
-        return True
+            unchanged = False
+        self.unstage(batch_id)  # not after a fault of the store: by its plan a retry knows what is published
+        return unchanged
 
     def unstage(self, batch_id: str) -> None:
         """Forget what was staged of a batch, also by ingests that were killed before they had a plan."""
@@ -209,8 +209,7 @@ class Landing:
         except FileExistsError:
             if arrival.sha256 is None or files.sha256(str(target)) != arrival.sha256:
                 raise
-            files.require_unchanged(source, arrival.state)
-            files.remove(source)
+            return _remove_unchanged(source, arrival.state)
         return True
 
     def _rests(self, name: str, before: State | None) -> bool:
@@ -243,6 +242,16 @@ class Landing:
 
     def _plan_of(self, batch_id: str) -> UPath:
         return self.url / ".staged" / f"{batch_id}.plan.json"
+
+
+def _remove_unchanged(path: UPath, state: State) -> bool:
+    """Remove a file that is as it was seen; False when another ingest has done so."""
+    try:
+        files.require_unchanged(path, state)
+    except FileNotFoundError:
+        return False
+    files.remove(path)
+    return True
 
 
 def _is_young(state: State | None) -> bool:

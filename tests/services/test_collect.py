@@ -186,7 +186,9 @@ def test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again(
 ) -> None:
     label(platform, fresh, dict.fromkeys(ask(platform, fresh, "a"), 1))
     file = files.at(run(fresh.spec).landed_file or "")
-    files.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name)
+    seen = files.state_of(file)
+    assert seen is not None
+    files.move(file, landing(fresh) / ".archive" / "0123abcd" / file.name, seen)
     assert run(fresh.spec).landed_file is None
     assert not file.exists()
 

@@ -136,6 +136,10 @@ def test_text_that_lost_letters_is_found() -> None:
     assert is_mojibake(b"caf\xe9".decode("utf-8", "replace"))
 
 
+def test_a_dash_of_windows_that_old_texts_have_here_and_there_spoils_no_row() -> None:
+    assert not is_mojibake("The plot is weak \x96 and then\x85 it ends (1973)\x85albeit late")
+
+
 def test_rows_of_a_wrong_encoding_go_to_quarantine_and_a_file_of_them_is_refused(door: MakeDoor) -> None:
     table = door(id="string", text="string")
     texts = ["Crème brûlée"] * 95 + ["Crème brûlée".encode().decode("cp1252")] * 5
