@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import signal
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,6 @@ State = tuple[Any, ...]
 
 LOCAL = {"", "file", "local"}
 RENAME_NOREPLACE = 1
-LEADS_NOWHERE = {errno.ELOOP, errno.EACCES, errno.ENOTDIR}
-"""What is said of a link in a circle, or to a place that we may not or cannot look at."""
-
 NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 GOOGLE = ("gs://", "gcs://")
 
@@ -146,11 +144,17 @@ def put(source: Path, path: UPath) -> str:
 
 
 def state_of(path: UPath) -> State | None:
-    """The state of a file; None where there is none."""
+    """The state of a file; None where there is none, or a link.
+
+    Who may land files may not be able to read what a link of theirs leads to, and to move a link keeps nothing.
+    """
     try:
-        return _status(Path(path.path).stat()) if is_local(path) else _state(path.fs.info(path.path))
+        if not is_local(path):
+            return _state(path.fs.info(path.path))
+        status = Path(path.path).lstat()
     except FileNotFoundError:
         return None
+    return None if stat.S_ISLNK(status.st_mode) else _status(status)
 
 
 def size_of(state: State) -> int:
@@ -279,14 +283,10 @@ def _local_entries(folder: Path) -> list[Entry]:
     found = []
     for path in folder.iterdir():
         try:
-            status = path.stat()
-        except FileNotFoundError:  # moved away meanwhile, or a link to nothing
+            status = path.lstat()
+        except FileNotFoundError:  # moved away meanwhile
             continue
-        except OSError as error:
-            if error.errno in LEADS_NOWHERE and path.is_symlink():
-                continue
-            raise
-        found.append(Entry(path.name, path.is_file(), _status(status)))
+        found.append(Entry(path.name, stat.S_ISREG(status.st_mode), _status(status)))
     return found
 
 

@@ -198,13 +198,17 @@ def test_a_file_at_which_a_try_was_killed_comes_after_the_others(
     assert seen == ["b.csv", "a.csv"]
 
 
-def test_a_link_that_leads_nowhere_blocks_no_file(events: Door) -> None:
+def test_a_link_is_no_file_that_has_landed_and_blocks_none(events: Door, tmp_path: Path) -> None:
     events.land("a.csv", GOOD)
+    (tmp_path / "b.csv").write_text("id,n\nr9,9\n")
     folder = Path(events.folder.path)
+    (folder / "b.csv").symlink_to(tmp_path / "b.csv")
     (folder / "circle.csv").symlink_to("circle.csv")
     (folder / "nothing.csv").symlink_to("nothing.txt")
     (folder / "through_a_file.csv").symlink_to("/etc/hostname/a.csv")
     assert [(outcome.file, outcome.status) for outcome in events.ingest().files] == [("a.csv", "published")]
+    with pytest.raises(InvalidRequest, match=r"There is no b\.csv in the landing folder"):
+        events.ingest(named=("b.csv",))
 
 
 def test_a_name_of_nothing_is_no_green_run(events: Door) -> None:
