@@ -146,7 +146,7 @@ def put(source: Path, path: UPath) -> str:
 def state_of(path: UPath) -> State | None:
     """The state of a file; None where there is none, or a link.
 
-    Who may land files may not be able to read what a link of theirs leads to, and to move a link keeps nothing.
+    Who lands a link may not be allowed to read what it leads to, and to move it keeps nothing of that.
     """
     try:
         if not is_local(path):
