@@ -170,6 +170,7 @@ def test_a_model_that_was_removed_leaves_with_its_dags_and_its_watcher_and_its_r
     wait_until(
         lambda: not gone & loop.airflow.dag_ids(), "the end of its DAGs", timeout_seconds=STALE_SECONDS
     )
+    loop.airflow.call("DELETE", f"/dags/ingest_{NEW}")
     wait_until(
         lambda: f"files for {NEW}" not in watchers(inside),
         "the end of its watcher",
