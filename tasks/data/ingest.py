@@ -188,9 +188,9 @@ class _Run:
                 rows = self.landing.staged_rows(batch_id, plan, "accepted")
                 self.lake.widen(self.table, rows.schema)
                 version = self.lake.append(self.table, rows, batch_id=batch_id, metadata=origin)
-        except FileNotFoundError:
-            if self.landing.archived(batch_id):
-                return
+        except Exception:
+            if self.landing.plan(batch_id) is None:
+                return  # settled by another ingest, which has removed what this one was reading
             raise
         status = "already_published" if again else plan.outcome.status
         told = {"file": arrival.name, "status": status, "table_version": version}
