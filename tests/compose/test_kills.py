@@ -73,8 +73,8 @@ def survived(stack: Stack, champion: str) -> Survived:
     with Created(stack) as created, Client(stack, MODEL, EXAMPLE) as client:
         run_id = airflow.trigger(TRAIN, **LONG)
         followed = wait_until(lambda: training(stack, MODEL), "the training", timeout_seconds=600)
-        stack.kill("worker-default")
-        stack.start("worker-default")
+        stack.kill("worker-gpu")
+        stack.start("worker-gpu")
 
         with stack.away("torchserve"):
             time.sleep(AWAY_SECONDS)
