@@ -1,13 +1,17 @@
 """What the parts of pipeline.yaml are made of: their types, and how a fault is told."""
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+NAME = r"^[a-z][a-z0-9_]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
@@ -28,15 +32,45 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
-def faults_of(error: ValidationError) -> list[str]:
-    """Each fault as `field.path: what is wrong`; one of several fields names them itself."""
-    return [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]
+def faults_of(error: ValidationError, document: type[BaseModel] | None = None) -> list[str]:
+    """Each fault as `field.path: what is wrong`; one of several fields names them itself.
+
+    Args:
+        document: What the document should have been, so that a field which it does not know is told with the
+            one that was probably meant.
+    """
+    return [_fault(fault, document) for fault in error.errors()]
 
 
-def _fault(path: tuple[int | str, ...], message: str) -> str:
-    ours = message.removeprefix("Value error, ")
-    where = ".".join(map(str, path)) or ("document" if ours == message else "")
-    return f"{where}: {ours}" if where else ours
+def _fault(fault: ErrorDetails, document: type[BaseModel] | None) -> str:
+    path, message = fault["loc"], fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        meant = get_close_matches(str(path[-1]), _fields_at(document, path[:-1]), n=1)
+        message = "there is no such field" + "".join(f"; do you mean {name}?" for name in meant)
+    elif fault["type"] == "missing":
+        message = "is missing"
+    elif fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
+        message = (
+            f"{fault['input']!r} cannot be a name; use at most 63 lower-case letters, digits and "
+            "underscores, the first a letter"
+        )
+    where = ".".join(map(str, path)) or ("document" if message == fault["msg"] else "")
+    return f"{where}: {message}" if where else message
+
+
+def _fields_at(document: Any, path: Sequence[int | str]) -> list[str]:
+    """The fields of the part of a document that a path leads to."""
+    for part in path:
+        if document is None or isinstance(part, int):
+            continue
+        annotation = document.model_fields[part].annotation
+        inside = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
+        document = inside[0] if inside else None
+    return list(document.model_fields) if document is not None else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 class Spec(BaseModel):

@@ -3,6 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry
+
 from tasks.spec.base import ColumnType
 from tasks.spec.data import DataSpec
 from tasks.spec.serving import ServingSpec, as_set
@@ -35,6 +39,36 @@ def faults_of_features(data: DataSpec, serving: ServingSpec) -> Iterator[str]:
                 f"serving.input_schema: {name} may be of type {found}, but the column {name} is {kind}; "
                 f"write type: {JSON_TYPES[kind]}, or change the column's type"
             )
+
+
+def faults_of_instances(data: DataSpec, serving: ServingSpec) -> Iterator[str]:
+    """Where an instance that the schema lets pass is another one than the model is judged on; each as `field:
+    what is wrong`.
+    """
+    schema, features = serving.input_schema, set(data.features)
+    if as_set(schema["type"]) != {"object"}:
+        yield "serving.input_schema.type: an instance is an object; write type: object"
+        return
+    if beyond := sorted(set(schema.get("required", ())) - features):
+        yield (
+            f"serving.input_schema.required: {beyond} are not among data.features {sorted(features)}, so the "
+            "model is judged without them; make them features, or do not require them"
+        )
+    closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    if closed and (barred := sorted(features - set(schema.get("properties", {})))):
+        yield (
+            f"serving.input_schema.properties: the features {barred} are not there, and additionalProperties "
+            "is false, so no request can carry them; add them"
+        )
+
+
+def faults_of_example(serving: ServingSpec) -> Iterator[str]:
+    """What the gateway would refuse in the instance that each deployment is tried with."""
+    formats = Draft202012Validator.FORMAT_CHECKER
+    known = Draft202012Validator(serving.input_schema, registry=Registry(), format_checker=formats)
+    if error := best_match(known.iter_errors(serving.input_example)):
+        place = ".".join(map(str, ("serving.input_example", *error.absolute_path)))
+        yield f"{place}: breaks serving.input_schema: {error.message}"
 
 
 def typed_numbers(example: dict[str, Any], data: DataSpec) -> dict[str, int | float]:

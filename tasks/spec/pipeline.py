@@ -9,9 +9,15 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from tasks.errors import InvalidProject
+from tasks.spec import strict_yaml
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.data import DataSpec, TableSpec
-from tasks.spec.features import faults_of_features, typed_numbers
+from tasks.spec.features import (
+    faults_of_example,
+    faults_of_features,
+    faults_of_instances,
+    typed_numbers,
+)
 from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
@@ -60,15 +66,16 @@ class PipelineSpec(Spec):
             *faults_of_metrics(self.task, self.gate, self.serving),
             *faults_of_margins(self.task, self.gate, self.data),
         ]
-        if faults:
-            raise ValueError("; ".join(faults))
+        _require_none(*faults)
         return self
 
     @model_validator(mode="after")
     def _features_have_one_type(self) -> "PipelineSpec":
-        if faults := list(faults_of_features(self.data, self.serving)):
-            raise ValueError("; ".join(faults))
+        _require_none(
+            *faults_of_features(self.data, self.serving), *faults_of_instances(self.data, self.serving)
+        )
         self.serving.input_example.update(typed_numbers(self.serving.input_example, self.data))
+        _require_none(*faults_of_example(self.serving))
         return self
 
     @classmethod
@@ -80,12 +87,14 @@ class PipelineSpec(Spec):
                 folder.
         """
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            document = strict_yaml.loads(path.read_text(encoding="utf-8"))
+            if document is None:
+                raise InvalidProject(f"{path}: is empty. Describe the model in it, or remove its folder.")
             spec = cls.model_validate(document)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
         except ValidationError as error:
-            faults = faults_of(error)
+            faults = faults_of(error, cls)
             raise InvalidProject(
                 f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults
             ) from error
@@ -94,6 +103,11 @@ class PipelineSpec(Spec):
                 f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
             )
         return spec
+
+
+def _require_none(*faults: str) -> None:
+    if faults:
+        raise ValueError("; ".join(faults))
 
 
 def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:

@@ -10,7 +10,7 @@ import jsonschema
 import yaml
 
 from tasks.errors import InvalidProject, InvalidRequest
-from tasks.spec import PipelineSpec
+from tasks.spec import PipelineSpec, strict_yaml
 
 GIVEN_BY_US = ("data", "output")
 JSON_TYPES = {
@@ -85,7 +85,7 @@ def check_parameters(
 
 def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = strict_yaml.loads(path.read_text(encoding="utf-8"))
         declared = document["entry_points"][entry_point]["parameters"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidProject(f"{path}: cannot be read: {error}") from error

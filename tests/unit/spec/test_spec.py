@@ -60,6 +60,31 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("data", "columns", "text"), "int64", "text may be of type string, but the column text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
+        (
+            ("serving", "input_schema"),
+            {"type": "array"},
+            "serving.input_schema.type: an instance is an object",
+        ),
+        (
+            ("serving", "input_schema", "required"),
+            ["text", "stars"],
+            "serving.input_schema.required: ['stars'] are not among data.features ['text']",
+        ),
+        (
+            ("serving", "input_schema", "properties"),
+            {"stars": {}},
+            "the features ['text'] are not there, and additionalProperties is false",
+        ),
+        (
+            ("serving", "input_example"),
+            {"text": ""},
+            "serving.input_example.text: breaks serving.input_schema",
+        ),
+        (("serving", "input_example"), {}, "serving.input_example: breaks serving.input_schema: 'text' is a"),
+        (("serving", "hander"), "h.py", "serving.hander: there is no such field; do you mean handler?"),
+        (("data", "split", "bye"), "key", "data.split.bye: there is no such field; do you mean by?"),
+        (("mood",), "good", "mood: there is no such field."),
+        (("data", "suite"), "reviews.json", "data.suite: 'reviews.json' cannot be a name; use"),
         (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
         (("training",), {"trigger": "both"}, "trigger is 'both', but there is no schedule"),
         (("training", "minimum_new_rows"), 0, "training.minimum_new_rows"),
@@ -113,6 +138,26 @@ def test_labels_that_fit_the_task_and_their_column_are_accepted(
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
+def test_a_field_that_is_missing_is_said_to_be(tmp_path: Path, document: dict[str, Any]) -> None:
+    del document["data"]["query"]
+    with pytest.raises(InvalidProject, match=r"data\.query: is missing\. Correct"):
+        PipelineSpec.load(written(tmp_path, document))
+
+
+def test_a_key_that_is_written_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    text = "version: 1\ndata:\n  suite: reviews\n  table: reviews\n  suite: critics\n"
+    with pytest.raises(InvalidProject, match=r"(?s)'suite' is there already in line 3.*line 5"):
+        PipelineSpec.load(written(tmp_path, text))
+
+
+def test_mappings_may_share_their_keys_by_an_anchor(tmp_path: Path) -> None:
+    shared = "&shared {type: integer}\n    other: {<<: *shared, type: string}"
+    text = SHIPPED.read_text().replace("properties:\n", f"properties:\n      stars: {shared}\n", 1)
+    text = text.replace("\n    other", "\n      other")
+    spec = PipelineSpec.load(written(tmp_path, text))
+    assert spec.serving.input_schema["properties"]["other"] == {"type": "string"}
+
+
 def test_an_examples_numbers_have_their_columns_types(tmp_path: Path, document: dict[str, Any]) -> None:
     document["data"]["columns"] |= {"stars": "int64", "weight": "float64"}
     document["data"]["features"] += ["stars", "weight"]
@@ -134,7 +179,12 @@ def test_what_a_column_holds_does_not_matter_where_no_labels_come_back(
     assert PipelineSpec.load(written(tmp_path, document)).data.feedback_query is None
 
 
-@pytest.mark.parametrize("content", ["", "a: [", "- 1\n- 2", "\x00", "version: 1"])
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    with pytest.raises(InvalidProject, match=r"is empty\. Describe the model in it"):
+        PipelineSpec.load(written(tmp_path, ""))
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1\n- 2", "\x00", "version: 1"])
 def test_a_file_that_is_no_specification_is_refused_with_its_name(tmp_path: Path, content: str) -> None:
     path = written(tmp_path, content)
 
@@ -292,6 +342,7 @@ def test_labels_of_any_type_have_one_order(labels: list[object], classes: tuple[
 def test_a_model_may_join_tables_that_others_describe_alike(tmp_path: Path, document: dict[str, Any]) -> None:
     joined = {"table": "critics", "key": "critic", "columns": {"critic": "string"}, "suite": "critics"}
     document["data"] |= {"tables": [joined], "features": ["text", "critic"]}
+    document["serving"]["input_schema"]["properties"]["critic"] = {}
     written(tmp_path, document)
     written(tmp_path, {**document, "name": "twin"}, name="twin")
 
