@@ -19,6 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What a user names goes into the recipes by the environment, as it was written: a shell would take quotes,
 # dollars and backticks in the name of a file for its own.
 model: override export NAME := $(value NAME)
+check: override export NAME := $(value NAME)
 model: override export TASK := $(value TASK)
 suite: override export TABLE := $(value TABLE)
 suite: override export FILE := $(value FILE)
@@ -26,7 +27,7 @@ backup: override export TO := $(value TO)
 restore: override export FROM := $(value FROM)
 down: override export KEEP := $(value KEEP)
 
-.PHONY: help setup setup-dev lock demo images push-images start stop up down model suite backup restore status env airflow test test-containers lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images start stop up down model check suite backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -63,6 +64,9 @@ down: ## Remove these containers, their networks and their data. KEEP=1 keeps th
 
 model: setup ## Make a new model's folder from a template that trains as it is: make model NAME=... TASK=binary|multiclass|regression
 	@$(CONTROL) -m new_model "$$NAME" "$$TASK"
+
+check: setup ## Say whether the models' files fit each other, before Airflow sees them: make check, or make check NAME=...
+	@$(ML) -m new_model.check $${NAME:+"$$NAME"}
 
 suite: setup ## Propose a table's expectation suite and its columns' types from a sample: make suite TABLE=... FILE=...
 	@$(ML) -m new_suite "$$TABLE" "$$FILE"

@@ -8,11 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from embedded.errors import OtherClone
-from tasks.settings import PROJECT
+from tasks.settings import PROJECT, is_of_another_clone
 from tasks.stores.files import write_text
-
-VARIABLE = "PERENNIAL_CLONE"
-"""Says in a shell that `make env` has pointed to a platform, which clone that was."""
 
 
 def forget_another(names: Iterable[str]) -> None:
@@ -21,7 +18,7 @@ def forget_another(names: Iterable[str]) -> None:
     Args:
         names: The variables that `make env` exports.
     """
-    if os.environ.get(VARIABLE, str(PROJECT)) != str(PROJECT):
+    if is_of_another_clone():
         for name in names:
             os.environ.pop(name, None)
 

@@ -11,7 +11,7 @@ from embedded.private import Secrets
 from embedded.processes import MARK
 from embedded.settings import PORTS, EmbeddedSettings
 from embedded.supervision import Program
-from tasks.settings import PROJECT
+from tasks.settings import CLONE, PROJECT
 
 FOREIGN = (
     "AIRFLOW_HOME",
@@ -38,7 +38,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         **mlflow.NO_TELEMETRY,
         **mlflow.PATIENCE,
         "MLFLOW_TRACKING_URI": addresses.mlflow,
-        clone.VARIABLE: str(PROJECT),
+        CLONE: str(PROJECT),
         "PERENNIAL_INSTALLATION": settings.installation or clone.installation(settings.home),
         "PERENNIAL_HOME": str(settings.home),
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),

@@ -8,16 +8,18 @@ import typer
 
 from new_model.make import make
 from tasks.errors import PerennialError
-from tasks.settings import settings
+from tasks.settings import forget_another_clone, settings
 
 NEXT = """\
 Made {folder}/ and {suite}.
 It trains as it is, on invented deliveries. Replace example_data.py, features.py and labels.py by what your
 data is, and say so in pipeline.yaml and the suite: docs/bring-your-model.md goes through them.
 
-To see it work on the embedded platform, let the example rows land, and switch on ingest_{name} and
-train_{name}:
+`make check NAME={name}` says whether the files fit each other. To see it work on the embedded platform, which
+sees the new folder within a minute, let the example rows land, and trigger the training when ingest_{name}
+is done:
   {python} {folder}/example_data.py --output {landing}/{name}
+  make airflow ARGS="dags trigger train_{name}"
 """
 
 
@@ -26,6 +28,7 @@ def main(
     task: Annotated[str, typer.Argument(help="What it predicts: binary, multiclass or regression.")] = "",
 ) -> None:
     """Make a new model's folder and suite."""
+    forget_another_clone()
     try:
         made = make(name, task)
     except PerennialError as error:

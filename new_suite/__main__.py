@@ -9,6 +9,7 @@ import yaml
 
 from new_suite.propose import Proposal, propose
 from tasks.errors import PerennialError
+from tasks.settings import forget_another_clone
 
 IN_PLACE = "Review it, and describe the table in pipeline.yaml:"
 BESIDE = (
@@ -22,6 +23,7 @@ def main(
     file: Annotated[str, typer.Argument(help="A sample: CSV, JSON lines or Parquet.")] = "",
 ) -> None:
     """Propose an expectation suite and the columns' types from a sample of a table."""
+    forget_another_clone()
     try:
         proposal = propose(table, file)
     except PerennialError as error:

@@ -3,6 +3,7 @@
 The defaults need nothing.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
+CLONE = "PERENNIAL_CLONE"
+"""Says in a shell that `make env` has pointed to a platform, which clone that was."""
 
 
 class Settings(BaseSettings):
@@ -144,6 +147,19 @@ class Settings(BaseSettings):
         """The interpreter of the heavy steps; of the model's own environment where it brings requirements."""
         own = self.environments / f"model-{model}" / "bin" / "python"
         return own if model and own.exists() else self.environments / "ml" / "bin" / "python"
+
+
+def is_of_another_clone() -> bool:
+    """Whether `make env` of another clone has pointed the shell of this process to its own platform."""
+    return os.environ.get(CLONE, str(PROJECT)) != str(PROJECT)
+
+
+def forget_another_clone() -> None:
+    """Drop every setting of the environment where they are another clone's; .env is this clone's anyway."""
+    if is_of_another_clone():
+        for name in [name for name in os.environ if name.startswith("PERENNIAL_")]:
+            del os.environ[name]
+        settings.cache_clear()
 
 
 @cache

@@ -104,6 +104,13 @@ def counted(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:
     return _select(lake, spec, which, "prediction_id, label_sequence")
 
 
+def columns_of_view(spec: PipelineSpec) -> dict[str, ColumnType]:
+    """The columns of the view `labelled`."""
+    kinds: dict[str, ColumnType] = dict.fromkeys(("prediction_id", "model_version", "sent_by"), "string")
+    times: dict[str, ColumnType] = dict.fromkeys(("predicted_at", "labelled_at"), "timestamp")
+    return {**kinds, **times, **spec.data.feature_types, "label": spec.data.columns[spec.data.label]}
+
+
 def labelled(lake: Lake, spec: PipelineSpec, which: Which) -> Labelled:
     """The predictions with these labels, each value of its column's type."""
     kind = spec.data.columns[spec.data.label]

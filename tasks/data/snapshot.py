@@ -6,11 +6,8 @@ hashes, always.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import duckdb
 import jsonschema
 import numpy as np
 import pyarrow as pa
@@ -18,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
-from tasks.data.model_query import ask, pin
-from tasks.errors import DataRejected, InvalidProject, InvalidQuery
+from tasks.data.model_query import pin, training_rows
+from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
 from tasks.stores.files import at, make_parent
@@ -32,7 +29,6 @@ BOUNDS = frozenset(
     {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "title", "description"}
 )
 """What a schema of numbers may say so that all numbers between two that fit it fit it too."""
-UNSEEDED = "a sample without a seed"
 
 
 def snapshot(request: SnapshotRequest) -> DataSnapshot:
@@ -49,7 +45,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     spec, data = request.spec, request.spec.data
     lake = Lake()
     versions = pin(lake, data, request.as_of)
-    rows = _query(lake, spec, versions)
+    rows = training_rows(lake, spec, versions)
     _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers = part_of(rows.column(data.split.by), data.split)
@@ -86,70 +82,6 @@ def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dt
     position = np.frombuffer(digests, dtype=">u8") / 2.0**64
     tested, validated = position < split.test_share, position < split.test_share + split.validation_share
     return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
-
-
-def _query(lake: Lake, spec: PipelineSpec, versions: dict[str, int]) -> pa.Table:
-    data = spec.data
-    try:
-        _refuse_unrepeatable(data.query)
-        rows = ask(lake, data, versions)
-    except InvalidQuery as error:
-        raise InvalidProject(
-            f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."
-        ) from error
-    wanted = {
-        data.key,
-        data.label,
-        data.split.by,
-        *data.features,
-        *([data.slice_by] if data.slice_by else []),
-    }
-    missing = sorted(wanted - set(rows.column_names))
-    double = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
-    if missing or double:
-        fault = f"does not return the columns {missing}" if missing else f"returns the columns {double} twice"
-        raise InvalidProject(
-            f"models/{spec.name}/pipeline.yaml: data.query {fault}; it returns {rows.column_names}."
-        )
-    return rows
-
-
-def _refuse_unrepeatable(query: str) -> None:
-    """Refuse a query whose rows depend on when, or how often, it is asked.
-
-    Raises:
-        InvalidQuery: It calls such a function; the message names it. Faults of its SQL are left to the run.
-    """
-    with duckdb.connect() as session:
-        parsed = json.loads(session.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
-        listed = (
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND "
-            "function_name <> 'error'"
-        )
-        unrepeatable = {name for (name,) in session.execute(listed).fetchall()}
-    unrepeatable |= {"current_timestamp", "current_time", "localtimestamp", "localtime", UNSEEDED}
-    if called := sorted(set(_names(parsed)) & unrepeatable):
-        raise InvalidQuery(
-            f"It uses {', '.join(called)}, which answers differently each time. Write a fixed value instead."
-        )
-
-
-def _names(parsed: Any) -> Iterator[str]:
-    """The functions that a parsed query calls, and the columns
-    of one name, because some functions look like those.
-    """
-    if isinstance(parsed, dict):
-        if isinstance(parsed.get("function_name"), str):
-            yield parsed["function_name"].lower()
-        if isinstance(parsed.get("sample"), dict) and parsed["sample"].get("seed") in {None, -1}:
-            yield UNSEEDED
-        names = parsed.get("column_names")
-        if isinstance(names, list) and len(names) == 1:
-            yield str(names[0]).lower()
-        parsed = list(parsed.values())
-    if isinstance(parsed, list):
-        for value in parsed:
-            yield from _names(value)
 
 
 def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:

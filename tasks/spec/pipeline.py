@@ -111,8 +111,8 @@ def _require_none(*faults: str) -> None:
 
 
 def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
-    """The models of the folder `models` by name, and apart
-    from them what is wrong with those that cannot be used.
+    """The models of the folder `models` by name, and apart from them what is wrong with those that cannot be
+    used, each with the model's folder as evidence.
     """
     specs: list[PipelineSpec] = []
     faults: list[InvalidProject] = []
@@ -120,6 +120,7 @@ def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidPro
         try:
             specs.append(_agreeing(PipelineSpec.load(path), specs))
         except InvalidProject as fault:
+            fault.evidence["model"] = path.parent.name
             faults.append(fault)
     return tuple(specs), tuple(faults)
 

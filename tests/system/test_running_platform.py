@@ -12,10 +12,9 @@ import pytest
 import requests
 
 from demo.airflow import Airflow
-from embedded import clone
 from embedded.errors import AlreadyRunning
 from embedded.platform import SERVICES, Platform
-from tasks.settings import PROJECT
+from tasks.settings import CLONE, PROJECT
 from tests.system.conftest import SMALL, embedded
 
 pytestmark = pytest.mark.platform
@@ -120,7 +119,7 @@ def test_another_clone_neither_reports_nor_touches_the_platform_even_in_a_shell_
     for word in ("status", "env"):
         assert say(word).startswith("PlatformError: The platform does not run.")
     assert say("down") == "Nothing was running.\n"
-    on_its_state = {clone.VARIABLE: str(another_clone), "PERENNIAL_HOME": str(platform.home)}
+    on_its_state = {CLONE: str(another_clone), "PERENNIAL_HOME": str(platform.home)}
     for word in ("up", "status", "env", "down"):
         assert f"On {platform.home} runs the platform of another clone, {PROJECT}." in say(
             word, **on_its_state

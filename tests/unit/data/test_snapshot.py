@@ -24,6 +24,7 @@ def take(home: Path, step: str = "snapshot", as_of: datetime | None = None, **da
     """A snapshot by the shipped specification with some fields of `data` changed."""
     document = SPEC.model_dump()
     document["data"] |= {"minimum_rows": 10, **data}
+    document["serving"]["input_schema"]["additionalProperties"] = True
     return snapshot(
         SnapshotRequest(context=context(home, step), spec=PipelineSpec.model_validate(document), as_of=as_of)
     )

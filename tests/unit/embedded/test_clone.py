@@ -11,13 +11,13 @@ from embedded import clone, environments, services
 from embedded.environments import Environment
 from embedded.errors import OtherClone
 from embedded.platform import Platform
-from tasks.settings import PROJECT
+from tasks.settings import CLONE, PROJECT
 
 
 def test_what_another_clone_exported_to_the_shell_is_dropped_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(clone.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CLONE, str(tmp_path))
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "theirs"))
     monkeypatch.setenv("PERENNIAL_AIRFLOW_PORT", "20999")
     clone.forget_another(services.exported())

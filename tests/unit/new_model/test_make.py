@@ -6,38 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from new_model.check import faults_of_model
 from new_model.make import TASKS, TEMPLATE, make
 from tasks.data.suites import load_suite
 from tasks.errors import InvalidRequest
-from tasks.settings import settings
+from tasks.settings import CLONE, forget_another_clone, settings
 from tasks.spec import PipelineSpec, load_specs
 from tasks.training.mlproject import check_parameters, parameters
 from tests.conftest import PROJECT
-from tests.unit import trained
 
 
-@pytest.fixture
-def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the tiny model alone, whose table is `numbers`."""
-    monkeypatch.setenv("PERENNIAL_MODELS", str(home / "models"))
-    monkeypatch.setenv("PERENNIAL_SUITES", str(home / "great_expectations"))
-    settings.cache_clear()
-    (home / "great_expectations" / "expectations").mkdir(parents=True)
-    trained.write_model(home / "models")
-    return home
-
-
+@pytest.mark.parametrize("name", ["demo_model", "order"])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, task: str) -> None:
-    made = make("demo_model", task)
+def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, name: str, task: str) -> None:
+    made = make(name, task)
 
     spec = PipelineSpec.load(made.folder / "pipeline.yaml")
-    assert (spec.name, spec.task, spec.data.table) == ("demo_model", task, "demo_model")
+    assert (spec.name, spec.task, spec.data.table) == (name, task, name)
     assert {
         name: kind["default"] for name, kind in parameters(spec, project / "models").items()
     } == check_parameters({}, parameters(spec, project / "models"))
     assert len(load_suite(spec.data.suite).expectations) > 8
-    assert [other.name for other in load_specs(project / "models")] == ["demo_model", "tiny"]
+    assert [other.name for other in load_specs(project / "models")] == [name, "tiny"]
+    assert list(faults_of_model(spec)) == []
     needed = {spec.serving.handler, *spec.serving.code, "MLproject", "train.py", "pyfunc.py"}
     assert needed <= {path.name for path in made.folder.iterdir()}
     assert not [path.name for path in made.folder.rglob("*") if path.suffix in {".j2", ".pyc"}]
@@ -86,6 +77,17 @@ def test_the_command_says_what_it_made_and_fails_with_a_sentence_the_second_time
         InvalidRequest.exit_code,
         [f"{project}/models/demo_model is there already. Choose another NAME, or remove it first."],
     )
+
+
+def test_it_speaks_of_its_own_clone_in_a_shell_that_points_to_another_ones_platform(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PERENNIAL_MODELS", "PERENNIAL_SUITES", "PERENNIAL_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(CLONE, "/home/ann/perennial")
+    monkeypatch.setenv("PERENNIAL_LANDING_URL", "/home/ann/perennial/landing")
+    forget_another_clone()
+    assert settings().landing == str(PROJECT / ".perennial" / "state" / "landing")
 
 
 def test_the_template_is_checked_by_the_linter_as_a_models_folder_is() -> None:

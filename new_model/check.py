@@ -1,0 +1,151 @@
+"""`python -m new_model.check [NAME]` (`make check`): whether a model's files fit each other.
+
+Nothing runs, and nothing of a platform is read: the query is tried on empty tables, a program is only parsed.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import typer
+
+from tasks.data.labelled import columns_of_view
+from tasks.data.model_query import training_rows
+from tasks.data.suites import load_suite, require_columns
+from tasks.errors import EXIT_INVALID, InvalidQuery, InvalidRequest, PerennialError
+from tasks.settings import forget_another_clone, settings
+from tasks.spec import PipelineSpec, TableSpec, read_specs
+from tasks.stores.lake import Lake, arrow_schema, rows_of
+from tasks.training.mlproject import parameters
+
+
+def faults_of_models(name: str | None = None) -> dict[str, list[str]]:
+    """What is wrong with each model, or with one of them; nothing where nothing is.
+
+    Raises:
+        InvalidRequest: There is no such model.
+    """
+    specs, unusable = read_specs(settings().models)
+    known = sorted(path.parent.name for path in settings().models.glob("*/pipeline.yaml"))
+    if name is not None and name not in known:
+        raise InvalidRequest(
+            f"{settings().models} has no model {name!r}. Say NAME={' or NAME='.join(known) or '... of one'}."
+        )
+    found = {spec.name: list(faults_of_model(spec)) for spec in specs}
+    for fault in unusable:
+        found[fault.evidence["model"]] = [str(fault)]
+    return {model: faults for model, faults in sorted(found.items()) if name in {None, model}}
+
+
+def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
+    """What is wrong with a model whose pipeline.yaml by itself is right, each as a sentence."""
+    looks: tuple[Callable[[PipelineSpec], Iterator[str]], ...] = (
+        _faults_of_program,
+        _faults_of_code,
+        _faults_of_suites,
+        _faults_of_query,
+        _faults_of_feedback,
+    )
+    for look in looks:
+        try:
+            yield from look(spec)
+        except PerennialError as fault:
+            yield str(fault)
+
+
+def _faults_of_program(spec: PipelineSpec) -> Iterator[str]:
+    parameters(spec, settings().models)
+    yield from ()
+
+
+def _faults_of_code(spec: PipelineSpec) -> Iterator[str]:
+    """Python that cannot be parsed, and files that the archive would lack."""
+    folder = settings().models / spec.name
+    trees: dict[str, ast.Module] = {}
+    for path in sorted(folder.glob("*.py")):
+        try:
+            trees[path.name] = ast.parse(path.read_bytes(), str(path))
+        except (SyntaxError, ValueError) as error:
+            yield f"{path}: is no Python: {error}"
+    packed = (spec.serving.handler, *spec.serving.code)
+    for name in packed:
+        if not (folder / name).is_file():
+            yield f"{folder / name} is missing, but pipeline.yaml names it under serving. Correct either."
+        for needed in sorted(_modules(trees[name])) if name in trees else ():
+            beside = f"{needed}.py"
+            if beside not in packed and (folder / beside).is_file():
+                yield (
+                    f"{folder / name} imports {needed}, and serving.code in pipeline.yaml does not name "
+                    f"{beside}, so the archive would lack it. Name it there."
+                )
+
+
+def _modules(tree: ast.Module) -> set[str]:
+    """The modules that a file imports, by the first part of their names."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _faults_of_suites(spec: PipelineSpec) -> Iterator[str]:
+    for table in spec.data.all_tables:
+        try:
+            suite = load_suite(table.suite)
+            require_columns(suite, suite.expectations, [*table.columns])
+        except PerennialError as fault:
+            yield str(fault)
+
+
+def _faults_of_query(spec: PipelineSpec) -> Iterator[str]:
+    training_rows(Lake(), spec, None)
+    yield from ()
+
+
+def _faults_of_feedback(spec: PipelineSpec) -> Iterator[str]:
+    """What the labels' way back into the table would stumble over."""
+    if spec.data.feedback_query is None:
+        return
+    where = f"models/{spec.name}/pipeline.yaml: data.feedback_query"
+    view = arrow_schema(columns_of_view(spec)).empty_table()
+    try:
+        rows = Lake().query(f"SELECT * FROM {rows_of(spec.data.feedback_query)}", {"labelled": view})  # noqa: S608
+    except InvalidQuery as fault:
+        yield f"{where}: {fault} Correct the query."
+        return
+    yield from (f"{where} {fault}" for fault in _faults_of_columns(rows.column_names, spec.data))
+
+
+def _faults_of_columns(found: list[str], table: TableSpec) -> Iterator[str]:
+    missing = sorted(set(table.columns) - set(found))
+    unknown = sorted(set(found) - set(table.columns))
+    if missing and (table.missing_columns == "refuse" or table.key in missing):
+        yield f"does not return the columns {missing} of the table {table.table!r}; it returns {found}."
+    if unknown and table.unknown_columns == "refuse":
+        yield f"returns the columns {unknown}, which the table {table.table!r} does not have."
+
+
+def main(name: Annotated[str, typer.Argument(help="The model; without one, every model.")] = "") -> None:
+    """Say what is wrong with the models' files."""
+    forget_another_clone()
+    try:
+        found = faults_of_models(name or None)
+    except PerennialError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(error.exit_code) from error
+    for model, faults in found.items():
+        print(
+            "\n".join(
+                [f"{model}: {'sound' if not faults else ''}".rstrip(), *(f"  {fault}" for fault in faults)]
+            )
+        )
+    if any(found.values()):
+        raise typer.Exit(EXIT_INVALID)
+
+
+if __name__ == "__main__":
+    typer.run(main)

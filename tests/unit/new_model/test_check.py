@@ -1,0 +1,107 @@
+"""`make check`: what is wrong with a model's files is said before Airflow sees them, all of it at once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from new_model.check import faults_of_models
+from new_model.make import make
+from tasks.errors import EXIT_INVALID, InvalidRequest
+from tasks.settings import settings
+from tests.conftest import PROJECT
+
+QUERY = "SELECT delivery_id, region, distance_km, weight_kg, express, label FROM"
+
+
+@pytest.fixture
+def pipeline(project: Path) -> Path:
+    """The pipeline.yaml of a model that was just made."""
+    return make("parcel", "binary").folder / "pipeline.yaml"
+
+
+def test_the_shipped_models_are_sound(home: Path) -> None:
+    assert set(faults_of_models()) >= {"review_sentiment", "flight_delay"}
+    assert not any(faults_of_models().values())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (QUERY, "SELECT * FORM", "data.query: "),
+        (QUERY, "SELECT * FROM reviews -- ", "data.query: "),
+        (QUERY, "SELECT delivery_id, random() AS label FROM", "It uses random"),
+        (
+            QUERY,
+            "SELECT delivery_id, label FROM",
+            "data.query does not return the columns ['distance_km', 'exp",
+        ),
+        ("by: delivery_id", "by: customer", "data.query does not return the columns ['customer']"),
+        ("suite: parcel", "suite: parcels", "expectations/parcels.json"),
+        ("    region: string\n", "    area: string\n", "the features ['region'] are not among the columns"),
+        ("code: [features.py, labels.py,", "code: [", "network.py imports features, and serving.code"),
+        ("handler: handler.py", "handler: hander.py", "hander.py is missing, but pipeline.yaml names it"),
+        ("hidden: {", "width: {", "pipeline.yaml narrows ['width'], which are not free parameters"),
+        ("SELECT prediction_id AS", "SELECT prediction AS", "data.feedback_query: "),
+        (
+            "predicted_at AS ordered_at, ",
+            "",
+            "data.feedback_query does not return the columns ['ordered_at']",
+        ),
+        (
+            ", label FROM labelled",
+            ", label, sent_by FROM labelled",
+            "the columns ['sent_by'], which the table",
+        ),
+        (
+            "    region: string\n",
+            "    region: string\n    region: date\n",
+            "'region' is there already in line",
+        ),
+        ("name: parcel", "name: parcels", "name is 'parcels', but the folder is 'parcel'"),
+    ],
+)
+def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str, said: str) -> None:
+    text = pipeline.read_text()
+    assert before in text
+    pipeline.write_text(text.replace(before, after))
+
+    found = faults_of_models("parcel")
+
+    assert said in " ".join(found["parcel"])
+    assert list(found) == ["parcel"]
+
+
+def test_every_part_is_looked_at_whatever_is_wrong_with_another(pipeline: Path) -> None:
+    pipeline.write_text(pipeline.read_text().replace("by: delivery_id", "by: customer"))
+    (pipeline.parent / "train.py").write_text("def train(:\n")
+    (pipeline.parent / "MLproject").unlink()
+    suite = settings().suites / "expectations" / "parcel.json"
+    document = json.loads(suite.read_text())
+    about_one = next(each for each in document["expectations"] if "column" in each["kwargs"])
+    about_one["kwargs"]["column"] = "colour"
+    suite.write_text(json.dumps(document))
+
+    [program, code, columns, query] = faults_of_models("parcel")["parcel"]
+
+    assert "MLproject: cannot be read" in program
+    assert "train.py: is no Python: invalid syntax" in code
+    assert "has expectations about the columns ['colour']" in columns
+    assert "does not return the columns ['customer']" in query
+
+
+def test_the_command_ends_with_an_error_where_a_model_is_wrong(pipeline: Path) -> None:
+    pipeline.write_text(pipeline.read_text().replace("by: delivery_id", "by: customer"))
+
+    def check(*name: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "new_model.check", *name]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    every, unknown = check(), check("parcels")
+    assert every.returncode == EXIT_INVALID
+    assert every.stdout.startswith("parcel:\n  models/parcel/pipeline.yaml: data.query does not return")
+    assert "tiny:\n" in every.stdout
+    assert (unknown.returncode, unknown.stdout) == (InvalidRequest.exit_code, "")
+    assert "has no model 'parcels'. Say NAME=parcel or NAME=tiny." in unknown.stderr
