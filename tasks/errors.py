@@ -132,6 +132,12 @@ class TrainingFailed(PerennialError):
     """The model's own training program ended with an error; raised by train."""
 
 
+class ProgramBroken(TrainingFailed):
+    """It ended as it would each time, with the same rows and the same seed; raised by train."""
+
+    exit_code = EXIT_INVALID
+
+
 class ServingError(PerennialError):
     """The serving backend or the gateway did not do what it was asked; raised by deploy and collect."""
 

@@ -14,6 +14,8 @@ from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
 from tasks.runtime import child
 from tasks.settings import PROJECT
 
+SERVER_ERROR = 500
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -63,8 +65,9 @@ def score(
         latency_samples: How many single requests are timed.
 
     Raises:
-        InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
-        ServingError: It failed otherwise, or refused every row.
+        InvalidProject: The archive's handler cannot be imported, breaks TorchServe's rules, or calls every
+            row a bad instance.
+        ServingError: It failed otherwise, on every row.
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
@@ -95,7 +98,8 @@ def _failure(ended: child.Ended, archive: Path, timeout_seconds: float) -> Inval
 def _require_an_accepted_row(scores: Scores, archive: Path, columns: Sequence[str]) -> None:
     if scores.predictions and len(scores.refused) == len(scores.predictions):
         first = scores.refused[0]
-        raise ServingError(
+        as_each_time = all(refused.status < SERVER_ERROR for refused in scores.refused)
+        raise (InvalidProject if as_each_time else ServingError)(
             f"The archive {archive} refused every one of {len(scores.predictions)} rows; the first with "
             f"status {first.status}: {first.message} Check handler.py against the columns {list(columns)}.",
             archive=str(archive),

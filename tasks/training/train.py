@@ -10,10 +10,11 @@ import hashlib
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.contracts import TrainingRun, TrainRequest
-from tasks.errors import TrainingFailed
+from tasks.errors import ProgramBroken, TrainingFailed
 from tasks.runtime import child, code_version
 from tasks.settings import settings
 from tasks.stores import files
@@ -22,6 +23,35 @@ from tasks.training import mlflow_run
 from tasks.training.mlflow_run import Values
 from tasks.training.mlproject import check_parameters, parameters
 from tasks.training.preflight import require_commit
+
+PROGRAM_S_OWN = {
+    "AssertionError",
+    "AttributeError",
+    "ImportError",
+    "IndentationError",
+    "IndexError",
+    "KeyError",
+    "ModuleNotFoundError",
+    "NameError",
+    "NotImplementedError",
+    "SyntaxError",
+    "TypeError",
+    "UnboundLocalError",
+    "ValueError",
+    "ZeroDivisionError",
+}
+"""Exceptions of Python that say something of the program, which the next try would run as it is.
+
+One of a library has its module before its name, and may be of the network.
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why there is no model, and whether the next try would end in the same way."""
+
+    what: str
+    for_good: bool = False
 
 
 def train(request: TrainRequest) -> TrainingRun:
@@ -32,7 +62,8 @@ def train(request: TrainRequest) -> TrainingRun:
         InvalidProject: MLproject is wrong.
         InvalidRequest: A parameter is unknown, of the wrong type or out of bounds.
         FrozenSetMismatch: A part does not hold the rows that were frozen.
-        TrainingFailed: The training program failed, took too long, or wrote nothing to serve.
+        TrainingFailed: The training program failed, or took too long.
+        ProgramBroken: It failed by a fault of its own, or wrote nothing to serve: another try would, too.
     """
     spec = request.spec
     require_commit(request)
@@ -78,10 +109,10 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     log_url = files.write_text(work_url, run_id, "training.log", text=log)
     fault = _fault(ended, scratch / "output", timeout_seconds)
     if fault:
-        mlflow_run.fail(run_id, fault)
-        raise TrainingFailed(
-            f"Training {request.spec.name} {fault} (MLflow run {run_id}). The whole log is {log_url}; its "
-            f"end:\n{ended.tail}",
+        mlflow_run.fail(run_id, fault.what)
+        raise (ProgramBroken if fault.for_good else TrainingFailed)(
+            f"Training {request.spec.name} {fault.what} (MLflow run {run_id}). The whole log is {log_url}; "
+            f"its end:\n{ended.tail}",
             run_id=run_id,
             log_url=log_url,
             exit_code=ended.code,
@@ -138,13 +169,16 @@ def _environment(request: TrainRequest, scratch: Path, run_id: str, experiment_i
     }
 
 
-def _fault(ended: child.Ended, output: Path, timeout_seconds: float) -> str | None:
+def _fault(ended: child.Ended, output: Path, timeout_seconds: float) -> Fault | None:
     if ended.timed_out:
-        return f"took longer than training.timeout_seconds, {timeout_seconds:g} s, and was stopped"
+        return Fault(f"took longer than training.timeout_seconds, {timeout_seconds:g} s, and was stopped")
     if ended.code != 0:
-        return f"ended with code {ended.code}"
+        last = ended.tail.rpartition("\n")[-1]
+        if last.partition(":")[0] in PROGRAM_S_OWN:
+            return Fault(f"ended with code {ended.code}: {last}", for_good=True)
+        return Fault(f"ended with code {ended.code}")
     if not any(path.is_file() for path in output.rglob("*")):
-        return "ended well but wrote no file to the folder of its parameter `output`"
+        return Fault("ended well but wrote no file to the folder of its parameter `output`", for_good=True)
     return None
 
 

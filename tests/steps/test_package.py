@@ -152,7 +152,8 @@ def test_two_archives_with_modules_of_one_name_do_not_meet(
 
 def test_an_archive_that_refuses_every_row_says_what_its_handler_said(home: Path, archive: Path) -> None:
     with pytest.raises(
-        ServingError, match=r"refused every one of 2 rows; the first with status 400: A number is negative\."
+        InvalidProject,
+        match=r"refused every one of 2 rows; the first with status 400: A number is negative\.",
     ):
         score(archive, numbers(home, -1, -2), ["number"])
 

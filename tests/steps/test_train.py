@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.contracts import TrainRequest
-from tasks.errors import EXIT_FAULT, InvalidProject, InvalidRequest, TrainingFailed
+from tasks.errors import EXIT_FAULT, EXIT_INVALID, InvalidProject, InvalidRequest, TrainingFailed
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.training.train import train
@@ -81,15 +81,16 @@ def test_a_training_keeps_everything_that_it_came_from(
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "said", "exit_code"),
     [
-        ("fail", "ended with code 1"),
-        ("empty", "ended well but wrote no file to the folder of its parameter `output`"),
-        ("sleep", "took longer than training.timeout_seconds, 5 s, and was stopped"),
+        ("fail", "ended with code 1", EXIT_FAULT),
+        ("break", "ended with code 1: IndexError: list index out of range", EXIT_INVALID),
+        ("empty", "ended well but wrote no file to the folder of its parameter `output`", EXIT_INVALID),
+        ("sleep", "took longer than training.timeout_seconds, 5 s, and was stopped", EXIT_FAULT),
     ],
 )
-def test_a_training_that_fails_says_how_and_where_its_log_is(
-    home: Path, client: MlflowClient, mode: str, said: str
+def test_a_training_that_fails_says_how_and_where_its_log_is_and_is_tried_again_where_that_may_help(
+    home: Path, client: MlflowClient, mode: str, said: str, exit_code: int
 ) -> None:
     spec = trained.write_model(
         home / "models", training={**trained.PIPELINE["training"], "timeout_seconds": 5}
@@ -99,6 +100,7 @@ def test_a_training_that_fails_says_how_and_where_its_log_is(
         train(trained.train_request(spec, home, mode=mode))
 
     assert f"Training tiny {said} (MLflow run" in str(failure.value)
+    assert failure.value.exit_code == exit_code
     assert ("The labels are upside down." in str(failure.value)) == (mode == "fail")
     assert "I am training." in files.at(failure.value.evidence["log_url"]).read_text()
     run_id = failure.value.evidence["run_id"]
@@ -170,10 +172,6 @@ def test_a_model_without_mlproject_is_the_projects_fault(
 
     with pytest.raises(InvalidProject):
         train(trained.train_request(spec, home))
-
-
-def test_a_failed_training_ends_the_step_with_the_code_that_asks_for_a_retry() -> None:
-    assert TrainingFailed("It broke.").exit_code == EXIT_FAULT
 
 
 def test_the_request_of_a_training_survives_its_file(home: Path, spec: PipelineSpec) -> None:

@@ -43,7 +43,7 @@ PIPELINE: dict[str, Any] = {
         "split": {"by": "id"},
     },
     "training": {
-        "parameters": {"seed": {"minimum": 0}, "mode": {"enum": ["good", "fail", "empty", "sleep"]}}
+        "parameters": {"seed": {"minimum": 0}, "mode": {"enum": ["good", "fail", "break", "empty", "sleep"]}}
     },
     "serving": {
         "code": ["answer.py"],
@@ -75,6 +75,8 @@ if mode == "sleep":
     time.sleep(300)
 if mode == "fail":
     raise SystemExit("The labels are upside down.")
+if mode == "break":
+    [][3]
 if mode == "good":
     saw = sorted(file.name for file in pathlib.Path(data).iterdir())
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES")

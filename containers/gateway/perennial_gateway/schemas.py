@@ -1,5 +1,6 @@
 """Instances and labels against the JSON Schemas of a route, with messages that name the field."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ def _placed(path: Iterable[str | int], fault: str) -> str:
 
 def _shortened(error: ValidationError) -> str:
     """The fault; values of a request may be long or private, so that little of them is shown."""
+    if error.instance is None or isinstance(error.instance, bool):
+        return error.message.replace(repr(error.instance), json.dumps(error.instance), 1)
     shown = repr(error.instance)
     if len(shown) <= SHOWN:
         return error.message

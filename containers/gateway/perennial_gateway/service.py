@@ -78,11 +78,10 @@ class Service:
         )
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
-            message = (
-                f"{len(unknown)} ids are no predictions of {model!r}: "
-                f"{named}{', …' if len(unknown) > 5 else ''}."
-            )
-            raise Refused(404, f"{message} Nothing was accepted.", unknown=unknown)
+            ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
+            more = ", …" if len(unknown) > 5 else ""
+            message = f"No prediction of {model!r} has {ids} {named}{more}. Nothing was accepted."
+            raise Refused(404, message, unknown=unknown)
         received = now()
         rows = [
             {

@@ -105,6 +105,10 @@ def test_a_month_is_the_same_however_a_client_writes_it() -> None:
     assert repr(schema.accept({**example, "month": 1.0, "weekday": 2.0})) == repr(schema.accept(example))
     with pytest.raises(Unacceptable, match=r"month: 1\.5 is not of type 'integer'"):
         schema.accept({**example, "month": 1.5})
+    with pytest.raises(Unacceptable, match=r"month: null is not of type 'integer'"):
+        schema.accept({**example, "month": None})
+    with pytest.raises(Unacceptable, match=r"month: true is not of type 'integer'"):
+        schema.accept({**example, "month": True})
 
 
 def test_a_prediction_has_the_type_of_a_label_and_a_score_is_a_float() -> None:
