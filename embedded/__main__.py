@@ -68,7 +68,9 @@ def status(
     running = platform.processes()
     for name in SERVICES:
         state = (
-            f"process {running[name]}" if name in running else f"does not run (yet); its log: {platform.logs(name)}"
+            f"process {running[name]}"
+            if name in running
+            else f"does not run (yet); its log: {platform.logs(name)}"
         )
         _say(f"{name:24}{state}")
     _say(_addresses(platform))

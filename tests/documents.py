@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 NO_RUN = "no-run:"
-IN_CI = ("make demo", "make test", "make lint", "make images")
+IN_CI = ("make demo", "make test", "make images")
 """Blocks that .ci/run runs: they hold these tests, or are their like."""
 
 
