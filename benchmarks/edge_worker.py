@@ -13,7 +13,6 @@ platform for one step.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ sys.path.insert(0, str(PROJECT))
 from demo.airflow import Airflow  # noqa: E402 - found by the path above
 from demo.follow import wait_for_published  # noqa: E402
 from embedded.platform import Platform  # noqa: E402
+from embedded.ports import free_port  # noqa: E402
 
 EDGE = "airflow.providers.edge3.executors.EdgeExecutor"
 BOX, QUEUE = "gpu-box", "gpu"
@@ -168,13 +168,6 @@ def first_step(airflow: Airflow, model: str, patience_seconds: float) -> tuple[s
 
 def preflight_of(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, Any]:
     return next(task for task in airflow.tasks(dag_id, run_id) if task["task_id"] == "preflight")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -31,6 +32,10 @@ import typer
 import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from embedded.ports import free_port  # noqa: E402 - found by the path above
+
 PYTHON = PROJECT / ".perennial" / "envs" / "gateway" / "bin" / "python"
 TOKEN = "a token of the benchmark"
 SOURCES = PROJECT / "containers" / "gateway"
@@ -191,12 +196,6 @@ def server(
     finally:
         child.terminate()
         child.wait(40)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def listens(port: int) -> bool:

@@ -11,7 +11,6 @@ Of the third there is one round, a short one.
 
 import os
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from mlflow.entities import Param
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from embedded.ports import free_port  # noqa: E402 - found by the path above
 from plugins.runners.mlflow_login import KEY, PASSWORD, USERNAME, password_of  # noqa: E402
 
 LIMIT = 3.0
@@ -94,9 +94,7 @@ def training(client: MlflowClient, metrics: int) -> int:
 
 def start(folder: Path, name: str, command_of: Callable[[int, str, str], list[str]], **more: str) -> Server:
     (folder / name).mkdir()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     database, artifacts = f"sqlite:///{folder / name / 'mlflow.db'}", str(folder / name / "artifacts")
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **more}
     with (folder / name / "log").open("wb") as log:

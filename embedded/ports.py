@@ -4,6 +4,7 @@ import json
 import random
 import shlex
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -34,7 +35,7 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
         fixed = getattr(settings, name)
         if fixed is not None and not is_free(fixed):
             raise PortTaken(_taken_port(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
-        ports[name] = fixed or _free_port(remembered.get(name), set(ports.values()))
+        ports[name] = fixed or free_port(preferred=remembered.get(name), used=ports.values())
     write_text(str(settings.home / FILE), text=json.dumps(ports, indent=2))
     return ports
 
@@ -56,11 +57,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _free_port(remembered: int | None, used: set[int]) -> int:
-    candidates = random.sample(BELOW_THE_EPHEMERAL_RANGE, TRIES)
-    for port in [remembered, *candidates]:
-        if port and port not in used and is_free(port):
-            return port
+def free_port(*, preferred: int | None = None, used: Collection[int] = (), in_a_row: int = 1) -> int:
+    """A port that nobody listens on now and no outgoing connection takes.
+
+    Args:
+        preferred: Taken if it is free.
+        used: Ports that are meant for others already.
+        in_a_row: How many are needed, one behind the other; the first is returned.
+
+    Raises:
+        PortTaken: None of those that were tried is free.
+    """
+    for first in [preferred, *random.sample(BELOW_THE_EPHEMERAL_RANGE, TRIES)]:
+        if first and all(port not in used and is_free(port) for port in range(first, first + in_a_row)):
+            return first
     raise PortTaken(
         f"None of {TRIES} ports tried between 20000 and 32000 is free on 127.0.0.1. Close what listens there."
     )

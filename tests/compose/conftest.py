@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from docker.errors import DockerException
 
 from demo.report import Report
+from embedded.ports import free_port
 from tests.compose.stack import Stack
 from tests.conftest import PROJECT
 
@@ -37,22 +37,11 @@ def engine() -> docker.DockerClient:
     return client
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 def stack_of(engine: docker.DockerClient, project: str, folder: Path) -> Stack:
     """A platform with ports of its own, not started."""
     stack = Stack(project, folder, engine)
-    https, http = free_ports(2)
+    https = free_port()
+    http = free_port(used={https})
     stack.set(HTTPS_PORT=str(https), HTTP_PORT=str(http))
     return stack
 

@@ -18,6 +18,8 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
+from embedded.ports import free_port
+
 PROJECT = Path(__file__).resolve().parents[2]
 BASE = "python:3.11-slim-bookworm"
 MIB = 1 << 20
@@ -78,9 +80,7 @@ def network(engine: docker.DockerClient) -> Iterator[str]:
 
 @contextmanager
 def proxy_process(**environment: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     named = {f"PERENNIAL_{name}": value for name, value in environment.items()}
     address = {"PERENNIAL_ENGINE_PORT": str(port), "PERENNIAL_ENGINE_HOST": "127.0.0.1"}
     process = subprocess.Popen(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded.ports import free_port
 from tests.conftest import PROJECT
 
 if TYPE_CHECKING:
@@ -170,9 +171,3 @@ def test_a_port_of_another_program_is_named(clones: tuple[Clone, Clone]) -> None
     assert up.returncode == 1
     assert f"Port {port} of 127.0.0.1 is taken by another program." in up.stdout
     assert "another port: HTTP_PORT in" in up.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

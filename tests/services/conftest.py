@@ -23,13 +23,14 @@ import requests
 
 from embedded import gateway as embedded_gateway
 from embedded import torchserve as embedded_torchserve
+from embedded.ports import free_port
 from tasks.contracts import Action, Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
 from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, files
 from tests.archives import write_archive
-from tests.services.mlflow_server import MlflowServer, free_port
+from tests.services.mlflow_server import MlflowServer
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 import requests
 from werkzeug.security import generate_password_hash
 
+from embedded.ports import free_port
 from plugins.runners.mlflow_login import KEY, PASSWORD, USERNAME, login_of, password_of
 from tasks.settings import PROJECT, Settings
 from tests.unit.steps import step_to_run
@@ -23,12 +23,6 @@ from tests.unit.steps import step_to_run
 SCRIPTS = PROJECT / "containers" / "ml"
 ADMIN = "admin"
 IN_MODEL_S_ENVIRONMENT = frozenset({"preflight", "train", "package", "evaluate"})
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass

@@ -16,10 +16,11 @@ import fsspec
 import pytest
 import requests
 
+from embedded.ports import free_port
 from tasks.settings import PROJECT, settings
 from tasks.stores import database
 from tasks.stores import google as google_credentials
-from tests.services.conftest import free_port, until
+from tests.services.conftest import until
 
 BUCKET = "perennial"
 
@@ -61,7 +62,7 @@ class ObjectStore:
 
 def swift(folder: Path, port: int | None = None) -> ObjectStore:
     """The platform's own object store, with its data in `folder`."""
-    port, backend = port or free_port(), free_port()
+    port, backend = port or free_port(), free_port(in_a_row=3)
     variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "perennial:tests",

@@ -152,7 +152,9 @@ class Node:
         }
         filters = "".join(f"[filter:{name}]\n{text.format(**names)}\n" for name, text in FILTERS.items())
         pipeline = f"[pipeline:main]\npipeline = {' '.join(FILTERS)} proxy-server\n"
-        app = "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
+        # There is one server of each kind: to shun it for a minute after ten errors only prolongs an outage.
+        suppress = "error_suppression_interval = 1\n"
+        app = f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{suppress}"
         return f"{self._common(self.host, self.port)}{pipeline}{app}{filters}"
 
     def _write_rings(self) -> None:
