@@ -51,8 +51,8 @@ def main(
         for size in mib or [10, 100, 1024]:
             with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
                 file = _made(Path(folder), form, size)
-                bare = _measured("bare", file)
-                ours = _measured("ingest", file)
+                bare = _measure("bare", file)
+                ours = _measure("ingest", file)
             ratios.append(ours["seconds"] / bare["seconds"])
             peaks.append(ours["peak_mib"])
             speed = ours["rows"] / ours["seconds"]
@@ -80,7 +80,7 @@ def child(what: str, file: Path) -> None:
     print(json.dumps(found))
 
 
-def _measured(what: str, file: Path) -> dict[str, Any]:
+def _measure(what: str, file: Path) -> dict[str, Any]:
     environment = {**os.environ, "PERENNIAL_HOME": str(file.parents[2])}
     command = [sys.executable, __file__, "child", what, str(file)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)

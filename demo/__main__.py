@@ -68,7 +68,7 @@ def _leave_other_clones_alone() -> None:
     """A shell may point to the platform of another clone; the story is told on this one's."""
     from embedded import clone, services
 
-    clone.forget_another(services.exported())
+    clone.forget_another(services.exports())
 
 
 def _prepare(stage: Stage, telling: Telling) -> Stage:

@@ -136,7 +136,7 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run a command; what went wrong is said in a sentence, without a traceback."""
-    clone.forget_another(services.exported())
+    clone.forget_another(services.exports())
     try:
         app()
     except PerennialError as error:

@@ -28,7 +28,7 @@ def find_marked(home: Path) -> list[psutil.Process]:
     """Every process that a platform on this state folder
     started, directly or not, without this one and its parents.
     """
-    return processes.marked(MARK, str(home))
+    return processes.find_marked(MARK, str(home))
 
 
 def sweep(home: Path, *, patience_seconds: float = 5) -> list[str]:

@@ -55,7 +55,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
     }
 
 
-def exported() -> set[str]:
+def exports() -> set[str]:
     """The names of what points a shell to a platform."""
     nobodys = Secrets()
     own = variables(EmbeddedSettings(), dict.fromkeys(PORTS, 0), nobodys)

@@ -59,10 +59,10 @@ def _comparisons(values: Mapping[str, Values]) -> Iterator[Proposed]:
         equal
     )
     for first, second in equal:
-        yield _proposed("to_be_equal", {}, first, second, values, f"{first} equals {second}")
+        yield _propose("to_be_equal", {}, first, second, values, f"{first} equals {second}")
     for low, high in sorted(ordered, key=lambda pair: (names.index(pair[0]), names.index(pair[1]))):
         if not any((low, other) in ordered and (other, high) in ordered for other in names):
-            yield _proposed(
+            yield _propose(
                 "a_to_be_greater_than_b",
                 {"or_equal": True},
                 high,
@@ -92,7 +92,7 @@ def _in_all(compare: np.ufunc, first: Values, second: Values) -> bool:
     return bool((compare(first, second) | np.isnan(first) | np.isnan(second)).all())
 
 
-def _proposed(
+def _propose(
     kind: str, arguments: dict[str, Any], first: str, second: str, values: Mapping[str, Values], why: str
 ) -> Proposed:
     both = ~(np.isnan(values[first]) | np.isnan(values[second]))

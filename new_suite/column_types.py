@@ -159,7 +159,7 @@ def _kind_of(found: pa.DataType) -> ColumnType | None:
 
 def _of_text(texts: pa.Array, kinds: tuple[ColumnType, ...]) -> _Column:
     """The type that most of the texts have, if others are only words that stand for no value."""
-    if not _given(texts):
+    if not _count_of_values(texts):
         return _as_it_is(texts, "it has no value in the sample, so its type is only a guess.")
     read = [_read_as(texts, kind) for kind in kinds if _may_be(texts, kind)]
     best = min(read, key=lambda column: int(column.misread.sum()), default=None)
@@ -168,7 +168,7 @@ def _of_text(texts: pa.Array, kinds: tuple[ColumnType, ...]) -> _Column:
     wrong = texts.filter(pa.array(best.misread))
     if not len(wrong):
         return best
-    share = len(wrong) / _given(texts)
+    share = len(wrong) / _count_of_values(texts)
     if share <= BAD_SHARE and len(wrong.unique()) <= PLACEHOLDERS:
         return best
     remark = ""
@@ -207,7 +207,7 @@ def _with_remark(kind: ColumnType, values: pa.Array, raw: pa.Array) -> _Column:
     )
 
 
-def _given(texts: pa.Array) -> int:
+def _count_of_values(texts: pa.Array) -> int:
     return int(_is_given(texts).sum())
 
 

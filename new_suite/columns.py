@@ -21,7 +21,7 @@ from new_suite.slack import (
     mostly,
     null_share,
     upper_limit,
-    widened,
+    widen,
 )
 from tasks.spec.base import ColumnType
 
@@ -230,7 +230,7 @@ def learn_range(values: pa.Array) -> Range | None:
     low, high = numbers.min().item(), numbers.max().item()
     if low == high or not np.isfinite(float(high) - float(low)) or learn_flag(values):
         return None
-    lowest, highest = widened(low, high)
+    lowest, highest = widen(low, high)
     if (numbers < 0).mean() < STRAY_SHARE:
         lowest = max(lowest, 0)
     if pa.types.is_integer(values.type):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InvalidRequest
+from tasks.stores.lake_sql import quote
 
 ROWS = 200_000
 """So many rows are looked at, drawn from all of the file: further ones hardly move a limit."""
@@ -136,7 +137,7 @@ def _load_json(session: duckdb.DuckDBPyConnection, link: str, path: Path) -> dic
     keys = "SELECT key FROM (SELECT rowid AS row, unnest(json_keys(json)) AS key FROM objects)"
     names = [name for (name,) in session.execute(f"{keys} GROUP BY key ORDER BY min(row)").fetchall()]
     _require_columns(path, names)
-    values = ", ".join(f"json ->> {_path(name)} AS {quoted(name)}" for name in names)
+    values = ", ".join(f"json ->> {_path(name)} AS {quote(name)}" for name in names)
     session.execute(f"CREATE TABLE landed AS SELECT {values} FROM objects ORDER BY rowid")  # noqa: S608 - names are quoted
     return {name: _json_types(session, name) for name in names}
 
@@ -193,7 +194,7 @@ def _drawn(
 
 
 def _unique(session: duckdb.DuckDBPyConnection, names: Sequence[str], total: int) -> frozenset[str]:
-    counts = ", ".join(f"count(DISTINCT {quoted(name)})" for name in names)
+    counts = ", ".join(f"count(DISTINCT {quote(name)})" for name in names)
     found = _row(session, f"SELECT {counts} FROM landed")  # noqa: S608 - the names are quoted
     return frozenset(name for name, count in zip(names, found, strict=True) if count == total)
 
@@ -202,11 +203,6 @@ def _row(session: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """The one row that a query has."""
     ((*values,),) = session.execute(query).fetchall()
     return tuple(values)
-
-
-def quoted(name: str) -> str:
-    """A name as SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _path(name: str) -> str:

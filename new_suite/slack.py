@@ -66,7 +66,7 @@ def mostly(share: float) -> float:
     return math.floor((1 - share) * 1000) / 1000
 
 
-def widened(low: float, high: float) -> tuple[float, float]:
+def widen(low: float, high: float) -> tuple[float, float]:
     """A range with its slack, its ends rounded outwards to a hundredth of its width or a little more.
 
     Where that is beyond the largest or the smallest of the numbers that float64 holds, they are not rounded.

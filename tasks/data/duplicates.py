@@ -26,7 +26,7 @@ class Hashed:
     def add(self, rows: pa.Table) -> None:
         """Remember rows; those that have no value at all in these columns are left out."""
         hashes = self.of(rows)
-        self._batches.append(hashes[self._given(rows)])
+        self._batches.append(hashes[self._with_a_value(rows)])
 
     def of(self, rows: pa.Table) -> Hashes:
         """The hash of each row. Equal values have equal hashes."""
@@ -60,7 +60,7 @@ class Hashed:
         chosen = [batch[(batch >> shift) == part] for batch in self._batches]
         return np.concatenate([np.empty(0, dtype=np.uint64), *chosen])
 
-    def _given(self, rows: pa.Table) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    def _with_a_value(self, rows: pa.Table) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         masks = [np.asarray(rows.column(name).is_valid(), dtype=np.bool_) for name in self.columns]
         return np.asarray(np.logical_or.reduce(masks), dtype=np.bool_)
 

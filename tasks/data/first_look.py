@@ -22,7 +22,7 @@ from tasks.data.staging import Staging
 from tasks.data.suite_run import Judge
 from tasks.data.suites import Expectation, Scope, require_columns
 from tasks.data.typed_values import TYPES_HOLD, Mask
-from tasks.data.wrong_encoding import DECODED, wrongly_decoded
+from tasks.data.wrong_encoding import DECODED, find_wrong_encoding
 from tasks.spec import TableSpec
 
 KEY_HOLDS = "key_is_there_once"
@@ -93,7 +93,7 @@ class FirstLook:
         self._judge(chosen, np.flatnonzero(judged), faults)
         for name in rows.column_names:
             if pa.types.is_string(rows.schema.field(name).type):
-                wrong = wrongly_decoded(rows.column(name)) & judged
+                wrong = find_wrong_encoding(rows.column(name)) & judged
                 faults.add(wrong, DECODED, f"{name} was decoded by another encoding than its own.")
         self._keep(landed, chosen, Seen(~faults.rows, judged))
         self._stage(landed, faults)
@@ -101,7 +101,7 @@ class FirstLook:
     def seen(self) -> Iterator[Seen]:
         """What was seen of each batch, in their order."""
         for count, accepted, judged in self._seen:
-            yield Seen(_unpacked(accepted, count), _unpacked(judged, count))
+            yield Seen(_unpack(accepted, count), _unpack(judged, count))
 
     def _by_themselves(self, landed: LandedRows) -> RowFaults:
         """The rows with a value of a wrong type, or without a key."""
@@ -145,24 +145,24 @@ class FirstLook:
         for kept in self.kept.values():
             kept.add(judged)
         self.counts.judged += len(judged)
-        self._seen.append((len(landed.numbers), _packed(seen.accepted), _packed(seen.judged)))
+        self._seen.append((len(landed.numbers), _pack(seen.accepted), _pack(seen.judged)))
 
     def _stage(self, landed: LandedRows, faults: RowFaults) -> None:
         bad = faults.rows
         rows = landed.typed.rows
         self.staging.write("accepted", rows if not bad.any() else rows.filter(pa.array(~bad)))
-        broken = [*landed.unreadable, *faults.described(landed)]
+        broken = [*landed.unreadable, *faults.describe(landed)]
         self.staging.write("quarantined", quarantine.as_table(self.name, broken))
         self.counts.add_bad(broken)
         self.counts.rows += len(landed.numbers) + len(landed.unreadable)
         self.counts.blank += landed.blank
 
 
-def _packed(mask: Mask) -> bytes:
+def _pack(mask: Mask) -> bytes:
     return np.packbits(mask).tobytes()
 
 
-def _unpacked(bits: bytes, count: int) -> Mask:
+def _unpack(bits: bytes, count: int) -> Mask:
     return np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=count).astype(np.bool_)
 
 

@@ -135,7 +135,7 @@ class _Run:
         Raises:
             DataRejected: A file with the same content was published, or waits under another name and will be.
         """
-        before, plan = self.landing.archived(batch_id), self.landing.plan(batch_id)
+        before, plan = self.landing.find_archived(batch_id), self.landing.plan(batch_id)
         if before == name and plan is not None:
             return  # an ingest was killed while it moved the file, or moves it now: this one carries on
         if before:

@@ -105,12 +105,12 @@ def _lines(landed: LandedFile) -> Iterator[tuple[int, str]]:
             number += 1
             if len(raw) == ROW_BYTES and not raw.endswith(b"\n"):
                 raise DataRejected(f"{landed.name}: line {number} is longer than {ROW_BYTES >> 20} MiB.")
-            line = _decoded(landed, raw.removesuffix(b"\n"), first=number == 1)
+            line = _decode(landed, raw.removesuffix(b"\n"), first=number == 1)
             if line and not line.isspace():
                 yield number, line
 
 
-def _decoded(landed: LandedFile, raw: bytes, *, first: bool) -> str:
+def _decode(landed: LandedFile, raw: bytes, *, first: bool) -> str:
     try:
         return raw.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError:

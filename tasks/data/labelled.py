@@ -99,7 +99,7 @@ def prepare(lake: Lake, spec: PipelineSpec) -> None:
     lake.create(f"{spec.name}__feedback", {"sent_by": "string"})
 
 
-def counted(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:
+def labels_that_count(lake: Lake, spec: PipelineSpec, which: Which) -> pa.Table:
     """Which predictions and labels they are: `prediction_id` and `label_sequence`."""
     return _select(lake, spec, which, "prediction_id, label_sequence")
 
@@ -124,7 +124,7 @@ def labelled(lake: Lake, spec: PipelineSpec, which: Which) -> Labelled:
     return Labelled(rows.filter(pa.array(~typed.broken_rows)), _misfits(rows, found, typed, kind))
 
 
-def asked(lake: Lake, spec: PipelineSpec, labelled: Labelled) -> pa.Table:
+def feedback_rows(lake: Lake, spec: PipelineSpec, labelled: Labelled) -> pa.Table:
     """What the model's query makes of the view `labelled`.
 
     Raises:

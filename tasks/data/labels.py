@@ -14,7 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data import quarantine
-from tasks.data.labelled import LANDED, asked, counted, labelled, not_landed, of_portion, prepare
+from tasks.data.labelled import (
+    LANDED,
+    feedback_rows,
+    labelled,
+    labels_that_count,
+    not_landed,
+    of_portion,
+    prepare,
+)
 from tasks.data.parquet_reader import COLLECTED
 from tasks.data.quarantine import BrokenRow
 from tasks.settings import settings
@@ -57,11 +65,11 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
         feedback_version=lake.latest(f"{spec.name}__feedback"),
     )
     fresh = not_landed(portion.predictions_version, portion.feedback_version)
-    found = counted(lake, spec, fresh)
+    found = labels_that_count(lake, spec, fresh)
     if len(found) == 0:
         return Landed(0, None)
     # A wrong query ends here: nothing is written down yet.
-    asked(lake, spec, labelled(lake, spec, fresh))
+    feedback_rows(lake, spec, labelled(lake, spec, fresh))
     numbers = {name: pa.repeat(value, len(found)) for name, value in portion._asdict().items()}
     columns = {**numbers, **{name: found.column(name) for name in found.column_names}}
     lake.append(
@@ -103,7 +111,7 @@ def _has_landed(spec: PipelineSpec, portion: Portion) -> bool:
 def _write(lake: Lake, spec: PipelineSpec, portion: Portion) -> Landed:
     """Write the portion's file, whole or not at all; none without rows. Two who write it write the same."""
     found = labelled(lake, spec, of_portion(*portion))
-    rows, name = asked(lake, spec, found), _file_name(spec, portion)
+    rows, name = feedback_rows(lake, spec, found), _file_name(spec, portion)
     if found.misfits:
         _quarantine(lake, spec, portion, found.misfits)
     if not len(rows):

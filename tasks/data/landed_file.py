@@ -112,7 +112,7 @@ def take(landing: Landing, arrival: Arrival) -> LandedFile | None:
         raise DataRejected(_too_large(name, files.size_of(arrival.state)))
     copy = nameless_file()
     try:
-        landed = _copied(landing, arrival, copy)
+        landed = _copy(landing, arrival, copy)
     except FileNotFoundError:
         landed = None
     except PermissionError as error:
@@ -131,11 +131,11 @@ def take(landing: Landing, arrival: Arrival) -> LandedFile | None:
     return landed
 
 
-def _copied(landing: Landing, arrival: Arrival, copy: IO[bytes]) -> LandedFile:
+def _copy(landing: Landing, arrival: Arrival, copy: IO[bytes]) -> LandedFile:
     name, packed, content, size = arrival.name, hashlib.sha256(), hashlib.sha256(), 0
     with (landing.url / name).open("rb") as file:
         source = _Hashed(file, packed)
-        for piece in _unpacked(name, source) if name.lower().endswith(".gz") else source:
+        for piece in _unpack(name, source) if name.lower().endswith(".gz") else source:
             size += len(piece)
             if size > MAXIMUM_BYTES:
                 raise DataRejected(_too_large(name, None))
@@ -164,7 +164,7 @@ class _Hashed:
         return iter(self.read, b"")
 
 
-def _unpacked(name: str, packed: _Hashed) -> Iterator[bytes]:
+def _unpack(name: str, packed: _Hashed) -> Iterator[bytes]:
     try:
         with gzip.GzipFile(fileobj=cast("IO[bytes]", packed), mode="rb") as file:
             while piece := file.read(PIECE_BYTES):

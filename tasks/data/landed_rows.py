@@ -100,11 +100,11 @@ def _as_python(column: pa.ChunkedArray) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
     except (OverflowError, ValueError):
-        values = [_printed(column.slice(place, 1)) for place in range(len(column))]
+        values = [_plain_value(column.slice(place, 1)) for place in range(len(column))]
     return values
 
 
-def _printed(value: pa.ChunkedArray) -> Any:
+def _plain_value(value: pa.ChunkedArray) -> Any:
     try:
         return value[0].as_py()
     except (OverflowError, ValueError):

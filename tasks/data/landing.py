@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from upath import UPath
 
 from tasks.contracts import FileOutcome
-from tasks.data.landing_names import LONGEST_NAME, is_landed, numbered
+from tasks.data.landing_names import LONGEST_NAME, is_landed, with_number
 from tasks.data.staging import Kind, Staging
 from tasks.settings import settings
 from tasks.stores import files
@@ -98,7 +98,7 @@ class Landing:
         except FileExistsError:
             staging.discard()
             return self.plan(batch_id)
-        if self.archived(batch_id):
+        if self.find_archived(batch_id):
             self.unstage(batch_id)
             return None
         return plan
@@ -118,7 +118,7 @@ class Landing:
         """
         return Staging(self.url / ".staged", batch_id, plan.rows).read(kind)
 
-    def archived(self, batch_id: str) -> str | None:
+    def find_archived(self, batch_id: str) -> str | None:
         """The name under which a batch was published; None for a new one."""
         names = [entry.name for entry in files.entries(self.url / ".archive" / batch_id)]
         return min(names, default=None)
@@ -152,7 +152,7 @@ class Landing:
         here yet.
         """
         for batch_id in {entry.name.partition(".")[0] for entry in files.entries(self.url / ".staged")}:
-            name = self.archived(batch_id) if batch_id else None
+            name = self.find_archived(batch_id) if batch_id else None
             if name and not self.waits(name):
                 self.unstage(batch_id)
 
@@ -180,7 +180,7 @@ class Landing:
         """Names for a refused file, each reserved by its reason, which lies beside it."""
         document = {**reason, "identity": arrival.identity}
         for number in count(1):
-            name = numbered(arrival.name, number)
+            name = with_number(arrival.name, number)
             try:
                 files.create_whole(self._beside(name), json.dumps(document, indent=2).encode())
             except FileExistsError:
@@ -222,7 +222,7 @@ class Landing:
         if entry.name.isascii() or os.fsencode(entry.name).decode("utf-8", "replace") == entry.name:
             return entry.name
         for number in count(1):
-            name = numbered(text, number)
+            name = with_number(text, number)
             try:
                 files.move(self.url / entry.name, self.url / name, entry.state)
             except FileExistsError:

@@ -22,7 +22,7 @@ def is_landed(name: str) -> bool:
     return not name.startswith(".") and not name.lower().endswith(UNFINISHED)
 
 
-def numbered(name: str, number: int) -> str:
+def with_number(name: str, number: int) -> str:
     """The `number`-th name for files of this name; the ending stays: `day.csv`, `day~2.csv`, `day~3.csv`."""
     stem, dot, ending = name.partition(".")
     rest = f"~{number}{dot}{ending}"

@@ -75,12 +75,12 @@ def layout_of(file: str, names: Sequence[str], table: TableSpec, grown: Kinds, k
             _mismatch(file, table, refused),
             **{key.partition(" ")[0]: names for key, names in refused.items()},
         )
-    added = _added(file, unknown, table, grown, kind_of) if table.unknown_columns == "add" else {}
+    added = _new_kinds(file, unknown, table, grown, kind_of) if table.unknown_columns == "add" else {}
     read = {name: kind for name, kind in table.columns.items() if name not in missing}
     return Layout({**table.columns, **added}, {**read, **added})
 
 
-def _added(
+def _new_kinds(
     file: str, unknown: Sequence[str], table: TableSpec, grown: Kinds, kind_of: Found
 ) -> dict[str, ColumnType]:
     """The types of columns that join the table; one that joined before has its type already."""

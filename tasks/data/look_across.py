@@ -144,7 +144,7 @@ def _stage_again(first: FirstLook, read: Read, found: Found) -> int:
         for positions, expectation, reason in found.faulty:
             mask = _within(positions, start, faults.count) & seen.accepted & ~copies
             faults.add(mask, expectation, reason)
-        broken = faults.described(rows)
+        broken = faults.describe(rows)
         joining = seen.accepted & ~copies & ~faults.rows
         first.staging.write("accepted", rows.typed.rows.filter(pa.array(joining)))
         first.staging.write("quarantined", quarantine.as_table(first.name, broken))

@@ -51,7 +51,7 @@ def _no_null(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
     return not arguments and column.null_count == 0
 
 
-def _between(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
+def _within_bounds(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
     if pa.types.is_timestamp(column.type):
         return _within_times(column, arguments)
     number = pa.types.is_int64(column.type) or pa.types.is_float64(column.type)
@@ -114,7 +114,7 @@ def _matching(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> bool:
 
 CHECKS: dict[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], bool]] = {
     "expect_column_values_to_not_be_null": _no_null,
-    "expect_column_values_to_be_between": _between,
+    "expect_column_values_to_be_between": _within_bounds,
     "expect_column_value_lengths_to_be_between": _lengths,
     "expect_column_values_to_be_in_set": _in_set,
     "expect_column_values_to_match_regex": _matching,

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks.data.typed_values import Mask
 from tasks.settings import settings
+from tasks.stores.lake_sql import quote
 
 MEMORY = "512MB"
 POSITION = "position of the row"
@@ -65,8 +66,8 @@ class KeyComparison:
         """What became of the rows."""
         if not self._columns:
             return Compared(np.empty(0, np.int64), np.empty(0, np.int64))
-        key, content = _quoted(self._key), ", ".join(map(_quoted, self._columns))
-        place = _quoted(POSITION)
+        key, content = quote(self._key), ", ".join(map(quote, self._columns))
+        place = quote(POSITION)
         found = self._session.sql(
             f"""
             WITH same AS (
@@ -81,7 +82,3 @@ class KeyComparison:
         ).to_arrow_table()
         places, contradicting = (np.asarray(found.column(name)) for name in ("place", "contradicts"))
         return Compared(places[~contradicting.astype(bool)], places[contradicting.astype(bool)])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -35,7 +35,7 @@ class RowFaults:
             dtype=np.bool_,
         )
 
-    def described(self, landed: LandedRows) -> list[BrokenRow]:
+    def describe(self, landed: LandedRows) -> list[BrokenRow]:
         """The rows that have a fault, as they were landed."""
         places = np.flatnonzero(self.rows)
         if not len(places):

@@ -173,7 +173,7 @@ def _configuration(expectation: Expectation, number: int) -> ExpectationConfigur
 
 
 def _finding(suite: Suite, expectation: Expectation, result: Any) -> Finding:
-    if raised := _raised(result.exception_info):
+    if raised := _exceptions(result.exception_info):
         said, classes = ("; ".join(texts) for texts in zip(*map(_texts, raised), strict=True))
         raise CannotEvaluate(expectation, said, classes)
     found = result.result or {}
@@ -192,16 +192,16 @@ def _finding(suite: Suite, expectation: Expectation, result: Any) -> Finding:
         unexpected=0 if broken is None else len(broken),
         broken=broken,
         samples=tuple(dict.fromkeys(values))[:SAMPLES],
-        observed="" if counted else _observed(found),
+        observed="" if counted else _observation(found),
     )
 
 
-def _observed(found: dict[str, Any]) -> str:
+def _observation(found: dict[str, Any]) -> str:
     details = f" ({found['details']})" if found.get("details") else ""
     return f"Observed: {found.get('observed_value')}{details}."
 
 
-def _raised(exception_info: dict[str, Any]) -> list[dict[str, Any]]:
+def _exceptions(exception_info: dict[str, Any]) -> list[dict[str, Any]]:
     """What is known of the exceptions, in either of its two layouts; nothing where there is none."""
     infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
     return [info for info in infos if info.get("raised_exception")]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import TakenBack
-from tasks.data.labelled import asked, labelled, prepare, taken_back_after_landing
+from tasks.data.labelled import feedback_rows, labelled, prepare, taken_back_after_landing
 from tasks.data.typed_arrow import from_arrow
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
@@ -29,10 +29,10 @@ def hide_taken_back(lake: Lake, spec: PipelineSpec) -> tuple[TakenBack, ...]:
     if spec.data.feedback_query is None or not lake.exists(f"{spec.name}__feedback"):
         return ()
     prepare(lake, spec)
-    rows = asked(lake, spec, labelled(lake, spec, taken_back_after_landing()))
+    rows = feedback_rows(lake, spec, labelled(lake, spec, taken_back_after_landing()))
     if len(rows) and spec.data.key in rows.column_names:
         _mark(lake, spec, _keys(rows, spec))
-    return _hidden(lake, spec)
+    return _hidden_batches(lake, spec)
 
 
 def _keys(rows: pa.Table, spec: PipelineSpec) -> pa.Array:
@@ -58,7 +58,7 @@ def _mark(lake: Lake, spec: PipelineSpec, keys: pa.Array) -> None:
     )
 
 
-def _hidden(lake: Lake, spec: PipelineSpec) -> tuple[TakenBack, ...]:
+def _hidden_batches(lake: Lake, spec: PipelineSpec) -> tuple[TakenBack, ...]:
     """The batches of the training table whose rows are hidden, and how many of each."""
     table, key = spec.data.table, spec.data.key
     if not lake.exists(table):

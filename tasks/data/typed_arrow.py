@@ -31,7 +31,7 @@ def from_arrow(file: str, rows: pa.Table, columns: Mapping[str, ColumnType]) -> 
         column = rows.column(name).combine_chunks()
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if not _related(column.type, kind):
+        if not _may_become(column.type, kind):
             raise DataRejected(
                 f"{file}: the column {name!r} is {column.type}, but the table's is {kind}. Write that type."
             )
@@ -140,7 +140,7 @@ def _mask(values: pa.Array) -> Mask:
     return np.asarray(values.fill_null(True), dtype=np.bool_)  # noqa: FBT003 - of nulls it says nothing
 
 
-def _related(found: pa.DataType, kind: ColumnType) -> bool:
+def _may_become(found: pa.DataType, kind: ColumnType) -> bool:
     number = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found)
     related: dict[ColumnType, bool] = {
         "string": _is_text(found),

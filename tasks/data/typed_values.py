@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from tasks.data.quick_values import EXACT_FLOAT, read_quickly
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
+from tasks.stores.lake_sql import quote
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -66,13 +67,13 @@ def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
         read = _read(pa.table({name: texts[name] for name in slow}), slow)
         for name, kind in slow.items():
             typed[name] = read.column(name)
-            broken[name] = _given(texts[name], kind) & _null(read.column(name))
+            broken[name] = _with_a_value(texts[name], kind) & _null(read.column(name))
     return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
 
 
 def _read(texts: pa.Table, columns: Mapping[str, ColumnType]) -> pa.Table:
     """The values of any text, null where it is not of its type."""
-    selected = ", ".join(f"{_typed(name, kind)} AS {_quoted(name)}" for name, kind in columns.items())
+    selected = ", ".join(f"{_expression(name, kind)} AS {quote(name)}" for name, kind in columns.items())
     with duckdb.connect(config={"threads": 1}) as session:
         session.execute("SET TimeZone = 'UTC'")
         session.register("texts", texts)
@@ -124,9 +125,9 @@ def _plain(value: Any, kind: ColumnType) -> Any:
     return {"int64": int, "float64": float}.get(kind, lambda same: same)(value)
 
 
-def _typed(name: str, kind: ColumnType) -> str:
+def _expression(name: str, kind: ColumnType) -> str:
     """A DuckDB expression that is null for a text that is not of the type."""
-    return READERS[kind](f"trim({_quoted(name)})")
+    return READERS[kind](f"trim({quote(name)})")
 
 
 def _int64(value: str) -> str:
@@ -171,7 +172,7 @@ READERS: dict[ColumnType, Callable[[str], str]] = {
 }
 
 
-def _given(texts: pa.Array, kind: ColumnType) -> Mask:
+def _with_a_value(texts: pa.Array, kind: ColumnType) -> Mask:
     given = pc.is_valid(texts)
     if kind != "string":
         not_blank = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
@@ -181,7 +182,3 @@ def _given(texts: pa.Array, kind: ColumnType) -> Mask:
 
 def _null(column: pa.ChunkedArray) -> Mask:
     return np.asarray(pc.is_null(column), dtype=np.bool_)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -110,7 +110,7 @@ def check_rows(
             f"{sorted(only_columns or ())}, so nothing would be checked. Add one about at least one of them."
         )
     require_columns(suite, applicable, rows.column_names)
-    mask, outcomes = _judged(suite, applicable, rows)
+    mask, outcomes = _judge(suite, applicable, rows)
     report = report_of(suite, outcomes, len(rows), work_url)
     write_report(report, outcomes, not_applicable, work_url)
     return CheckedRows(report, mask, outcomes, not_applicable)
@@ -122,7 +122,7 @@ def _applies(expectation: Expectation, only_columns: Collection[str] | None) -> 
     return bool(expectation.columns) and set(expectation.columns) <= set(only_columns)
 
 
-def _judged(
+def _judge(
     suite: Suite, expectations: tuple[Expectation, ...], rows: pa.Table
 ) -> tuple[Mask, tuple[Outcome, ...]]:
     """The rows that break a required expectation, and what each expectation found."""

@@ -88,7 +88,7 @@ Suite file <code>sha256:{{ report.suite_sha256 }}</code>.</p>
 
 def report_of(suite: Suite, outcomes: Sequence[Outcome], rows: int, work_url: str) -> ValidationReport:
     """The report on some rows, whose pages will lie in `work_url`."""
-    failed = [_failed(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required]
+    failed = [_failure(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required]
     if rows == 0:
         failed = [NO_ROWS]
     return ValidationReport(
@@ -114,13 +114,13 @@ def write_report(
     write_text(work_url, "report.html", text=page)
     document = {
         **report.model_dump(mode="json"),
-        "expectations": [_described(outcome) for outcome in outcomes],
+        "expectations": [_description(outcome) for outcome in outcomes],
         "not_applicable": [{"type": skipped.type, "kwargs": skipped.arguments} for skipped in not_applicable],
     }
     write_text(work_url, "report.json", text=json.dumps(document, indent=2))
 
 
-def _failed(outcome: Outcome) -> FailedExpectation:
+def _failure(outcome: Outcome) -> FailedExpectation:
     expectation = outcome.expectation
     return FailedExpectation(
         expectation=expectation.type,
@@ -133,7 +133,7 @@ def _failed(outcome: Outcome) -> FailedExpectation:
     )
 
 
-def _described(outcome: Outcome) -> dict[str, Any]:
+def _description(outcome: Outcome) -> dict[str, Any]:
     return {
         "type": outcome.expectation.type,
         "kwargs": outcome.expectation.arguments,

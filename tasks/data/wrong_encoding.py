@@ -26,7 +26,7 @@ LOST = "\ufffd"
 """What a decoder that does not stop at a fault puts into its place."""
 
 
-def wrongly_decoded(column: pa.ChunkedArray) -> Mask:
+def find_wrong_encoding(column: pa.ChunkedArray) -> Mask:
     """For each text whether it was decoded wrongly; null was not."""
     plain = pc.fill_null(pc.string_is_ascii(column), True)  # noqa: FBT003
     found = np.zeros(len(column), dtype=np.bool_)

@@ -108,7 +108,7 @@ def _roc_auc(truth: Codes, scores: Numbers) -> Statistic:
     until = np.searchsorted(scores[negative], scores[positive], side="right")
 
     def over(weights: Weights) -> NDArray[np.float64]:
-        own, others = np.take(weights, positive, axis=1), _cumulated(weights, negative)
+        own, others = np.take(weights, positive, axis=1), _running_counts(weights, negative)
         smaller = np.take(others, below, axis=1) + np.take(others, until, axis=1)
         pairs = own.sum(axis=1) * others[:, -1]
         return np.asarray(np.einsum("ij,ij->i", own, smaller) / 2 / pairs)
@@ -125,7 +125,7 @@ def _average_precision(truth: Codes, scores: Numbers) -> Statistic:
     def over(weights: Weights) -> NDArray[np.float64]:
         own = np.take(weights, positive, axis=1)
         true, false = (
-            np.take(_cumulated(weights, rows), end, axis=1)
+            np.take(_running_counts(weights, rows), end, axis=1)
             for rows, end in zip((positive, negative), ends, strict=True)
         )
         precision = true / np.maximum(true + false, 1)
@@ -134,7 +134,7 @@ def _average_precision(truth: Codes, scores: Numbers) -> Statistic:
     return over
 
 
-def _cumulated(weights: Weights, rows: NDArray[np.intp]) -> Weights:
+def _running_counts(weights: Weights, rows: NDArray[np.intp]) -> Weights:
     """How often the first 0, 1, 2, ... of the rows are in each draw, shape (draws, rows + 1)."""
     found = np.zeros((len(weights), len(rows) + 1))
     np.cumsum(np.take(weights, rows, axis=1), axis=1, out=found[:, 1:])

@@ -54,7 +54,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     run_id, work_url = request.archive.run_id, request.context.work_url
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", str(files.at(work_url, "answers.parquet")))
-    registry.log_metrics(run_id, dict(_logged(report)))
+    registry.log_metrics(run_id, dict(_metrics_for_mlflow(report)))
     return report
 
 
@@ -73,16 +73,16 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         simple = baseline(read_part(snapshot.train), spec, frozen)
     serving = None
     if version and champion:
-        serving = _scored("champion", f"version {version.version}", version.archive, champion, spec, frozen)
+        serving = _score_of("champion", f"version {version.version}", version.archive, champion, spec, frozen)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
         rows=len(frozen.rows),
         primary_metric=spec.gate.primary_metric,
-        candidate=_scored("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
+        candidate=_score_of("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
         champion=serving,
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_scored("baseline", name_of(spec), None, simple, spec, frozen),
+        baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url=str(files.at(request.context.work_url, "report.json")),
     )
@@ -140,7 +140,7 @@ def _require_an_answer(judged: Judged, archive: Archive, spec: PipelineSpec, tar
     )
 
 
-def _scored(
+def _score_of(
     role: Any, name: str, archive: Archive | None, judged: Judged, spec: PipelineSpec, frozen: Frozen
 ) -> ModelScore:
     measured = metrics.measure(_names(spec, frozen), frozen.target, frozen.truth, judged.answers)
@@ -233,7 +233,7 @@ def _answer_columns(judged: Judged, target: Target) -> Iterator[tuple[str, pa.Ar
         yield "scores", pa.array([json.dumps(scores) for scores in raw.probabilities])
 
 
-def _logged(report: EvaluationReport) -> Iterator[tuple[str, float]]:
+def _metrics_for_mlflow(report: EvaluationReport) -> Iterator[tuple[str, float]]:
     """What the run's page in MLflow shows."""
     for metric in report.candidate.metrics:
         name = _for_mlflow(metric.name)

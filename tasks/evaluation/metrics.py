@@ -93,7 +93,7 @@ def undefined_because(name: str, target: Target, truth: Truth, answers: Answers)
 
 def _right(name: str, target: Target, truth: Truth, answers: Answers) -> NDArray[np.bool_]:
     """Which of the rows that the share is of are right."""
-    rows = shares.considered(name, truth, answers.predictions, _code(name, target))
+    rows = shares.rows_of_share(name, truth, answers.predictions, _code(name, target))
     return np.asarray((truth == answers.predictions)[rows])
 
 

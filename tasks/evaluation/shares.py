@@ -29,7 +29,7 @@ def is_share(name: str) -> bool:
     return name in {"accuracy", "precision", "recall"} or name.startswith(RECALL_OF)
 
 
-def considered(name: str, truth: Codes, said: Codes, code: int) -> NDArray[np.bool_]:
+def rows_of_share(name: str, truth: Codes, said: Codes, code: int) -> NDArray[np.bool_]:
     """The rows that the share is of; `code` is the class of a recall."""
     if name == "accuracy":
         return np.ones(len(truth), dtype=np.bool_)

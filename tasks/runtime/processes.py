@@ -19,7 +19,7 @@ import psutil
 GIVE_UP_SECONDS = 30
 
 
-def marked(variable: str, value: str) -> list[psutil.Process]:
+def find_marked(variable: str, value: str) -> list[psutil.Process]:
     """The running processes that carry the mark and that we may look
     at, without this one and those that it came from.
     """
@@ -38,7 +38,7 @@ def end_marked(variable: str, value: str, *, patience_seconds: float) -> list[st
     is left or half a minute is over. Returns their commands.
     """
     ended, deadline = [], time.monotonic() + GIVE_UP_SECONDS
-    while (left := marked(variable, value)) and time.monotonic() < deadline:
+    while (left := find_marked(variable, value)) and time.monotonic() < deadline:
         ended += [_command(process) for process in left]
         end(left, patience_seconds=patience_seconds)
     return ended

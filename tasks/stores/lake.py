@@ -33,7 +33,7 @@ from tasks.stores.lake_rows import (
     stamp,
     without_null_types,
 )
-from tasks.stores.lake_sql import quoted, select, show
+from tasks.stores.lake_sql import quote, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -208,9 +208,9 @@ class Lake:
         where_sql: str | None = None,
     ) -> pa.Table:
         """Rows of a version (None: the newest), of the named columns, where the SQL condition holds."""
-        selected = ", ".join(quoted(column) for column in columns) if columns else "*"
+        selected = ", ".join(quote(column) for column in columns) if columns else "*"
         condition = f" WHERE {where_sql}" if where_sql else ""
-        return self.query(f"SELECT {selected} FROM {quoted(table)}{condition}", {table: (table, version)})  # noqa: S608
+        return self.query(f"SELECT {selected} FROM {quote(table)}{condition}", {table: (table, version)})  # noqa: S608
 
     def query(
         self,

@@ -26,11 +26,11 @@ def show(
         session.register(view, rows)
         return
     session.register(f"every row of {view}", rows)
-    key = quoted(newest_by)
-    values = ", ".join(quoted(name) for name in rows.schema.names)
-    every = quoted(f"every row of {view}")
+    key = quote(newest_by)
+    values = ", ".join(quote(name) for name in rows.schema.names)
+    every = quote(f"every row of {view}")
     session.execute(
-        f"CREATE VIEW {quoted(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
+        f"CREATE VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
         f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
         f"QUALIFY {key} IS NULL OR "
         f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
@@ -51,5 +51,6 @@ def select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         ) from error
 
 
-def quoted(name: str) -> str:
+def quote(name: str) -> str:
+    """A name as SQL takes it, whatever letters it has."""
     return '"' + name.replace('"', '""') + '"'

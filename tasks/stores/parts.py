@@ -18,7 +18,7 @@ def read_part(part: SnapshotPart) -> pa.Table:
         FrozenSetMismatch: The file does not hold the rows that the snapshot froze.
     """
     with files.at(part.url).open("rb") as file:
-        return _frozen(pq.read_table(file), part)
+        return _require_frozen(pq.read_table(file), part)
 
 
 def fetch_part(part: SnapshotPart, to: Path) -> Path:
@@ -27,11 +27,11 @@ def fetch_part(part: SnapshotPart, to: Path) -> Path:
     Raises:
         FrozenSetMismatch: The file does not hold the rows that the snapshot froze.
     """
-    _frozen(pq.read_table(files.fetch(part.url, to)), part)
+    _require_frozen(pq.read_table(files.fetch(part.url, to)), part)
     return to
 
 
-def _frozen(rows: pa.Table, part: SnapshotPart) -> pa.Table:
+def _require_frozen(rows: pa.Table, part: SnapshotPart) -> pa.Table:
     found = sha256_of_rows(rows)
     if found != part.sha256:
         raise FrozenSetMismatch(

@@ -92,7 +92,7 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
     )
     client.log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
     parts = [_part(snapshot, context) for context in ("train", "validation", "test")]
-    client.log_inputs(run_id, [*parts, *(_joined(table) for table in snapshot.tables)])
+    client.log_inputs(run_id, [*parts, *(_further_input(table) for table in snapshot.tables)])
     return run_id
 
 
@@ -103,7 +103,7 @@ def _part(snapshot: DataSnapshot, context: str) -> Any:
     return _dataset(snapshot.pinned[0], context, part.sha256, about)
 
 
-def _joined(table: PinnedTable) -> Any:
+def _further_input(table: PinnedTable) -> Any:
     """A further table that the query joined: its version says which rows there were."""
     version = f"{table.table} v{table.version}"
     return _dataset(table, "joined", _sha256(version), {"committed_at": table.version_at.isoformat()})

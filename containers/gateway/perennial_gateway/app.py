@@ -115,11 +115,11 @@ class Boundary:
         REQUESTS.labels(endpoint, model if model in self._routes else "", str(status)).inc()
 
 
-async def _refused(_request: Request, refused: Refused) -> Response:
+async def _answer_refusal(_request: Request, refused: Refused) -> Response:
     return Json(refused.body, refused.status, refused.headers)
 
 
-async def _not_routed(request: Request, error: HTTPException) -> Response:
+async def _answer_unknown_route(request: Request, error: HTTPException) -> Response:
     method, path = request.method, request.scope["path"]
     allowed = (error.headers or {}).get("Allow")
     if allowed:
@@ -135,8 +135,8 @@ async def _without_database(request: Request, error: Exception) -> Response:
 
 
 ANSWERS: dict[Any, Any] = {
-    Refused: _refused,
-    HTTPException: _not_routed,
+    Refused: _answer_refusal,
+    HTTPException: _answer_unknown_route,
     sa.exc.SQLAlchemyError: _without_database,
 }
 """What becomes of an error that an endpoint raises."""

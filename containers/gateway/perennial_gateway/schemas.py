@@ -37,7 +37,7 @@ class Schema:
         if not self._validator.is_valid(value):
             error = best_match(self._validator.iter_errors(value))
             if error is not None:
-                raise Unacceptable(_placed(error.absolute_path, _shortened(error)))
+                raise Unacceptable(_at_place(error.absolute_path, _short_fault(error)))
         return self.typed(value)
 
     def typed(self, value: Any) -> Any:
@@ -49,19 +49,19 @@ class Schema:
         try:
             return self._types.typed(value)
         except Inexact as error:
-            raise Unacceptable(_placed(error.path, str(error))) from error
+            raise Unacceptable(_at_place(error.path, str(error))) from error
 
 
 class Unacceptable(ValueError):
     """What is wrong with a value, and where."""
 
 
-def _placed(path: Iterable[str | int], fault: str) -> str:
+def _at_place(path: Iterable[str | int], fault: str) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     return f"{place}: {fault}" if place else fault
 
 
-def _shortened(error: ValidationError) -> str:
+def _short_fault(error: ValidationError) -> str:
     """The fault; values of a request may be long or private, so that little of them is shown."""
     if error.instance is None or isinstance(error.instance, bool):
         return error.message.replace(repr(error.instance), json.dumps(error.instance), 1)
@@ -78,10 +78,10 @@ def instances_of(document: Any, schema: Schema) -> list[dict[str, Any]]:
         Refused: 422, with the number of the instance (from 0) and the field.
     """
     instances = _list_of(document, "instances", MOST_INSTANCES, '{"instances": [{...}]}')
-    return [_accepted(number, instance, schema) for number, instance in enumerate(instances)]
+    return [_accept_instance(number, instance, schema) for number, instance in enumerate(instances)]
 
 
-def _accepted(number: int, instance: Any, schema: Schema) -> Any:
+def _accept_instance(number: int, instance: Any, schema: Schema) -> Any:
     try:
         return schema.accept(instance)
     except Unacceptable as error:

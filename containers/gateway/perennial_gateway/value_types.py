@@ -93,9 +93,9 @@ class ValueTypes:
         if place.idle or isinstance(value, str | bool | None):
             return value
         if isinstance(value, dict):
-            return self._typed_object(value, self._settled(place, value))
+            return self._typed_object(value, self._settle(place, value))
         if isinstance(value, list):
-            return self._typed_list(value, self._settled(place, value))
+            return self._typed_list(value, self._settle(place, value))
         return place.typed(value)
 
     def _typed_object(self, value: dict[str, Any], place: Place) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class ValueTypes:
             self._places[key] = Place(wanted, kinds, members)
         return self._places[key]
 
-    def _settled(self, place: Place, value: Any) -> Place:
+    def _settle(self, place: Place, value: Any) -> Place:
         """The place of an object or a list, with those of its schemas' alternatives that hold for it."""
         if not place.has_alternatives:
             return place
@@ -168,7 +168,7 @@ class ValueTypes:
 
     def _kind(self, schema: dict[str, Any]) -> str:
         """The type of a schema's numbers; where its alternatives differ, `number` holds for all of them."""
-        kinds = {*_listed(schema, "type")} | {self._kind(part) for part in self._alternatives(schema)}
+        kinds = {*_list_of(schema, "type")} | {self._kind(part) for part in self._alternatives(schema)}
         return "number" if "number" in kinds else "integer" if "integer" in kinds else ""
 
     def _members(self, schema: dict[str, Any]) -> Iterator[int | float]:
@@ -179,7 +179,7 @@ class ValueTypes:
 
     def _alternatives(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for name in ALTERNATIVES:
-            for each in _listed(schema, name):
+            for each in _list_of(schema, name):
                 yield from self._together(each)
 
 
@@ -217,16 +217,16 @@ def _schemas_of_item(schemas: Sequence[dict[str, Any]], number: int) -> list[Any
 
 def _concerns_numbers(part: dict[str, Any]) -> bool:
     """Whether a part of a schema may give a number its type; a reference may lead to one that does."""
-    types = _listed(part, "type")
+    types = _list_of(part, "type")
     return "$ref" in part or "integer" in types or "number" in types or bool(_numbers(part))
 
 
 def _numbers(schema: dict[str, Any]) -> list[int | float]:
-    listed = [*_listed(schema, "enum"), schema.get("const")]
+    listed = [*_list_of(schema, "enum"), schema.get("const")]
     return [each for each in listed if isinstance(each, int | float) and not isinstance(each, bool)]
 
 
-def _listed(schema: dict[str, Any], keyword: str) -> list[Any]:
+def _list_of(schema: dict[str, Any], keyword: str) -> list[Any]:
     """What a keyword holds: a list, or one thing."""
     found = schema.get(keyword, [])
     return found if isinstance(found, list) else [found]

@@ -135,7 +135,7 @@ def test_a_want_of_memory_that_great_expectations_swallows_is_the_machine_s(
 
     events.land("a.csv", GOOD)
     with monkeypatch.context() as patched:
-        patched.setattr(suite_run, "_raised", raised)
+        patched.setattr(suite_run, "_exceptions", raised)
         with pytest.raises(MachineFull):
             events.ingest()
     assert events.ingest().published_rows == 2
@@ -149,7 +149,7 @@ def test_an_unknown_fault_refuses_the_file_that_it_comes_from(
 
     events.land("a.csv", GOOD)
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.data.first_look.wrongly_decoded", fails)
+        patched.setattr("tasks.data.first_look.find_wrong_encoding", fails)
         outcome = events.outcome()
     assert (outcome.status, outcome.reason) == (
         "refused",
@@ -562,5 +562,5 @@ def test_a_file_that_may_not_be_read_is_refused(events: Door, monkeypatch: pytes
         raise PermissionError(errno.EACCES, "Permission denied")
 
     events.land("a.csv", GOOD)
-    monkeypatch.setattr(landed_file, "_copied", denied)
+    monkeypatch.setattr(landed_file, "_copy", denied)
     assert "a.csv may not be read: Permission denied" in (events.outcome().reason or "")

@@ -20,11 +20,11 @@ def test_what_another_clone_exported_to_the_shell_is_dropped_and_nothing_else(
     monkeypatch.setenv(CLONE, str(tmp_path))
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "theirs"))
     monkeypatch.setenv("PERENNIAL_AIRFLOW_PORT", "20999")
-    clone.forget_another(services.exported())
+    clone.forget_another(services.exports())
     assert Platform().settings.airflow_port == 20_999, "set by the user, not by `make env`"
     assert Platform().home != tmp_path / "theirs"
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "ours"))
-    clone.forget_another(services.exported())
+    clone.forget_another(services.exports())
     assert Platform().home == tmp_path / "ours"
 
 

@@ -421,7 +421,8 @@ def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_
         update={"features": ("text", "added_later", "added_today"), "columns": columns}
     )
     context = StepContext(actor="drift", step_key="drift", work_url=str(home))
-    spec = SPEC.model_copy(update={"data": data})
+    serving = SPEC.serving.model_copy(update={"input_schema": {"type": "object"}})
+    spec = SPEC.model_copy(update={"data": data, "serving": serving})
 
     window = drift._window(
         DriftRequest(context=context, spec=spec, window_start=START, window_end=START + DAY)

@@ -20,8 +20,8 @@ def start(script: str, mark: str) -> "subprocess.Popen[bytes]":
 
 def wait_for(count: int, mark: str) -> None:
     until = time.monotonic() + 10
-    while len(processes.marked(MARK, mark)) != count:
-        assert time.monotonic() < until, processes.marked(MARK, mark)
+    while len(processes.find_marked(MARK, mark)) != count:
+        assert time.monotonic() < until, processes.find_marked(MARK, mark)
         time.sleep(0.05)
 
 
@@ -31,10 +31,10 @@ def test_what_carries_the_mark_is_ended_with_grandchildren_in_sessions_of_their_
         said = processes.end_marked(MARK, "mine", patience_seconds=0.3)
         mine.wait(5)
         assert any("sleep 61" in command for command in said)
-        assert processes.marked(MARK, "mine") == []
+        assert processes.find_marked(MARK, "mine") == []
         assert theirs.poll() is None
         processes.end_marked(MARK, "theirs", patience_seconds=5)
-        assert processes.marked(MARK, "theirs") == []
+        assert processes.find_marked(MARK, "theirs") == []
 
 
 def test_the_program_kills_once_nobody_holds_its_standard_input() -> None:

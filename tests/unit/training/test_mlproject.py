@@ -49,7 +49,7 @@ def test_bounds_of_the_specification_narrow_the_projects_parameters(
 
     assert schemas["seed"] == {"type": "integer", "default": 7, "description": "Seed.", "minimum": 0}
     assert schemas["rate"] == {"type": "number", "default": 0.5}
-    assert schemas["mode"]["enum"] == ["good", "fail", "empty", "sleep"]
+    assert schemas["mode"]["enum"] == ["good", "fail", "break", "empty", "sleep"]
     assert not {"data", "output"} & set(schemas)
 
 
