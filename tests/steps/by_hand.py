@@ -16,7 +16,6 @@ from tasks.contracts import (
     GateRequest,
     IngestRequest,
     IngestResult,
-    ModelVersion,
     PackageRequest,
     SnapshotRequest,
     StepContext,
@@ -44,16 +43,6 @@ class Judged:
     archive: Archive
     evaluation: EvaluationReport
     decision: GateDecision
-
-    def as_champion(self) -> ModelVersion:
-        return ModelVersion(
-            model=self.run.model,
-            version="1",
-            run_id=self.run.run_id,
-            archive=self.archive,
-            decision_ledger_hash=self.decision.ledger_hash or "",
-            tags={},
-        )
 
 
 @dataclass(frozen=True)
@@ -83,10 +72,8 @@ class ByHand:
     def snapshot(self, run: str = "first") -> DataSnapshot:
         return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec))
 
-    def train(
-        self, run: str = "first", *, against: ModelVersion | None = None, **parameters: str | float
-    ) -> Judged:
-        """Snapshot, validate, train, package, evaluate and judge a candidate."""
+    def train(self, run: str = "first") -> Judged:
+        """Snapshot, validate, train, package, evaluate and judge a candidate that has no champion to beat."""
         spec, taken = self.spec, self.snapshot(run)
         report = validate(ValidateRequest(context=self.context(run, "validate"), spec=spec, snapshot=taken))
         trained = train(
@@ -95,11 +82,11 @@ class ByHand:
                 spec=spec,
                 snapshot=taken,
                 validation=report,
-                parameters=parameters,
+                parameters={},
             )
         )
         archive = package(PackageRequest(context=self.context(run, "package"), spec=spec, run=trained))
-        champion = Champion(model=spec.name, version=against, serves=against is not None)
+        champion = Champion(model=spec.name, version=None, serves=False)
         evaluation = evaluate(
             EvaluateRequest(
                 context=self.context(run, "evaluate"),

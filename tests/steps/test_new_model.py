@@ -14,6 +14,9 @@ from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 from tests.steps.by_hand import ByHand
 
+ON_A_PLATFORM = "regression"
+"""What tests/system/test_new_models.py makes and trains."""
+
 
 @pytest.fixture
 def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -30,7 +33,7 @@ def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [task for task in TASKS if task != ON_A_PLATFORM])
 def test_a_new_model_is_trained_and_promoted_as_it_is(
     project: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
@@ -47,9 +50,5 @@ def test_a_new_model_is_trained_and_promoted_as_it_is(
     assert (landed.published_rows, landed.quarantined_rows) == (3000, 0)
     assert judged.decision.verdict == "promote", judged.decision.why
     answer = judged.archive.example_prediction
-    if task == "regression":
-        assert answer["score"] is None
-        assert 5 < answer["prediction"] < 50
-    else:
-        assert 0 <= answer["score"] <= 1
-        assert answer["prediction"] in spec.serving.label_schema["enum"]
+    assert 0 <= answer["score"] <= 1
+    assert answer["prediction"] in spec.serving.label_schema["enum"]
