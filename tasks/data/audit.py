@@ -68,9 +68,14 @@ def _duplicates(first: FirstLook, repeated: int) -> int:
     return max(rows - different - repeated, 0)
 
 
+def _unmet(outcome: Outcome) -> str:
+    about = [outcome.expectation.type, ", ".join(outcome.expectation.columns)]
+    return f"{' '.join(filter(None, about))}: {outcome.message}"
+
+
 def _of_suite(suite: str, outcomes: Sequence[Outcome], counts: Counts, *, lenient: bool) -> list[str]:
     unmet = [
-        f"{outcome.expectation.type} {', '.join(outcome.expectation.columns)}: {outcome.message}"
+        _unmet(outcome)
         for outcome in outcomes
         if not outcome.met and outcome.expectation.required
         if not (lenient and outcome.expectation.judges_rows)

@@ -100,6 +100,10 @@ def load_suite(name: str) -> Suite:
             Expectations does not know or does not accept; the message names each.
     """
     path = settings().suites / "expectations" / f"{name}.json"
+    if not path.is_file():
+        raise InvalidProject(
+            f"{path}: there is no such suite. Correct pipeline.yaml, or let `make suite` propose one."
+        )
     try:
         content = path.read_bytes()
         document = strict_json.loads(content.decode("utf-8"))
