@@ -8,6 +8,7 @@ batch of it is held.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.data.ahead import ahead
 from tasks.data.findings import Outcome
 from tasks.data.first_look import Counts, FirstLook
 from tasks.data.look_across import Read, look_across
@@ -49,7 +50,7 @@ def audit(
         MachineFull: The machine failed.
     """
     first = FirstLook(name, table, judge, staging)
-    for rows in read():
+    for rows in ahead(read()):
         first.take(rows)
     repeated = look_across(first, read)
     outcomes = tuple(tally.outcome() for tally in first.tallies.values())

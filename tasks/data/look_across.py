@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.data import quarantine
+from tasks.data.ahead import ahead
 from tasks.data.duplicates import Hashes, among
 from tasks.data.first_look import KEY_HOLDS, FirstLook, Seen, reason_of
 from tasks.data.landed_rows import LandedRows
@@ -70,7 +71,7 @@ def _compare(first: FirstLook, read: Read, found: Found) -> None:
 
 def _batches(first: FirstLook, read: Read) -> Iterator[tuple[int, LandedRows, Seen]]:
     start = 0
-    for rows, seen in zip(read(), first.seen(), strict=True):
+    for rows, seen in zip(ahead(read()), first.seen(), strict=True):
         yield start, rows, seen
         start += len(rows.numbers)
 
