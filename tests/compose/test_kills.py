@@ -12,7 +12,7 @@ import pytest
 from demo.airflow import Airflow
 from tests.compose.conftest import EXAMPLE, MODEL
 from tests.compose.stack import Stack
-from tests.compose.witnesses import Client, Created, log, task, training, wait_until
+from tests.compose.witnesses import Client, Started, log, task, training, wait_until
 
 TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
 EPOCHS = 30
@@ -32,13 +32,13 @@ class Survived:
     """What was seen of a training during which services were killed.
 
     Attributes:
-        created: Containers that were created for it.
+        started: Containers that started for it.
         refused: Answers during each absence that were no prediction.
         served_before, served_after: What TorchServe served when it was killed, and when it was back.
     """
 
     run_id: str
-    created: int
+    started: int
     followed: str
     tries: int
     logs: tuple[str, ...]
@@ -70,7 +70,7 @@ def survived(stack: Stack, champion: str) -> Survived:
     """A run of the training DAG through all of it."""
     airflow, refused = stack.airflow, {}
     served_before = served(stack)
-    with Created(stack) as created, Client(stack, MODEL, EXAMPLE) as client:
+    with Started(stack) as started, Client(stack, MODEL, EXAMPLE) as client:
         run_id = airflow.trigger(TRAIN, **LONG)
         followed = wait_until(lambda: training(stack, MODEL), "the training", timeout_seconds=600)
         stack.kill("worker-gpu")
@@ -95,7 +95,7 @@ def survived(stack: Stack, champion: str) -> Survived:
         airflow.wait(TRAIN, run_id, timeout_seconds=1200)
         tries = int(task(airflow, TRAIN, run_id, "train")["try_number"])
         logs = tuple(log(airflow, TRAIN, run_id, "train", number) for number in range(1, tries + 1))
-        count = created.of(run_id, "train")
+        count = started.of(run_id, "train")
     return Survived(run_id, count, followed, tries, logs, refused, served_before, served_after, client)
 
 
@@ -107,7 +107,7 @@ def test_a_training_whose_worker_is_killed_goes_on_and_is_followed_by_the_next_t
     survived: Survived,
 ) -> None:
     assert survived.tries >= 2
-    assert survived.created == 1
+    assert survived.started == 1
 
 
 def test_its_log_goes_on_in_the_log_of_the_next_try(survived: Survived) -> None:

@@ -62,15 +62,16 @@ class Client(threading.Thread):
         self.join(timeout=90)
 
 
-class Created(threading.Thread):
-    """Takes down each container that is created for a step.
+class Started(threading.Thread):
+    """Takes down each container that starts for a step.
 
-    The engine itself remembers only its last few hundred events.
+    One that the engine has no GPU for is created, but does not start. The engine itself remembers only its
+    last few hundred events.
     """
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)
-        wanted = {"type": "container", "event": "create", "label": f"perennial.installation={stack.project}"}
+        wanted = {"type": "container", "event": "start", "label": f"perennial.installation={stack.project}"}
         self._events = stack.engine.events(decode=True, filters=wanted)
         self._seen: list[dict[str, str]] = []
 
@@ -79,7 +80,7 @@ class Created(threading.Thread):
             self._seen.append(event["Actor"]["Attributes"])
 
     def of(self, run_id: str, task_id: str) -> int:
-        """How many were created for a task of a run, by all of its tries."""
+        """How many started for a task of a run, by all of its tries."""
         return sum(one["perennial.run"] == run_id and one["perennial.task"] == task_id for one in self._seen)
 
     def __enter__(self) -> Self:
