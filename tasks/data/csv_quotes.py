@@ -22,6 +22,10 @@ from tasks.errors import DataRejected
 MOST_BROKEN_BYTES = 64 << 20
 QUOTE, COMMA, LF, CR = (ord(character) for character in '",\n\r')
 Open = Callable[[], IO[bytes]]
+WITHIN_QUOTES = (
+    "ends within quotes: it is cut off, or a quote opens a value and none closes it. Land it again, whole, "
+    'and with a quote inside of a value doubled: "".'
+)
 
 AROUND = np.isin(np.arange(256), [QUOTE, COMMA, LF, CR])
 """What stands before an opening and behind a closing quote; beside another quote it is a doubled one."""
@@ -69,7 +73,7 @@ def _all_quotes_are_strict(landed: LandedFile) -> bool:
             seen += len(places)
         before = piece[-2]
     if seen % 2:
-        raise DataRejected(f"{landed.name} ends within quotes. It is cut off; land it again.")
+        raise DataRejected(f"{landed.name} {WITHIN_QUOTES}")
     return True
 
 
@@ -97,9 +101,7 @@ def _sorted_out(landed: LandedFile, kept: IO[bytes]) -> Iterator[BrokenRow]:
             return
         except csv.Error as error:
             if "unexpected end of data" in str(error):
-                raise DataRejected(
-                    f"{landed.name} ends within quotes. It is cut off; land it again."
-                ) from error
+                raise DataRejected(f"{landed.name} {WITHIN_QUOTES}") from error
             if number == 0:
                 raise DataRejected(f"{landed.name}: the header cannot be read: {error}.") from error
             for line in lines.taken():

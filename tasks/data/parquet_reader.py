@@ -1,5 +1,6 @@
 """Read Parquet without what its reader lets pass by default: checksums are held to, times are not cut."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from tasks.spec import ColumnType, TableSpec
 MOST_ROWS = 1 << 19
 FEWEST_ROWS = 1 << 10
 BUFFER_BYTES = 1 << 20
+
+ENCRYPTED = b"PARE"
+"""Ends a file whose footer is encrypted (the Parquet format's Modular Encryption)."""
 
 COLLECTED = b"perennial.collected"
 """The key of a file's metadata by which `collect` says that it wrote it."""
@@ -40,10 +44,21 @@ def read_parquet(
                 before += len(rows)
                 yield without_blank(LandedRows(typed, numbers, (), as_json(rows)), table.key)
     except (pa.ArrowException, OSError) as error:
+        remedy = (
+            "It is encrypted; land it as it is without that."
+            if _is_encrypted(landed)
+            else "It is damaged or cut off; land it again."
+        )
         raise DataRejected(
-            f"{landed.name} cannot be read as Parquet: {str(error).rstrip('.')}. It is damaged or cut off; "
-            "land it again."
+            f"{landed.name} cannot be read as Parquet: {str(error).rstrip('.')}. {remedy}"
         ) from error
+
+
+def _is_encrypted(landed: LandedFile) -> bool:
+    """Whether it says so itself, by what stands at its end."""
+    with landed.open() as file:
+        file.seek(-min(landed.size, len(ENCRYPTED)), os.SEEK_END)
+        return file.read() == ENCRYPTED
 
 
 def is_collected(landed: LandedFile) -> bool:
