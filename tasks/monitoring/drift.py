@@ -1,39 +1,30 @@
 """Look whether the service's traffic still looks like what its champion was validated on, and what follows.
 
-Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain.
-What is left is compared with the validation part of the champion's snapshot, rows like those it learnt from
-that it did not learn from. What follows is decided in `tasks.monitoring.decide`.
+How the window is compared is in `tasks.monitoring.comparison`; what follows is decided in
+`tasks.monitoring.decide`.
 """
 
 import json
 from datetime import datetime
 
-import pandas as pd
 import pyarrow as pa
 
 from tasks.contracts import (
     Action,
     ColumnDistance,
-    DataSnapshot,
     DriftDecision,
     DriftRequest,
     TrainingRun,
     ValidationReport,
 )
-from tasks.data.count import count_rows
-from tasks.data.suites import load_suites
 from tasks.data.typed_values import from_python
-from tasks.data.validate import check_rows
-from tasks.errors import CheckFailed, InvalidProject, NothingToDo
+from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
-from tasks.monitoring import domain_classifier
-from tasks.monitoring.decide import FEWEST_ROWS, Findings, decide
-from tasks.monitoring.drift_report import write_report
+from tasks.monitoring.decide import Findings, decide
 from tasks.serving.champion import find_champion
-from tasks.spec import DataSpec, PipelineSpec
+from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.lake import Lake
-from tasks.stores.parts import read_part
 
 
 def drift(request: DriftRequest) -> DriftDecision:
@@ -123,48 +114,10 @@ def _sql(time: datetime) -> str:
 def _look(
     window: pa.Table, run: TrainingRun, spec: PipelineSpec, work_url: str
 ) -> tuple[Findings, ValidationReport | None, tuple[ColumnDistance, ...], str | None]:
-    """Look as far as each finding allows: no comparison of a window that is too small or broken."""
-    rules = spec.monitor
-    if len(window) < rules.minimum_window_rows:
+    """Look as far as each finding allows: no comparison of a window that is too small."""
+    if len(window) < spec.monitor.minimum_window_rows:
         return Findings(len(window)), None, (), None
-    checked = check_rows(
-        window, load_suites(spec.data), str(files.at(work_url, "validation")), only_columns=spec.data.features
-    )
-    if checked.broken_share > rules.maximum_bad_share:
-        return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
-    reference = _reference(run.snapshot, spec.data)
-    kinds = domain_classifier.kinds_of(spec.data.feature_types, reference)
-    if not kinds:
-        raise InvalidProject(
-            f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
-            "check needs one that is not."
-        )
-    whole = _frame(window.filter(pa.array(~checked.broken_mask)))
-    sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, reference)]
-    usable, known = (len(side) for side in sides)
-    own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
-    if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
-        found = Findings(len(window), checked.broken_share, usable, known)
-        return found, checked.report, (), None
-    separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
-    columns = domain_classifier.column_distances(own, other, kinds, separation.auc)
-    auc, null = separation.auc, separation.null_auc
-    found = Findings(
-        len(window), checked.broken_share, usable, known, auc, null, _new_rows(run.snapshot, spec.data)
-    )
-    return found, checked.report, columns, write_report(own, other, kinds, work_url)
+    # Imports Great Expectations and Evidently: seconds that a model without traffic does not pay every day.
+    from tasks.monitoring.comparison import compare
 
-
-def _reference(snapshot: DataSnapshot, data: DataSpec) -> pd.DataFrame:
-    return _frame(read_part(snapshot.validation).select(list(data.features)))
-
-
-def _frame(rows: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = rows.to_pandas()
-    return frame
-
-
-def _new_rows(snapshot: DataSnapshot, data: DataSpec) -> int:
-    """Training rows that the newest versions of the model's tables give beyond the champion's."""
-    lake, seen = Lake(), {table.table: table.version for table in snapshot.pinned}
-    return max(0, count_rows(lake, data, {}) - count_rows(lake, data, seen))
+    return compare(window, run, spec, work_url)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tasks.contracts import DriftDecision, DriftRequest, SnapshotPart, StepContext
 from tasks.errors import FrozenSetMismatch, InvalidProject
 from tasks.ledger import entries
-from tasks.monitoring import domain_classifier, drift
+from tasks.monitoring import comparison, domain_classifier, drift
 from tasks.monitoring.decide import Findings, decide, replay
 from tasks.settings import PROJECT
 from tasks.spec import MonitorSpec, PipelineSpec
@@ -377,7 +377,7 @@ def test_traffic_that_turned_waits_for_labels_and_then_retrains(home: Path, trai
 def test_a_comment_at_the_end_of_the_query_hides_no_new_row(home: Path, trained: Any, end: str) -> None:
     Lake().append("reviews", labelled(500, 9), batch_id="labels")
     data = SPEC.data.model_copy(update={"query": SPEC.data.query + end})
-    assert drift._new_rows(trained.snapshot, data) == 500
+    assert comparison._new_rows(trained.snapshot, data) == 500
 
 
 def test_broken_traffic_is_an_incident_even_where_it_is_also_new(home: Path, trained: Any) -> None:
