@@ -162,7 +162,7 @@ def test_labels_come_back_later_and_the_last_one_counts(platform: Platform, stea
     [
         ({"prediction_id": "nobody", "label": 1}, 404, "No prediction of .* has the id 'nobody'"),
         ({"prediction_id": "TOLD", "label": 2}, 422, "label of item 1 breaks.*2 is not one of"),
-        ({"prediction_id": "TOLD", "label": True}, 422, "label of item 1 breaks.*True is not"),
+        ({"prediction_id": "TOLD", "label": True}, 422, "label of item 1 breaks.*true is not"),
         ({"prediction_id": "TOLD"}, 422, "Item 1 is not an object with exactly"),
         ({"prediction_id": 7, "label": 1}, 422, "Item 1 is not an object with exactly"),
         ("label", 422, "Item 1 is not an object with exactly"),

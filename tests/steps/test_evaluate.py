@@ -245,7 +245,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
     candidate, champion = answered(frozen, 20), answered(frozen, 10)
 
     scored = [
-        evaluate._scored(role, role, judged.archive(), candidate, spec, frozen)
+        evaluate._score_of(role, role, judged.archive(), candidate, spec, frozen)
         for role in ("candidate", "baseline")
     ]
     differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
@@ -262,7 +262,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
 def test_rows_without_a_slice_value_or_with_very_many_are_reported(home: Path) -> None:
     frozen = freeze(home, rows(400, source=[None, None, *[f"s{number}" for number in range(398)]]))
 
-    slices = evaluate._scored("candidate", "c", judged.archive(), answered(frozen, 20), SPEC, frozen).slices
+    slices = evaluate._score_of("candidate", "c", judged.archive(), answered(frozen, 20), SPEC, frozen).slices
 
     assert len(slices) == MOST_SLICES
     assert (slices[0].value, slices[0].rows) == ("missing", 2)
@@ -413,12 +413,12 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
     good, bad = (Judged.of(unsurely(labels, wrong), frozen.target) for wrong in (0.1, 0.3))
 
     def verdict(candidate: Judged, champion: Judged) -> GateDecision:
-        scored = evaluate._scored("candidate", "c", judged.archive(), candidate, spec, frozen)
+        scored = evaluate._score_of("candidate", "c", judged.archive(), candidate, spec, frozen)
         simple = baseline(frozen.rows, spec, frozen)
         report = judged.evaluation(
             primary_metric=primary,
             scored=scored,
-            baseline=evaluate._scored("baseline", "b", None, simple, spec, frozen),
+            baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
             differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
         )
         return decide(report, spec.gate, judged.archive())
@@ -453,13 +453,13 @@ def test_a_class_of_any_name_is_logged_where_mlflow_takes_it() -> None:
     metrics = tuple(Metric(name=name, value=1, low=1, high=1) for name in ("recall.a/b", "recall.C++"))
     report = judged.evaluation(scored=judged.score("candidate", 0.9, metrics=metrics))
 
-    assert {"test_recall.a_b", "test_recall.C__"} <= set(dict(evaluate._logged(report)))
+    assert {"test_recall.a_b", "test_recall.C__"} <= set(dict(evaluate._metrics_for_mlflow(report)))
 
 
 def test_only_the_difference_on_all_rows_is_logged_as_the_difference() -> None:
     part = judged.gained(0.3, slice_value="imdb")
     of_a_part = judged.evaluation(differences=(part,))
-    assert "test_accuracy_difference" not in dict(evaluate._logged(of_a_part))
+    assert "test_accuracy_difference" not in dict(evaluate._metrics_for_mlflow(of_a_part))
 
     of_all = judged.evaluation(differences=(part, judged.gained(0.1)))
-    assert dict(evaluate._logged(of_all))["test_accuracy_difference"] == 0.1
+    assert dict(evaluate._metrics_for_mlflow(of_all))["test_accuracy_difference"] == 0.1
