@@ -223,7 +223,11 @@ GOOD_PARQUET = as_parquet(as_table(reviews(20)))
         ("a.csv", GOOD_PARQUET, "not UTF-8"),
         ("a.csv", GOOD_CSV.decode().encode("utf-16"), "not UTF-8"),
         ("a.csv", as_csv([review(0, text="caf\u00e9")]).decode().encode("latin-1"), "not UTF-8.*0xe9"),
-        ("a.csv", GOOD_CSV + b'r99,2026-01-01,imdb,"A film that', "ends within quotes: it is cut off, or a quote opens a value and none closes it"),
+        (
+            "a.csv",
+            GOOD_CSV + b'r99,2026-01-01,imdb,"A film that',
+            "or a quote opens a value and none closes it",
+        ),
         ("a.csv", GOOD_CSV + b"r99,2026-01-01,im", "middle of a row"),
         ("a.jsonl", json_lines(reviews(20)) + b'{"review_id": "r9', "broken line, 21"),
         ("a.csv", GOOD_CSV.replace(b"label", b"lable"), r"lacks \['label'\] and adds \['lable'\]"),
