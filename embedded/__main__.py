@@ -59,9 +59,10 @@ def status() -> None:
     platform = _running()
     running = platform.processes()
     for name in SERVICES:
-        _say(
-            f"{name:24}{f'process {running[name]}' if name in running else f'does not run; its log: {platform.logs(name)}'}"
+        state = (
+            f"process {running[name]}" if name in running else f"does not run; its log: {platform.logs(name)}"
         )
+        _say(f"{name:24}{state}")
     _say(_addresses(platform))
     raise typer.Exit(int(len(running) < len(SERVICES)))
 

@@ -14,7 +14,9 @@ from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
 
 # Airflow draws a picker for the format `date-time` but does not check it, so the pattern does.
-_TIME = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$"
+_DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
+_TIME = rf"^{_DATE}T{_CLOCK}(Z|[+-]\d\d:?\d\d)$"
 
 
 def training_form(spec: PipelineSpec, models: Path) -> dict[str, Param]:

@@ -1,4 +1,6 @@
-"""Ask whether a part of Airflow does its work: `python healthy.py metadatabase|scheduler|dag_processor|triggerer|worker`.
+"""Ask whether a part of Airflow does its work.
+
+    python healthy.py metadatabase|scheduler|dag_processor|triggerer|worker
 
 Ends with 0 if it does. Not `airflow jobs check`, not `airflow celery`: each costs five seconds of processor
 time, this a tenth.

@@ -11,15 +11,17 @@ from tasks.data.suites import Expectation, Outcome
 from tasks.stores.files import write_text
 
 PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+{% set verdict = "passed" if report.success else "failed" %}
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ report.suite }}: {{ "passed" if report.success else "failed" }}</title>
+<title>{{ report.suite }}: {{ verdict }}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1d2530; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+body { color: #1d2530; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #d5dae0; }
 code { overflow-wrap: anywhere; }
@@ -28,23 +30,34 @@ strong { white-space: nowrap; }
 </style>
 </head>
 <body>
-<h1>Suite {{ report.suite }}:
-  <span class="{{ 'passed' if report.success else 'failed' }}">{{ "passed" if report.success else "failed" }}</span></h1>
-<p>{{ report.rows }} rows, {{ report.evaluated }} expectations evaluated, {{ report.failed | length }} not met.
+<h1>Suite {{ report.suite }}: <span class="{{ verdict }}">{{ verdict }}</span></h1>
+<p>{{ report.rows }} rows, {{ report.evaluated }} expectations evaluated,
+{{ report.failed | length }} not met.
 Suite file <code>sha256:{{ report.suite_sha256 }}</code>.</p>
 {% for failure in report.failed if failure.expectation == "rows" %}
 <p class="failed">{{ failure.message }}</p>
 {% endfor %}
 <table>
-<thead><tr><th>Verdict</th><th>Expectation</th><th>What was found</th><th>Values that break it</th></tr></thead>
+<thead>
+<tr><th>Verdict</th><th>Expectation</th><th>What was found</th><th>Values that break it</th></tr>
+</thead>
 <tbody>
 {% for outcome in outcomes %}
+{% set expectation = outcome.expectation %}
 <tr>
-<td><strong class="{{ 'passed' if outcome.met else 'failed' }}">{{ "met" if outcome.met else "not met" }}</strong>
-{% if not outcome.expectation.required %}<br><span class="note">{{ outcome.expectation.severity }} only</span>{% endif %}</td>
-<td>{{ outcome.expectation }}<br><code class="note">{{ outcome.expectation.arguments | tojson }}</code></td>
+<td><strong class="{{ 'passed' if outcome.met else 'failed' }}">
+{{- "met" if outcome.met else "not met" }}</strong>
+{% if not expectation.required %}
+<br><span class="note">{{ expectation.severity }} only</span>
+{% endif %}
+</td>
+<td>{{ expectation }}<br><code class="note">{{ expectation.arguments | tojson }}</code></td>
 <td>{{ outcome.message }}</td>
-<td>{% for sample in outcome.samples %}<code>{{ sample }}</code>{% if not loop.last %}, {% endif %}{% endfor %}</td>
+<td>
+{% for sample in outcome.samples %}
+<code>{{ sample }}</code>{{ "," if not loop.last }}
+{% endfor %}
+</td>
 </tr>
 {% endfor %}
 </tbody>

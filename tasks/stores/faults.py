@@ -76,16 +76,23 @@ def _sentence(kind: str) -> str:
     address, keys = _variables()
     where = os.environ.get(address) or "its cloud's own address"
     return {
-        "tls": f"The object store at {where} cannot be reached by TLS. Let {address} start with http:// where the store has no "
-        "certificate; where it has one of your own authority, set AWS_CA_BUNDLE and SSL_CERT_FILE to that.",
+        "tls": (
+            f"The object store at {where} cannot be reached by TLS. Let {address} start with http:// where "
+            "the store has no certificate; where it has one of your own authority, set AWS_CA_BUNDLE and "
+            "SSL_CERT_FILE to that."
+        ),
         "anonymous": f"There are no credentials for the object store at {where}. Set {keys}.",
         "bucket": (
             f"The object store at {where} has no such bucket. Create it, or correct PERENNIAL_STORE_URL."
         ),
-        "refused": f"The object store at {where} refuses these credentials. Correct {keys}, or give them the right to read and "
-        "write the bucket of PERENNIAL_STORE_URL.",
-        "down": f"The object store at {where} does not answer as it should. Look whether it runs, and whether {address} "
-        "is right.",
+        "refused": (
+            f"The object store at {where} refuses these credentials. Correct {keys}, or give them the right "
+            "to read and write the bucket of PERENNIAL_STORE_URL."
+        ),
+        "down": (
+            f"The object store at {where} does not answer as it should. Look whether it runs, and whether "
+            f"{address} is right."
+        ),
     }[kind]
 
 

@@ -109,8 +109,6 @@ def left_of(engine: docker.DockerClient, project: str) -> list[str]:
     label = {"label": f"com.docker.compose.project={project}"}
     found = [*engine.containers.list(all=True, filters=label), *engine.networks.list(filters=label)]
     found += engine.containers.list(all=True, filters={"label": f"perennial.installation={project}"})
-    volumes = subprocess.run(
-        ["docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    list_volumes = ["docker", "volume", "ls", "--quiet", "--filter", f"label={label['label']}"]
+    volumes = subprocess.run(list_volumes, check=True, capture_output=True, text=True)
     return [*(one.name for one in found), *volumes.stdout.split()]

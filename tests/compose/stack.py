@@ -26,8 +26,9 @@ import pathlib, subprocess, sys
 from tasks.stores import files
 from tasks.settings import settings
 model, table, rows = sys.argv[1:]
-program = [str(settings().models / model / "example_data.py"), "--output", "/tmp/files", "--rows", rows, "--batches", "1"]
-subprocess.run([str(settings().python(model)), *program], check=True)
+program = str(settings().models / model / "example_data.py")
+options = ["--output", "/tmp/files", "--rows", rows, "--batches", "1"]
+subprocess.run([str(settings().python(model)), program, *options], check=True)
 for file in pathlib.Path("/tmp/files").iterdir():
     files.write_whole(files.at(settings().landing, table, file.name), file.read_bytes())
 """

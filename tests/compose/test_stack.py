@@ -16,11 +16,11 @@ from tests.compose.conftest import left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
 from tests.conftest import PROJECT
 
-SERVICES = {
-    "postgres", "redis", "objectstore", "engine", "airflow-init", "airflow-apiserver", "airflow-scheduler",
-    "airflow-dag-processor", "airflow-triggerer", "worker-default", "worker-gpu", "mlflow", "torchserve", "gateway", "entrance",
-}  # fmt: skip
-OURS = SERVICES - {"postgres", "redis"}
+OF_AIRFLOW = {
+    f"airflow-{part}" for part in ("init", "apiserver", "scheduler", "dag-processor", "triggerer")
+} | {"worker-default", "worker-gpu"}
+OURS = OF_AIRFLOW | {"objectstore", "engine", "mlflow", "torchserve", "gateway", "entrance"}
+SERVICES = OURS | {"postgres", "redis"}
 FOUR = {"airflow": "AIRFLOW", "mlflow": "MLFLOW", "perennial": "PLATFORM", "gateway": "GATEWAY"}
 
 

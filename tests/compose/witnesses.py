@@ -106,7 +106,8 @@ def task(airflow: Airflow, dag_id: str, run_id: str, task_id: str) -> dict[str, 
 
 def log(airflow: Airflow, dag_id: str, run_id: str, task_id: str, number: int) -> str:
     """The log of a try, as the pages show it, with what the exceptions in it say."""
-    path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/{number}?full_content=true"
+    of_the_task = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}"
+    path = f"{of_the_task}/logs/{number}?full_content=true"
     lines = airflow.call("GET", path, headers={"Accept": "application/json"})["content"]
     return "\n".join(f"{line['event']} {line.get('error_detail', '')}" for line in lines)
 

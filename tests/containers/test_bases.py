@@ -82,7 +82,8 @@ def test_postgres_makes_its_database_once_and_asks_for_the_password(
     engine: "DockerClient", bases: None, tmp_path: Path
 ) -> None:
     password = secrets.token_hex(8)
-    prepare = 'echo "CREATE TABLE made (by text)" > /docker-entrypoint-initdb.d/1.sql; exec docker-entrypoint.sh postgres'
+    schema = 'echo "CREATE TABLE made (by text)" > /docker-entrypoint-initdb.d/1.sql'
+    prepare = f"{schema}; exec docker-entrypoint.sh postgres"
     variables = {"POSTGRES_PASSWORD": password, "POSTGRES_USER": "owner", "POSTGRES_DB": "records"}
     with running(
         engine, "postgres:15-bookworm", environment=variables, entrypoint=["sh", "-c", prepare]

@@ -76,9 +76,9 @@ def test_the_janitor_removes_what_no_task_comes_back_for(
 
     assert run.state == "success"
     [said] = xcom(run, "remove_left_behind")
-    assert (
-        said
-        == f"Removed {left['Id'][:12]}, the step of collect_m, run run, task collect: Airflow has no such task any more."
+    assert said == (
+        f"Removed {left['Id'][:12]}, the step of collect_m, run run, task collect: "
+        "Airflow has no such task any more."
     )
     assert there(engine) == []
 

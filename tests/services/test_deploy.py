@@ -269,7 +269,18 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(platform: Platf
 
 
 def change(number: int, kind: str, version: str | None) -> RouteChange:
-    route = Route(
+    return RouteChange.model_validate(
+        {
+            "sequence": number,
+            "change": kind,
+            "at": "2026-01-01T00:00:00Z",
+            "route": route_to(version) if version else None,
+        }
+    )
+
+
+def route_to(version: str) -> Route:
+    return Route(
         model="m",
         model_version=version,
         run_id=version,
@@ -278,9 +289,6 @@ def change(number: int, kind: str, version: str | None) -> RouteChange:
         input_schema={},
         label_schema={},
         timeout_seconds=1,
-    ) if version else None  # fmt: skip
-    return RouteChange.model_validate(
-        {"sequence": number, "change": kind, "at": "2026-01-01T00:00:00Z", "route": route}
     )
 
 

@@ -19,8 +19,16 @@ from tests.conftest import PROJECT
 
 SCRIPTS = PROJECT / "containers" / "compose"
 COMPOSE = PROJECT / "docker-compose.yaml"
-SAME_ON_BOTH = ("scheduler", "workers", "dag_processor", "api_auth__jwt_issuer", "usage_data_collection", "logging__worker_log",
-                "logging__trigger_log", "logging__namespace")  # fmt: skip
+SAME_ON_BOTH = (
+    "scheduler",
+    "workers",
+    "dag_processor",
+    "api_auth__jwt_issuer",
+    "usage_data_collection",
+    "logging__worker_log",
+    "logging__trigger_log",
+    "logging__namespace",
+)
 IMAGES = ("AIRFLOW", "TORCHSERVE", "MLFLOW", "GATEWAY", "ENGINE", "OBJECTSTORE", "STEP")
 PLACES = re.compile(r"_(PATH|SECRET)$")
 

@@ -22,7 +22,10 @@ version* | "compose version") exit 0 ;;
 "ps --quiet"*) echo 1 ;;
 "volume ls"*) [ ! -f "$HERE/kept" ] || echo perennial_postgres ;;
 stats*) printf '1.5GiB / 2GiB\n100MiB / 2GiB\n512KiB / 2GiB\n' ;;
-cp*) [ -f "$HERE/reported" ] || exit 1; printf '{\n  "containers_peak_mib": null,\n  "complete": true\n}' > demo-report.json ;;
+cp*)
+    [ -f "$HERE/reported" ] || exit 1
+    printf '{\n  "containers_peak_mib": null,\n  "complete": true\n}' > demo-report.json
+    ;;
 compose*run*) echo "told $*" >> "$HERE/asked"; sleep 0.5; exit "$TOLD" ;;
 esac
 """

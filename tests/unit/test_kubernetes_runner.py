@@ -91,10 +91,16 @@ def test_the_request_is_laid_down_before_anything_runs_and_after_the_name_is_tak
 
 
 def test_a_line_is_passed_on_while_the_step_runs(cluster: Cluster, step: Step, home: Path) -> None:
-    cluster.program = f"import pathlib, time; print('first')\nwhile not pathlib.Path({str(home)!r}, 'heard').exists(): time.sleep(.01)"
+    heard = home / "heard"
+    cluster.program = f"""
+import pathlib, time
+print('first')
+while not pathlib.Path({str(heard)!r}).exists():
+    time.sleep(.01)
+"""
     pods = KubernetesRunner()
     job = pods.submit(step, lambda: None)
-    ended = pods.follow(job, step, lambda _line: (home / "heard").touch(), None, lambda _stamp: None)
+    ended = pods.follow(job, step, lambda _line: heard.touch(), None, lambda _stamp: None)
     assert ended.code == 0
 
 
@@ -416,7 +422,8 @@ def test_a_cluster_that_was_away_for_a_moment_is_waited_for(cluster: Cluster, st
 WRITES_ITS_RESULT = """
 import json, pathlib, sys
 result = pathlib.Path(sys.argv[sys.argv.index("--result") + 1])
-result.write_text(json.dumps({"model": "m", "prediction_rows": 7, "feedback_rows": 0, "labelled_rows": 0, "landed_file": None}))
+counts = {"prediction_rows": 7, "feedback_rows": 0, "labelled_rows": 0}
+result.write_text(json.dumps({"model": "m", **counts, "landed_file": None}))
 print('{"prediction_rows": 8}')
 """
 

@@ -20,8 +20,11 @@ DOCKER = """#!/bin/sh
 echo "$*" >> "$ASKED"
 case $1 in
 push) [ -z "$BROKEN" ] || { echo "denied: requested access to the resource is denied" >&2; exit 1; } ;;
-image) printf 'elsewhere.example.org/perennial-ml@sha256:aaa\\nregistry.example.org/team/perennial-ml@sha256:bbb\\n'
-       printf 'registry.example.org/team/perennial-airflow@sha256:ccc\\n' ;;
+image)
+    echo elsewhere.example.org/perennial-ml@sha256:aaa
+    echo registry.example.org/team/perennial-ml@sha256:bbb
+    echo registry.example.org/team/perennial-airflow@sha256:ccc
+    ;;
 esac
 """
 
