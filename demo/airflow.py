@@ -125,7 +125,8 @@ class Airflow:
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """What a task returned: the JSON of its result contract."""
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/return_value"
+        instance = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}"
+        path = f"{instance}/xcomEntries/return_value"
         value = self.call("GET", path)["value"]
         result: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
         return result

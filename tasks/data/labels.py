@@ -136,7 +136,8 @@ def _labelled(
     if lake.exists(landed):
         tables["landed"] = (landed, None)
         which = f"WHERE number = {portion.number}" if written_down else ""
-        condition = f"WHERE prediction_id {'' if written_down else 'NOT'} IN (SELECT prediction_id FROM landed {which})"  # noqa: S608
+        among = f"IN (SELECT prediction_id FROM landed {which})"  # noqa: S608 - a number
+        condition = f"WHERE prediction_id {'' if written_down else 'NOT'} {among}"
     there = lake.query(
         "SELECT * FROM every_prediction LIMIT 0", {"every_prediction": tables["every_prediction"]}
     ).column_names
@@ -150,8 +151,8 @@ def _labelled(
     # The query stands on lines of its own, so that a comment at its end does not swallow the bracket.
     sql = f"""
         WITH newest AS (
-            SELECT * FROM every_label
-            QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY received_at DESC, sequence DESC) = 1
+            SELECT * FROM every_label QUALIFY 1 =
+            row_number() OVER (PARTITION BY prediction_id ORDER BY received_at DESC, sequence DESC)
         ), labelled AS (
             SELECT prediction_id, predicted_at, received_at AS labelled_at, model_version, {selected}, {label}
             FROM newest JOIN every_prediction USING (prediction_id) {condition} ORDER BY prediction_id

@@ -25,7 +25,8 @@ FROM_TEXT: dict[ColumnType, str] = {
     "string": "{value}",
     "int64": "CASE WHEN regexp_full_match({trimmed}, '[+-]?[0-9]+([.]0*)?') "
     "THEN TRY_CAST(regexp_replace({trimmed}, '[.]0*$', '') AS BIGINT) END",
-    "float64": "CASE WHEN regexp_full_match({trimmed}, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?') "
+    "float64": "CASE WHEN regexp_full_match({trimmed}, "
+    "'[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?') "
     "AND isfinite(TRY_CAST({trimmed} AS DOUBLE)) THEN TRY_CAST({trimmed} AS DOUBLE) END",
     "bool": (
         "CASE lower({trimmed}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' "

@@ -7,10 +7,12 @@ from html import escape
 from perennial_gateway.routes import Served
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2320; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1c2320; }
 h1 { font-weight: 600; } h2 { margin-top: 2.5rem; } code, pre { font: 14px/1.45 ui-monospace, monospace; }
 pre { background: #f2f5f3; padding: .8rem 1rem; border-radius: 6px; overflow-x: auto; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; } dt { color: #5c6b64; } dd { margin: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; }
+dt { color: #5c6b64; } dd { margin: 0; }
 summary { cursor: pointer; color: #2f6b4f; } a { color: #2f6b4f; }
 @media (prefers-color-scheme: dark) {
   body { background: #141a17; color: #e2e8e5; } pre { background: #1e2723; } dt { color: #93a39b; }
