@@ -25,14 +25,14 @@ have to be the same, or what is judged is not what serves.
 def faults_of_features(data: DataSpec, serving: ServingSpec) -> Iterator[str]:
     """Features whose schema names another type than their column has; each as `field: what is wrong`."""
     properties = serving.input_schema.get("properties", {})
-    for name in data.features:
-        kind, schema = data.columns.get(name), properties.get(name)
-        if kind is None or not isinstance(schema, dict) or "type" not in schema:
+    for name, kind in data.feature_types.items():
+        schema = properties.get(name)
+        if not isinstance(schema, dict) or "type" not in schema:
             continue
         if others := as_set(schema["type"]) - {JSON_TYPES[kind], "null"}:
             found = ", ".join(sorted(others))
             yield (
-                f"serving.input_schema: {name} may be of type {found}, but data.columns.{name} is {kind}; "
+                f"serving.input_schema: {name} may be of type {found}, but the column {name} is {kind}; "
                 f"write type: {JSON_TYPES[kind]}, or change the column's type"
             )
 
@@ -40,8 +40,8 @@ def faults_of_features(data: DataSpec, serving: ServingSpec) -> Iterator[str]:
 def typed_numbers(example: dict[str, Any], data: DataSpec) -> dict[str, int | float]:
     """The numbers of an instance in their columns' types: YAML reads 3 as an integer, whatever its column."""
     typed: dict[str, int | float] = {}
-    for name in set(data.features) & set(example):
-        kind, value = data.columns.get(name), example[name]
+    for name, kind in data.feature_types.items():
+        value = example.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if kind == "float64":

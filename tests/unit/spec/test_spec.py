@@ -57,7 +57,7 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("serving", "label_schema"), {"type": ["integer", "string"]}, "lets a label be string"),
         (("serving", "label_schema"), {"type": "number", "enum": [0, 0.5]}, "lets a label be number"),
         (("data", "columns", "label"), "bool", "lets a label be integer, but data.columns.label is bool"),
-        (("data", "columns", "text"), "int64", "text may be of type string, but data.columns.text is int64"),
+        (("data", "columns", "text"), "int64", "text may be of type string, but the column text is int64"),
         (("gate", "margin"), -0.1, "gate.margin"),
         (("serving", "input_schema"), {"properties": {}}, "serving.input_schema"),
         (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
