@@ -133,9 +133,8 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
         answers = list(dict.fromkeys(map(repr, raw.predictions)))[:5]
         labels = ", ".join(map(repr, frozen.classes[:5])) or "numbers"
         raise CheckFailed(
-            f"The archive of run {archive.run_id} answers {', '.join(answers)}, but the labels are {labels}. "
-            "Let "
-            f"the handler's `prediction` be a value of {spec.data.label!r}.",
+            f"The archive of run {archive.run_id} answers {', '.join(answers)}, but the labels are "
+            f"{labels}. Let the handler's `prediction` be a value of {spec.data.label!r}.",
             run_id=archive.run_id,
         )
     return judged

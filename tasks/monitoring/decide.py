@@ -64,8 +64,7 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     if unknown := _not_numbers(found):
         return "cannot_tell", (
             f"The check of {found.window_rows} predictions cannot tell: {' and '.join(unknown)}, which is "
-            "not a "
-            "number that it can be. That is neither quiet nor a reason to train. Look at the report's "
+            "not a number that it can be. That is neither quiet nor a reason to train. Look at the report's "
             "columns."
         )
     least = max(rules.minimum_window_rows, FEWEST_ROWS)

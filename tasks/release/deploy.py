@@ -8,7 +8,16 @@ again does what is left to do. The version before stays loaded, so that a rollba
 
 import time
 
-from tasks.contracts import Action, Archive, DeployRequest, ModelVersion, Rollout, RolloutCheck, Route
+from tasks.contracts import (
+    Action,
+    Archive,
+    DeployRequest,
+    LedgerEntry,
+    ModelVersion,
+    Rollout,
+    RolloutCheck,
+    Route,
+)
 from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
@@ -44,8 +53,7 @@ def deploy(request: DeployRequest) -> Rollout:
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
         if current is None or not same_archive(current, target):
-            serving = find_champion(target.model).version
-            precedent.require_same_champion(promotion, serving.run_id if serving else None)
+            _require_judged_against_champion(promotion, request.version)
         previous = served_before(gateway.history(target.model))
         try:
             checks = bring_up(backend, request.version.archive, request.spec)
@@ -71,6 +79,16 @@ def deploy(request: DeployRequest) -> Rollout:
         verdict="already_serving" if current == target else "deployed",
         seconds=time.monotonic() - started,
     )
+
+
+def _require_judged_against_champion(promotion: LedgerEntry, version: ModelVersion) -> None:
+    """Refuse a candidate that was judged against another version than the champion.
+
+    The champion itself may come back where the gateway has lost its routes: it is judged already.
+    """
+    serving = find_champion(version.model).version
+    if serving is None or serving.run_id != version.run_id:
+        precedent.require_same_champion(promotion, serving.run_id if serving else None)
 
 
 def _why(version: ModelVersion) -> str:

@@ -35,8 +35,7 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
         if leaving is not None and serving != leaving:
             raise InvalidRequest(
                 f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
-                "now. "
-                "Look again at what serves."
+                "now. Look again at what serves."
             )
         if current is None or target is None:
             raise InvalidRequest(

@@ -39,9 +39,8 @@ def find_champion(model: str) -> Champion:
 def _not_routed(model: str, alias: str) -> str:
     return (
         f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
-        "version "
-        "of it. Candidates are judged against that version. Remove the alias if the model is meant to begin "
-        "anew."
+        "version of it. Candidates are judged against that version. Remove the alias if the model is meant "
+        "to begin anew."
     )
 
 

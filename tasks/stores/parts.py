@@ -36,8 +36,7 @@ def _frozen(rows: pa.Table, part: SnapshotPart) -> pa.Table:
     if found != part.sha256:
         raise FrozenSetMismatch(
             f"The rows of {part.url} have the hash {found}, but the snapshot froze {part.sha256}: the file "
-            "was "
-            "changed. Restore it, or start a new training, which takes a new snapshot.",
+            "was changed. Restore it, or start a new training, which takes a new snapshot.",
             found=found,
             frozen=part.sha256,
         )

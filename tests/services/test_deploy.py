@@ -168,6 +168,17 @@ def test_an_alias_that_a_person_changed_is_told_and_what_serves_counts(
     assert find_champion(served.name).warning is None
 
 
+def test_the_champion_comes_back_where_the_gateway_has_lost_its_route(
+    platform: Platform, served: Model
+) -> None:
+    request = served.request(served.promoted("two"))
+    deploy(request)
+    Gateway().withdraw(served.name)
+
+    assert deploy(request).verdict == "deployed"
+    assert answering(platform, served) == "two"
+
+
 def test_a_model_that_is_no_longer_routed_is_not_a_first_model(platform: Platform, served: Model) -> None:
     Gateway().withdraw(served.name)
 

@@ -14,9 +14,7 @@ def first_model_is_declared(rules: GateSpec) -> RuleVerdict:
     else:
         why = (
             "No champion serves yet, and neither gate.first_model_minimum nor gate.first_model_maximum says "
-            "what a first model must "
-            "reach. "
-            "Declare it in pipeline.yaml."
+            "what a first model must reach. Declare it in pipeline.yaml."
         )
     return RuleVerdict(
         rule="first_model",

@@ -16,8 +16,7 @@ def latency(evaluation: EvaluationReport, rules: GateSpec) -> RuleVerdict:
     else:
         why = (
             f"The 95th percentile of single requests, {known:.4f} s, is {'within' if passed else 'above'} "
-            "the "
-            f"limit of {limit:g} s."
+            f"the limit of {limit:g} s."
         )
     return RuleVerdict(
         rule="latency_p95_seconds", value=known, threshold=limit, passed=passed, blocks="reject", why=why

@@ -38,8 +38,7 @@ def _margin(
     if found is None or not all(isfinite(value) for value in (found.difference, found.low, found.high)):
         why = (
             f"The difference to {champion} is not defined on these rows, so nothing shows that the candidate "
-            "is "
-            "not worse."
+            "is not worse."
         )
         return RuleVerdict(rule=rule, value=None, threshold=limit, passed=False, blocks="hold", why=why)
     gain = kind.sign * found.difference
