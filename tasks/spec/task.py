@@ -8,10 +8,17 @@ from tasks.spec.metrics import METRICS, Task, metrics_of
 from tasks.spec.serving import ServingSpec
 
 NUMBERS = {"int64", "float64"}
+ONE_SIDED = {"recall": "says yes to every row", "precision": "says yes to the surest row alone"}
+"""Metrics in which a useless model can be perfect: thresholds may name them, nothing is compared by them."""
 
 
 def faults_of_metrics(task: Task, gate: GateSpec) -> Iterator[str]:
-    """Metrics that the task does not have."""
+    """Metrics that the task does not have, or that nothing can be compared by."""
+    if how := ONE_SIDED.get(gate.primary_metric):
+        yield (
+            f"gate.primary_metric: a model that {how} is perfect in {gate.primary_metric}; compare by f1, "
+            f"roc_auc or average_precision, and ask for {gate.primary_metric} in gate.minimum"
+        )
     named = [("primary_metric", gate.primary_metric)]
     named += [(field, name) for field, name, _ in gate.thresholds()]
     for field, name in named:

@@ -123,6 +123,11 @@ def test_two_models_may_share_a_table_only_if_they_describe_it_alike(
             {"gate": {"minimum": {"log_loss": 0.5}}},
             "less log_loss is better; declare it in maximum",
         ),
+        (
+            "binary",
+            {"gate": {"primary_metric": "recall"}},
+            "a model that says yes to every row is perfect in recall; compare by f1",
+        ),
         ("ranking", {}, "task: Input should be 'binary', 'multiclass' or 'regression'"),
     ],
 )
