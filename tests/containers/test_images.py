@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.settings import PROJECT
-from tasks.verbs import VERBS
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -120,8 +119,7 @@ def test_every_verb_and_every_model_finds_its_libraries_in_the_image_of_the_step
     python(
         engine,
         images["ml"],
-        f"import importlib; [importlib.import_module('tasks.' + name) for name in {sorted(VERBS)}]; "
-        f"{libraries}",
+        f"from tasks.verbs import VERBS; [verb.function() for verb in VERBS.values()]; {libraries}",
     )
 
 
@@ -168,7 +166,7 @@ def test_the_step_image_tells_its_lineage_as_its_labels_do(
 ) -> None:
     labels = engine.images.get(images["ml"]).labels
     code = (
-        "import pathlib; from tasks.lineage import *; p = pathlib.Path(); print(code_commit(p), "
+        "import pathlib; from tasks.runtime.code_version import *; p = pathlib.Path(); print(code_commit(p), "
         "lock_sha256(p, p / 'no'))"
     )
     commit, lock = python(engine, images["ml"], code).split()
