@@ -27,7 +27,6 @@ Progress = Callable[[str], None]
 SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
 POLL_SECONDS = 0.25
 WATCH_SECONDS = 1
-QUOTED_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ class Platform:
 
     def logs(self, name: str) -> Path:
         """The file that a service's output goes to."""
-        return self._supervision.logs / f"{name}.log"
+        return self._supervision.log(name)
 
     # --- accidents and repairs ------------------------------------------------------------------------------
 
@@ -223,7 +222,7 @@ class Platform:
             waiting -= ready
             if waiting and time.monotonic() - began > allowed:
                 raise PlatformError(
-                    f"No answer within {allowed:.0f} s from {self._last_lines_of(waiting)}",
+                    f"No answer within {allowed:.0f} s from {self._supervision.last_lines(waiting)}",
                     services=sorted(waiting),
                 )
             time.sleep(POLL_SECONDS if waiting else 0)
@@ -243,7 +242,7 @@ class Platform:
                         f"{self.logs(name)}"
                     )
                 if state.state == GAVE_UP and known.get(name):
-                    progress(f"{name} does not start any more. {self._last_lines_of([name])}")
+                    progress(f"{name} does not start any more. {self._supervision.last_lines([name])}")
                 known[name] = state.pid
             time.sleep(WATCH_SECONDS)
         if self._guardian and self._guardian.wait() != 0:
@@ -288,7 +287,9 @@ class Platform:
                 self._guardian = None
                 if status == guardian.ALREADY_GUARDED:
                     raise AlreadyRunning(self._already())
-                raise PlatformError(f"The supervisor did not start. {self._last_lines_of(['guardian'])}")
+                raise PlatformError(
+                    f"The supervisor did not start. {self._supervision.last_lines(['guardian'])}"
+                )
             time.sleep(POLL_SECONDS / 5)
 
     def _migrate(self, programs: list[Program], progress: Progress) -> None:
@@ -310,13 +311,13 @@ class Platform:
         if state.state == "EXITED" and state.exit_status == 0:
             return True
         if state.state == "EXITED" or time.monotonic() > until:
-            raise PlatformError(f"A database could not be prepared: {self._last_lines_of([name])}")
+            raise PlatformError(f"A database could not be prepared: {self._supervision.last_lines([name])}")
         return False
 
     def _state(self, name: str) -> State:
         states = self._supervision.states()
         if name not in states:
-            raise PlatformError(f"The supervisor ended. {self._last_lines_of(['supervisord'])}")
+            raise PlatformError(f"The supervisor ended. {self._supervision.last_lines(['supervisord'])}")
         return states[name]
 
     def _up(self) -> set[str]:
@@ -328,11 +329,11 @@ class Platform:
         """
         states = self._supervision.states()
         if not states:
-            raise PlatformError(f"The supervisor ended. {self._last_lines_of(['supervisord'])}")
+            raise PlatformError(f"The supervisor ended. {self._supervision.last_lines(['supervisord'])}")
         given_up = [name for name, state in states.items() if state.state == GAVE_UP]
         if given_up:
             raise PlatformError(
-                f"Did not start, in four tries: {self._last_lines_of(given_up)}", services=given_up
+                f"Did not start, in four tries: {self._supervision.last_lines(given_up)}", services=given_up
             )
         return {name for name, state in states.items() if state.state == "RUNNING"}
 
@@ -342,16 +343,3 @@ class Platform:
             f"Perennial is already running: Airflow {found.airflow}, MLflow {found.mlflow}, gateway "
             f"{found.gateway}. `make stop` stops it."
         )
-
-    def _last_lines_of(self, names: Iterable[str]) -> str:
-        """The last log lines of each service."""
-        return "\n".join(
-            f"{name}; the end of {self.logs(name)}:\n{_tail(self.logs(name))}" for name in sorted(names)
-        )
-
-
-def _tail(file: Path) -> str:
-    if not file.exists():
-        return "    (it wrote nothing)"
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[-QUOTED_LINES:]
-    return "\n".join(f"    {line}" for line in lines)

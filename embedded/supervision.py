@@ -25,6 +25,7 @@ GROUP = "perennial"
 INTERFACE = "supervisor.rpcinterface:make_main_rpcinterface"
 LONGEST_SOCKET_PATH = 100
 GAVE_UP = "FATAL"
+QUOTED_LINES = 15
 CONFIGURATION = "supervisord.conf"
 
 
@@ -83,6 +84,16 @@ class Supervision:
             return path
         digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
         return Path(tempfile.gettempdir(), f"perennial-{os.getuid()}-{digest}", "supervisor.sock")
+
+    def log(self, name: str) -> Path:
+        """The file that a program's output goes to."""
+        return self.logs / f"{name}.log"
+
+    def last_lines(self, names: Iterable[str]) -> str:
+        """The last log lines of each program."""
+        return "\n".join(
+            f"{name}; the end of {self.log(name)}:\n{_tail(self.log(name))}" for name in sorted(names)
+        )
 
     def write(self, programs: Iterable[Program]) -> None:
         """Write the configuration and, privately, each program's command and environment."""
@@ -203,3 +214,10 @@ def _unless(fault: str) -> Iterator[None]:
     except xmlrpc.client.Fault as error:
         if not str(error.faultString).startswith(fault):
             raise
+
+
+def _tail(file: Path) -> str:
+    if not file.exists():
+        return "    (it wrote nothing)"
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[-QUOTED_LINES:]
+    return "\n".join(f"    {line}" for line in lines)
