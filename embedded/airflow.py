@@ -15,7 +15,9 @@ from embedded.supervision import Program
 
 USER = "admin"
 DATABASE = "airflow.db"
+CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 120
+API_BUSY_SECONDS = 15
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -154,15 +156,28 @@ def programs(settings: EmbeddedSettings, environment: dict[str, str]) -> list[Pr
         "airflow-triggerer": ("triggerer", "--skip-serve-logs"),
     }
     waits_for = first.name if first.is_needed() else None
+    environments = {"airflow-api-server": _with_less_patience(environment)}
     services = [
-        Program(name, (command, *words), environment, folder, waits_for=waits_for)
+        Program(name, (command, *words), environments.get(name, environment), folder, waits_for=waits_for)
         for name, words in arguments.items()
     ]
     if not waits_for:
         return services
-    on_the_copy = {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _connection(first.copy)}
+    on_the_copy = {**environment, CONNECTION: _connection(first.copy)}
     make = (str(settings.python("control")), "-m", "embedded.airflow_database")
     return [Program(first.name, make, on_the_copy, folder, once=True), *services]
+
+
+def _with_less_patience(environment: dict[str, str]) -> dict[str, str]:
+    """The API server's environment, in which a writer waits less long.
+
+    It writes its audit log on the thread of all its requests (`log_action` in
+    airflow.api_fastapi.logging.decorators). Where another request has written and not yet committed, which
+    happens on that thread too, the two wait for each other, and everything with them, until SQLite gives up.
+    """
+    connection = environment.get(CONNECTION, "")
+    shorter = connection.replace(f"?timeout={BUSY_SECONDS}", f"?timeout={API_BUSY_SECONDS}")
+    return {**environment, CONNECTION: shorter}
 
 
 def healthy(url: str) -> set[str]:

@@ -5,7 +5,6 @@ start is told, nothing is open to others, a shell reaches it.
 import shutil
 import subprocess
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 import pytest
@@ -137,7 +136,7 @@ def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
 def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
     platform: Platform, airflow: Airflow
 ) -> None:
-    dag_id = "collect_review_sentiment"
+    dag_id = "collect_flight_minutes"  # nothing waits for it: it stays paused, and what was asked for queued
     airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
     program, database = (
@@ -154,9 +153,6 @@ def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database
         check=False,
     )
     asked = [run["dag_run_id"] for run in airflow.runs(dag_id) if run["dag_run_id"] not in before]
-    for run_id in asked:
-        airflow.call("DELETE", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
-    airflow.unpause(dag_id)
     assert done.returncode == 0, done.stdout
     assert "is locked" not in done.stdout
     assert len(asked) == 20
