@@ -61,6 +61,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
     database.engine.cache_clear()
     yield tmp_path
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))  # a test may have looked elsewhere
     database.engine().dispose()
     settings.cache_clear()
     database.engine.cache_clear()

@@ -10,7 +10,7 @@ from new_model.check import faults_of_model
 from new_model.make import TASKS, TEMPLATE, make
 from tasks.data.suites import load_suite
 from tasks.errors import InvalidRequest
-from tasks.settings import CLONE, forget_another_clone, settings
+from tasks.settings import CLONE, Settings, forget_another_clone
 from tasks.spec import PipelineSpec, load_specs
 from tasks.training.mlproject import check_parameters, parameters
 from tests.conftest import PROJECT
@@ -80,14 +80,13 @@ def test_the_command_says_what_it_made_and_fails_with_a_sentence_the_second_time
 
 
 def test_it_speaks_of_its_own_clone_in_a_shell_that_points_to_another_ones_platform(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("PERENNIAL_MODELS", "PERENNIAL_SUITES", "PERENNIAL_HOME"):
-        monkeypatch.delenv(name)
     monkeypatch.setenv(CLONE, "/home/ann/perennial")
     monkeypatch.setenv("PERENNIAL_LANDING_URL", "/home/ann/perennial/landing")
+    assert Settings().landing == "/home/ann/perennial/landing"
     forget_another_clone()
-    assert settings().landing == str(PROJECT / ".perennial" / "state" / "landing")
+    assert Settings().landing == str(PROJECT / ".perennial" / "state" / "landing")
 
 
 def test_the_template_is_checked_by_the_linter_as_a_models_folder_is() -> None:
