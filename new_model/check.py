@@ -6,6 +6,7 @@ Nothing runs, and nothing of a platform is read: the query is tried on empty tab
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,17 +25,24 @@ def faults_of_models(name: str | None = None) -> dict[str, list[str]]:
     """What is wrong with each model, or with one of them; nothing where nothing is.
 
     Raises:
-        InvalidRequest: There is no such model.
+        InvalidRequest: There is no such model, or none at all.
     """
     specs, unusable = read_specs(settings().models)
-    known = sorted(path.parent.name for path in settings().models.glob("*/pipeline.yaml"))
-    if name is not None and name not in known:
+    folders = _folders(settings().models)
+    if not folders:
+        raise InvalidRequest(f"{settings().models} has no model. `make model` makes one.")
+    if name is not None and name not in folders:
         raise InvalidRequest(
-            f"{settings().models} has no model {name!r}. Say NAME={' or NAME='.join(known) or '... of one'}."
+            f"{settings().models} has no model {name!r}. Say NAME={' or NAME='.join(sorted(folders))}."
         )
     found = {spec.name: list(faults_of_model(spec)) for spec in specs}
     for fault in unusable:
         found[fault.evidence["model"]] = [str(fault)]
+    for model in folders - set(found):
+        folder = settings().models / model
+        found[model] = [
+            f"{folder} has no pipeline.yaml, so it is no model. Add that file, or move the folder."
+        ]
     return {model: faults for model, faults in sorted(found.items()) if name in {None, model}}
 
 
@@ -52,6 +60,11 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
             yield from look(spec)
         except PerennialError as fault:
             yield str(fault)
+
+
+def _folders(models: Path) -> set[str]:
+    """What looks like a model: every folder, but those that Python and editors make."""
+    return {path.name for path in models.glob("[!._]*") if path.is_dir()}
 
 
 def _faults_of_program(spec: PipelineSpec) -> Iterator[str]:

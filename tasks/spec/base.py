@@ -49,12 +49,15 @@ def _fault(fault: ErrorDetails, document: type[BaseModel] | None) -> str:
         message = "there is no such field" + "".join(f"; do you mean {name}?" for name in meant)
     elif fault["type"] == "missing":
         message = "is missing"
+    elif fault["type"] in {"model_type", "dict_type"}:
+        message = "fields with their values are expected here"
     elif fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
         message = (
             f"{fault['input']!r} cannot be a name; use at most 63 lower-case letters, digits and "
             "underscores, the first a letter"
         )
-    where = ".".join(map(str, path)) or ("document" if message == fault["msg"] else "")
+    ours = fault["msg"].startswith("Value error, ")
+    where = ".".join(map(str, path)) or ("" if ours else "document")
     return f"{where}: {message}" if where else message
 
 

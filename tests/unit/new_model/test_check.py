@@ -74,6 +74,18 @@ def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str,
     assert list(found) == ["parcel"]
 
 
+def test_a_folder_that_is_no_model_is_named_and_so_is_a_project_without_one(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.rename(pipeline.with_suffix(".yml"))
+    assert "parcel has no pipeline.yaml, so it is no model." in faults_of_models()["parcel"][0]
+
+    monkeypatch.setenv("PERENNIAL_MODELS", str(pipeline.parent / "nowhere"))
+    settings.cache_clear()
+    with pytest.raises(InvalidRequest, match=r"nowhere has no model\. `make model` makes one\."):
+        faults_of_models()
+
+
 def test_every_part_is_looked_at_whatever_is_wrong_with_another(pipeline: Path) -> None:
     pipeline.write_text(pipeline.read_text().replace("by: delivery_id", "by: customer"))
     (pipeline.parent / "train.py").write_text("def train(:\n")

@@ -179,6 +179,14 @@ def test_what_a_column_holds_does_not_matter_where_no_labels_come_back(
     assert PipelineSpec.load(written(tmp_path, document)).data.feedback_query is None
 
 
+@pytest.mark.parametrize(("content", "place"), [("- 1", "document"), ("data: reviews", "data")])
+def test_where_fields_are_expected_something_else_is_told_so(
+    tmp_path: Path, content: str, place: str
+) -> None:
+    with pytest.raises(InvalidProject, match=f"{place}: fields with their values are expected here"):
+        PipelineSpec.load(written(tmp_path, content))
+
+
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     with pytest.raises(InvalidProject, match=r"is empty\. Describe the model in it"):
         PipelineSpec.load(written(tmp_path, ""))
