@@ -1,9 +1,10 @@
-"""What ingesting costs beside a bare DuckDB read of the same file, and how much memory it takes.
+"""What ingesting costs beside a bare DuckDB read of the same file, and beside a read that is appended to a
+Delta table without a look at it; and how much memory it takes.
 
     .perennial/envs/dev/bin/python benchmarks/ingest.py [--mib 10 --mib 100 --mib 1024]
 
 Flights of 2013's kind, 12 columns, with the suite that models/flight_delay ships (22 expectations). Each
-measurement is a process of its own; the two of a file run one after the other. The bare read gives every
+measurement is a process of its own; the three of a file run one after the other. The bare read gives every
 value of the file with the table's types and drops it. The ingest copies and hashes the file, checks its
 quotes, types, keys, text and suite, stages the rows and appends them to a Delta table. The size of a Parquet
 file is what its columns take unpacked. Time counts from the first byte that is read, without imports. Memory
@@ -45,13 +46,15 @@ def main(
     at_most_mib: Annotated[int, typer.Option(help="The most memory that passes.")] = 2048,
 ) -> None:
     """Print rows a second, memory and the ratio of time for each size and format."""
-    typer.echo("format     MiB       rows   ingest   rows/s  memory   bare read  memory  ratio")
+    typer.echo(
+        "format     MiB       rows   ingest   rows/s  memory   bare read  memory  ratio  and append  ratio"
+    )
     ratios, peaks = [], []
     for form in kind or ["csv", "parquet"]:
         for size in mib or [10, 100, 1024]:
             with tempfile.TemporaryDirectory(prefix="perennial-bench-") as folder:
                 file = _made(Path(folder), form, size)
-                bare = _measure("bare", file)
+                bare, appended = _measure("bare", file), _measure("append", file)
                 ours = _measure("ingest", file)
             ratios.append(ours["seconds"] / bare["seconds"])
             peaks.append(ours["peak_mib"])
@@ -59,7 +62,7 @@ def main(
             typer.echo(
                 f"{form:8} {size:5}  {ours['rows']:9,}  {ours['seconds']:5.1f} s  {speed:7,.0f}  "
                 f"{ours['peak_mib']:4.0f} MiB  {bare['seconds']:7.1f} s  {bare['peak_mib']:4.0f} MiB  "
-                f"{ratios[-1]:4.1f} x"
+                f"{ratios[-1]:4.1f} x  {appended['seconds']:8.1f} s  {ours['seconds'] / appended['seconds']:4.1f} x"
             )
     typer.echo(f"the largest ratio is {max(ratios):.1f}, the most memory {max(peaks):.0f} MiB")
     if max(ratios) > at_most or max(peaks) > at_most_mib:
@@ -69,7 +72,7 @@ def main(
 
 def child(what: str, file: Path) -> None:
     """Do one measurement and print it as JSON."""
-    measure = {"bare": _bare, "ingest": _ingest}[what](file)
+    measure = {"bare": _bare, "append": _append, "ingest": _ingest}[what](file)
     started = time.perf_counter()
     rows = measure()
     found = {
@@ -103,18 +106,38 @@ def _made(folder: Path, kind: str, size: int) -> Path:
 def _bare(file: Path) -> Any:
     import duckdb
 
+    query = _query(file)
+
+    def read() -> int:
+        with duckdb.connect() as session:
+            return sum(len(batch) for batch in session.sql(query).to_arrow_reader(100_000))
+
+    return read
+
+
+def _append(file: Path) -> Any:
+    import duckdb
+    from deltalake import DeltaTable, write_deltalake
+
+    query, table = _query(file), str(file.parents[2] / "appended")
+
+    def append() -> int:
+        with duckdb.connect() as session:
+            write_deltalake(table, session.sql(query).to_arrow_reader(100_000))
+        return int(DeltaTable(table).count())
+
+    return append
+
+
+def _query(file: Path) -> str:
+    """SQL that gives every value of the file with the table's types."""
     from tasks.spec import PipelineSpec
 
     columns = PipelineSpec.load(PROJECT / "models" / "flight_delay" / "pipeline.yaml").data.columns
     names = {"string": "VARCHAR", "int64": "BIGINT", "timestamp": "TIMESTAMPTZ"}
     types = json.dumps({name: names[kind] for name, kind in columns.items()})
     source = f"read_csv('{file}', header = true, types = {types})" if file.suffix == ".csv" else f"'{file}'"
-
-    def read() -> int:
-        with duckdb.connect() as session:
-            return sum(len(batch) for batch in session.sql(f"FROM {source}").to_arrow_reader(100_000))
-
-    return read
+    return f"FROM {source}"
 
 
 def _ingest(file: Path) -> Any:
