@@ -58,11 +58,11 @@ def main(
                 ours = _measure("ingest", file)
             ratios.append(ours["seconds"] / bare["seconds"])
             peaks.append(ours["peak_mib"])
-            speed = ours["rows"] / ours["seconds"]
+            speed, beside = ours["rows"] / ours["seconds"], ours["seconds"] / appended["seconds"]
             typer.echo(
                 f"{form:8} {size:5}  {ours['rows']:9,}  {ours['seconds']:5.1f} s  {speed:7,.0f}  "
                 f"{ours['peak_mib']:4.0f} MiB  {bare['seconds']:7.1f} s  {bare['peak_mib']:4.0f} MiB  "
-                f"{ratios[-1]:4.1f} x  {appended['seconds']:8.1f} s  {ours['seconds'] / appended['seconds']:4.1f} x"
+                f"{ratios[-1]:4.1f} x  {appended['seconds']:8.1f} s  {beside:4.1f} x"
             )
     typer.echo(f"the largest ratio is {max(ratios):.1f}, the most memory {max(peaks):.0f} MiB")
     if max(ratios) > at_most or max(peaks) > at_most_mib:
