@@ -66,6 +66,8 @@ def _fields_at(document: Any, path: Sequence[int | str]) -> list[str]:
     for part in path:
         if document is None or isinstance(part, int):
             continue
+        if part not in document.model_fields:
+            return []
         annotation = document.model_fields[part].annotation
         inside = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
         document = inside[0] if inside else None

@@ -6,6 +6,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from tasks.spec.base import ColumnType
 from tasks.spec.data import DataSpec
@@ -66,7 +67,15 @@ def faults_of_example(serving: ServingSpec) -> Iterator[str]:
     """What the gateway would refuse in the instance that each deployment is tried with."""
     formats = Draft202012Validator.FORMAT_CHECKER
     known = Draft202012Validator(serving.input_schema, registry=Registry(), format_checker=formats)
-    if error := best_match(known.iter_errors(serving.input_example)):
+    try:
+        error = best_match(known.iter_errors(serving.input_example))
+    except (Unresolvable, RecursionError) as fault:
+        yield (
+            "serving.input_schema: cannot be applied to serving.input_example: "
+            f"{type(fault).__name__}: {fault}; let each $ref lead to a definition in the schema itself"
+        )
+        return
+    if error:
         place = ".".join(map(str, ("serving.input_example", *error.absolute_path)))
         yield f"{place}: breaks serving.input_schema: {error.message}"
 

@@ -81,6 +81,18 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
             "serving.input_example.text: breaks serving.input_schema",
         ),
         (("serving", "input_example"), {}, "serving.input_example: breaks serving.input_schema: 'text' is a"),
+        (
+            ("serving", "input_schema", "properties", "text"),
+            {"type": "string", "pattern": "("},
+            "serving.input_schema: this is not a JSON Schema: '(' is not a 'regex'",
+        ),
+        (("serving", "label_schema"), {"type": "string", "pattern": "["}, "'[' is not a 'regex'"),
+        (
+            ("serving", "input_schema", "properties", "text"),
+            {"$ref": "https://example.org/text.json"},
+            "serving.input_schema: cannot be applied to serving.input_example: ",
+        ),
+        (("serving", "input_schema", "$ref"), "#", "cannot be applied to serving.input_example: "),
         (("serving", "hander"), "h.py", "serving.hander: there is no such field; do you mean handler?"),
         (("data", "split", "bye"), "key", "data.split.bye: there is no such field; do you mean by?"),
         (("mood",), "good", "mood: there is no such field."),
