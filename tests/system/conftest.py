@@ -14,6 +14,7 @@ from typing import IO, TypeVar
 import pytest
 
 from demo.airflow import Airflow
+from embedded import processes
 from embedded.platform import Platform
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
@@ -164,6 +165,14 @@ def wait_until(
         assert time.monotonic() < until, f"waited {timeout_seconds} s for {what}"
         time.sleep(pause_seconds)
     return found
+
+
+def wait_until_gone(home: Path, *, timeout_seconds: float) -> list[str]:
+    """Wait until no process of the platform is left; return the commands of those that are."""
+    until = time.monotonic() + timeout_seconds
+    while (left := processes.find_marked(home)) and time.monotonic() < until:
+        time.sleep(0.2)
+    return [" ".join(process.cmdline()) for process in left if process.is_running()]
 
 
 def wait_for_success(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float = 300) -> None:

@@ -1,12 +1,27 @@
-"""The end of the platform that the other system tests used; they have run before."""
+"""The end of the platform that the other system tests used; they have run before. It starts twice more on what
+they left, and ends by accident.
+"""
 
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
 import pytest
 
 from embedded import processes
-from tests.system.conftest import Up, embedded
+from embedded.platform import SERVICES, Platform
+from tests.system.conftest import Up, embedded, wait_until, wait_until_gone
+
+pytestmark = pytest.mark.platform
 
 
-@pytest.mark.platform
+@pytest.fixture(autouse=True)
+def nothing_left(up: Up) -> Iterator[None]:
+    yield
+    processes.sweep(up.home)
+
+
 def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(up: Up) -> None:
     down = embedded(up.home, "down")
     assert down.communicate(timeout=60)[0] == "Stopped the platform.\n"
@@ -14,3 +29,40 @@ def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(up: Up) 
     assert up.said.endswith("The platform was stopped from elsewhere.\n")
     assert down.returncode == 0
     assert processes.find_marked(up.home) == []
+
+
+def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_killed(
+    up: Up, configuration: dict[str, str]
+) -> None:
+    again = embedded(up.home, "up", **configuration)
+    scheduler = wait_until(
+        lambda: Platform(up.home).processes().get("airflow-scheduler"), "a scheduler", timeout_seconds=60
+    )
+    wait_until(
+        lambda: psutil.Process(scheduler).children(), "the workers of the scheduler", timeout_seconds=60
+    )
+    guardian = Platform(up.home).guardian
+    assert guardian
+    for victim in (again.pid, guardian):
+        os.kill(victim, signal.SIGKILL)
+    again.communicate(timeout=60)
+    assert wait_until_gone(up.home, timeout_seconds=30) == []
+
+
+def test_no_process_outlives_a_platform_whose_supervisor_was_killed(
+    up: Up, configuration: dict[str, str]
+) -> None:
+    again = embedded(up.home, "up", **configuration)
+    assert again.stdout
+    said = ""
+    for line in again.stdout:
+        said += line
+        if "Everything answers" in line:
+            break
+    guardian = Platform(up.home).guardian
+    assert guardian, said
+    assert len(processes.find_marked(up.home)) > len(SERVICES)
+    psutil.Process(guardian).children()[0].kill()
+    said += again.communicate(timeout=60)[0]
+    assert (again.returncode, wait_until_gone(up.home, timeout_seconds=30)) == (1, [])
+    assert "The platform ended by itself" in said
