@@ -19,6 +19,7 @@ os.environ.update({"NO_GCE_CHECK": "true", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": 
 
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
+LONGEST = ("compose", "system", "services", "containers", "dags", "model", "steps")
 LAST = ("test_readme.py", "test_stop.py")
 PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
 
@@ -43,15 +44,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStar
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest family comes first; in it, the README's commands
-    come late, for they change its platform; its end is last.
+    """The longest families come first; in that of the platform, the README's commands come late, for they
+    change it, and its end is last.
     """
     items.sort(
         key=lambda item: (
-            "system" not in item.path.parts,
+            LONGEST.index(family) if (family := _family_of(item.path)) in LONGEST else len(LONGEST),
             LAST.index(item.path.name) if item.path.name in LAST else -1,
         )
     )
+
+
+def _family_of(file: Path) -> str:
+    return file.relative_to(PROJECT / "tests").parts[0]
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def run_dag(airflow_database: None, home: Path, monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-# `DAG.test` parses every file anew and writes every DAG into the database, each time: more than the run takes.
+# `DAG.test` parses every file and writes every DAG into the database, each time: more than the run takes.
 _in_database: list[tuple[str, ...] | None] = []
 
 

@@ -9,8 +9,6 @@ import pytest
 from tests.services.object_stores import BUCKET, ObjectStore, forget, point_to, s3  # noqa: F401 - a fixture
 from tests.services.test_collect import (  # noqa: F401 - the same must hold here
     fresh,
-    test_a_portion_is_written_from_the_versions_that_were_written_down,
-    test_an_ingest_that_took_the_file_meanwhile_is_not_given_it_again,
     test_predictions_and_labels_land_once_and_typed,
 )
 

@@ -48,9 +48,7 @@ from tests.unit.data.test_ingest import (  # noqa: F401 - the same must hold her
     expected,
     keys,
     refused,
-    test_another_run_carries_on_what_a_killed_one_left,
     test_of_two_plans_for_the_same_batch_the_first_counts,
-    test_the_same_content_is_refused_whatever_its_name_or_packing,
     test_two_ingests_at_the_same_time_publish_each_row_once,
     waiting,
 )

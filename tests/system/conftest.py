@@ -19,6 +19,7 @@ from embedded.platform import Platform
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database
+from tests.system.loop import MULTICLASS, NEW, REGRESSION, Loop
 
 Found = TypeVar("Found")
 
@@ -29,16 +30,25 @@ SMALL = {
     "minimum_disk_mib": 1024,
 }
 INGEST = ["ingest_reviews", "ingest_flights"]
+TABLES = {NEW: NEW, REGRESSION: "weather", MULTICLASS: "digits"}
 CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 
 @pytest.fixture(scope="package")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables that name a copy of the shipped models and suites, which models may join and leave."""
+    """Variables that name a copy of the shipped models and suites, which models may join and leave.
+
+    Of the two models of flights one is enough, and rows start its training too.
+    """
     folder = tmp_path_factory.mktemp("configuration")
     models = shutil.copytree(
-        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__")
+        PROJECT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__", "flight_delay")
     )
+    pipeline = models / REGRESSION / "pipeline.yaml"
+    by_the_clock = "training:\n  schedule:"
+    assert by_the_clock in pipeline.read_text()
+    by_both = "training:\n  trigger: both\n  minimum_new_rows: 10000\n  schedule:"
+    pipeline.write_text(pipeline.read_text().replace(by_the_clock, by_both))
     suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
     return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
 
@@ -115,19 +125,43 @@ def land(platform: Platform) -> Callable[[str, Path], str]:
 
 
 @pytest.fixture(scope="package")
-def second_model(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model flight_delay serves: the id of the run that rows which joined its table started.
+def loop(platform: Platform, configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """A model that was made a moment ago and two shipped ones, each at its first training.
+
+    Their schedules start a run as soon as Airflow has read the DAG. It may come before the rows, and finds
+    nothing to do, or after them, and trains before ours.
+    """
+    airflow, models = (
+        Airflow(platform.addresses.airflow, platform.airflow_token),
+        Path(configuration["PERENNIAL_MODELS"]),
+    )
+    made = Loop(platform, airflow, models)
+    command = ["make", "-s", "model", f"NAME={NEW}", "TASK=regression"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **configuration}, check=True, timeout=120)
+    landed = tmp_path_factory.mktemp("landed")
+    for model, table in TABLES.items():
+        for file in example_files(model, landed / table, models=models, batches=1):
+            put(platform, table, file)
+    lake = str(platform.home / "lake")
+    for table in TABLES.values():
+        wait_for_rows(table, 1700, timeout_seconds=120, lake_url=lake)
+    made.first[REGRESSION] = _train_by_rows(platform, airflow, landed)
+    for model in (MULTICLASS, NEW):
+        made.first[model] = made.train(model)
+    return made
+
+
+def _train_by_rows(platform: Platform, airflow: Airflow, landed: Path) -> str:
+    """The run that the flights start when they join their table.
 
     The clock had started one when the platform was new, and there was nothing to train on.
     """
-    airflow, dag_id = Airflow(platform.addresses.airflow, platform.airflow_token), "train_flight_delay"
+    dag_id = f"train_{REGRESSION}"
     too_early = wait_for_started_run(airflow, dag_id, run_type="scheduled")
     assert wait_for_run(airflow, dag_id, too_early, timeout_seconds=120)["count"] == "skipped"
-    for file in example_files("flight_delay", tmp_path_factory.mktemp("flights"), rows=20_000, batches=1):
+    for file in example_files("flight_delay", landed / "flights", rows=20_000, batches=1):
         put(platform, "flights", file)
-    run_id = wait_for_started_run(airflow, dag_id, run_type="asset_triggered", timeout_seconds=120)
-    wait_for_success(airflow, dag_id, run_id)
-    return run_id
+    return wait_for_started_run(airflow, dag_id, run_type="asset_triggered", timeout_seconds=120)
 
 
 def put(platform: Platform, table: str, file: Path) -> str:

@@ -20,9 +20,10 @@ from tests.system.conftest import (
     wait_for_success,
     wait_until,
 )
+from tests.system.loop import MULTICLASS, Loop
 
 MODEL, TABLE = "review_sentiment", "reviews"
-SERVED = "flight_delay"
+SERVED = MULTICLASS
 TRAIN, COLLECT = f"train_{MODEL}", f"collect_{SERVED}"
 ROWS = 4_000
 
@@ -30,7 +31,7 @@ Land = Callable[[str, Path], str]
 
 
 class Client(threading.Thread):
-    """Sends one flight after the other to the model that serves,
+    """Sends one digit after the other to the model that serves,
     and keeps the id of every prediction that it was given.
     """
 
@@ -74,8 +75,9 @@ def training_process(platform: Platform, *, not_: psutil.Process | None = None) 
 @pytest.mark.platform
 @pytest.mark.timeout(600)
 def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
-    inside: Platform, airflow: Airflow, land: Land, second_model: str, tmp_path: Path
+    inside: Platform, airflow: Airflow, land: Land, loop: Loop, tmp_path: Path
 ) -> None:
+    wait_for_success(airflow, f"train_{SERVED}", loop.first[SERVED])
     for file in example_files(MODEL, tmp_path, rows=ROWS, batches=1):
         land(TABLE, file)
     wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)

@@ -1,9 +1,10 @@
-"""The end of the platform that the other system tests used; they have run before. It starts twice more on what
-they left, and ends by accident.
+"""The end of the platform that the other system tests used; they have run before. On what they left it starts
+twice more, and ends by accident.
 """
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import psutil
@@ -34,7 +35,7 @@ def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(up: Up) 
 def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_killed(
     up: Up, configuration: dict[str, str]
 ) -> None:
-    again = embedded(up.home, "up", **configuration)
+    again = embedded(up.home, "up", output=subprocess.PIPE, **configuration)
     scheduler = wait_until(
         lambda: Platform(up.home).processes().get("airflow-scheduler"), "a scheduler", timeout_seconds=60
     )
@@ -52,7 +53,7 @@ def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_kille
 def test_no_process_outlives_a_platform_whose_supervisor_was_killed(
     up: Up, configuration: dict[str, str]
 ) -> None:
-    again = embedded(up.home, "up", **configuration)
+    again = embedded(up.home, "up", output=subprocess.PIPE, **configuration)
     assert again.stdout
     said = ""
     for line in again.stdout:

@@ -12,9 +12,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from demo.airflow import Airflow
 from embedded.platform import Platform
 from tests.system.conftest import wait_until
+from tests.system.loop import REGRESSION, Loop
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DAG = "train_flight_delay"
+DAG = f"train_{REGRESSION}"
 QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -45,21 +46,23 @@ def page(platform: Platform) -> Iterator[Page]:
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 def test_the_trigger_button_shows_the_projects_parameters_and_starts_what_was_asked_for(
-    inside: Platform, airflow: Airflow, page: Page, second_model: str
+    inside: Platform, airflow: Airflow, page: Page, loop: Loop
 ) -> None:
+    before = {run["dag_run_id"] for run in airflow.runs(DAG)}
     page.goto(f"{inside.addresses.airflow}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
     # The form opens its first section by itself, and one section at a time.
     dialog.locator("[name=element_reason]").fill("pressed by hand")
-    dialog.get_by_role("button", name="Parameters of flight_delay").click()
+    dialog.get_by_role("button", name=f"Parameters of {REGRESSION}").click()
     epochs = dialog.locator("[name=element_epochs]")
     expect(epochs).to_be_visible()
     epochs.fill("2")
     dialog.get_by_role("button", name="Trigger").click()
 
     def asked_for() -> str | None:
-        manual = (run for run in airflow.runs(DAG) if run["run_type"] == "manual")
+        asked = (run for run in airflow.runs(DAG) if run["dag_run_id"] not in before)
+        manual = (run for run in asked if run["run_type"] == "manual")
         return next((str(run["dag_run_id"]) for run in manual), None)
 
     run_id = wait_until(asked_for, "the run that the button asked for", timeout_seconds=60)
