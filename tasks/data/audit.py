@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from tasks.data.ahead import ahead
 from tasks.data.findings import Outcome
 from tasks.data.first_look import Counts, FirstLook
+from tasks.data.judge import Judge
 from tasks.data.look_across import Read, look_across
 from tasks.data.staging import Staging
-from tasks.data.suite_run import Judge
 from tasks.spec import TableSpec
 
 

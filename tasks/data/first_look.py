@@ -15,11 +15,11 @@ import pyarrow as pa
 from tasks.data import quarantine
 from tasks.data.duplicates import Hashed
 from tasks.data.findings import Tally
+from tasks.data.judge import Judge
 from tasks.data.kept_columns import Kept
 from tasks.data.landed_rows import LandedRows
 from tasks.data.row_faults import RowFaults
 from tasks.data.staging import Staging
-from tasks.data.suite_run import Judge
 from tasks.data.suites import Expectation, Scope, require_columns
 from tasks.data.typed_values import TYPES_HOLD, Mask
 from tasks.data.wrong_encoding import DECODED, find_wrong_encoding

@@ -3,9 +3,9 @@
 from tasks.contracts import FileOutcome
 from tasks.data.audit import Audit, audit
 from tasks.data.file_readers import comes_from_us, read_rows
+from tasks.data.judge import judging
 from tasks.data.landed_file import LandedFile
 from tasks.data.staging import Staging
-from tasks.data.suite_run import judging
 from tasks.data.suites import Suite, load_suite
 from tasks.data.validation_report import report_of, write_report
 from tasks.errors import DataRejected

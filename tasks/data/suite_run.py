@@ -1,15 +1,11 @@
 """Let Great Expectations judge rows by a suite, so that nothing passes unseen.
 
 The results are counted against the declared, and an expectation that could not be evaluated is an error: of
-the suite where it cannot be evaluated on any rows of the table, of these rows otherwise. A run works on a
-copy of the project's folder, because Great Expectations saves what it likes over versioned files.
+the suite where it cannot be evaluated on any rows of the table, of these rows otherwise.
 """
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +18,8 @@ import pyarrow as pa
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from tasks.data.findings import SAMPLES, Finding
-from tasks.data.quick_findings import find_quickly
 from tasks.data.suites import Expectation, Suite
 from tasks.errors import DataRejected, InvalidProject, MachineFull
-from tasks.settings import settings
 from tasks.stores.machine import says_machine
 
 # Below this size Great Expectations hashes every batch into a mark that nobody reads: most of a run's time.
@@ -73,11 +67,16 @@ class CannotEvaluate(Exception):
         self.classes = classes
 
 
-class Judge:
-    """Evaluates expectations of a suite on rows; made by `judging`."""
+class SuiteRun:
+    """Evaluates expectations of a suite on rows, in a Great Expectations project of its own.
 
-    def __init__(self, suite: Suite, context: Any) -> None:
+    Args:
+        project: The folder of the project; what a run saves, it saves there.
+    """
+
+    def __init__(self, suite: Suite, project: Path) -> None:
         self.suite = suite
+        context = gx.get_context(mode="file", context_root_dir=project)
         asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
         self._rows = asset.add_batch_definition_whole_dataframe("rows")
 
@@ -89,14 +88,6 @@ class Judge:
             DataRejected: One could not be evaluated on these very rows.
             MachineFull: The machine failed while one was evaluated.
         """
-        quick = {each: find_quickly(each, rows) for each in expectations}
-        others = [each for each in expectations if quick[each] is None]
-        slow = dict(zip(others, self._ask(others, rows), strict=True))
-        return [quick[each] or slow[each] for each in expectations]
-
-    def _ask(self, expectations: Sequence[Expectation], rows: pa.Table) -> list[Finding]:
-        if not expectations:
-            return []
         try:
             return self._evaluate(expectations, frame_of(rows))
         except CannotEvaluate as fault:
@@ -135,21 +126,6 @@ class Judge:
                 f"Expectations evaluated {len(found.results)}. Look for one that is there twice.",
             )
         return [_finding(self.suite, each, results[number]) for number, each in enumerate(expectations)]
-
-
-@contextmanager
-def judging(suite: Suite) -> Iterator[Judge]:
-    """A judge of a suite, on a copy of the project without its suites: what a run saves, it saves there."""
-    with tempfile.TemporaryDirectory(prefix="great_expectations-") as folder:
-        copy = Path(folder) / "great_expectations"
-        (copy / "expectations").mkdir(parents=True)
-        try:
-            shutil.copy(settings().suites / "great_expectations.yml", copy)
-        except OSError as error:
-            raise InvalidProject(
-                f"{settings().suites}/great_expectations.yml cannot be read: {error}."
-            ) from error
-        yield Judge(suite, gx.get_context(mode="file", context_root_dir=copy))
 
 
 def frame_of(rows: pa.Table) -> pd.DataFrame:

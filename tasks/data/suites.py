@@ -6,26 +6,15 @@ success. Here every expectation is made one by one, and one that cannot be is an
 
 import ast
 import hashlib
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import great_expectations as gx
-from great_expectations.expectations.expectation import (
-    ColumnMapExpectation,
-    ColumnPairMapExpectation,
-    MulticolumnMapExpectation,
-)
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-
-from tasks.data import strict_json
+from tasks.data import plain_expectations, strict_json
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tasks.spec import DataSpec
-
-logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 OF_THE_LAYOUT = (
@@ -113,7 +102,7 @@ def load_suite(name: str) -> Suite:
     for position, declared in enumerate(document["expectations"] if not faults else []):
         try:
             expectations.append(_expectation(declared))
-        except (gx.exceptions.GreatExpectationsError, SyntaxError, ValueError, TypeError, KeyError) as error:
+        except (SyntaxError, ValueError, TypeError, KeyError) as error:
             kind = declared.get("type") if isinstance(declared, dict) else declared
             faults.append(f"expectations[{position}] ({kind}): {' '.join(str(error).split())}")
     if faults:
@@ -178,18 +167,23 @@ def _expectation(declared: Any) -> Expectation:
     ):
         raise ValueError(f"unknown fields {unknown}")
     arguments, severity = declared["kwargs"], declared.get("severity", "critical")
-    made = ExpectationConfiguration(
-        type=declared["type"], kwargs=arguments, severity=severity
-    ).to_domain_obj()
+    kind = declared["type"]
+    judges_rows = _judges_rows(kind, arguments, severity)
     named = [arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS]
     own = [column for value in named for column in ([value] if isinstance(value, str) else value)]
     condition = arguments.get("row_condition")
     columns = tuple(dict.fromkeys([*own, *_columns_of(condition)]))
-    judges_rows = isinstance(
-        made, ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation
-    )
-    scope = _scope(declared["type"], columns, judges_rows=judges_rows, conditional=condition is not None)
-    return Expectation(declared["type"], arguments, severity, columns, judges_rows, scope)
+    scope = _scope(kind, columns, judges_rows=judges_rows, conditional=condition is not None)
+    return Expectation(kind, arguments, severity, columns, judges_rows, scope)
+
+
+def _judges_rows(kind: str, arguments: dict[str, Any], severity: str) -> bool:
+    plain = plain_expectations.judges_rows(kind, arguments, severity)
+    if plain is not None:
+        return plain
+    from tasks.data import made_expectations
+
+    return made_expectations.judges_rows(kind, arguments, severity)
 
 
 def _scope(kind: str, columns: Sequence[str], *, judges_rows: bool, conditional: bool) -> Scope:

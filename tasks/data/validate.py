@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tasks.contracts import DataSnapshot, ValidateRequest, ValidationReport
 from tasks.data.findings import Outcome, Tally
-from tasks.data.suite_run import judging
+from tasks.data.judge import judging
 from tasks.data.suites import Expectation, Suite, load_suite, load_suites, require_columns
 from tasks.data.typed_values import Mask
 from tasks.data.validation_report import report_of, write_report

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.data import csv_reader, duplicates
-from tasks.data.suite_run import judging
+from tasks.data.judge import judging
 from tasks.data.suites import load_suite
 from tasks.data.validate import check_rows
 from tasks.data.wrong_encoding import is_mojibake

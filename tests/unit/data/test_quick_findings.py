@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from tasks.data import suite_run
 from tasks.data.findings import Finding
+from tasks.data.judge import Judge, judging
 from tasks.data.quick_findings import find_quickly
 from tasks.data.suites import Expectation, Suite
 
@@ -52,17 +53,17 @@ def _expectation(kind: str, column: str, arguments: dict[str, Any]) -> Expectati
     return Expectation(kind, declared, "critical", (column,), judges_rows=True, scope="row")
 
 
-def _slowly(judge: suite_run.Judge, expectation: Expectation) -> Finding | None:
+def _slowly(judge: Judge, expectation: Expectation) -> Finding | None:
     """What Great Expectations finds; None where it cannot say."""
     try:
-        return judge._evaluate([expectation], suite_run.frame_of(ROWS))[0]
+        return judge.run._evaluate([expectation], suite_run.frame_of(ROWS))[0]
     except suite_run.CannotEvaluate:
         return None
 
 
 def test_a_glance_says_what_great_expectations_says_or_nothing() -> None:
     seen = set()
-    with suite_run.judging(Suite("asked", "0" * 64, ())) as judge:
+    with judging(Suite("asked", "0" * 64, ())) as judge:
         for kind, column, arguments in ASKED:
             expectation = _expectation(kind, column, arguments)
             if quick := find_quickly(expectation, ROWS):
@@ -73,3 +74,20 @@ def test_a_glance_says_what_great_expectations_says_or_nothing() -> None:
                 seen.add((kind, column))
     assert {("not_be_null", "lines"), ("be_between", "whole"), ("be_between", "time")} <= seen
     assert {("match_regex", "text"), ("match_regex", "letters"), ("be_in_set", "text")} <= seen
+
+
+def test_a_table_that_has_the_declared_columns_is_seen_at_a_glance() -> None:
+    declared = {"column_set": list(reversed(ROWS.column_names))}
+    whole, more, fewer = (
+        Expectation("expect_table_columns_to_match_set", arguments, "critical", (), False, "layout")
+        for arguments in (
+            declared,
+            {"column_set": [*declared["column_set"], "more"]},
+            {"column_set": declared["column_set"][1:], "exact_match": False},
+        )
+    )
+
+    with judging(Suite("asked", "0" * 64, ())) as judge:
+        assert find_quickly(whole, ROWS) == _slowly(judge, whole)
+
+    assert (find_quickly(more, ROWS), find_quickly(fewer, ROWS)) == (None, None)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.data.findings import Finding
-from tasks.data.suite_run import judging
+from tasks.data.judge import judging
 from tasks.data.suites import Suite, load_suite, load_suites
 from tasks.errors import InvalidProject
 from tasks.settings import settings
