@@ -8,7 +8,7 @@ CONTROL := .perennial/envs/control/bin/python
 ML := .perennial/envs/ml/bin/python
 DEV := .perennial/envs/dev/bin
 STATES := .perennial/state .perennial/demo
-WORKERS ?= 2
+WORKERS ?= 3
 IN_CONTAINERS := tests/compose tests/containers
 CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
@@ -88,14 +88,14 @@ env: ## Print what points a shell to the running platform: eval "$$(make -s env)
 airflow: ## Run one airflow command on the running platform: make airflow ARGS="dags trigger train_review_sentiment"
 	@$(call need-setup) $(CONTROL) -m embedded run airflow $(ARGS)
 
-# Two workers share two cores with the processes that they start; more threads only wait for each other.
+# Three workers share two cores, for a part of what they do is waiting for the processes that they start; more
+# threads only wait for each other.
 test test-containers: export OMP_NUM_THREADS = 1
 
 test: setup-dev ## Run every test. ARGS="tests/unit -k gate" runs some; WORKERS=1 runs them one by one.
-	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(or $(ARGS),$(IN_CONTAINERS:%=--ignore=%))
-	@$(if $(ARGS),,$(MAKE) test-containers)
+	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
-test-containers: setup-dev ## Run the tests that need a Docker engine, which make test does too; without one they are skipped.
+test-containers: setup-dev ## Run only the tests that need a Docker engine; without one they are skipped, here and in make test.
 	@$(DEV)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(IN_CONTAINERS)
 
 lint: setup-dev ## Check style, types and the direction of imports.
