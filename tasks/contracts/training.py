@@ -79,8 +79,10 @@ class Archive(Contract):
 
     Attributes:
         version: The version inside its manifest: the MLflow run id.
-        example_prediction: What its handler answers to the specification's `input_example`; the smoke test of
-            a deployment expects the same.
+        example_prediction: What its handler answers to `input_example`; the smoke test of a deployment
+            expects the same.
+        input_example: The specification's, when the archive was made; None in the records of an earlier
+            Perennial.
     """
 
     model: str
@@ -90,3 +92,4 @@ class Archive(Contract):
     sha256: str
     size_bytes: int
     example_prediction: dict[str, Any]
+    input_example: dict[str, Any] | None = None

@@ -1,8 +1,12 @@
 """Does the ledger promise this? Asked by register, deploy, rollback and retrain before they act."""
 
+from typing import Any
+
 from tasks.contracts import Action, Archive, DriftDecision, GateDecision, LedgerEntry, ModelVersion
 from tasks.errors import GateRefused, InvalidRequest
 from tasks.ledger import entries
+
+SWITCHES = (Action.DEPLOY, Action.ROLLBACK)
 
 
 def promotion_of_candidate(decision: GateDecision, archive: Archive) -> LedgerEntry:
@@ -80,6 +84,31 @@ def require_same_champion(promotion: LedgerEntry, champion: str | None) -> None:
         )
 
 
+def require_not_left(promotion: LedgerEntry, version: ModelVersion) -> None:
+    """Refuse a version that was left after the gate had promoted it: a person rolled back from it, or the
+    model was withdrawn. A switch that was undone because the version did not answer may be tried again.
+
+    Raises:
+        GateRefused: It was left, and nothing has gone back to it since.
+    """
+    sha256, left = version.archive.sha256, None
+    for entry in entries.history(version.model):
+        if entry.sequence <= promotion.sequence:
+            continue
+        if entry.action in SWITCHES and _archive_of(entry, "route") == sha256:
+            left = None
+        elif entry.action == Action.WITHDRAW or _leaves(entry, sha256):
+            left = entry
+    if left is not None:
+        raise GateRefused(
+            f"{version.model} version {version.version} is not served again: after the gate had promoted it, "
+            f"{left.actor} left it (entry {left.sequence} of the ledger, {left.action}): {left.why} Start a "
+            "new training; an earlier version comes back only by a rollback.",
+            run_id=version.run_id,
+            left_by=left.entry_hash,
+        )
+
+
 def require_drift_decision(decision: DriftDecision, model: str) -> None:
     """Refuse a training that no decision of the drift check asks for.
 
@@ -105,6 +134,15 @@ def require_drift_decision(decision: DriftDecision, model: str) -> None:
         )
 
 
+def _leaves(entry: LedgerEntry, sha256: str) -> bool:
+    by_a_person = entry.action == Action.ROLLBACK and not entry.evidence.get("undoes")
+    return by_a_person and _archive_of(entry, "before") == sha256
+
+
+def _archive_of(entry: LedgerEntry, route: str) -> str | None:
+    return (entry.evidence.get(route) or {}).get("archive_sha256")
+
+
 def _is_promotion(entry: LedgerEntry) -> bool:
     return (entry.action, entry.after) == (Action.GATE, "promote")
 
@@ -116,7 +154,20 @@ def _decision_in(entry: LedgerEntry) -> GateDecision:
 def _is_about(entry: LedgerEntry, version: ModelVersion) -> bool:
     decision = _decision_in(entry)
     judged = (entry.model, decision.run_id, decision.archive_sha256)
-    return judged == (version.model, version.run_id, version.archive.sha256)
+    return judged == (version.model, version.run_id, version.archive.sha256) and _is_archive(
+        entry.evidence.get("archive"), version.archive
+    )
+
+
+def _is_archive(recorded: dict[str, Any] | None, archive: Archive) -> bool:
+    """Whether the registry says of the archive what the gate recorded.
+
+    It may lie elsewhere by now, and a long example is not kept in the registry.
+    """
+    if recorded is None:
+        return True
+    free = {"url", *(() if archive.input_example else ("input_example",))}
+    return Archive.model_validate(recorded).model_dump(exclude=free) == archive.model_dump(exclude=free)
 
 
 def _run(run_id: str | None) -> str:

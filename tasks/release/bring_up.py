@@ -1,5 +1,7 @@
 """Load a version beside the one that serves, and let it answer its example before any user sees it."""
 
+from typing import Any
+
 from tasks.contracts import Archive, RolloutCheck
 from tasks.errors import ServingError
 from tasks.release.switch import differences
@@ -9,17 +11,23 @@ from tasks.spec import PipelineSpec
 SMOKE_SECONDS = 30.0
 
 
-def bring_up(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> list[RolloutCheck]:
-    """Load an archive and let it answer the example before any user sees it."""
+def bring_up(
+    backend: ServingBackend, archive: Archive, spec: PipelineSpec, example: dict[str, Any]
+) -> list[RolloutCheck]:
+    """Load an archive and let it answer the example before any user sees it.
+
+    Raises:
+        ServingError: It does not load, or answers otherwise than when it was judged.
+    """
     if not backend.holds(archive.model, archive.version, archive.sha256):
         backend.load(archive, spec.serving)
-    check = _smoke(backend, archive, spec)
+    check = smoke_test(backend, archive, example)
     backend.keep(archive, spec.serving)
     return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]
 
 
-def _smoke(backend: ServingBackend, archive: Archive, spec: PipelineSpec) -> RolloutCheck:
-    example = spec.serving.input_example
+def smoke_test(backend: ServingBackend, archive: Archive, example: dict[str, Any]) -> RolloutCheck:
+    """Let a loaded version answer the example, as it was judged. Raises as `bring_up`."""
     found = backend.predict(archive.model, archive.version, example, timeout_seconds=SMOKE_SECONDS)
     wrong = differences(archive.example_prediction, found)
     if wrong:

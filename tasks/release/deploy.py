@@ -10,7 +10,6 @@ import time
 
 from tasks.contracts import (
     Action,
-    Archive,
     DeployRequest,
     LedgerEntry,
     ModelVersion,
@@ -22,15 +21,16 @@ from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
+    confirm,
+    example_of,
     find_previous_route,
     move_champion,
     record_switch,
-    require_answer,
     route_of,
     same_archive,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
-from tasks.serving.champion import find_champion
+from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
 
 DRAIN_SECONDS = 60.0
@@ -41,7 +41,7 @@ def deploy(request: DeployRequest) -> Rollout:
 
     Raises:
         GateRefused: The gate did not promote this archive, or judged it against another version than the one
-            that serves.
+            that serves; or it was left since, by a rollback or a withdrawal.
         ArchiveMismatch: The archive is not the one that was judged.
         ServingError: The version does not load or does not answer as it was judged; what served before goes
             on serving.
@@ -53,6 +53,7 @@ def deploy(request: DeployRequest) -> Rollout:
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
         if current is None or not same_archive(current, target):
+            precedent.require_not_left(promotion, request.version)
             _require_judged_against_champion(promotion, request.version)
         previous = find_previous_route(gateway.history(target.model))
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
@@ -61,7 +62,8 @@ def deploy(request: DeployRequest) -> Rollout:
                 gateway, Action.DEPLOY, target, current, request.context.actor, _why(request.version)
             )
             gateway.put(target, "deploy")
-        checks += _confirm(gateway, target, current, request.version.archive, request.context.actor)
+        expected = request.version.archive.example_prediction
+        checks.append(confirm(gateway, target, current, expected, request.context.actor))
         previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, request.context.actor)
         _remove_the_oldest(backend, gateway, target, previous)
@@ -82,7 +84,8 @@ def _bring_up_or_leave_nothing(
 ) -> list[RolloutCheck]:
     """Load the version and see that it answers; one that does not is unloaded again, and `kept` stay."""
     try:
-        return bring_up(backend, request.version.archive, request.spec)
+        example = example_of(request.version, request.spec)
+        return bring_up(backend, request.version.archive, request.spec, example)
     except ServingError:
         backend.prune(request.spec.name, {route.backend_version for route in kept if route})
         raise
@@ -93,7 +96,7 @@ def _require_judged_against_champion(promotion: LedgerEntry, version: ModelVersi
 
     The champion itself may come back where the gateway has lost its routes: it is judged already.
     """
-    serving = find_champion(version.model).version
+    serving = tell_champion(version.model).version
     if serving is None or serving.run_id != version.run_id:
         precedent.require_same_champion(promotion, serving.run_id if serving else None)
 
@@ -102,24 +105,6 @@ def _why(version: ModelVersion) -> str:
     """Why a version is switched to: it answers as it was judged, and the gate's own reason."""
     gate = version.tags.get("perennial.why", "the gate promoted it")
     return f"Version {version.version} is loaded and answers its example as it was judged. The gate: {gate}"
-
-
-def _confirm(
-    gateway: Gateway, target: Route, current: Route | None, archive: Archive, actor: str
-) -> list[RolloutCheck]:
-    """See the new version answer through the gateway; where it does not, put the old one back.
-
-    Raises:
-        ServingError: It does not answer as judged.
-    """
-    try:
-        return [require_answer(gateway, target, archive.example_prediction)]
-    except ServingError as error:
-        if current is not None and current != target:
-            why = f"Version {target.model_version} does not serve: {error}"
-            record_switch(gateway, Action.ROLLBACK, current, target, actor, why)
-            gateway.put(current, "rollback")
-        raise
 
 
 def _remove_the_oldest(

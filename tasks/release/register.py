@@ -7,7 +7,7 @@ deployment moves it when the version truly serves.
 from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
 from tasks.errors import ArchiveMismatch, InvalidRequest
 from tasks.ledger import precedent
-from tasks.serving.champion import find_champion, serves
+from tasks.serving.champion import serves, tell_champion
 from tasks.stores import files, registry
 
 LONGEST_TAG = 5000
@@ -34,12 +34,15 @@ def register(request: RegisterRequest) -> ModelVersion:
         )
     _same_file(archive)
     registered = registry.find_version(spec.name, run.run_id)
-    if registered is not None:
+    if registered is not None and registered.decision_ledger_hash == decision.ledger_hash:
         return registered
     if not serves(spec.name, run.run_id):  # what serves already is registered again after it was deleted
-        serving = find_champion(spec.name).version
+        serving = tell_champion(spec.name).version
         precedent.require_same_champion(promotion, serving.run_id if serving else None)
-    return registry.create_version(spec.name, run.run_id, _tags(run, archive, decision))
+    tags = _tags(run, archive, decision)
+    if registered is not None:  # it was judged once more, against another champion
+        return registry.tag_version(registered, tags)
+    return registry.create_version(spec.name, run.run_id, tags)
 
 
 def _same_file(archive: Archive) -> None:
@@ -53,10 +56,20 @@ def _same_file(archive: Archive) -> None:
         )
 
 
+def _as_tag(archive: Archive) -> str:
+    """The archive as MLflow keeps it: without an example that is too long, pipeline.yaml's counts."""
+    whole = archive.model_dump_json()
+    return (
+        whole
+        if len(whole) < LONGEST_TAG
+        else archive.model_copy(update={"input_example": None}).model_dump_json()
+    )
+
+
 def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[str, str]:
     lineage = run.model_dump_json()
     return {
-        registry.ARCHIVE: archive.model_dump_json(),
+        registry.ARCHIVE: _as_tag(archive),
         registry.DECISION: decision.ledger_hash or "",
         "perennial.training_run": lineage
         if len(lineage) < LONGEST_TAG

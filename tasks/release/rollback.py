@@ -2,12 +2,13 @@
 
 import time
 
-from tasks.contracts import Action, Rollout, RolloutCheck, Route
-from tasks.errors import InvalidRequest
+from tasks.contracts import Action, ModelVersion, Rollout, RolloutCheck, Route
+from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import precedent
-from tasks.release.bring_up import SMOKE_SECONDS, bring_up
-from tasks.release.switch import find_previous_route, move_champion, record_switch, require_answer
+from tasks.release.bring_up import bring_up, smoke_test
+from tasks.release.switch import confirm, find_previous_route, move_champion, record_switch
 from tasks.serving.backend import ServingBackend, serving_backend
+from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -24,17 +25,22 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
 
     Raises:
         InvalidRequest: No version served before, or another one serves than `leaving`.
+        DeletedInMlflow: The registry does not hold the earlier version any more.
         GateRefused: The gate did not promote the earlier version.
-        ServingError: The earlier version does not answer any more; what serves now goes on serving.
+        ArchiveMismatch: The registry names another archive than the one that served.
+        ServingError: The earlier version does not answer as it was judged; what serves now goes on serving.
     """
     started = time.monotonic()
     backend, gateway = serving_backend(), Gateway()
+    _tell_of_alias(model)
     with backend.exclusive(model):
         current, target = _routes_of(gateway, model, leaving)
-        checks = _bring_back(backend, target)
+        version = _version_of(target)
+        target = target.model_copy(update={"model_version": version.version})
+        checks = _bring_back(backend, version, target)
         record_switch(gateway, Action.ROLLBACK, target, current, actor, why)
         gateway.put(target, "rollback")
-        checks += [require_answer(gateway, target, {})]
+        checks.append(confirm(gateway, target, current, version.archive.example_prediction, actor))
         move_champion(gateway, target, actor)
     return Rollout(
         model=model,
@@ -46,6 +52,13 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def _tell_of_alias(model: str) -> None:
+    try:
+        tell_champion(model)
+    except DeletedInMlflow as error:  # of what serves, which is left
+        print(error, flush=True)
 
 
 def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
@@ -64,14 +77,33 @@ def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route
     return current, target
 
 
-def _bring_back(backend: ServingBackend, target: Route) -> list[RolloutCheck]:
-    """See that an earlier version answers; it is usually still loaded, else it is loaded from its archive."""
-    version = registry.get_version(target.model, target.model_version)
+def _version_of(target: Route) -> ModelVersion:
+    """What the registry holds of the run that served: registered again after it was deleted, it has another
+    number.
+    """
+    version = registry.find_version(target.model, target.run_id)
+    if version is None:
+        raise DeletedInMlflow(
+            f"{target.model} is not rolled back: version {target.model_version} served before, of the MLflow "
+            f"run {target.run_id}, but MLflow's registry does not hold it any more. Bring back a backup of "
+            "MLflow's database, or train a new version.",
+            model_version=target.model_version,
+            run_id=target.run_id,
+        )
     precedent.promotion_of_version(version)
-    if not backend.holds(target.model, target.backend_version, target.archive_sha256):
-        spec = PipelineSpec.load(settings().models / target.model / "pipeline.yaml")
-        return bring_up(backend, version.archive, spec)
-    found = backend.predict(
-        target.model, target.backend_version, target.input_example, timeout_seconds=SMOKE_SECONDS
-    )
-    return [RolloutCheck(check="smoke test", passed=True, detail=f"still loaded; answers {found}")]
+    if version.archive.sha256 != target.archive_sha256:
+        raise ArchiveMismatch(
+            f"{target.model} is not rolled back: the archive {target.archive_sha256} of run {target.run_id} "
+            f"served before, but the registry names {version.archive.sha256}.",
+            found=version.archive.sha256,
+            served=target.archive_sha256,
+        )
+    return version
+
+
+def _bring_back(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
+    """See that it answers as it was judged: it is usually still loaded, else its archive is."""
+    if backend.holds(target.model, target.backend_version, target.archive_sha256):
+        return [smoke_test(backend, version.archive, target.input_example)]
+    spec = PipelineSpec.load(settings().models / target.model / "pipeline.yaml")
+    return bring_up(backend, version.archive, spec, target.input_example)

@@ -27,9 +27,14 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
         archive_sha256=version.archive.sha256,
         input_schema=spec.serving.input_schema,
         label_schema=spec.serving.label_schema,
-        input_example=spec.serving.input_example,
+        input_example=example_of(version, spec),
         timeout_seconds=spec.serving.timeout_seconds,
     )
+
+
+def example_of(version: ModelVersion, spec: PipelineSpec) -> dict[str, Any]:
+    """The instance that the version was asked when it was judged: pipeline.yaml may give another by now."""
+    return version.archive.input_example or spec.serving.input_example
 
 
 def find_previous_route(history: list[RouteChange]) -> Route | None:
@@ -87,7 +92,7 @@ def record_switch(
     The evidence names the last change of the route, so that a switch which is made twice, with others
     between, is two entries.
     """
-    changes = gateway.history(target.model)
+    after_change = _last_change(gateway, target.model)
     entries.record(
         model=target.model,
         actor=actor,
@@ -95,12 +100,53 @@ def record_switch(
         before=current.model_version if current else None,
         after=target.model_version,
         why=why,
-        evidence={
-            "route": target.model_dump(mode="json"),
-            "before": current.model_dump(mode="json") if current else None,
-            "after_change": changes[-1].sequence if changes else 0,
-        },
+        evidence={"route": _plain(target), "before": _plain(current), "after_change": after_change},
     )
+
+
+def _last_change(gateway: Gateway, model: str) -> int:
+    changes = gateway.history(model)
+    return changes[-1].sequence if changes else 0
+
+
+def _plain(route: Route | None) -> dict[str, Any] | None:
+    return route.model_dump(mode="json") if route else None
+
+
+def confirm(
+    gateway: Gateway, target: Route, before: Route | None, expected: dict[str, Any], actor: str
+) -> RolloutCheck:
+    """See the version that was switched to answer through the gateway; where it does not, undo the switch.
+
+    Args:
+        before: The route before the switch; None where the model was not served.
+
+    Raises:
+        ServingError: It does not answer as judged.
+    """
+    try:
+        return require_answer(gateway, target, expected)
+    except ServingError as error:
+        if before != target:
+            _undo(gateway, target, before, actor, f"Version {target.model_version} does not serve: {error}")
+        raise
+
+
+def _undo(gateway: Gateway, target: Route, before: Route | None, actor: str, why: str) -> None:
+    evidence = {"route": _plain(before), "before": _plain(target), "undoes": True}
+    entries.record(
+        model=target.model,
+        actor=actor,
+        action=Action.ROLLBACK,
+        before=target.model_version,
+        after=before.model_version if before else None,
+        why=why,
+        evidence={**evidence, "after_change": _last_change(gateway, target.model)},
+    )
+    if before is None:
+        gateway.withdraw(target.model)
+    else:
+        gateway.put(before, "rollback")
 
 
 def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) -> RolloutCheck:

@@ -18,14 +18,19 @@ def champion(request: ChampionRequest) -> Champion:
         ServingError: The gateway does not answer.
         DeletedInMlflow: The registry does not hold the version that serves any more.
     """
-    found = find_champion(request.spec.name)
+    return tell_champion(request.spec.name)
+
+
+def tell_champion(model: str) -> Champion:
+    """The same for a model's name; where the gateway and MLflow's alias do not agree, that is printed."""
+    found = find_champion(model)
     if found.warning:
         print(found.warning, flush=True)
     return found
 
 
 def find_champion(model: str) -> Champion:
-    """The same for a model's name."""
+    """The same, with the warning in it alone."""
     route, alias = Gateway().route(model), registry.aliased_version(model)
     if route is not None:
         found = _require_version(route)

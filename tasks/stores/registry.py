@@ -121,6 +121,14 @@ def create_version(model: str, run_id: str, tags: dict[str, str]) -> ModelVersio
     )
 
 
+def tag_version(version: ModelVersion, tags: dict[str, str]) -> ModelVersion:
+    """Give a version other tags; the decision that promoted it comes last."""
+    mlflow = client()
+    for name, value in sorted(tags.items(), key=lambda tag: tag[0] == DECISION):
+        mlflow.set_model_version_tag(version.model, version.version, name, value)
+    return get_version(version.model, version.version)
+
+
 def training_run(run_id: str) -> TrainingRun:
     """What a run was trained from, as its artifact says.
 

@@ -49,6 +49,7 @@ def package(request: PackageRequest) -> Archive:
             sha256=files.sha256(url),
             size_bytes=local.stat().st_size,
             example_prediction=answer,
+            input_example=spec.serving.input_example,
         )
         _log(archive, local)
     files.write_text(work_url, RECORD, text=archive.model_dump_json(indent=2))

@@ -297,6 +297,7 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
         sha256=files.sha256(str(file)),
         size_bytes=file.stat().st_size,
         example_prediction={"prediction": mark, "score": 0.007},
+        input_example={"text": "example"},
     )
 
 
@@ -352,7 +353,7 @@ def promote(spec: PipelineSpec, archive: Archive) -> ModelVersion:
         archive_sha256=archive.sha256,
         evaluation_url="",
     )
-    evidence = {"decision": decision}
+    evidence = {"decision": decision, "archive": archive}
     entry = entries.record(
         model=spec.name,
         actor="tests",

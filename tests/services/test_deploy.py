@@ -24,7 +24,16 @@ from tasks.serving.gateway import Gateway, RouteChange
 from tasks.serving.torchserve import TorchServe
 from tasks.serving.torchserve_api import ManagementApi
 from tasks.stores import registry
-from tests.services.conftest import HANDLER, Load, Model, Platform, load_on, new_model
+from tests.services.conftest import (
+    HANDLER,
+    Load,
+    Model,
+    Platform,
+    build_archive,
+    load_on,
+    new_model,
+    promote,
+)
 
 IMPORT_ERROR = "import a_module_that_is_nowhere\n" + HANDLER
 
@@ -251,12 +260,11 @@ def test_an_archive_whose_handler_cannot_be_imported_leaves_the_old_version_serv
 def test_a_version_that_answers_otherwise_than_it_was_judged_is_not_served(
     platform: Platform, steady: Model
 ) -> None:
-    version = steady.promoted("two")
-    judged = version.archive.model_copy(
-        update={"example_prediction": {"prediction": "other", "score": 0.007}}
-    )
+    archive = build_archive(steady.folder, steady.name, "two")
+    judged = archive.model_copy(update={"example_prediction": {"prediction": "other", "score": 0.007}})
+    version = promote(steady.spec, judged)
     with pytest.raises(ServingError, match="prediction is 'two' instead of 'other'"):
-        deploy(steady.request(version.model_copy(update={"archive": judged})))
+        deploy(steady.request(version))
     assert answering(platform, steady) == "one"
     assert len(loaded(steady)) == 1
 

@@ -23,7 +23,7 @@ from tasks.contracts import (
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
 from tasks.evaluation import evaluate
 from tasks.gate import gate
-from tasks.ledger import entries
+from tasks.ledger import entries, precedent
 from tasks.release import register
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
@@ -138,6 +138,18 @@ def test_registering_again_gives_the_same_version(candidates: Candidates) -> Non
     assert candidates.register(run, archive, decision) == first
     assert registry.find_version(candidates.spec.name, run.run_id) == first
     assert registry.champion(candidates.spec.name) == first
+
+
+def test_a_version_that_was_judged_once_more_names_the_later_decision(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    first = candidates.register(run, archive, candidates.judge(run, archive))
+    later = candidates.judge(run, archive, accuracy=0.95)
+
+    again = candidates.register(run, archive, later)
+
+    assert (again.version, again.decision_ledger_hash) == (first.version, later.ledger_hash)
+    assert again.tags["perennial.why"] == later.why
+    assert precedent.promotion_of_version(again).entry_hash == later.ledger_hash
 
 
 def test_the_decision_is_kept_with_the_run_also_when_it_is_refused(candidates: Candidates) -> None:
