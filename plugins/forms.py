@@ -121,14 +121,23 @@ def ingest_form(table: TableSpec, _models: Path) -> dict[str, Param]:
 
 def withdrawal_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The model to withdraw, and why."""
-    name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
     return {
-        "model": Param(description="Its folder has to be removed already.", title="Model", schema=name),
-        "reason": Param(
-            description="Why it is served no longer; the ledger keeps it.",
-            title="Reason",
-            type="string",
-            minLength=1,
+        "model": _model("Its folder has to be removed already."),
+        "reason": _reason("Why it is served no longer; the ledger keeps it."),
+    }
+
+
+def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model whose requests go back to the version that served before, and why."""
+    return {
+        "model": _model("Its requests go back to the version that served before the present one."),
+        "reason": _reason("Why; the ledger keeps it."),
+        "leaving": Param(
+            None,
+            "The number of the version to leave. Empty: whichever serves by then.",
+            type=["string", "null"],
+            pattern=r"^[0-9]+$",
+            title="Version to leave",
         ),
     }
 
@@ -136,6 +145,15 @@ def withdrawal_form(_subject: str, _models: Path) -> dict[str, Param]:
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}
+
+
+def _model(description: str) -> Param:
+    name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
+    return Param(description=description, title="Model", schema=name)
+
+
+def _reason(description: str) -> Param:
+    return Param(description=description, title="Reason", type="string", minLength=1, pattern=r"\S")
 
 
 def _time(description: str, title: str) -> Param:

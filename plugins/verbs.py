@@ -164,6 +164,12 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return _step("deploy", {"spec": spec}, {"version": version})
 
 
+def roll_back() -> XComArg:
+    """Send the requests of the model that the form names back to the version that served before."""
+    asked = ("model", "reason", "leaving")
+    return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
 def withdraw() -> XComArg:
     """Serve the model that the form names no longer; its records stay."""
     asked = ("model", "reason")

@@ -38,6 +38,7 @@ VERBS: dict[str, Verb] = {
     "gate": Verb("tasks.gate.gate", contracts.GateRequest, contracts.GateDecision),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),

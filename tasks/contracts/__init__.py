@@ -43,6 +43,7 @@ from tasks.contracts.monitoring import (
 from tasks.contracts.release import (
     DeployRequest,
     RegisterRequest,
+    RollbackRequest,
     Rollout,
     RolloutCheck,
     Withdrawal,
@@ -93,6 +94,7 @@ __all__ = [
     "Request",
     "RetrainRequest",
     "RetrainTicket",
+    "RollbackRequest",
     "Rollout",
     "RolloutCheck",
     "Route",

@@ -31,6 +31,19 @@ class WithdrawRequest(Request):
     reason: str
 
 
+class RollbackRequest(Request):
+    """Which model goes back to the version that served before.
+
+    Attributes:
+        reason: Why; the ledger keeps it.
+        leaving: The version that is left; None for whichever serves by then.
+    """
+
+    model: str
+    reason: str
+    leaving: str | None
+
+
 class Withdrawal(Contract):
     """What was taken out of service; each field is empty where an earlier try had done it.
 

@@ -2,9 +2,9 @@
 
 import time
 
-from tasks.contracts import Action, ModelVersion, Rollout, RolloutCheck, Route
+from tasks.contracts import Action, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
-from tasks.ledger import precedent
+from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.switch import confirm, find_previous_route, move_champion, record_switch
 from tasks.serving.backend import ServingBackend, serving_backend
@@ -15,13 +15,24 @@ from tasks.spec import PipelineSpec
 from tasks.stores import registry
 
 
-def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) -> Rollout:
+def rollback(request: RollbackRequest) -> Rollout:
+    """Go back as `roll_back` does; killed anywhere, the same step run again does what is left to do."""
+    context = request.context
+    return roll_back(
+        request.model, context.actor, request.reason, leaving=request.leaving, step_key=context.step_key
+    )
+
+
+def roll_back(
+    model: str, actor: str, why: str, *, leaving: str | None = None, step_key: str | None = None
+) -> Rollout:
     """Send a model's requests back to the version that truly served before the present one.
 
     Args:
         actor: Who decides; the ledger names them.
         why: A sentence; the ledger keeps it.
         leaving: The version that they want to leave; None for whichever serves.
+        step_key: Of the step that does it, which goes back once however often it is tried.
 
     Raises:
         InvalidRequest: No version served before, or another one serves than `leaving`.
@@ -34,12 +45,13 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
     backend, gateway = serving_backend(), Gateway()
     _tell_of_alias(model)
     with backend.exclusive(model):
-        current, target = _routes_of(gateway, model, leaving)
+        current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
         version = _version_of(target)
         target = target.model_copy(update={"model_version": version.version})
         checks = _bring_back(backend, version, target)
-        record_switch(gateway, Action.ROLLBACK, target, current, actor, why)
-        gateway.put(target, "rollback")
+        if gateway.route(model) != target:
+            record_switch(gateway, Action.ROLLBACK, target, current, actor, why, step_key=step_key)
+            gateway.put(target, "rollback")
         checks.append(confirm(gateway, target, current, version.archive.example_prediction, actor))
         move_champion(gateway, target, actor)
     return Rollout(
@@ -52,6 +64,21 @@ def rollback(model: str, actor: str, why: str, *, leaving: str | None = None) ->
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def _gone_back(gateway: Gateway, model: str, step_key: str | None) -> tuple[Route, Route] | None:
+    """What an earlier try of the step left, and what it went back to; None where that does not serve."""
+    serving = gateway.route(model)
+    for entry in reversed(entries.history(model)):
+        if (
+            step_key
+            and serving
+            and entry.action == Action.ROLLBACK
+            and entry.evidence.get("step_key") == step_key
+        ):
+            target = Route.model_validate(entry.evidence["route"])
+            return (Route.model_validate(entry.evidence["before"]), serving) if target == serving else None
+    return None
 
 
 def _tell_of_alias(model: str) -> None:

@@ -86,8 +86,9 @@ def record_switch(
     current: Route | None,
     actor: str,
     why: str,
+    **more: str | None,
 ) -> None:
-    """Write the change of route into the ledger before it takes effect.
+    """Write the change of route into the ledger before it takes effect, with `more` in its evidence.
 
     The evidence names the last change of the route, so that a switch which is made twice, with others
     between, is two entries.
@@ -100,7 +101,7 @@ def record_switch(
         before=current.model_version if current else None,
         after=target.model_version,
         why=why,
-        evidence={"route": _plain(target), "before": _plain(current), "after_change": after_change},
+        evidence={"route": _plain(target), "before": _plain(current), "after_change": after_change, **more},
     )
 
 

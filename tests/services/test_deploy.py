@@ -16,7 +16,7 @@ from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingEr
 from tasks.ledger import entries
 from tasks.release import deploy as deploying
 from tasks.release.deploy import deploy
-from tasks.release.rollback import rollback
+from tasks.release.rollback import roll_back
 from tasks.release.switch import differences, find_previous_route
 from tasks.serving.backend import serving_backend
 from tasks.serving.champion import find_champion
@@ -120,7 +120,7 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(
 ) -> None:
     model = released.model
     with load_on(platform, model.name) as load:
-        back = rollback(model.name, "a person", "Version three is rude.")
+        back = roll_back(model.name, "a person", "Version three is rude.")
     assert (load.refusals, load.faults) == ([], [])
     assert (back.verdict, back.previous) == ("rolled_back", released.rollouts["three"].stable)
     assert answering(platform, model) == "two"
@@ -132,15 +132,15 @@ def test_a_rollback_goes_to_the_version_that_truly_served_before(
     archive = Path(registry.get_version(model.name, "1").archive.url)
     archive.rename(archive.with_suffix(".away"))
     with pytest.raises(OSError, match=archive.parent.name):
-        rollback(model.name, "a person", "Two is no better.")
+        roll_back(model.name, "a person", "Two is no better.")
     assert answering(platform, model) == "two"
     archive.with_suffix(".away").rename(archive)
-    rollback(model.name, "a person", "Two is no better.")
+    roll_back(model.name, "a person", "Two is no better.")
     assert answering(platform, model) == "one"
     with pytest.raises(InvalidRequest, match="version 2 was to be left, but version 1 serves"):
-        rollback(model.name, "a person", "Two is rude.", leaving="2")
+        roll_back(model.name, "a person", "Two is rude.", leaving="2")
     with pytest.raises(InvalidRequest, match="nothing to roll"):
-        rollback(model.name, "a person", "Once more.")
+        roll_back(model.name, "a person", "Once more.")
 
 
 class Death(BaseException):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import Route, StepContext, WithdrawRequest
+from tasks.contracts import RollbackRequest, Route, StepContext, WithdrawRequest
 from tasks.errors import DeletedInMlflow, GateRefused, ServingError
 from tasks.ledger import entries
 from tasks.release.deploy import deploy
-from tasks.release.rollback import rollback
+from tasks.release.rollback import roll_back, rollback
 from tasks.release.withdraw import withdraw
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
@@ -63,12 +63,12 @@ def test_a_rollback_to_what_does_not_answer_is_undone(
     model.deploy("two")
 
     with put_at_the_switch(flag), pytest.raises(ServingError, match="answers otherwise than it should"):
-        rollback(model.name, "a person", "Two is rude.")
+        roll_back(model.name, "a person", "Two is rude.")
 
     assert answering(platform, model) == "two"
     assert registry.aliased_version(model.name) == "2"
     assert decided(model)[-2:] == [("rollback", "2", "1"), ("rollback", "1", "2")]
-    rollback(model.name, "another person", "Two is rude.")
+    roll_back(model.name, "another person", "Two is rude.")
     assert answering(platform, model) == "one"
 
 
@@ -100,7 +100,7 @@ def test_the_retry_of_a_deployment_does_not_undo_a_persons_rollback(
         with pytest.raises(ConnectionError):
             deploy(request)
     assert answering(platform, model) == "two"
-    rollback(model.name, "a person", "Two answers nonsense.", leaving="2")
+    roll_back(model.name, "a person", "Two answers nonsense.", leaving="2")
 
     with pytest.raises(
         GateRefused, match=r"a person left it \(entry \d+ of the ledger, rollback\): Two answers"
@@ -144,13 +144,13 @@ def test_a_rollback_goes_to_the_run_that_served_whatever_number_its_version_has_
     registry.client().delete_registered_model(model.name)
 
     with pytest.raises(DeletedInMlflow, match=f"of the MLflow run {first.run_id}, but MLflow's registry"):
-        rollback(model.name, "a person", "Two is rude.")
+        roll_back(model.name, "a person", "Two is rude.")
     assert "the registered model or that version was deleted" in capsys.readouterr().out
     assert answering(platform, model) == "two"
 
     for version in (two, first):
         register_again(model, version.run_id, version.tags)
-    back = rollback(model.name, "a person", "Two is rude.")
+    back = roll_back(model.name, "a person", "Two is rude.")
 
     assert answering(platform, model) == "one"
     assert (back.stable.run_id, back.stable.model_version) == (first.run_id, "2")
@@ -167,7 +167,7 @@ def test_a_version_is_asked_what_it_was_asked_when_it_was_judged(platform: Platf
     path = settings().models / model.name / "pipeline.yaml"
     path.write_text(changed.model_dump_json(), encoding="utf-8")
 
-    rollback(model.name, "a person", "Two is rude.")
+    roll_back(model.name, "a person", "Two is rude.")
 
     assert answering(platform, model) == "one"
 
@@ -187,3 +187,26 @@ def test_a_version_whose_tags_were_changed_by_hand_takes_nothing_down(
         deploy(model.request(registry.get_version(model.name, two.version)))
 
     assert answering(platform, model) == "one"
+
+
+def test_a_rollback_whose_step_is_tried_again_goes_back_once(
+    platform: Platform, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: str) -> None:
+        raise ConnectionError("MLflow is away.")
+
+    for mark in ("one", "two", "three"):
+        model.deploy(mark)
+    context = StepContext(actor="airflow", step_key="rollback_model/1/rollback", work_url="unused")
+    request = RollbackRequest(model=model.name, reason="Three is rude.", leaving="3", context=context)
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "set_champion", away)
+        with pytest.raises(ConnectionError):
+            rollback(request)
+
+    again, cleared = rollback(request), rollback(request)
+
+    assert (again.stable.model_version, cleared.stable.model_version) == ("2", "2")
+    assert answering(platform, model) == "two"
+    assert registry.aliased_version(model.name) == "2"
+    assert [change for change in decided(model) if change[0] == "rollback"] == [("rollback", "3", "2")]
