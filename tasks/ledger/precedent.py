@@ -78,7 +78,7 @@ def require_same_champion(promotion: LedgerEntry, champion: str | None) -> None:
         raise GateRefused(
             f"The candidate of {promotion.model!r} was judged against {_run(promotion.before)}, but "
             f"{_run(champion)} serves now. Start a new training, which is judged against that; an earlier "
-            "version comes back only by a rollback.",
+            "version comes back only by a rollback (the DAG `rollback_model`).",
             judged_against=promotion.before,
             champion=champion,
         )
@@ -103,7 +103,7 @@ def require_not_left(promotion: LedgerEntry, version: ModelVersion) -> None:
         raise GateRefused(
             f"{version.model} version {version.version} is not served again: after the gate had promoted it, "
             f"{left.actor} left it (entry {left.sequence} of the ledger, {left.action}): {left.why} Start a "
-            "new training; an earlier version comes back only by a rollback.",
+            "new training; an earlier version comes back only by a rollback (the DAG `rollback_model`).",
             run_id=version.run_id,
             left_by=left.entry_hash,
         )
