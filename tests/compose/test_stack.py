@@ -11,7 +11,8 @@ import docker
 import pytest
 import requests
 
-from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
+from demo.report import Report
+from tests.compose.conftest import EXAMPLE, MODEL, PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, Stack
 from tests.conftest import PROJECT
 
@@ -233,6 +234,20 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
     )
     assert stack.setting("REDIS_PASSWORD").encode() not in commands
     assert stack.setting("MLFLOW_DATABASE_PASSWORD").encode() not in commands
+
+
+def test_a_rollback_that_is_asked_for_goes_back_to_the_version_that_served_before(
+    stack: Stack, story: Report
+) -> None:
+    before = stack.predict(MODEL, EXAMPLE).json()
+    asked = {"model": MODEL, "reason": "A test.", "leaving": before["model_version"]}
+
+    run_id = stack.airflow.trigger("rollback_model", **asked)
+    stack.airflow.wait("rollback_model", run_id, timeout_seconds=180)
+
+    back = stack.airflow.result("rollback_model", run_id, "rollback")
+    assert back["previous"]["run_id"] == before["run_id"]
+    assert stack.predict(MODEL, EXAMPLE).json()["run_id"] == back["stable"]["run_id"] != before["run_id"]
 
 
 # --- what goes wrong at the start ---------------------------------------------------------------------------
