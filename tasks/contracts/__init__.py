@@ -54,6 +54,7 @@ from tasks.contracts.training import (
     PackageRequest,
     PreflightReport,
     PreflightRequest,
+    TrainedFor,
     TrainingRun,
     TrainRequest,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "StepContext",
     "TakenBack",
     "TrainRequest",
+    "TrainedFor",
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",
