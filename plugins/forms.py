@@ -4,7 +4,7 @@ A value that breaks its schema is refused there and by the REST API.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +80,26 @@ def faults(
         told.append(
             f"There is no parameter {', '.join(unknown)}. Known: {', '.join(sorted(known)) or 'none'}."
         )
-    if (as_of := params.get("as_of")) and datetime.fromisoformat(as_of) > run_after:
-        told.append(f"as_of is {as_of}, which lies in the future: no data is of that time yet.")
-    if "window_end" in known:
+    times = ("as_of",) if "as_of" in known else ("window_start", "window_end")
+    given = {name: value for name in times if (value := params.get(name))}
+    if impossible := [f"{name} ({value})" for name, value in given.items() if not _is_time(value)]:
+        told.append(f"There is no such time as {' or '.join(impossible)}. Correct its day, year or zone.")
+    elif "as_of" in given and datetime.fromisoformat(given["as_of"]) > run_after:
+        told.append(f"as_of is {given['as_of']}, which lies in the future: no data is of that time yet.")
+    elif "window_end" in known and "as_of" not in known:
         start, end = window(params, run_after)
         if start >= end:
             told.append(f"The window ends at {end.isoformat()}, not after its start at {start.isoformat()}.")
     return told
+
+
+def _is_time(value: str) -> bool:
+    """Whether there is this time, in UTC too, with a day before it: 30 February fits the pattern."""
+    try:
+        datetime.fromisoformat(value).astimezone(UTC) - A_DAY
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def window(params: Mapping[str, Any], run_after: datetime) -> tuple[datetime, datetime]:

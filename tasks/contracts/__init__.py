@@ -55,6 +55,7 @@ from tasks.contracts.training import (
     PackageRequest,
     PreflightReport,
     PreflightRequest,
+    TrainedFor,
     TrainingRun,
     TrainRequest,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "StepContext",
     "TakenBack",
     "TrainRequest",
+    "TrainedFor",
     "TrainingRun",
     "ValidateRequest",
     "ValidationReport",

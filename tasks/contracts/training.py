@@ -7,7 +7,7 @@ from pydantic import Field
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import DataSnapshot, ValidationReport
-from tasks.spec import PipelineSpec
+from tasks.spec import PipelineSpec, Task
 
 
 class PreflightRequest(Request):
@@ -47,6 +47,22 @@ class TrainRequest(Request):
     reason: str = "asked for by hand"
 
 
+class TrainedFor(Contract):
+    """What a model was trained to answer, and from what.
+
+    Attributes:
+        features: In the order of their names.
+    """
+
+    task: Task
+    label: str
+    features: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: PipelineSpec) -> "TrainedFor":
+        return cls(task=spec.task, label=spec.data.label, features=tuple(sorted(spec.data.features)))
+
+
 class TrainingRun(Contract):
     """One training and everything that it came from.
 
@@ -55,6 +71,7 @@ class TrainingRun(Contract):
         code_commit: The project's Git commit, with `+dirty` where the tree had changes; None outside Git.
         image_digest: The container image of the step; None where it ran as a process.
         lock_sha256: The hash of the environment's lock file.
+        trained_for: None in a record of before this was kept.
     """
 
     model: str
@@ -67,6 +84,7 @@ class TrainingRun(Contract):
     seed: int
     snapshot: DataSnapshot
     model_files_url: str
+    trained_for: TrainedFor | None = None
 
 
 class PackageRequest(Request):

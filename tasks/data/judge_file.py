@@ -1,13 +1,13 @@
 """Audit a landed file with its table's suite, and write the report of it."""
 
 from tasks.contracts import FileOutcome
-from tasks.data.audit import Audit, audit
+from tasks.data.audit import audit
 from tasks.data.file_readers import comes_from_us, read_rows
 from tasks.data.judge import judging
 from tasks.data.landed_file import LandedFile
 from tasks.data.staging import Staging
-from tasks.data.suites import Suite, load_suite
-from tasks.data.validation_report import report_of, write_report
+from tasks.data.suites import load_suite
+from tasks.data.validation_report import write_report
 from tasks.errors import DataRejected
 from tasks.spec import TableSpec
 from tasks.stores.lake import Lake
@@ -34,7 +34,7 @@ def judge_file(
             staging,
             lenient=comes_from_us(landed),
         )
-    report_url = _report(suite, found, work_url)
+    report_url = write_report(suite, found.outcomes, found.judged_rows, (), work_url).url
     if found.refused_because:
         raise DataRejected(f"{landed.name}: {' '.join(found.refused_because)}", report_url=report_url)
     return FileOutcome(
@@ -47,9 +47,3 @@ def judge_file(
         blank_rows=found.blank_rows,
         report_url=report_url,
     )
-
-
-def _report(suite: Suite, found: Audit, work_url: str) -> str:
-    report = report_of(suite, found.outcomes, found.judged_rows, work_url)
-    write_report(report, found.outcomes, (), work_url)
-    return report.url

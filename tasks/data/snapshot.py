@@ -6,6 +6,8 @@ hashes, always.
 """
 
 import hashlib
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -19,7 +21,7 @@ from tasks.data.model_query import pin, training_rows
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
-from tasks.stores.files import at, make_parent
+from tasks.stores.files import at, put
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
 
@@ -149,11 +151,13 @@ def _check_parts(parts: dict[str, SnapshotPart], data: DataSpec) -> None:
 
 
 def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
-    path = at(work_url, f"{name}.parquet")
-    make_parent(path)
-    with path.open("wb") as file:
-        pq.write_table(rows, file)
-    return SnapshotPart(url=str(path), rows=len(rows), sha256=sha256_of_rows(rows))
+    """Named by its rows, so that a step that is cleared when more have joined overwrites no part."""
+    sha256 = sha256_of_rows(rows)
+    path = at(work_url, f"{name}-{sha256[:16]}.parquet")
+    with tempfile.TemporaryDirectory(prefix="perennial-snapshot-") as folder:
+        local = Path(folder) / path.name
+        pq.write_table(rows, local)
+        return SnapshotPart(url=put(local, path), rows=len(rows), sha256=sha256)
 
 
 def _sha256(*texts: str) -> str:

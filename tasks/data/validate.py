@@ -14,7 +14,7 @@ from tasks.data.findings import Outcome, Tally
 from tasks.data.judge import judging
 from tasks.data.suites import Expectation, Suite, load_suite, load_suites, require_columns
 from tasks.data.typed_values import Mask
-from tasks.data.validation_report import report_of, write_report
+from tasks.data.validation_report import write_report
 from tasks.errors import DataRejected, InvalidProject
 from tasks.stores.parts import read_part
 
@@ -89,7 +89,7 @@ def check_rows(
     *,
     only_columns: Collection[str] | None = None,
 ) -> CheckedRows:
-    """Judge rows by a suite and write `report.html` and `report.json` into `work_url`; bad rows never raise.
+    """Judge rows by a suite and write the report into `work_url`; bad rows never raise.
 
     Args:
         rows: The rows; none at all are a failure, because no rows would pass most checks.
@@ -111,8 +111,7 @@ def check_rows(
         )
     require_columns(suite, applicable, rows.column_names)
     mask, outcomes = _judge(suite, applicable, rows)
-    report = report_of(suite, outcomes, len(rows), work_url)
-    write_report(report, outcomes, not_applicable, work_url)
+    report = write_report(suite, outcomes, len(rows), not_applicable, work_url)
     return CheckedRows(report, mask, outcomes, not_applicable)
 
 

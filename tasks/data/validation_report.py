@@ -1,5 +1,6 @@
 """The report of a validation as one HTML page that loads nothing, and as JSON."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -86,8 +87,34 @@ Suite file <code>sha256:{{ report.suite_sha256 }}</code>.</p>
 """)
 
 
-def report_of(suite: Suite, outcomes: Sequence[Outcome], rows: int, work_url: str) -> ValidationReport:
-    """The report on some rows, whose pages will lie in `work_url`."""
+def write_report(
+    suite: Suite,
+    outcomes: Sequence[Outcome],
+    rows: int,
+    not_applicable: Sequence[Expectation],
+    work_url: str,
+) -> ValidationReport:
+    """Report on some rows, as an HTML page and as JSON in `work_url`.
+
+    Both are named by what they say: a run or a decision may point to the report of an earlier try.
+    """
+    report = _report_of(suite, outcomes, rows)
+    page = PAGE.render(report=report, outcomes=outcomes, not_applicable=not_applicable)
+    name = f"report-{hashlib.sha256(page.encode()).hexdigest()[:16]}"
+    urls = {"url": str(at(work_url, f"{name}.html")), "json_url": str(at(work_url, f"{name}.json"))}
+    report = report.model_copy(update=urls)
+    document = {
+        **report.model_dump(mode="json"),
+        "expectations": [_description(outcome) for outcome in outcomes],
+        "not_applicable": [{"type": skipped.type, "kwargs": skipped.arguments} for skipped in not_applicable],
+    }
+    write_text(report.url, text=page)
+    write_text(report.json_url, text=json.dumps(document, indent=2))
+    return report
+
+
+def _report_of(suite: Suite, outcomes: Sequence[Outcome], rows: int) -> ValidationReport:
+    """The report, before it lies anywhere."""
     failed = [_failure(outcome) for outcome in outcomes if not outcome.met and outcome.expectation.required]
     if rows == 0:
         failed = [NO_ROWS]
@@ -98,26 +125,9 @@ def report_of(suite: Suite, outcomes: Sequence[Outcome], rows: int, work_url: st
         rows=rows,
         evaluated=len(outcomes),
         failed=tuple(failed),
-        url=str(at(work_url, "report.html")),
-        json_url=str(at(work_url, "report.json")),
+        url="",
+        json_url="",
     )
-
-
-def write_report(
-    report: ValidationReport,
-    outcomes: Sequence[Outcome],
-    not_applicable: Sequence[Expectation],
-    work_url: str,
-) -> None:
-    """Write `report.html` and `report.json` into `work_url`."""
-    page = PAGE.render(report=report, outcomes=outcomes, not_applicable=not_applicable)
-    write_text(work_url, "report.html", text=page)
-    document = {
-        **report.model_dump(mode="json"),
-        "expectations": [_description(outcome) for outcome in outcomes],
-        "not_applicable": [{"type": skipped.type, "kwargs": skipped.arguments} for skipped in not_applicable],
-    }
-    write_text(work_url, "report.json", text=json.dumps(document, indent=2))
 
 
 def _failure(outcome: Outcome) -> FailedExpectation:

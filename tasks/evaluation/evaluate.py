@@ -5,6 +5,7 @@ would serve. The frozen rows are the test part of the candidate's snapshot, and 
 not taken over.
 """
 
+import hashlib
 import json
 import re
 import tempfile
@@ -32,6 +33,7 @@ from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.baseline import baseline, name_of
 from tasks.evaluation.frozen_rows import Frozen, freeze
 from tasks.evaluation.scoring import score
+from tasks.evaluation.trained_for import require_trained_for
 from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
 from tasks.stores import files, registry
 from tasks.stores.parts import read_part
@@ -47,13 +49,14 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     Raises:
         FrozenSetMismatch: The test part is not the one that the snapshot froze.
         ArchiveMismatch: An archive's file is not what its record says.
-        CheckFailed: A row has no label or an unknown one, or no answer of an archive is one.
+        CheckFailed: The candidate was trained for something else than pipeline.yaml says now, a row has no
+            label or an unknown one, or no answer of an archive is one.
         ServingError: An archive cannot be scored.
     """
     report = compare(request, request.champion.version)
-    run_id, work_url = request.archive.run_id, request.context.work_url
+    run_id = request.archive.run_id
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
-    registry.log_file(run_id, "evaluation", str(files.at(work_url, "answers.parquet")))
+    registry.log_file(run_id, "evaluation", _answers_url(report))
     registry.log_metrics(run_id, dict(_metrics_for_mlflow(report)))
     return report
 
@@ -65,6 +68,7 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         version: The champion; None where no model serves yet.
     """
     spec, archive, snapshot = request.spec, request.archive, request.run.snapshot
+    require_trained_for(spec, request.run)
     with tempfile.TemporaryDirectory(prefix="perennial-evaluate-") as name:
         folder = Path(name)
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
@@ -84,11 +88,10 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         champion_frozen_sha256=frozen.sha256 if champion else None,
         baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
-        report_url=str(files.at(request.context.work_url, "report.json")),
+        report_url="",
     )
-    files.write_text(report.report_url, text=report.model_dump_json(indent=2))
-    _write_answers(request, frozen, {"candidate": candidate, "champion": champion, "baseline": simple})
-    return report
+    answers = {"candidate": candidate, "champion": champion, "baseline": simple}
+    return _write(report, answers, request, frozen)
 
 
 def _champion(
@@ -209,16 +212,35 @@ def _differences(
             yield found
 
 
-def _write_answers(request: EvaluateRequest, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
+def _write(
+    report: EvaluationReport, answers: dict[str, Judged | None], request: EvaluateRequest, frozen: Frozen
+) -> EvaluationReport:
+    """Write the report and every answer, and return the report with its URL.
+
+    Into a folder of its own: a decision in the ledger points to the report of an earlier try.
+    """
+    folder = hashlib.sha256(report.model_dump_json().encode()).hexdigest()[:16]
+    url = str(files.at(request.context.work_url, folder, "report.json"))
+    report = report.model_copy(update={"report_url": url})
+    files.write_text(url, text=report.model_dump_json(indent=2))
+    _write_answers(_answers_url(report), request.spec, frozen, answers)
+    return report
+
+
+def _answers_url(report: EvaluationReport) -> str:
+    return str(files.at(report.report_url).with_name("answers.parquet"))
+
+
+def _write_answers(url: str, spec: PipelineSpec, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
     """Each row's key, label, and what each model answered:
     what the report's numbers can be computed from again.
     """
-    data = request.spec.data
+    data = spec.data
     columns = {data.key: frozen.rows[data.key], data.label: frozen.rows[data.label]}
     for role, model in judged.items():
         if model is not None:
             columns |= {f"{role}_{name}": column for name, column in _answer_columns(model, frozen.target)}
-    with files.at(request.context.work_url, "answers.parquet").open("wb") as file:
+    with files.at(url).open("wb") as file:
         pq.write_table(pa.table(columns), file)
 
 

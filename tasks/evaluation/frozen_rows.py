@@ -51,10 +51,11 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
 
     Raises:
         FrozenSetMismatch: It is not.
-        CheckFailed: A row has no label, or one that `label_schema` does not name.
+        CheckFailed: It lacks a column, or a row has no label, or one that `label_schema` does not name.
     """
     path = fetch_part(test, folder / "test.parquet")
     rows = pq.read_table(path)
+    _require_columns(spec, rows, test)
     labels = rows[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(
@@ -68,6 +69,18 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
         else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
     )
     return Frozen(rows, test.sha256, path, target, _truth(labels, target, spec), slices)
+
+
+def _require_columns(spec: PipelineSpec, rows: pa.Table, test: SnapshotPart) -> None:
+    data = spec.data
+    needed = dict.fromkeys((data.key, data.label, *data.features, *filter(None, [data.slice_by])))
+    if lacking := [name for name in needed if name not in rows.column_names]:
+        raise CheckFailed(
+            f"{test.url} has no column {', '.join(map(repr, lacking))}, but models/{spec.name}/pipeline.yaml "
+            "names it: it was changed after the snapshot was taken. Start a new training, which takes a new "
+            "snapshot, or change pipeline.yaml back.",
+            columns=lacking,
+        )
 
 
 def _target(spec: PipelineSpec, labels: list[Any], train: SnapshotPart) -> Target:

@@ -20,14 +20,14 @@ def require_records(model: str, serving: Route | None) -> None:
         MlflowRefused: It does not answer this user.
     """
     experiment = mlflow_rest.experiment(model)
-    if experiment is None:
+    if experiment is not None:
+        require_active(model, str(experiment["experiment_id"]), experiment["lifecycle_stage"])
+    if serving is None:
         return
-    experiment_id = str(experiment["experiment_id"])
-    require_active(model, experiment_id, experiment["lifecycle_stage"])
-    if serving is not None:
-        if not mlflow_rest.is_registered(model, serving.run_id):
-            raise deleted_version(serving)
-        _require_run(serving, experiment_id)
+    if not mlflow_rest.is_registered(model, serving.run_id):
+        raise deleted_version(serving)
+    if experiment is not None:
+        _require_run(serving, str(experiment["experiment_id"]))
 
 
 def require_active(model: str, experiment_id: str, lifecycle_stage: str) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import PurePosixPath
 from typing import Any
 
-from tasks.contracts import DataSnapshot, PinnedTable, TrainingRun, TrainRequest
+from tasks.contracts import DataSnapshot, PinnedTable, TrainedFor, TrainingRun, TrainRequest
 from tasks.settings import settings
 from tasks.stores import files, registry
 from tasks.stores.registry import LINEAGE
@@ -40,19 +40,39 @@ def experiment(name: str) -> str:
         return str(client.get_experiment_by_name(name).experiment_id)
 
 
-def find_finished(experiment_id: str, step_key: str) -> TrainingRun | None:
-    """The complete run of an earlier try of this step; its incomplete ones are marked KILLED."""
+def find_finished(experiment_id: str, request: TrainRequest, values: Values) -> TrainingRun | None:
+    """The complete run of an earlier try of this step that is what is asked for; incomplete ones are marked
+    KILLED.
+
+    One that saw other rows, or was given other parameters, stays as it is: a champion may have come from it.
+    """
     client, complete = registry.client(), None
-    for found in client.search_runs([experiment_id], f"tags.`{STEP_SHA256}` = '{_sha256(step_key)}'"):
+    step_sha256 = _sha256(request.context.step_key)
+    for found in client.search_runs([experiment_id], f"tags.`{STEP_SHA256}` = '{step_sha256}'"):
         run_id, status = found.info.run_id, found.info.status
         lineage = _lineage_of(client, run_id) if status == "FINISHED" else None
-        complete = complete or lineage
+        if complete is None and lineage is not None and _is_what_is_asked(lineage, request, values):
+            complete = lineage
         if lineage is None and status in {"RUNNING", "SCHEDULED", "FINISHED"}:
             registry.tag_run(
                 run_id, {"perennial.reason": "A try of a step that ended before it was complete."}
             )
             client.set_terminated(run_id, "KILLED")
     return complete
+
+
+def _is_what_is_asked(run: TrainingRun, request: TrainRequest, values: Values) -> bool:
+    """By the hash of the rows: a table gets new versions without new rows, too."""
+    return (
+        run.snapshot.sha256 == request.snapshot.sha256
+        and run.parameters == as_texts(values)
+        and run.trained_for in {None, TrainedFor.of(request.spec)}
+    )
+
+
+def as_texts(values: Values) -> dict[str, str]:
+    """A training's parameters as MLflow keeps them."""
+    return {name: str(value) for name, value in values.items()}
 
 
 def _lineage_of(client: Any, run_id: str) -> TrainingRun | None:
@@ -90,7 +110,7 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
             experiment_id, tags={name: value[:5000] for name, value in tags.items()}
         ).info.run_id
     )
-    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in values.items()])
+    client.log_batch(run_id, params=[Param(*each) for each in as_texts(values).items()])
     parts = [_part(snapshot, context) for context in ("train", "validation", "test")]
     client.log_inputs(run_id, [*parts, *(_further_input(table) for table in snapshot.tables)])
     return run_id

@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.contracts import Archive, PackageRequest, TrainingRun
 from tasks.errors import InvalidProject, ServingError
 from tasks.evaluation.scoring import score
+from tasks.evaluation.trained_for import require_trained_for
 from tasks.runtime import child
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -31,22 +32,26 @@ def package(request: PackageRequest) -> Archive:
     Raises:
         InvalidProject: A file of the training loads by unpickling, or a file that pipeline.yaml names is
             missing.
+        CheckFailed: The run was trained for something else than pipeline.yaml says now.
         ServingError: The archive does not answer the example.
     """
     spec, run, work_url = request.spec, request.run, request.context.work_url
+    require_trained_for(spec, run)
     made = _find_made(work_url, run)
     if made is not None:
         return made
     with tempfile.TemporaryDirectory(prefix="perennial-package-") as folder:
         local = build(spec, run, Path(folder))
         answer = _answer(local, spec, Path(folder))
-        url = files.put(local, files.at(work_url, f"{spec.name}-{run.run_id}.mar"))
+        sha256 = files.sha256(str(local))
+        # Named by what it holds: another archive of this run may serve, and must not be overwritten.
+        url = files.put(local, files.at(work_url, f"{spec.name}-{run.run_id}-{sha256[:16]}.mar"))
         archive = Archive(
             model=spec.name,
             version=run.run_id,
             run_id=run.run_id,
             url=url,
-            sha256=files.sha256(url),
+            sha256=sha256,
             size_bytes=local.stat().st_size,
             example_prediction=answer,
             input_example=spec.serving.input_example,

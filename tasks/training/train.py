@@ -1,9 +1,9 @@
 """Train a candidate: run the model's MLflow Project on the
 snapshot, and keep with the run everything that it came from.
 
-The run carries the step's key from its first moment. A later try of the same step takes a run that is
-complete as it is, and marks every other one KILLED, so that a training that was killed anywhere leaves
-nothing half-true behind.
+The run carries the step's key from its first moment. A later try of the same step takes a complete run of
+the same rows and parameters as it is, and marks every incomplete one KILLED, so that a training that was
+killed anywhere leaves nothing half-true behind.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.contracts import TrainingRun, TrainRequest
-from tasks.errors import ProgramBroken, TrainingFailed
+from tasks.contracts import TrainedFor, TrainingRun, TrainRequest
+from tasks.errors import FrozenSetMismatch, ProgramBroken, TrainingFailed
 from tasks.runtime import child, code_version
 from tasks.settings import settings
 from tasks.stores import files
@@ -69,13 +69,13 @@ def train(request: TrainRequest) -> TrainingRun:
     require_commit(request)
     values = check_parameters(request.parameters, parameters(spec, settings().models))
     experiment_id = mlflow_run.experiment(spec.name)
-    finished = mlflow_run.find_finished(experiment_id, request.context.step_key)
+    finished = mlflow_run.find_finished(experiment_id, request, values)
     if finished is not None:
         return finished
     run_id = mlflow_run.start(experiment_id, request, values)
     try:
         files_url = _run_project(run_id, experiment_id, request, values)
-    except OSError as error:
+    except (OSError, FrozenSetMismatch) as error:
         mlflow_run.fail(run_id, f"stopped, because a file could not be written or read: {error}")
         raise
     run = TrainingRun(
@@ -85,10 +85,11 @@ def train(request: TrainRequest) -> TrainingRun:
         code_commit=code_version.code_commit(settings().project),
         image_digest=settings().image_digest or None,
         lock_sha256=code_version.lock_sha256(settings().project, settings().models / spec.name),
-        parameters={name: str(value) for name, value in values.items()},
+        parameters=mlflow_run.as_texts(values),
         seed=int(values["seed"]),
         snapshot=request.snapshot,
         model_files_url=files_url,
+        trained_for=TrainedFor.of(spec),
     )
     mlflow_run.complete(run, request)
     return run

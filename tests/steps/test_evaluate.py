@@ -126,9 +126,7 @@ def metric(report: EvaluationReport, role: str, name: str = "accuracy") -> float
 def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archives: Any) -> None:
     candidate, champion = right(archives, 20), right(archives, 10)
 
-    asked = request(home, candidate)
-
-    report = evaluate.compare(asked, version(champion))
+    report = evaluate.compare(request(home, candidate), version(champion))
 
     assert (metric(report, "candidate"), metric(report, "champion"), metric(report, "baseline")) == (
         0.95,
@@ -144,7 +142,7 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
     assert [(each.slice_value, each.rows) for each in slices] == [("imdb", 300), ("traffic", 100)]
     assert 0 < report.candidate.latency_p50_seconds <= report.candidate.latency_p95_seconds < 1  # type: ignore[operator]
     assert EvaluationReport.model_validate_json(Path(report.report_url).read_text()) == report
-    kept = pq.read_table(f"{asked.context.work_url}/answers.parquet").to_pydict()
+    kept = pq.read_table(Path(report.report_url).with_name("answers.parquet")).to_pydict()
     assert kept["review_id"] == rows(400)["review_id"].to_pylist()
     hits = [
         str(label) == said for label, said in zip(kept["label"], kept["champion_prediction"], strict=True)
@@ -337,7 +335,7 @@ def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path
     decision = decide(report, spec.gate, bad)
     assert decision.verdict == "reject"
     assert "worse than the champion: +2.0000" in decision.why
-    answers = pq.read_table(home / "work" / "answers.parquet")
+    answers = pq.read_table(Path(report.report_url).with_name("answers.parquet"))
     assert answers["candidate_prediction"].to_pylist()[:2] == [-5.0, 6.0]
 
 
@@ -383,7 +381,7 @@ def test_a_multiclass_model_is_judged_by_its_classes_and_a_worse_one_rejected(
     assert decision.verdict == "reject"
     assert "minimum.recall.wasp: recall.wasp 0.75" in decision.why
     assert "margin.macro_f1: The candidate is worse than the champion" in decision.why
-    answers = pq.read_table(home / "work" / "answers.parquet")
+    answers = pq.read_table(Path(report.report_url).with_name("answers.parquet"))
     assert json.loads(answers["baseline_scores"].to_pylist()[0])["bee"] == pytest.approx(1 / 3, abs=0.01)
 
 

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from tasks.contracts import Archive
-from tasks.errors import InvalidProject, ServingError
+from tasks.contracts import Archive, TrainedFor
+from tasks.errors import CheckFailed, InvalidProject, ServingError
 from tasks.evaluation.scoring import score
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -120,7 +120,21 @@ def test_an_archive_holds_what_serving_needs_and_answers_the_example(
     Path(archive.url).write_bytes(b"something else")
     again = package(request)
     assert files.sha256(again.url) == again.sha256, "an archive that was changed since is made again"
+    assert again.url != archive.url, "under a name of its own: the registry points to the first"
     assert Archive.model_validate_json((home / "runs" / "package" / "archive.json").read_text()) == again
+
+
+def test_a_training_for_something_else_than_pipeline_yaml_says_now_is_not_packed(
+    home: Path, spec: PipelineSpec, run_id: str
+) -> None:
+    request = trained.package_request(spec, home, run_id, FILES)
+    then = TrainedFor(task="regression", label="label", features=("number",))
+    request = request.model_copy(update={"run": request.run.model_copy(update={"trained_for": then})})
+
+    with pytest.raises(CheckFailed, match="task was regression and is binary"):
+        package(request)
+
+    assert not list((home / "runs").rglob("*.mar"))
 
 
 def test_rows_are_scored_in_their_order_and_a_refused_row_harms_no_other(home: Path, archive: Path) -> None:

@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tasks.contracts import TrainRequest
-from tasks.errors import EXIT_FAULT, EXIT_INVALID, InvalidProject, InvalidRequest, TrainingFailed
+from tasks.contracts import TrainedFor, TrainRequest
+from tasks.errors import (
+    EXIT_FAULT,
+    EXIT_INVALID,
+    FrozenSetMismatch,
+    InvalidProject,
+    InvalidRequest,
+    TrainingFailed,
+)
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.training.train import train
@@ -78,6 +85,51 @@ def test_a_training_keeps_everything_that_it_came_from(
 
     assert train(request) == run, "the same step asked for again is not trained again"
     assert list(runs(client)) == [run.run_id]
+
+
+@pytest.mark.parametrize("changed", ["rows", "parameters", "features"])
+def test_a_step_that_is_cleared_and_asks_for_something_else_is_trained_anew_and_the_first_run_stays(
+    home: Path, spec: PipelineSpec, client: MlflowClient, changed: str
+) -> None:
+    request = trained.train_request(spec, home)
+    first = train(request)
+    data = spec.data.model_copy(update={"features": ("id", "number")})
+    update: dict[str, object] = {
+        "rows": {"snapshot": request.snapshot.model_copy(update={"sha256": "e" * 64})},
+        "parameters": {"parameters": {"seed": 99}},
+        "features": {"spec": spec.model_copy(update={"data": data})},
+    }[changed]  # type: ignore[assignment]
+    asked = request.model_copy(update=update)
+
+    second = train(asked)
+
+    assert runs(client) == {first.run_id: "FINISHED", second.run_id: "FINISHED"}
+    assert second.run_id != first.run_id
+    assert (second.snapshot, second.seed) == (asked.snapshot, asked.parameters.get("seed", 7))
+    assert second.trained_for == TrainedFor.of(asked.spec)
+    assert (train(request), train(asked)) == (first, second), "each is there once"
+    assert registry.training_run(first.run_id) == first
+    assert files.at(first.model_files_url).exists()
+
+
+def test_a_run_of_before_its_purpose_was_kept_is_still_found(
+    home: Path, spec: PipelineSpec, client: MlflowClient
+) -> None:
+    request = trained.train_request(spec, home)
+    run = train(request)
+    client.log_text(run.run_id, run.model_dump_json(exclude={"trained_for"}), registry.LINEAGE)
+
+    assert train(request) == run.model_copy(update={"trained_for": None})
+
+
+def test_a_part_that_is_missing_ends_the_run(home: Path, spec: PipelineSpec, client: MlflowClient) -> None:
+    request = trained.train_request(spec, home)
+    Path(request.snapshot.validation.url).unlink()
+
+    with pytest.raises(FrozenSetMismatch, match=r"There is no file .*validation\.parquet"):
+        train(request)
+
+    assert list(runs(client).values()) == ["FAILED"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tasks.data.snapshot import PARTS, _check_labels, part_of, snapshot
 from tasks.errors import DataRejected, InvalidProject, LakeError
 from tasks.spec import PipelineSpec, SplitSpec
 from tasks.stores.lake import Lake
+from tasks.stores.parts import read_part
 from tasks.stores.row_hash import sha256_of_rows
 from tests.unit.reviews import SPEC, as_table, context, review, reviews
 
@@ -65,6 +66,21 @@ def test_taken_again_it_is_the_same_to_the_byte(home: Path, lake: Lake) -> None:
     for name in PARTS:
         assert getattr(first, name).sha256 == getattr(second, name).sha256
         assert Path(getattr(first, name).url).read_bytes() == Path(getattr(second, name).url).read_bytes()
+
+
+def test_a_step_that_is_cleared_when_rows_have_joined_leaves_the_parts_of_its_first_try(
+    home: Path, lake: Lake
+) -> None:
+    """A champion's training, evaluation and drift checks refer to them."""
+    first = take(home)
+    lake.append("reviews", as_table(reviews(200, 200)), batch_id="second")
+    second = take(home)
+
+    assert second.sha256 != first.sha256
+    for name in PARTS:
+        assert read_part(getattr(first, name)).num_rows == getattr(first, name).rows
+        assert read_part(getattr(second, name)).num_rows == getattr(second, name).rows
+    assert take(home) == second, "tried again on the same rows, it is the very same"
 
 
 def test_the_hash_does_not_depend_on_files_or_the_order_of_arrival(

@@ -131,6 +131,17 @@ def test_a_snapshot_that_is_good_is_validated_as_one(home: Path) -> None:
     assert Path(report.url).parent == home / "runs" / "validate"
 
 
+def test_a_validation_that_is_cleared_leaves_the_report_of_its_first_try(home: Path) -> None:
+    first = validate(request(home, reviews(30)))
+    page = Path(first.url).read_text()
+
+    assert validate(request(home, reviews(30))) == first, "of the same rows it is the same"
+    second = validate(request(home, reviews(40)))
+
+    assert (Path(first.url).read_text(), json.loads(Path(first.json_url).read_text())["rows"]) == (page, 30)
+    assert json.loads(Path(second.json_url).read_text())["rows"] == 40
+
+
 def test_a_snapshot_that_breaks_its_suite_is_rejected_after_the_report_is_written(home: Path) -> None:
     rows = [*reviews(10), *(review(number, text="") for number in range(10, 20))]
     with pytest.raises(DataRejected, match=r"version 4, breaks its suite 'reviews'.*text") as error:
