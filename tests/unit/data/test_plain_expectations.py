@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.data import made_expectations
@@ -39,6 +39,7 @@ LIKELY: dict[str, dict[str, Any]] = {
 }
 
 
+@settings(deadline=None)  # its first example imports Great Expectations
 @given(st.data())
 def test_what_is_accepted_here_great_expectations_accepts_and_says_the_same_of(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(FORMS)))
