@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tasks.errors import PerennialError
 from tasks.monitoring.domain_classifier import Kind, sample
 from tasks.stores import files
 
 MOST_ROWS = 2000
 FILE = "drift.html"
 THRESHOLD = 0.1
+
+
+class ReportNotDrawn(PerennialError):
+    """Evidently cannot show these rows; raised by `write_report`, and no reason to give no verdict."""
 
 
 def write_report(
@@ -30,7 +35,21 @@ def write_report(
     Args:
         window: What was asked of the service lately; needs a value in each column to say anything about it.
         reference: What the champion was validated on.
+
+    Raises:
+        ReportNotDrawn: Evidently raised, whatever it was.
     """
+    try:
+        page = _draw(window, reference, kinds)
+    except Exception as error:
+        raise ReportNotDrawn(
+            f"The drift report could not be drawn, which changes nothing in the verdict: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    return files.write_text(work_url, FILE, text=page)
+
+
+def _draw(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind]) -> str:
     os.environ["DO_NOT_TRACK"] = "1"
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import RowCount, ValueDrift
@@ -48,7 +67,7 @@ def write_report(
     with tempfile.TemporaryDirectory(prefix="perennial-drift-") as folder:
         page = Path(folder, FILE)
         Report([RowCount(), *drift]).run(*sides).save_html(str(page))
-        return files.write_text(work_url, FILE, text=page.read_text(encoding="utf-8"))
+        return page.read_text(encoding="utf-8")
 
 
 def _columns_to_show(
@@ -68,6 +87,8 @@ def _numbers_and_categories(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd
         if kind == "number":
             columns[name] = (
                 pd.to_numeric(rows[name], errors="coerce")
+                # Numbers that differ in the last digits alone leave no room for the bins of a histogram.
+                .astype("float32")
                 .astype("float64")
                 .replace([np.inf, -np.inf], np.nan)
             )
