@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.gate import GateDecision
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
-from tasks.spec import PipelineSpec
+from tasks.spec import Name, PipelineSpec
 
 
 class RegisterRequest(Request):
@@ -27,8 +27,15 @@ class DeployRequest(Request):
 class WithdrawRequest(Request):
     """`reason`: why the model is to be served no longer; the ledger keeps it."""
 
-    model: str
+    model: Name
     reason: str
+
+    @field_validator("reason")
+    @classmethod
+    def _is_said(cls, reason: str) -> str:
+        if not reason.strip():
+            raise ValueError("is blank; say why the model is to be served no longer")
+        return reason
 
 
 class Withdrawal(Contract):

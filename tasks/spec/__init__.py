@@ -1,6 +1,6 @@
 """What a team says about its model in pipeline.yaml: one module a section; callers import from here."""
 
-from tasks.spec.base import ColumnType, faults_of
+from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
 from tasks.spec.labels import declared_classes, in_order, label_text
@@ -19,6 +19,7 @@ __all__ = [
     "MetricKind",
     "MetricName",
     "MonitorSpec",
+    "Name",
     "PipelineSpec",
     "ServingSpec",
     "SplitSpec",
