@@ -64,13 +64,17 @@ def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
     Raises:
         LedgerBroken: The ledger's end was altered, so that nothing can follow it.
     """
+    at_last_failure: str | None = ""
     while True:
         try:
             with engine().begin() as connection:
                 return act(connection)
         except sa.exc.IntegrityError as error:
             # Another writer took this place in the chain; each such failure means that one entry was written.
-            _require_open_end(error)
+            newest = _require_open_end(error)
+            if newest == at_last_failure:
+                raise
+            at_last_failure = newest
 
 
 def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEntry:
@@ -143,13 +147,17 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     return broken
 
 
-def _require_open_end(conflict: sa.exc.IntegrityError) -> None:
-    """One statement, so that an entry of another writer is seen as the newest or not at all."""
+def _require_open_end(conflict: sa.exc.IntegrityError) -> str | None:
+    """The newest entry's hash, after which there is none.
+
+    One statement looks, so that an entry of another writer is seen as the newest or not at all.
+    """
     newest = sa.select(entries.c.entry_hash).order_by(entries.c.sequence.desc()).limit(1).scalar_subquery()
     with engine().connect() as connection:
         after = connection.execute(
             sa.select(entries.c.sequence).where(entries.c.previous_hash == newest)
         ).scalar()
+        entry_hash = connection.execute(sa.select(newest)).scalar()
     if after is not None:
         raise LedgerBroken(
             f"The ledger is broken: the entry numbered {after} follows the newest one. Nothing can be "
@@ -157,6 +165,7 @@ def _require_open_end(conflict: sa.exc.IntegrityError) -> None:
             "tasks.ledger.entries names what is broken.",
             follows_the_newest=after,
         ) from conflict
+    return None if entry_hash is None else str(entry_hash)
 
 
 def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -> LedgerEntry | None:

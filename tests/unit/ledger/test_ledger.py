@@ -155,6 +155,13 @@ def test_nothing_is_recorded_after_an_end_that_was_altered(home: Path, sequence:
         decide(4)
 
 
+@pytest.mark.timeout(20)
+def test_what_the_table_refuses_is_not_tried_for_ever(home: Path) -> None:
+    decide(1)
+    with pytest.raises(sa.exc.IntegrityError):
+        decide(2, why=None)
+
+
 def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> None:
     decide(
         1,
