@@ -53,27 +53,42 @@ def compare(
             "beside them to compare. Train and release a version that has them."
         )
         return Findings(len(window), checked.broken_share, unknown=(nothing,)), checked.report, (), None
-    notes = (_told(left_out),) if left_out else ()
     whole = _frame(window.filter(pa.array(~checked.broken_mask)))
+    found = Findings(len(window), checked.broken_share, notes=(_told(left_out),) if left_out else ())
+    found, columns, report_url = _tell_apart(found, whole, reference, kinds, run, spec, work_url)
+    return found, checked.report, columns, report_url
+
+
+def _tell_apart(
+    found: Findings,
+    whole: pd.DataFrame,
+    reference: pd.DataFrame,
+    kinds: Mapping[str, Kind],
+    run: TrainingRun,
+    spec: PipelineSpec,
+    work_url: str,
+) -> tuple[Findings, tuple[ColumnDistance, ...], str | None]:
+    """What is found by the classifier, where there are enough rows on both sides."""
+    rules = spec.monitor
     sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, reference)]
     usable, known = (len(side) for side in sides)
-    found = Findings(len(window), checked.broken_share, usable, known, notes=notes)
+    found = replace(found, usable_rows=usable, reference_rows=known)
     if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
-        return found, checked.report, (), None
+        return found, (), None
     own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
     columns = domain_classifier.column_distances(own, other, kinds, separation.auc)
     report_url, not_drawn = _report(own, other, kinds, work_url)
     new = count_new_rows(run.snapshot, spec.data)
-    found = replace(
+    told = replace(
         found,
         domain_auc=separation.auc,
         null_auc=separation.null_auc,
         new_rows=new.rows,
         unknown=new.unknown,
-        notes=(*notes, *new.notes, *not_drawn),
+        notes=(*found.notes, *new.notes, *not_drawn),
     )
-    return found, checked.report, columns, report_url
+    return told, columns, report_url
 
 
 def _report(

@@ -115,7 +115,7 @@ def _not_numbers(found: Findings) -> list[str]:
         "the ROC AUC that chance gives": found.null_auc,
     }
     return [
-        f"{name} is {value}"
+        f"{name} is {value:.4g}"
         for name, value in measured.items()
         if value is not None and not (isfinite(value) and 0 <= value <= 1)
     ]

@@ -44,7 +44,7 @@ def write_report(
     except Exception as error:
         raise ReportNotDrawn(
             f"The drift report could not be drawn, which changes nothing in the verdict: "
-            f"{type(error).__name__}: {error}."
+            f"{type(error).__name__}: {str(error).rstrip('.')}."
         ) from error
     return files.write_text(work_url, FILE, text=page)
 
