@@ -5,10 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk.exceptions import AirflowSkipException
 
-from plugins.operators import StartTraining
 from tasks.contracts import RetrainTicket
 from tasks.monitoring import retrain
 from tests.unit.monitoring.test_retrain import MODEL, ask
@@ -17,6 +14,8 @@ from tests.unit.monitoring.test_retrain import MODEL, ask
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The runs that Airflow was asked to start."""
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
     runs: list[str] = []
 
     def start(operator: Any, context: Any) -> None:
@@ -27,6 +26,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def start(ticket: RetrainTicket, *, paused: bool = False) -> None:
+    from plugins.operators import StartTraining
+
     operator = StartTraining(
         task_id="start_training", trigger_dag_id=f"train_{MODEL}", ticket=ticket.model_dump()
     )
@@ -37,6 +38,8 @@ def start(ticket: RetrainTicket, *, paused: bool = False) -> None:
 def test_a_ticket_that_the_pause_closed_starts_nothing_until_the_retrain_is_asked_for_again(
     home: Path, started: list[str]
 ) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
     ticket = ask("drift/1/retrain")
     with pytest.raises(AirflowSkipException, match="Switch it on and ask again"):
         start(ticket, paused=True)
