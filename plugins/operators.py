@@ -194,7 +194,7 @@ def hindrance(context: Context, dag_id: str) -> str | None:
 
 class StartTraining(TriggerDagRunOperator):
     """Start the training run that a retrain ticket grants; skipped where it grants none, where the run
-    exists already, and where its DAG was paused meanwhile, which closes the request.
+    exists already, where its request is closed, and where its DAG was paused meanwhile, which closes it.
 
     Args:
         ticket: A `RetrainTicket` as JSON; usually another task's output.
@@ -210,12 +210,21 @@ class StartTraining(TriggerDagRunOperator):
         """Start the run and go on; nobody waits for it here."""
         if not self.ticket["granted"]:
             raise AirflowSkipException(self.ticket["reason"])
-        if why := hindrance(context, self.trigger_dag_id):
-            from tasks.monitoring.retrain import close
-
-            close(self.ticket["model"], self.ticket["train_run_id"], why=why)
-            raise AirflowSkipException(why)
+        self._require_open(context)
         self.trigger_run_id = self.ticket["train_run_id"]
         self.conf = {"reason": self.ticket["reason"]}
         self.note = self.ticket["reason"]
         super().execute(context)
+
+    def _require_open(self, context: Context) -> None:
+        from tasks.monitoring.retrain import close_unstarted, is_open
+
+        request = (self.ticket["model"], self.ticket["train_run_id"])
+        if not is_open(*request):
+            raise AirflowSkipException(
+                f"The request that granted {request[1]} is closed, so another training may have been granted "
+                "since. Clear the task that made the ticket: it asks anew."
+            )
+        if why := hindrance(context, self.trigger_dag_id):
+            close_unstarted(*request, why=why)
+            raise AirflowSkipException(why)

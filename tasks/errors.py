@@ -82,6 +82,10 @@ class GateRefused(CheckFailed):
     """Something that the gate did not promote was to be registered or deployed."""
 
 
+class LedgerBroken(CheckFailed):
+    """Somebody altered the ledger, so that nothing can be recorded; raised by whoever records a decision."""
+
+
 class ArchiveMismatch(CheckFailed):
     """An archive's sha256 is not the one that was evaluated; raised before it is served."""
 

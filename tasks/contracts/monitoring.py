@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, model_validator
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
@@ -16,6 +16,15 @@ class DriftRequest(Request):
     spec: PipelineSpec
     window_start: AwareDatetime
     window_end: AwareDatetime
+
+    @model_validator(mode="after")
+    def _window_ends_after_its_start(self) -> "DriftRequest":
+        if self.window_end <= self.window_start:
+            raise ValueError(
+                f"the window ends at {self.window_end.isoformat()}, not after its start at "
+                f"{self.window_start.isoformat()}"
+            )
+        return self
 
 
 class ColumnDistance(Contract):

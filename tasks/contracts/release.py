@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.gate import GateDecision
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
-from tasks.spec import PipelineSpec
+from tasks.spec import Name, PipelineSpec
 
 
 class RegisterRequest(Request):
@@ -24,23 +24,31 @@ class DeployRequest(Request):
     version: ModelVersion
 
 
-class WithdrawRequest(Request):
-    """`reason`: why the model is to be served no longer; the ledger keeps it."""
+class WithReason(Request):
+    """What a person asks for about a model; `reason` says why, and the ledger keeps it."""
 
-    model: str
+    model: Name
     reason: str
 
+    @field_validator("reason")
+    @classmethod
+    def _is_said(cls, reason: str) -> str:
+        if not reason.strip():
+            raise ValueError("is blank; the ledger keeps why this was asked for: say it")
+        return reason
 
-class RollbackRequest(Request):
+
+class WithdrawRequest(WithReason):
+    """Which model is to be served no longer."""
+
+
+class RollbackRequest(WithReason):
     """Which model goes back to the version that served before.
 
     Attributes:
-        reason: Why; the ledger keeps it.
         leaving: The version that is left; None for whichever serves by then.
     """
 
-    model: str
-    reason: str
     leaving: str | None
 
 

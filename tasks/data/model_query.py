@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from pyarrow.dataset import Dataset
 
 from tasks.errors import InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, TableSpec
@@ -26,7 +27,14 @@ def pin(lake: Lake, data: DataSpec, as_of: datetime | None = None) -> dict[str, 
     return {name: lake.version_at(name, as_of) if as_of else lake.latest(name) for name in names}
 
 
-def ask(lake: Lake, data: DataSpec, versions: Mapping[str, int] | None, sql: str | None = None) -> pa.Table:
+def ask(
+    lake: Lake,
+    data: DataSpec,
+    versions: Mapping[str, int] | None,
+    sql: str | None = None,
+    *,
+    widened: bool = False,
+) -> pa.Table:
     """Run the model's query, or another one, which sees its tables alone.
 
     Of rows with the same key the tables show the newest.
@@ -35,17 +43,25 @@ def ask(lake: Lake, data: DataSpec, versions: Mapping[str, int] | None, sql: str
         versions: The version of each table; of one that is not named the newest. None for tables that are
             as they are declared, and empty.
         sql: One SELECT statement; None for `data.query`.
+        widened: Whether an earlier version has the columns that joined its table since, null in it. A query
+            of today may name them; a snapshot, which has to give the same rows again, goes without.
 
     Raises:
         InvalidQuery: The query is wrong, or reaches beyond these tables.
         LakeError: There is no such table or version.
     """
-    views = {
-        table.table: _empty(table) if versions is None else (table.table, versions.get(table.table))
-        for table in data.all_tables
-    }
+    views = {table.table: _view(lake, table, versions, widened=widened) for table in data.all_tables}
     keys = {table.table: table.key for table in data.all_tables}
     return lake.query(sql or data.query, views, newest_by=keys)
+
+
+def _view(
+    lake: Lake, table: TableSpec, versions: Mapping[str, int] | None, *, widened: bool
+) -> pa.Table | Dataset | tuple[str, int | None]:
+    if versions is None:
+        return _empty(table)
+    pinned = (table.table, versions.get(table.table))
+    return lake.widened(*pinned) if widened else pinned
 
 
 def _empty(table: TableSpec) -> pa.Table:

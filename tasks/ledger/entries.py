@@ -8,20 +8,23 @@ decision keeps the entry's hash (the registered version, the run's tags), and `b
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from tasks.contracts import Action, LedgerEntry
+from tasks.errors import LedgerBroken
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 from tasks.stores.utc_time import as_text
 
 GENESIS = "0" * 64
+
+Done = TypeVar("Done")
 
 # An entry with its time as the text that is kept: its hash covers that, whatever the text says.
 AS_KEPT = sa.select(
@@ -47,14 +50,31 @@ def record(**decision: Unpack[Decision]) -> LedgerEntry:
     The same decision by the same actor on the same evidence is written once, however often the step is tried
     again; an actor that may decide the same twice (a person at a shell) names itself or its evidence
     differently each time.
+
+    Raises:
+        LedgerBroken: The ledger's end was altered, so that nothing can follow it.
     """
+    return in_turn(lambda connection: append(connection, **decision))
+
+
+def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
+    """Do in one transaction what appends to the ledger, once more
+    each time that another writer was first.
+
+    Raises:
+        LedgerBroken: The ledger's end was altered, so that nothing can follow it.
+    """
+    at_last_failure: str | None = ""
     while True:
         try:
             with engine().begin() as connection:
-                return append(connection, **decision)
-        except sa.exc.IntegrityError:
+                return act(connection)
+        except sa.exc.IntegrityError as error:
             # Another writer took this place in the chain; each such failure means that one entry was written.
-            continue
+            newest = _require_open_end(error)
+            if newest == at_last_failure:
+                raise
+            at_last_failure = newest
 
 
 def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEntry:
@@ -125,6 +145,27 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     if set(known) - seen:
         broken.append(expected)
     return broken
+
+
+def _require_open_end(conflict: sa.exc.IntegrityError) -> str | None:
+    """The newest entry's hash, after which there is none.
+
+    One statement looks, so that an entry of another writer is seen as the newest or not at all.
+    """
+    newest = sa.select(entries.c.entry_hash).order_by(entries.c.sequence.desc()).limit(1).scalar_subquery()
+    with engine().connect() as connection:
+        after = connection.execute(
+            sa.select(entries.c.sequence).where(entries.c.previous_hash == newest)
+        ).scalar()
+        entry_hash = connection.execute(sa.select(newest)).scalar()
+    if after is not None:
+        raise LedgerBroken(
+            f"The ledger is broken: the entry numbered {after} follows the newest one. Nothing can be "
+            "recorded, so nothing is decided. Compare the table `ledger` with a backup; `broken_entries` of "
+            "tasks.ledger.entries names what is broken.",
+            follows_the_newest=after,
+        ) from conflict
+    return None if entry_hash is None else str(entry_hash)
 
 
 def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -> LedgerEntry | None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from tasks.contracts import Action, Archive, DriftDecision, GateDecision, LedgerEntry, ModelVersion
 from tasks.errors import GateRefused, InvalidRequest
 from tasks.ledger import entries
@@ -113,7 +115,8 @@ def require_drift_decision(decision: DriftDecision, model: str) -> None:
     """Refuse a training that no decision of the drift check asks for.
 
     Raises:
-        InvalidRequest: The decision does not say `retrain`, is another model's, or is not in the ledger.
+        InvalidRequest: The decision does not say `retrain`, is another model's, or is not in the ledger as
+            it is.
     """
     if decision.model != model:
         raise InvalidRequest(
@@ -132,6 +135,21 @@ def require_drift_decision(decision: DriftDecision, model: str) -> None:
             "decision that the drift check recorded starts a training.",
             ledger_hash=decision.ledger_hash,
         )
+    if not _is_recorded(decision, entry):
+        raise InvalidRequest(
+            f"The drift decision of {model!r} differs from what the ledger holds as entry {entry.sequence}. "
+            "Clear the drift check, and pass on what it decides.",
+            ledger_hash=decision.ledger_hash,
+        )
+
+
+def _is_recorded(decision: DriftDecision, entry: LedgerEntry) -> bool:
+    """Whether the entry holds this very decision; as JSON, in which NaN is equal to itself."""
+    try:
+        recorded = DriftDecision.model_validate(entry.evidence.get("decision"))
+    except ValidationError:
+        return False
+    return recorded.model_dump_json() == decision.model_copy(update={"ledger_hash": None}).model_dump_json()
 
 
 def _leaves(entry: LedgerEntry, sha256: str) -> bool:

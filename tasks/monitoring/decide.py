@@ -10,12 +10,14 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from tasks.contracts import LedgerEntry
-from tasks.spec import MonitorSpec
+from tasks.spec import FEWEST_ROWS, MonitorSpec
 
 Verdict = Literal["quiet", "too_few", "cannot_tell", "incident", "wait", "retrain"]
 
-FEWEST_ROWS = 30
-"""Below this, on either side, a comparison says nothing."""
+ADVICE = (
+    "Look at the report's columns; where chance gives more than 1, raise monitor.minimum_window_rows or "
+    "monitor.false_alarm_share."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Findings:
         usable_rows: Those that do not, without repeated texts.
         reference_rows: Rows of the reference, without repeated texts.
         new_rows: Training rows that joined the table after the champion's snapshot.
+        unknown: Why the check cannot tell, beside numbers that are none; sentences.
+        notes: What the reader of the verdict has to know beside it; sentences.
     """
 
     window_rows: int
@@ -38,17 +42,29 @@ class Findings:
     domain_auc: float | None = None
     null_auc: float | None = None
     new_rows: int = 0
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
-    """Decide once more from nothing but a ledger entry's evidence."""
-    return decide(Findings(**entry.evidence["findings"]), MonitorSpec.model_validate(entry.evidence["rules"]))
+    """Decide once more from nothing but a ledger entry's evidence.
+
+    The rules are not validated again: an entry may be older than a bound of theirs.
+    """
+    return decide(
+        Findings(**entry.evidence["findings"]), MonitorSpec.model_construct(**entry.evidence["rules"])
+    )
 
 
 def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     """The verdict on a window, and why in words; a pure function, so that it
     can be replayed from the ledger.
     """
+    verdict, why = _decide(found, rules)
+    return verdict, " ".join([why, *found.notes])
+
+
+def _decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     if found.window_rows < rules.minimum_window_rows:
         return (
             "too_few",
@@ -61,12 +77,8 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
             f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
             "the fault where they come from: a training would learn it."
         )
-    if unknown := _not_numbers(found):
-        return "cannot_tell", (
-            f"The check of {found.window_rows} predictions cannot tell: {' and '.join(unknown)}, which is "
-            "not a number that it can be. That is neither quiet nor a reason to train. Look at the report's "
-            "columns."
-        )
+    if (unknown := _not_numbers(found)) or found.unknown:
+        return "cannot_tell", _cannot_tell(found, unknown)
     least = max(rules.minimum_window_rows, FEWEST_ROWS)
     if (found.usable_rows or 0) < least:
         return "too_few", (
@@ -81,6 +93,20 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
 
 
+def _cannot_tell(found: Findings, not_numbers: list[str]) -> str:
+    numbers = [f"{' and '.join(not_numbers)}, which is not a number that it can be."] if not_numbers else []
+    advice = [ADVICE] if not_numbers else []
+    return " ".join(
+        [
+            f"The check of {found.window_rows} predictions cannot tell:",
+            *numbers,
+            *found.unknown,
+            "That is neither quiet nor a reason to train.",
+            *advice,
+        ]
+    )
+
+
 def _not_numbers(found: Findings) -> list[str]:
     """What was measured and is not a number, or not one that it can be."""
     measured = {
@@ -89,7 +115,7 @@ def _not_numbers(found: Findings) -> list[str]:
         "the ROC AUC that chance gives": found.null_auc,
     }
     return [
-        f"{name} is {value}"
+        f"{name} is {value:.4g}"
         for name, value in measured.items()
         if value is not None and not (isfinite(value) and 0 <= value <= 1)
     ]

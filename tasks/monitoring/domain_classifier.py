@@ -11,6 +11,7 @@ Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017;
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +21,11 @@ from scipy import sparse, stats
 from scipy.spatial.distance import jensenshannon
 
 from tasks.contracts import ColumnDistance
-from tasks.spec import ColumnType
+from tasks.spec import FEWEST_ROWS, ColumnType
 
 Kind = Literal["text", "category", "number"]
+
+TIMES: frozenset[ColumnType] = frozenset({"timestamp", "date"})
 
 SEED = 20_250_101
 FOLDS = 3
@@ -39,8 +42,9 @@ class Separation:
     """How well a classifier tells two sets apart.
 
     Attributes:
-        auc: Out-of-fold ROC AUC, the mean over folds.
-        null_auc: What the same AUC exceeds by chance with the probability that was asked for.
+        auc: Out-of-fold ROC AUC, the mean over folds; NaN where nothing could be measured.
+        null_auc: What the same AUC exceeds by chance with the probability that was asked for. NaN or above 1
+            where the rows are too few for that probability.
         window_rows, reference_rows: The rows that it saw: distinct ones where there is text.
     """
 
@@ -60,7 +64,7 @@ def kinds_of(columns: Mapping[str, ColumnType], reference: pd.DataFrame) -> dict
         if declared == "string":
             words = [len(str(value).split()) for value in reference[name].dropna()]
             kinds[name] = "text" if words and np.mean(words) > TEXT_WORDS else "category"
-        elif declared not in {"timestamp", "date"}:
+        elif declared not in TIMES:
             kinds[name] = "number"
     return kinds
 
@@ -82,13 +86,16 @@ def distinct(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
 def separate(
     window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], false_alarm_share: float
 ) -> Separation:
-    """Train the domain classifier on two sets of at least
-    `FEWEST_ROWS` rows and say how well it tells them apart.
+    """Train the domain classifier on two sets of rows and say how well it tells them apart.
+
+    Sets of fewer than `FEWEST_ROWS` are not measured.
 
     Args:
         false_alarm_share: With which probability two samples of one distribution exceed `null_auc`, in (0,
             1).
     """
+    if min(len(window), len(reference)) < FEWEST_ROWS:
+        return Separation(nan, nan, len(window), len(reference))
     rows = pd.concat([window, reference], ignore_index=True)
     from_window = np.repeat([1, 0], [len(window), len(reference)])
     folds = _folds(rows, kinds)
@@ -98,8 +105,8 @@ def separate(
     null = [
         _out_of_fold_auc(text, table, rng.permutation(from_window), folds, kinds) for _ in range(RELABELLINGS)
     ]
-    quantile = stats.t.ppf(1 - false_alarm_share, RELABELLINGS - 1) * np.sqrt(1 + 1 / RELABELLINGS)
-    null_auc = float(np.clip(np.mean(null) + quantile * np.std(null, ddof=1), 0.5, 1))
+    quantile = stats.t.isf(false_alarm_share, RELABELLINGS - 1) * np.sqrt(1 + 1 / RELABELLINGS)
+    null_auc = float(np.maximum(np.mean(null) + quantile * np.std(null, ddof=1), 0.5))
     return Separation(auc, null_auc, len(window), len(reference))
 
 
@@ -167,7 +174,7 @@ def _out_of_fold_auc(
     folds: NDArray[np.int64],
     kinds: Mapping[str, Kind],
 ) -> float:
-    """The mean AUC over folds; of text and table together, the sum of the two
+    """The mean AUC over folds, NaN where none has both sets; of text and table together, the sum of the two
     classifiers' log odds decides.
     """
     from sklearn.metrics import roc_auc_score
@@ -183,7 +190,7 @@ def _out_of_fold_auc(
         if table is not None:
             odds += _table_classifier(kinds).fit(table[learn], label[learn]).decision_function(table[judge])
         found.append(roc_auc_score(label[judge], odds))
-    return float(np.mean(found)) if found else 0.5
+    return float(np.mean(found)) if found else nan
 
 
 def _text_classifier() -> Any:

@@ -21,7 +21,7 @@ from tasks.data.typed_values import from_python
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.decide import Findings, decide
-from tasks.serving.champion import find_champion
+from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.lake import Lake
@@ -80,9 +80,7 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
 
 
 def _champion(spec: PipelineSpec) -> TrainingRun:
-    found = find_champion(spec.name)
-    if found.warning:
-        print(found.warning, flush=True)
+    found = tell_champion(spec.name)
     if found.version is None:
         raise NothingToDo(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "

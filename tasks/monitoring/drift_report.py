@@ -5,6 +5,7 @@ one test a column and shows a text by its length and number of words. Nothing is
 home.
 """
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -13,24 +14,48 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from tasks.errors import PerennialError
 from tasks.monitoring.domain_classifier import Kind, sample
 from tasks.stores import files
+from tasks.stores.row_hash import sha256_of_rows
 
 MOST_ROWS = 2000
-FILE = "drift.html"
 THRESHOLD = 0.1
+
+
+class ReportNotDrawn(PerennialError):
+    """Evidently cannot show these rows; raised by `write_report`, and no reason to give no verdict."""
 
 
 def write_report(
     window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], work_url: str
 ) -> str:
-    """Write `drift.html`, one self-contained page, and return its URL.
+    """Write one self-contained page, and return its URL.
+
+    It is named by the rows that it shows: a decision in the ledger may point to the page of an earlier try.
 
     Args:
         window: What was asked of the service lately; needs a value in each column to say anything about it.
         reference: What the champion was validated on.
+
+    Raises:
+        ReportNotDrawn: Evidently raised, whatever it was.
     """
+    try:
+        page = _draw(window, reference, kinds)
+    except Exception as error:
+        raise ReportNotDrawn(
+            f"The drift report could not be drawn, which changes nothing in the verdict: "
+            f"{type(error).__name__}: {str(error).rstrip('.')}."
+        ) from error
+    sides = "".join(sha256_of_rows(pa.Table.from_pandas(rows)) for rows in (window, reference))
+    name = f"drift-{hashlib.sha256(sides.encode()).hexdigest()[:16]}.html"
+    return files.write_text(work_url, name, text=page)
+
+
+def _draw(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind]) -> str:
     os.environ["DO_NOT_TRACK"] = "1"
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import RowCount, ValueDrift
@@ -46,9 +71,9 @@ def write_report(
     ]
     sides = (Dataset.from_pandas(side, data_definition=definition) for side in (current, known))
     with tempfile.TemporaryDirectory(prefix="perennial-drift-") as folder:
-        page = Path(folder, FILE)
+        page = Path(folder, "drift.html")
         Report([RowCount(), *drift]).run(*sides).save_html(str(page))
-        return files.write_text(work_url, FILE, text=page.read_text(encoding="utf-8"))
+        return page.read_text(encoding="utf-8")
 
 
 def _columns_to_show(
@@ -68,6 +93,8 @@ def _numbers_and_categories(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd
         if kind == "number":
             columns[name] = (
                 pd.to_numeric(rows[name], errors="coerce")
+                # Numbers that differ in the last digits alone leave no room for the bins of a histogram.
+                .astype("float32")
                 .astype("float64")
                 .replace([np.inf, -np.inf], np.nan)
             )

@@ -2,7 +2,8 @@
 model, a pause after each, every answer in the ledger.
 
 The lock is a row of the database, held from the grant until `close` says that the training has ended, however
-it ended. A training that is killed with everything around it never says so: its request expires after the
+it ended. A ticket whose request is closed starts nothing: the lock may be another's by then. A training
+that is killed with everything around it never says so: its request expires after the
 longest time that the training, all its retries and the steps around it may take.
 """
 
@@ -21,23 +22,21 @@ from tasks.stores.database import retrain_requests as requests
 
 AROUND_TRAINING_SECONDS = 3600.0
 
+NOT_STARTED = "not started"
+
 
 def retrain(request: RetrainRequest) -> RetrainTicket:
-    """Answer a retrain request; a step that is tried again gets the ticket that it got before.
+    """Answer a retrain request; a step that is tried again gets the ticket that it got before, while that
+    request is open. Where it is closed, the step asks anew.
 
     Raises:
         InvalidRequest: The drift decision does not say `retrain`, is another model's, or is not in the
-            ledger.
+            ledger as it is.
+        LedgerBroken: Nothing can be recorded, because the ledger's end was altered.
     """
     if request.decision is not None:
         precedent.require_drift_decision(request.decision, request.spec.name)
-    while True:
-        try:
-            with engine().begin() as connection:
-                return _answer(connection, request, datetime.now(UTC))
-        except sa.exc.IntegrityError:
-            # Another request was granted, or another entry recorded, at the same moment: look again.
-            continue
+    return entries.in_turn(lambda connection: _answer(connection, request, datetime.now(UTC)))
 
 
 def close(model: str, train_run_id: str, why: str = "the training run ended") -> bool:
@@ -49,6 +48,18 @@ def close(model: str, train_run_id: str, why: str = "the training run ended") ->
     """
     with engine().begin() as connection:
         return _close(connection, requests.c.train_run_id == train_run_id, model, datetime.now(UTC), why) > 0
+
+
+def close_unstarted(model: str, train_run_id: str, why: str) -> bool:
+    """Say that a granted training was not started, so that the next request need not wait for the pause."""
+    return close(model, train_run_id, f"{NOT_STARTED}: {why}")
+
+
+def is_open(model: str, train_run_id: str) -> bool:
+    """Whether the request that granted this training still holds the model's lock."""
+    query = requests.select().where(requests.c.open_model == model, requests.c.train_run_id == train_run_id)
+    with engine().connect() as connection:
+        return connection.execute(query).first() is not None
 
 
 @dataclass(frozen=True)
@@ -85,27 +96,47 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -
     """
     model = request.spec.name
     _expire(connection, model, now)
-    request_id = hashlib.sha256(f"{model}\n{request.context.step_key}".encode()).hexdigest()[:16]
-    mine = connection.execute(requests.select().where(requests.c.request_id == request_id)).first()
-    if mine is not None:
-        return RetrainTicket(model=model, granted=True, train_run_id=mine.train_run_id, reason=mine.reason)
-    refusal = request.hindrance or _refusal(connection, request.spec, now)
+    key = request.context.step_key
+    mine = connection.execute(
+        requests.select().where(requests.c.model == model, requests.c.step_key == key)
+    ).all()
+    opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
+    if request.hindrance:
+        return _refuse(connection, request, request.hindrance)
+    if opened is not None and opened.step_key == key:
+        return RetrainTicket(
+            model=model, granted=True, train_run_id=opened.train_run_id, reason=opened.reason
+        )
+    refusal = _not_ended(opened, now) if opened is not None else _pause(connection, request.spec, now)
     if refusal is not None:
         return _refuse(connection, request, refusal)
-    return _grant(connection, request, request_id, now)
+    return _grant(connection, request, _request_id(model, key, len(mine)), now)
 
 
-def _refusal(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str | None:
+def _request_id(model: str, step_key: str, granted_before: int) -> str:
+    """Another one each time that a step is granted a training: Airflow has the run of the time before."""
+    again = f"\n{granted_before}" if granted_before else ""
+    return hashlib.sha256(f"{model}\n{step_key}{again}".encode()).hexdigest()[:16]
+
+
+def _not_ended(opened: sa.Row[Any], now: datetime) -> str:
+    return (
+        f"The training {opened.train_run_id}, granted {_ago(now - opened.granted_at)} ago, has not ended. "
+        "One at a time: ask again when it has."
+    )
+
+
+def _pause(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str | None:
+    """Why the last training is too near; None where it is not. One that was never started does not count."""
+    started = sa.func.coalesce(requests.c.closed_why, "").not_like(f"{NOT_STARTED}%")
     last = connection.execute(
-        requests.select().where(requests.c.model == spec.name).order_by(requests.c.granted_at.desc()).limit(1)
+        requests.select()
+        .where(requests.c.model == spec.name, started)
+        .order_by(requests.c.granted_at.desc())
+        .limit(1)
     ).first()
     if last is None:
         return None
-    if last.open_model is not None:
-        return (
-            f"The training {last.train_run_id}, granted {_ago(now - last.granted_at)} ago, has not ended. "
-            "One at a time: ask again when it has."
-        )
     left = last.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - now
     if left > timedelta():
         return (

@@ -1,15 +1,16 @@
 """What a team says about its model in pipeline.yaml: one module a section; callers import from here."""
 
-from tasks.spec.base import ColumnType, faults_of
+from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
-from tasks.spec.monitor import MonitorSpec
+from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of
 from tasks.spec.serving import ServingSpec
 
 __all__ = [
+    "FEWEST_ROWS",
     "METRICS",
     "RECALL_OF",
     "ColumnType",
@@ -18,6 +19,7 @@ __all__ = [
     "MetricKind",
     "MetricName",
     "MonitorSpec",
+    "Name",
     "PipelineSpec",
     "ServingSpec",
     "SplitSpec",

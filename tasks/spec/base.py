@@ -10,10 +10,13 @@ from jsonschema.exceptions import SchemaError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+MOST_ROWS = 10**12
+"""More rows than any model here has: a number beyond is a slip, and no store or form need take it."""
+
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Rows = Annotated[int, Field(ge=0)]
+Rows = Annotated[int, Field(ge=0, le=MOST_ROWS)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
 
 

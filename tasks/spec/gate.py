@@ -47,7 +47,7 @@ class GateSpec(Spec):
     minimum_test_rows: Rows = 200
     minimum_gain_over_baseline: Amount = 0.0
     latency_p95_seconds: float = Field(default=0.25, gt=0, allow_inf_nan=False)
-    archive_bytes: int = Field(default=500_000_000, gt=0)
+    archive_bytes: int = Field(default=500_000_000, gt=0, le=2**50)
 
     @model_validator(mode="after")
     def _thresholds_point_the_right_way(self) -> "GateSpec":

@@ -2,7 +2,15 @@
 
 from pydantic import Field
 
-from tasks.spec.base import Rows, Share, Spec
+from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
+
+FEWEST_ROWS = 30
+"""Below this, on either side, a comparison of traffic says nothing."""
+
+RARELY = 1e-6
+"""The smallest share of false alarms that a few relabellings of the rows can say anything of."""
+
+YEAR_SECONDS = 366 * 86_400
 
 
 class MonitorSpec(Spec):
@@ -23,10 +31,10 @@ class MonitorSpec(Spec):
     """
 
     schedule: str = "0 4 * * *"
-    minimum_window_rows: Rows = 200
-    maximum_rows: Rows = 2000
+    minimum_window_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
+    maximum_rows: int = Field(default=2000, ge=FEWEST_ROWS, le=MOST_ROWS)
     domain_auc: float = Field(default=0.65, ge=0.5, le=1)
-    false_alarm_share: float = Field(default=0.01, gt=0, lt=1)
+    false_alarm_share: float = Field(default=0.01, ge=RARELY, lt=1)
     minimum_new_rows: Rows = 200
-    cooldown_seconds: float = Field(default=86_400, ge=0)
+    cooldown_seconds: float = Field(default=86_400, ge=0, le=YEAR_SECONDS)
     maximum_bad_share: Share = 0.1

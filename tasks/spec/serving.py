@@ -6,6 +6,9 @@ from pydantic import Field
 
 from tasks.spec.base import ColumnType, JsonSchema, Spec
 
+LONGEST_SECONDS = 600
+"""The longest that the gateway lets a request wait: a route with more is refused there, after the gate."""
+
 LABEL_TYPES: dict[ColumnType, frozenset[str]] = {
     "string": frozenset({"string"}),
     "int64": frozenset({"integer"}),
@@ -29,7 +32,7 @@ class ServingSpec(Spec):
         workers: TorchServe workers of a version.
         batch_size: The most requests in one batch.
         max_batch_delay_ms: How long a batch waits to fill, in milliseconds; TorchServe reads 0 as 100.
-        timeout_seconds: A request that takes longer is answered with 504.
+        timeout_seconds: A request that takes longer is answered with 504; the gateway waits for at most 600.
     """
 
     handler: str = "handler.py"
@@ -37,10 +40,10 @@ class ServingSpec(Spec):
     input_schema: JsonSchema
     label_schema: JsonSchema
     input_example: dict[str, Any]
-    workers: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    max_batch_delay_ms: int = Field(default=1, ge=1)
-    timeout_seconds: float = Field(default=5, gt=0)
+    workers: int = Field(default=1, ge=1, le=1000)
+    batch_size: int = Field(default=8, ge=1, le=100_000)
+    max_batch_delay_ms: int = Field(default=1, ge=1, le=1000 * LONGEST_SECONDS)
+    timeout_seconds: float = Field(default=5, gt=0, le=LONGEST_SECONDS)
 
 
 def types_beyond(label_schema: dict[str, Any], kind: ColumnType) -> list[str]:

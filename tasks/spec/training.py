@@ -4,7 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.spec.base import Spec
+from tasks.spec.base import MOST_ROWS, Spec
+
+MONTH_SECONDS = 31 * 86_400
+
+MOST_CPUS = 4096
+
+MOST_MIB = 2**30
+"""A pebibyte: in bytes it still is a number that a kernel and a container engine take."""
 
 
 class TrainingSpec(Spec):
@@ -28,9 +35,9 @@ class TrainingSpec(Spec):
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trigger: Literal["schedule", "data", "both"] = "schedule"
     schedule: str | None = None
-    minimum_new_rows: int = Field(default=200, ge=1)
-    timeout_seconds: float = Field(default=3600, gt=0)
-    retries: int = Field(default=2, ge=0)
+    minimum_new_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
+    timeout_seconds: float = Field(default=3600, gt=0, le=MONTH_SECONDS)
+    retries: int = Field(default=2, ge=0, le=100)
     allow_other_commit: bool = False
 
     @model_validator(mode="after")
@@ -55,7 +62,7 @@ class ResourcesSpec(Spec):
             CPU then.
     """
 
-    cpus: float = Field(default=1, gt=0)
-    memory_mib: int = Field(default=4096, gt=0)
-    scratch_mib: int = Field(default=2048, gt=0)
+    cpus: float = Field(default=1, gt=0, le=MOST_CPUS)
+    memory_mib: int = Field(default=4096, gt=0, le=MOST_MIB)
+    scratch_mib: int = Field(default=2048, gt=0, le=MOST_MIB)
     gpus: Literal["required", "preferred", "none"] = "none"

@@ -212,10 +212,19 @@ class Lake:
         condition = f" WHERE {where_sql}" if where_sql else ""
         return self.query(f"SELECT {selected} FROM {quote(table)}{condition}", {table: (table, version)})  # noqa: S608
 
+    def widened(self, table: str, version: int | None) -> Dataset:
+        """The rows of a version with the columns that joined the table since, which are null in it.
+
+        Raises:
+            LakeError: There is no such table or version.
+        """
+        newest = self._open(table).to_pyarrow_dataset().schema
+        return _in_one_order(self._open(table, version)).replace_schema(newest)
+
     def query(
         self,
         sql: str,
-        tables: Mapping[str, tuple[str, int | None] | pa.Table] | Sequence[str],
+        tables: Mapping[str, tuple[str, int | None] | pa.Table | Dataset] | Sequence[str],
         *,
         newest_by: Mapping[str, str] | None = None,
     ) -> pa.Table:
@@ -243,7 +252,7 @@ class Lake:
         with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
-                at_hand = rows if isinstance(rows, pa.Table) else _in_one_order(self._open(*rows))
+                at_hand = rows if isinstance(rows, pa.Table | Dataset) else _in_one_order(self._open(*rows))
                 show(session, view, at_hand, (newest_by or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")

@@ -57,6 +57,7 @@ def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(
     heavy({"drift": [{}, DRIFTED, DRIFTED]})
     run_dag(DRIFT)  # makes the DAGs known to the database
     pause(TRAIN, paused=False)
+    grant("retrain__1")
 
     first, second = run_dag(DRIFT), run_dag(DRIFT)
 
@@ -93,6 +94,21 @@ def test_a_training_that_is_paused_after_its_retrain_was_granted_is_not_waited_f
     assert f"The DAG {TRAIN} is paused" in capfd.readouterr().out
     assert train_runs() == before
     assert not retrain.open_requests()
+
+
+def test_a_ticket_whose_request_is_closed_starts_nothing(
+    run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = train_runs()
+    heavy({"drift": [{}, DRIFTED], "retrain": [{"result": {"train_run_id": "retrain__3"}}]})
+    run_dag(DRIFT)
+    pause(TRAIN, paused=False)
+
+    run = run_dag(DRIFT)
+
+    assert states(run)["start_training"] == "skipped"
+    assert "The request that granted retrain__3 is closed" in capfd.readouterr().out
+    assert train_runs() == before
 
 
 def test_a_window_that_ends_before_it_begins_is_refused_at_the_first_task(

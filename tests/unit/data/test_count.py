@@ -121,3 +121,18 @@ def test_a_table_that_was_made_again_has_not_been_seen(home: Path, lake: Lake, t
 def test_a_model_that_lost_its_rows_is_not_waited_for() -> None:
     found = RowCount(table="reviews", table_version=3, rows=20, new_rows=0, seen_version=2)
     assert too_few(found, FEW, 0) is None
+
+
+def test_a_column_that_joined_the_table_since_the_last_training_is_null_in_what_it_saw(
+    home: Path, lake: Lake
+) -> None:
+    train(home, "one")
+    query = "SELECT review_id, text, source, label, coalesce(stars, 0) AS stars FROM reviews"
+    columns = {**SPEC.data.columns, "stars": "int64"}
+    data = FEW.data.model_copy(update={"columns": columns, "query": query})
+    lake.create("reviews", data.columns)
+    lake.append("reviews", as_table(reviews(150, first=200)), batch_id="second")
+
+    found = counted(home, "two", FEW.model_copy(update={"data": data}), minimum_new_rows=150)
+
+    assert found.new_rows == 150

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.contracts import Action, LedgerEntry, Metric
+from tasks.errors import LedgerBroken
 from tasks.ledger import entries
 from tasks.stores.database import engine, ledger_entries
 
@@ -141,6 +142,24 @@ def test_a_missing_entry_is_found(home: Path, missing: int, named: list[int]) ->
     tamper(ledger_entries.delete().where(ledger_entries.c.sequence == missing))
 
     assert entries.broken_entries(known) == sorted({*named, *([4] if missing < 3 else [])})
+
+
+@pytest.mark.parametrize("sequence", [0, -7])
+@pytest.mark.timeout(20)
+def test_nothing_is_recorded_after_an_end_that_was_altered(home: Path, sequence: int) -> None:
+    for number in range(1, 4):
+        decide(number)
+    tamper(ledger_entries.update().where(ledger_entries.c.sequence == 3).values(sequence=sequence))
+
+    with pytest.raises(LedgerBroken, match=f"the entry numbered {sequence} follows the newest one"):
+        decide(4)
+
+
+@pytest.mark.timeout(20)
+def test_what_the_table_refuses_is_not_tried_for_ever(home: Path) -> None:
+    decide(1)
+    with pytest.raises(sa.exc.IntegrityError):
+        decide(2, why=None)
 
 
 def test_evidence_of_any_kind_keeps_its_hash_through_the_store(home: Path) -> None:

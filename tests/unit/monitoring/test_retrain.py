@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import DriftDecision, RetrainRequest, RetrainTicket, StepContext
-from tasks.errors import InvalidRequest
+from tasks.contracts import ColumnDistance, DriftDecision, RetrainRequest, RetrainTicket, StepContext
+from tasks.errors import InvalidRequest, LedgerBroken
 from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.spec import PipelineSpec
-from tasks.stores.database import engine, retrain_requests
+from tasks.stores.database import engine, ledger_entries, retrain_requests
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -47,7 +47,7 @@ def drift(verdict: str = "retrain", *, recorded: bool = True, **changes: Any) ->
         before=None,
         after=verdict,
         why=decision.why,
-        evidence=decision,
+        evidence={"decision": decision},
     )
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
 
@@ -99,9 +99,45 @@ def test_a_drift_decision_is_granted_and_recorded_with_its_reason(home: Path) ->
 def test_a_step_that_is_tried_again_gets_the_same_ticket(home: Path) -> None:
     first = ask("step")
     assert ask("step") == first
-    retrain.close(MODEL, str(first.train_run_id))
-    assert ask("step") == first
     assert answers() == ["granted"]
+
+
+def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) -> None:
+    first = ask("step", cooldown_seconds=600)
+    retrain.close(MODEL, str(first.train_run_id))
+
+    assert "ask again in 10 min" in ask("step", cooldown_seconds=600).reason
+    age(601)
+    again = ask("step", cooldown_seconds=600)
+
+    assert again.granted
+    assert again.train_run_id != first.train_run_id
+    assert ask("step", cooldown_seconds=600) == again
+    assert "has not ended" in ask("another step", cooldown_seconds=0).reason
+    assert answers() == ["granted", "refused", "granted", "refused"]
+
+
+def test_a_ticket_that_started_nothing_is_asked_for_again_without_a_pause(home: Path) -> None:
+    first = ask("step", drift(), cooldown_seconds=600)
+    assert retrain.is_open(MODEL, str(first.train_run_id))
+    assert retrain.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.")
+    assert not retrain.is_open(MODEL, str(first.train_run_id))
+
+    again = ask("step", drift(), cooldown_seconds=600)
+
+    assert again.granted
+    assert [open_.train_run_id for open_ in retrain.open_requests()] == [again.train_run_id]
+    assert "has not ended" in ask("another step", cooldown_seconds=0).reason
+
+
+def test_what_could_not_start_now_is_refused_also_to_the_step_that_was_granted_it(home: Path) -> None:
+    first = ask("one")
+    paused = request("one").model_copy(update={"hindrance": "Its DAG is paused."})
+
+    ticket = retrain.retrain(paused)
+
+    assert (ticket.granted, ticket.train_run_id, ticket.reason) == (False, None, "Its DAG is paused.")
+    assert ask("one") == first
 
 
 def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause(home: Path) -> None:
@@ -179,6 +215,49 @@ def test_a_decision_that_was_never_recorded_is_refused(home: Path) -> None:
         with pytest.raises(InvalidRequest, match=r"not in the ledger|is about"):
             ask("one", decision)
     assert answers() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"why": "I made this up."},
+        {"champion_run_id": "another"},
+        {"new_rows": 0},
+        {"domain_auc": float("nan")},
+        {"window_rows": 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_decision_that_differs_from_its_entry_is_refused(home: Path, changes: dict[str, Any]) -> None:
+    forged = drift().model_copy(update=changes)
+    with pytest.raises(InvalidRequest, match="differs from what the ledger holds as entry 1"):
+        ask("one", forged)
+    assert retrain.open_requests() == []
+
+
+def test_a_decision_with_a_number_that_is_none_is_itself_again_through_json(home: Path) -> None:
+    distance = ColumnDistance(column="text", distance=float("nan"), method="ROC AUC")
+    decision = drift(columns=(distance,))
+    assert ask("one", DriftDecision.model_validate_json(decision.model_dump_json())).granted
+
+
+def test_an_entry_that_holds_no_decision_starts_no_training(home: Path) -> None:
+    decision = drift(recorded=False)
+    entry = entries.record(
+        model=MODEL, actor="drift", action="drift", before=None, after="retrain", why="w", evidence={}
+    )
+    with pytest.raises(InvalidRequest, match="differs from what the ledger holds"):
+        ask("one", decision.model_copy(update={"ledger_hash": entry.entry_hash}))
+
+
+def test_a_broken_ledger_grants_nothing_and_says_so(home: Path) -> None:
+    decision = drift()
+    ask("one", decision)
+    with engine().begin() as connection:
+        connection.execute(ledger_entries.update().where(ledger_entries.c.sequence == 2).values(sequence=0))
+
+    with pytest.raises(LedgerBroken, match="the entry numbered 0 follows the newest one"):
+        ask("two", decision)
 
 
 def test_two_models_do_not_wait_for_each_other(home: Path) -> None:
