@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tasks.spec.base import Rows, Share, Spec
+from tasks.spec.cron import Cron
 
 
 class MonitorSpec(Spec):
@@ -22,7 +23,7 @@ class MonitorSpec(Spec):
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
     """
 
-    schedule: str = "0 4 * * *"
+    schedule: Cron = "0 4 * * *"
     minimum_window_rows: Rows = 200
     maximum_rows: Rows = 2000
     domain_auc: float = Field(default=0.65, ge=0.5, le=1)

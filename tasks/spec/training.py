@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.spec.base import Spec
+from tasks.spec.cron import Cron
 
 
 class TrainingSpec(Spec):
@@ -27,7 +28,7 @@ class TrainingSpec(Spec):
     entry_point: str = "main"
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trigger: Literal["schedule", "data", "both"] = "schedule"
-    schedule: str | None = None
+    schedule: Cron | None = None
     minimum_new_rows: int = Field(default=200, ge=1)
     timeout_seconds: float = Field(default=3600, gt=0)
     retries: int = Field(default=2, ge=0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import yaml
+from jsonschema.exceptions import best_match
 
 from tasks.errors import InvalidProject, InvalidRequest
 from tasks.spec import PipelineSpec, strict_yaml
@@ -34,7 +35,7 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InvalidProject: MLproject cannot be read, lacks the entry point or a parameter that every training is
             given, has a parameter without a default or of an unknown type, or pipeline.yaml narrows one that
-            is not there.
+            is not there or by what is no JSON Schema, or a default breaks what is declared of it.
     """
     path = models / spec.name / "MLproject"
     declared = _read_parameters(path, spec.training.entry_point)
@@ -50,11 +51,14 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
         raise InvalidProject(
             f"{path}: pipeline.yaml narrows {unknown}, which are not free parameters. Correct their names."
         )
-    return {
+    schemas = {
         name: _fragment(path, name, declaration) | spec.training.parameters.get(name, {})
         for name, declaration in declared.items()
         if name not in GIVEN_BY_US
     }
+    for name, schema in schemas.items():
+        _require_sound_default(path, name, schema)
+    return schemas
 
 
 def check_parameters(
@@ -112,3 +116,21 @@ def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
         )
     description = {"description": declaration["description"]} if "description" in declaration else {}
     return {"type": JSON_TYPES[kind], "default": declaration["default"], **description}
+
+
+def _require_sound_default(path: Path, name: str, schema: dict[str, Any]) -> None:
+    """Airflow refuses a form whose default breaks its own schema; so it is told before."""
+    kind = jsonschema.Draft202012Validator
+    try:
+        kind.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise InvalidProject(
+            f"{path}: training.parameters.{name} in pipeline.yaml is not a JSON Schema: {error.message}. "
+            "Correct it."
+        ) from error
+    fault = best_match(kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(schema["default"]))
+    if fault:
+        raise InvalidProject(
+            f"{path}: the default of {name!r} breaks its own schema: {fault.message}. Correct the default, "
+            "its type, or training.parameters in pipeline.yaml."
+        )

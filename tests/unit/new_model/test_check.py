@@ -1,6 +1,7 @@
 """`make check`: what is wrong with a model's files is said before Airflow sees them, all of it at once."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,9 @@ def test_the_shipped_models_are_sound(home: Path) -> None:
             "'region' is there already in line",
         ),
         ("name: parcel", "name: parcels", "name is 'parcels', but the folder is 'parcel'"),
+        ('"0 2 * * *"', '"0 25 * * *"', "training.schedule: '0 25 * * *' is not a cron expression: its hour"),
+        ('"0 2 * * *"', "daily", "training.schedule: 'daily' is not a cron expression: '@daily' is one"),
+        ('"0 4 * * *"', '"99 4 * * *"', "monitor.schedule: '99 4 * * *' is not a cron expression: its minut"),
     ],
 )
 def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str, said: str) -> None:
@@ -72,6 +76,18 @@ def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str,
 
     assert said in " ".join(found["parcel"])
     assert list(found) == ["parcel"]
+
+
+def test_a_default_that_its_own_type_refuses_is_said(pipeline: Path) -> None:
+    mlproject = pipeline.with_name("MLproject")
+    text = re.sub(
+        r"epochs: \{type: int, default: \d+", "epochs: {type: int, default: thirty", mlproject.read_text()
+    )
+    mlproject.write_text(text)
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "the default of 'epochs' breaks its own schema: 'thirty' is not of type 'integer'" in said
 
 
 def test_a_folder_that_is_no_model_is_named_and_so_is_a_project_without_one(
