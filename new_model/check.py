@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from new_model.handler import faults_of_handler
 from tasks.data.labelled import columns_of_view
 from tasks.data.model_query import training_rows
 from tasks.data.suites import load_suite, require_columns
@@ -51,6 +52,7 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
     looks: tuple[Callable[[PipelineSpec], Iterator[str]], ...] = (
         _faults_of_program,
         _faults_of_code,
+        _faults_of_handler,
         _faults_of_suites,
         _faults_of_query,
         _faults_of_feedback,
@@ -92,6 +94,10 @@ def _faults_of_code(spec: PipelineSpec) -> Iterator[str]:
                     f"{folder / name} imports {needed}, and serving.code in pipeline.yaml does not name "
                     f"{beside}, so the archive would lack it. Name it there."
                 )
+
+
+def _faults_of_handler(spec: PipelineSpec) -> Iterator[str]:
+    yield from faults_of_handler(settings().models / spec.name, spec.serving.handler)
 
 
 def _modules(tree: ast.Module) -> set[str]:

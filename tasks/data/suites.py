@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from tasks.data import plain_expectations, strict_json
@@ -168,6 +169,7 @@ def _expectation(declared: Any) -> Expectation:
         raise ValueError(f"unknown fields {unknown}")
     arguments, severity = declared["kwargs"], declared.get("severity", "critical")
     kind = declared["type"]
+    _require_a_range(arguments)
     judges_rows = _judges_rows(kind, arguments, severity)
     named = [arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS]
     own = [column for value in named for column in ([value] if isinstance(value, str) else value)]
@@ -175,6 +177,24 @@ def _expectation(declared: Any) -> Expectation:
     columns = tuple(dict.fromkeys([*own, *_columns_of(condition)]))
     scope = _scope(kind, columns, judges_rows=judges_rows, conditional=condition is not None)
     return Expectation(kind, arguments, severity, columns, judges_rows, scope)
+
+
+def _require_a_range(arguments: dict[str, Any]) -> None:
+    """Refuse bounds that no value lies between; Great Expectations takes them."""
+    least, most = arguments.get("min_value"), arguments.get("max_value")
+    if least is None or most is None:
+        return
+    if isinstance(least, str) and isinstance(most, str):
+        try:
+            is_empty = datetime.fromisoformat(least) > datetime.fromisoformat(most)
+        except (TypeError, ValueError):
+            return
+    elif isinstance(least, int | float) and isinstance(most, int | float):
+        is_empty = least > most
+    else:
+        return
+    if is_empty:
+        raise ValueError(f"min_value {least!r} is above max_value {most!r}, so that no value fits")
 
 
 def _judges_rows(kind: str, arguments: dict[str, Any], severity: str) -> bool:

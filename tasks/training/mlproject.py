@@ -2,8 +2,11 @@
 read without MLflow: the control plane makes a form of it.
 """
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import jsonschema
@@ -34,11 +37,13 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         InvalidProject: MLproject cannot be read, lacks the entry point or a parameter that every training is
-            given, has a parameter without a default or of an unknown type, or pipeline.yaml narrows one that
-            is not there or by what is no JSON Schema, or a default breaks what is declared of it.
+            given, or names another one in its command; has a parameter without a default, with one that
+            breaks what is declared of it, or of an unknown type; or pipeline.yaml narrows one that is not
+            there.
     """
     path = models / spec.name / "MLproject"
-    declared = _read_parameters(path, spec.training.entry_point)
+    entry_point = _read_entry_point(path, spec.training.entry_point)
+    declared = entry_point["parameters"]
     missing = [name for name in (*GIVEN_BY_US, "seed") if name not in declared]
     if missing:
         raise InvalidProject(
@@ -51,6 +56,7 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
         raise InvalidProject(
             f"{path}: pipeline.yaml narrows {unknown}, which are not free parameters. Correct their names."
         )
+    _require_known(path, entry_point.get("command"), declared)
     schemas = {
         name: _fragment(path, name, declaration) | spec.training.parameters.get(name, {})
         for name, declaration in declared.items()
@@ -87,10 +93,11 @@ def check_parameters(
     }
 
 
-def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
+def _read_entry_point(path: Path, entry_point: str) -> dict[str, Any]:
     try:
         document = strict_yaml.loads(path.read_text(encoding="utf-8"))
-        declared = document["entry_points"][entry_point]["parameters"]
+        found: dict[str, Any] = document["entry_points"][entry_point]
+        declared = found["parameters"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidProject(f"{path}: cannot be read: {error}") from error
     except (KeyError, TypeError) as error:
@@ -101,7 +108,28 @@ def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
         raise InvalidProject(
             f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them."
         )
-    return declared
+    return found
+
+
+def _require_known(path: Path, command: Any, declared: Mapping[str, Any]) -> None:
+    """Refuse a command that MLflow could not fill in: to it each `{name}` is a parameter."""
+    if not isinstance(command, str) or not command.strip():
+        raise InvalidProject(f"{path}: the entry point has no `command`. Say there what trains the model.")
+    try:
+        named = {
+            re.split(r"[.[]", name)[0] for _, name, _, _ in Formatter().parse(command) if name is not None
+        }
+    except ValueError as error:
+        raise InvalidProject(
+            f"{path}: the command cannot be filled in: {error}. Write {{{{ and }}}} for braces of its own."
+        ) from error
+    if unknown := sorted(named - set(declared)):
+        meant = {near for name in unknown for near in get_close_matches(name, declared, n=1)}
+        hint = f" Do you mean {' or '.join(sorted(meant))}?" if meant else ""
+        raise InvalidProject(
+            f"{path}: the command names {unknown}, which are not parameters of the entry point.{hint} Correct "
+            "the command, or declare them."
+        )
 
 
 def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:

@@ -90,6 +90,60 @@ def test_a_default_that_its_own_type_refuses_is_said(pipeline: Path) -> None:
     assert "the default of 'epochs' breaks its own schema: 'thirty' is not of type 'integer'" in said
 
 
+def test_a_command_with_a_parameter_that_is_not_there_is_said(pipeline: Path) -> None:
+    mlproject = pipeline.with_name("MLproject")
+    mlproject.write_text(mlproject.read_text().replace("{epochs}", "{epoch}"))
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "the command names ['epoch'], which are not parameters of the entry point" in said
+    assert "Do you mean epochs?" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("class Handler(PerennialHandler):", "class Handler(object):", "does not inherit PerennialHandler"),
+        ("def predict(", "def predicted(", "Handler lacks predict(instances), so it cannot serve"),
+        ("def load(", "def loaded(", "Handler lacks load(folder)"),
+        ("class Handler", "class Other:\n    pass\n\nclass Handler", "exactly one class"),
+    ],
+)
+def test_a_handler_that_cannot_serve_is_said(pipeline: Path, before: str, after: str, said: str) -> None:
+    handler = pipeline.with_name("handler.py")
+    assert before in handler.read_text()
+    handler.write_text(handler.read_text().replace(before, after))
+
+    [found] = faults_of_models("parcel")["parcel"]
+
+    assert said in found
+
+
+def test_a_handler_may_inherit_from_another_file_of_the_model(pipeline: Path) -> None:
+    handler, base = pipeline.with_name("handler.py"), pipeline.with_name("base.py")
+    base.write_text(handler.read_text().replace("class Handler", "class Ours"))
+    handler.write_text("import base\n\n\nclass Handler(base.Ours):\n    pass\n")
+    pipeline.write_text(pipeline.read_text().replace("code: [", "code: [base.py, "))
+
+    assert not faults_of_models("parcel")["parcel"]
+
+    base.write_text(base.read_text().replace("def predict(", "def predicted("))
+    assert "Handler lacks predict(instances)" in faults_of_models("parcel")["parcel"][0]
+
+
+def test_bounds_of_a_suite_that_no_value_fits_are_said(pipeline: Path) -> None:
+    suite = settings().suites / "expectations" / "parcel.json"
+    suite.write_text(
+        suite.read_text().replace(
+            '"min_value": 0, "max_value": 20000', '"min_value": 30000, "max_value": 20000'
+        )
+    )
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "min_value 30000 is above max_value 20000" in said
+
+
 def test_a_folder_that_is_no_model_is_named_and_so_is_a_project_without_one(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
