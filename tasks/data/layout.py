@@ -99,8 +99,8 @@ def _new_kinds(
     if refused:
         raise DataRejected(
             f"{file} adds the columns {_told(refused)}, which cannot join the table {table.table!r}: a "
-            "column is named by letters, digits and underscores, in another way than those that are there, and "
-            f"holds plain values.{_meant(refused, [*table.columns, *others])} Correct the file."
+            "column is named by letters, digits and underscores, in another way than those that are there, "
+            f"and holds plain values.{_meant(refused, [*table.columns, *others])} Correct the file."
         )
     return kinds
 

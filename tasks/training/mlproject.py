@@ -127,8 +127,8 @@ def _require_known(path: Path, command: Any, declared: Mapping[str, Any]) -> Non
         meant = {near for name in unknown for near in get_close_matches(name, declared, n=1)}
         hint = f" Do you mean {' or '.join(sorted(meant))}?" if meant else ""
         raise InvalidProject(
-            f"{path}: the command names {unknown}, which are not parameters of the entry point.{hint} Correct "
-            "the command, or declare them."
+            f"{path}: the command names {unknown}, which are not parameters of the entry point.{hint} "
+            "Correct the command, or declare them."
         )
 
 

@@ -80,7 +80,7 @@ def test_every_wrong_type_of_a_parquet_file_is_told_at_once(door: MakeDoor) -> N
     [
         (
             "id, Weight_KG",
-            " Weight_KG': do you mean 'weight_kg'? Correct the file, or declare missing_columns",
+            " Weight_KG': do you mean 'weight_kg'? Correct the file, or declare missing_c",
         ),
         ("id,wieght_kg", "'wieght_kg': do you mean 'weight_kg'?"),
         ("id", "Correct the file, or declare missing_columns: ignore for the table in pipeline.yaml."),
