@@ -6,14 +6,16 @@ Nothing runs, and nothing of a platform is read: the query is tried on empty tab
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from new_model.handler import faults_of_handler
 from tasks.data.labelled import columns_of_view
 from tasks.data.model_query import training_rows
-from tasks.data.suites import load_suite, require_columns
+from tasks.data.suites import load_suite, require_columns, require_declared_columns
 from tasks.errors import EXIT_INVALID, InvalidQuery, InvalidRequest, PerennialError
 from tasks.settings import forget_another_clone, settings
 from tasks.spec import PipelineSpec, TableSpec, read_specs
@@ -51,6 +53,7 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
     looks: tuple[Callable[[PipelineSpec], Iterator[str]], ...] = (
         _faults_of_program,
         _faults_of_code,
+        _faults_of_handler,
         _faults_of_suites,
         _faults_of_query,
         _faults_of_feedback,
@@ -94,6 +97,10 @@ def _faults_of_code(spec: PipelineSpec) -> Iterator[str]:
                 )
 
 
+def _faults_of_handler(spec: PipelineSpec) -> Iterator[str]:
+    yield from faults_of_handler(settings().models / spec.name, spec.serving.handler)
+
+
 def _modules(tree: ast.Module) -> set[str]:
     """The modules that a file imports, by the first part of their names."""
     found = set()
@@ -109,9 +116,17 @@ def _faults_of_suites(spec: PipelineSpec) -> Iterator[str]:
     for table in spec.data.all_tables:
         try:
             suite = load_suite(table.suite)
-            require_columns(suite, suite.expectations, [*table.columns])
         except PerennialError as fault:
             yield str(fault)
+            continue
+        for require in (
+            partial(require_columns, suite, suite.expectations, [*table.columns]),
+            partial(require_declared_columns, suite, table),
+        ):
+            try:
+                require()
+            except PerennialError as fault:
+                yield str(fault)
 
 
 def _faults_of_query(spec: PipelineSpec) -> Iterator[str]:

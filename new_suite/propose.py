@@ -68,7 +68,7 @@ def propose(table: str, file: str) -> Proposal:
         {name: value for name, value in described.items() if value is not None},
         len(expectations),
         len(sample.rows),
-        (*_remarks(sample, key), *typed.remarks, *_unsaid(typed, key)),
+        (*_remarks(sample, typed, key), *typed.remarks, *_unsaid(typed, key)),
     )
 
 
@@ -131,7 +131,7 @@ def expectations_of(typed: Typed, key: str | None) -> tuple[Proposed, ...]:
     return tuple(each for each in found if each.says_something)
 
 
-def _remarks(sample: Sample, key: str | None) -> list[str]:
+def _remarks(sample: Sample, typed: Typed, key: str | None) -> list[str]:
     remarks = []
     if len(sample.rows) < FEW_ROWS:
         remarks.append(
@@ -143,7 +143,18 @@ def _remarks(sample: Sample, key: str | None) -> list[str]:
         remarks.append(
             "No column identifies a row, and a table needs one as its `key`. Add one to the files."
         )
+    elif not KEY_NAME.search(key) and (called := _called_like_a_key(sample, typed)):
+        repeat = "repeats or is missing" if len(called) == 1 else "repeat or are missing"
+        remarks.append(
+            f"{', '.join(called)} {repeat} in some rows, and the key {key} is only the first column without "
+            "repeats. Look whether it really identifies a row; if not, correct the files."
+        )
     return remarks
+
+
+def _called_like_a_key(sample: Sample, typed: Typed) -> list[str]:
+    """The columns that are called as keys are, but identify no row."""
+    return [name for name in typed.columns if KEY_NAME.search(name) and name not in sample.unique]
 
 
 def _unsaid(typed: Typed, key: str | None) -> list[str]:

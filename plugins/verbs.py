@@ -74,7 +74,7 @@ def report_refused(ingested: XComArg) -> XComArg:
     @task(task_id="report_refused", retries=0, trigger_rule=TriggerRule.ALL_DONE)
     def report(result: dict[str, Any] | None) -> None:
         files = result["files"] if result else []
-        refused = [f"{file['file']}: {file['reason']}" for file in files if file["status"] == "refused"]
+        refused = [_refusal(file) for file in files if file["status"] == "refused"]
         told = ["Refused, nothing of these files joined the table:", *refused] if refused else []
         if (state := _state_here("ingest")) != "success":
             told.append(f"The task ingest is {state}; its log says why. What it did not decide waits.")
@@ -82,6 +82,12 @@ def report_refused(ingested: XComArg) -> XComArg:
             raise AirflowFailException("\n".join(told))
 
     return report(ingested)
+
+
+def _refusal(file: dict[str, Any]) -> str:
+    """Why a file was refused; most reasons begin with its name."""
+    name, reason = file["file"], file["reason"]
+    return reason if reason.startswith(name) else f"{name}: {reason}"
 
 
 # --- training and judgement ---------------------------------------------------------------------------------

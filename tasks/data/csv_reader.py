@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tasks.data.csv_quotes import Open, without_broken_quotes
+from tasks.data.findings import SAMPLE_CHARACTERS
 from tasks.data.landed_file import LandedFile
 from tasks.data.landed_rows import (
     BATCH_BYTES,
@@ -46,6 +47,7 @@ csv.field_size_limit(sys.maxsize)
 def read_csv(landed: LandedFile, table: TableSpec, grown: Mapping[str, ColumnType]) -> Iterator[LandedRows]:
     """The rows of a CSV file with a header."""
     header = _header(landed)
+    _require_commas(landed.name, header, table)
     layout = layout_of(landed.name, header, table, grown, lambda _: "string")
     source, broken = without_broken_quotes(landed)
     rows = _Rows(landed, layout, broken)
@@ -170,6 +172,14 @@ def _header(landed: LandedFile) -> list[str]:
         return next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
     except csv.Error as error:
         raise DataRejected(f"{landed.name}: the header cannot be read: {error}.") from error
+
+
+def _require_commas(name: str, header: Sequence[str], table: TableSpec) -> None:
+    if len(header) == 1 and header[0] not in table.columns and any(mark in header[0] for mark in ";\t|"):
+        raise DataRejected(
+            f"{name} has one column, {header[0][:SAMPLE_CHARACTERS]!r}: its values are not comma-separated. "
+            "Write it with commas."
+        )
 
 
 def _batches(blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -47,7 +47,7 @@ def read_rows(landed: LandedFile, table: TableSpec, grown: Mapping[str, ColumnTy
             f"{landed.name} cannot be read: {error}. It is damaged, or not what its name says."
         ) from error
     if not found:
-        raise DataRejected(f"{landed.name} has no rows.")
+        raise DataRejected(f"{landed.name} has no rows. Land it again with some.")
 
 
 def comes_from_us(landed: LandedFile) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 from tasks.data.suites import Expectation
 
 SAMPLES = 20
+SAMPLE_CHARACTERS = 200
+"""How much is told of one value."""
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 

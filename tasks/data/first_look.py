@@ -18,7 +18,7 @@ from tasks.data.findings import Tally
 from tasks.data.judge import Judge
 from tasks.data.kept_columns import Kept
 from tasks.data.landed_rows import LandedRows
-from tasks.data.row_faults import RowFaults
+from tasks.data.row_faults import VALUE, RowFaults
 from tasks.data.staging import Staging
 from tasks.data.suites import Expectation, Scope, require_columns
 from tasks.data.typed_values import TYPES_HOLD, Mask
@@ -111,7 +111,8 @@ class FirstLook:
             faults.add(
                 mask,
                 TYPES_HOLD,
-                f"{name} is not of type {kind or landed.typed.rows.schema.field(name).type}.",
+                f"{name} is not of type {kind or landed.typed.rows.schema.field(name).type}: {VALUE}.",
+                value_of=name,
             )
         keys = landed.typed.rows.column(self.table.key)
         missing = np.asarray(keys.is_null(), dtype=np.bool_) & ~landed.typed.broken[self.table.key]

@@ -6,7 +6,7 @@ from tasks.data.file_readers import comes_from_us, read_rows
 from tasks.data.judge import judging
 from tasks.data.landed_file import LandedFile
 from tasks.data.staging import Staging
-from tasks.data.suites import load_suite
+from tasks.data.suites import load_suite, require_declared_columns
 from tasks.data.validation_report import write_report
 from tasks.errors import DataRejected
 from tasks.spec import TableSpec
@@ -20,10 +20,11 @@ def judge_file(
 
     Raises:
         DataRejected: None of its rows may join the table; where the suite was asked, the report is written.
-        InvalidProject: The suite is wrong.
+        InvalidProject: The suite is wrong, or lists other columns than the table has.
         MachineFull: The machine failed.
     """
     suite = load_suite(table.suite)
+    require_declared_columns(suite, table)
     grown = {name: kind for name, kind in lake.columns(table.table).items() if name not in table.columns}
     with judging(suite) as judge:
         found = audit(

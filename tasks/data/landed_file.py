@@ -142,7 +142,7 @@ def _copy(landing: Landing, arrival: Arrival, copy: IO[bytes]) -> LandedFile:
             content.update(piece)
             copy.write(piece)
     if size == 0:
-        raise DataRejected(f"{name} is empty.")
+        raise DataRejected(f"{name} is empty. Land it again with its rows.")
     landed = arrival._replace(sha256=packed.hexdigest())
     copy.flush()
     return LandedFile(landed, content.hexdigest()[:32], size, copy)

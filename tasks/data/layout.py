@@ -6,6 +6,7 @@ is new be left out or join the table.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
@@ -87,16 +88,20 @@ def _new_kinds(
     kinds: dict[str, ColumnType] = {}
     others = [name for name in grown if name not in unknown]
     taken = {name.lower() for name in (*table.columns, *others, "ingested_at", "batch_id")}
+    refused = []
     for name in unknown:
         kind = grown.get(name) or kind_of(name)
         if kind is None or not name.isidentifier() or name.lower() in taken:
-            raise DataRejected(
-                f"{file} adds the column {_short(name)!r}, which cannot join the table {table.table!r}: a "
-                "column is named by letters, digits and underscores, in another way than those that are "
-                "there, and holds plain values."
-            )
-        kinds[name] = kind
+            refused.append(name)
+        else:
+            kinds[name] = kind
         taken.add(name.lower())
+    if refused:
+        raise DataRejected(
+            f"{file} adds the columns {_told(refused)}, which cannot join the table {table.table!r}: a "
+            "column is named by letters, digits and underscores, in another way than those that are there, "
+            f"and holds plain values.{_meant(refused, [*table.columns, *others])} Correct the file."
+        )
     return kinds
 
 
@@ -104,8 +109,31 @@ def _mismatch(file: str, table: TableSpec, refused: Mapping[str, Sequence[str]])
     faults = " and ".join(f"{fault} {_told(names)}" for fault, names in refused.items() if names)
     return (
         f"{file} does not have the columns of the table {table.table!r}: it {faults}. Expected are "
-        f"{_told(list(table.columns))}."
+        f"{_told(list(table.columns))}.{_meant(refused['adds'], refused['lacks'])} {_remedy(table, refused)}"
     )
+
+
+def _meant(names: Sequence[str], expected: Sequence[str]) -> str:
+    """Which of the expected columns those of other names may be."""
+    lower = {name.strip().lower(): name for name in expected}
+    pairs = [
+        (name, lower[near])
+        for name in names[:NAMES_TOLD]
+        for near in get_close_matches(name.strip().lower(), lower, n=1, cutoff=0.75)
+    ]
+    return "".join(f" {_short(name)!r}: do you mean {_short(meant)!r}?" for name, meant in pairs)
+
+
+def _remedy(table: TableSpec, refused: Mapping[str, Sequence[str]]) -> str:
+    """What to do: there is no policy for a column that is there twice, or for a key that is not there."""
+    policies = []
+    if refused["lacks"] and table.key not in refused["lacks"]:
+        policies.append("missing_columns: ignore")
+    if refused["adds"]:
+        policies.append("unknown_columns: ignore (or add)")
+    if not policies or refused["has twice"] or table.key in refused["lacks"]:
+        return "Correct the file."
+    return f"Correct the file, or declare {' and '.join(policies)} for the table in pipeline.yaml."
 
 
 def _told(names: Sequence[str]) -> str:

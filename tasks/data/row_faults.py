@@ -1,12 +1,27 @@
 """Why rows of a batch may not join their table."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from tasks.data.findings import SAMPLE_CHARACTERS
 from tasks.data.landed_rows import LandedRows
 from tasks.data.quarantine import BrokenRow
 from tasks.data.typed_values import Mask
+
+VALUE = "{value}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the rows of `mask`; the arguments of `RowFaults.add`."""
+
+    mask: Mask
+    expectation: str
+    reason: str
+    value_of: str | None
 
 
 @dataclass
@@ -18,19 +33,23 @@ class RowFaults:
     """
 
     count: int
-    _found: list[tuple[Mask, str, str]] = field(default_factory=list)
+    _found: list[Fault] = field(default_factory=list)
 
-    def add(self, mask: Mask, expectation: str, reason: str) -> None:
-        """Note that rows break an expectation, and why in a sentence."""
+    def add(self, mask: Mask, expectation: str, reason: str, *, value_of: str | None = None) -> None:
+        """Note that rows break an expectation, and why in a sentence.
+
+        Args:
+            value_of: The column whose value, as it was landed, takes the place of `VALUE` in the sentence.
+        """
         if mask.any():
-            self._found.append((mask, expectation, reason))
+            self._found.append(Fault(mask, expectation, reason, value_of))
 
     @property
     def rows(self) -> Mask:
         """The rows that have a fault."""
         return np.asarray(
             np.logical_or.reduce(
-                [np.zeros(self.count, dtype=np.bool_), *(mask for mask, _, _ in self._found)]
+                [np.zeros(self.count, dtype=np.bool_), *(fault.mask for fault in self._found)]
             ),
             dtype=np.bool_,
         )
@@ -41,18 +60,34 @@ class RowFaults:
         if not len(places):
             return []
         kinds, kind_of = np.unique(
-            np.stack([mask[places] for mask, _, _ in self._found], axis=1), axis=0, return_inverse=True
+            np.stack([fault.mask[places] for fault in self._found], axis=1), axis=0, return_inverse=True
         )
-        told = [self._told(kind) for kind in kinds]
+        faults = [[fault for fault, there in zip(self._found, kind, strict=True) if there] for kind in kinds]
         return [
-            BrokenRow(int(number), row, *told[kind])
+            BrokenRow(int(number), row, *_told(faults[kind], row))
             for number, row, kind in zip(
                 landed.numbers[places], landed.landed(places.tolist()), kind_of.reshape(-1), strict=True
             )
         ]
 
-    def _told(self, kind: Mask) -> tuple[str, str]:
-        """The expectations and the reasons of rows that have the same faults."""
-        faults = [fault for fault, there in zip(self._found, kind, strict=True) if there]
-        expectations = dict.fromkeys(expectation for _, expectation, _ in faults)
-        return ", ".join(expectations), " ".join(reason for _, _, reason in faults)
+
+def _told(faults: Sequence[Fault], row: str) -> tuple[str, str]:
+    """The expectations that a row breaks, and why; `row` is what was landed, as JSON."""
+    values = json.loads(row) if any(fault.value_of for fault in faults) else {}
+    reasons = [
+        fault.reason.replace(VALUE, _short(values.get(fault.value_of))) if fault.value_of else fault.reason
+        for fault in faults
+    ]
+    expectations = dict.fromkeys(fault.expectation for fault in faults)
+    return ", ".join(expectations), " ".join(reasons)
+
+
+def _short(value: object) -> str:
+    """A value as JSON, of a long one its start."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "a value of too many levels"
+    if len(text) <= SAMPLE_CHARACTERS:
+        return text
+    return f"{text[:SAMPLE_CHARACTERS]}…" + ('"' if isinstance(value, str) else "")

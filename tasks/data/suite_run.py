@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from tasks.data.findings import SAMPLES, Finding
+from tasks.data.findings import SAMPLE_CHARACTERS, SAMPLES, Finding
 from tasks.data.suites import Expectation, Suite
 from tasks.errors import DataRejected, InvalidProject, MachineFull
 from tasks.stores.machine import says_machine
@@ -25,7 +25,6 @@ from tasks.stores.machine import says_machine
 # Below this size Great Expectations hashes every batch into a mark that nobody reads: most of a run's time.
 engine.HASH_THRESHOLD = 0
 
-SAMPLE_CHARACTERS = 200
 NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
     **{

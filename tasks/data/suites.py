@@ -9,12 +9,14 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from tasks.data import plain_expectations, strict_json
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.spec import DataSpec
+from tasks.spec import DataSpec, TableSpec
 
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 OF_THE_LAYOUT = (
@@ -38,6 +40,12 @@ OF_DISTINCT_VALUES = (
     "expect_column_min",
     "expect_column_unique_value_count",
 )
+
+LISTS_COLUMNS = {
+    "expect_table_columns_to_match_set": "column_set",
+    "expect_table_columns_to_match_ordered_list": "column_list",
+}
+"""The expectations that list the columns of the table, and their argument for it."""
 
 Scope = Literal["row", "unique", "distinct", "whole", "count", "layout"]
 """What an expectation has to see: each row by itself, values that are equal, the different values, all values
@@ -88,7 +96,7 @@ def load_suite(name: str) -> Suite:
         InvalidProject: The file is missing, unreadable or empty, or declares an expectation that Great
             Expectations does not know or does not accept; the message names each.
     """
-    path = settings().suites / "expectations" / f"{name}.json"
+    path = _path(name)
     if not path.is_file():
         raise InvalidProject(
             f"{path}: there is no such suite. Correct pipeline.yaml, or let `make suite` propose one."
@@ -144,6 +152,34 @@ def require_columns(suite: Suite, expectations: Sequence[Expectation], names: Se
         )
 
 
+def require_declared_columns(suite: Suite, table: TableSpec) -> None:
+    """Refuse a suite that lists other columns than the rows of its table can have: it would refuse each file.
+
+    Raises:
+        InvalidProject: The message names them.
+    """
+    for expectation in suite.expectations:
+        listed = expectation.arguments.get(LISTS_COLUMNS.get(expectation.type, ""))
+        if not isinstance(listed, list) or not expectation.required:
+            continue
+        lacking = [name for name in table.columns if name not in listed]
+        beyond = [name for name in listed if name not in table.columns]
+        faults = []
+        if lacking and expectation.arguments.get("exact_match") is not False:
+            faults.append(f"lacks {', '.join(lacking)}, which pipeline.yaml declares")
+        if beyond and table.unknown_columns != "add":
+            faults.append(f"names {', '.join(map(str, beyond))}, which pipeline.yaml does not declare")
+        if faults:
+            raise InvalidProject(
+                f"{_path(suite.name)}: the suite's {LISTS_COLUMNS[expectation.type]} {' and '.join(faults)} "
+                f"under the columns of the table {table.table!r}. Correct the suite, or pipeline.yaml."
+            )
+
+
+def _path(name: str) -> Path:
+    return settings().suites / "expectations" / f"{name}.json"
+
+
 def _faults_of_document(document: Any, name: str) -> Iterator[str]:
     if not isinstance(document, dict):
         yield "an object with `name` and `expectations` is expected"
@@ -168,6 +204,7 @@ def _expectation(declared: Any) -> Expectation:
         raise ValueError(f"unknown fields {unknown}")
     arguments, severity = declared["kwargs"], declared.get("severity", "critical")
     kind = declared["type"]
+    _require_a_range(arguments)
     judges_rows = _judges_rows(kind, arguments, severity)
     named = [arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS]
     own = [column for value in named for column in ([value] if isinstance(value, str) else value)]
@@ -175,6 +212,24 @@ def _expectation(declared: Any) -> Expectation:
     columns = tuple(dict.fromkeys([*own, *_columns_of(condition)]))
     scope = _scope(kind, columns, judges_rows=judges_rows, conditional=condition is not None)
     return Expectation(kind, arguments, severity, columns, judges_rows, scope)
+
+
+def _require_a_range(arguments: dict[str, Any]) -> None:
+    """Refuse bounds that no value lies between; Great Expectations takes them."""
+    least, most = arguments.get("min_value"), arguments.get("max_value")
+    if least is None or most is None:
+        return
+    if isinstance(least, str) and isinstance(most, str):
+        try:
+            is_empty = datetime.fromisoformat(least) > datetime.fromisoformat(most)
+        except (TypeError, ValueError):
+            return
+    elif isinstance(least, int | float) and isinstance(most, int | float):
+        is_empty = least > most
+    else:
+        return
+    if is_empty:
+        raise ValueError(f"min_value {least!r} is above max_value {most!r}, so that no value fits")
 
 
 def _judges_rows(kind: str, arguments: dict[str, Any], severity: str) -> bool:

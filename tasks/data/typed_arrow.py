@@ -24,19 +24,31 @@ def from_arrow(file: str, rows: pa.Table, columns: Mapping[str, ColumnType]) -> 
     below microseconds or outside of the years 1 to 9999.
 
     Raises:
-        DataRejected: A column is of a type that has nothing to do with the declared one.
+        DataRejected: Columns are of types that have nothing to do with the declared ones.
     """
+    others = {
+        name: found
+        for name, kind in columns.items()
+        if not _may_become(found := _of_values(rows.schema.field(name).type), kind)
+    }
+    if others:
+        told = "; ".join(
+            f"the column {name!r} is {found}, but the table's is {columns[name]}"
+            for name, found in others.items()
+        )
+        raise DataRejected(f"{file}: {told}. Write {'that type' if len(others) == 1 else 'those types'}.")
     typed, broken = {}, {}
     for name, kind in columns.items():
         column = rows.column(name).combine_chunks()
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        if not _may_become(column.type, kind):
-            raise DataRejected(
-                f"{file}: the column {name!r} is {column.type}, but the table's is {kind}. Write that type."
-            )
         typed[name], broken[name] = _from_column(column, kind)
     return TypedRows(pa.table(typed, schema=arrow_schema(columns)), broken)
+
+
+def _of_values(found: pa.DataType) -> pa.DataType:
+    """The type of a column's values, which a dictionary may hold."""
+    return found.value_type if pa.types.is_dictionary(found) else found
 
 
 def with_common_types(rows: pa.Table) -> pa.Table:

@@ -63,6 +63,13 @@ class GateSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _thresholds_of_shares_are_shares(self) -> "GateSpec":
+        for field, name, value in self.thresholds():
+            if kind_of(name).is_share and not 0 <= value <= 1:
+                raise ValueError(f"{field}.{name}: {name} is in [0, 1], so {value:g} cannot be its threshold")
+        return self
+
+    @model_validator(mode="after")
     def _comparison_asks_something(self) -> "GateSpec":
         kind = kind_of(self.primary_metric)
         if not kind.can_compare:

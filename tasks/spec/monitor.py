@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
+from tasks.spec.cron import Cron
 
 FEWEST_ROWS = 30
 """Below this, on either side, a comparison of traffic says nothing."""
@@ -30,7 +31,7 @@ class MonitorSpec(Spec):
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
     """
 
-    schedule: str = "0 4 * * *"
+    schedule: Cron = "0 4 * * *"
     minimum_window_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
     maximum_rows: int = Field(default=2000, ge=FEWEST_ROWS, le=MOST_ROWS)
     domain_auc: float = Field(default=0.65, ge=0.5, le=1)

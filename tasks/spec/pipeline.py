@@ -96,13 +96,18 @@ class PipelineSpec(Spec):
         except ValidationError as error:
             faults = faults_of(error, cls)
             raise InvalidProject(
-                f"{path}: {'; '.join(faults)}. Correct these fields.", faults=faults
+                f"{path}: {_sentence(faults)} Correct these fields.", faults=faults
             ) from error
         if spec.name != path.parent.name:
             raise InvalidProject(
                 f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
             )
         return spec
+
+
+def _sentence(faults: list[str]) -> str:
+    told = "; ".join(faults)
+    return told if told.endswith(("?", ".")) else f"{told}."
 
 
 def _require_none(*faults: str) -> None:

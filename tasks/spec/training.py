@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.spec.base import MOST_ROWS, Spec
+from tasks.spec.cron import Cron
 
 MONTH_SECONDS = 31 * 86_400
 
@@ -34,7 +35,7 @@ class TrainingSpec(Spec):
     entry_point: str = "main"
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     trigger: Literal["schedule", "data", "both"] = "schedule"
-    schedule: str | None = None
+    schedule: Cron | None = None
     minimum_new_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
     timeout_seconds: float = Field(default=3600, gt=0, le=MONTH_SECONDS)
     retries: int = Field(default=2, ge=0, le=100)

@@ -2,12 +2,16 @@
 read without MLflow: the control plane makes a form of it.
 """
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import jsonschema
 import yaml
+from jsonschema.exceptions import best_match
 
 from tasks.errors import InvalidProject, InvalidRequest
 from tasks.spec import PipelineSpec, strict_yaml
@@ -33,11 +37,13 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         InvalidProject: MLproject cannot be read, lacks the entry point or a parameter that every training is
-            given, has a parameter without a default or of an unknown type, or pipeline.yaml narrows one that
-            is not there.
+            given, or names another one in its command; has a parameter without a default, with one that
+            breaks what is declared of it, or of an unknown type; or pipeline.yaml narrows one that is not
+            there.
     """
     path = models / spec.name / "MLproject"
-    declared = _read_parameters(path, spec.training.entry_point)
+    entry_point = _read_entry_point(path, spec.training.entry_point)
+    declared = entry_point["parameters"]
     missing = [name for name in (*GIVEN_BY_US, "seed") if name not in declared]
     if missing:
         raise InvalidProject(
@@ -50,11 +56,15 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
         raise InvalidProject(
             f"{path}: pipeline.yaml narrows {unknown}, which are not free parameters. Correct their names."
         )
-    return {
+    _require_known(path, entry_point.get("command"), declared)
+    schemas = {
         name: _fragment(path, name, declaration) | spec.training.parameters.get(name, {})
         for name, declaration in declared.items()
         if name not in GIVEN_BY_US
     }
+    for name, schema in schemas.items():
+        _require_sound_default(path, name, schema)
+    return schemas
 
 
 def check_parameters(
@@ -83,10 +93,11 @@ def check_parameters(
     }
 
 
-def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
+def _read_entry_point(path: Path, entry_point: str) -> dict[str, Any]:
     try:
         document = strict_yaml.loads(path.read_text(encoding="utf-8"))
-        declared = document["entry_points"][entry_point]["parameters"]
+        found: dict[str, Any] = document["entry_points"][entry_point]
+        declared = found["parameters"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidProject(f"{path}: cannot be read: {error}") from error
     except (KeyError, TypeError) as error:
@@ -97,7 +108,28 @@ def _read_parameters(path: Path, entry_point: str) -> dict[str, Any]:
         raise InvalidProject(
             f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them."
         )
-    return declared
+    return found
+
+
+def _require_known(path: Path, command: Any, declared: Mapping[str, Any]) -> None:
+    """Refuse a command that MLflow could not fill in: to it each `{name}` is a parameter."""
+    if not isinstance(command, str) or not command.strip():
+        raise InvalidProject(f"{path}: the entry point has no `command`. Say there what trains the model.")
+    try:
+        named = {
+            re.split(r"[.[]", name)[0] for _, name, _, _ in Formatter().parse(command) if name is not None
+        }
+    except ValueError as error:
+        raise InvalidProject(
+            f"{path}: the command cannot be filled in: {error}. Write {{{{ and }}}} for braces of its own."
+        ) from error
+    if unknown := sorted(named - set(declared)):
+        meant = {near for name in unknown for near in get_close_matches(name, declared, n=1)}
+        hint = f" Do you mean {' or '.join(sorted(meant))}?" if meant else ""
+        raise InvalidProject(
+            f"{path}: the command names {unknown}, which are not parameters of the entry point.{hint} "
+            "Correct the command, or declare them."
+        )
 
 
 def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
@@ -112,3 +144,21 @@ def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
         )
     description = {"description": declaration["description"]} if "description" in declaration else {}
     return {"type": JSON_TYPES[kind], "default": declaration["default"], **description}
+
+
+def _require_sound_default(path: Path, name: str, schema: dict[str, Any]) -> None:
+    """Airflow refuses a form whose default breaks its own schema; so it is told before."""
+    kind = jsonschema.Draft202012Validator
+    try:
+        kind.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise InvalidProject(
+            f"{path}: training.parameters.{name} in pipeline.yaml is not a JSON Schema: {error.message}. "
+            "Correct it."
+        ) from error
+    fault = best_match(kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(schema["default"]))
+    if fault:
+        raise InvalidProject(
+            f"{path}: the default of {name!r} breaks its own schema: {fault.message}. Correct the default, "
+            "its type, or training.parameters in pipeline.yaml."
+        )

@@ -43,7 +43,11 @@ def test_published_rows_are_announced_with_their_number_and_version(
 def test_refused_files_fail_the_run_with_their_reasons_and_do_not_stop_the_others(
     run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    files = [outcome("good.csv", "published", 7), outcome("bad.csv", "refused", reason="Line 3 is cut off.")]
+    files = [
+        outcome("good.csv", "published", 7),
+        outcome("bad.csv", "refused", reason="Line 3 is cut off."),
+        outcome("odd.csv", "refused", reason="odd.csv is empty."),
+    ]
     heavy({"ingest": [{"result": {"files": files, "published_rows": 7}}]})
     before = len(asset_events())
 
@@ -51,7 +55,10 @@ def test_refused_files_fail_the_run_with_their_reasons_and_do_not_stop_the_other
 
     assert run.state == "failed"
     assert states(run) == {"ingest": "success", "publish": "success", "report_refused": "failed"}
-    assert "bad.csv: Line 3 is cut off." in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "bad.csv: Line 3 is cut off." in printed
+    assert "odd.csv is empty." in printed
+    assert "odd.csv: odd.csv" not in printed
     assert [event["files"] for event in asset_events()[before:]] == [["good.csv"]]
 
 

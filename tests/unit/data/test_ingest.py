@@ -159,7 +159,7 @@ def test_single_bad_rows_go_to_quarantine_with_what_they_broke(home: Path) -> No
     }
     assert json.loads(rows[53]["row"]) == bad[0]
     assert json.loads(rows[51]["row"]) == "{broken"
-    assert rows[55]["reason"] == "label is not of type int64."
+    assert rows[55]["reason"] == 'label is not of type int64: "many".'
     assert {row["file"] for row in rows.values()} == {"a.jsonl"}
     assert {row["batch_id"] for row in rows.values()} == {only(result).batch_id}
 
@@ -232,7 +232,7 @@ GOOD_PARQUET = as_parquet(as_table(reviews(20)))
         ("a.jsonl", json_lines(reviews(20)) + b'{"review_id": "r9', "broken line, 21"),
         ("a.csv", GOOD_CSV.replace(b"label", b"lable"), r"lacks \['label'\] and adds \['lable'\]"),
         ("a.csv", GOOD_CSV.replace(b"source", b"text"), r"lacks \['source'\] and has twice \['text'\]"),
-        ("a.csv", GOOD_CSV.replace(b",", b";"), "lacks"),
+        ("a.csv", GOOD_CSV.replace(b",", b";"), "values are not comma-separated. Write it with commas"),
         ("a.jsonl", json_lines([{"review_id": "a"}]), "lacks"),
         ("a.parquet", as_parquet(as_table(reviews(5)).append_column("extra", pa.array([1] * 5))), "adds"),
         (

@@ -1,6 +1,7 @@
 """`make check`: what is wrong with a model's files is said before Airflow sees them, all of it at once."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,9 @@ def test_the_shipped_models_are_sound(home: Path) -> None:
             "'region' is there already in line",
         ),
         ("name: parcel", "name: parcels", "name is 'parcels', but the folder is 'parcel'"),
+        ('"0 2 * * *"', '"0 25 * * *"', "training.schedule: '0 25 * * *' is not a cron expression: its hour"),
+        ('"0 2 * * *"', "daily", "training.schedule: 'daily' is not a cron expression: '@daily' is one"),
+        ('"0 4 * * *"', '"99 4 * * *"', "monitor.schedule: '99 4 * * *' is not a cron expression: its minut"),
     ],
 )
 def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str, said: str) -> None:
@@ -72,6 +76,72 @@ def test_a_fault_is_said_with_its_place(pipeline: Path, before: str, after: str,
 
     assert said in " ".join(found["parcel"])
     assert list(found) == ["parcel"]
+
+
+def test_a_default_that_its_own_type_refuses_is_said(pipeline: Path) -> None:
+    mlproject = pipeline.with_name("MLproject")
+    text = re.sub(
+        r"epochs: \{type: int, default: \d+", "epochs: {type: int, default: thirty", mlproject.read_text()
+    )
+    mlproject.write_text(text)
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "the default of 'epochs' breaks its own schema: 'thirty' is not of type 'integer'" in said
+
+
+def test_a_command_with_a_parameter_that_is_not_there_is_said(pipeline: Path) -> None:
+    mlproject = pipeline.with_name("MLproject")
+    mlproject.write_text(mlproject.read_text().replace("{epochs}", "{epoch}"))
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "the command names ['epoch'], which are not parameters of the entry point" in said
+    assert "Do you mean epochs?" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("class Handler(PerennialHandler):", "class Handler(object):", "does not inherit PerennialHandler"),
+        ("def predict(", "def predicted(", "Handler lacks predict(instances), so it cannot serve"),
+        ("def load(", "def loaded(", "Handler lacks load(folder)"),
+        ("class Handler", "class Other:\n    pass\n\nclass Handler", "exactly one class"),
+    ],
+)
+def test_a_handler_that_cannot_serve_is_said(pipeline: Path, before: str, after: str, said: str) -> None:
+    handler = pipeline.with_name("handler.py")
+    assert before in handler.read_text()
+    handler.write_text(handler.read_text().replace(before, after))
+
+    [found] = faults_of_models("parcel")["parcel"]
+
+    assert said in found
+
+
+def test_a_handler_may_inherit_from_another_file_of_the_model(pipeline: Path) -> None:
+    handler, base = pipeline.with_name("handler.py"), pipeline.with_name("base.py")
+    base.write_text(handler.read_text().replace("class Handler", "class Ours"))
+    handler.write_text("import base\n\n\nclass Handler(base.Ours):\n    pass\n")
+    pipeline.write_text(pipeline.read_text().replace("code: [", "code: [base.py, "))
+
+    assert not faults_of_models("parcel")["parcel"]
+
+    base.write_text(base.read_text().replace("def predict(", "def predicted("))
+    assert "Handler lacks predict(instances)" in faults_of_models("parcel")["parcel"][0]
+
+
+def test_bounds_of_a_suite_that_no_value_fits_are_said(pipeline: Path) -> None:
+    suite = settings().suites / "expectations" / "parcel.json"
+    suite.write_text(
+        suite.read_text().replace(
+            '"min_value": 0, "max_value": 20000', '"min_value": 30000, "max_value": 20000'
+        )
+    )
+
+    [said] = faults_of_models("parcel")["parcel"]
+
+    assert "min_value 30000 is above max_value 20000" in said
 
 
 def test_a_folder_that_is_no_model_is_named_and_so_is_a_project_without_one(

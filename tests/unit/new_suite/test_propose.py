@@ -207,6 +207,17 @@ def test_what_the_sample_cannot_say_is_named_and_not_guessed(home: Path) -> None
     assert "level: 50 of 2,000 values are not int64, such as 'NA'" in said
 
 
+def test_a_key_that_is_only_the_first_column_without_repeats_is_said_to_be(home: Path) -> None:
+    frame = trips(1).rename(columns={"trip_id": "made_at"})
+    frame.insert(0, "id", [number // 2 for number in range(len(frame))])
+
+    proposal = propose("trips", str(written(home, "sample.csv", frame)))
+
+    assert proposal.table["key"] == "made_at"
+    said = "id repeats or is missing in some rows, and the key made_at is only the first column without"
+    assert said in "\n".join(proposal.remarks)
+
+
 def test_every_expectation_has_its_reason(home: Path, suites: Path) -> None:
     proposal = propose("trips", str(written(home, "sample.csv", trips(1))))
 

@@ -156,6 +156,14 @@ def test_a_field_that_is_missing_is_said_to_be(tmp_path: Path, document: dict[st
         PipelineSpec.load(written(tmp_path, document))
 
 
+def test_a_fault_that_ends_in_a_question_has_no_full_stop_behind_it(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    document["data"]["minimum_row"] = 5
+    with pytest.raises(InvalidProject, match=r"do you mean minimum_rows\? Correct these fields"):
+        PipelineSpec.load(written(tmp_path, document))
+
+
 def test_a_key_that_is_written_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
     text = "version: 1\ndata:\n  suite: reviews\n  table: reviews\n  suite: critics\n"
     with pytest.raises(InvalidProject, match=r"(?s)'suite' is there already in line 3.*line 5"):

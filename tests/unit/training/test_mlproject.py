@@ -98,6 +98,7 @@ def test_every_fault_is_told_at_once(tiny: PipelineSpec, tmp_path: Path) -> None
         ({"epochs": {"type": "int"}}, "'epochs' has no default"),
         ({"epochs": "int"}, "'epochs' has no default"),
         ({"epochs": {"type": "complex", "default": 1}}, "has the type 'complex'"),
+        ({"seed": {"type": "int", "default": -1}}, "the default of 'seed' breaks its own schema: -1 is less"),
     ],
 )
 def test_a_wrong_mlproject_is_told_with_its_path(

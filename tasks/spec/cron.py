@@ -1,0 +1,72 @@
+"""Cron expressions, checked without Airflow: what is wrong here, Airflow refuses too."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+FIELDS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
+    ("second", 0, 59),
+    ("year", 1970, 2099),
+)
+FEWEST = 5
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@midnight", "@annually")
+NAMES = {
+    "month": ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+    "day of the week": ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+}
+# Airflow's cron knows further forms; Airflow itself judges those.
+SPECIAL = {
+    "day of the month": re.compile(r"l|\d+w|w\d+|\?"),
+    "day of the week": re.compile(r"l\d|\w+#\d|\?"),
+}
+RANDOM = re.compile(r"r(\(\d+-\d+\))?(/\d+)?")
+RANGE = re.compile(r"(?P<first>\*|\w+)(-(?P<last>\w+))?(/(?P<step>\d+))?")
+
+
+def _cron(expression: str) -> str:
+    if fault := _fault(expression.lower()):
+        raise ValueError(
+            f"{expression!r} is not a cron expression: {fault}; write five fields, such as '0 3 * * *' for "
+            f"each day at 3:00 UTC, or one of {', '.join(PRESETS[:6])}"
+        )
+    return expression
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+"""A cron expression; the hours are UTC."""
+
+
+def _fault(expression: str) -> str | None:
+    """What is wrong with an expression in lower case; None where nothing is known to be."""
+    if expression.startswith("@"):
+        return None if expression in PRESETS else "there is no such preset"
+    if f"@{expression}" in PRESETS:
+        return f"'@{expression}' is one"
+    parts = expression.split()
+    if not FEWEST <= len(parts) <= len(FIELDS):
+        return f"its number of fields is {len(parts)}"
+    for (field, least, most), part in zip(FIELDS, parts, strict=False):
+        for item in part.split(","):
+            if not _fits(item, field, least, most):
+                return f"its {field} cannot be {item!r}; it lies in {least} to {most}"
+    return None
+
+
+def _fits(item: str, field: str, least: int, most: int) -> bool:
+    special = SPECIAL.get(field, RANDOM)
+    if special.fullmatch(item) or RANDOM.fullmatch(item):
+        return True
+    found = RANGE.fullmatch(item)
+    if not found or (found["first"] == "*" and found["last"]):
+        return False
+    if found["step"] and not int(found["step"]):
+        return False
+    ends = [found[name] for name in ("first", "last") if found[name] not in {None, "*"}]
+    numbers = NAMES.get(field, [])
+    return all(end in numbers or (end.isdecimal() and least <= int(end) <= most) for end in ends)

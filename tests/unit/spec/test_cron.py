@@ -1,0 +1,31 @@
+"""A cron expression is checked where Airflow is not installed, and as Airflow does."""
+
+import pytest
+from croniter import croniter
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.spec.cron import Cron
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["0 3 * * *", "*/15 0-6,12 1 jan-mar MON", "0 0 L * *", "0 22-3/2 * * 5#2", "0 0 15w * ?"],
+)
+def test_what_airflow_takes_is_taken(expression: str) -> None:
+    croniter(expression)
+    assert TypeAdapter(Cron).validate_python(expression) == expression
+
+
+@pytest.mark.parametrize(
+    "expression", ["0 25 * * *", "99 4 * * *", "0 4 * *", "0 4 0 * *", "0 4 * 13 *", "*/0 * * * *"]
+)
+def test_what_airflow_refuses_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        croniter(expression)
+    with pytest.raises(ValidationError, match="is not a cron expression"):
+        TypeAdapter(Cron).validate_python(expression)
+
+
+@pytest.mark.parametrize("preset", ["@hourly", "@daily", "@weekly"])
+def test_a_preset_is_taken(preset: str) -> None:
+    assert TypeAdapter(Cron).validate_python(preset) == preset
