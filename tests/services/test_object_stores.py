@@ -115,7 +115,7 @@ def tiny(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipelin
         json.dumps({"name": "numbers", "expectations": [filled]})
     )
     # Most of a drift check's time, and none of its way to the store.
-    monkeypatch.setattr(domain_classifier, "RELABELLINGS", 2)
+    monkeypatch.setattr(domain_classifier, "RELABELLINGS", 4)
     monkeypatch.setenv("PERENNIAL_SUITES", str(suites))
     monkeypatch.setenv("PERENNIAL_MODELS", str(tmp_path / "models"))
     settings.cache_clear()
