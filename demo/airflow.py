@@ -32,7 +32,7 @@ class Airflow:
         self._token = token
         self._session = requests.Session()
         self._session.mount(self.url, HTTPAdapter(max_retries=Retry(total=8, backoff_factor=0.2)))
-        self._session.headers["Authorization"] = f"Bearer {token()}"
+        self._log_in()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Call `/api/v2<path>` and return the answer's JSON.
@@ -42,7 +42,7 @@ class Airflow:
         """
         answer = self._answer(method, path, **options)
         if answer.status_code == 401:
-            self._session.headers["Authorization"] = f"Bearer {self._token()}"
+            self._log_in()
             answer = self._answer(method, path, **options)
         if not answer.ok:
             raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
@@ -134,6 +134,12 @@ class Airflow:
     def page(self, dag_id: str, run_id: str | None = None) -> str:
         """The web page of a DAG, or of one run of it."""
         return f"{self.url}/dags/{dag_id}" + (f"/runs/{quote(run_id, safe='')}" if run_id else "")
+
+    def _log_in(self) -> None:
+        try:
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
+        except requests.RequestException as error:
+            raise StepFailed(f"Airflow did not answer the login: {error}") from error
 
     def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
         try:

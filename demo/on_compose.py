@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import requests
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from demo.failure import StepFailed, require
 from demo.stage import Memory, Scene, Tell
@@ -20,6 +22,7 @@ from demo.traffic import session_of
 HEALTHY_WITHIN_SECONDS = 300
 POLL_SECONDS = 1.0
 TIMEOUT_SECONDS = 10
+LOGIN_SECONDS = 60
 
 
 class ComposeSettings(BaseSettings):
@@ -82,7 +85,10 @@ class OnCompose:
 
     def token(self) -> str:
         login = {"username": self._settings.user, "password": self._settings.password.get_secret_value()}
-        answer = requests.post(f"{self._settings.entrance}/auth/token", json=login, timeout=TIMEOUT_SECONDS)
+        with requests.Session() as session:  # which tries again: a machine that starts everything is busy
+            again = Retry(total=5, backoff_factor=1, allowed_methods=None, raise_on_status=False)
+            session.mount("https://", HTTPAdapter(max_retries=again))
+            answer = session.post(f"{self._settings.entrance}/auth/token", json=login, timeout=LOGIN_SECONDS)
         require(
             answer.ok,
             f"Airflow refused the login of {self._settings.user!r}: {answer.status_code} {answer.text[:200]}",

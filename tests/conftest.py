@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import tests.airflow_home  # noqa: F401 - before anything imports Airflow
 from tasks.settings import settings
 from tasks.stores import database
 

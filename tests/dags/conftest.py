@@ -3,10 +3,8 @@ a session, and no setting of the surroundings reaches it.
 """
 
 import json
-import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.settings import PROJECT, settings
+from tests.airflow_home import AIRFLOW_HOME
 from tests.containers.fixtures import engine, step_image, store
 from tests.dags.runs import Dags, RunDag, Script
 
@@ -25,34 +24,6 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 __all__ = ["engine", "step_image", "store"]
-
-# Airflow reads its configuration when it is first imported, so this must come before any test module here is.
-AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="perennial-airflow-"))
-for variable in [name for name in os.environ if name.startswith("AIRFLOW")]:
-    del os.environ[variable]
-os.environ["AIRFLOW_HOME"] = str(AIRFLOW_HOME)
-(AIRFLOW_HOME / "airflow.cfg").write_text(f"""
-[core]
-dags_folder = {PROJECT}/dags
-plugins_folder = {PROJECT}/plugins
-load_examples = False
-fernet_key = dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q=
-simple_auth_manager_users = admin:admin,guest:viewer
-simple_auth_manager_passwords_file = {AIRFLOW_HOME}/passwords.json
-[database]
-sql_alchemy_conn = sqlite:///{AIRFLOW_HOME}/airflow.db
-[dag_processor]
-dag_bundle_storage_path = {AIRFLOW_HOME}/bundles
-[logging]
-base_log_folder = {AIRFLOW_HOME}/logs
-[api_auth]
-jwt_secret = {"secret" * 12}
-[api]
-base_url = http://airflow.example/prefix/
-[usage_data_collection]
-enabled = False
-""")
-(AIRFLOW_HOME / "passwords.json").write_text(json.dumps({"admin": "secret", "guest": "secret"}))
 
 
 @pytest.fixture(scope="session")
