@@ -53,8 +53,7 @@ def deploy(request: DeployRequest) -> Rollout:
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
         if current is None or not same_archive(current, target):
-            precedent.require_not_left(promotion, request.version)
-            _require_judged_against_champion(promotion, request.version)
+            _require_still_promised(promotion, request.version)
         previous = find_previous_route(gateway.history(target.model))
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
         if current != target:
@@ -91,11 +90,12 @@ def _bring_up_or_leave_nothing(
         raise
 
 
-def _require_judged_against_champion(promotion: LedgerEntry, version: ModelVersion) -> None:
-    """Refuse a candidate that was judged against another version than the champion.
+def _require_still_promised(promotion: LedgerEntry, version: ModelVersion) -> None:
+    """Refuse a candidate that was left since, or was judged against another version than the champion.
 
     The champion itself may come back where the gateway has lost its routes: it is judged already.
     """
+    precedent.require_not_left(promotion, version)
     serving = tell_champion(version.model).version
     if serving is None or serving.run_id != version.run_id:
         precedent.require_same_champion(promotion, serving.run_id if serving else None)

@@ -41,8 +41,7 @@ def roll_back(
         ArchiveMismatch: The registry names another archive than the one that served.
         ServingError: The earlier version does not answer as it was judged; what serves now goes on serving.
     """
-    started = time.monotonic()
-    backend, gateway = serving_backend(), Gateway()
+    started, backend, gateway = time.monotonic(), serving_backend(), Gateway()
     _tell_of_alias(model)
     with backend.exclusive(model):
         current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
