@@ -41,18 +41,21 @@ def write_report(
         reference: What the champion was validated on.
 
     Raises:
-        ReportNotDrawn: Evidently raised, whatever it was.
+        ReportNotDrawn: Evidently, or what names the page, raised, whatever it was.
     """
     try:
-        page = _draw(window, reference, kinds)
+        name, page = _name_of(window, reference), _draw(window, reference, kinds)
     except Exception as error:
         raise ReportNotDrawn(
             f"The drift report could not be drawn, which changes nothing in the verdict: "
             f"{type(error).__name__}: {str(error).rstrip('.')}."
         ) from error
-    sides = "".join(sha256_of_rows(pa.Table.from_pandas(rows)) for rows in (window, reference))
-    name = f"drift-{hashlib.sha256(sides.encode()).hexdigest()[:16]}.html"
     return files.write_text(work_url, name, text=page)
+
+
+def _name_of(window: pd.DataFrame, reference: pd.DataFrame) -> str:
+    sides = "".join(sha256_of_rows(pa.Table.from_pandas(rows)) for rows in (window, reference))
+    return f"drift-{hashlib.sha256(sides.encode()).hexdigest()[:16]}.html"
 
 
 def _draw(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind]) -> str:
