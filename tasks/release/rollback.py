@@ -68,13 +68,10 @@ def roll_back(
 def _gone_back(gateway: Gateway, model: str, step_key: str | None) -> tuple[Route, Route] | None:
     """What an earlier try of the step left, and what it went back to; None where that does not serve."""
     serving = gateway.route(model)
+    if step_key is None or serving is None:
+        return None
     for entry in reversed(entries.history(model)):
-        if (
-            step_key
-            and serving
-            and entry.action == Action.ROLLBACK
-            and entry.evidence.get("step_key") == step_key
-        ):
+        if entry.action == Action.ROLLBACK and entry.evidence.get("step_key") == step_key:
             target = Route.model_validate(entry.evidence["route"])
             return (Route.model_validate(entry.evidence["before"]), serving) if target == serving else None
     return None
@@ -120,7 +117,8 @@ def _version_of(target: Route) -> ModelVersion:
     if version.archive.sha256 != target.archive_sha256:
         raise ArchiveMismatch(
             f"{target.model} is not rolled back: the archive {target.archive_sha256} of run {target.run_id} "
-            f"served before, but the registry names {version.archive.sha256}.",
+            f"served before, but the registry names {version.archive.sha256}: its tags were changed. Set the "
+            f"version's tag {registry.ARCHIVE} back, or train a new version.",
             found=version.archive.sha256,
             served=target.archive_sha256,
         )

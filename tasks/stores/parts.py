@@ -55,9 +55,8 @@ def _read(file: Path, part: SnapshotPart) -> pa.Table:
     except pa.ArrowMemoryError:
         raise
     except (pa.ArrowException, OSError) as error:
-        if (
-            getattr(error, "errno", None) is not None
-        ):  # of the machine: of a broken file Arrow gives no number
+        # Of the machine: of a broken file Arrow gives no number.
+        if getattr(error, "errno", None) is not None:
             raise
         raise FrozenSetMismatch(
             f"{part.url} cannot be read as Parquet, but a snapshot froze {part.rows} rows in it: the file is "
