@@ -18,7 +18,7 @@ from tasks.settings import settings
 from tests.unit.reviews import ingested
 
 PLACE = ("PERENNIAL_", "AWS_", "STORAGE_EMULATOR_HOST")
-"""What says where everything lies; the server of processes was started before a test set it."""
+"""What says where everything lies; the server of processes was started by another test, with that test's."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tasks.data.audit", "tasks.data.ingest", "tests.unit.ingest_child"])
@@ -40,6 +40,8 @@ def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
 
 
 def _run(home: str, step: str, kill_at: str | None, place: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith(PLACE)]:
+        del os.environ[name]
     os.environ.update(place)
     settings.cache_clear()
     if kill_at:
