@@ -21,7 +21,7 @@ PLACE = ("PERENNIAL_", "AWS_", "STORAGE_EMULATOR_HOST")
 """What says where everything lies; the server of processes was started by another test, with that test's."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tasks.data.audit", "tasks.data.ingest", "tests.unit.ingest_child"])
+PROCESSES.set_forkserver_preload(["tasks.data.suite_run", "tasks.data.ingest", "tests.unit.ingest_child"])
 
 
 def start(home: Path, step: str, kill_at: str | None = None) -> BaseProcess:
