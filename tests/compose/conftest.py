@@ -12,17 +12,19 @@ from docker.errors import DockerException
 
 from demo.report import Report
 from embedded.ports import free_port
+from tests.compose import more_models
+from tests.compose.more_models import MODEL
 from tests.compose.stack import Stack
 from tests.conftest import PROJECT
 
 PROJECT_NAME = f"perennial-tests-{hashlib.sha256(os.fsencode(PROJECT)).hexdigest()[:6]}"
-MODEL = "review_sentiment"
 EXAMPLE = {"text": "A quiet, wonderful film with a great cast."}
+TWO_WORKERS = {"GPU_WORKERS": "2", "GPU_WORKER_SLOTS": "1", "GPU_SLOTS": "2"}
 FIRST, LAST = "test_story.py", "test_scale_out.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story needs a platform without a past; what gives it other images and ends it comes last."""
+    """The story needs a platform without a past; what ends it comes last."""
     items.sort(key=lambda item: (item.path.name == LAST, item.path.name != FIRST))
 
 
@@ -37,9 +39,11 @@ def engine() -> docker.DockerClient:
     return client
 
 
-def stack_of(engine: docker.DockerClient, project: str, folder: Path) -> Stack:
+def stack_of(
+    engine: docker.DockerClient, project: str, folder: Path, images: Path = more_models.IMAGES
+) -> Stack:
     """A platform with ports of its own, not started."""
-    stack = Stack(project, folder, engine)
+    stack = Stack(project, folder, engine, images)
     https = free_port()
     http = free_port(used={https})
     stack.set(HTTPS_PORT=str(https), HTTP_PORT=str(http))
@@ -48,14 +52,20 @@ def stack_of(engine: docker.DockerClient, project: str, folder: Path) -> Stack:
 
 @pytest.fixture(scope="session")
 def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The platform, every service healthy. It is the session's: a test leaves it healthy.
+    """The platform, every service healthy, with two GPU workers and more models than are shipped.
 
-    What an earlier session left behind because it was killed is removed first.
+    It is the session's: a test leaves it healthy. What an earlier session left behind because it was killed
+    is removed first.
     """
-    made = stack_of(engine, PROJECT_NAME, tmp_path_factory.mktemp("compose"))
+    folder = tmp_path_factory.mktemp("compose")
+    made = stack_of(engine, PROJECT_NAME, folder, folder / "images" / "images.env")
     made.make("down")
+    built = subprocess.run(["make", "images"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout[-6000:] + built.stderr[-6000:]
+    images = more_models.build(folder / "images")
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     try:
+        made.set(**TWO_WORKERS)
         up = made.make("up", timeout_seconds=3000)
         assert up.returncode == 0, up.stdout[-6000:]
         yield made
@@ -65,6 +75,8 @@ def stack(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         else:
             os.environ["REQUESTS_CA_BUNDLE"] = bundle
         down = made.make("down")
+        for name in more_models.CHANGED:
+            engine.images.remove(images[name], force=True)
     assert down.returncode == 0, down.stdout
     assert not left_of(engine, PROJECT_NAME)
 

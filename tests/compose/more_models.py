@@ -9,56 +9,60 @@ from pathlib import Path
 
 import yaml
 
-from tests.compose.conftest import MODEL
 from tests.conftest import PROJECT
 
-# They prefer a GPU, so they wait for one of its slots; on an engine that has none they train on the CPU. Half
-# a core, so that three long trainings leave room for everybody else.
+MODEL = "review_sentiment"
+
+# They prefer a GPU, so they wait for one of its slots; on an engine that has none they train on the CPU. What
+# they learn is not good enough for the gate: nobody waits for a deployment.
 ON_GPU = ("first", "second", "third")
 HALF_A_CORE = {"cpus": 0.5, "memory_mib": 2048, "scratch_mib": 256, "gpus": "preferred"}
+NEVER = {"first_model_minimum": {"accuracy": 0.9999}}
 
-GREEDY = "greedy"
-GREEDY_MIB = 700
-HOARD = """
-print("taking more and more", flush=True)
-hoard = []
-while True:
-    hoard.append(b"x" * 2**26)
+# A training is long because it waits in each epoch: as long on every machine, and it leaves the processors to
+# others. It waits no more once somebody makes this file in its container.
+EPOCH_SECONDS = 6
+HURRY = "/scratch/hurry"
+EVALUATE = "def evaluate(model: BagClassifier, part: Part) -> dict[str, float]:\n"
+PATIENTLY = f"""
+    import time
+    for _ in range({EPOCH_SECONDS * 10}):
+        if not Path({HURRY!r}).exists():
+            time.sleep(0.1)
 """
 IMAGES = PROJECT / ".perennial" / "images.env"
+CHANGED = ("PERENNIAL_AIRFLOW_IMAGE", "PERENNIAL_ML_IMAGE")
 TAG = "perennial-tests/more-models"
 
 
 def write(folder: Path) -> None:
-    """Models of the reviews that differ by name and resources,
-    and one whose program takes all memory that it gets.
-    """
+    """Models of the reviews that differ by name and resources, and that take their time to learn."""
     left_out = shutil.ignore_patterns("__pycache__", "requirements.txt")
-    for name in (*ON_GPU, GREEDY):
+    for name in ON_GPU:
         copy = shutil.copytree(PROJECT / "models" / MODEL, folder / name, ignore=left_out)
         spec = yaml.safe_load((copy / "pipeline.yaml").read_text(encoding="utf-8"))
         spec |= {"name": name, "training": spec["training"] | {"schedule": None}}
-        spec["resources"] = HALF_A_CORE
-        if name == GREEDY:
-            spec["resources"] = HALF_A_CORE | {"memory_mib": GREEDY_MIB, "scratch_mib": 64, "gpus": "none"}
-            (copy / "train.py").write_text(HOARD, encoding="utf-8")
+        spec |= {"resources": HALF_A_CORE, "gate": spec["gate"] | NEVER}
         (copy / "pipeline.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-        project = copy / "MLproject"
-        project.write_text(
-            project.read_text(encoding="utf-8").replace(f"name: {MODEL}", f"name: {name}"), encoding="utf-8"
-        )
+        for file, found, instead in (
+            ("MLproject", f"name: {MODEL}", f"name: {name}"),
+            ("train.py", EVALUATE, EVALUATE + PATIENTLY),
+        ):
+            text = (copy / file).read_text(encoding="utf-8")
+            assert found in text
+            (copy / file).write_text(text.replace(found, instead), encoding="utf-8")
 
 
 def build(folder: Path) -> dict[str, str]:
     """Lay the models into the images that run them and that show their DAGs.
 
     Returns:
-        What the file that `make images` writes would say.
+        What the file that `make images` writes says of them; `images.env` in the folder says it too.
     """
     write(folder / "models")
     lines = (line.partition("=") for line in IMAGES.read_text(encoding="utf-8").splitlines())
     images = {name: value for name, _, value in lines}
-    for name in ("PERENNIAL_AIRFLOW_IMAGE", "PERENNIAL_ML_IMAGE"):
+    for name in CHANGED:
         (folder / "Dockerfile").write_text(
             f"FROM {images[name]}\nCOPY models /opt/perennial/models/\n", encoding="utf-8"
         )
@@ -67,4 +71,5 @@ def build(folder: Path) -> dict[str, str]:
             command, check=True, capture_output=True, text=True, env=os.environ | {"DOCKER_BUILDKIT": "0"}
         )
         images[name] = done.stdout.strip()
+    (folder / "images.env").write_text("".join(f"{name}={value}\n" for name, value in images.items()))
     return images

@@ -30,11 +30,13 @@ class Stack:
         project: What the names of its containers, networks and volumes start with.
         folder: Holds its .env and .env.airflow, and its certificate as tls.crt once it runs.
         engine: The Docker SDK's client, for what no method here does.
+        images: The file that says which images it runs, as `make images` writes it.
     """
 
     project: str
     folder: Path
     engine: docker.DockerClient
+    images: Path
 
     @property
     def variables(self) -> dict[str, str]:
@@ -43,6 +45,7 @@ class Stack:
             "COMPOSE_PROJECT_NAME": self.project,
             "ENV_FILE": str(self.folder / "env"),
             "AIRFLOW_ENV_FILE": str(self.folder / "env.airflow"),
+            "IMAGES_FILE": str(self.images),
         }
 
     def make(

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import pytest
 
 from demo.airflow import Airflow
-from tests.compose.conftest import EXAMPLE, MODEL
+from tests.compose.conftest import EXAMPLE
+from tests.compose.more_models import HURRY, MODEL, ON_GPU
 from tests.compose.stack import Stack
 from tests.compose.witnesses import Client, Started, log, task, training, wait_until
 
-TRAIN, COLLECT = f"train_{MODEL}", f"collect_{MODEL}"
-EPOCHS = 30
-LONG = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 16}
+IN_TRAINING = ON_GPU[0]
+TRAIN, COLLECT = f"train_{IN_TRAINING}", f"collect_{MODEL}"
+EPOCHS = 50
+LONG = {"epochs": EPOCHS, "patience": EPOCHS}
 AWAY_SECONDS = 10
 LANDED = """
 import json
@@ -70,9 +72,10 @@ def survived(stack: Stack, champion: str) -> Survived:
     """A run of the training DAG through all of it."""
     airflow, refused = stack.airflow, {}
     served_before = served(stack)
+    airflow.unpause(TRAIN)
     with Started(stack) as started, Client(stack, MODEL, EXAMPLE) as client:
         run_id = airflow.trigger(TRAIN, **LONG)
-        followed = wait_until(lambda: training(stack, MODEL), "the training", timeout_seconds=600)
+        followed = wait_until(lambda: training(stack, IN_TRAINING), "the training", timeout_seconds=600)
         stack.kill("worker-gpu")
         stack.start("worker-gpu")
 
@@ -92,6 +95,7 @@ def survived(stack: Stack, champion: str) -> Survived:
         ]
 
         stack.wait_healthy()
+        stack.engine.containers.get(followed).exec_run(["touch", HURRY])
         airflow.wait(TRAIN, run_id, timeout_seconds=1200)
         tries = int(task(airflow, TRAIN, run_id, "train")["try_number"])
         logs = tuple(log(airflow, TRAIN, run_id, "train", number) for number in range(1, tries + 1))

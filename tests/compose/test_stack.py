@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from demo.report import Report
-from tests.compose.conftest import EXAMPLE, MODEL, PROJECT_NAME, left_of, stack_of
+from tests.compose.conftest import EXAMPLE, PROJECT_NAME, left_of, stack_of
+from tests.compose.more_models import MODEL
 from tests.compose.stack import PROJECT_LABEL, Stack
 from tests.conftest import PROJECT
 

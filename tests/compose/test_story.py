@@ -3,7 +3,8 @@
 import pytest
 
 from demo.report import Report
-from tests.compose.conftest import EXAMPLE, MODEL
+from tests.compose.conftest import EXAMPLE
+from tests.compose.more_models import MODEL
 from tests.compose.stack import Stack
 
 pytestmark = pytest.mark.timeout(2400)
