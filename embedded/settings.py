@@ -28,7 +28,7 @@ class EmbeddedSettings(BaseSettings):
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
         dags_paused: Whether a DAG that Airflow sees for the first time waits until somebody switches it on.
-        dags_refresh_seconds: How often the folder dags/ is looked through for new or changed files.
+        dags_refresh_seconds: How often the files in dags/ are read anew, with each model's pipeline.yaml.
         start_timeout_seconds: The longest that all services together may take until they answer.
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
@@ -51,7 +51,7 @@ class EmbeddedSettings(BaseSettings):
     airflow_parallelism: int = Field(default=4, ge=1)
     airflow_options: dict[str, dict[str, str]] = Field(default_factory=dict)
     dags_paused: bool = False
-    dags_refresh_seconds: int = Field(default=15, ge=1)
+    dags_refresh_seconds: int = Field(default=30, ge=1)
     start_timeout_seconds: float = Field(default=300, gt=0)
     stop_timeout_seconds: float = Field(default=45, gt=0)
     prediction_tokens: SecretStr = SecretStr("")

@@ -22,7 +22,7 @@ COMPOSE = PROJECT / "docker-compose.yaml"
 SAME_ON_BOTH = (
     "scheduler",
     "workers",
-    "dag_processor",
+    "dag_processor__parsing",
     "api_auth__jwt_issuer",
     "usage_data_collection",
     "logging__worker_log",
