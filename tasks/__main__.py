@@ -1,5 +1,6 @@
 """The entry point of every heavy step, in a process, a container or a pod alike."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,11 @@ import typer
 
 from tasks.settings import settings
 from tasks.step import execute
+
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""What a step's libraries consist of stays: looking through it again and again while they are imported, as
+Python's 700 objects lead to, takes a sixth of the time until the step begins its work.
+"""
 
 
 def main(
@@ -20,6 +26,7 @@ def main(
     ] = None,
 ) -> None:
     """Run one step from its request file to its result file."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     python = settings().python(model)
     if model and python.exists() and python.parent != Path(sys.executable).parent:
         os.execv(python, [str(python), "-m", "tasks", verb, "--request", request, "--result", result])  # noqa: S606

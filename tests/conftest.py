@@ -1,5 +1,6 @@
 """Fixtures that every family of tests shares."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 # Google's, and for what tells the kind of a bucket.
 os.environ.update({"NO_GCE_CHECK": "true", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"})
 
+# A worker imports the libraries of all families, millions of objects that stay, and would look through them
+# again and again.
+gc.set_threshold(100_000)
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
 LONGEST = ("compose", "system", "services", "containers", "dags", "model", "steps")
