@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from tasks.settings import settings
+from tasks.stores.append_only import make_append_only
 from tasks.stores.upgrade import rewrite_times
 from tasks.stores.utc_time import UtcTime
 
@@ -104,6 +105,7 @@ def _with_tables(made: sa.Engine) -> sa.Engine:
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
             rewrite_times(connection, retrain_requests)
+            make_append_only(connection, ledger_entries)
     return made
 
 
@@ -113,6 +115,7 @@ def _while_others_work() -> Retrying:
         sa.exc.OperationalError,
         sa.exc.ProgrammingError,
         sa.exc.IntegrityError,
+        sa.exc.InternalError,  # two make the same function at once
     )
     return Retrying(
         retry=retry_if_exception_type(faults),

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,3 +58,36 @@ def test_a_database_of_an_earlier_version_stays_readable_and_its_chain_whole(pos
     )
     assert entries.find(entry.entry_hash) == entry
     assert entries.broken_entries([entry.entry_hash]) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger SET why = 'otherwise'",
+        "DELETE FROM ledger WHERE sequence = 2",
+        "TRUNCATE ledger",
+        "INSERT INTO ledger SELECT * FROM ledger ON CONFLICT (sequence) DO UPDATE SET why = 'otherwise'",
+    ],
+)
+def test_the_database_changes_and_removes_no_entry_whoever_asks(postgres: sa.Engine, statement: str) -> None:
+    for actor in ("one", "two"):
+        entries.record(model="m", actor=actor, action="gate", before=None, after="x", why="w", evidence={})
+    written = entries.history()
+
+    with postgres.begin() as connection, pytest.raises(sa.exc.IntegrityError, match="append-only"):
+        connection.execute(sa.text(statement))
+
+    assert entries.history() == written
+
+
+def test_processes_that_start_together_on_no_database_lose_nothing(postgres: sa.Engine) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(record_on_an_engine_of_its_own, range(8)))
+
+    assert len(entries.history()) == 8
+    assert entries.broken_entries() == []
+
+
+def record_on_an_engine_of_its_own(number: int) -> None:
+    database.engine.cache_clear()
+    entries.record(model="m", actor=str(number), action="gate", before=None, after="x", why="w", evidence={})

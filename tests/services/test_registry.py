@@ -33,6 +33,7 @@ from tests.services.conftest import TOKEN, Platform, build_archive
 from tests.services.mlflow_server import MlflowServer
 from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
+from tests.unit.tampering import tamper
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
@@ -192,8 +193,7 @@ def test_a_decision_that_was_made_up_or_changed_registers_nothing(candidates: Ca
 def test_a_decision_whose_ledger_entry_was_changed_registers_nothing(candidates: Candidates) -> None:
     run, archive = candidates.make()
     decision = candidates.judge(run, archive)
-    with engine().begin() as connection:
-        connection.execute(entries.entries.update().values(why="somebody else's words"))
+    tamper(entries.entries.update().values(why="somebody else's words"))
 
     with pytest.raises(GateRefused, match="not a promotion in the ledger"):
         candidates.register(run, archive, decision)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import multiprocessing
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,9 @@ import sqlalchemy as sa
 from tasks.contracts import Action, LedgerEntry, Metric
 from tasks.errors import LedgerBroken
 from tasks.ledger import entries
+from tasks.settings import settings
 from tasks.stores.database import engine, ledger_entries
+from tests.unit.tampering import tamper
 
 
 def decide(number: int, **changes: Any) -> LedgerEntry:
@@ -31,9 +34,41 @@ def decide(number: int, **changes: Any) -> LedgerEntry:
     return entries.record(**(decision | changes))
 
 
-def tamper(statement: sa.Update | sa.Delete) -> None:
-    with engine().begin() as connection:
-        connection.execute(statement)
+REFUSED = (
+    "UPDATE ledger SET why = 'otherwise'",
+    "UPDATE ledger SET sequence = 7 WHERE sequence = 2",
+    "UPDATE OR IGNORE ledger SET sequence = 1 WHERE sequence = 2",
+    "DELETE FROM ledger",
+    "DELETE FROM ledger WHERE sequence = 2",
+    "INSERT OR REPLACE INTO ledger SELECT sequence, at, model, actor, action, before, after, 'otherwise', "
+    "evidence, evidence_sha256, previous_hash, entry_hash FROM ledger WHERE sequence = 2",
+    "REPLACE INTO ledger SELECT 9, at, model, actor, action, before, after, 'otherwise', evidence, "
+    "evidence_sha256, previous_hash, 'f' FROM ledger WHERE sequence = 2",
+    "INSERT INTO ledger SELECT * FROM ledger WHERE true ON CONFLICT DO UPDATE SET why = 'otherwise'",
+)
+
+
+@pytest.mark.parametrize("statement", REFUSED)
+def test_the_database_changes_and_removes_no_entry_whoever_asks(home: Path, statement: str) -> None:
+    written = [decide(number) for number in range(1, 4)]
+    file = settings().database.removeprefix("sqlite:///")
+
+    with sqlite3.connect(file) as another, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        another.execute(statement)
+
+    assert entries.history() == written
+    assert decide(4).sequence == 4
+
+
+def test_a_ledger_of_an_earlier_version_becomes_append_only(home: Path) -> None:
+    decide(1)
+    tamper()
+    engine.cache_clear()
+
+    with engine().begin() as connection, pytest.raises(sa.exc.IntegrityError, match="append-only"):
+        connection.execute(ledger_entries.delete())
+
+    assert len(entries.history()) == 1
 
 
 def test_entries_are_numbered_linked_and_whole(home: Path) -> None:
@@ -102,15 +137,13 @@ def test_a_time_that_is_no_time_any_more_is_found_and_not_trusted(home: Path) ->
 def test_an_entry_of_an_earlier_version_keeps_its_hash(home: Path) -> None:
     """It wrote a moment on the very second without microseconds, and the hash covers what it wrote."""
     decide(1)
-    with engine().begin() as connection:
+    with engine().connect() as connection:
         row = connection.execute(sa.text("SELECT * FROM ledger")).mappings().one()
-        fields = {**row, "at": "2026-01-02T03:04:05+00:00", "evidence": json.loads(row["evidence"])}
-        del fields["entry_hash"]
-        entry_hash = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-        connection.execute(
-            sa.text("UPDATE ledger SET at = :at, entry_hash = :entry_hash"),
-            {"at": fields["at"], "entry_hash": entry_hash},
-        )
+    fields = {**row, "at": "2026-01-02T03:04:05+00:00", "evidence": json.loads(row["evidence"])}
+    del fields["entry_hash"]
+    entry_hash = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    written = {"at": fields["at"], "entry_hash": entry_hash}
+    tamper(sa.text("UPDATE ledger SET at = :at, entry_hash = :entry_hash").bindparams(**written))
 
     found = entries.find(entry_hash)
 
@@ -124,13 +157,12 @@ def test_a_change_whose_hashes_were_made_to_fit_breaks_the_link_of_the_next(home
     decide(1)
     decide(2)
     forged = decide(1, actor="forger")
-    with engine().begin() as connection:
-        connection.execute(ledger_entries.delete().where(ledger_entries.c.sequence == 3))
-        connection.execute(
-            ledger_entries.update()
-            .where(ledger_entries.c.sequence == 1)
-            .values(actor=forged.actor, entry_hash=forged.entry_hash)
-        )
+    tamper(
+        ledger_entries.delete().where(ledger_entries.c.sequence == 3),
+        ledger_entries.update()
+        .where(ledger_entries.c.sequence == 1)
+        .values(actor=forged.actor, entry_hash=forged.entry_hash),
+    )
 
     assert entries.broken_entries() == [1, 2]
 

@@ -13,6 +13,7 @@ from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine, ledger_entries, retrain_requests
+from tests.unit.tampering import tamper
 
 PROJECT = Path(__file__).resolve().parents[3]
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
@@ -253,8 +254,7 @@ def test_an_entry_that_holds_no_decision_starts_no_training(home: Path) -> None:
 def test_a_broken_ledger_grants_nothing_and_says_so(home: Path) -> None:
     decision = drift()
     ask("one", decision)
-    with engine().begin() as connection:
-        connection.execute(ledger_entries.update().where(ledger_entries.c.sequence == 2).values(sequence=0))
+    tamper(ledger_entries.update().where(ledger_entries.c.sequence == 2).values(sequence=0))
 
     with pytest.raises(LedgerBroken, match="the entry numbered 0 follows the newest one"):
         ask("two", decision)
