@@ -12,8 +12,8 @@ from tasks.settings import settings
 from tasks.step import execute
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""What a step's libraries consist of stays: looking through it again and again while they are imported, as
-Python's 700 objects lead to, takes a sixth of the time until the step begins its work.
+"""What a step's libraries consist of stays; with Python's own threshold it is looked through again and again
+while they are imported.
 """
 
 

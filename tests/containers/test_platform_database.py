@@ -80,7 +80,7 @@ def test_the_database_changes_and_removes_no_entry_whoever_asks(postgres: sa.Eng
     assert entries.history() == written
 
 
-def test_processes_that_start_together_on_no_database_lose_nothing(postgres: sa.Engine) -> None:
+def test_engines_that_are_made_together_on_no_database_lose_nothing(postgres: sa.Engine) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(record_on_an_engine_of_its_own, range(8)))
 
