@@ -76,7 +76,7 @@ def first_champion(airflow: Airflow, folder: Path, rows: int) -> None:
     folder.mkdir()
     data.land(data.write_example_data(folder, rows=rows))
     wait_for_published(airflow, INGEST, rows=rows, timeout_seconds=300, tell=lambda _: None)
-    airflow.wait(TRAIN, airflow.trigger(TRAIN), timeout_seconds=600)
+    airflow.wait(TRAIN, airflow.trigger(TRAIN), stalled_seconds=600)
 
 
 def run_the_dag(airflow: Airflow) -> tuple[str, float]:

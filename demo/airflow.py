@@ -99,28 +99,50 @@ class Airflow:
         dag_id: str,
         run_id: str,
         *,
-        timeout_seconds: float,
+        stalled_seconds: float,
         tell: Callable[[str], None] = lambda _: None,
     ) -> dict[str, Any]:
         """Wait until a run has succeeded, telling which task is at work.
 
         Raises:
-            StepFailed: The run failed, or took longer than `timeout_seconds`; names the tasks that did not
+            StepFailed: The run failed, or did not go on for `stalled_seconds`; names the tasks that did not
                 succeed.
         """
-        until = time.monotonic() + timeout_seconds
-        while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
-            if time.monotonic() > until:
-                raise StepFailed(
-                    f"{dag_id} did not finish within {timeout_seconds:.0f} s: {self._states(dag_id, run_id)}"
-                )
-            tell(self._at_work(dag_id, run_id))
-            time.sleep(POLL_SECONDS)
+        run = self.wait_for_end(dag_id, run_id, stalled_seconds=stalled_seconds, tell=tell)
         if run["state"] != "success":
             raise StepFailed(
                 f"{dag_id} ended as {run['state']}: {self._states(dag_id, run_id)}. See "
                 f"{self.page(dag_id, run_id)}"
             )
+        return run
+
+    def wait_for_end(
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        stalled_seconds: float,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Wait until a run has succeeded or failed, however long that takes, as long as it goes on.
+
+        Raises:
+            StepFailed: No task of the run has changed its state for `stalled_seconds`. The whole run has no
+                limit: how long it takes is the machine's affair, and another run's that is at work on it.
+        """
+        known: list[tuple[str, str, int]] = []
+        until = time.monotonic() + stalled_seconds
+        while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
+            tasks = self.tasks(dag_id, run_id)
+            progress = [(task["task_id"], task["state"], task["try_number"]) for task in tasks]
+            if progress != known:
+                known, until = progress, time.monotonic() + stalled_seconds
+            if time.monotonic() > until:
+                raise StepFailed(
+                    f"{dag_id} has not gone on for {stalled_seconds:.0f} s: {self._states(dag_id, run_id)}"
+                )
+            tell(_at_work(dag_id, tasks))
+            time.sleep(POLL_SECONDS)
         return run
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
@@ -147,12 +169,6 @@ class Airflow:
         except requests.RequestException as error:
             raise StepFailed(f"Airflow did not answer {method} {path}: {error}") from error
 
-    def _at_work(self, dag_id: str, run_id: str) -> str:
-        tasks = self.tasks(dag_id, run_id)
-        running = [task["task_id"] for task in tasks if task["state"] in {"running", "deferred"}]
-        done = sum(task["state"] == "success" for task in tasks)
-        return f"{dag_id}: {', '.join(running) or 'waiting'} ({done} of {len(tasks)} tasks done)"
-
     def _states(self, dag_id: str, run_id: str) -> str:
         tasks = self.tasks(dag_id, run_id)
         return ", ".join(
@@ -165,3 +181,9 @@ def seconds_of(run: dict[str, Any]) -> float:
     return (
         datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(run["start_date"])
     ).total_seconds()
+
+
+def _at_work(dag_id: str, tasks: list[dict[str, Any]]) -> str:
+    running = [task["task_id"] for task in tasks if task["state"] in {"running", "deferred"}]
+    done = sum(task["state"] == "success" for task in tasks)
+    return f"{dag_id}: {', '.join(running) or 'waiting'} ({done} of {len(tasks)} tasks done)"

@@ -17,18 +17,18 @@ ANSWERS_OF_THE_NEW = 40
 
 
 def wait_for_published(
-    airflow: Airflow, dag_id: str, *, rows: int, timeout_seconds: float, tell: Callable[[str], None]
+    airflow: Airflow, dag_id: str, *, rows: int, stalled_seconds: float, tell: Callable[[str], None]
 ) -> tuple[int, int]:
     """Wait until the ingest runs have published or quarantined `rows` rows together; returns both counts.
 
     Raises:
-        StepFailed: An ingest run failed, or the rows did not come within `timeout_seconds`.
+        StepFailed: An ingest run failed, or no run has ended for `stalled_seconds`.
     """
-    until = time.monotonic() + timeout_seconds
+    known, until = -1, time.monotonic() + stalled_seconds
     while True:
         runs = airflow.runs(dag_id)
         for failed in (run["dag_run_id"] for run in runs if run["state"] == "failed"):
-            airflow.wait(dag_id, failed, timeout_seconds=timeout_seconds)
+            airflow.wait(dag_id, failed, stalled_seconds=stalled_seconds)
         results = [
             airflow.result(dag_id, run["dag_run_id"], "ingest") for run in runs if run["state"] == "success"
         ]
@@ -36,9 +36,11 @@ def wait_for_published(
         quarantined = sum(result["quarantined_rows"] for result in results)
         if published + quarantined >= rows and all(run["state"] == "success" for run in runs):
             return published, quarantined
+        if len(results) != known:
+            known, until = len(results), time.monotonic() + stalled_seconds
         if time.monotonic() > until:
             raise StepFailed(
-                f"{dag_id} published {published} rows within {timeout_seconds:.0f} s; {rows} were expected."
+                f"{dag_id} has published {published} of {rows} rows and no more for {stalled_seconds:.0f} s."
             )
         tell(f"{published:,} of {rows:,} rows published by {len(results)} runs")
         time.sleep(POLL_SECONDS)

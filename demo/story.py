@@ -122,7 +122,7 @@ class Story:
                 self.airflow,
                 INGEST,
                 rows=self.scale.imdb_rows,
-                timeout_seconds=PATIENCE_SECONDS,
+                stalled_seconds=PATIENCE_SECONDS,
                 tell=self.telling.at_work,
             )
             step.facts |= {"files": len(files), "published_rows": published, "quarantined_rows": quarantined}
@@ -184,7 +184,7 @@ class Story:
                 self.airflow,
                 INGEST,
                 rows=self.scale.imdb_rows + accepted,
-                timeout_seconds=PATIENCE_SECONDS,
+                stalled_seconds=PATIENCE_SECONDS,
                 tell=self.telling.at_work,
             )
             step.facts |= {"labels": accepted, "published_rows": published}
@@ -287,7 +287,7 @@ class Story:
 
     def _wait(self, dag_id: str, run_id: str) -> None:
         self._note(dag_id, run_id)
-        self.airflow.wait(dag_id, run_id, timeout_seconds=PATIENCE_SECONDS, tell=self.telling.at_work)
+        self.airflow.wait(dag_id, run_id, stalled_seconds=PATIENCE_SECONDS, tell=self.telling.at_work)
 
     def _follow(self, run_id: str, load: ConstantLoad) -> dict[str, Any]:
         self._wait(TRAIN, run_id)

@@ -96,7 +96,7 @@ def survived(stack: Stack, champion: str) -> Survived:
 
         stack.wait_healthy()
         stack.engine.containers.get(followed).exec_run(["touch", HURRY])
-        airflow.wait(TRAIN, run_id, timeout_seconds=1200)
+        airflow.wait(TRAIN, run_id, stalled_seconds=600)
         tries = int(task(airflow, TRAIN, run_id, "train")["try_number"])
         logs = tuple(log(airflow, TRAIN, run_id, "train", number) for number in range(1, tries + 1))
         count = started.of(run_id, "train")
@@ -148,7 +148,7 @@ def test_torchserve_comes_back_with_the_version_that_it_served(survived: Survive
 def test_every_prediction_that_was_answered_is_in_the_lake_once(survived: Survived, stack: Stack) -> None:
     airflow = stack.airflow
     airflow.unpause(COLLECT)
-    airflow.wait(COLLECT, airflow.trigger(COLLECT), timeout_seconds=300)
+    airflow.wait(COLLECT, airflow.trigger(COLLECT), stalled_seconds=300)
     landed = json.loads(stack.in_step(LANDED.format(model=MODEL)))
     assert len(survived.client.ids) > 50
     assert set(survived.client.ids) <= set(landed)

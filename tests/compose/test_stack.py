@@ -244,7 +244,7 @@ def test_a_rollback_that_is_asked_for_goes_back_to_the_version_that_served_befor
     asked = {"model": MODEL, "reason": "A test.", "leaving": before["model_version"]}
 
     run_id = stack.airflow.trigger("rollback_model", **asked)
-    stack.airflow.wait("rollback_model", run_id, timeout_seconds=180)
+    stack.airflow.wait("rollback_model", run_id, stalled_seconds=180)
 
     back = stack.airflow.result("rollback_model", run_id, "rollback")
     assert back["previous"]["run_id"] == before["run_id"]

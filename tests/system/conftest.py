@@ -144,7 +144,7 @@ def loop(platform: Platform, configuration: dict[str, str], tmp_path_factory: py
             put(platform, table, file)
     lake = str(platform.home / "lake")
     for table in TABLES.values():
-        wait_for_rows(table, 1700, timeout_seconds=120, lake_url=lake)
+        wait_for_rows(table, 1700, timeout_seconds=300, lake_url=lake)
     made.first[REGRESSION] = _train_by_rows(platform, airflow, landed)
     for model in (MULTICLASS, NEW):
         made.first[model] = made.train(model)
@@ -159,7 +159,7 @@ def _train_by_rows(platform: Platform, airflow: Airflow, landed: Path) -> str:
     """
     dag_id = f"train_{REGRESSION}"
     too_early = wait_for_started_run(airflow, dag_id, run_type="scheduled")
-    assert wait_for_run(airflow, dag_id, too_early, timeout_seconds=120)["count"] == "skipped"
+    assert wait_for_run(airflow, dag_id, too_early)["count"] == "skipped"
     for file in example_files("flight_delay", landed / "flights", rows=20_000, batches=1):
         put(platform, "flights", file)
 
@@ -170,7 +170,7 @@ def _train_by_rows(platform: Platform, airflow: Airflow, landed: Path) -> str:
                 return str(run["dag_run_id"])
         return None
 
-    return wait_until(at_work, "a training of the flights", timeout_seconds=180, pause_seconds=1)
+    return wait_until(at_work, "a training of the flights", timeout_seconds=400, pause_seconds=1)
 
 
 def put(platform: Platform, table: str, file: Path) -> str:
@@ -185,18 +185,15 @@ def put(platform: Platform, table: str, file: Path) -> str:
     return file.name
 
 
-def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float) -> dict[str, str]:
+def wait_for_run(
+    airflow: Airflow, dag_id: str, run_id: str, *, stalled_seconds: float = 300
+) -> dict[str, str]:
     """Wait until a run has ended and return the state of each
     task; the run's own state is under the key of the DAG's id.
     """
-    until = time.monotonic() + timeout_seconds
-    while (state := str(airflow.run(dag_id, run_id)["state"])) not in {"success", "failed"}:
-        assert time.monotonic() < until, (
-            f"{dag_id}/{run_id} is {state} after {timeout_seconds} s: {airflow.tasks(dag_id, run_id)}"
-        )
-        time.sleep(1)
+    run = airflow.wait_for_end(dag_id, run_id, stalled_seconds=stalled_seconds)
     tasks = {str(task["task_id"]): str(task["state"]) for task in airflow.tasks(dag_id, run_id)}
-    return {dag_id: state, **tasks}
+    return {dag_id: str(run["state"]), **tasks}
 
 
 def wait_until(
@@ -218,8 +215,8 @@ def wait_until_gone(home: Path, *, timeout_seconds: float) -> list[str]:
     return [" ".join(process.cmdline()) for process in left if process.is_running()]
 
 
-def wait_for_success(airflow: Airflow, dag_id: str, run_id: str, *, timeout_seconds: float = 300) -> None:
-    states = wait_for_run(airflow, dag_id, run_id, timeout_seconds=timeout_seconds)
+def wait_for_success(airflow: Airflow, dag_id: str, run_id: str) -> None:
+    states = wait_for_run(airflow, dag_id, run_id)
     assert states[dag_id] == "success", states
 
 

@@ -21,7 +21,7 @@ WORSE = {
 TRUTH: dict[str, Any] = {REGRESSION: 25, MULTICLASS: "0"}
 STALE_SECONDS = 200  # Airflow looks for DAGs that have left their file about once a minute
 
-pytestmark = [pytest.mark.platform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(1500)]
 
 
 def test_a_model_that_was_just_made_trains_and_serves_without_an_edit(loop: Loop) -> None:
@@ -57,7 +57,7 @@ def test_a_model_of_another_task_goes_round_the_loop(loop: Loop, model: str) -> 
 
 @pytest.mark.parametrize("model", [REGRESSION, MULTICLASS])
 def test_a_worse_candidate_is_refused_and_what_serves_goes_on_serving(loop: Loop, model: str) -> None:
-    states = wait_for_run(loop.airflow, f"train_{model}", loop.worse[model], timeout_seconds=300)
+    states = wait_for_run(loop.airflow, f"train_{model}", loop.worse[model])
 
     decision = loop.airflow.result(f"train_{model}", loop.worse[model], "gate")
     assert decision["verdict"] == "reject", decision["why"]

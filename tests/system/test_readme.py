@@ -15,7 +15,7 @@ from tests.system.conftest import wait_for_rows, wait_until
 
 
 @pytest.mark.platform
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(
     shutil.which("curl") is None, reason="the README calls the gateway with curl, which is not installed"
 )
@@ -23,7 +23,7 @@ def test_the_commands_of_the_readme_do_what_it_says(inside: Platform, airflow: A
     for block in (block for block in commands() if block.page.name == "README.md"):
         output = run(block.text, inside)
         if "example_data.py" in block.text:
-            wait_for_rows("reviews", 3_900, timeout_seconds=120)
+            wait_for_rows("reviews", 3_900, timeout_seconds=300)
         if "dags trigger" in block.text:
             wait_until_it_serves(inside, airflow)
         if "/predict" in block.text:
@@ -68,7 +68,7 @@ def wait_until_it_serves(platform: Platform, airflow: Airflow) -> None:
     asked = {"epochs": 6, "reason": "a first try"}
     assert asked in [run["conf"] for run in airflow.runs(dag_id) if run["run_type"] == "manual"]
     served = f"{platform.addresses.gateway}/v1/models/review_sentiment"
-    wait_until(lambda: requests.get(served, timeout=10).ok, "a version", timeout_seconds=400, pause_seconds=1)
+    wait_until(lambda: requests.get(served, timeout=10).ok, "a version", timeout_seconds=900, pause_seconds=1)
     for run in airflow.runs(dag_id):
         if run["state"] not in {"success", "failed"}:
             airflow.call(

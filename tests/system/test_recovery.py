@@ -73,31 +73,31 @@ def training_process(platform: Platform, *, not_: psutil.Process | None = None) 
 
 
 @pytest.mark.platform
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_training_scheduler_torchserve_and_gateway_die_during_a_run_and_nothing_accepted_is_lost(
     inside: Platform, airflow: Airflow, land: Land, loop: Loop, tmp_path: Path
 ) -> None:
     wait_for_success(airflow, f"train_{SERVED}", loop.first[SERVED])
     for file in example_files(MODEL, tmp_path, rows=ROWS, batches=1):
         land(TABLE, file)
-    wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=120)
+    wait_for_rows(TABLE, ROWS * 0.99, timeout_seconds=300)
     client = Client(inside.addresses.gateway)
     client.start()
     run_id = airflow.trigger(TRAIN, reason="to be killed on the way")
 
     training = wait_until(
-        lambda: training_process(inside), "the training program to start", timeout_seconds=180
+        lambda: training_process(inside), "the training program to start", timeout_seconds=400
     )
     training.kill()
     wait_until(
-        lambda: training_process(inside, not_=training), "the next try of the training", timeout_seconds=120
+        lambda: training_process(inside, not_=training), "the next try of the training", timeout_seconds=240
     )
     inside.kill("airflow-scheduler")
     inside.kill("torchserve")
     time.sleep(5)
     inside.kill("gateway")
 
-    wait_for_success(airflow, TRAIN, run_id, timeout_seconds=360)
+    wait_for_success(airflow, TRAIN, run_id)
     tries = {task["task_id"]: task["try_number"] for task in airflow.tasks(TRAIN, run_id)}
     assert tries["train"] >= 2
     assert (
