@@ -31,7 +31,7 @@ from tasks.contracts.evaluation import (
     PairedDifference,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, RuleVerdict
+from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -83,6 +83,7 @@ __all__ = [
     "IngestRequest",
     "IngestResult",
     "LedgerEntry",
+    "Look",
     "Metric",
     "ModelScore",
     "ModelVersion",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.data import PinnedTable
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -68,6 +69,8 @@ class PairedDifference(Contract):
         slice_value: The value of the data's `slice_by` column; None for all rows.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
             not apply: to anything but accuracy.
+        p_not_better: Of the paired test that the candidate is no better than the champion, one-sided; None in
+            the records of an earlier Perennial.
     """
 
     slice_value: str | None
@@ -76,12 +79,16 @@ class PairedDifference(Contract):
     low: float
     high: float
     p_value: float | None
+    p_not_better: float | None = None
 
 
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
     `frozen_sha256` is the hash of the snapshot's test part.
+
+    Attributes:
+        tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
     """
 
     model: str
@@ -94,3 +101,5 @@ class EvaluationReport(Contract):
     baseline: ModelScore
     differences: tuple[PairedDifference, ...]
     report_url: str
+    tables: tuple[PinnedTable, ...] = ()
+    champion_tables: tuple[PinnedTable, ...] = ()

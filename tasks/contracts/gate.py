@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.evaluation import EvaluationReport
@@ -16,6 +18,21 @@ class GateRequest(Request):
     evaluation: EvaluationReport
 
 
+class Look(Contract):
+    """One comparison with the champion, and what it costs of the declared rate of false promotions.
+
+    Attributes:
+        rate: The probability of a false promotion in a year that was declared.
+        available: What of it could have been spent.
+        alpha: What this comparison spends: the level that the test of "better than the champion" is held to.
+    """
+
+    at: AwareDatetime
+    rate: float
+    available: float
+    alpha: float
+
+
 class RuleVerdict(Contract):
     """One rule of the gate. `blocks` says what a failure leads to."""
 
@@ -28,7 +45,11 @@ class RuleVerdict(Contract):
 
 
 class GateDecision(Contract):
-    """Promote, hold or reject: `why` in a sentence, and every rule with its value, threshold and verdict."""
+    """Promote, hold or reject: `why` in a sentence, and every rule with its value, threshold and verdict.
+
+    Attributes:
+        look: What the comparison with the champion cost; None of a first model.
+    """
 
     model: str
     run_id: str
@@ -38,4 +59,5 @@ class GateDecision(Contract):
     why: str
     archive_sha256: str
     evaluation_url: str
+    look: Look | None = None
     ledger_hash: str | None = None

@@ -9,7 +9,7 @@ Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 1
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,24 @@ Statistic = Callable[[Weights], NDArray[np.float64]]
 """A value for each draw, shape (draws,); NaN where the draw does not define it."""
 
 
-def intervals(statistics: Sequence[Statistic], rows: int) -> list[tuple[float, float]]:
+class Interval(NamedTuple):
+    """A statistic's 95 % interval, and its standard error."""
+
+    low: float
+    high: float
+    error: float
+
+
+UNKNOWN = Interval(*[float("nan")] * 3)
+
+
+def intervals(statistics: Sequence[Statistic], rows: int) -> list[Interval]:
     """Each statistic's 95 % interval; NaN where some draws leave it undefined.
 
     Fewer draws are taken of more than 100,000 rows.
     """
     if rows < 2 or not statistics:
-        return [(float("nan"), float("nan"))] * len(statistics)
+        return [UNKNOWN] * len(statistics)
 
     def of_draws(drawn: NDArray[np.int64], axis: int) -> NDArray[np.float64]:  # noqa: ARG001 - SciPy's interface
         weights = _weights(drawn)
@@ -54,7 +65,8 @@ def intervals(statistics: Sequence[Statistic], rows: int) -> list[tuple[float, f
             rng=np.random.default_rng(SEED),
         )
     limits = found.confidence_interval
-    return [(float(low), float(high)) for low, high in zip(limits.low, limits.high, strict=True)]
+    numbers = zip(limits.low, limits.high, found.standard_error, strict=True)
+    return [Interval(*map(float, each)) for each in numbers]
 
 
 def mean_of(values: NDArray[Any]) -> Statistic:

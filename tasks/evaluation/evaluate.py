@@ -89,6 +89,8 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url="",
+        tables=snapshot.pinned,
+        champion_tables=registry.training_run(version.run_id).snapshot.pinned if version else (),
     )
     answers = {"candidate": candidate, "champion": champion, "baseline": simple}
     return _write(report, answers, request, frozen)
@@ -201,7 +203,13 @@ def _differences(
     for value, chosen in ((None, everything), *frozen.parts()):
         if candidate is champion:
             yield PairedDifference(
-                slice_value=value, rows=int(chosen.sum()), difference=0, low=0, high=0, p_value=1
+                slice_value=value,
+                rows=int(chosen.sum()),
+                difference=0,
+                low=0,
+                high=0,
+                p_value=1,
+                p_not_better=1,
             )
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from tasks.contracts import Metric, PairedDifference
 from tasks.evaluation import classification, regression, shares
 from tasks.evaluation.answers import Answers, Target
 from tasks.evaluation.bootstrap import Statistic, intervals, minus
-from tasks.spec import RECALL_OF, label_text
+from tasks.spec import RECALL_OF, kind_of, label_text
 
 Truth = NDArray[Any]
 """The labels as `Target.encode` gives them, shape (rows,)."""
@@ -43,7 +44,7 @@ def measure(names: Iterable[str], target: Target, truth: Truth, answers: Answers
         else:
             drawn[name] = _statistic(name, target, truth, answers)
     for name, limits in zip(drawn, intervals(list(drawn.values()), len(truth)), strict=True):
-        found[name] = (_point(name, target, truth, answers), *limits)
+        found[name] = (_point(name, target, truth, answers), limits.low, limits.high)
     for name, numbers in found.items():
         if not np.isfinite(numbers).all():
             undefined[name] = f"not every draw of the {len(truth)} rows defines it"
@@ -63,22 +64,39 @@ def difference(
 ) -> PairedDifference | None:
     """Candidate minus champion on the same rows, with a paired interval; None where the metric is not defined
     for both.
+
+    That the candidate is not better is tested by McNemar's test for accuracy, for other metrics by the
+    difference in units of its bootstrap standard error.
     """
     pair, p_value = (candidate, champion), None
     if any(undefined_because(name, target, truth, answers) for answers in pair):
         return None
     if name == "accuracy":
         first, second = (_right(name, target, truth, answers) for answers in pair)
-        (gained, low, high), p_value = shares.difference(first, second)
+        (gained, low, high), p_value, p_not_better = shares.difference(first, second)
     else:
         own, its = (_point(name, target, truth, answers) for answers in pair)
         statistics = [_statistic(name, target, truth, answers) for answers in pair]
-        gained, [(low, high)] = own - its, intervals([minus(*statistics)], len(truth))
+        gained, [(low, high, error)] = own - its, intervals([minus(*statistics)], len(truth))
+        p_not_better = _p_not_better(kind_of(name).sign * gained, error, len(truth))
     if not np.isfinite([gained, low, high]).all():
         return None
     return PairedDifference(
-        slice_value=slice_value, rows=len(truth), difference=gained, low=low, high=high, p_value=p_value
+        slice_value=slice_value,
+        rows=len(truth),
+        difference=gained,
+        low=low,
+        high=high,
+        p_value=p_value,
+        p_not_better=p_not_better,
     )
+
+
+def _p_not_better(gain: float, error: float, rows: int) -> float:
+    """By Student's distribution, whose tails are heavier than the normal one's; 1 where no draw differs from
+    another, so that nothing can be said.
+    """
+    return float(stats.t.sf(gain / error, rows - 1)) if error > 0 else 1.0
 
 
 def undefined_because(name: str, target: Target, truth: Truth, answers: Answers) -> str | None:

@@ -1,11 +1,13 @@
 """Metrics that are a share of rows: of all rows the right ones, of a class the found ones, of those that are
 called positive the ones that are.
 
-Sources: Wilson's interval (Brown, Cai and DasGupta, Statistical Science 16:101, 2001); for a difference one
-added disagreement each way, so that few of them do not pass for certainty (Bonett and Price, J. Educ. Behav.
-Stat. 37:479, 2012); McNemar's exact test.
+Sources: Wilson's interval (Brown, Cai and DasGupta, Statistical Science 16:101, 2001); for a difference
+Wald's with one added disagreement each way, so that few of them do not pass for certainty (Bonett and Price,
+J. Educ. Behav. Stat. 37:479, 2012); McNemar's exact test, which holds its level at any number of rows
+(Fagerland, Lydersen and Laake, BMC Med. Res. Methodol. 13:91, 2013).
 """
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tasks.evaluation.answers import Codes
-from tasks.evaluation.bootstrap import CONFIDENCE, intervals, mean_of
+from tasks.evaluation.bootstrap import CONFIDENCE
 from tasks.spec import RECALL_OF
 
 POSITIVE = 1
@@ -44,15 +46,32 @@ def measure(right: NDArray[np.bool_]) -> Share:
     return Share(float(right.mean()), float(interval.low), float(interval.high))
 
 
-def difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[Share, float]:
-    """By how much larger the first share of the same rows is, and McNemar's p-value."""
-    gained = first.astype(np.int8) - second.astype(np.int8)
-    [(low, high)] = intervals([mean_of(np.append(gained, [1, -1]))], len(gained) + 2)
-    p_value = mcnemar(int((gained == 1).sum()), int((gained == -1).sum()))
-    return Share(float(first.mean()) - float(second.mean()), low, high), p_value
+def difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[Share, float, float]:
+    """By how much larger the first share of the same rows is; McNemar's p-values that the two are equal, and
+    that the first is not larger.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    value = (only_first - only_second) / len(first)
+    low, high = _around(only_first + 1, only_second + 1, len(first) + 2)
+    equal, not_larger = mcnemar(only_first, only_second)
+    return Share(value, min(low, value), max(high, value)), equal, not_larger
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact p-value that two models are equally often right, from the rows where only one of them is."""
+def mcnemar(only_first: int, only_second: int) -> tuple[float, float]:
+    """From the rows where only one of two models is right, the exact p-values that they are equally often
+    right, and that the first is not right more often.
+    """
     disagreements = only_first + only_second
-    return float(stats.binomtest(only_first, disagreements).pvalue) if disagreements else 1.0
+    if not disagreements:
+        return 1.0, 1.0
+    both = (stats.binomtest(only_first, disagreements, alternative=side) for side in ("two-sided", "greater"))
+    equal, not_larger = (float(test.pvalue) for test in both)
+    return equal, not_larger
+
+
+def _around(only_first: int, only_second: int, rows: int) -> tuple[float, float]:
+    """Wald's interval of the difference of two paired shares."""
+    value = (only_first - only_second) / rows
+    error = sqrt(((only_first + only_second) / rows - value**2) / rows)
+    reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+    return value - reach, value + reach

@@ -1,44 +1,47 @@
 """Decide whether a candidate may be promoted.
 
-The decision is a pure function of the evaluation, the model's rules and the archive, so it can be replayed
-from the ledger. A rule passes only where its number says so: what is missing, undefined or NaN never
-promotes. A difference is judged by its paired 95 % interval: surely within the margin passes, beyond it or
-surely for the worse rejects, and an interval that reaches across the margin holds, because the rows do not
-say. Which way is worse, the table of metrics says.
+The decision is a pure function of the evaluation, the model's rules, the archive and what this comparison may
+cost of the year's rate of false promotions, so it can be replayed from the ledger. A rule passes only where
+its number says so: what is missing, undefined or NaN never promotes. Against a champion a candidate has to be
+better, by a paired test at the level of this comparison; surely worse rejects, and what is between holds,
+because the rows do not say. Which way is worse, the table of metrics says.
 """
 
 from collections.abc import Iterator
 
-from tasks.contracts import Archive, EvaluationReport, GateDecision, LedgerEntry, RuleVerdict
+from tasks.contracts import Archive, EvaluationReport, GateDecision, LedgerEntry, Look, RuleVerdict
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.gate.rules.baseline import gain_over_baseline
+from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.latency import latency
-from tasks.gate.rules.margin import margin_to_champion, margins_on_slices
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
+from tasks.gate.rules.superiority import better_than_champion, worse_on_no_slice
 from tasks.gate.rules.thresholds import thresholds
 from tasks.spec import GateSpec
 
 
-def decide(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> GateDecision:
+def decide(
+    evaluation: EvaluationReport, rules: GateSpec, archive: Archive, look: Look | None
+) -> GateDecision:
     """Judge a candidate by `rules`, against the champion where there is one.
 
     Args:
         evaluation: Candidate, champion and baseline on the frozen rows, each metric with its 95 % interval.
         rules: Thresholds and margins in units of their metrics, latencies in seconds, sizes in bytes.
         archive: What would be served.
+        look: What the comparison with the champion may cost; None where there is none.
 
     Raises:
         FrozenSetMismatch: The champion was scored on other rows.
         ArchiveMismatch: Another archive was evaluated.
-        InvalidRequest: The evaluation compares by another metric than the rules name.
-
-    Source: non-inferiority by the limit of a confidence interval, Piaggio et al., JAMA 308:2594 (2012).
+        InvalidRequest: The evaluation compares by another metric than the rules name, or there is a champion
+            and no look.
     """
     _same_candidate(evaluation, rules, archive)
-    verdicts = tuple(_verdicts(evaluation, rules, archive))
+    verdicts = tuple(_verdicts(evaluation, rules, archive, look))
     blocking = {rule.blocks for rule in verdicts if not rule.passed}
     verdict = "reject" if "reject" in blocking else "hold" if blocking else "promote"
     return GateDecision(
@@ -50,20 +53,38 @@ def decide(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> G
         why=_sentence(evaluation, verdict, verdicts),
         archive_sha256=archive.sha256,
         evaluation_url=evaluation.report_url,
+        look=look,
     )
 
 
 def replay(entry: LedgerEntry) -> GateDecision:
-    """Decide once more from nothing but a ledger entry's evidence; the same rules give the same decision."""
+    """Decide once more from nothing but a ledger entry's evidence; the same rules give the same decision.
+
+    Raises:
+        InvalidRequest: An earlier Perennial decided it, by other rules than there are now.
+    """
     evidence = entry.evidence
+    if is_of_earlier_rules(entry):
+        raise InvalidRequest(
+            f"The ledger's entry {entry.sequence} was decided by the rules of an earlier Perennial. Replay "
+            "it with the code of that time."
+        )
     return decide(
         EvaluationReport.model_validate(evidence["evaluation"]),
         GateSpec.model_validate(evidence["rules"]),
         Archive.model_validate(evidence["archive"]),
+        None if evidence["look"] is None else Look.model_validate(evidence["look"]),
     )
 
 
-def _verdicts(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> Iterator[RuleVerdict]:
+def is_of_earlier_rules(entry: LedgerEntry) -> bool:
+    """Whether a Perennial wrote the entry that spent no rate of false promotions."""
+    return "look" not in entry.evidence
+
+
+def _verdicts(
+    evaluation: EvaluationReport, rules: GateSpec, archive: Archive, look: Look | None
+) -> Iterator[RuleVerdict]:
     """Every rule that applies, in the order in which they are told."""
     yield enough_test_rows(evaluation, rules)
     if evaluation.champion is None:
@@ -71,8 +92,13 @@ def _verdicts(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -
     yield from thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
     if evaluation.champion is not None:
-        yield margin_to_champion(evaluation, rules)
-        yield from margins_on_slices(evaluation, rules)
+        if look is None:
+            raise InvalidRequest(
+                "A comparison with a champion needs to know what it may cost: give it a look."
+            )
+        yield current_test_rows(evaluation)
+        yield better_than_champion(evaluation, rules, look)
+        yield from worse_on_no_slice(evaluation, rules)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)
 

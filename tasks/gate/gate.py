@@ -3,8 +3,14 @@
 What is decided is `tasks.gate.decide`, a pure function; this module reads and writes.
 """
 
-from tasks.contracts import Action, GateDecision, GateRequest
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest, LedgerEntry, Look
 from tasks.errors import FrozenSetMismatch, InvalidRequest
+from tasks.gate import budget
 from tasks.gate.decide import decide
 from tasks.ledger import entries
 from tasks.stores import registry
@@ -12,6 +18,10 @@ from tasks.stores import registry
 
 def gate(request: GateRequest) -> GateDecision:
     """Decide, write the decision to the ledger, and then keep it with the MLflow run.
+
+    What the comparison with the champion may cost follows from the ledger, in the transaction that writes the
+    entry: two gates at once spend one after the other. A candidate that is judged again on the same rows
+    against the same champion gets the level that it had.
 
     A refused candidate keeps its run, its archive and the tag with the reason; only `register` makes a
     version.
@@ -22,6 +32,13 @@ def gate(request: GateRequest) -> GateDecision:
         InvalidRequest: Run, archive and evaluation are not of one candidate, or of other rules than the
             model's.
     """
+    decision = judge(request, datetime.now(UTC))
+    _keep(decision)
+    return decision
+
+
+def judge(request: GateRequest, at: datetime) -> GateDecision:
+    """Decide and write the decision to the ledger, as if it were `at`."""
     spec, run, archive, evaluation = request.spec, request.run, request.archive, request.evaluation
     if {spec.name} != {run.model, archive.model, evaluation.model} or run.run_id != archive.run_id:
         raise InvalidRequest(
@@ -35,19 +52,61 @@ def gate(request: GateRequest) -> GateDecision:
             f"test part of the run {run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on "
             "its own snapshot."
         )
-    decision = decide(evaluation, spec.gate, archive)
-    entry = entries.record(
+    decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection))
+    return decision.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def _decide(
+    request: GateRequest, at: datetime, connection: sa.Connection
+) -> tuple[GateDecision, LedgerEntry]:
+    spec, evaluation, archive = request.spec, request.evaluation, request.archive
+    end = entries.end(connection)
+    look = _look(evaluation, spec.gate.false_promotion_rate, at, connection)
+    decision = decide(evaluation, spec.gate, archive, look)
+    entry = entries.append(
+        connection,
+        joins=end,
         model=spec.name,
         actor=request.context.actor,
         action=Action.GATE,
         before=evaluation.champion.run_id if evaluation.champion else None,
         after=decision.verdict,
         why=decision.why,
-        evidence={"evaluation": evaluation, "rules": spec.gate, "archive": archive, "decision": decision},
+        evidence={
+            "evaluation": evaluation,
+            "rules": spec.gate,
+            "archive": archive,
+            "look": look,
+            "decision": decision,
+        },
     )
-    recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
-    _keep(recorded)
-    return recorded
+    return decision, entry
+
+
+def _look(evaluation: EvaluationReport, rate: float, at: datetime, connection: sa.Connection) -> Look | None:
+    """What this comparison may cost; None without a champion to compare with."""
+    if evaluation.champion is None:
+        return None
+    newest: Look | None = None
+    for entry in entries.newest_first(connection, evaluation.model, Action.GATE):
+        if not entry.evidence.get("look"):
+            continue
+        look = Look.model_validate(entry.evidence["look"])
+        if look.rate == rate and _compared(entry.evidence["evaluation"]) == _compared(
+            evaluation.model_dump(mode="json")
+        ):
+            return look
+        newest = newest or look
+        if at - look.at > budget.YEAR:
+            break
+    return budget.allot(rate, newest, at)
+
+
+def _compared(evaluation: dict[str, Any]) -> tuple[Any, ...]:
+    """What was compared with what, by which metric, on which rows."""
+    models = (evaluation["candidate"], evaluation["champion"] or {})
+    archives = (model.get("archive_sha256") for model in models)
+    return (*archives, evaluation["primary_metric"], evaluation["frozen_sha256"])
 
 
 def _keep(decision: GateDecision) -> None:

@@ -8,9 +8,9 @@ decision keeps the entry's hash (the registered version, the run's tags), and `b
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -30,6 +30,13 @@ Done = TypeVar("Done")
 AS_KEPT = sa.select(
     *(sa.type_coerce(column, sa.String) if column is entries.c.at else column for column in entries.c)
 )
+
+
+class End(NamedTuple):
+    """Where the next entry joins the chain."""
+
+    sequence: int
+    entry_hash: str
 
 
 class Decision(TypedDict):
@@ -77,9 +84,14 @@ def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
             at_last_failure = newest
 
 
-def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEntry:
+def append(
+    connection: sa.Connection, *, joins: End | None = None, **decision: Unpack[Decision]
+) -> LedgerEntry:
     """Append one decision in the caller's transaction, so that
     it and what it allows are written together or not at all.
+
+    Args:
+        joins: The end that the decision rests on: it joins there or not at all. None for any end.
 
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
@@ -89,20 +101,29 @@ def append(connection: sa.Connection, **decision: Unpack[Decision]) -> LedgerEnt
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
         return written
-    newest = sa.select(entries.c.sequence, entries.c.entry_hash).order_by(entries.c.sequence.desc()).limit(1)
-    last = connection.execute(newest).first()
+    joins = joins or end(connection)
     at = datetime.now(UTC)
     fields = {
         **decision,
-        "sequence": last.sequence + 1 if last else 1,
+        "sequence": joins.sequence + 1,
         "at": as_text(at),
         "evidence": content,
         "evidence_sha256": evidence_sha256,
-        "previous_hash": last.entry_hash if last else GENESIS,
+        "previous_hash": joins.entry_hash,
     }
     entry = {**fields, "entry_hash": _entry_hash(fields)}
     connection.execute(entries.insert().values({**entry, "at": at, "evidence": _canonical(content)}))
     return LedgerEntry.model_validate(entry)
+
+
+def end(connection: sa.Connection) -> End:
+    """The newest entry as the caller's transaction sees it.
+
+    Who decides by the entries before reads this first, so that none that it has not seen lies between.
+    """
+    newest = sa.select(entries.c.sequence, entries.c.entry_hash).order_by(entries.c.sequence.desc()).limit(1)
+    last = connection.execute(newest).first()
+    return End(last.sequence, last.entry_hash) if last else End(0, GENESIS)
 
 
 def find(entry_hash: str) -> LedgerEntry | None:
@@ -121,6 +142,13 @@ def history(model: str | None = None) -> list[LedgerEntry]:
         query = query.where(entries.c.model == model)
     with engine().connect() as connection:
         return [_entry(row) for row in connection.execute(query)]
+
+
+def newest_first(connection: sa.Connection, model: str, action: Action) -> Iterator[LedgerEntry]:
+    """A model's entries of one kind as the caller's transaction sees them."""
+    query = entries.select().where(entries.c.model == model, entries.c.action == action)
+    for row in connection.execute(query.order_by(entries.c.sequence.desc())):
+        yield _entry(row)
 
 
 def broken_entries(known: Iterable[str] = ()) -> list[int]:

@@ -6,6 +6,7 @@ deployment moves it when the version truly serves.
 
 from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
 from tasks.errors import ArchiveMismatch, InvalidRequest
+from tasks.gate.replay import require_replay
 from tasks.ledger import precedent
 from tasks.serving.champion import serves, tell_champion
 from tasks.stores import files, registry
@@ -17,13 +18,15 @@ def register(request: RegisterRequest) -> ModelVersion:
     """Register the candidate, once however often it is tried.
 
     Raises:
-        GateRefused: The gate did not promote this archive, the ledger does not hold the decision, or another
-            champion serves now than the one that the candidate was judged against.
+        GateRefused: The gate did not promote this archive, the ledger does not hold the decision, its
+            evidence gives another one, or another champion serves now than the one that the candidate was
+            judged against.
         ArchiveMismatch: The archive's file is not the one that was judged.
         InvalidRequest: Run, archive and decision are not of one candidate.
     """
     spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
     promotion = precedent.promotion_of_candidate(decision, archive)
+    require_replay(promotion)
     if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {
         archive.run_id,
         decision.run_id,

@@ -14,20 +14,25 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class GateSpec(Spec):
     """The rules by which a candidate is promoted, held or rejected.
 
-    A candidate that is worse by more than it may be, or surely worse while it may be worse by too much,
-    rejects; an interval that merely reaches too far holds: there are too few rows to say.
+    A candidate is promoted if it is shown to be better than the champion. One that is surely worse, or seems
+    worse by more than `margin`, is rejected; what is between is held: the rows do not say.
 
     Attributes:
         primary_metric: The metric that candidate and champion are compared by; one that the model's task has.
-        minimum: Absolute thresholds of metrics of which more is better, for every candidate.
+        minimum: Absolute thresholds of metrics of which more is better, for every candidate. As `maximum`,
+            they are held to by the limit of the metric's 95 % interval that is nearer.
         maximum: The same for metrics of which less is better.
         first_model_minimum: Absolute thresholds for a model that has no champion to beat; they replace
             `minimum`. Without any here or in `first_model_maximum`, a first model is held: nothing says what
             it must reach.
         first_model_maximum: The same for metrics of which less is better.
-        margin: How much worse than the champion a candidate may be, in units of the primary metric: the
-            paired difference's 95 % interval must not reach further than that. A regression has to say it.
-        slice_margin: The same for each value of the data's `slice_by` column.
+        false_promotion_rate: The probability, within a year, that any candidate is promoted that is no better
+            than its champion, however many there are.
+        margin: The smallest difference that matters, in units of the primary metric: a candidate that seems
+            worse by more is rejected, and a hold says how many test rows would show a gain as large. A
+            regression has to say it.
+        slice_margin: How much worse a candidate may seem on a value of the data's `slice_by` column; where it
+            is surely worse, it is rejected.
         minimum_slice_rows: Smaller slices are reported, not judged.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
         minimum_gain_over_baseline: By how much the candidate must be better than the simple baseline in the
@@ -41,6 +46,7 @@ class GateSpec(Spec):
     maximum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
     first_model_minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
     first_model_maximum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
+    false_promotion_rate: float = Field(default=0.05, gt=0, le=0.5, allow_inf_nan=False)
     margin: Amount = 0.01
     slice_margin: Amount = 0.03
     minimum_slice_rows: Rows = 200

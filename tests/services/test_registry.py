@@ -9,6 +9,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
 from tasks.contracts import (
+    Action,
     Archive,
     Champion,
     EvaluateRequest,
@@ -23,6 +24,7 @@ from tasks.contracts import (
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
 from tasks.evaluation import evaluate
 from tasks.gate import gate
+from tasks.gate.decide import decide
 from tasks.ledger import entries, precedent
 from tasks.release import register
 from tasks.settings import PROJECT, settings
@@ -65,7 +67,7 @@ class Candidates:
         return run, archive
 
     def report(
-        self, archive: Archive, *, accuracy: float = 0.9, champion: ModelVersion | None = None
+        self, archive: Archive, *, accuracy: float = 0.92, champion: ModelVersion | None = None
     ) -> EvaluationReport:
         own = judged.score("candidate", accuracy, run_id=archive.run_id, archive_sha256=archive.sha256)
         serving = None
@@ -197,6 +199,62 @@ def test_a_decision_whose_ledger_entry_was_changed_registers_nothing(candidates:
 
     with pytest.raises(GateRefused, match="not a promotion in the ledger"):
         candidates.register(run, archive, decision)
+
+
+def test_a_promotion_that_was_written_by_hand_and_not_decided_registers_nothing(
+    candidates: Candidates,
+) -> None:
+    """The chain is whole and the decision is in it, but its evidence gives another one."""
+    run, archive = candidates.make()
+    evidence = {
+        "evaluation": candidates.report(archive, accuracy=0.6),
+        "rules": candidates.spec.gate,
+        "archive": archive,
+        "look": None,
+    }
+    refused = decide(evidence["evaluation"], candidates.spec.gate, archive, None)
+    forged = refused.model_copy(update={"verdict": "promote"})
+    by_hand = {name: value for name, value in evidence.items() if name != "look"}
+
+    for written, reason in (
+        (evidence, "gives 'reject', but the entry says 'promote'"),
+        (by_hand, "lacks the level"),
+    ):
+        entry = entries.record(
+            model=candidates.spec.name,
+            actor="gate",
+            action=Action.GATE,
+            before=None,
+            after="promote",
+            why=forged.why,
+            evidence={**written, "decision": forged},
+        )
+        with pytest.raises(GateRefused, match=reason):
+            candidates.register(run, archive, forged.model_copy(update={"ledger_hash": entry.entry_hash}))
+    assert entries.broken_entries() == []
+
+
+def test_what_an_earlier_perennial_decided_stands(candidates: Candidates) -> None:
+    run, archive = candidates.make()
+    report = candidates.report(archive)
+    decision = decide(report, candidates.spec.gate, archive, None)
+    entry = entries.record(
+        model=candidates.spec.name,
+        actor="gate",
+        action=Action.GATE,
+        before=None,
+        after="promote",
+        why=decision.why,
+        evidence={
+            "evaluation": report,
+            "rules": candidates.spec.gate,
+            "archive": archive,
+            "decision": decision,
+        },
+    )
+
+    decided = decision.model_copy(update={"ledger_hash": entry.entry_hash})
+    assert candidates.register(run, archive, decided).version == "1"
 
 
 def test_an_archive_that_was_changed_after_the_gate_is_not_registered(candidates: Candidates) -> None:

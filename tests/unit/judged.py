@@ -1,23 +1,33 @@
 """Candidates, champions and evaluations for the tests of the gate, made from a few numbers."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from tasks.contracts import (
     Archive,
     DataSnapshot,
     EvaluationReport,
+    GateRequest,
+    Look,
     Metric,
     ModelScore,
     PairedDifference,
+    PinnedTable,
     SnapshotPart,
+    StepContext,
     TrainingRun,
 )
+from tasks.spec import PipelineSpec
 
 FROZEN = "f" * 64
 RUN = "c" * 32
 CHAMPION = "a" * 32
 MODEL = "review_sentiment"
+SPEC = PipelineSpec.load(Path(__file__).resolve().parents[2] / "models" / MODEL / "pipeline.yaml")
+TABLE = PinnedTable(table="reviews", version=3, version_at=datetime(2026, 1, 1, tzinfo=UTC))
+LOOK = Look(at=datetime(2026, 2, 1, tzinfo=UTC), rate=0.05, available=0.0125, alpha=0.00625)
 
 
 def archive(**changes: Any) -> Archive:
@@ -83,8 +93,16 @@ def score(role: Any, accuracy: float, width: float = 0.01, **changes: Any) -> Mo
 
 
 def gained(
-    value: float, width: float = 0.005, slice_value: str | None = None, rows: int = 1000
+    value: float,
+    width: float = 0.005,
+    slice_value: str | None = None,
+    rows: int = 1000,
+    *,
+    larger_is_better: bool = True,
 ) -> PairedDifference:
+    """A difference whose 95 % interval reaches so far to each side, and the p-value that goes with it."""
+    gain = value if larger_is_better else -value
+    error = width / NormalDist().inv_cdf(0.975)
     return PairedDifference(
         slice_value=slice_value,
         rows=rows,
@@ -92,12 +110,13 @@ def gained(
         low=value - width,
         high=value + width,
         p_value=0.5,
+        p_not_better=NormalDist().cdf(-gain / error) if error else float(gain <= 0),
     )
 
 
 def evaluation(
     *,
-    candidate: float = 0.9,
+    candidate: float = 0.91,
     champion: float | None = 0.9,
     width: float = 0.005,
     scored: ModelScore | None = None,
@@ -115,5 +134,18 @@ def evaluation(
         "baseline": score("baseline", 0.5, latency_p95_seconds=None, archive_sha256=None),
         "differences": () if champion is None else (gained(candidate - champion, width),),
         "report_url": "report.json",
+        "tables": (TABLE,),
+        "champion_tables": () if champion is None else (TABLE,),
     }
     return EvaluationReport(**(fields | changes))
+
+
+def request(**changes: Any) -> GateRequest:
+    fields: dict[str, Any] = {
+        "context": StepContext(actor="airflow:gate", step_key="train/run/gate", work_url="unused"),
+        "spec": SPEC,
+        "run": run(),
+        "archive": archive(),
+        "evaluation": evaluation(),
+    }
+    return GateRequest(**(fields | changes))

@@ -18,11 +18,16 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
     kind = kind_of(rules.primary_metric)
     nearest = own.low if kind.larger_is_better else own.high
     gain, sure = (kind.sign * (value - simple.value) for value in (own.value, nearest))
-    passed = sure >= least
-    if passed:
+    passed = sure >= least and sure > 0
+    if passed and least == 0:
+        compared = "is better than"
+    elif passed:
         compared = f"is at least {least:g} better than"
+    elif gain <= 0:
+        compared = "is no better than"
     elif gain >= least:
-        compared = f"may be {least:g} better only by luck, because the limit of its interval is not, than"
+        by = f"{least:g} better" if least else "better"
+        compared = f"may be {by} only by luck, because the limit of its interval is not, than"
     else:
         compared = f"is not at least {least:g} better than"
     return RuleVerdict(
@@ -30,6 +35,6 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
         value=gain,
         threshold=least,
         passed=passed,
-        blocks="hold" if gain >= least else "reject",
+        blocks="hold" if gain > 0 and gain >= least else "reject",
         why=f"{tell_metric(own)} {compared} the {tell_value(simple.value, simple.name)} of {name}.",
     )

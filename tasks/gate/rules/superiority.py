@@ -1,0 +1,132 @@
+"""Is the candidate better than the champion, and worse on no slice?"""
+
+from collections.abc import Iterator
+from math import ceil, floor, isfinite, log10
+from statistics import NormalDist
+
+from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict
+from tasks.gate.rules.reports import overall_difference, tell_difference, tell_reasons
+from tasks.spec import GateSpec, kind_of
+
+NORMAL = NormalDist()
+REACH = NORMAL.inv_cdf(0.975)
+"""How many standard errors a 95 % interval reaches to each side."""
+SURE = 0.05
+"""The probability that some slice is called worse where none is."""
+POWER = 0.8
+MOST_ROWS = 10**9
+
+
+def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Look) -> RuleVerdict:
+    """On all rows, by the test's p-value, against the level that this look may cost."""
+    name, found = rules.primary_metric, overall_difference(evaluation)
+    rule = f"superiority.{name}"
+    if found is None or not _is_told(found):
+        reasons = tell_reasons(name, candidate=evaluation.candidate, champion=evaluation.champion)
+        why = (
+            f"The difference to the champion is not defined on these rows{reasons}, so nothing shows that "
+            "the candidate is better."
+        )
+        return RuleVerdict(rule=rule, value=None, threshold=look.alpha, passed=False, blocks="hold", why=why)
+    p, sign = float(found.p_not_better or 0), kind_of(name).sign
+    gain, most = sign * found.difference, max(sign * found.low, sign * found.high)
+    told = f"{tell_difference(found, name)} on {found.rows} rows"
+    tested = f"p = {p:.2g}, and at most {look.alpha:.2g} shows it"
+    worse = gain < -rules.margin or most < 0
+    passed = gain > 0 and p <= look.alpha and not worse
+    if passed:
+        why = f"is better than the champion: {told}, p = {p:.2g} of at most {look.alpha:.2g}."
+    elif worse:
+        why = f"is worse than the champion: {told}."
+    else:
+        why = f"is not shown to be better than the champion: {told} ({tested}). {_needed(found, rules, look)}"
+    return RuleVerdict(
+        rule=rule,
+        value=p,
+        threshold=look.alpha,
+        passed=passed,
+        blocks="reject" if worse else "hold",
+        why=f"The candidate {why}".strip(),
+    )
+
+
+def worse_on_no_slice(evaluation: EvaluationReport, rules: GateSpec) -> Iterator[RuleVerdict]:
+    """On each slice of at least `minimum_slice_rows`: surely worse rejects, apparently worse by more than
+    `slice_margin` holds.
+
+    How sure, is corrected for the number of slices. Source: Holm, Scand. J. Stat. 6:65 (1979).
+    """
+    differences = {each.slice_value: each for each in evaluation.differences}
+    judged = [part for part in evaluation.candidate.slices if part.rows >= rules.minimum_slice_rows]
+    found = [differences.get(part.value) for part in judged]
+    surely = _are_sure([1 - _p_not_better(each) for each in found])
+    for part, each, sure in zip(judged, found, surely, strict=True):
+        yield _slice(f"{part.column}={part.value}", each, rules, sure=sure)
+
+
+def _slice(name: str, found: PairedDifference | None, rules: GateSpec, *, sure: bool) -> RuleVerdict:
+    kind = kind_of(rules.primary_metric)
+    limit = -rules.slice_margin * kind.sign if rules.slice_margin else 0.0
+    rule = f"slice_margin.{name}"
+    if found is None or not _is_told(found):
+        why = (
+            f"The difference to the champion on {name} is not defined, so nothing shows that it is not worse."
+        )
+        return RuleVerdict(rule=rule, value=None, threshold=limit, passed=False, blocks="hold", why=why)
+    gain = kind.sign * found.difference
+    told = f"{tell_difference(found, rules.primary_metric)} on {found.rows} rows"
+    surely, apparently = gain < 0 and sure, gain < -rules.slice_margin
+    if surely:
+        why = f"is worse than the champion on {name}: {told}."
+    elif apparently:
+        why = f"seems worse than the champion on {name}: {told}, and at most {limit:+g} is allowed."
+    else:
+        why = f"is not worse than the champion on {name} by more than {rules.slice_margin:g}: {told}."
+    return RuleVerdict(
+        rule=rule,
+        value=found.difference,
+        threshold=limit,
+        passed=not (surely or apparently),
+        blocks="reject" if surely else "hold",
+        why=f"The candidate {why}",
+    )
+
+
+def _needed(found: PairedDifference, rules: GateSpec, look: Look) -> str:
+    """How many rows would show a gain as large as the margin, or as the measured one where that is larger."""
+    name = rules.primary_metric
+    gain = kind_of(name).sign * found.difference
+    sought = max(gain, rules.margin)
+    if sought <= 0 or found.high == found.low:
+        return ""
+    reach = NORMAL.inv_cdf(POWER) - NORMAL.inv_cdf(look.alpha)
+    errors = reach * abs(found.high - found.low) / 2 / REACH / sought
+    rows = found.rows * errors * errors
+    if not rows < MOST_ROWS:
+        return ""
+    what = "A gain as large as this one" if gain > rules.margin else f"A true gain of {sought:g} in {name}"
+    return f"{what} would be shown by about {_two_digits(max(rows, found.rows + 1)):,} test rows."
+
+
+def _two_digits(rows: float) -> int:
+    """The next larger number that has only two digits which are not 0: no estimate knows more."""
+    step: int = 10 ** max(0, floor(log10(rows)) - 1)
+    return ceil(rows / step) * step
+
+
+def _are_sure(p_values: list[float]) -> list[bool]:
+    """Of which slices it is sure, for all of them together."""
+    if not p_values or min(p_values) * len(p_values) > SURE:
+        return [False] * len(p_values)  # Holm's first step stops here, and loading the library takes seconds
+    from statsmodels.stats.multitest import multipletests
+
+    return [bool(sure) for sure in multipletests(p_values, alpha=SURE, method="holm")[0]]
+
+
+def _p_not_better(found: PairedDifference | None) -> float:
+    return 0.0 if found is None or found.p_not_better is None else found.p_not_better
+
+
+def _is_told(found: PairedDifference) -> bool:
+    numbers = (found.difference, found.low, found.high, found.p_not_better)
+    return all(number is not None and isfinite(number) for number in numbers)

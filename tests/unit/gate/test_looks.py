@@ -1,0 +1,62 @@
+"""What each comparison of the gate costs, by the ledger: never more in a year than was declared."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tasks.contracts import GateDecision
+from tasks.gate import budget, gate
+from tasks.ledger import entries
+from tests.unit.judged import SPEC, archive, evaluation, request, run, score
+
+
+def judged_at(day: float, **changes: Any) -> GateDecision:
+    """What the gate decides so many days after the first of January."""
+    return gate.judge(request(**changes), datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day))
+
+
+def of_candidate(number: int) -> dict[str, Any]:
+    """A request about another candidate on the same rows."""
+    sha256, run_id = f"{number:064}", f"{number:032}"
+    scored = score("candidate", 0.9, archive_sha256=sha256, run_id=run_id)
+    return {
+        "run": run(run_id=run_id),
+        "archive": archive(sha256=sha256, run_id=run_id),
+        "evaluation": evaluation(candidate=0.9, scored=scored),
+    }
+
+
+def test_each_comparison_costs_of_the_years_rate_and_the_same_one_costs_once(home: Path) -> None:
+    first = judged_at(0, **of_candidate(1))
+    again = judged_at(3, **of_candidate(1))
+    others = [judged_at(3, **of_candidate(number)) for number in range(2, 22)]
+
+    assert again == first
+    assert len(entries.history()) == 21
+    looks = [decision.look for decision in (first, *others)]
+    levels = [look.alpha for look in looks if look is not None]
+    assert levels == sorted(levels, reverse=True)
+    assert sum(levels) <= SPEC.gate.false_promotion_rate
+    assert levels[0] == SPEC.gate.false_promotion_rate * budget.RESERVE * budget.SPENT
+    rested = judged_at(200, **of_candidate(22)).look
+    assert rested is not None
+    assert rested.alpha == levels[0]
+
+
+def test_a_first_model_costs_nothing(home: Path) -> None:
+    first = judged_at(0, evaluation=evaluation(champion=None))
+    second = judged_at(1, **of_candidate(1))
+    assert first.look is None
+    assert second.look is not None
+    assert second.look.available == SPEC.gate.false_promotion_rate * budget.RESERVE
+
+
+def test_gates_at_the_same_time_spend_one_after_the_other(home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        decisions = list(pool.map(lambda number: judged_at(0, **of_candidate(number)), range(1, 9)))
+
+    available = sorted((found.look.available for found in decisions if found.look), reverse=True)
+    assert len(set(available)) == 8
+    assert all(later < 0.51 * earlier for earlier, later in pairwise(available))
