@@ -25,6 +25,7 @@ from tasks.contracts import (
     ModelScore,
     ModelVersion,
     PairedDifference,
+    PinnedTable,
     SliceScore,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
@@ -53,7 +54,9 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
             label or an unknown one, or no answer of an archive is one.
         ServingError: An archive cannot be scored.
     """
-    report = compare(request, request.champion.version)
+    version = request.champion.version
+    tables = registry.training_run(version.run_id).snapshot.pinned if version else ()
+    report = compare(request, version, tables)
     run_id = request.archive.run_id
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", _answers_url(report))
@@ -61,11 +64,14 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     return report
 
 
-def compare(request: EvaluateRequest, version: ModelVersion | None) -> EvaluationReport:
+def compare(
+    request: EvaluateRequest, version: ModelVersion | None, champion_tables: tuple[PinnedTable, ...] = ()
+) -> EvaluationReport:
     """Score all three models on the frozen rows; write the report and every answer into the step's folder.
 
     Args:
         version: The champion; None where no model serves yet.
+        champion_tables: The tables of its snapshot.
     """
     spec, archive, snapshot = request.spec, request.archive, request.run.snapshot
     require_trained_for(spec, request.run)
@@ -90,7 +96,7 @@ def compare(request: EvaluateRequest, version: ModelVersion | None) -> Evaluatio
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url="",
         tables=snapshot.pinned,
-        champion_tables=registry.training_run(version.run_id).snapshot.pinned if version else (),
+        champion_tables=champion_tables,
     )
     answers = {"candidate": candidate, "champion": champion, "baseline": simple}
     return _write(report, answers, request, frozen)

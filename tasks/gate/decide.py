@@ -32,7 +32,7 @@ def decide(
         evaluation: Candidate, champion and baseline on the frozen rows, each metric with its 95 % interval.
         rules: Thresholds and margins in units of their metrics, latencies in seconds, sizes in bytes.
         archive: What would be served.
-        look: What the comparison with the champion may cost; None where there is none.
+        look: What the comparison with the champion may cost; None where there is none to compare with.
 
     Raises:
         FrozenSetMismatch: The champion was scored on other rows.
@@ -82,6 +82,15 @@ def is_of_earlier_rules(entry: LedgerEntry) -> bool:
     return "look" not in entry.evidence
 
 
+def meets_another(evaluation: EvaluationReport) -> bool:
+    """Whether the candidate is compared with a champion that is not itself.
+
+    It is itself where the tasks of a promoted run are cleared: there is nothing to show, and it may serve on.
+    """
+    champion = evaluation.champion
+    return champion is not None and champion.archive_sha256 != evaluation.candidate.archive_sha256
+
+
 def _verdicts(
     evaluation: EvaluationReport, rules: GateSpec, archive: Archive, look: Look | None
 ) -> Iterator[RuleVerdict]:
@@ -91,7 +100,7 @@ def _verdicts(
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
-    if evaluation.champion is not None:
+    if meets_another(evaluation):
         if look is None:
             raise InvalidRequest(
                 "A comparison with a champion needs to know what it may cost: give it a look."

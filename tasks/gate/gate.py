@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest, LedgerEntry, Look
 from tasks.errors import FrozenSetMismatch, InvalidRequest
 from tasks.gate import budget
-from tasks.gate.decide import decide
+from tasks.gate.decide import decide, meets_another
 from tasks.ledger import entries
 from tasks.stores import registry
 
@@ -85,7 +85,7 @@ def _decide(
 
 def _look(evaluation: EvaluationReport, rate: float, at: datetime, connection: sa.Connection) -> Look | None:
     """What this comparison may cost; None without a champion to compare with."""
-    if evaluation.champion is None:
+    if not meets_another(evaluation):
         return None
     newest: Look | None = None
     for entry in entries.newest_first(connection, evaluation.model, Action.GATE):

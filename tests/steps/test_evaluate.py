@@ -157,17 +157,17 @@ def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: A
     report = evaluate.compare(request(home, own), version(own))
 
     assert all((found.difference, found.low, found.high) == (0, 0, 0) for found in report.differences)
-    assert decide(report, SPEC.gate, own).verdict == "promote"
+    assert decide(report, SPEC.gate, own, None).verdict == "promote"
 
 
 def test_a_worse_candidate_is_rejected_by_what_its_archive_answers(home: Path, archives: Any) -> None:
     candidate = right(archives, 10)
     report = evaluate.compare(request(home, candidate), version(right(archives, 20)))
 
-    decision = decide(report, SPEC.gate, candidate)
+    decision = decide(report, SPEC.gate, candidate, judged.LOOK)
 
     assert decision.verdict == "reject"
-    assert "margin.accuracy" in [rule.rule for rule in decision.rules if not rule.passed]
+    assert "superiority.accuracy" in [rule.rule for rule in decision.rules if not rule.passed]
 
 
 def test_rows_that_a_first_models_handler_refuses_count_as_wrong(home: Path, archives: Any) -> None:
@@ -252,7 +252,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
     assert slices["imdb"] > 0.9
     assert np.isnan(slices["traffic"])
     report = judged.evaluation(primary_metric="roc_auc", scored=scored[0], differences=differences)
-    decision = decide(report, spec.gate, judged.archive())
+    decision = decide(report, spec.gate, judged.archive(), judged.LOOK)
     failed = [rule.rule for rule in decision.rules if not rule.passed and rule.blocks == "hold"]
     assert failed == ["slice_margin.source=traffic"]
 
@@ -332,7 +332,7 @@ def test_a_regression_is_judged_by_its_error_and_a_worse_one_rejected(home: Path
     assert report.baseline.name == "the training rows' mean"
     assert metric(report, "baseline", "rmse") == pytest.approx(np.std(NUMBERS), rel=1e-3)
     assert [found.rows for found in report.differences] == [400, 300, 100]
-    decision = decide(report, spec.gate, bad)
+    decision = decide(report, spec.gate, bad, judged.LOOK)
     assert decision.verdict == "reject"
     assert "worse than the champion: +2.0000" in decision.why
     answers = pq.read_table(Path(report.report_url).with_name("answers.parquet"))
@@ -351,7 +351,7 @@ def test_a_regression_that_refuses_one_row_is_rejected_with_the_reason(home: Pat
     report = compare(home, spec, NUMBERS, odd, None)
 
     assert report.candidate.metrics == ()
-    decision = decide(report, spec.gate, odd)
+    decision = decide(report, spec.gate, odd, None)
     assert decision.verdict == "reject"
     assert (
         "rows (candidate: 1 of 400 rows were not answered with a finite number), so gate.first_model"
@@ -377,10 +377,10 @@ def test_a_multiclass_model_is_judged_by_its_classes_and_a_worse_one_rejected(
     told = {found.name: found.value for found in report.champion.metrics} if report.champion else {}
     assert told["accuracy"] == 0.95
     assert {"macro_f1", "log_loss", "recall.bee", "recall.fly", "recall.wasp"} <= set(told)
-    decision = decide(report, rules, bad)
+    decision = decide(report, rules, bad, judged.LOOK)
     assert decision.verdict == "reject"
     assert "minimum.recall.wasp: recall.wasp 0.75" in decision.why
-    assert "margin.macro_f1: The candidate is worse than the champion" in decision.why
+    assert "superiority.macro_f1: The candidate is worse than the champion" in decision.why
     answers = pq.read_table(Path(report.report_url).with_name("answers.parquet"))
     assert json.loads(answers["baseline_scores"].to_pylist()[0])["bee"] == pytest.approx(1 / 3, abs=0.01)
 
@@ -419,10 +419,10 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
             baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
             differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
         )
-        return decide(report, spec.gate, judged.archive())
+        return decide(report, spec.gate, judged.archive(), judged.LOOK)
 
     assert verdict(bad, good).verdict == "reject"
-    assert f"margin.{primary}: The candidate is worse than the champion" in verdict(bad, good).why
+    assert f"superiority.{primary}: The candidate is worse than the champion" in verdict(bad, good).why
     assert verdict(good, bad).verdict == "promote"
 
 
