@@ -12,6 +12,7 @@ Sources: error spending over time, Lan and DeMets, Biometrika 70:659 (1983); the
 probability under any dependence between them (Bonferroni).
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tasks.contracts import Look
@@ -19,6 +20,14 @@ from tasks.contracts import Look
 YEAR = timedelta(days=365)
 RESERVE = 0.25
 SPENT = 0.5
+
+
+def last_of(looks: Sequence[Look]) -> Look | None:
+    """The one that was allotted last: of several at the same time, after which least is left.
+
+    Entries of the ledger do not say it by their order, since one that was judged again names its first look.
+    """
+    return max(looks, key=lambda look: (look.at, -look.available), default=None)
 
 
 def allot(rate: float, last: Look | None, at: datetime) -> Look:

@@ -87,19 +87,16 @@ def _look(evaluation: EvaluationReport, rate: float, at: datetime, connection: s
     """What this comparison may cost; None without a champion to compare with."""
     if not meets_another(evaluation):
         return None
-    newest: Look | None = None
-    for entry in entries.newest_first(connection, evaluation.model, Action.GATE):
+    asked, spent = _compared(evaluation.model_dump(mode="json")), []
+    year = at - budget.YEAR  # after that, the reserve is as full as before the first comparison
+    for entry in entries.newest_first(connection, evaluation.model, Action.GATE, since=year):
         if not entry.evidence.get("look"):
             continue
         look = Look.model_validate(entry.evidence["look"])
-        if look.rate == rate and _compared(entry.evidence["evaluation"]) == _compared(
-            evaluation.model_dump(mode="json")
-        ):
+        if look.rate == rate and _compared(entry.evidence["evaluation"]) == asked:
             return look
-        newest = newest or look
-        if at - look.at > budget.YEAR:
-            break
-    return budget.allot(rate, newest, at)
+        spent.append(look)
+    return budget.allot(rate, budget.last_of(spent), at)
 
 
 def _compared(evaluation: dict[str, Any]) -> tuple[Any, ...]:

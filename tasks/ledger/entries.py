@@ -144,9 +144,13 @@ def history(model: str | None = None) -> list[LedgerEntry]:
         return [_entry(row) for row in connection.execute(query)]
 
 
-def newest_first(connection: sa.Connection, model: str, action: Action) -> Iterator[LedgerEntry]:
+def newest_first(
+    connection: sa.Connection, model: str, action: Action, since: datetime | None = None
+) -> Iterator[LedgerEntry]:
     """A model's entries of one kind as the caller's transaction sees them."""
     query = entries.select().where(entries.c.model == model, entries.c.action == action)
+    if since is not None:
+        query = query.where(entries.c.at >= since)
     for row in connection.execute(query.order_by(entries.c.sequence.desc())):
         yield _entry(row)
 

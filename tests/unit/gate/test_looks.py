@@ -40,6 +40,14 @@ def test_each_comparison_costs_of_the_years_rate_and_the_same_one_costs_once(hom
     assert levels == sorted(levels, reverse=True)
     assert sum(levels) <= SPEC.gate.false_promotion_rate
     assert levels[0] == SPEC.gate.false_promotion_rate * budget.RESERVE * budget.SPENT
+    later = of_candidate(1)
+    once_more = judged_at(
+        4, **{**later, "evaluation": later["evaluation"].model_copy(update={"report_url": "2"})}
+    )
+    assert once_more.look == first.look
+    next_one = judged_at(4, **of_candidate(23)).look
+    assert next_one is not None
+    assert next_one.available < levels[0] / 10
     rested = judged_at(200, **of_candidate(22)).look
     assert rested is not None
     assert rested.alpha == levels[0]
