@@ -6,7 +6,13 @@ from tasks.contracts import Action, ModelVersion, RollbackRequest, Rollout, Roll
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
-from tasks.release.switch import confirm, find_previous_route, move_champion, record_switch
+from tasks.release.switch import (
+    confirm,
+    find_previous_route,
+    move_champion,
+    never_served,
+    record_switch,
+)
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
@@ -86,16 +92,23 @@ def _tell_of_alias(model: str) -> None:
 
 def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
     """What serves, and what truly served before it."""
-    current, target = gateway.route(model), find_previous_route(gateway.history(model))
+    current, history = gateway.route(model), gateway.history(model)
+    if not history:
+        raise never_served(model)
+    target = find_previous_route(history)
     serving = current.model_version if current else None
     if leaving is not None and serving != leaving:
         raise InvalidRequest(
             f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
             "now. Look again at what serves."
         )
-    if current is None or target is None:
+    if current is None:
+        raise InvalidRequest(f"{model} is not rolled back: no version of it serves. Start a training.")
+    if target is None:
         raise InvalidRequest(
-            f"There is nothing to roll {model} back to: no other version has served before. See its ledger."
+            f"There is nothing to roll {model} back to: before version {current.model_version} there is "
+            "none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
+            "when."
         )
     return current, target
 

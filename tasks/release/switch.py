@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal
 
 from tasks.contracts import Action, ModelVersion, RolloutCheck, Route
-from tasks.errors import ServingError
+from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.serving.gateway import Gateway, RouteChange
 from tasks.spec import PipelineSpec
@@ -38,13 +38,16 @@ def example_of(version: ModelVersion, spec: PipelineSpec) -> dict[str, Any]:
 
 
 def find_previous_route(history: list[RouteChange]) -> Route | None:
-    """The version that served before the present one: what
-    was rolled back from does not count, however new it is.
+    """The version that served before the present one.
+
+    What was rolled back from does not count, however new it is, and nothing that served before the model was
+    withdrawn: one that comes back begins anew.
     """
     served: list[Route] = []
     for change in history:
         route = change.route
         if route is None:
+            served.clear()
             continue
         if change.change == "rollback" and any(same_archive(route, earlier) for earlier in served):
             while not same_archive(served[-1], route):
@@ -53,6 +56,13 @@ def find_previous_route(history: list[RouteChange]) -> Route | None:
             served.pop()
         served.append(route)
     return served[-2] if len(served) > 1 else None
+
+
+def never_served(model: str) -> InvalidRequest:
+    """What to say of a name that the gateway has never had a route of."""
+    return InvalidRequest(
+        f"No model {model!r} has ever been served here. The gateway's page lists those that are."
+    )
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from tasks.contracts import Action, Route, Withdrawal, WithdrawRequest
 from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.monitoring import retrain
+from tasks.release.switch import never_served
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -35,9 +36,7 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
     with backend.exclusive(model):
         route, aliased = gateway.route(model), registry.aliased_version(model)
         if not (route or aliased or gateway.history(model)):
-            raise InvalidRequest(
-                f"No model {model!r} has ever been served here. The gateway's page lists those that are."
-            )
+            raise never_served(model)
         if route is not None:
             _record(gateway, request, route)
             gateway.withdraw(model)

@@ -10,6 +10,7 @@ from tasks.contracts import Action, RetrainRequest, StepContext, Withdrawal, Wit
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.monitoring import retrain
+from tasks.release.rollback import roll_back
 from tasks.release.withdraw import withdraw
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
@@ -64,6 +65,9 @@ def test_a_model_that_comes_back_begins_anew(platform: Platform, served: Model) 
     rollout = served.deploy("again")
 
     assert (rollout.verdict, answering(platform, served)) == ("deployed", "again")
+    with pytest.raises(InvalidRequest, match="before version 2 there is none"):
+        roll_back(served.name, "a person", "It was better then.")
+    assert answering(platform, served) == "again"
 
 
 def test_a_request_under_way_is_answered_before_the_version_is_unloaded(
@@ -102,8 +106,9 @@ def test_a_model_that_is_still_there_and_one_that_never_was_are_refused(
         withdraw(asked(served.name))
     assert answering(platform, served) == "one"
 
-    with pytest.raises(InvalidRequest, match="No model 'nobody' has ever been served here"):
-        withdraw(asked("nobody"))
+    for refuse in (lambda: withdraw(asked("nobody")), lambda: roll_back("nobody", "a person", "Why not?")):
+        with pytest.raises(InvalidRequest, match="No model 'nobody' has ever been served here"):
+            refuse()
 
 
 def test_a_training_that_was_granted_is_granted_no_longer(platform: Platform, served: Model) -> None:
