@@ -131,7 +131,13 @@ def promotes(candidate: Right, found: PairedDifference, look: Look) -> bool:
 
 
 ARCHIVE = Archive(
-    model="benchmark", version="1", run_id="1", url="", sha256="1", size_bytes=1, example_prediction={}
+    model="benchmark",
+    version="1",
+    run_id="candidate",
+    url="",
+    sha256="candidate",
+    size_bytes=1,
+    example_prediction={},
 )
 
 
@@ -140,8 +146,8 @@ def _score(role: Any, right: Right) -> ModelScore:
     return ModelScore(
         role=role,
         name=role,
-        run_id="1",
-        archive_sha256="1",
+        run_id=role,
+        archive_sha256=role,
         archive_bytes=1,
         metrics=measured.metrics,
         slices=(),
