@@ -64,7 +64,7 @@ class _Batch:
         self._characters += len(line)
         try:
             row = _row(line, self._layout, self._table)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             if isinstance(error, json.JSONDecodeError):
                 self.last_fault = number, error
             reason = f"The line cannot be a row: {error}."
@@ -153,7 +153,7 @@ def _kinds_of_new(landed: LandedFile, table: TableSpec) -> dict[str, ColumnType]
 def _values_of_new(line: str, table: TableSpec) -> Sequence[tuple[str, Any]]:
     try:
         row = strict_json.loads(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return ()  # the line is told of when the rows are read
     items = row.items() if isinstance(row, dict) else ()
     return [(name, value) for name, value in items if name not in table.columns]

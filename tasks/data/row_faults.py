@@ -84,10 +84,7 @@ def _told(faults: Sequence[Fault], row: str) -> tuple[str, str]:
 
 def _short(value: object) -> str:
     """A value as JSON, of a long one its start."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return "a value of too many levels"
+    text = json.dumps(value, ensure_ascii=False)
     if len(text) <= SAMPLE_CHARACTERS:
         return text
     return f"{text[:SAMPLE_CHARACTERS]}…" + ('"' if isinstance(value, str) else "")

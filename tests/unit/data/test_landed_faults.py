@@ -314,6 +314,18 @@ def test_half_a_character_in_a_key_of_json_spoils_its_line_only(events: Door) ->
     assert events.quarantined() == {1: "row_is_readable"}
 
 
+def test_a_line_of_too_many_levels_is_kept_by_itself_however_deep_it_is(events: Door) -> None:
+    depths = [*range(190, 211), *range(700, 1000, 4)]
+    deep = ['{"id": "d", "n": ' + "[" * depth + "]" * depth + "}\n" for depth in depths]
+    text = '{"id": "good", "n": 1, "text": "' + "[" * 999 + '"}\n'
+    events.land("a.jsonl", text + "".join(deep))
+
+    outcome = events.outcome(maximum_bad_share=1, unknown_columns="ignore")
+
+    assert (outcome.published_rows, outcome.quarantined_rows) == (1, len(depths))
+    assert set(events.quarantined().values()) == {"row_is_readable", "values_have_the_columns_types"}
+
+
 def test_a_flipped_bit_of_a_page_with_a_checksum_is_damage(events: Door) -> None:
     content = bytearray(
         parquet(
