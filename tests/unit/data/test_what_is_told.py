@@ -2,13 +2,17 @@
 
 import io
 import json
+import time
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import InvalidProject
+from tasks.data import strict_json
+from tasks.data.layout import layout_of
+from tasks.errors import DataRejected, InvalidProject
+from tasks.spec import TableSpec
 from tasks.stores.lake import Lake
 from tests.unit.tables import MakeDoor
 
@@ -107,6 +111,19 @@ def test_all_columns_that_cannot_join_are_told_at_once(door: MakeDoor) -> None:
     table.land("a.csv", "id,Id,b c,fine\n1,2,3,4\n")
 
     assert "adds the columns ['Id', 'b c'], which cannot join" in (table.outcome().reason or "")
+
+
+def test_forty_thousand_columns_or_keys_are_told_at_once() -> None:
+    names = [f"c{number}" for number in range(40_000)]
+    table = TableSpec(table="events", key="id", suite="events", columns={"id": "string"})
+    line = "{" + ",".join(f'"{name}":0' for name in [*names, names[-1]]) + "}"
+
+    start = time.process_time()
+    with pytest.raises(DataRejected, match=r"adds .* and 39980 more and has twice \['c39999'\]"):
+        layout_of("a.csv", ["id", *names, names[-1]], table, {}, lambda _: "string")
+    with pytest.raises(ValueError, match="'c39999' is given twice"):
+        strict_json.loads(line)
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
