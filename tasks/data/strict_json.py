@@ -15,8 +15,8 @@ def loads(text: str) -> Any:
     """Parse JSON.
 
     Raises:
-        ValueError: The text is not JSON, gives a key twice, holds NaN or an infinity, or has more than `LEVELS`
-            levels.
+        ValueError: The text is not JSON, gives a key twice, holds NaN or an infinity, or has more levels than
+            `LEVELS`.
     """
     if text.count("[") + text.count("{") > LEVELS and _is_too_deep(text):
         raise ValueError(f"its values lie in each other more than {LEVELS} levels deep")

@@ -35,9 +35,14 @@ def columns_are(*names: str, **more: Any) -> dict[str, Any]:
             {"unknown_columns": "add"},
             "the suite's column_list lacks n",
         ),
+        (
+            {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "id", "regex": "("}},
+            {},
+            r"events\.json: expectations\[0\] .*'\(' is no regular expression: missing \)",
+        ),
     ],
 )
-def test_files_wait_for_a_suite_whose_columns_are_not_the_tables(
+def test_files_wait_for_a_suite_that_is_wrong_or_whose_columns_are_not_the_tables(
     door: MakeDoor, listed: dict[str, Any], limits: dict[str, Any], said: str
 ) -> None:
     table = door([listed], limits, id="string", n="int64")
