@@ -16,7 +16,9 @@ import pytest
 
 from tasks.data import csv_reader, json_reader, landed_file, parquet_reader, suite_run
 from tasks.data.landing import Landing
+from tasks.data.landing_names import with_number
 from tasks.errors import InvalidProject, InvalidRequest, MachineFull
+from tasks.stores import files
 from tasks.stores.lake import Lake
 from tests.unit.tables import Door, MakeDoor
 
@@ -467,6 +469,49 @@ def test_names_that_end_alike_only_in_what_is_cut_keep_a_reason_each(events: Doo
     events.ingest()
     reasons = [entry for entry in (events.folder / ".refused").iterdir() if entry.name.endswith(".json")]
     assert {json.loads(entry.read_text())["file"] for entry in reasons} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("a." + "b" * 249 + ".csv", ".csv"),
+        ("a." + "b" * 246 + ".csv.GZ", ".csv.GZ"),
+        ("é" * 125 + "x.csv", ".csv"),
+        ("b" * 250 + ".json", ".json"),
+        ("x." + "€" * 84, ""),
+        ("b" * 252 + ".gz", ".gz"),
+    ],
+)
+def test_the_longest_name_is_numbered_within_the_room_of_a_name_and_keeps_its_ending(
+    name: str, ending: str
+) -> None:
+    names = [with_number(name, number) for number in (1, 2, 3, 10**6)]
+    assert names[0] == name
+    assert len(set(names)) == len(names)
+    assert all(0 < len(each.encode()) <= 255 and each.endswith(ending) for each in names)
+    assert not any(each.startswith("~") or "\ufffd" in each for each in names)
+
+
+def test_a_file_of_the_longest_name_that_is_refused_again_keeps_no_other(events: Door) -> None:
+    name = "a." + "b" * 249 + ".csv"
+    for content in ("wrong\n1\n", "wrong\n2\n"):
+        events.land(name, content)
+        assert events.outcome().status == "refused"
+    raw = os.fsencode(events.folder.path) + b"/" + b"\xe9" * 251 + b".csv"
+    Path(os.fsdecode(raw)).write_text(GOOD)
+    os.utime(raw, (0, 0))
+    assert events.outcome().status == "published"
+    kept = [entry.name for entry in (events.folder / ".refused").iterdir() if entry.name.endswith(".csv")]
+    assert (events.waiting(), len(kept)) == ([], 2)
+
+
+def test_a_file_that_changes_while_it_moves_comes_back_beside_one_of_the_longest_name(tmp_path: Path) -> None:
+    moved, source = tmp_path / "moved", tmp_path / ("b" * 251 + ".csv")
+    moved.write_text("old")
+    source.write_text("new")
+    files._rename_back(moved, source)
+    (back,) = set(tmp_path.iterdir()) - {source}
+    assert (back.read_text(), back.suffix, source.read_text()) == ("old", ".csv", "new")
 
 
 def test_two_names_that_are_not_text_do_not_become_one(events: Door) -> None:
