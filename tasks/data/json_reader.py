@@ -12,13 +12,20 @@ from tasks.data.landed_file import LandedFile
 from tasks.data.landed_rows import BATCH_BYTES, READABLE, ROW_BYTES, LandedRows, without_blank
 from tasks.data.layout import Layout, layout_of
 from tasks.data.quarantine import BrokenRow
+from tasks.data.strict_json import WrittenNumber
 from tasks.data.text_file import ends_with_newline, require_utf8
 from tasks.data.typed_values import from_python
 from tasks.errors import DataRejected
 from tasks.spec import ColumnType, TableSpec
 
 BATCH_ROWS = 50_000
-KINDS: dict[type, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
+KINDS: dict[type, ColumnType] = {
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    WrittenNumber: "float64",
+    str: "string",
+}
 
 
 def read_json_lines(

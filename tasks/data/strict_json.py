@@ -3,16 +3,45 @@
 import json
 import re
 from collections import Counter
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 LEVELS = 200
 """How deep values may lie in each other: whoever reads or writes them again needs room on its stack."""
 
+SHORT = 16
+"""Two different numbers of fewer characters, without exponents, are two different floats."""
+
+FAR = 2**64
+
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
+class WrittenNumber(float):
+    """A float without a fraction, or an infinite one, and its text, which may say another number."""
+
+    text: str
+
+    @property
+    def whole(self) -> int | None:
+        """The whole number that the text says; None where it says another one, or one beyond 64 bits."""
+        if not abs(self) < FAR:
+            return None
+        try:
+            exact = Decimal(self.text)
+        except InvalidOperation:  # an exponent of twenty digits
+            return None
+        return int(exact) if exact == exact.to_integral_value() else None
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether the text is a whole number, written without an exponent, and the float is another one."""
+        digits, _, rest = self.text.partition(".")
+        return not rest.strip("0") and digits.lstrip("-").isdigit() and Decimal(digits) != Decimal(self)
+
+
 def loads(text: str) -> Any:
-    """Parse JSON.
+    """Parse JSON. A float that is whole, and may have been rounded to that, is a `WrittenNumber`.
 
     Raises:
         ValueError: The text is not JSON, gives a key twice, holds NaN or an infinity, or has more levels than
@@ -20,7 +49,7 @@ def loads(text: str) -> Any:
     """
     if text.count("[") + text.count("{") > LEVELS and _is_too_deep(text):
         raise ValueError(f"its values lie in each other more than {LEVELS} levels deep")
-    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_not_a_number)
+    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_not_a_number, parse_float=number)
 
 
 def _is_too_deep(text: str) -> bool:
@@ -31,6 +60,16 @@ def _is_too_deep(text: str) -> bool:
         if level > LEVELS:
             return True
     return False
+
+
+def number(text: str) -> float:
+    """The float of a number's text, with the text where it may say another one."""
+    value = float(text)
+    if value % 1 > 0 or (len(text) < SHORT and "e" not in text and "E" not in text):
+        return value
+    written = WrittenNumber(text)
+    written.text = text
+    return written
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

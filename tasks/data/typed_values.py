@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.data.quick_values import EXACT_FLOAT, read_quickly
+from tasks.data.strict_json import WrittenNumber
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
 from tasks.stores.lake_sql import quote
@@ -110,19 +111,30 @@ def _fits(value: Any, kind: ColumnType) -> bool:
 
 def _number_fits(value: int | float, kind: ColumnType) -> bool:
     """Whether a number is one of `kind`, and is the one that the JSON text said."""
-    whole = isinstance(value, int)
     if kind == "int64":
-        # From the end of the exact numbers on, a float may have been another number in the text.
-        return -(2**63) <= value < 2**63 if whole else value % 1 == 0 and abs(value) < EXACT_FLOAT
-    if kind == "float64":
-        return abs(value) <= sys.float_info.max and (not whole or int(float(value)) == value)
-    return False
+        whole = _whole(value)
+        return whole is not None and -(2**63) <= whole < 2**63
+    if kind != "float64" or not abs(value) <= sys.float_info.max:
+        return False
+    return int(float(value)) == value if isinstance(value, int) else not _is_rounded(value)
+
+
+def _whole(value: int | float) -> int | None:
+    """The whole number that a value is; None for another one."""
+    if isinstance(value, int | WrittenNumber):
+        return value if isinstance(value, int) else value.whole
+    # From the end of the exact numbers on, a float may have been another number in the text.
+    return int(value) if value % 1 == 0 and abs(value) < EXACT_FLOAT else None
+
+
+def _is_rounded(value: float) -> bool:
+    return isinstance(value, WrittenNumber) and value.is_rounded
 
 
 def _plain(value: Any, kind: ColumnType) -> Any:
-    if value is None:
-        return None
-    return {"int64": int, "float64": float}.get(kind, lambda same: same)(value)
+    if value is None or kind not in {"int64", "float64"}:
+        return value
+    return _whole(value) if kind == "int64" else float(value)
 
 
 def _expression(name: str, kind: ColumnType) -> str:

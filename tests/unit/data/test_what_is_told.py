@@ -151,3 +151,15 @@ def test_a_value_of_a_wrong_type_is_told_and_a_long_one_shortened(door: MakeDoor
     told = sorted(row["reason"] for row in Lake().read("events__quarantine").to_pylist())
     assert told[0] == 'n is not of type int64: "12 km".'
     assert told[1] == f'n is not of type int64: "{"9" * 199}…".'
+
+
+def test_a_number_of_json_that_would_be_rounded_is_told_as_it_landed(door: MakeDoor) -> None:
+    table = door(None, {"maximum_bad_share": 1, "unknown_columns": "add"}, id="string", n="int64")
+    numbers = ["1.00000000000000000001", "1e400", "1.0"]
+    lines = [f'{{"id": "{number}", "n": {number}, "real": 1e3}}' for number in numbers]
+    table.land("a.jsonl", "\n".join(lines) + "\n")
+    table.outcome()
+
+    assert table.rows("id", "n", "real") == [("1.0", 1, 1000.0)]
+    told = [row["reason"] for row in Lake().read("events__quarantine").to_pylist()]
+    assert told == [f"n is not of type int64: {number}." for number in numbers[:2]]
