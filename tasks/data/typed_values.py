@@ -28,7 +28,8 @@ WHOLE = "[+-]?[0-9]+([.]0*)?"
 NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ZONE = "Z|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
-TIME = f"{DAY}([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?( ?({ZONE}))?)?"
+CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6}0*)?)?"
+TIME = f"{DAY}([ T]{CLOCK}( ?({ZONE}))?)?"
 
 FIRST_SECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
 LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
@@ -165,6 +166,13 @@ def _bool(value: str) -> str:
 def _timestamp(value: str) -> str:
     """Without an offset it is UTC."""
     whole = f"CASE WHEN length({value}) = 10 THEN {value} || ' 00:00:00' ELSE {value} END"
+    for written, read in (
+        ("UTC", "Z"),
+        (" Z", "Z"),
+        (" +", "+"),
+        (" -", "-"),
+    ):  # DuckDB takes one form of each
+        whole = f"replace({whole}, '{written}', '{read}')"
     time, last = f"TRY_CAST({whole} AS TIMESTAMPTZ)", (LAST_SECOND + 1) * 10**6 - 1
     held = f"epoch_us({time}) BETWEEN {FIRST_SECOND * 10**6} AND {last}"
     return f"CASE WHEN regexp_full_match({value}, '{TIME}') AND {held} THEN {time} END"

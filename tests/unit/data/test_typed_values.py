@@ -99,6 +99,26 @@ def test_a_time_is_held_to_its_microsecond_or_is_broken() -> None:
     ]
 
 
+def test_a_time_may_have_a_blank_before_its_zone_and_no_hour_of_24() -> None:
+    zones = [
+        "",
+        *(f"{blank}{zone}" for blank in ("", " ") for zone in ("Z", "UTC", "+00", "+0000", "-00:00")),
+    ]
+    times = [
+        f"2026-01-31{mark}{time}{zone}" for mark in "T " for time in ("00:00", "00:00:00.0") for zone in zones
+    ]
+    assert set(texts("timestamp", *times)) == {dt.datetime(2026, 1, 31, tzinfo=UTC)}
+    assert texts("timestamp", "2026-01-31 06:00 +05:30") == [dt.datetime(2026, 1, 31, 0, 30, tzinfo=UTC)]
+    none = [
+        "2026-01-31 24:00:00",
+        "2026-01-31T24:00Z",
+        "2026-01-31 12:60",
+        "2026-01-31 00:00  Z",
+        "2026-01-31 Z",
+    ]
+    assert texts("timestamp", *none) == [...] * len(none)
+
+
 @pytest.mark.parametrize("read", [texts, json_values], ids=["text", "json"])
 def test_a_whole_number_that_float64_does_not_hold_is_broken(read: Any) -> None:
     numbers = [2**53, 2**53 + 1, 2**60, -(2**60) - 1, 10**25]
