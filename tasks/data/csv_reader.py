@@ -201,7 +201,13 @@ def _blocks(source: Open, header: Sequence[str], ragged: list[pacsv.InvalidRow])
     is read once more without them, behind the blocks that had none. The blocks are the same in both ways.
     """
     done, met = 0, list[pacsv.InvalidRow]()
-    for block in pacsv.open_csv(_WholeLineEnds(source()), **_options(header, met, threads=True)):
+    try:
+        blocks = pacsv.open_csv(_WholeLineEnds(source()), **_options(header, met, threads=True))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            return  # a header alone, whose line does not end
+        raise
+    for block in blocks:
         if met:
             break
         yield block

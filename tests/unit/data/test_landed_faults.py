@@ -444,6 +444,12 @@ def test_rows_that_hold_nothing_are_no_rows(events: Door, name: str, content: An
     assert "no rows" in (events.outcome().reason or "")
 
 
+def test_a_header_alone_has_no_rows_also_where_its_line_does_not_end(events: Door) -> None:
+    for content in ("id,n", "id,n\n", "id,n\r", '"id","n"', "\ufeffid,n"):
+        events.land("a.csv", content)
+        assert events.outcome().reason == "a.csv has no rows. Land it again with some."
+
+
 def test_a_broken_row_at_the_end_of_a_whole_file_keeps_no_other(events: Door) -> None:
     events.land("a.csv", GOOD + "r3,3\nr4\n")
     events.land("a.jsonl", '{"id": "q1", "n": 1}\n{"id": "q2", "n": 2}\nthe end\n')
