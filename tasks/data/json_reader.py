@@ -58,6 +58,7 @@ class _Batch:
         self._table = table
         self._seen = seen
         self._rows: list[dict[str, Any]] = []
+        self._has_others: list[bool] = []
         self._kept: list[tuple[int, str]] = []
         self._unreadable: list[BrokenRow] = []
         self._characters = 0
@@ -70,7 +71,7 @@ class _Batch:
         self.last_number = number
         self._characters += len(line)
         try:
-            row = _row(line, self._layout, self._table)
+            row, others = _row(line, self._layout, self._table)
         except ValueError as error:
             if isinstance(error, json.JSONDecodeError):
                 self.last_fault = number, error
@@ -79,6 +80,7 @@ class _Batch:
         else:
             self._seen.update(row)
             self._rows.append(row)
+            self._has_others.append(any(not _is_blank(value) for value in others))
             self._kept.append((number, line))
 
     def rows(self) -> LandedRows:
@@ -89,10 +91,12 @@ class _Batch:
             tuple(self._unreadable),
             lambda positions: [kept[place][1] for place in positions],
         )
-        return without_blank(rows, self._table.key)
+        has_others = np.array(self._has_others, dtype=np.bool_)
+        return without_blank(rows, self._table.key, lambda positions: has_others[positions])
 
 
-def _row(line: str, layout: Layout, table: TableSpec) -> dict[str, Any]:
+def _row(line: str, layout: Layout, table: TableSpec) -> tuple[dict[str, Any], list[Any]]:
+    """The values of a line by their columns, and those of keys that do not join the table."""
     row = strict_json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - told like every other fault of the line
@@ -101,7 +105,12 @@ def _row(line: str, layout: Layout, table: TableSpec) -> dict[str, Any]:
     unknown = sorted(set(row) - set(layout.columns))
     if unknown and table.unknown_columns == "refuse":
         raise ValueError(f"the table {table.table!r} has no column {', '.join(unknown)}")
-    return {name: value for name, value in row.items() if name in layout.columns} if unknown else row
+    others = [row.pop(name) for name in unknown]
+    return row, others
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _lines(landed: LandedFile) -> Iterator[tuple[int, str]]:

@@ -37,6 +37,10 @@ class Layout:
     columns: dict[str, ColumnType]
     read: dict[str, ColumnType]
 
+    def left_out(self, rows: pa.Table) -> pa.Table:
+        """The columns of a file that do not join the table."""
+        return rows.select([name for name in rows.column_names if name not in self.read])
+
     def complete(self, typed: TypedRows) -> TypedRows:
         """The rows with null in the columns that the file does not have."""
         if self.columns == self.read:

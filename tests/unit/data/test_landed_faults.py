@@ -444,6 +444,33 @@ def test_rows_that_hold_nothing_are_no_rows(events: Door, name: str, content: An
     assert "no rows" in (events.outcome().reason or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "a.csv",
+            GOOD.replace("\n", ",more\n", 1).replace("1\n", "1,\n").replace("2\n", "2,\n")
+            + ',, \n,,""\n,,more\n',
+        ),
+        (
+            "a.jsonl",
+            '{"id": "r1", "n": 1}\n{"id": "r2", "n": 2}\n{"more": " "}\n{"more": null}\n{"more": [0]}\n',
+        ),
+        (
+            "a.parquet",
+            parquet({"id": ["r1", "r2", None, None], "n": [1, 2, None, None], "": [[1], [], None, [0]]}),
+        ),
+    ],
+)
+def test_a_row_with_a_value_only_in_a_column_that_is_left_out_has_no_key(
+    events: Door, name: str, content: Any
+) -> None:
+    events.land(name, content)
+    outcome = events.outcome(**HALF, unknown_columns="ignore")
+    assert (outcome.published_rows, outcome.quarantined_rows, outcome.blank_rows > 0) == (2, 1, True)
+    assert set(events.quarantined().values()) == {"key_is_there_once"}
+
+
 def test_a_header_alone_has_no_rows_also_where_its_line_does_not_end(events: Door) -> None:
     for content in ("id,n", "id,n\n", "id,n\r", '"id","n"', "\ufeffid,n"):
         events.land("a.csv", content)
