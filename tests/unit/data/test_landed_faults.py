@@ -350,6 +350,9 @@ def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_
     old = pa.table({"id": ["a", "b"], "at": pa.array([whole, cut], pa.timestamp("ns"))})
     times.land("old.parquet", parquet(old, use_deprecated_int96_timestamps=True))
     assert times.outcome(**HALF).quarantined_rows == 1
+    (row,) = Lake().read("events__quarantine").to_pylist()
+    assert row["reason"] == 'at is not of type timestamp: "2026-01-01 00:00:00.123456789".'
+    assert json.loads(row["row"]) == {"id": "b", "at": "2026-01-01 00:00:00.123456789"}
     far = pa.table({"id": ["far"], "at": pa.array([253_370_764_800_000_000], pa.timestamp("us"))})
     times.land("far.parquet", parquet(far, use_deprecated_int96_timestamps=True))
     assert times.outcome().status == "published"
