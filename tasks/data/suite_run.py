@@ -137,6 +137,8 @@ class SuiteRun:
         """
         made = [_configuration(each, number).to_domain_obj() for number, each in enumerate(expectations)]
         with pd.option_context("mode.string_storage", "python"):
+            if any("row_condition" in each.arguments for each in expectations):
+                frame = frame.astype(dict.fromkeys(frame.select_dtypes("str"), "str"))
             return self._rows.get_batch({"dataframe": frame}).validate(
                 gx.ExpectationSuite(self.suite.name, expectations=made),
                 result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},

@@ -183,6 +183,16 @@ def test_an_expectation_that_great_expectations_cannot_even_begin_with_is_named_
         evaluate(load_suite("checked"))
 
 
+def test_a_regular_expression_of_a_condition_is_python_s_too(suites: Path) -> None:
+    condition = r"text.str.contains('^\w{1,2000}$')"
+    declare(
+        suites,
+        {**LABELS, "kwargs": {**LABELS["kwargs"], "row_condition": condition, "condition_parser": "pandas"}},
+    )
+    (finding,) = evaluate(load_suite("checked"), pa.table({"label": [0, 2, 2], "text": ["é", "ß", "-"]}))
+    assert finding.broken.tolist() == [1]
+
+
 def test_an_argument_that_its_column_cannot_be_compared_with_is_an_error(suites: Path) -> None:
     declare(
         suites, {"type": "expect_column_values_to_be_between", "kwargs": {"column": "at", "min_value": 5}}
