@@ -4,6 +4,7 @@ A rule is proposed only where the first half of the sample foretells the second:
 spring say nothing of those of autumn.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -212,7 +213,11 @@ class Pattern:
     regex: str
 
     def broken(self, values: pa.Array) -> int:
-        return len(values) - int(pc.sum(pc.match_substring_regex(values, self.regex)).as_py() or 0)
+        return sum(not self.matches(text) for text in values.to_pylist())
+
+    def matches(self, text: str) -> bool:
+        """Whether a text is one by Python's `re`, as the suite's regular expression is meant."""
+        return re.search(self.regex, text) is not None
 
     def expectation(self) -> tuple[str, dict[str, Any], str]:
         return "expect_column_values_to_match_regex", {"regex": self.regex}, f"Every text is {self.name}."
@@ -262,10 +267,11 @@ def learn_lengths(values: pa.Array) -> Lengths | None:
 
 
 def learn_pattern(values: pa.Array) -> Pattern | None:
-    if len(pc.unique(values)) < 2:
+    texts = pc.unique(values).to_pylist()
+    if len(texts) < 2:
         return None
     found = (Pattern(name, regex) for name, regex in PATTERNS.items())
-    return next((pattern for pattern in found if not pattern.broken(values)), None)
+    return next((pattern for pattern in found if all(map(pattern.matches, texts))), None)
 
 
 LEARN: dict[ColumnType, tuple[Callable[[pa.Array], Rule | None], ...]] = {

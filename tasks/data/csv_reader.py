@@ -29,6 +29,7 @@ from tasks.data.landed_rows import (
     LandedRows,
     Numbers,
     as_json,
+    values_of,
     without_blank,
 )
 from tasks.data.layout import Layout, layout_of
@@ -53,7 +54,7 @@ def read_csv(landed: LandedFile, table: TableSpec, grown: Mapping[str, ColumnTyp
     rows = _Rows(landed, layout, broken)
     try:
         for texts in _batches(_blocks(source, header, rows.ragged)):
-            yield without_blank(rows.take(texts), table.key)
+            yield without_blank(rows.take(texts), table.key, values_of(layout.left_out(texts)))
     except pa.ArrowInvalid as error:
         require_utf8(landed)
         raise DataRejected(f"{landed.name} cannot be read as CSV: {_said(error)}.") from error
@@ -201,7 +202,13 @@ def _blocks(source: Open, header: Sequence[str], ragged: list[pacsv.InvalidRow])
     is read once more without them, behind the blocks that had none. The blocks are the same in both ways.
     """
     done, met = 0, list[pacsv.InvalidRow]()
-    for block in pacsv.open_csv(_WholeLineEnds(source()), **_options(header, met, threads=True)):
+    try:
+        blocks = pacsv.open_csv(_WholeLineEnds(source()), **_options(header, met, threads=True))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            return  # a header alone, whose line does not end
+        raise
+    for block in blocks:
         if met:
             break
         yield block

@@ -12,13 +12,20 @@ from tasks.data.landed_file import LandedFile
 from tasks.data.landed_rows import BATCH_BYTES, READABLE, ROW_BYTES, LandedRows, without_blank
 from tasks.data.layout import Layout, layout_of
 from tasks.data.quarantine import BrokenRow
+from tasks.data.strict_json import WrittenNumber
 from tasks.data.text_file import ends_with_newline, require_utf8
 from tasks.data.typed_values import from_python
 from tasks.errors import DataRejected
 from tasks.spec import ColumnType, TableSpec
 
 BATCH_ROWS = 50_000
-KINDS: dict[type, ColumnType] = {bool: "bool", int: "int64", float: "float64", str: "string"}
+KINDS: dict[type, ColumnType] = {
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    WrittenNumber: "float64",
+    str: "string",
+}
 
 
 def read_json_lines(
@@ -51,6 +58,7 @@ class _Batch:
         self._table = table
         self._seen = seen
         self._rows: list[dict[str, Any]] = []
+        self._has_others: list[bool] = []
         self._kept: list[tuple[int, str]] = []
         self._unreadable: list[BrokenRow] = []
         self._characters = 0
@@ -63,8 +71,8 @@ class _Batch:
         self.last_number = number
         self._characters += len(line)
         try:
-            row = _row(line, self._layout, self._table)
-        except (ValueError, RecursionError) as error:
+            row, others = _row(line, self._layout, self._table)
+        except ValueError as error:
             if isinstance(error, json.JSONDecodeError):
                 self.last_fault = number, error
             reason = f"The line cannot be a row: {error}."
@@ -72,6 +80,7 @@ class _Batch:
         else:
             self._seen.update(row)
             self._rows.append(row)
+            self._has_others.append(any(not _is_blank(value) for value in others))
             self._kept.append((number, line))
 
     def rows(self) -> LandedRows:
@@ -82,10 +91,12 @@ class _Batch:
             tuple(self._unreadable),
             lambda positions: [kept[place][1] for place in positions],
         )
-        return without_blank(rows, self._table.key)
+        has_others = np.array(self._has_others, dtype=np.bool_)
+        return without_blank(rows, self._table.key, lambda positions: has_others[positions])
 
 
-def _row(line: str, layout: Layout, table: TableSpec) -> dict[str, Any]:
+def _row(line: str, layout: Layout, table: TableSpec) -> tuple[dict[str, Any], list[Any]]:
+    """The values of a line by their columns, and those of keys that do not join the table."""
     row = strict_json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - told like every other fault of the line
@@ -94,7 +105,12 @@ def _row(line: str, layout: Layout, table: TableSpec) -> dict[str, Any]:
     unknown = sorted(set(row) - set(layout.columns))
     if unknown and table.unknown_columns == "refuse":
         raise ValueError(f"the table {table.table!r} has no column {', '.join(unknown)}")
-    return {name: value for name, value in row.items() if name in layout.columns} if unknown else row
+    others = [row.pop(name) for name in unknown]
+    return row, others
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _lines(landed: LandedFile) -> Iterator[tuple[int, str]]:
@@ -153,7 +169,7 @@ def _kinds_of_new(landed: LandedFile, table: TableSpec) -> dict[str, ColumnType]
 def _values_of_new(line: str, table: TableSpec) -> Sequence[tuple[str, Any]]:
     try:
         row = strict_json.loads(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         return ()  # the line is told of when the rows are read
     items = row.items() if isinstance(row, dict) else ()
     return [(name, value) for name, value in items if name not in table.columns]

@@ -22,6 +22,7 @@ ROW_BYTES = 8 << 20
 """How long one row of text may be."""
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
+HasValues = Callable[[Numbers], Mask]
 Describe = Callable[[Sequence[int]], list[str]]
 
 
@@ -51,16 +52,24 @@ Raises `DataRejected` for a fault of the whole file, which may show only at its 
 """
 
 
-def without_blank(rows: LandedRows, key: str) -> LandedRows:
-    """Leave out the rows that hold nothing, as a spreadsheet writes them below its last one."""
+def without_blank(rows: LandedRows, key: str, has_others: HasValues) -> LandedRows:
+    """Leave out the rows that hold nothing, as a spreadsheet writes them below its last one.
+
+    Args:
+        has_others: Tells the rows that have a value in a column which does not join the table.
+    """
     if any(
         column.null_count == 0 and not pa.types.is_string(column.type) for column in rows.typed.rows.columns
     ):
         return rows  # each row has a value there
-    blank = _nothing(rows.typed, key)
+    blank = _no_value(rows.typed.rows.column(key)) & ~rows.typed.broken[key]
     blank[blank] = np.logical_and.reduce(
-        [_nothing(rows.typed, name)[blank] for name in rows.typed.rows.column_names]
+        [
+            _no_value(rows.typed.rows.column(name))[blank] & ~rows.typed.broken[name][blank]
+            for name in rows.typed.rows.column_names
+        ]
     )
+    blank[blank] = ~has_others(np.flatnonzero(blank))
     if not blank.any():
         return rows
     kept = np.flatnonzero(~blank)
@@ -73,10 +82,20 @@ def without_blank(rows: LandedRows, key: str) -> LandedRows:
     )
 
 
-def _nothing(typed: TypedRows, name: str) -> Mask:
-    column = typed.rows.column(name)
-    nothing = np.asarray(pc.is_null(column), dtype=np.bool_) & ~typed.broken[name]
-    if pa.types.is_string(column.type):
+def values_of(rows: pa.Table) -> HasValues:
+    """Tells which rows of a table have a value."""
+
+    def told(positions: Numbers) -> Mask:
+        chosen = rows.take(pa.array(positions, pa.int64()))
+        nothing = [np.ones(len(positions), dtype=np.bool_), *map(_no_value, chosen.columns)]
+        return ~np.asarray(np.logical_and.reduce(nothing), dtype=np.bool_)
+
+    return told
+
+
+def _no_value(column: pa.ChunkedArray) -> Mask:
+    nothing = np.asarray(pc.is_null(column), dtype=np.bool_)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         nothing |= np.asarray(pc.equal(pc.utf8_trim_whitespace(column), "").fill_null(False), dtype=np.bool_)  # noqa: FBT003
     return nothing
 

@@ -4,6 +4,7 @@ A column that the file lacks or adds is refused by default. A team may let a lac
 is new be left out or join the table.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -36,6 +37,10 @@ class Layout:
     columns: dict[str, ColumnType]
     read: dict[str, ColumnType]
 
+    def left_out(self, rows: pa.Table) -> pa.Table:
+        """The columns of a file that do not join the table."""
+        return rows.select([name for name in rows.column_names if name not in self.read])
+
     def complete(self, typed: TypedRows) -> TypedRows:
         """The rows with null in the columns that the file does not have."""
         if self.columns == self.read:
@@ -60,8 +65,9 @@ def layout_of(file: str, names: Sequence[str], table: TableSpec, grown: Kinds, k
     Raises:
         DataRejected: The file lacks, adds or doubles a column, and the table's policy is to refuse that.
     """
-    missing = [name for name in table.columns if name not in names]
-    unknown = [name for name in dict.fromkeys(names) if name not in table.columns]
+    found = Counter(names)
+    missing = [name for name in table.columns if name not in found]
+    unknown = [name for name in found if name not in table.columns]
     refused = {
         "lacks": missing
         if table.missing_columns == "refuse"
@@ -69,7 +75,7 @@ def layout_of(file: str, names: Sequence[str], table: TableSpec, grown: Kinds, k
         if table.key in missing
         else [],
         "adds": unknown if table.unknown_columns == "refuse" else [],
-        "has twice": [name for name in dict.fromkeys(names) if list(names).count(name) > 1],
+        "has twice": [name for name, count in found.items() if count > 1],
     }
     if any(refused.values()):
         raise DataRejected(
@@ -77,7 +83,7 @@ def layout_of(file: str, names: Sequence[str], table: TableSpec, grown: Kinds, k
             **{key.partition(" ")[0]: names for key, names in refused.items()},
         )
     added = _new_kinds(file, unknown, table, grown, kind_of) if table.unknown_columns == "add" else {}
-    read = {name: kind for name, kind in table.columns.items() if name not in missing}
+    read = {name: kind for name, kind in table.columns.items() if name in found}
     return Layout({**table.columns, **added}, {**read, **added})
 
 
@@ -86,7 +92,8 @@ def _new_kinds(
 ) -> dict[str, ColumnType]:
     """The types of columns that join the table; one that joined before has its type already."""
     kinds: dict[str, ColumnType] = {}
-    others = [name for name in grown if name not in unknown]
+    new = set(unknown)
+    others = [name for name in grown if name not in new]
     taken = {name.lower() for name in (*table.columns, *others, "ingested_at", "batch_id")}
     refused = []
     for name in unknown:

@@ -1,6 +1,7 @@
 """A model's query over pinned versions of its tables: its own, and those that the query joins."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -92,7 +93,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
         *([data.slice_by] if data.slice_by else []),
     }
     missing = sorted(wanted - set(rows.column_names))
-    double = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
+    double = sorted(name for name, count in Counter(rows.column_names).items() if count > 1)
     if missing or double:
         fault = f"does not return the columns {missing}" if missing else f"returns the columns {double} twice"
         raise InvalidProject(

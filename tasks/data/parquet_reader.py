@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.data.landed_file import MAXIMUM_BYTES, LandedFile
-from tasks.data.landed_rows import BATCH_BYTES, LandedRows, as_json, without_blank
+from tasks.data.landed_rows import BATCH_BYTES, LandedRows, as_json, values_of, without_blank
 from tasks.data.layout import Layout, layout_of
 from tasks.data.typed_arrow import from_arrow, kind_of, with_common_types
 from tasks.data.typed_values import Mask, TypedRows
@@ -42,7 +42,8 @@ def read_parquet(
                 typed = layout.complete(_without_cut_times(typed, rows, fine))
                 numbers = np.arange(before + 1, before + len(rows) + 1)
                 before += len(rows)
-                yield without_blank(LandedRows(typed, numbers, (), as_json(rows)), table.key)
+                landed_rows = LandedRows(typed, numbers, (), as_json(_as_landed(rows, fine)))
+                yield without_blank(landed_rows, table.key, values_of(layout.left_out(rows)))
     except (pa.ArrowException, OSError) as error:
         remedy = (
             "It is encrypted; land it as it is without that."
@@ -131,6 +132,19 @@ def _without_cut_times(typed: TypedRows, rows: pa.Table, fine: pa.RecordBatch | 
         broken[name] = broken[name] | cut
         kept = kept.set_column(place, kept.schema.field(place), whole)
     return TypedRows(kept, broken)
+
+
+def _as_landed(rows: pa.Table, fine: pa.RecordBatch | None) -> pa.Table:
+    """The rows with the times whose nanoseconds were cut as they were before that."""
+    if fine is None:
+        return rows
+    for name in fine.schema.names:
+        coarse = rows.column(name).combine_chunks()
+        cut = _cut(coarse, fine.column(name))
+        if cut.any():
+            times = pc.if_else(pa.array(cut), fine.column(name).cast(pa.string()), coarse.cast(pa.string()))
+            rows = rows.set_column(rows.schema.get_field_index(name), name, times)
+    return rows
 
 
 def _cut(coarse: pa.Array, fine: pa.Array) -> Mask:

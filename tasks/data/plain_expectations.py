@@ -25,6 +25,19 @@ def judges_rows(kind: str, arguments: Mapping[str, Any], severity: object) -> bo
     return True if plain else None
 
 
+def fault_of_regex(regex: Any) -> str | None:
+    """Why a value is no regular expression of Python's `re`; None for one that is."""
+    if not isinstance(regex, str):
+        return "it is no text"
+    try:
+        re.compile(regex)
+    except RecursionError:
+        return "it is nested too deep"
+    except (re.error, OverflowError) as error:
+        return str(error)
+    return None
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -70,13 +83,7 @@ def _listed(arguments: Mapping[str, Any]) -> bool:
 
 
 def _pattern(arguments: Mapping[str, Any]) -> bool:
-    if set(arguments) != {"regex"} or not isinstance(arguments["regex"], str):
-        return False
-    try:
-        re.compile(arguments["regex"])
-    except re.error:
-        return False
-    return True
+    return set(arguments) == {"regex"} and fault_of_regex(arguments["regex"]) is None
 
 
 def _columns(arguments: Mapping[str, Any]) -> bool:

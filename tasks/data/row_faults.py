@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tasks.data import strict_json
 from tasks.data.findings import SAMPLE_CHARACTERS
 from tasks.data.landed_rows import LandedRows
 from tasks.data.quarantine import BrokenRow
@@ -73,7 +74,9 @@ class RowFaults:
 
 def _told(faults: Sequence[Fault], row: str) -> tuple[str, str]:
     """The expectations that a row breaks, and why; `row` is what was landed, as JSON."""
-    values = json.loads(row) if any(fault.value_of for fault in faults) else {}
+    values = (
+        json.loads(row, parse_float=strict_json.number) if any(fault.value_of for fault in faults) else {}
+    )
     reasons = [
         fault.reason.replace(VALUE, _short(values.get(fault.value_of))) if fault.value_of else fault.reason
         for fault in faults
@@ -84,10 +87,8 @@ def _told(faults: Sequence[Fault], row: str) -> tuple[str, str]:
 
 def _short(value: object) -> str:
     """A value as JSON, of a long one its start."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return "a value of too many levels"
+    as_json = json.dumps(value, ensure_ascii=False)
+    text = value.text if isinstance(value, strict_json.WrittenNumber) else as_json
     if len(text) <= SAMPLE_CHARACTERS:
         return text
     return f"{text[:SAMPLE_CHARACTERS]}…" + ('"' if isinstance(value, str) else "")

@@ -110,7 +110,9 @@ def load_suite(name: str) -> Suite:
     for position, declared in enumerate(document["expectations"] if not faults else []):
         try:
             expectations.append(_expectation(declared))
-        except (SyntaxError, ValueError, TypeError, KeyError) as error:
+        except (MemoryError, OSError):  # the machine's
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever Great Expectations says of a declaration
             kind = declared.get("type") if isinstance(declared, dict) else declared
             faults.append(f"expectations[{position}] ({kind}): {' '.join(str(error).split())}")
     if faults:
@@ -205,6 +207,8 @@ def _expectation(declared: Any) -> Expectation:
     arguments, severity = declared["kwargs"], declared.get("severity", "critical")
     kind = declared["type"]
     _require_a_range(arguments)
+    _require_regexes(arguments)
+    _require_names(arguments)
     judges_rows = _judges_rows(kind, arguments, severity)
     named = [arguments.get(argument, ()) for argument in COLUMN_ARGUMENTS]
     own = [column for value in named for column in ([value] if isinstance(value, str) else value)]
@@ -230,6 +234,23 @@ def _require_a_range(arguments: dict[str, Any]) -> None:
         return
     if is_empty:
         raise ValueError(f"min_value {least!r} is above max_value {most!r}, so that no value fits")
+
+
+def _require_regexes(arguments: dict[str, Any]) -> None:
+    """Refuse what is no regular expression; Great Expectations takes it, and can match no row with it."""
+    listed = arguments.get("regex_list", [])
+    given = [arguments["regex"]] if "regex" in arguments else []
+    for regex in [*given, *(listed if isinstance(listed, list) else [listed])]:
+        if fault := plain_expectations.fault_of_regex(regex):
+            raise ValueError(f"{regex!r:.200} is no regular expression: {fault}")
+
+
+def _require_names(arguments: dict[str, Any]) -> None:
+    """Refuse a list of columns that is none; Great Expectations takes anything."""
+    for argument in LISTS_COLUMNS.values():
+        listed = arguments.get(argument, [])
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+            raise ValueError(f"{argument} must be a list of the names of columns, and is {listed!r:.200}")
 
 
 def _judges_rows(kind: str, arguments: dict[str, Any], severity: str) -> bool:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.data.quick_values import EXACT_FLOAT, read_quickly
+from tasks.data.strict_json import WrittenNumber
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
 from tasks.stores.lake_sql import quote
@@ -27,7 +28,8 @@ WHOLE = "[+-]?[0-9]+([.]0*)?"
 NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ZONE = "Z|UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
-TIME = f"{DAY}([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?( ?({ZONE}))?)?"
+CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6}0*)?)?"
+TIME = f"{DAY}([ T]{CLOCK}( ?({ZONE}))?)?"
 
 FIRST_SECOND = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
 LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
@@ -110,19 +112,30 @@ def _fits(value: Any, kind: ColumnType) -> bool:
 
 def _number_fits(value: int | float, kind: ColumnType) -> bool:
     """Whether a number is one of `kind`, and is the one that the JSON text said."""
-    whole = isinstance(value, int)
     if kind == "int64":
-        # From the end of the exact numbers on, a float may have been another number in the text.
-        return -(2**63) <= value < 2**63 if whole else value % 1 == 0 and abs(value) < EXACT_FLOAT
-    if kind == "float64":
-        return abs(value) <= sys.float_info.max and (not whole or int(float(value)) == value)
-    return False
+        whole = _whole(value)
+        return whole is not None and -(2**63) <= whole < 2**63
+    if kind != "float64" or not abs(value) <= sys.float_info.max:
+        return False
+    return int(float(value)) == value if isinstance(value, int) else not _is_rounded(value)
+
+
+def _whole(value: int | float) -> int | None:
+    """The whole number that a value is; None for another one."""
+    if isinstance(value, int | WrittenNumber):
+        return value if isinstance(value, int) else value.whole
+    # From the end of the exact numbers on, a float may have been another number in the text.
+    return int(value) if value % 1 == 0 and abs(value) < EXACT_FLOAT else None
+
+
+def _is_rounded(value: float) -> bool:
+    return isinstance(value, WrittenNumber) and value.is_rounded
 
 
 def _plain(value: Any, kind: ColumnType) -> Any:
-    if value is None:
-        return None
-    return {"int64": int, "float64": float}.get(kind, lambda same: same)(value)
+    if value is None or kind not in {"int64", "float64"}:
+        return value
+    return _whole(value) if kind == "int64" else float(value)
 
 
 def _expression(name: str, kind: ColumnType) -> str:
@@ -153,6 +166,13 @@ def _bool(value: str) -> str:
 def _timestamp(value: str) -> str:
     """Without an offset it is UTC."""
     whole = f"CASE WHEN length({value}) = 10 THEN {value} || ' 00:00:00' ELSE {value} END"
+    for written, read in (
+        ("UTC", "Z"),
+        (" Z", "Z"),
+        (" +", "+"),
+        (" -", "-"),
+    ):  # DuckDB takes one form of each
+        whole = f"replace({whole}, '{written}', '{read}')"
     time, last = f"TRY_CAST({whole} AS TIMESTAMPTZ)", (LAST_SECOND + 1) * 10**6 - 1
     held = f"epoch_us({time}) BETWEEN {FIRST_SECOND * 10**6} AND {last}"
     return f"CASE WHEN regexp_full_match({value}, '{TIME}') AND {held} THEN {time} END"

@@ -163,10 +163,20 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
         known: Hashes of entries that others remember. One that is nowhere in the chain means that its end was
             cut off:
             the number after the last entry is named.
+
+    Raises:
+        LedgerBroken: The table lacks a column, so that no entry can be read.
     """
     broken: list[int] = []
     expected, previous, seen = 1, GENESIS, set()
     with engine().connect() as connection:
+        there = {column["name"] for column in sa.inspect(connection).get_columns(entries.name)}
+        if missing := [column.name for column in entries.c if column.name not in there]:
+            raise LedgerBroken(
+                f"The ledger is broken: its table `ledger` lacks the columns {missing}, so that no entry can "
+                "be read. Restore the table from a backup.",
+                missing=missing,
+            )
         for row in connection.execute(AS_KEPT.order_by(entries.c.sequence)):
             if row.sequence > expected:
                 broken.append(expected)

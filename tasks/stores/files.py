@@ -30,6 +30,8 @@ State = tuple[Any, ...]
 """What changes when a file does: of a local one size, time and inode, of an object size, time and tags."""
 
 LOCAL = {"", "file", "local"}
+NAME_BYTES = 255
+"""How long a name file systems hold."""
 RENAME_NOREPLACE = 1
 NOT_HERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 GOOGLE = ("gs://", "gcs://")
@@ -322,7 +324,9 @@ def _rename_back(moved: Path, source: Path) -> None:
     try:
         _rename(moved, source)
     except FileExistsError:
-        _rename(moved, source.with_name(f"{uuid4().hex[:8]}-{source.name}"))
+        mark = f"{uuid4().hex[:8]}-"
+        kept = os.fsencode(source.name)[-(NAME_BYTES - len(mark)) :].decode(errors="ignore")
+        _rename(moved, source.with_name(f"{mark}{kept}"))
 
 
 def _state(info: dict[str, Any]) -> State:

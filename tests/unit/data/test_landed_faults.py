@@ -16,7 +16,9 @@ import pytest
 
 from tasks.data import csv_reader, json_reader, landed_file, parquet_reader, suite_run
 from tasks.data.landing import Landing
+from tasks.data.landing_names import with_number
 from tasks.errors import InvalidProject, InvalidRequest, MachineFull
+from tasks.stores import files
 from tasks.stores.lake import Lake
 from tests.unit.tables import Door, MakeDoor
 
@@ -314,6 +316,18 @@ def test_half_a_character_in_a_key_of_json_spoils_its_line_only(events: Door) ->
     assert events.quarantined() == {1: "row_is_readable"}
 
 
+def test_a_line_of_too_many_levels_is_kept_by_itself_however_deep_it_is(events: Door) -> None:
+    depths = [*range(190, 211), *range(700, 1000, 4)]
+    deep = ['{"id": "d", "n": ' + "[" * depth + "]" * depth + "}\n" for depth in depths]
+    text = '{"id": "good", "n": 1, "text": "' + "[" * 999 + '"}\n'
+    events.land("a.jsonl", text + "".join(deep))
+
+    outcome = events.outcome(maximum_bad_share=1, unknown_columns="ignore")
+
+    assert (outcome.published_rows, outcome.quarantined_rows) == (1, len(depths))
+    assert set(events.quarantined().values()) == {"row_is_readable", "values_have_the_columns_types"}
+
+
 def test_a_flipped_bit_of_a_page_with_a_checksum_is_damage(events: Door) -> None:
     content = bytearray(
         parquet(
@@ -336,6 +350,9 @@ def test_times_of_the_old_kind_are_held_to_the_microsecond_and_far_ones_are_not_
     old = pa.table({"id": ["a", "b"], "at": pa.array([whole, cut], pa.timestamp("ns"))})
     times.land("old.parquet", parquet(old, use_deprecated_int96_timestamps=True))
     assert times.outcome(**HALF).quarantined_rows == 1
+    (row,) = Lake().read("events__quarantine").to_pylist()
+    assert row["reason"] == 'at is not of type timestamp: "2026-01-01 00:00:00.123456789".'
+    assert json.loads(row["row"]) == {"id": "b", "at": "2026-01-01 00:00:00.123456789"}
     far = pa.table({"id": ["far"], "at": pa.array([253_370_764_800_000_000], pa.timestamp("us"))})
     times.land("far.parquet", parquet(far, use_deprecated_int96_timestamps=True))
     assert times.outcome().status == "published"
@@ -430,6 +447,39 @@ def test_rows_that_hold_nothing_are_no_rows(events: Door, name: str, content: An
     assert "no rows" in (events.outcome().reason or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "a.csv",
+            GOOD.replace("\n", ",more\n", 1).replace("1\n", "1,\n").replace("2\n", "2,\n")
+            + ',, \n,,""\n,,more\n',
+        ),
+        (
+            "a.jsonl",
+            '{"id": "r1", "n": 1}\n{"id": "r2", "n": 2}\n{"more": " "}\n{"more": null}\n{"more": [0]}\n',
+        ),
+        (
+            "a.parquet",
+            parquet({"id": ["r1", "r2", None, None], "n": [1, 2, None, None], "": [[1], [], None, [0]]}),
+        ),
+    ],
+)
+def test_a_row_with_a_value_only_in_a_column_that_is_left_out_has_no_key(
+    events: Door, name: str, content: Any
+) -> None:
+    events.land(name, content)
+    outcome = events.outcome(**HALF, unknown_columns="ignore")
+    assert (outcome.published_rows, outcome.quarantined_rows, outcome.blank_rows > 0) == (2, 1, True)
+    assert set(events.quarantined().values()) == {"key_is_there_once"}
+
+
+def test_a_header_alone_has_no_rows_also_where_its_line_does_not_end(events: Door) -> None:
+    for content in ("id,n", "id,n\n", "id,n\r", '"id","n"', "\ufeffid,n"):
+        events.land("a.csv", content)
+        assert events.outcome().reason == "a.csv has no rows. Land it again with some."
+
+
 def test_a_broken_row_at_the_end_of_a_whole_file_keeps_no_other(events: Door) -> None:
     events.land("a.csv", GOOD + "r3,3\nr4\n")
     events.land("a.jsonl", '{"id": "q1", "n": 1}\n{"id": "q2", "n": 2}\nthe end\n')
@@ -455,6 +505,49 @@ def test_names_that_end_alike_only_in_what_is_cut_keep_a_reason_each(events: Doo
     events.ingest()
     reasons = [entry for entry in (events.folder / ".refused").iterdir() if entry.name.endswith(".json")]
     assert {json.loads(entry.read_text())["file"] for entry in reasons} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("a." + "b" * 249 + ".csv", ".csv"),
+        ("a." + "b" * 246 + ".csv.GZ", ".csv.GZ"),
+        ("é" * 125 + "x.csv", ".csv"),
+        ("b" * 250 + ".json", ".json"),
+        ("x." + "€" * 84, ""),
+        ("b" * 252 + ".gz", ".gz"),
+    ],
+)
+def test_the_longest_name_is_numbered_within_the_room_of_a_name_and_keeps_its_ending(
+    name: str, ending: str
+) -> None:
+    names = [with_number(name, number) for number in (1, 2, 3, 10**6)]
+    assert names[0] == name
+    assert len(set(names)) == len(names)
+    assert all(0 < len(each.encode()) <= 255 and each.endswith(ending) for each in names)
+    assert not any(each.startswith("~") or "\ufffd" in each for each in names)
+
+
+def test_a_file_of_the_longest_name_that_is_refused_again_keeps_no_other(events: Door) -> None:
+    name = "a." + "b" * 249 + ".csv"
+    for content in ("wrong\n1\n", "wrong\n2\n"):
+        events.land(name, content)
+        assert events.outcome().status == "refused"
+    raw = os.fsencode(events.folder.path) + b"/" + b"\xe9" * 251 + b".csv"
+    Path(os.fsdecode(raw)).write_text(GOOD)
+    os.utime(raw, (0, 0))
+    assert events.outcome().status == "published"
+    kept = [entry.name for entry in (events.folder / ".refused").iterdir() if entry.name.endswith(".csv")]
+    assert (events.waiting(), len(kept)) == ([], 2)
+
+
+def test_a_file_that_changes_while_it_moves_comes_back_beside_one_of_the_longest_name(tmp_path: Path) -> None:
+    moved, source = tmp_path / "moved", tmp_path / ("b" * 251 + ".csv")
+    moved.write_text("old")
+    source.write_text("new")
+    files._rename_back(moved, source)
+    (back,) = set(tmp_path.iterdir()) - {source}
+    assert (back.read_text(), back.suffix, source.read_text()) == ("old", ".csv", "new")
 
 
 def test_two_names_that_are_not_text_do_not_become_one(events: Door) -> None:

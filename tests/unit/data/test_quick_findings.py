@@ -1,5 +1,7 @@
 """What is seen at a glance is what Great Expectations sees: it is asked about the same rows."""
 
+import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +22,7 @@ COLUMNS: dict[str, list[Any]] = {
     "text": ["ab", "cd", "ab", None],
     "lines": ["ab\n", "ab", "ab", "ab"],
     "letters": ["é", "é", "ß", "ab"],
+    "digits": ["1", "\u0661", "\u09e8", None],
     "nothing": [None, None, None, None],
     "time": [DAY, DAY + timedelta(hours=1), None, DAY + timedelta(days=1)],
 }
@@ -32,14 +35,24 @@ TIMES = (
     {"min_value": "2026-01-01T00:30:00+01:00", "max_value": "2026-01-02T00:00:00+00:00"},
     {"min_value": "2025-12-31", "max_value": "2026-01-03"},
 )
+REGEXES = (
+    "^[a-z]{2}$",
+    r"^\w+$",
+    r"^\w",
+    "(?i)^[A-Zßé]",
+    r"^\d+$",
+    "^.{1,2000}$",
+    r"(?P<n>[a-z])b(?P=n)?",
+    r"a\Z|b",
+)
 ASKED = [
     *(("not_be_null", name, {}) for name in ROWS.column_names),
     *(("be_between", name, bounds) for name in ("whole", "large", "real", "not_all") for bounds in BOUNDS),
     *(("be_between", "time", bounds) for bounds in TIMES),
     *(
         ("match_regex", name, {"regex": regex})
-        for name in ("text", "lines", "letters", "nothing")
-        for regex in ("^[a-z]{2}$", r"^\w+$", r"^\w", "(?i)^[A-Zßé]")
+        for name in ("text", "lines", "letters", "digits", "nothing")
+        for regex in REGEXES
     ),
     ("be_in_set", "whole", {"value_set": [1, 5, 9]}),
     ("be_in_set", "whole", {"value_set": [1, 5]}),
@@ -73,7 +86,26 @@ def test_a_glance_says_what_great_expectations_says_or_nothing() -> None:
                 assert (slow.rows, slow.judged) == (quick.rows, quick.judged), expectation.arguments
                 seen.add((kind, column))
     assert {("not_be_null", "lines"), ("be_between", "whole"), ("be_between", "time")} <= seen
-    assert {("match_regex", "text"), ("match_regex", "letters"), ("be_in_set", "text")} <= seen
+    assert {
+        ("match_regex", "text"),
+        ("match_regex", "letters"),
+        ("match_regex", "digits"),
+        ("be_in_set", "text"),
+    } <= seen
+
+
+def test_a_regular_expression_means_at_a_glance_and_asked_what_it_means_to_python() -> None:
+    with judging(Suite("asked", "0" * 64, ())) as judge:
+        for name, regex in itertools.product(("text", "lines", "letters", "digits"), REGEXES):
+            texts = [text for text in COLUMNS[name] if text is not None]
+            broken = [
+                place for place, text in enumerate(COLUMNS[name]) if text and not re.search(regex, text)
+            ]
+            expectation = _expectation("match_regex", name, {"regex": regex})
+            slow = _slowly(judge, expectation)
+            assert slow is not None, regex
+            assert (slow.broken.tolist(), slow.judged) == (broken, len(texts)), (name, regex)
+            assert (find_quickly(expectation, ROWS) is None) == bool(broken), (name, regex)
 
 
 def test_a_table_that_has_the_declared_columns_is_seen_at_a_glance() -> None:

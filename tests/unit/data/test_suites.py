@@ -21,6 +21,7 @@ LABELS = {
     "type": "expect_column_values_to_be_in_set",
     "kwargs": {"column": "label", "value_set": [0, 1], "mostly": 0.5},
 }
+WRONG_REGEXES = ("(", "a)", "*", "[z-a]", "a{99999999999}", "(" * 3000 + ")" * 3000, 5, None)
 ROWS = pa.table({"label": [0, 1, 2, 1], "text": ["a", None, "c", "d"]})
 
 
@@ -39,6 +40,15 @@ def suites(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def declare(suites: Path, *expectations: Any, **fields: Any) -> None:
     document = {"name": "checked", "expectations": list(expectations), **fields}
     (suites / "expectations" / "checked.json").write_text(json.dumps(document))
+
+
+def matches(regex: Any, argument: str = "regex") -> dict[str, Any]:
+    kind = f"expect_column_values_to_match_{argument}"
+    return {"type": kind, "kwargs": {"column": "text", argument: regex}}
+
+
+def columns_are(listed: Any) -> dict[str, Any]:
+    return {"type": "expect_table_columns_to_match_set", "kwargs": {"column_set": listed}}
 
 
 def content_of(folder: Path) -> dict[str, str]:
@@ -100,6 +110,10 @@ def test_a_run_rewrites_no_versioned_file(suites: Path) -> None:
         ({"type": LABELS["type"], "kwargs": {"colum": "label", "value_set": [0, 1]}}, "colum"),
         ({**LABELS, "severity": "fatal"}, "fatal"),
         ({**LABELS, "kwarg": {}}, "kwarg"),
+        *((matches(regex), "is no regular expression: ") for regex in WRONG_REGEXES),
+        (matches(["a", "("], "regex_list"), "'(' is no regular expression: missing )"),
+        (columns_are(None), "column_set must be a list of the names of columns, and is None"),
+        (columns_are([["label"]]), "column_set must be a list of the names of columns"),
         ({"type": LABELS["type"]}, "kwargs"),
         ({"expectation_type": LABELS["type"], "kwargs": {}}, "expectation_type"),
         ({"type": None, "kwargs": {}}, "expectations"),
@@ -123,6 +137,7 @@ def test_a_wrong_expectation_is_named_with_its_place(suites: Path, declared: Any
         ('{"expectation_suite_name": "checked", "expectations": [{}]}', "expectation_suite_name"),
         ('{"name": "checked", "expectations": [{}], "expectations": []}', "given twice"),
         ('{"name": "checked", "expectations": [', "cannot be read"),
+        ("[" * 3000 + "]" * 3000, "more than 200 levels"),
         ("[]", "object"),
         ("null", "object"),
         ("", "cannot be read"),
@@ -152,6 +167,30 @@ def test_an_expectation_that_cannot_be_evaluated_is_an_error_not_a_verdict(suite
     )
     with pytest.raises(InvalidProject, match=r"could not be evaluated.*nowhere"):
         evaluate(load_suite("checked"))
+
+
+def test_an_expectation_that_great_expectations_cannot_even_begin_with_is_named_among_others(
+    suites: Path,
+) -> None:
+    weights = {"values": ["a", "c"], "weights": [0.5, 0.6]}
+    kind = "expect_column_kl_divergence_to_be_less_than"
+    declare(
+        suites,
+        {**LABELS, "severity": "warning"},
+        {"type": kind, "kwargs": {"column": "text", "partition_object": weights, "threshold": 0.1}},
+    )
+    with pytest.raises(InvalidProject, match=f"The suite 'checked': {kind} .* could not be evaluated"):
+        evaluate(load_suite("checked"))
+
+
+def test_a_regular_expression_of_a_condition_is_python_s_too(suites: Path) -> None:
+    condition = r"text.str.contains('^\w{1,2000}$')"
+    declare(
+        suites,
+        {**LABELS, "kwargs": {**LABELS["kwargs"], "row_condition": condition, "condition_parser": "pandas"}},
+    )
+    (finding,) = evaluate(load_suite("checked"), pa.table({"label": [0, 2, 2], "text": ["é", "ß", "-"]}))
+    assert finding.broken.tolist() == [1]
 
 
 def test_an_argument_that_its_column_cannot_be_compared_with_is_an_error(suites: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tasks.data import strict_json
 from tasks.data.typed_arrow import from_arrow
 from tasks.data.typed_values import TypedRows, from_python, from_text
 from tasks.errors import DataRejected
@@ -98,6 +99,26 @@ def test_a_time_is_held_to_its_microsecond_or_is_broken() -> None:
     ]
 
 
+def test_a_time_may_have_a_blank_before_its_zone_and_no_hour_of_24() -> None:
+    zones = [
+        "",
+        *(f"{blank}{zone}" for blank in ("", " ") for zone in ("Z", "UTC", "+00", "+0000", "-00:00")),
+    ]
+    times = [
+        f"2026-01-31{mark}{time}{zone}" for mark in "T " for time in ("00:00", "00:00:00.0") for zone in zones
+    ]
+    assert set(texts("timestamp", *times)) == {dt.datetime(2026, 1, 31, tzinfo=UTC)}
+    assert texts("timestamp", "2026-01-31 06:00 +05:30") == [dt.datetime(2026, 1, 31, 0, 30, tzinfo=UTC)]
+    none = [
+        "2026-01-31 24:00:00",
+        "2026-01-31T24:00Z",
+        "2026-01-31 12:60",
+        "2026-01-31 00:00  Z",
+        "2026-01-31 Z",
+    ]
+    assert texts("timestamp", *none) == [...] * len(none)
+
+
 @pytest.mark.parametrize("read", [texts, json_values], ids=["text", "json"])
 def test_a_whole_number_that_float64_does_not_hold_is_broken(read: Any) -> None:
     numbers = [2**53, 2**53 + 1, 2**60, -(2**60) - 1, 10**25]
@@ -117,6 +138,29 @@ def test_json_values_are_of_a_type_or_broken() -> None:
     assert json_values("bool", True, 1, "true") == [True, ..., ...]
     assert json_values("string", "", 1, ["a"]) == ["", ..., ...]
     assert json_values("date", "2026-02-28", "2026-02-30", 20260228) == [dt.date(2026, 2, 28), ..., ...]
+
+
+def test_a_number_of_json_is_the_one_that_its_text_says_or_broken_as_in_csv() -> None:
+    written = {
+        "123456789012345.99999": (..., 123456789012346.0),
+        "1.00000000000000000001": (..., 1.0),
+        "1.00000000000000000000": (1, 1.0),
+        "-9223372036854775808.0": (-(2**63), -(2.0**63)),
+        "9223372036854775808.0": (..., 2.0**63),
+        "9007199254740993.0": (2**53 + 1, ...),
+        "9007199254740993.5": (..., 9007199254740994.0),
+        "36893488147419103233.0": (..., ...),
+        "36893488147419103233e0": (..., 2.0**65),
+        "1e-400": (..., 0.0),
+        "1e-99999999999999999999": (..., 0.0),
+        "1e400": (..., ...),
+        "0.1": (..., 0.1),
+    }
+    for number, (whole, real) in written.items():
+        value = strict_json.loads(f"[{number}]")[0]
+        assert (json_values("int64", value), json_values("float64", value)) == ([whole], [real]), number
+        assert (texts("int64", number), texts("float64", number)) == ([whole], [real]), number
+    assert json_values("int64", *strict_json.loads("[1e3, 1.5e1, 15e-1, -0.0]")) == [1000, 15, ..., 0]
 
 
 @pytest.mark.parametrize("kind", [pa.decimal128(38, 10), pa.decimal256(60, 10)])

@@ -2,13 +2,17 @@
 
 import io
 import json
+import time
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import InvalidProject
+from tasks.data import strict_json
+from tasks.data.layout import layout_of
+from tasks.errors import DataRejected, InvalidProject
+from tasks.spec import TableSpec
 from tasks.stores.lake import Lake
 from tests.unit.tables import MakeDoor
 
@@ -31,9 +35,14 @@ def columns_are(*names: str, **more: Any) -> dict[str, Any]:
             {"unknown_columns": "add"},
             "the suite's column_list lacks n",
         ),
+        (
+            {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "id", "regex": "("}},
+            {},
+            r"events\.json: expectations\[0\] .*'\(' is no regular expression: missing \)",
+        ),
     ],
 )
-def test_files_wait_for_a_suite_whose_columns_are_not_the_tables(
+def test_files_wait_for_a_suite_that_is_wrong_or_whose_columns_are_not_the_tables(
     door: MakeDoor, listed: dict[str, Any], limits: dict[str, Any], said: str
 ) -> None:
     table = door([listed], limits, id="string", n="int64")
@@ -109,6 +118,19 @@ def test_all_columns_that_cannot_join_are_told_at_once(door: MakeDoor) -> None:
     assert "adds the columns ['Id', 'b c'], which cannot join" in (table.outcome().reason or "")
 
 
+def test_forty_thousand_columns_or_keys_are_told_at_once() -> None:
+    names = [f"c{number}" for number in range(40_000)]
+    table = TableSpec(table="events", key="id", suite="events", columns={"id": "string"})
+    line = "{" + ",".join(f'"{name}":0' for name in [*names, names[-1]]) + "}"
+
+    start = time.process_time()
+    with pytest.raises(DataRejected, match=r"adds .* and 39980 more and has twice \['c39999'\]"):
+        layout_of("a.csv", ["id", *names, names[-1]], table, {}, lambda _: "string")
+    with pytest.raises(ValueError, match="'c39999' is given twice"):
+        strict_json.loads(line)
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_value_of_a_wrong_type_is_told_and_a_long_one_shortened(door: MakeDoor, ending: str) -> None:
     table = door(None, {"maximum_bad_share": 0.5}, id="string", n="int64")
@@ -129,3 +151,15 @@ def test_a_value_of_a_wrong_type_is_told_and_a_long_one_shortened(door: MakeDoor
     told = sorted(row["reason"] for row in Lake().read("events__quarantine").to_pylist())
     assert told[0] == 'n is not of type int64: "12 km".'
     assert told[1] == f'n is not of type int64: "{"9" * 199}…".'
+
+
+def test_a_number_of_json_that_would_be_rounded_is_told_as_it_landed(door: MakeDoor) -> None:
+    table = door(None, {"maximum_bad_share": 1, "unknown_columns": "add"}, id="string", n="int64")
+    numbers = ["1.00000000000000000001", "1e400", "1.0"]
+    lines = [f'{{"id": "{number}", "n": {number}, "real": 1e3}}' for number in numbers]
+    table.land("a.jsonl", "\n".join(lines) + "\n")
+    table.outcome()
+
+    assert table.rows("id", "n", "real") == [("1.0", 1, 1000.0)]
+    told = [row["reason"] for row in Lake().read("events__quarantine").to_pylist()]
+    assert told == [f"n is not of type int64: {number}." for number in numbers[:2]]

@@ -176,6 +176,14 @@ def test_a_missing_entry_is_found(home: Path, missing: int, named: list[int]) ->
     assert entries.broken_entries(known) == sorted({*named, *([4] if missing < 3 else [])})
 
 
+def test_a_ledger_that_lost_a_column_is_broken(home: Path) -> None:
+    decide(1)
+    tamper(sa.text("ALTER TABLE ledger DROP COLUMN why"))
+
+    with pytest.raises(LedgerBroken, match=r"lacks the columns \['why'\].*Restore the table from a backup"):
+        entries.broken_entries()
+
+
 @pytest.mark.parametrize("sequence", [0, -7])
 @pytest.mark.timeout(20)
 def test_nothing_is_recorded_after_an_end_that_was_altered(home: Path, sequence: int) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from new_suite.columns import learn_pattern
 from new_suite.propose import propose
 from tasks.data.suites import load_suite
 from tasks.errors import InvalidRequest
@@ -329,3 +331,9 @@ def test_the_command_prints_what_pipeline_yaml_takes(home: Path, suites: Path) -
     assert "data:\n  table: trips\n  key: trip_id\n" in made.stdout
     assert "The sample has only 300 rows" in made.stdout
     assert (suites / "trips.json").exists()
+
+
+def test_a_pattern_is_proposed_only_where_python_s_re_finds_it_in_every_text() -> None:
+    """To Python a no-break space is a blank, to RE2 it is none."""
+    assert learn_pattern(pa.array(["https://a.org/b", "https://a.org/c"])) is not None
+    assert learn_pattern(pa.array(["https://a.org/b", "https://a.org/\u00a0c"])) is None
