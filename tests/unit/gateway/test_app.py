@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from perennial_gateway.app import application
 from perennial_gateway.backend import _answer_of
 from perennial_gateway.schemas import Schema, Unacceptable
@@ -98,3 +99,61 @@ def test_an_answer_that_is_nested_too_deep_is_a_fault_of_the_model() -> None:
     with pytest.raises(Refused, match="handler answered with something nested deeper") as refused:
         _answer_of(b'{"prediction": %s}' % nested(MOST_LEVELS).encode())
     assert refused.value.status == 502
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """A database that, as PostgreSQL does, refuses each statement that is given a NUL."""
+
+    def refuse(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "\\x00" in repr(parameters):
+            raise sa.exc.DataError(statement, None, ValueError("a string cannot contain NUL (0x00)"))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", refuse)
+    yield
+    sa.event.remove(sa.Engine, "before_cursor_execute", refuse)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        (
+            "POST",
+            "/v1/models/m/feedback",
+            {"feedback": [{"prediction_id": "a\0", "label": 1}]},
+            404,
+            "No prediction of 'm' has the id",
+        ),
+        ("POST", "/v1/models/%00/feedback", {"feedback": []}, 404, "is served here"),
+        ("GET", "/internal/log/predictions?model=%00", None, 200, '{"rows":[],"last_sequence":0}'),
+        ("GET", "/internal/routes/%00/history", None, 200, '{"history":[]}'),
+        ("DELETE", "/internal/routes/%00", None, 404, "is served here"),
+        ("PUT", "/internal/routes/m", ROUTE | {"model_version": "\0"}, 422, "model_version: "),
+        (
+            "PUT",
+            "/internal/routes/m",
+            ROUTE | {"run_id": "\0"},
+            422,
+            "run_id: Value error, has the character",
+        ),
+        ("PUT", "/internal/routes/m", ROUTE | {"run_id": "r" * 64}, 422, "run_id: "),
+        ("PUT", "/internal/routes/m", ROUTE | {"input_example": {"\0": "\0"}}, 200, "input_example"),
+        ("POST", "/internal/takebacks", {"sent_by": "\0", "why": "w"}, 422, "sent_by: Value error, has the"),
+        (
+            "POST",
+            "/internal/takebacks",
+            {"sent_by": None, "why": "\0"},
+            422,
+            "why: Value error, has the char",
+        ),
+        ("GET", f"/internal/log/predictions?after={2**63}", None, 422, "with at most 18 digits"),
+        ("GET", f"/internal/log/predictions?limit={'9' * 5000}", None, 422, "with at most 18 digits"),
+    ],
+)
+def test_what_a_database_cannot_keep_never_reaches_it(
+    gateway: TestClient, strict: None, method: str, path: str, body: Any, status: int, said: str
+) -> None:
+    answer = gateway.request(method, path, json=body, headers=STEPS)
+
+    assert answer.status_code == status, answer.text
+    assert said in answer.text
