@@ -18,7 +18,7 @@ from tasks.data.model_query import training_rows
 from tasks.data.suites import load_suite, require_columns, require_declared_columns
 from tasks.errors import EXIT_INVALID, InvalidQuery, InvalidRequest, PerennialError
 from tasks.settings import forget_another_clone, settings
-from tasks.spec import PipelineSpec, TableSpec, read_specs
+from tasks.spec import PipelineSpec, TableSpec, read_specs, unforeseen
 from tasks.stores.lake import Lake, arrow_schema, rows_of
 from tasks.training.mlproject import parameters
 
@@ -63,6 +63,8 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
             yield from look(spec)
         except PerennialError as fault:
             yield str(fault)
+        except Exception as error:  # noqa: BLE001 - the other looks, and the other models, are still told
+            yield str(unforeseen(settings().models / spec.name, error))
 
 
 def _folders(models: Path) -> set[str]:

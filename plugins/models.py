@@ -15,7 +15,7 @@ from plugins.forms import training_form
 from plugins.schedules import cron
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.spec import PipelineSpec, TableSpec, read_specs
+from tasks.spec import PipelineSpec, TableSpec, read_specs, unforeseen
 
 
 def folder_of(dag_file: str) -> Path:
@@ -60,6 +60,8 @@ def _read(folder: Path) -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]
             _check(spec, folder)
         except InvalidProject as fault:
             unusable.append(fault)
+        except Exception as error:  # noqa: BLE001 - whatever one model raises must not take away the others
+            unusable.append(unforeseen(folder / spec.name, error))
         else:
             usable.append(spec)
     return usable, tuple(unusable)
@@ -69,7 +71,8 @@ def _check(spec: PipelineSpec, folder: Path) -> None:
     """What only Airflow can say of a specification: its cron
     expressions, and whether its form accepts its own defaults.
     """
-    training_form(spec, folder)
+    for param in training_form(spec, folder).values():
+        param.resolve()
     for field, expression in (
         ("training.schedule", spec.training.schedule),
         ("monitor.schedule", spec.monitor.schedule),

@@ -6,7 +6,7 @@ from tasks.spec.gate import GateSpec
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
-from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of
+from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
 from tasks.spec.serving import ServingSpec
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "metrics_of",
     "read_specs",
     "table_of",
+    "unforeseen",
 ]

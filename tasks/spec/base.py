@@ -1,13 +1,10 @@
 """What the parts of pipeline.yaml are made of: their types, and how a fault is told."""
 
-import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 MOST_ROWS = 10**12
@@ -18,21 +15,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0, le=MOST_ROWS)]
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
-
-
-def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
-    json.dumps(value)
-    if value.get("type") is None:
-        raise ValueError("a JSON Schema with a `type` is expected")
-    try:
-        Draft202012Validator.check_schema(value)
-    except SchemaError as error:
-        raise ValueError(f"this is not a JSON Schema: {error.message}") from error
-    return value
-
-
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
-JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
 def faults_of(error: ValidationError, document: type[BaseModel] | None = None) -> list[str]:

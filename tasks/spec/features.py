@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from tasks.spec.base import ColumnType
 from tasks.spec.data import DataSpec
+from tasks.spec.json_schema import fault_of_value
 from tasks.spec.serving import ServingSpec, as_set
 
 JSON_TYPES: dict[ColumnType, str] = {
@@ -65,15 +61,10 @@ def faults_of_instances(data: DataSpec, serving: ServingSpec) -> Iterator[str]:
 
 def faults_of_example(serving: ServingSpec) -> Iterator[str]:
     """What the gateway would refuse in the instance that each deployment is tried with."""
-    formats = Draft202012Validator.FORMAT_CHECKER
-    known = Draft202012Validator(serving.input_schema, registry=Registry(), format_checker=formats)
     try:
-        error = best_match(known.iter_errors(serving.input_example))
-    except (Unresolvable, RecursionError) as fault:
-        yield (
-            "serving.input_schema: cannot be applied to serving.input_example: "
-            f"{type(fault).__name__}: {fault}; let each $ref lead to a definition in the schema itself"
-        )
+        error = fault_of_value(serving.input_example, serving.input_schema)
+    except ValueError as fault:
+        yield f"serving.input_schema: cannot be applied to serving.input_example: {fault}"
         return
     if error:
         place = ".".join(map(str, ("serving.input_example", *error.absolute_path)))

@@ -49,7 +49,8 @@ class PipelineSpec(Spec):
     @classmethod
     def _compare_by_a_metric_of_the_task(cls, document: Any) -> Any:
         """What a regression is compared by, where it does not say so, is not accuracy."""
-        if not isinstance(document, dict) or document.get("task") not in DEFAULT_METRIC:
+        tasks = [*DEFAULT_METRIC]  # a list, because what stands there for a task may have no hash
+        if not isinstance(document, dict) or document.get("task") not in tasks:
             return document
         gate = document.get("gate", {})
         if not isinstance(gate, dict) or "primary_metric" in gate:
@@ -127,7 +128,18 @@ def read_specs(models: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidPro
         except InvalidProject as fault:
             fault.evidence["model"] = path.parent.name
             faults.append(fault)
+        except Exception as error:  # noqa: BLE001 - whatever one model raises must not take away the others
+            faults.append(unforeseen(path.parent, error))
     return tuple(specs), tuple(faults)
+
+
+def unforeseen(folder: Path, error: Exception) -> InvalidProject:
+    """The fault of a model that made Perennial itself stumble."""
+    return InvalidProject(
+        f"{folder}: this model cannot be used, for a reason that Perennial did not foresee: "
+        f"{type(error).__name__}: {error}. Take back what was changed in its folder last, and report this.",
+        model=folder.name,
+    )
 
 
 def load_specs(models: Path) -> tuple[PipelineSpec, ...]:

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.spec.base import ColumnType, JsonSchema, Spec
+from tasks.spec.base import ColumnType, Spec
+from tasks.spec.json_schema import JsonObject, JsonSchema
 
 LONGEST_SECONDS = 600
 """The longest that the gateway lets a request wait: a route with more is refused there, after the gate."""
@@ -39,7 +40,7 @@ class ServingSpec(Spec):
     code: tuple[str, ...] = ()
     input_schema: JsonSchema
     label_schema: JsonSchema
-    input_example: dict[str, Any]
+    input_example: JsonObject
     workers: int = Field(default=1, ge=1, le=1000)
     batch_size: int = Field(default=8, ge=1, le=100_000)
     max_batch_delay_ms: int = Field(default=1, ge=1, le=1000 * LONGEST_SECONDS)

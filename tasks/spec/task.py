@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tasks.spec.base import JsonSchema
 from tasks.spec.data import DataSpec
 from tasks.spec.gate import GateSpec
+from tasks.spec.json_schema import JsonSchema
 from tasks.spec.labels import declared_classes, label_text, types_of
 from tasks.spec.metrics import RECALL_OF, Task, kind_of, metrics_of
 from tasks.spec.serving import ServingSpec, types_beyond

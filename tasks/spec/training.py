@@ -1,11 +1,12 @@
 """What a team says of training its model."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from tasks.spec.base import MOST_ROWS, Spec
 from tasks.spec.cron import Cron
+from tasks.spec.json_schema import JsonObject
 
 MONTH_SECONDS = 31 * 86_400
 
@@ -33,7 +34,7 @@ class TrainingSpec(Spec):
     """
 
     entry_point: str = "main"
-    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    parameters: dict[str, JsonObject] = Field(default_factory=dict)
     trigger: Literal["schedule", "data", "both"] = "schedule"
     schedule: Cron | None = None
     minimum_new_rows: int = Field(default=200, ge=1, le=MOST_ROWS)

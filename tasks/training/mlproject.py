@@ -11,10 +11,10 @@ from typing import Any
 
 import jsonschema
 import yaml
-from jsonschema.exceptions import best_match
 
 from tasks.errors import InvalidProject, InvalidRequest
 from tasks.spec import PipelineSpec, strict_yaml
+from tasks.spec.json_schema import fault_of_value, require_schema
 
 GIVEN_BY_US = ("data", "output")
 JSON_TYPES = {
@@ -104,9 +104,10 @@ def _read_entry_point(path: Path, entry_point: str) -> dict[str, Any]:
         raise InvalidProject(
             f"{path}: the entry point {entry_point!r} with its `parameters` is missing. Add it."
         ) from error
-    if not isinstance(declared, dict):
+    if not isinstance(declared, dict) or not all(isinstance(name, str) for name in declared):
         raise InvalidProject(
-            f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them."
+            f"{path}: the parameters of {entry_point!r} are not a mapping of names. Correct them; put a name "
+            "in quotes that YAML takes for something else, such as yes, no, or a number."
         )
     return found
 
@@ -138,7 +139,7 @@ def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
             f"{path}: the parameter {name!r} has no default, so no training can start unasked. Give it one."
         )
     kind = declaration.get("type", "string")
-    if kind not in JSON_TYPES:
+    if not isinstance(kind, str) or kind not in JSON_TYPES:
         raise InvalidProject(
             f"{path}: the parameter {name!r} has the type {kind!r}. Use one of {sorted(JSON_TYPES)}."
         )
@@ -148,15 +149,14 @@ def _fragment(path: Path, name: str, declaration: Any) -> dict[str, Any]:
 
 def _require_sound_default(path: Path, name: str, schema: dict[str, Any]) -> None:
     """Airflow refuses a form whose default breaks its own schema; so it is told before."""
-    kind = jsonschema.Draft202012Validator
     try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
+        require_schema(schema)
+        fault = fault_of_value(schema["default"], schema)
+    except ValueError as error:
         raise InvalidProject(
-            f"{path}: training.parameters.{name} in pipeline.yaml is not a JSON Schema: {error.message}. "
-            "Correct it."
+            f"{path}: {name!r} together with training.parameters.{name} in pipeline.yaml cannot be used: "
+            f"{error}. Correct either."
         ) from error
-    fault = best_match(kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(schema["default"]))
     if fault:
         raise InvalidProject(
             f"{path}: the default of {name!r} breaks its own schema: {fault.message}. Correct the default, "

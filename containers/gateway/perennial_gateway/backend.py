@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.web import Refused
+from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
 PAUSES_SECONDS = (0.0, 0.05, 0.2)
 """Before each try.
@@ -133,7 +133,10 @@ class Backend:
 
 def _answer_of(body: bytes) -> dict[str, Any]:
     try:
-        answer = orjson.loads(body)
+        answer = parse(body)
+    except TooDeep as error:
+        message = f"The model's handler answered with something nested deeper than {MOST_LEVELS} levels."
+        raise Refused(502, message) from error
     except orjson.JSONDecodeError:
         answer = None
     if not isinstance(answer, dict) or "prediction" not in answer:
@@ -148,8 +151,8 @@ def _fault_of(status: int, body: bytes, number: int) -> str:
         Refused: The handler refused the instance (422) or failed on it alone (500), and would again.
     """
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = parse(body)
+    except ValueError:
         document = {}
     if not isinstance(document, dict):
         document = {}

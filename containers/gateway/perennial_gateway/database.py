@@ -4,9 +4,11 @@ SQLite on one machine, PostgreSQL by its URL.
 """
 
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import uuid4
 
 import sqlalchemy as sa
+from pydantic import AfterValidator
 
 metadata = sa.MetaData()
 Sequence = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -66,6 +68,20 @@ takebacks = sa.Table(
 )
 
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
+
+
+NUL = "\0"
+"""The one character that PostgreSQL keeps in no text and takes in no question; SQLite does both."""
+
+
+def _require_no_nul(text: str) -> str:
+    if NUL in text:
+        raise ValueError("has the character NUL (\\u0000), which not every database keeps; take it out")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_require_no_nul)]
+"""A text that every database keeps."""
 
 
 def connect(url: str) -> sa.Engine:

@@ -16,6 +16,8 @@ from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.web import Json, Refused, json_of
 
 MOST_ROWS = 10_000
+MOST_DIGITS = 18
+"""Of a number that is given to the database, whose own have 64 bits."""
 
 
 class ForSteps:
@@ -91,6 +93,8 @@ class ForSteps:
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
-    if not text.isdecimal():
-        raise Refused(422, f"{name}={text!r} is not a whole number of 0 or more.")
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise Refused(
+            422, f"{name}={text[:40]!r} is not a whole number of 0 or more with at most {MOST_DIGITS} digits."
+        )
     return int(text)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from perennial_gateway.database import feedback, predictions, takebacks
+from perennial_gateway.database import NUL, feedback, predictions, takebacks
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS
 from perennial_gateway.web import Refused
 
@@ -69,6 +69,8 @@ class DurableLog:
 
     def read(self, table: str, model: str, after: int, limit: int) -> list[dict[str, Any]]:
         """Rows of a model with a sequence above `after`, in their order. It blocks: call it in a thread."""
+        if NUL in model:
+            return []
         source = TABLES[table]
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
@@ -79,8 +81,9 @@ class DurableLog:
 
     def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
+        possible = {prediction_id for prediction_id in ids if NUL not in prediction_id}
         wanted = sa.select(predictions.c.prediction_id).where(
-            predictions.c.model == model, predictions.c.prediction_id.in_(set(ids))
+            predictions.c.model == model, predictions.c.prediction_id.in_(possible)
         )
         with self._engine.connect() as connection:
             known = set(connection.scalars(wanted))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from perennial_gateway.database import now, routes
+from perennial_gateway.database import NUL, Text, now, routes
 from perennial_gateway.metrics import OfVersion
 from perennial_gateway.schemas import Schema
 from perennial_gateway.web import Refused
@@ -20,8 +20,8 @@ class Route(BaseModel):
 
     contract_version: Literal[1] = 1
     model: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    model_version: str
-    run_id: str
+    model_version: Text = Field(max_length=63)
+    run_id: Text = Field(max_length=63)
     backend_version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")
     archive_sha256: str
     input_schema: dict[str, Any]
@@ -115,6 +115,8 @@ class RouteTable:
 
     def history(self, model: str) -> list[dict[str, Any]]:
         """Every change of a model's route, oldest first. It blocks: call it in a thread."""
+        if NUL in model:
+            return []
         with self._engine.connect() as connection:
             rows = connection.execute(
                 routes.select().where(routes.c.model == model).order_by(routes.c.sequence)

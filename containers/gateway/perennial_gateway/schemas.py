@@ -7,6 +7,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from perennial_gateway.value_types import Inexact, ValueTypes
 from perennial_gateway.web import Refused
@@ -14,19 +15,23 @@ from perennial_gateway.web import Refused
 MOST_INSTANCES = 64
 MOST_LABELS = 1000
 SHOWN = 80
+INAPPLICABLE = (Unresolvable, RecursionError)
+"""A schema that refers to what there is not, or to itself so often that Python gives up."""
 
 
 class Schema:
     """A compiled JSON Schema. It resolves no reference by itself: nothing is fetched from anywhere."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        formats = Draft202012Validator.FORMAT_CHECKER
         try:
             Draft202012Validator.check_schema(schema)
+            self._validator = Draft202012Validator(schema, registry=Registry(), format_checker=formats)
+            self._types = ValueTypes(schema)
         except SchemaError as error:
             raise Refused(422, f"This is not a JSON Schema: {error.message}.") from error
-        formats = Draft202012Validator.FORMAT_CHECKER
-        self._validator = Draft202012Validator(schema, registry=Registry(), format_checker=formats)
-        self._types = ValueTypes(schema)
+        except INAPPLICABLE as error:
+            raise Refused(422, f"This JSON Schema cannot be applied: {_told(error)}.") from error
 
     def accept(self, value: Any) -> Any:
         """The value with each number in the type that the schema gives it.
@@ -34,26 +39,37 @@ class Schema:
         Raises:
             Unacceptable: It breaks the schema, or a number cannot have its type; the message names the place.
         """
-        if not self._validator.is_valid(value):
-            error = best_match(self._validator.iter_errors(value))
-            if error is not None:
-                raise Unacceptable(_at_place(error.absolute_path, _short_fault(error)))
+        try:
+            valid = self._validator.is_valid(value)
+            error = None if valid else best_match(self._validator.iter_errors(value))
+        except INAPPLICABLE as fault:
+            raise Unacceptable(f"the schema cannot be applied to it: {_told(fault)}") from fault
+        if error is not None:
+            raise Unacceptable(_at_place(error.absolute_path, _short_fault(error)))
         return self.typed(value)
 
     def typed(self, value: Any) -> Any:
         """The same of a value that the schema need not hold for, because it is our own model's.
 
         Raises:
-            Unacceptable: A number cannot have its type.
+            Unacceptable: A number cannot have its type, or the schema leads nowhere.
         """
         try:
             return self._types.typed(value)
         except Inexact as error:
             raise Unacceptable(_at_place(error.path, str(error))) from error
+        except INAPPLICABLE as error:
+            raise Unacceptable(f"the schema cannot be applied to it: {_told(error)}") from error
 
 
 class Unacceptable(ValueError):
     """What is wrong with a value, and where."""
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "the two together are nested too deep"
+    return f"it refers to what there is not ({error})"
 
 
 def _at_place(path: Iterable[str | int], fault: str) -> str:

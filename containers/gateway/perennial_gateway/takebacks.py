@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from perennial_gateway.database import as_text, feedback, now, takebacks
+from perennial_gateway.database import Text, as_text, feedback, now, takebacks
 from perennial_gateway.web import Refused
 
 
@@ -26,9 +26,9 @@ class TakebackRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sent_by: str | None
+    sent_by: Text | None
     since: AwareDatetime | None = None
-    why: str = Field(min_length=1, max_length=1000)
+    why: Text = Field(min_length=1, max_length=1000)
 
 
 class Takebacks:

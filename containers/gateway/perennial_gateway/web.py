@@ -1,6 +1,6 @@
 """What requests bring and what answers carry: JSON in, JSON out, and a refusal that says what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -14,6 +14,15 @@ DRAINED_BYTES = 16 << 20
 """How much of a body that is too large is thrown away before
 it is refused, so that the client can read the refusal.
 """
+
+MOST_LEVELS = 100
+"""The deepest nesting of what is read: whatever looks at a value goes down with it, and Python's own limit on
+that is not far.
+"""
+
+
+class TooDeep(ValueError):
+    """JSON that is nested deeper than `MOST_LEVELS`."""
 
 
 class Refused(Exception):
@@ -42,7 +51,7 @@ async def json_of(request: Request) -> Any:
 
     Raises:
         Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is not
-            JSON.
+            JSON, 422 for one that is nested deeper than `MOST_LEVELS`.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json":
@@ -51,9 +60,35 @@ async def json_of(request: Request) -> Any:
         raise Refused(415, f"The content type is {found}. {advice}")
     body = await _body(request)
     try:
-        return orjson.loads(body)
+        return parse(body)
+    except TooDeep as error:
+        raise Refused(
+            422, f"The body is nested deeper than {MOST_LEVELS} levels. Send a flatter one."
+        ) from error
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"The body is not JSON: {error}.") from error
+
+
+def parse(body: bytes) -> Any:
+    """JSON that may be walked through without fear, whoever sent it.
+
+    Raises:
+        TooDeep: It is nested deeper than `MOST_LEVELS`.
+        orjson.JSONDecodeError: It is not JSON, or nested so deep that `orjson` gives up.
+    """
+    document = orjson.loads(body)
+    level = [document]
+    for _ in range(MOST_LEVELS):
+        level = [part for each in level for part in _parts(each) if isinstance(part, dict | list)]
+        if not level:
+            return document
+    raise TooDeep
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 async def _body(request: Request) -> bytes:

@@ -120,3 +120,10 @@ def test_a_prediction_has_the_type_of_a_label_and_a_score_is_a_float() -> None:
         with pytest.raises(Refused) as refused:
             typed_answer(wrong, labels)
         assert refused.value.status == 502
+
+
+def test_a_schema_that_holds_itself_is_looked_at_once_a_level() -> None:
+    deep: Any = 1.0
+    for _ in range(40):  # doubled at each level, this would take days
+        deep = [deep]
+    assert repr(Schema(TREE | {"$ref": "#/$defs/node"}).accept(deep)) == repr(deep).replace("1.0", "1")

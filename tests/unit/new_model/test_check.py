@@ -185,3 +185,17 @@ def test_the_command_ends_with_an_error_where_a_model_is_wrong(pipeline: Path) -
     assert "tiny:\n" in every.stdout
     with pytest.raises(InvalidRequest, match=r"has no model 'parcels'\. Say NAME=parcel or NAME=tiny\."):
         faults_of_models("parcels")
+
+
+def test_what_nobody_foresaw_is_said_among_the_rest(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise RuntimeError("a surprise")
+
+    monkeypatch.setattr("new_model.check.parameters", stumble)
+    (pipeline.parent / "train.py").write_text("def train(:\n")
+
+    [surprise, code] = faults_of_models("parcel")["parcel"]
+
+    assert "parcel: this model cannot be used" in surprise
+    assert "RuntimeError: a surprise" in surprise
+    assert "train.py: is no Python" in code

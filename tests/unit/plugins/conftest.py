@@ -1,5 +1,6 @@
-"""What the tests of the runner of pods share."""
+"""What the tests of the plugins share."""
 
+from tests.unit.new_model.conftest import project
 from tests.unit.plugins.pods import cluster, step
 
-__all__ = ["cluster", "step"]
+__all__ = ["cluster", "project", "step"]

@@ -2,6 +2,8 @@
 
 import copy
 import re
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 
 from tasks.errors import InvalidProject
-from tasks.spec import PipelineSpec, declared_classes, in_order, load_specs
+from tasks.spec import PipelineSpec, declared_classes, in_order, load_specs, read_specs
 from tests.conftest import PROJECT
 
 SHIPPED = PROJECT / "models" / "review_sentiment" / "pipeline.yaml"
@@ -390,3 +392,95 @@ def test_a_table_is_described_once_by_a_model(tmp_path: Path, document: dict[str
 
     with pytest.raises(InvalidProject, match=r"the tables \['reviews'\] are described twice"):
         PipelineSpec.load(written(tmp_path, document))
+
+
+A_DATE = date(2026, 1, 1)
+LADDER = pairwise(["1", *(f"*{letter}" for letter in "abcdef")])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        (
+            "serving.input_schema.examples",
+            [A_DATE],
+            "serving.input_schema: this is not JSON: .*dates in quotes",
+        ),
+        ("serving.label_schema.enum", [A_DATE, 1], "serving.label_schema: this is not JSON"),
+        ("serving.input_schema.patternProperties", {1: {}}, "serving.input_schema: .* each key .* a text"),
+        ("serving.input_schema.maxProperties", float("inf"), "serving.input_schema: this is not JSON"),
+        ("serving.input_example", {"text": A_DATE}, "serving.input_example: this is not JSON"),
+        (
+            "training.parameters",
+            {"seed": {"examples": [A_DATE]}},
+            "training.parameters.seed: this is not JSON",
+        ),
+        ("task", ["binary"], "task: Input should be 'binary', 'multiclass' or 'regression'"),
+        ("task", {"binary": 1}, "task: Input should be 'binary', 'multiclass' or 'regression'"),
+    ],
+)
+def test_a_value_that_yaml_knows_and_json_does_not_is_one_models_fault(
+    tmp_path: Path, document: dict[str, Any], field: str, value: Any, said: str
+) -> None:
+    written(tmp_path, {**document, "name": "good"}, name="good")
+    written(tmp_path, changed(copy.deepcopy(document), {field: value}))
+
+    [good], [fault] = read_specs(tmp_path)
+
+    assert good.name == "good"
+    assert fault.evidence["model"] == "review_sentiment"
+    assert re.search(rf"review_sentiment/pipeline\.yaml: {said}", str(fault))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("schedule: 2026-02-30", "this is no timestamp: day is out of range for month"),
+        ("timeout_seconds: 0b_", "this is no int"),
+        (f"timeout_seconds: {'9' * 5000}", "this is no int"),
+        (f"timeout_seconds: 0x{'f' * 5000}", "this number is beyond 1.8e308"),
+        ("retries: !!bool maybe", "this is no bool: 'maybe'; put it in quotes if it is a text"),
+        (f"trigger: {'[' * 3000}{']' * 3000}", "more than 100 levels are nested here"),
+        ("trigger: &a [*a]", "*a is within what it stands for"),
+    ],
+)
+def test_what_yamls_own_reader_stumbles_over_is_one_models_fault_with_its_line(
+    tmp_path: Path, document: dict[str, Any], line: str, said: str
+) -> None:
+    written(tmp_path, {**document, "name": "good"}, name="good")
+    written(tmp_path, f"version: 1\ntraining:\n  {line}\n")
+
+    [good], [fault] = read_specs(tmp_path)
+
+    assert good.name == "good"
+    assert "review_sentiment/pipeline.yaml: cannot be read: " in str(fault)
+    assert said in str(fault)
+    assert "line " in str(fault)
+
+
+def test_aliases_may_repeat_a_value_but_not_without_end(tmp_path: Path) -> None:
+    tenfold = "".join(f"{name[1:]}: &{name[1:]} [{', '.join([below] * 10)}]\n" for below, name in LADDER)
+    with pytest.raises(InvalidProject, match="100 levels or 100000 values begin here"):
+        PipelineSpec.load(written(tmp_path, tenfold))
+
+
+def test_what_nobody_foresaw_is_one_models_fault(
+    tmp_path: Path, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, document)
+    written(tmp_path, {**document, "name": "good"}, name="good")
+    load = PipelineSpec.load
+    surprising = {"review_sentiment": RuntimeError("a surprise")}
+
+    def stumble(path: Path) -> PipelineSpec:
+        if error := surprising.get(path.parent.name):
+            raise error
+        return load(path)
+
+    monkeypatch.setattr(PipelineSpec, "load", stumble)
+    [good], [fault] = read_specs(tmp_path)
+
+    assert good.name == "good"
+    assert fault.evidence["model"] == "review_sentiment"
+    assert "review_sentiment: this model cannot be used" in str(fault)
+    assert "RuntimeError: a surprise" in str(fault)

@@ -1,5 +1,6 @@
 """A model's parameters come from its MLproject, and a wrong one is told before anything runs."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ def tiny(tmp_path: Path) -> PipelineSpec:
     return trained.write_model(tmp_path)
 
 
-def rewrite(models: Path, **parameters: Any) -> None:
+def rewrite(models: Path, parameters: dict[Any, Any]) -> None:
     """Add parameters to the tiny model's MLproject; None takes one away."""
     path = models / "tiny" / "MLproject"
     document = yaml.safe_load(path.read_text())
-    declared = {**document["entry_points"]["main"]["parameters"], **parameters}
+    declared = document["entry_points"]["main"]["parameters"] | parameters
     document["entry_points"]["main"]["parameters"] = {
         name: value for name, value in declared.items() if value is not None
     }
@@ -99,12 +100,19 @@ def test_every_fault_is_told_at_once(tiny: PipelineSpec, tmp_path: Path) -> None
         ({"epochs": "int"}, "'epochs' has no default"),
         ({"epochs": {"type": "complex", "default": 1}}, "has the type 'complex'"),
         ({"seed": {"type": "int", "default": -1}}, "the default of 'seed' breaks its own schema: -1 is less"),
+        ({"epochs": {"type": ["int"], "default": 1}}, "has the type ['int']"),
+        ({True: {"type": "int", "default": 1}}, "not a mapping of names"),
+        (
+            {"rate": {"type": "float", "default": float("nan")}},
+            "'rate' together with training.parameters.rate",
+        ),
+        ({"mode": {"default": "good", "description": date(2026, 1, 1)}}, "this is not JSON"),
     ],
 )
 def test_a_wrong_mlproject_is_told_with_its_path(
     tiny: PipelineSpec, tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
-    rewrite(tmp_path, **change)
+    rewrite(tmp_path, change)
 
     with pytest.raises(InvalidProject) as fault:
         mlproject.parameters(tiny, tmp_path)
@@ -128,3 +136,31 @@ def test_a_model_without_mlproject_is_told(tiny: PipelineSpec, tmp_path: Path) -
 
     with pytest.raises(InvalidProject, match="cannot be read"):
         mlproject.parameters(tiny, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-02-30", "0x_", "9" * 5000, "[" * 3000 + "]" * 3000, "&a [*a]", "!!int ''"]
+)
+def test_a_value_that_there_is_not_is_told(tiny: PipelineSpec, tmp_path: Path, value: str) -> None:
+    path = tmp_path / "tiny" / "MLproject"
+    path.write_text(f"{path.read_text()}\nx: {value}\n")
+
+    with pytest.raises(InvalidProject, match=r"tiny/MLproject: cannot be read: (?s:.*)line "):
+        mlproject.parameters(tiny, tmp_path)
+
+
+NESTED: dict[str, Any] = {}
+for _ in range(150):
+    NESTED = {"not": NESTED}
+
+
+@pytest.mark.parametrize("narrowed", [{"$ref": "#/nope"}, {"$ref": "#"}, {"$ref": "http://[/"}, NESTED])
+def test_a_schema_that_cannot_be_applied_is_told(
+    tiny: PipelineSpec, tmp_path: Path, narrowed: dict[str, Any]
+) -> None:
+    training = tiny.training.model_copy(update={"parameters": {"seed": narrowed}})
+
+    with pytest.raises(
+        InvalidProject, match=r"tiny/MLproject: 'seed' together with training\.parameters\.seed"
+    ):
+        mlproject.parameters(tiny.model_copy(update={"training": training}), tmp_path)
