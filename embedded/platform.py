@@ -22,6 +22,7 @@ from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
 from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
+from tasks.variables import read
 
 Progress = Callable[[str], None]
 SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
@@ -53,7 +54,7 @@ class Platform:
     """
 
     def __init__(self, home: Path | None = None, **overrides: Any) -> None:
-        settings = EmbeddedSettings(**overrides | ({"home": home} if home else {}))
+        settings = read(EmbeddedSettings, **overrides | ({"home": home} if home else {}))
         self.settings = settings.model_copy(
             update={"home": settings.home.absolute(), "environments": settings.environments.absolute()}
         )

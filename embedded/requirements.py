@@ -8,6 +8,8 @@ import psutil
 
 from embedded.errors import NoRoom, PlatformError
 from embedded.settings import EmbeddedSettings
+from tasks.settings import Settings
+from tasks.variables import read
 
 MIB = 2**20
 
@@ -18,7 +20,9 @@ def check(settings: EmbeddedSettings) -> None:
     Raises:
         NoRoom: Too little disk or memory; the message has both figures.
         PlatformError: Not Linux, or an environment is missing.
+        InvalidSettings: A setting of the steps, or of what Airflow runs, is wrong.
     """
+    read(Settings)
     if sys.platform != "linux":
         raise PlatformError(
             f"The embedded platform needs Linux; this is {sys.platform}. Run it in a container there."
