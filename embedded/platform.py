@@ -50,11 +50,17 @@ class Platform:
 
     Args:
         home: The state folder; None for the one that the settings name.
+        settings: All settings, its state folder among them; None to read them.
         overrides: Settings that differ from the environment's (`EmbeddedSettings`).
+
+    Raises:
+        InvalidSettings: A setting is wrong that was to be read.
     """
 
-    def __init__(self, home: Path | None = None, **overrides: Any) -> None:
-        settings = read(EmbeddedSettings, **overrides | ({"home": home} if home else {}))
+    def __init__(
+        self, home: Path | None = None, *, settings: EmbeddedSettings | None = None, **overrides: Any
+    ) -> None:
+        settings = settings or read(EmbeddedSettings, **overrides | ({"home": home} if home else {}))
         self.settings = settings.model_copy(
             update={"home": settings.home.absolute(), "environments": settings.environments.absolute()}
         )
@@ -72,10 +78,11 @@ class Platform:
             AlreadyRunning: The platform runs on this state folder; the message has its addresses.
             OtherClone: That of another clone runs on it.
             NoRoom, PortTaken: The machine cannot hold it.
-            PlatformError: A service did not come up; everything is stopped again. The message quotes its last
-                log lines.
+            InvalidSettings: A setting of the steps, or of what Airflow runs, is wrong.
+            PlatformError: Nothing can be written into the state folder; or a service did not come up, and
+                everything is stopped again. The message then quotes its last log lines.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        requirements.make_home(self.home)
         if self.running():
             clone.require_own(self.home)
             raise AlreadyRunning(self._already())

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,23 @@ def check(settings: EmbeddedSettings) -> None:
         )
     _check_disk(settings.home, settings.minimum_disk_mib)
     _check_memory(settings.minimum_memory_mib)
+
+
+def make_home(home: Path) -> None:
+    """Make the state folder.
+
+    Raises:
+        PlatformError: It cannot be made, or no file can be written there; the message says why.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise PlatformError(
+            f"The platform's state cannot be written to {home}: {error.strerror}. Set PERENNIAL_HOME, in the "
+            "environment or in .env, to a folder in which you may make files."
+        ) from error
 
 
 def _check_disk(home: Path, needed_mib: int) -> None:

@@ -56,9 +56,9 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
 
 
 def exports() -> set[str]:
-    """The names of what points a shell to a platform."""
+    """The names of what points a shell to a platform, whatever the settings of this one are."""
     nobodys = Secrets()
-    own = variables(EmbeddedSettings(), dict.fromkeys(PORTS, 0), nobodys)
+    own = variables(EmbeddedSettings.model_construct(), dict.fromkeys(PORTS, 0), nobodys)
     return {*own, *mlflow.login(nobodys)}
 
 
