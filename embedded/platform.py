@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import airflow, clone, guardian, health, mlflow, ports, processes, requirements, services
+from embedded import (
+    airflow,
+    clone,
+    guardian,
+    health,
+    mlflow,
+    ports,
+    processes,
+    requirements,
+    services,
+    variables,
+)
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
@@ -82,6 +93,8 @@ class Platform:
             PlatformError: Nothing can be written into the state folder; or a service did not come up, and
                 everything is stopped again. The message then quotes its last log lines.
         """
+        for line in variables.tell_unread():
+            progress(line)
         requirements.make_home(self.home)
         if self.running():
             clone.require_own(self.home)

@@ -133,4 +133,5 @@ def _gateway(
         torchserve_key_file=key_file(settings),
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
-    return Program("gateway", tuple(command), {**base, **own}, folder)
+    told = {**base, **own, "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit}
+    return Program("gateway", tuple(command), told, folder)

@@ -46,6 +46,7 @@ class EmbeddedSettings(BaseSettings):
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
+        feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         minimum_disk_mib: Free space below which the platform does not start.
         minimum_memory_mib: Available memory below which the platform does not start.
     """
@@ -68,6 +69,7 @@ class EmbeddedSettings(BaseSettings):
     start_timeout_seconds: float = Field(default=300, gt=0, allow_inf_nan=False)
     stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
     prediction_tokens: SecretStr = SecretStr("")
+    feedback_limit: str = "20000/hour"
     minimum_disk_mib: int = Field(default=2048, ge=0)
     minimum_memory_mib: int = Field(default=2048, ge=0)
 
