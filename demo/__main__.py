@@ -47,7 +47,7 @@ def main(
         signal.signal(number, signal.default_int_handler)
     report = Report(short=short, set_up_seconds=_set_up_seconds())
     telling = Telling(report)
-    stage = _prepare(_stage(on), telling)
+    stage = _prepared(on, telling)
     try:
         _tell(stage, telling, short=short)
         if not stop_at_end and report.addresses:
@@ -71,11 +71,12 @@ def _leave_other_clones_alone() -> None:
     clone.forget_another(services.exports())
 
 
-def _prepare(stage: Stage, telling: Telling) -> Stage:
+def _prepared(on: Place, telling: Telling) -> Stage:
     """The platform, ready to be started."""
     try:
+        stage = _stage(on)
         stage.prepare()
-    except StepFailed as error:
+    except (StepFailed, PerennialError) as error:
         telling.say(f"The demo cannot start: {error}")
         raise typer.Exit(1) from error
     return stage

@@ -8,6 +8,7 @@ from demo.failure import require
 from demo.memory import PeakMemory
 from demo.stage import Memory, Scene, Tell
 from embedded.platform import Platform
+from embedded.requirements import make_home
 from tasks.settings import settings
 from tasks.stores import database
 
@@ -32,7 +33,7 @@ class OnProcesses:
             f"{home} holds a platform's state that is not a demo's. Set PERENNIAL_HOME to another folder, or "
             "`make clean`.",
         )
-        home.mkdir(parents=True, exist_ok=True)
+        make_home(home)
         (home / MARK).touch()
 
     def start(self, tell: Tell) -> Scene:

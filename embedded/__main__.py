@@ -5,7 +5,7 @@ import shlex
 import signal
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -13,8 +13,10 @@ import typer
 from embedded import clone, services
 from embedded.errors import AlreadyRunning, OtherClone, PlatformError
 from embedded.platform import SERVICES, Platform
+from embedded.settings import EmbeddedSettings
 from tasks.errors import PerennialError
 from tasks.settings import PROJECT
+from tasks.variables import read_what_is_right
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine."
@@ -49,7 +51,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop what runs, and what is left of an earlier platform."""
-    done = [line for home in _homes() for line in _stop(Platform(home))]
+    done = [line for platform in _platforms() for line in _stop(platform)]
     for line in done or ["Nothing was running."]:
         _say(line)
 
@@ -101,16 +103,29 @@ def _stop(platform: Platform) -> list[str]:
         return [str(error)]
 
 
-def _homes() -> list[Path]:
-    """The state folder that the settings name, and the others of this clone, such as the demo's."""
+def _platforms() -> Iterator[Platform]:
+    """That on the state folder which the settings name, and the others of this clone, such as the demo's.
+
+    Whoever wants to see or stop what runs can do so whatever is wrong with the settings of the next start.
+    """
+    settings, fault = read_what_is_right(EmbeddedSettings)
+    if fault:
+        _warn(str(fault))
     beside = [lock.parent.parent for lock in PROJECT.glob(".perennial/*/supervisor/guardian.lock")]
-    return list(dict.fromkeys([Platform().home, *beside]))
+    for home in dict.fromkeys([settings.home.absolute(), *beside]):
+        platform = Platform(settings=settings.model_copy(update={"home": home}))
+        try:
+            platform.running()
+        except OSError as error:
+            _warn(f"Whether a platform runs on {home} cannot be seen: {error.strerror}.")
+        else:
+            yield platform
 
 
 def _running() -> Platform:
     """The platform that runs, first of all on the state folder that the settings name."""
     told = PlatformError("The platform does not run. `make demo` or `make start` starts it.")
-    for platform in map(Platform, _homes()):
+    for platform in _platforms():
         if platform.running():
             try:
                 clone.require_own(platform.home)
@@ -130,14 +145,18 @@ def _addresses(platform: Platform) -> str:
     )
 
 
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
 def main() -> None:
     """Run a command; what went wrong is said in a sentence, without a traceback."""
-    clone.forget_another(services.exports())
     try:
+        clone.forget_another(services.exports())
         app()
     except PerennialError as error:
         sys.exit(f"{type(error).__name__}: {error}")

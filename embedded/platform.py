@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import airflow, clone, guardian, health, mlflow, ports, processes, requirements, services
+from embedded import (
+    airflow,
+    clone,
+    guardian,
+    health,
+    mlflow,
+    ports,
+    processes,
+    requirements,
+    services,
+    variables,
+)
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
 from embedded.private import Secrets
@@ -22,6 +33,7 @@ from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
 from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
+from tasks.variables import read
 
 Progress = Callable[[str], None]
 SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
@@ -49,11 +61,17 @@ class Platform:
 
     Args:
         home: The state folder; None for the one that the settings name.
+        settings: All settings, its state folder among them; None to read them.
         overrides: Settings that differ from the environment's (`EmbeddedSettings`).
+
+    Raises:
+        InvalidSettings: A setting is wrong that was to be read.
     """
 
-    def __init__(self, home: Path | None = None, **overrides: Any) -> None:
-        settings = EmbeddedSettings(**overrides | ({"home": home} if home else {}))
+    def __init__(
+        self, home: Path | None = None, *, settings: EmbeddedSettings | None = None, **overrides: Any
+    ) -> None:
+        settings = settings or read(EmbeddedSettings, **overrides | ({"home": home} if home else {}))
         self.settings = settings.model_copy(
             update={"home": settings.home.absolute(), "environments": settings.environments.absolute()}
         )
@@ -71,10 +89,13 @@ class Platform:
             AlreadyRunning: The platform runs on this state folder; the message has its addresses.
             OtherClone: That of another clone runs on it.
             NoRoom, PortTaken: The machine cannot hold it.
-            PlatformError: A service did not come up; everything is stopped again. The message quotes its last
-                log lines.
+            InvalidSettings: A setting of the steps, or of what Airflow runs, is wrong.
+            PlatformError: Nothing can be written into the state folder; or a service did not come up, and
+                everything is stopped again. The message then quotes its last log lines.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        for line in variables.tell_unread():
+            progress(line)
+        requirements.make_home(self.home)
         if self.running():
             clone.require_own(self.home)
             raise AlreadyRunning(self._already())

@@ -26,13 +26,15 @@ def choose(settings: EmbeddedSettings) -> dict[str, int]:
     it is bound.
 
     Raises:
-        PortTaken: A port that the settings fix is in use; the message names the process where the system
-            tells it.
+        PortTaken: A port that the settings fix is in use, or fixed for two services; the message names the
+            process where the system tells it, or the settings.
     """
     remembered = remembered_ports(settings.home)
     ports: dict[str, int] = {}
     for name in PORTS:
         fixed = getattr(settings, name)
+        if fixed in ports.values():
+            raise PortTaken(_shared_port(name, ports, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
         if fixed is not None and not is_free(fixed):
             raise PortTaken(_taken_port(name, fixed), port=fixed, setting=f"PERENNIAL_{name.upper()}")
         ports[name] = fixed or free_port(preferred=remembered.get(name), used=ports.values())
@@ -76,11 +78,19 @@ def free_port(*, preferred: int | None = None, used: Collection[int] = (), in_a_
     )
 
 
+def _shared_port(name: str, ports: dict[str, int], port: int) -> str:
+    other = next(each for each in ports if ports[each] == port)
+    return (
+        f"PERENNIAL_{name.upper()} and PERENNIAL_{other.upper()} are both {port}. Set one of them to another "
+        "port, or remove it."
+    )
+
+
 def _taken_port(name: str, port: int) -> str:
     setting = f"PERENNIAL_{name.upper()}"
     return (
-        f"Port {port} ({setting}) is in use by {_holder(port)}. End it, or set {setting} to another port or "
-        "to none."
+        f"Port {port} ({setting}) is in use by {_holder(port)}. End it, set {setting} to another port, or "
+        "remove that setting."
     )
 
 

@@ -2,12 +2,15 @@
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 
 from embedded.errors import NoRoom, PlatformError
 from embedded.settings import EmbeddedSettings
+from tasks.settings import Settings
+from tasks.variables import read
 
 MIB = 2**20
 
@@ -18,7 +21,9 @@ def check(settings: EmbeddedSettings) -> None:
     Raises:
         NoRoom: Too little disk or memory; the message has both figures.
         PlatformError: Not Linux, or an environment is missing.
+        InvalidSettings: A setting of the steps, or of what Airflow runs, is wrong.
     """
+    read(Settings)
     if sys.platform != "linux":
         raise PlatformError(
             f"The embedded platform needs Linux; this is {sys.platform}. Run it in a container there."
@@ -30,6 +35,23 @@ def check(settings: EmbeddedSettings) -> None:
         )
     _check_disk(settings.home, settings.minimum_disk_mib)
     _check_memory(settings.minimum_memory_mib)
+
+
+def make_home(home: Path) -> None:
+    """Make the state folder.
+
+    Raises:
+        PlatformError: It cannot be made, or no file can be written there; the message says why.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise PlatformError(
+            f"The platform's state cannot be written to {home}: {error.strerror}. Set PERENNIAL_HOME, in the "
+            "environment or in .env, to a folder in which you may make files."
+        ) from error
 
 
 def _check_disk(home: Path, needed_mib: int) -> None:

@@ -56,9 +56,9 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
 
 
 def exports() -> set[str]:
-    """The names of what points a shell to a platform."""
+    """The names of what points a shell to a platform, whatever the settings of this one are."""
     nobodys = Secrets()
-    own = variables(EmbeddedSettings(), dict.fromkeys(PORTS, 0), nobodys)
+    own = variables(EmbeddedSettings.model_construct(), dict.fromkeys(PORTS, 0), nobodys)
     return {*own, *mlflow.login(nobodys)}
 
 
@@ -133,4 +133,5 @@ def _gateway(
         torchserve_key_file=key_file(settings),
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
-    return Program("gateway", tuple(command), {**base, **own}, folder)
+    told = {**base, **own, "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit}
+    return Program("gateway", tuple(command), told, folder)

@@ -1,11 +1,14 @@
 """The settings of the embedded platform, from the environment (`PERENNIAL_...`) or the project's .env."""
 
+import json
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.settings import PROJECT
+from tasks.variables import Folder
 
 PORTS = (
     "airflow_port",
@@ -15,6 +18,16 @@ PORTS = (
     "torchserve_management_port",
     "torchserve_metrics_port",
 )
+
+
+def _from_json(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"is no JSON document ({error})") from error
+
+
+Options = Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_from_json)]
 
 
 class EmbeddedSettings(BaseSettings):
@@ -33,14 +46,15 @@ class EmbeddedSettings(BaseSettings):
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
+        feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         minimum_disk_mib: Free space below which the platform does not start.
         minimum_memory_mib: Available memory below which the platform does not start.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
 
-    home: Path = PROJECT / ".perennial" / "state"
-    environments: Path = PROJECT / ".perennial" / "envs"
+    home: Folder = PROJECT / ".perennial" / "state"
+    environments: Folder = PROJECT / ".perennial" / "envs"
     installation: str = ""
     airflow_port: int | None = Field(default=None, gt=0, lt=65536)
     mlflow_port: int | None = Field(default=None, gt=0, lt=65536)
@@ -49,12 +63,13 @@ class EmbeddedSettings(BaseSettings):
     torchserve_management_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
-    airflow_options: dict[str, dict[str, str]] = Field(default_factory=dict)
+    airflow_options: Options = Field(default_factory=dict)
     dags_paused: bool = False
     dags_refresh_seconds: int = Field(default=30, ge=1)
-    start_timeout_seconds: float = Field(default=300, gt=0)
-    stop_timeout_seconds: float = Field(default=45, gt=0)
+    start_timeout_seconds: float = Field(default=300, gt=0, allow_inf_nan=False)
+    stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
     prediction_tokens: SecretStr = SecretStr("")
+    feedback_limit: str = "20000/hour"
     minimum_disk_mib: int = Field(default=2048, ge=0)
     minimum_memory_mib: int = Field(default=2048, ge=0)
 

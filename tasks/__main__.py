@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from tasks.errors import PerennialError
 from tasks.settings import settings
-from tasks.step import execute
+from tasks.step import execute, refuse
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """What a step's libraries consist of stays; with Python's own threshold it is looked through again and again
@@ -27,7 +28,10 @@ def main(
 ) -> None:
     """Run one step from its request file to its result file."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    python = settings().python(model)
+    try:
+        python = settings().python(model)
+    except PerennialError as error:
+        raise typer.Exit(refuse(error, result)) from error
     if model and python.exists() and python.parent != Path(sys.executable).parent:
         os.execv(python, [str(python), "-m", "tasks", verb, "--request", request, "--result", result])  # noqa: S606
     raise typer.Exit(execute(verb, request, result))

@@ -31,8 +31,16 @@ class PerennialError(Exception):
 
 
 class InvalidProject(PerennialError):
-    """A file of the project (pipeline.yaml, MLproject, a suite, settings) is
+    """A file of the project (pipeline.yaml, MLproject, a suite, requirements.txt) is
     wrong; raised when it is read.
+    """
+
+    exit_code = EXIT_INVALID
+
+
+class InvalidSettings(PerennialError):
+    """A variable of the environment or of .env has a value that its setting does
+    not take; raised when the settings are read.
     """
 
     exit_code = EXIT_INVALID

@@ -6,9 +6,12 @@ The defaults need nothing.
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.variables import Folder, read
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONE = "PERENNIAL_CLONE"
@@ -71,17 +74,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
 
-    project: Path = PROJECT
-    models: Path = PROJECT / "models"
-    suites: Path = PROJECT / "great_expectations"
-    home: Path = PROJECT / ".perennial" / "state"
-    environments: Path = PROJECT / ".perennial" / "envs"
-    runner: str = "process"
+    project: Folder = PROJECT
+    models: Folder = PROJECT / "models"
+    suites: Folder = PROJECT / "great_expectations"
+    home: Folder = PROJECT / ".perennial" / "state"
+    environments: Folder = PROJECT / ".perennial" / "envs"
+    runner: Literal["process", "docker", "kubernetes"] = "process"
     store_url: str = ""
     lake_url: str = ""
     runs_url: str = ""
     landing_url: str = ""
-    landing_poll_seconds: float = 1.0
+    landing_poll_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     landing_subscription: str = ""
     database_url: str = ""
     mlflow_url: str = "http://127.0.0.1:5000"
@@ -94,11 +97,11 @@ class Settings(BaseSettings):
     step_image: str = ""
     step_network: str = ""
     step_mounts: str = ""
-    step_cpus: float = 2.0
-    step_memory_mib: int = 4096
-    step_scratch_mib: int = 2048
-    memory_mib: int = 0
-    scratch_mib: int = 0
+    step_cpus: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    step_memory_mib: int = Field(default=4096, gt=0)
+    step_scratch_mib: int = Field(default=2048, gt=0)
+    memory_mib: int = Field(default=0, ge=0)
+    scratch_mib: int = Field(default=0, ge=0)
     gpu_missing: str = ""
     installation: str = "perennial"
     kubernetes_connection: str = "kubernetes_default"
@@ -106,11 +109,11 @@ class Settings(BaseSettings):
     kubernetes_secret: str = ""
     kubernetes_service_account: str = ""
     kubernetes_node_selector: str = ""
-    kubernetes_gpu_seconds: float = 60
+    kubernetes_gpu_seconds: float = Field(default=60, ge=0, allow_inf_nan=False)
     gpu_queue: str = "gpu"
     gpu_pool: str = "gpu"
     gpu_executor: str = ""
-    serving_backend: str = "torchserve"
+    serving_backend: Literal["torchserve"] = "torchserve"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"
     torchserve_store: str = ""
@@ -164,5 +167,9 @@ def forget_another_clone() -> None:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once.
+
+    Raises:
+        InvalidSettings: A variable has a value that its setting does not take.
+    """
+    return read(Settings)

@@ -64,6 +64,12 @@ def execute(verb: str, request_url: str, result_url: str) -> int:
     return 0
 
 
+def refuse(error: PerennialError, result_url: str) -> int:
+    """End a step that cannot begin: write its error file and return its exit code."""
+    google.sign_in()
+    return _fail(error, result_url + ERROR_SUFFIX)
+
+
 def _fail(error: Exception, error_url: str) -> int:
     if isinstance(error, PerennialError):
         print(f"{type(error).__name__}: {error}", flush=True)

@@ -6,8 +6,12 @@ next start.
 """
 
 import os
+import sys
 
 from airflow.cli.cli_parser import get_parser
+
+from tasks.errors import InvalidSettings
+from tasks.settings import settings
 
 
 def airflow(*words: str) -> None:
@@ -43,7 +47,11 @@ def make_pools(default: int, gpu: int) -> None:
 
 
 def main() -> None:
-    """Do it all."""
+    """Do it all, unless a setting is wrong for which no DAG could be read."""
+    try:
+        settings()
+    except InvalidSettings as error:
+        sys.exit(str(error))
     airflow("db", "migrate")
     make_user(os.environ["ADMIN_USER"], os.environ["ADMIN_PASSWORD"])
     make_pools(slots("WORKER"), min(int(os.environ["GPU_SLOTS"]), slots("GPU_WORKER")))

@@ -32,12 +32,9 @@ def runner() -> Runner:
     """The runner that the settings name.
 
     Raises:
-        InvalidProject: There is no such runner, or what it needs is not installed here.
+        InvalidProject: What it needs is not installed here.
     """
-    name = settings().runner
-    if name not in RUNNERS:
-        raise InvalidProject(f"PERENNIAL_RUNNER is {name!r}. Set it to one of {sorted(RUNNERS)}.")
-    return RUNNERS[name]()
+    return RUNNERS[settings().runner]()
 
 
 def _docker() -> Runner:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from tasks.contracts import Archive
-from tasks.errors import InvalidProject
 from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
 from tasks.spec import ServingSpec
@@ -54,8 +53,4 @@ class ServingBackend(Protocol):
 
 def serving_backend() -> ServingBackend:
     """The backend that the settings name."""
-    if settings().serving_backend != "torchserve":
-        raise InvalidProject(
-            f"PERENNIAL_SERVING_BACKEND is {settings().serving_backend!r}. Set it to torchserve."
-        )
-    return TorchServe()
+    return {"torchserve": TorchServe}[settings().serving_backend]()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from embedded.variables import KNOWN
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 from tests.documents import IN_CI, PAGES, Block, blocks, inline_code
@@ -38,17 +39,14 @@ def tracked(*patterns: str) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def names() -> set[str]:
-    """Every variable that a program, a test or a configuration of ours names, or a settings class has."""
+    """Every variable that a program, a test or a configuration names; of ours those that something reads."""
     found: set[str] = set()
     for file in tracked():
         if file.suffix in {".md", ".txt", ".gz", ".svg"}:
             continue
         text = file.read_text(encoding="utf-8")
         found |= set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", text))
-        if file.name == "settings.py":
-            fields = re.findall(r"^    (\w+):", text, re.MULTILINE)
-            found |= {f"PERENNIAL_{field.upper()}" for field in fields}
-    return found
+    return {name for name in found if not name.startswith("PERENNIAL_")} | KNOWN
 
 
 @pytest.fixture(scope="module")
