@@ -5,14 +5,21 @@ step `collect` brings it to the lake and leaves those labels out.
 """
 
 import asyncio
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text, as_text, feedback, now, takebacks
 from perennial_gateway.web import Refused
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is no time of UTC; its years are 1 to 9999") from error
 
 
 class TakebackRequest(BaseModel):
@@ -27,7 +34,7 @@ class TakebackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sent_by: Text | None
-    since: AwareDatetime | None = None
+    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
     why: Text = Field(min_length=1, max_length=1000)
 
 
@@ -64,7 +71,7 @@ class Takebacks:
         return records
 
     def _record(self, wanted: TakebackRequest) -> list[dict[str, Any]]:
-        since = None if wanted.since is None else as_text(wanted.since.astimezone(UTC))
+        since = None if wanted.since is None else as_text(wanted.since)
         until = now()
         of_sender = [feedback.c.sent_by.is_not_distinct_from(wanted.sent_by), feedback.c.received_at <= until]
         if since:

@@ -146,6 +146,13 @@ def strict() -> Iterator[None]:
             422,
             "why: Value error, has the char",
         ),
+        (
+            "POST",
+            "/internal/takebacks",
+            {"sent_by": None, "since": "0001-01-01T00:00:00+23:59", "why": "w"},
+            422,
+            "since: Value error, is no time of UTC",
+        ),
         ("GET", f"/internal/log/predictions?after={2**63}", None, 422, "with at most 18 digits"),
         ("GET", f"/internal/log/predictions?limit={'9' * 5000}", None, 422, "with at most 18 digits"),
     ],
