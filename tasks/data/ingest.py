@@ -61,7 +61,7 @@ class _Run:
         A fault of the machine at one does not keep the others: the first such is raised at the end. One at
         which an earlier try was killed comes last.
         """
-        ready = set(self.landing.at_rest(names))
+        ready = dict.fromkeys(self.landing.at_rest(names))
         for name in names:
             if name not in ready and self.landing.waits(name):
                 print(f"{name} is still being written, and waits.", flush=True)
