@@ -11,7 +11,7 @@ import pytest
 from new_model.check import faults_of_models
 from new_model.make import make
 from tasks.errors import EXIT_INVALID, InvalidRequest
-from tasks.settings import settings
+from tasks.settings import NOT_MADE, settings
 from tests.conftest import PROJECT
 
 QUERY = "SELECT delivery_id, region, distance_km, weight_kg, express, label FROM"
@@ -129,6 +129,21 @@ def test_a_handler_may_inherit_from_another_file_of_the_model(pipeline: Path) ->
 
     base.write_text(base.read_text().replace("def predict(", "def predicted("))
     assert "Handler lacks predict(instances)" in faults_of_models("parcel")["parcel"][0]
+
+
+def test_an_environment_that_could_not_be_made_is_said_of_its_model_alone(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = pipeline.parents[2] / "environments"
+    (environments / "model-parcel").mkdir(parents=True)
+    (environments / "model-parcel" / NOT_MADE).write_text(
+        "models/parcel/requirements.txt cannot be installed"
+    )
+    monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(environments))
+    settings.cache_clear()
+
+    assert faults_of_models()["parcel"] == ["models/parcel/requirements.txt cannot be installed"]
+    assert "requirements" not in str(faults_of_models()["tiny"])
 
 
 @pytest.mark.parametrize(
