@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ UV = STATE / "bin" / "uv"
 UV_LOCK = PROJECT / "containers" / "uv.txt"
 LOCKS = {"control": "airflow", "ml": "ml", "serving": "torchserve", "gateway": "gateway"}
 NEEDED_GIB = 8
+MORE_REQUIREMENTS = ("--requirement", "--editable", "-r", "-e")
 NOT_MADE = ".not-made"
 """In a model's environment that could not be made: why. `tasks.settings` refuses to run a step in it."""
 
@@ -206,6 +208,8 @@ def build(environment: Environment) -> None:
     """
     began = time.monotonic()
     environment.stamp.unlink(missing_ok=True)
+    if environment.above:
+        require_hashes(environment.lock)
     if not environment.made_here():
         run([str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment.folder)])
     sync = [str(UV), "pip", "sync", "--quiet", "--verify-hashes", "--python", str(environment.python)]
@@ -232,6 +236,42 @@ def install(lock: Path, command: list[str]) -> None:
             f"{lock.relative_to(PROJECT)} cannot be installed, so the steps of the model {lock.parent.name} "
             f"cannot run. Correct the file and run `make setup`. uv said: {' '.join(ended.stderr.split())}"
         )
+
+
+def require_hashes(lock: Path) -> None:
+    """Refuse a model's requirements that are not pinned by hash.
+
+    Raises:
+        NotMade: The message names the first line that lacks one.
+    """
+    for number, line in logical_lines(lock.read_text(encoding="utf-8", errors="replace")):
+        is_option = line.startswith("-") and not line.startswith(MORE_REQUIREMENTS)
+        if not is_option and "--hash=" not in line:
+            path = lock.relative_to(PROJECT)
+            source = path.with_suffix(".in")
+            raise NotMade(
+                f"{path}:{number}: {line!r} has no hash, so the environment of the model {lock.parent.name} "
+                f"is not made and its steps cannot run. Write the packages that it needs to {source}, and "
+                f"let uv write {path.name}: {UV.relative_to(PROJECT)} pip compile {source} "
+                f"--generate-hashes --python-version 3.11 --constraint containers/ml/requirements.txt "
+                f"--output-file {path}. Then run `make setup`."
+            )
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a requirements.txt, joined where they go on, with the number of the first; no comments."""
+    begun, parts = 0, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        begun = begun if parts else number
+        parts += re.sub(r"(^|\s)#.*", "", line).rstrip()
+        if parts.endswith("\\"):
+            parts = parts[:-1]
+            continue
+        if parts.strip():
+            yield begun, parts.strip()
+        parts = ""
+    if parts.strip():
+        yield begun, parts.strip()
 
 
 def _add(environment: Environment, above: str) -> None:

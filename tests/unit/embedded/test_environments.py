@@ -1,4 +1,4 @@
-"""A model whose requirements cannot be installed keeps no other from its environment."""
+"""A model whose requirements cannot be installed, or have no hashes, keeps no other from its environment."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from embedded import environments
 from tasks import settings as of_tasks
 from tasks.errors import InvalidProject
-from tasks.settings import Settings
+from tasks.settings import PROJECT, Settings
 
 UV = """#!/bin/sh
 for last; do :; done
@@ -49,6 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("text", "said"),
     [
         (PINNED.replace("this", "nosuchpkg"), "cannot be installed.*nosuchpkg was not found"),
+        ("xgboost==2.0.0\n", r":1: 'xgboost==2.0.0' has no hash.*--generate-hashes"),
     ],
 )
 def test_a_model_that_cannot_have_its_environment_is_told_and_alone_goes_without(
@@ -81,6 +82,35 @@ def test_a_file_that_is_no_text_keeps_nobody_else_from_an_environment(project: P
     (project / "models" / "bad" / "requirements.txt").write_bytes(b"\xff\xfe==1\n")
     environments.main()
     assert (environments.ENVIRONMENTS / "model-good" / ".made-from").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# why\nthis==1 \\\n  --hash=sha256:00\n\nother==2 # why\n", ":5: 'other==2'"),
+        ("this==1 \\\n  ; python_version > '3'\n", ":1: "),
+        ("-r other.txt\n", ":1: '-r other.txt'"),
+        ("-e .\n", ":1: '-e .'"),
+    ],
+)
+def test_a_line_without_a_hash_is_named(text: str, line: str, project: Path) -> None:
+    file = project / "models" / "bad" / "requirements.txt"
+    file.write_text(text)
+    with pytest.raises(environments.NotMade) as refused:
+        environments.require_hashes(file)
+    assert f"models/bad/requirements.txt{line}" in str(refused.value)
+
+
+def test_the_shipped_models_are_pinned_by_hash() -> None:
+    for file in PROJECT.glob("models/*/requirements.txt"):
+        environments.require_hashes(file)
+
+
+def test_the_image_of_the_steps_asks_for_hashes_too() -> None:
+    dockerfile = (PROJECT / "containers" / "ml" / "Dockerfile").read_text()
+    of_models = dockerfile.partition(" AS model-environments")[2].partition("\nFROM ")[0]
+    assert "uv pip sync --quiet --require-hashes" in of_models
+    assert "--verify-hashes" not in of_models
 
 
 def test_who_runs_a_step_looks_where_the_set_up_wrote() -> None:
