@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,15 @@ UV = STATE / "bin" / "uv"
 UV_LOCK = PROJECT / "containers" / "uv.txt"
 LOCKS = {"control": "airflow", "ml": "ml", "serving": "torchserve", "gateway": "gateway"}
 NEEDED_GIB = 8
+MORE_REQUIREMENTS = ("--requirement", "--editable", "-r", "-e")
+NOT_MADE = ".not-made"
+"""In a model's environment that could not be made: why. `tasks.settings` refuses to run a step in it."""
+
 PURELIB = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+
+class NotMade(Exception):
+    """A model's environment cannot be made from its requirements.txt; the others can."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +59,15 @@ class Environment:
     def stamp(self) -> Path:
         return self.folder / ".made-from"
 
+    @property
+    def not_made(self) -> Path:
+        return self.folder / NOT_MADE
+
     def made_from(self) -> str:
         """A hash of the lock, of uv's, of the interpreter, of where torch comes from, and of the folder."""
-        locks = (file.read_text(encoding="utf-8") for file in (self.lock, UV_LOCK))
-        return hashlib.sha256(
-            "\0".join([*locks, sys.version, sys.base_prefix, *torch_source(), str(self.folder)]).encode()
-        ).hexdigest()
+        locks = (file.read_text(encoding="utf-8", errors="surrogateescape") for file in (self.lock, UV_LOCK))
+        told = "\0".join([*locks, sys.version, sys.base_prefix, *torch_source(), str(self.folder)])
+        return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
 
     def made_here(self) -> bool:
         """Whether it was made in this folder: one that was copied or moved runs the programs of the other."""
@@ -79,7 +91,7 @@ def list_environments(*, development: bool) -> list[Environment]:
         Environment(name, PROJECT / "containers" / image / "requirements.txt")
         for name, image in LOCKS.items()
     ]
-    models = sorted(PROJECT.glob("models/*/requirements.txt"))
+    models = sorted(lock for lock in PROJECT.glob("models/*/requirements.txt") if lock.is_file())
     own = [Environment(f"model-{lock.parent.name}", lock, above="ml") for lock in models]
     dev = [Environment("dev", PROJECT / "tests" / "requirements.txt")] if development else []
     return [*shared, *own, *dev]
@@ -103,10 +115,10 @@ def main() -> None:
             for environment in list_environments(development=options.dev)
             if not environment.up_to_date()
         ]
-        if stale:
+        if any(environment.above is None for environment in stale):
             check_disk()
         for environment in stale:
-            build(environment)
+            build_or_tell(environment)
         if stale:
             (STATE / "set-up-seconds").write_text(f"{time.monotonic() - began:.1f}", encoding="utf-8")
 
@@ -172,8 +184,23 @@ def make_uv() -> None:
     print(f"uv: {time.monotonic() - began:.0f} s", flush=True)
 
 
+def build_or_tell(environment: Environment) -> None:
+    """Build it; where a model's requirements do not let it, say so, leave the reason in it, and go on."""
+    try:
+        build(environment)
+    except NotMade as error:
+        environment.folder.mkdir(parents=True, exist_ok=True)
+        environment.not_made.write_text(str(error), encoding="utf-8")
+        print(error, file=sys.stderr, flush=True)
+    else:
+        environment.not_made.unlink(missing_ok=True)
+
+
 def build(environment: Environment) -> None:
     """Make the environment hold exactly what its lock says.
+
+    Raises:
+        NotMade: It is a model's own, and its lock cannot be installed.
 
     `--verify-hashes`, not `--require-hashes`: a local build of torch (2.13.0+cpu) has no hash in a lock that
     must not name one build only, and --require-hashes then refuses torch==2.13.0. Every hash that the lock
@@ -181,14 +208,70 @@ def build(environment: Environment) -> None:
     """
     began = time.monotonic()
     environment.stamp.unlink(missing_ok=True)
+    if environment.above:
+        require_hashes(environment.lock)
     if not environment.made_here():
         run([str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment.folder)])
     sync = [str(UV), "pip", "sync", "--quiet", "--verify-hashes", "--python", str(environment.python)]
-    run([*sync, *torch_source(), str(environment.lock)])
     if environment.above:
+        install(environment.lock, [*sync, *torch_source(), str(environment.lock)])
         _add(environment, environment.above)
+    else:
+        run([*sync, *torch_source(), str(environment.lock)])
     environment.stamp.write_text(environment.made_from(), encoding="utf-8")
     print(f"{environment.folder.relative_to(PROJECT)}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def install(lock: Path, command: list[str]) -> None:
+    """Install a model's own packages.
+
+    Raises:
+        NotMade: uv could not; the message has what it said.
+    """
+    ended = subprocess.run(
+        command, check=False, env=uv_environment(), cwd=PROJECT, stderr=subprocess.PIPE, text=True
+    )
+    if ended.returncode != 0:
+        raise NotMade(
+            f"{lock.relative_to(PROJECT)} cannot be installed, so the steps of the model {lock.parent.name} "
+            f"cannot run. Correct the file and run `make setup`. uv said: {' '.join(ended.stderr.split())}"
+        )
+
+
+def require_hashes(lock: Path) -> None:
+    """Refuse a model's requirements that are not pinned by hash.
+
+    Raises:
+        NotMade: The message names the first line that lacks one.
+    """
+    for number, line in logical_lines(lock.read_text(encoding="utf-8", errors="replace")):
+        is_option = line.startswith("-") and not line.startswith(MORE_REQUIREMENTS)
+        if not is_option and "--hash=" not in line:
+            path = lock.relative_to(PROJECT)
+            source = path.with_suffix(".in")
+            raise NotMade(
+                f"{path}:{number}: {line!r} has no hash, so the environment of the model {lock.parent.name} "
+                f"is not made and its steps cannot run. Write the packages that it needs to {source}, and "
+                f"let uv write {path.name}: {UV.relative_to(PROJECT)} pip compile {source} "
+                f"--generate-hashes --python-version 3.11 --constraint containers/ml/requirements.txt "
+                f"--output-file {path}. Then run `make setup`."
+            )
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a requirements.txt, joined where they go on, with the number of the first; no comments."""
+    begun, parts = 0, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        begun = begun if parts else number
+        parts += re.sub(r"(^|\s)#.*", "", line).rstrip()
+        if parts.endswith("\\"):
+            parts = parts[:-1]
+            continue
+        if parts.strip():
+            yield begun, parts.strip()
+        parts = ""
+    if parts.strip():
+        yield begun, parts.strip()
 
 
 def _add(environment: Environment, above: str) -> None:

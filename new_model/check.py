@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from new_model.handler import faults_of_handler
+from new_model.imports import faults_of_imports
 from tasks.data.labelled import columns_of_view
 from tasks.data.model_query import training_rows
 from tasks.data.suites import load_suite, require_columns, require_declared_columns
@@ -54,6 +55,7 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
         _faults_of_program,
         _faults_of_code,
         _faults_of_handler,
+        faults_of_imports,
         _faults_of_suites,
         _faults_of_query,
         _faults_of_feedback,

@@ -11,11 +11,15 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.errors import InvalidProject
 from tasks.variables import Folder, read
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONE = "PERENNIAL_CLONE"
 """Says in a shell that `make env` has pointed to a platform, which clone that was."""
+
+NOT_MADE = ".not-made"
+"""What embedded/environments.py leaves in a model's environment that could not be made: why."""
 
 
 class Settings(BaseSettings):
@@ -147,9 +151,16 @@ class Settings(BaseSettings):
         return f"{self.store_url.rstrip('/')}/{folder}" if self.store_url else str(self.home / folder)
 
     def python(self, model: str | None = None) -> Path:
-        """The interpreter of the heavy steps; of the model's own environment where it brings requirements."""
-        own = self.environments / f"model-{model}" / "bin" / "python"
-        return own if model and own.exists() else self.environments / "ml" / "bin" / "python"
+        """The interpreter of the heavy steps; of the model's own environment where it brings requirements.
+
+        Raises:
+            InvalidProject: That environment could not be made from them.
+        """
+        own = self.environments / f"model-{model}"
+        if model and (own / NOT_MADE).exists():
+            raise InvalidProject((own / NOT_MADE).read_text(encoding="utf-8"))
+        python = own / "bin" / "python"
+        return python if model and python.exists() else self.environments / "ml" / "bin" / "python"
 
 
 def is_of_another_clone() -> bool:

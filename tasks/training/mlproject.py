@@ -67,6 +67,15 @@ def parameters(spec: PipelineSpec, models: Path) -> dict[str, dict[str, Any]]:
     return schemas
 
 
+def command_of(spec: PipelineSpec, models: Path) -> str:
+    """The command that trains the model, as MLproject has it.
+
+    Raises:
+        InvalidProject: MLproject cannot be read, or lacks the entry point.
+    """
+    return str(_read_entry_point(models / spec.name / "MLproject", spec.training.entry_point).get("command"))
+
+
 def check_parameters(
     values: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]
 ) -> dict[str, str | int | float]:

@@ -11,7 +11,7 @@ import pytest
 from new_model.check import faults_of_models
 from new_model.make import make
 from tasks.errors import EXIT_INVALID, InvalidRequest
-from tasks.settings import settings
+from tasks.settings import NOT_MADE, settings
 from tests.conftest import PROJECT
 
 QUERY = "SELECT delivery_id, region, distance_km, weight_kg, express, label FROM"
@@ -129,6 +129,69 @@ def test_a_handler_may_inherit_from_another_file_of_the_model(pipeline: Path) ->
 
     base.write_text(base.read_text().replace("def predict(", "def predicted("))
     assert "Handler lacks predict(instances)" in faults_of_models("parcel")["parcel"][0]
+
+
+def test_an_environment_that_could_not_be_made_is_said_of_its_model_alone(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = pipeline.parents[2] / "environments"
+    (environments / "model-parcel").mkdir(parents=True)
+    (environments / "model-parcel" / NOT_MADE).write_text(
+        "models/parcel/requirements.txt cannot be installed"
+    )
+    monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(environments))
+    settings.cache_clear()
+
+    assert faults_of_models()["parcel"] == ["models/parcel/requirements.txt cannot be installed"]
+    assert "requirements" not in str(faults_of_models()["tiny"])
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "said"),
+    [
+        (
+            "handler.py",
+            "import nosuchlib.deep",
+            "the environment of the model's steps and that of TorchServe lacks",
+        ),
+        (
+            "labels.py",
+            "from nosuchlib import this",
+            "the environment of the model's steps and that of TorchServe lacks",
+        ),
+        ("handler.py", "import pandas", "imports pandas, which the environment of TorchServe lacks"),
+        ("train.py", "import os, nosuchlib", "nor in the environment of its steps"),
+    ],
+)
+def test_an_import_that_would_fail_is_said_with_its_line(
+    pipeline: Path, file: str, line: str, said: str
+) -> None:
+    path = pipeline.with_name(file)
+    path.write_text(f"{path.read_text()}\n{line}\n")
+    number = len(path.read_text().splitlines())
+
+    found = faults_of_models("parcel")["parcel"]
+
+    assert said in " ".join(found)
+    assert all(f"{path}:{number} imports " in fault for fault in found)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "try:\n    import nosuchlib\nexcept ImportError:\n    nosuchlib = None",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nosuchlib",
+        "def later():\n    import nosuchlib",
+        "import sys\nsys.path.append('/opt/ours')\nimport nosuchlib",
+        "import xml.dom, torch, numpy.linalg",
+    ],
+)
+def test_an_import_that_may_succeed_is_no_fault(pipeline: Path, lines: str) -> None:
+    for name in ("handler.py", "train.py"):
+        path = pipeline.with_name(name)
+        path.write_text(f"{path.read_text()}\n{lines}\n")
+
+    assert faults_of_models("parcel")["parcel"] == []
 
 
 def test_bounds_of_a_suite_that_no_value_fits_are_said(pipeline: Path) -> None:
