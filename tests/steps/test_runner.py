@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from plugins.runners import LONGEST_LINE, ProcessRunner, Step, WorkerLost, runner
+from plugins.runners import LONGEST_LINE, ProcessRunner, Step, WorkerLost
 from plugins.runners.mlflow_login import password_of
 from tasks.errors import InvalidProject
 from tasks.settings import PROJECT, settings
@@ -229,11 +229,8 @@ def test_a_silent_step_dies_when_the_supervisor_of_its_task_is_killed(program: P
         assert WorkerLost.__name__ in parent.stderr.read()
 
 
-def test_a_missing_environment_or_runner_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_environment_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(home / "nowhere"))
-    monkeypatch.setenv("PERENNIAL_RUNNER", "carrier pigeon")
     settings.cache_clear()
     with pytest.raises(InvalidProject, match="make setup"):
         run(step_to_run(home), print)
-    with pytest.raises(InvalidProject, match="'carrier pigeon'"):
-        runner()
