@@ -19,7 +19,7 @@ import pytest
 from plugins.runners import LONGEST_LINE, ProcessRunner, Step, WorkerLost
 from plugins.runners.mlflow_login import password_of
 from tasks.errors import InvalidProject
-from tasks.settings import PROJECT, settings
+from tasks.settings import NOT_MADE, PROJECT, settings
 from tests.unit.steps import step_to_run
 
 Program = Callable[[str], Step]
@@ -227,6 +227,17 @@ def test_a_silent_step_dies_when_the_supervisor_of_its_task_is_killed(program: P
         parent.kill()
         assert gone(pids)
         assert WorkerLost.__name__ in parent.stderr.read()
+
+
+def test_a_model_whose_environment_could_not_be_made_is_refused_its_steps(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "model-parcel").mkdir()
+    (home / "model-parcel" / NOT_MADE).write_text("models/parcel/requirements.txt cannot be installed")
+    monkeypatch.setenv("PERENNIAL_ENVIRONMENTS", str(home))
+    settings.cache_clear()
+    with pytest.raises(InvalidProject, match=r"models/parcel/requirements\.txt cannot be installed"):
+        run(dataclasses.replace(step_to_run(home), model="parcel"), print)
 
 
 def test_a_missing_environment_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
