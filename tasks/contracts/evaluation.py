@@ -48,7 +48,7 @@ class ModelScore(Contract):
         undefined: Why a metric of the task is not among `metrics`, by its name.
     """
 
-    role: Literal["candidate", "champion", "baseline"]
+    role: Literal["candidate", "champion", "root", "baseline"]
     name: str
     run_id: str | None
     archive_sha256: str | None
@@ -88,6 +88,8 @@ class EvaluationReport(Contract):
     `frozen_sha256` is the hash of the snapshot's test part.
 
     Attributes:
+        root: What a candidate may not be worse than by more than a margin, where that is not the champion and
+            the gate's policy asks for it. `root_difference` is candidate minus root.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
     """
 
@@ -101,5 +103,7 @@ class EvaluationReport(Contract):
     baseline: ModelScore
     differences: tuple[PairedDifference, ...]
     report_url: str
+    root: ModelScore | None = None
+    root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()

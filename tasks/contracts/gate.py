@@ -49,6 +49,8 @@ class GateDecision(Contract):
 
     Attributes:
         look: What the comparison with the champion cost; None of a first model.
+        root_run_id: The MLflow run of the root, if this candidate serves; None where it is not promoted, and
+            in the records of an earlier Perennial.
     """
 
     model: str
@@ -60,4 +62,5 @@ class GateDecision(Contract):
     archive_sha256: str
     evaluation_url: str
     look: Look | None = None
+    root_run_id: str | None = None
     ledger_hash: str | None = None

@@ -51,11 +51,14 @@ class Champion(Contract):
     Attributes:
         version: The one that the gateway's route sends requests to; where it sends them nowhere, the one that
             the alias `champion` names; None where there is neither, so that a candidate is the first model.
+        root: The last version, up to this one, that was shown to be better than what served before; None
+            where `version` is it.
         serves: Whether the gateway sends requests to it.
         warning: Where route and alias do not agree, what is wrong and what to do; a sentence.
     """
 
     model: str
     version: ModelVersion | None
+    root: ModelVersion | None = None
     serves: bool
     warning: str | None = None

@@ -56,7 +56,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     """
     version = request.champion.version
     tables = registry.training_run(version.run_id).snapshot.pinned if version else ()
-    report = compare(request, version, tables)
+    report = compare(request, version, tables, request.champion.root)
     run_id = request.archive.run_id
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", _answers_url(report))
@@ -65,13 +65,17 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
 
 
 def compare(
-    request: EvaluateRequest, version: ModelVersion | None, champion_tables: tuple[PinnedTable, ...] = ()
+    request: EvaluateRequest,
+    version: ModelVersion | None,
+    champion_tables: tuple[PinnedTable, ...] = (),
+    root: ModelVersion | None = None,
 ) -> EvaluationReport:
-    """Score all three models on the frozen rows; write the report and every answer into the step's folder.
+    """Score all models on the frozen rows; write the report and every answer into the step's folder.
 
     Args:
         version: The champion; None where no model serves yet.
         champion_tables: The tables of its snapshot.
+        root: The version that was shown to be better last; None where that is the champion.
     """
     spec, archive, snapshot = request.spec, request.archive, request.run.snapshot
     require_trained_for(spec, request.run)
@@ -80,25 +84,25 @@ def compare(
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
         candidate = _answers(archive, spec, frozen, folder)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
+        first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
         simple = baseline(read_part(snapshot.train), spec, frozen)
-    serving = None
-    if version and champion:
-        serving = _score_of("champion", f"version {version.version}", version.archive, champion, spec, frozen)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
         rows=len(frozen.rows),
         primary_metric=spec.gate.primary_metric,
         candidate=_score_of("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
-        champion=serving,
+        champion=_score_of_version("champion", version, champion, spec, frozen),
         champion_frozen_sha256=frozen.sha256 if champion else None,
         baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url="",
+        root=_score_of_version("root", root, first, spec, frozen),
+        root_difference=_overall(candidate, first, spec, frozen) if first else None,
         tables=snapshot.pinned,
         champion_tables=champion_tables,
     )
-    answers = {"candidate": candidate, "champion": champion, "baseline": simple}
+    answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, frozen)
 
 
@@ -171,6 +175,14 @@ def _score_of(
     )
 
 
+def _score_of_version(
+    role: Any, version: ModelVersion | None, judged: Judged | None, spec: PipelineSpec, frozen: Frozen
+) -> ModelScore | None:
+    if version is None or judged is None:
+        return None
+    return _score_of(role, f"version {version.version}", version.archive, judged, spec, frozen)
+
+
 def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[SliceScore]:
     """The primary metric in each slice; NaN where the slice
     does not define it, so that the gate sees that it is there.
@@ -200,6 +212,12 @@ def _names(spec: PipelineSpec, frozen: Frozen) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((*metrics_of(spec.task), *each, *(name for _, name, _ in spec.gate.thresholds())))
     )
+
+
+def _overall(candidate: Judged, other: Judged, spec: PipelineSpec, frozen: Frozen) -> PairedDifference | None:
+    """Candidate minus another model on all rows; None where the metric is not defined for both."""
+    found = next(_differences(candidate, other, spec, frozen), None)
+    return found if found is not None and found.slice_value is None else None
 
 
 def _differences(

@@ -15,12 +15,13 @@ from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.latency import latency
+from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
 from tasks.gate.rules.superiority import better_than_champion, worse_on_no_slice
 from tasks.gate.rules.thresholds import thresholds
-from tasks.spec import GateSpec
+from tasks.spec import GateSpec, kind_of
 
 
 def decide(
@@ -54,6 +55,7 @@ def decide(
         archive_sha256=archive.sha256,
         evaluation_url=evaluation.report_url,
         look=look,
+        root_run_id=_root(evaluation, rules, look) if verdict == "promote" else None,
     )
 
 
@@ -75,6 +77,21 @@ def replay(entry: LedgerEntry) -> GateDecision:
         Archive.model_validate(evidence["archive"]),
         None if evidence["look"] is None else Look.model_validate(evidence["look"]),
     )
+
+
+def _root(evaluation: EvaluationReport, rules: GateSpec, look: Look | None) -> str | None:
+    """The run that later candidates may not be worse than by more than a margin, once this one serves."""
+    own, champion = evaluation.candidate.run_id, evaluation.champion
+    if champion is None:
+        return own
+    if meets_another(evaluation) and rules.policy == "superiority":
+        return own
+    found = difference_to_root(evaluation)
+    if meets_another(evaluation) and look is not None and found is not None:
+        gain, p = kind_of(rules.primary_metric).sign * found.difference, found.p_not_better
+        if gain > 0 and p is not None and p <= look.alpha:
+            return own
+    return evaluation.root.run_id if evaluation.root else champion.run_id
 
 
 def is_of_earlier_rules(entry: LedgerEntry) -> bool:
@@ -106,7 +123,8 @@ def _verdicts(
                 "A comparison with a champion needs to know what it may cost: give it a look."
             )
         yield current_test_rows(evaluation)
-        yield better_than_champion(evaluation, rules, look)
+        compare = better_than_champion if rules.policy == "superiority" else not_worse_than_root
+        yield compare(evaluation, rules, look)
         yield from worse_on_no_slice(evaluation, rules)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest, LedgerEntry, Look
+from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest, LedgerEntry, Look, ModelScore
 from tasks.errors import FrozenSetMismatch, InvalidRequest
 from tasks.gate import budget
 from tasks.gate.decide import decide, meets_another
@@ -61,6 +61,8 @@ def _decide(
 ) -> tuple[GateDecision, LedgerEntry]:
     spec, evaluation, archive = request.spec, request.evaluation, request.archive
     end = entries.end(connection)
+    if spec.gate.policy == "non_inferiority" and evaluation.champion is not None:
+        _require_root(evaluation, evaluation.champion, connection)
     look = _look(evaluation, spec.gate.false_promotion_rate, at, connection)
     decision = decide(evaluation, spec.gate, archive, look)
     entry = entries.append(
@@ -81,6 +83,24 @@ def _decide(
         },
     )
     return decision, entry
+
+
+def _require_root(evaluation: EvaluationReport, champion: ModelScore, connection: sa.Connection) -> None:
+    """Refuse an evaluation against another root than the ledger's: MLflow's tag can be changed by hand."""
+    root = champion.run_id
+    for entry in entries.newest_first(connection, evaluation.model, Action.GATE):
+        decided = entry.evidence["decision"]
+        if (decided["run_id"], decided["verdict"]) == (champion.run_id, "promote"):
+            root = decided.get("root_run_id") or champion.run_id
+            break
+    compared = evaluation.root.run_id if evaluation.root else champion.run_id
+    if compared != root:
+        raise InvalidRequest(
+            f"The evaluation of {evaluation.model!r} takes run {compared} for the root, which candidates may "
+            f"not be worse than by more than gate.margin, but by the ledger it is run {root}: the tag "
+            f"{registry.ROOT} of {champion.name} was changed. Set it back, and clear the task `champion` "
+            "with what follows."
+        )
 
 
 def _look(evaluation: EvaluationReport, rate: float, at: datetime, connection: sa.Connection) -> Look | None:

@@ -74,6 +74,7 @@ def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[st
     return {
         registry.ARCHIVE: _as_tag(archive),
         registry.DECISION: decision.ledger_hash or "",
+        registry.ROOT: decision.root_run_id or run.run_id,
         "perennial.training_run": lineage
         if len(lineage) < LONGEST_TAG
         else f"runs:/{run.run_id}/{registry.LINEAGE}",

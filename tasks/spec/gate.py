@@ -1,7 +1,7 @@
 """What a team says of judging its model."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,8 +14,10 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class GateSpec(Spec):
     """The rules by which a candidate is promoted, held or rejected.
 
-    A candidate is promoted if it is shown to be better than the champion. One that is surely worse, or seems
-    worse by more than `margin`, is rejected; what is between is held: the rows do not say.
+    By `policy: superiority` a candidate is promoted if it is shown to be better than the champion; by
+    `non_inferiority` if it is shown not to be worse by more than `margin` than the root, which is the last
+    version that was shown to be better, so that small steps down do not add up. One that is surely worse, or
+    seems worse by more than `margin`, is rejected; what is between is held: the rows do not say.
 
     Attributes:
         primary_metric: The metric that candidate and champion are compared by; one that the model's task has.
@@ -26,8 +28,10 @@ class GateSpec(Spec):
             `minimum`. Without any here or in `first_model_maximum`, a first model is held: nothing says what
             it must reach.
         first_model_maximum: The same for metrics of which less is better.
+        policy: `superiority`, or `non_inferiority` where newer data is worth a release by itself.
         false_promotion_rate: The probability, within a year, that any candidate is promoted that is no better
-            than its champion, however many there are.
+            than its champion (by `non_inferiority`: worse than the root by more than `margin`), however many
+            there are.
         margin: The smallest difference that matters, in units of the primary metric: a candidate that seems
             worse by more is rejected, and a hold says how many test rows would show a gain as large. A
             regression has to say it.
@@ -42,6 +46,7 @@ class GateSpec(Spec):
     """
 
     primary_metric: MetricName = "accuracy"
+    policy: Literal["superiority", "non_inferiority"] = "superiority"
     minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
     maximum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
     first_model_minimum: dict[MetricName, FiniteFloat] = Field(default_factory=dict)
@@ -78,6 +83,10 @@ class GateSpec(Spec):
     @model_validator(mode="after")
     def _comparison_asks_something(self) -> "GateSpec":
         kind = kind_of(self.primary_metric)
+        if self.policy == "non_inferiority" and self.margin == 0:
+            raise ValueError(
+                "margin: non_inferiority asks how much worse is still good enough; give it more than 0"
+            )
         if not kind.can_compare:
             raise ValueError(
                 f"primary_metric: a useless model can be perfect in {self.primary_metric}; give it a "

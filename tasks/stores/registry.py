@@ -20,6 +20,7 @@ from tasks.stores import files
 ALIAS = "champion"
 ARCHIVE = "perennial.archive"
 DECISION = "perennial.decision_hash"
+ROOT = "perennial.root_run_id"
 LINEAGE = "lineage/training_run.json"
 
 

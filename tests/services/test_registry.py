@@ -12,6 +12,7 @@ from tasks.contracts import (
     Action,
     Archive,
     Champion,
+    ChampionRequest,
     EvaluateRequest,
     EvaluationReport,
     GateDecision,
@@ -21,12 +22,20 @@ from tasks.contracts import (
     StepContext,
     TrainingRun,
 )
-from tasks.errors import ArchiveMismatch, GateRefused, InvalidProject, InvalidRequest, RegistryError
+from tasks.errors import (
+    ArchiveMismatch,
+    DeletedInMlflow,
+    GateRefused,
+    InvalidProject,
+    InvalidRequest,
+    RegistryError,
+)
 from tasks.evaluation import evaluate
 from tasks.gate import gate
 from tasks.gate.decide import decide
 from tasks.ledger import entries, precedent
 from tasks.release import register
+from tasks.serving import champion
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
@@ -232,6 +241,28 @@ def test_a_promotion_that_was_written_by_hand_and_not_decided_registers_nothing(
         with pytest.raises(GateRefused, match=reason):
             candidates.register(run, archive, forged.model_copy(update={"ledger_hash": entry.entry_hash}))
     assert entries.broken_entries() == []
+
+
+def test_the_root_is_the_version_that_was_shown_to_be_better_and_follows_what_serves(
+    candidates: Candidates,
+) -> None:
+    rules = candidates.spec.gate.model_copy(update={"policy": "non_inferiority"})
+    candidates.spec = candidates.spec.model_copy(update={"gate": rules})
+    context = StepContext(actor="champion", step_key="champion", work_url="unused")
+    asked = ChampionRequest(context=context, spec=candidates.spec)
+    best, equal = candidates.make(), candidates.make()
+    first = candidates.register(*best, candidates.judge(*best))
+    registry.set_champion(candidates.spec.name, first.version)
+    assert champion.champion(asked).root is None
+
+    second = candidates.register(*equal, candidates.judge(*equal, accuracy=0.9, champion=first))
+    registry.set_champion(candidates.spec.name, second.version)
+
+    found = champion.champion(asked)
+    assert (found.version, found.root) == (second, first)
+    registry.client().delete_model_version(candidates.spec.name, first.version)
+    with pytest.raises(DeletedInMlflow, match=f"the version of the MLflow run {first.run_id}"):
+        champion.champion(asked)
 
 
 def test_what_an_earlier_perennial_decided_stands(candidates: Candidates) -> None:

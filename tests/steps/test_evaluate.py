@@ -160,6 +160,19 @@ def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: A
     assert decide(report, SPEC.gate, own, None).verdict == "promote"
 
 
+def test_the_root_answers_the_same_rows_too(home: Path, archives: Any) -> None:
+    candidate, champion, root = (right(archives, each) for each in (20, 10, 5))
+
+    report = evaluate.compare(request(home, candidate), version(champion), root=version(root))
+
+    assert (metric(report, "champion"), metric(report, "root")) == (0.9, 0.8)
+    assert report.root_difference is not None
+    assert report.root_difference.difference == pytest.approx(0.15)
+    assert report.root_difference.slice_value is None
+    answers = pq.read_table(Path(report.report_url).with_name("answers.parquet"))
+    assert "root_prediction" in answers.column_names
+
+
 def test_a_worse_candidate_is_rejected_by_what_its_archive_answers(home: Path, archives: Any) -> None:
     candidate = right(archives, 10)
     report = evaluate.compare(request(home, candidate), version(right(archives, 20)))

@@ -19,6 +19,12 @@ def overall_difference(evaluation: EvaluationReport) -> PairedDifference | None:
     return next((found for found in evaluation.differences if found.slice_value is None), None)
 
 
+def is_told(found: PairedDifference) -> bool:
+    """Whether each number of the comparison is one."""
+    numbers = (found.difference, found.low, found.high, found.p_not_better)
+    return all(number is not None and isfinite(number) for number in numbers)
+
+
 def tell_reasons(name: str, **scores: ModelScore | None) -> str:
     """Why a metric is not defined for these models, in brackets; nothing where no reason is known."""
     reasons = [

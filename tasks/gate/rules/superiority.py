@@ -1,11 +1,11 @@
 """Is the candidate better than the champion, and worse on no slice?"""
 
 from collections.abc import Iterator
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, log10
 from statistics import NormalDist
 
 from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict
-from tasks.gate.rules.reports import overall_difference, tell_difference, tell_reasons
+from tasks.gate.rules.reports import is_told, overall_difference, tell_difference, tell_reasons
 from tasks.spec import GateSpec, kind_of
 
 NORMAL = NormalDist()
@@ -21,7 +21,7 @@ def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Lo
     """On all rows, by the test's p-value, against the level that this look may cost."""
     name, found = rules.primary_metric, overall_difference(evaluation)
     rule = f"superiority.{name}"
-    if found is None or not _is_told(found):
+    if found is None or not is_told(found):
         reasons = tell_reasons(name, candidate=evaluation.candidate, champion=evaluation.champion)
         why = (
             f"The difference to the champion is not defined on these rows{reasons}, so nothing shows that "
@@ -68,7 +68,7 @@ def _slice(name: str, found: PairedDifference | None, rules: GateSpec, *, sure: 
     kind = kind_of(rules.primary_metric)
     limit = -rules.slice_margin * kind.sign if rules.slice_margin else 0.0
     rule = f"slice_margin.{name}"
-    if found is None or not _is_told(found):
+    if found is None or not is_told(found):
         why = (
             f"The difference to the champion on {name} is not defined, so nothing shows that it is not worse."
         )
@@ -94,9 +94,16 @@ def _slice(name: str, found: PairedDifference | None, rules: GateSpec, *, sure: 
 
 def _needed(found: PairedDifference, rules: GateSpec, look: Look) -> str:
     """How many rows would show a gain as large as the margin, or as the measured one where that is larger."""
-    name = rules.primary_metric
-    gain = kind_of(name).sign * found.difference
-    sought = max(gain, rules.margin)
+    gain = kind_of(rules.primary_metric).sign * found.difference
+    if gain > rules.margin:
+        return tell_needed(found, gain, "A gain as large as this one", look)
+    return tell_needed(
+        found, rules.margin, f"A true gain of {rules.margin:g} in {rules.primary_metric}", look
+    )
+
+
+def tell_needed(found: PairedDifference, sought: float, what: str, look: Look) -> str:
+    """How many rows would show `sought` at this look's level; nothing where no number of rows would."""
     if sought <= 0 or found.high == found.low:
         return ""
     reach = NORMAL.inv_cdf(POWER) - NORMAL.inv_cdf(look.alpha)
@@ -104,7 +111,6 @@ def _needed(found: PairedDifference, rules: GateSpec, look: Look) -> str:
     rows = found.rows * errors * errors
     if not rows < MOST_ROWS:
         return ""
-    what = "A gain as large as this one" if gain > rules.margin else f"A true gain of {sought:g} in {name}"
     return f"{what} would be shown by about {_two_digits(max(rows, found.rows + 1)):,} test rows."
 
 
@@ -125,8 +131,3 @@ def _are_sure(p_values: list[float]) -> list[bool]:
 
 def _p_not_better(found: PairedDifference | None) -> float:
     return 0.0 if found is None or found.p_not_better is None else found.p_not_better
-
-
-def _is_told(found: PairedDifference) -> bool:
-    numbers = (found.difference, found.low, found.high, found.p_not_better)
-    return all(number is not None and isfinite(number) for number in numbers)
