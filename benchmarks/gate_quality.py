@@ -8,14 +8,16 @@ champion does but for 10 % of the reviews, of which as many become right and wro
 asks for. The test rows are drawn from the world, and stay the same for all candidates of a year, as frozen
 rows do.
 
-Each candidate is judged through `tasks.gate.decide` at the level that `tasks.gate.budget` allots, one a week.
-Beside it, on the same rows: *margin*, non-inferiority to what serves (the 95 % interval of the difference is
-nowhere below -0.01); *point*, the higher test accuracy, as most pipelines promote; and *fixed*, the same test
-at the constant level 0.05/52, which knows beforehand that there will be 52 candidates.
+Each candidate is judged through `tasks.gate.decide` at the level that `tasks.gate.budget` allots, one a week,
+by both policies: *superiority*, and *non_inferiority* with a margin of one point. Beside them, on the same
+rows: *margin*, non-inferiority to what serves (the 95 % interval of the difference is nowhere below -0.01);
+*point*, the higher test accuracy, as most pipelines promote; and *fixed*, the test of superiority at the
+constant level 0.05/52, which knows beforehand that there will be 52 candidates.
 
-Exits with 1 where a goal is missed: of candidates that are no better, promotions in more years than declared;
-after a year of worse and worse candidates, more than 0.5 points lost in more than 5 % of the years; a better
-candidate found after more than 1.5 times the weeks of *fixed*.
+Exits with 1 where a goal is missed. By *superiority*: of candidates that are no better, promotions in more
+years than declared; after a year of worse and worse candidates, more than 0.5 points lost in more than 5 % of
+the years; a better candidate found after more than 1.5 times the weeks of *fixed*. By *non_inferiority*:
+after such a year, more lost than the margin in more years than declared.
 """
 
 import importlib.util
@@ -39,6 +41,7 @@ sys.path.insert(0, str(PROJECT))
 from tasks.contracts import (  # noqa: E402 - found by the path above
     Archive,
     EvaluationReport,
+    GateDecision,
     Look,
     ModelScore,
     PairedDifference,
@@ -61,7 +64,7 @@ FOUND_BETTER = ((1_000, 2.0), (5_000, 1.0), (5_000, 2.0), (20_000, 0.5), (20_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLE = PinnedTable(table="reviews", version=1, version_at=START)
 TWO = Target("binary", (0, 1))
-LOST_GOAL = 0.005
+LOST_GOAL = {"superiority": 0.005, "non_inferiority": RULES.margin}
 SLOWER_GOAL = 1.5
 
 Right = NDArray[np.bool_]
@@ -111,8 +114,12 @@ def _answers(right: Right) -> Answers:
     return Answers(right.astype(np.int64))
 
 
-def promotes(candidate: Right, found: PairedDifference, look: Look) -> bool:
-    """What the gate says, with nothing but the difference at stake."""
+def judge(
+    candidate: Right, found: PairedDifference, look: Look, to_root: PairedDifference | None = None
+) -> GateDecision:
+    """What the gate says, with nothing but the differences at stake; with one to a root, by
+    `non_inferiority`.
+    """
     report = EvaluationReport(
         model="benchmark",
         frozen_sha256="0",
@@ -126,8 +133,11 @@ def promotes(candidate: Right, found: PairedDifference, look: Look) -> bool:
         report_url="",
         tables=(TABLE,),
         champion_tables=(TABLE,),
+        root=None if to_root is None else _score("root", candidate),
+        root_difference=to_root,
     )
-    return decide(report, RULES, ARCHIVE, look).verdict == "promote"
+    policy = "superiority" if to_root is None else "non_inferiority"
+    return decide(report, RULES.model_copy(update={"policy": policy}), ARCHIVE, look)
 
 
 ARCHIVE = Archive(
@@ -161,27 +171,41 @@ class Gate:
     """A rule that promotes or not; the gate keeps its looks."""
 
     name: str
-    rule: Callable[[Right, PairedDifference, int], bool]
+    rule: Callable[[Right, Right, PairedDifference, int], bool]
 
-    def __call__(self, candidate: Right, found: PairedDifference, week: int) -> bool:
-        return self.rule(candidate, found, week)
+    def __call__(self, candidate: Right, champion: Right, week: int) -> bool:
+        return self.rule(candidate, champion, compare(candidate, champion), week)
 
 
-def gates() -> list[Gate]:
-    """The gate with a year's rate unspent, and its peers."""
-    looks: list[Look] = []
+def gates() -> dict[str, Gate]:
+    """The gate by both policies, with a year's rate unspent and no root yet; and its peers."""
+    looks: dict[str, list[Look]] = {"superiority": [], "non_inferiority": []}
+    roots: list[Right] = []
 
-    def perennial(candidate: Right, found: PairedDifference, week: int) -> bool:
-        last = looks[-1] if looks else None
-        looks.append(budget.allot(RULES.false_promotion_rate, last, START + timedelta(weeks=week)))
-        return promotes(candidate, found, looks[-1])
+    def look(policy: str, week: int) -> Look:
+        last, at = budget.last_of(looks[policy]), START + timedelta(weeks=week)
+        looks[policy].append(budget.allot(RULES.false_promotion_rate, last, at))
+        return looks[policy][-1]
 
-    return [
-        Gate("perennial", perennial),
-        Gate("fixed", lambda _, found, __: _p(found) <= RULES.false_promotion_rate / WEEKS),
-        Gate("margin", lambda _, found, __: found.low >= -RULES.margin),
-        Gate("point", lambda _, found, __: found.difference > 0),
-    ]
+    def superiority(candidate: Right, _: Right, found: PairedDifference, week: int) -> bool:
+        return judge(candidate, found, look("superiority", week)).verdict == "promote"
+
+    def non_inferiority(candidate: Right, champion: Right, found: PairedDifference, week: int) -> bool:
+        if not roots:
+            roots.append(champion)
+        decision = judge(candidate, found, look("non_inferiority", week), compare(candidate, roots[-1]))
+        if decision.root_run_id == "candidate":
+            roots.append(candidate)
+        return decision.verdict == "promote"
+
+    rules: dict[str, Callable[[Right, Right, PairedDifference, int], bool]] = {
+        "superiority": superiority,
+        "non_inferiority": non_inferiority,
+        "fixed": lambda _, __, found, ___: _p(found) <= RULES.false_promotion_rate / WEEKS,
+        "margin": lambda _, __, found, ___: found.low >= -RULES.margin,
+        "point": lambda _, __, found, ___: found.difference > 0,
+    }
+    return {name: Gate(name, rule) for name, rule in rules.items()}
 
 
 def _p(found: PairedDifference) -> float:
@@ -197,9 +221,9 @@ def single_looks(champion: Right, repeats: int) -> Iterator[dict[str, Any]]:
             for repeat in range(repeats):
                 rng = np.random.default_rng([1, rows, round(100 * points) + 1000, repeat])
                 candidate, tested = candidate_of(champion, points, rng), rng.integers(0, len(champion), rows)
-                found = compare(candidate[tested], champion[tested])
-                for gate in gates():
-                    promoted[gate.name] = promoted.get(gate.name, 0) + gate(candidate[tested], found, 0)
+                for gate in gates().values():
+                    said = gate(candidate[tested], champion[tested], 0)
+                    promoted[gate.name] = promoted.get(gate.name, 0) + said
             shares = {name: round(count / repeats, 3) for name, count in promoted.items()}
             yield {"rows": rows, "true_points": points, **shares}
 
@@ -214,7 +238,7 @@ def chain(
     tested, promotions = rng.integers(0, len(champion), rows), []
     for week in range(WEEKS):
         candidate = candidate_of(champion, points(week), rng)
-        if gate(candidate[tested], compare(candidate[tested], champion[tested]), week):
+        if gate(candidate[tested], champion[tested], week):
             champion = candidate
             promotions.append(week)
     return champion, promotions
@@ -222,10 +246,10 @@ def chain(
 
 def creep(champion: Right, points: float, rows: int, chains: int) -> Iterator[dict[str, Any]]:
     """A process whose candidates are each `points` worse than what serves; 0 is another seed of the same."""
-    for place, name in enumerate(gate.name for gate in gates()):
+    for name in gates():
         lost, promoted, any_promoted = [], 0, 0
         for seed in range(chains):
-            final, promotions = chain(gates()[place], champion, lambda _: -points, rows, seed)
+            final, promotions = chain(gates()[name], champion, lambda _: -points, rows, seed)
             lost.append(float(champion.mean() - final.mean()))
             promoted += len(promotions)
             any_promoted += bool(promotions)
@@ -238,7 +262,7 @@ def creep(champion: Right, points: float, rows: int, chains: int) -> Iterator[di
             "points_lost_median": round(100 * float(np.median(lost)), 2),
             "points_lost_95th": round(100 * float(np.quantile(lost, 0.95)), 2),
             "points_lost_worst": round(100 * max(lost), 2),
-            "over_goal": round(float(np.mean(np.array(lost) > LOST_GOAL)), 3),
+            "over_goal": round(float(np.mean(np.array(lost) > LOST_GOAL.get(name, 0) + 1e-9)), 3),
         }
 
 
@@ -248,16 +272,18 @@ def weeks_until_found(champion: Right, rows: int, points: float, after: int, cha
     Each on rows of its own, so that one unlucky draw of them does not decide a whole chain; the mean over the
     chains, of which each ends with a year's candidates.
     """
-    waited: dict[str, list[int]] = {"perennial": [], "fixed": []}
+    waited: dict[str, list[int]] = {"superiority": [], "fixed": []}
     for seed in range(chains):
-        for gate in gates()[:2]:
+        for name in waited:
+            gate = gates()[name]
             rng = np.random.default_rng([3, rows, round(100 * points), seed])
             for week in range(after + WEEKS):
+                tested = rng.integers(0, len(champion), rows)
                 if week < after:
-                    gate(champion[:1], _equal(rows), week)
+                    gate(champion[tested], champion[tested], week)
                     continue
-                candidate, tested = candidate_of(champion, points, rng), rng.integers(0, len(champion), rows)
-                if gate(candidate[tested], compare(candidate[tested], champion[tested]), week):
+                candidate = candidate_of(champion, points, rng)
+                if gate(candidate[tested], champion[tested], week):
                     break
             waited[gate.name].append(week - after + 1)
     means = {name: float(np.mean(each)) for name, each in waited.items()}
@@ -266,15 +292,8 @@ def weeks_until_found(champion: Right, rows: int, points: float, after: int, cha
         "points_better": points,
         "after_equal_weeks": after,
         **{name: round(mean, 2) for name, mean in means.items()},
-        "times_fixed": round(means["perennial"] / means["fixed"], 2),
+        "times_fixed": round(means["superiority"] / means["fixed"], 2),
     }
-
-
-def _equal(rows: int) -> PairedDifference:
-    """Two models of which nobody can say which one is better."""
-    return PairedDifference(
-        slice_value=None, rows=rows, difference=0, low=-0.1, high=0.1, p_value=1, p_not_better=1
-    )
 
 
 def measure(champion: Right, chains: int) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -285,8 +304,8 @@ def measure(champion: Right, chains: int) -> Iterator[tuple[dict[str, Any], bool
     for points in (0.0, *CREEP):
         for rows in SIZES:
             for line in creep(champion, points, rows, chains):
-                share = max(line["chains_with_a_promotion"], line["over_goal"])
-                yield line, line["rule"] == "perennial" and share > declared
+                promoted = line["chains_with_a_promotion"] if line["rule"] == "superiority" else 0.0
+                yield line, line["rule"] in LOST_GOAL and max(promoted, line["over_goal"]) > declared
     for rows, better in FOUND_BETTER:
         for after in (0, WEEKS // 2):
             line = weeks_until_found(champion, rows, better, after, chains)
