@@ -340,7 +340,8 @@ def route_to(version: str) -> Route:
         (["deploy a", "deploy b", "rollback a", "deploy c"], "a"),
         (["deploy a", "deploy b", "deploy b"], "a"),
         (["deploy a", "deploy b", "deploy a"], "b"),
-        (["deploy a", "withdraw", "deploy b"], "a"),
+        (["deploy a", "withdraw", "deploy b"], None),
+        (["deploy a", "deploy b", "withdraw", "deploy c", "deploy d"], "c"),
     ],
 )
 def test_what_was_rolled_back_from_is_never_rolled_back_to(changes: list[str], expected: str | None) -> None:
