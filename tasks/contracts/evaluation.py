@@ -69,8 +69,8 @@ class PairedDifference(Contract):
         slice_value: The value of the data's `slice_by` column; None for all rows.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
             not apply: to anything but accuracy.
-        p_not_better: Of the paired test that the candidate is no better than the champion, one-sided; None in
-            the records of an earlier Perennial.
+        p_not_better, p_not_worse: Of the one-sided paired tests that the candidate is no better, and no
+            worse, than the champion; None in the records of an earlier Perennial.
     """
 
     slice_value: str | None
@@ -80,6 +80,7 @@ class PairedDifference(Contract):
     high: float
     p_value: float | None
     p_not_better: float | None = None
+    p_not_worse: float | None = None
 
 
 class EvaluationReport(Contract):

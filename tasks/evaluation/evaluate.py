@@ -234,6 +234,7 @@ def _differences(
                 high=0,
                 p_value=1,
                 p_not_better=1,
+                p_not_worse=1,
             )
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)

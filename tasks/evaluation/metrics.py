@@ -73,12 +73,13 @@ def difference(
         return None
     if name == "accuracy":
         first, second = (_right(name, target, truth, answers) for answers in pair)
-        (gained, low, high), p_value, p_not_better = shares.difference(first, second)
+        (gained, low, high), (p_value, p_not_better, p_not_worse) = shares.difference(first, second)
     else:
         own, its = (_point(name, target, truth, answers) for answers in pair)
         statistics = [_statistic(name, target, truth, answers) for answers in pair]
         gained, [(low, high, error)] = own - its, intervals([minus(*statistics)], len(truth))
-        p_not_better = _p_not_better(kind_of(name).sign * gained, error, len(truth))
+        gain = kind_of(name).sign * gained
+        p_not_better, p_not_worse = (_p_value(each, error, len(truth)) for each in (gain, -gain))
     if not np.isfinite([gained, low, high]).all():
         return None
     return PairedDifference(
@@ -89,10 +90,11 @@ def difference(
         high=high,
         p_value=p_value,
         p_not_better=p_not_better,
+        p_not_worse=p_not_worse,
     )
 
 
-def _p_not_better(gain: float, error: float, rows: int) -> float:
+def _p_value(gain: float, error: float, rows: int) -> float:
     """By Student's distribution, whose tails are heavier than the normal one's; 1 where no draw differs from
     another, so that nothing can be said.
     """

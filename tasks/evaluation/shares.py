@@ -46,27 +46,30 @@ def measure(right: NDArray[np.bool_]) -> Share:
     return Share(float(right.mean()), float(interval.low), float(interval.high))
 
 
-def difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[Share, float, float]:
-    """By how much larger the first share of the same rows is; McNemar's p-values that the two are equal, and
-    that the first is not larger.
-    """
+class PValues(NamedTuple):
+    """Of two shares of the same rows: that they are equal, that the first is not larger, and not smaller."""
+
+    equal: float
+    not_larger: float
+    not_smaller: float
+
+
+def difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[Share, PValues]:
+    """By how much larger the first share of the same rows is, and McNemar's p-values."""
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     value = (only_first - only_second) / len(first)
     low, high = _around(only_first + 1, only_second + 1, len(first) + 2)
-    equal, not_larger = mcnemar(only_first, only_second)
-    return Share(value, min(low, value), max(high, value)), equal, not_larger
+    return Share(value, min(low, value), max(high, value)), mcnemar(only_first, only_second)
 
 
-def mcnemar(only_first: int, only_second: int) -> tuple[float, float]:
-    """From the rows where only one of two models is right, the exact p-values that they are equally often
-    right, and that the first is not right more often.
-    """
+def mcnemar(only_first: int, only_second: int) -> PValues:
+    """The exact p-values, from the rows where only one of two models is right."""
     disagreements = only_first + only_second
     if not disagreements:
-        return 1.0, 1.0
-    both = (stats.binomtest(only_first, disagreements, alternative=side) for side in ("two-sided", "greater"))
-    equal, not_larger = (float(test.pvalue) for test in both)
-    return equal, not_larger
+        return PValues(1.0, 1.0, 1.0)
+    sides = ("two-sided", "greater", "less")
+    tests = (stats.binomtest(only_first, disagreements, alternative=side) for side in sides)
+    return PValues(*(float(test.pvalue) for test in tests))
 
 
 def _around(only_first: int, only_second: int, rows: int) -> tuple[float, float]:

@@ -111,6 +111,7 @@ def gained(
         high=value + width,
         p_value=0.5,
         p_not_better=NormalDist().cdf(-gain / error) if error else float(gain <= 0),
+        p_not_worse=NormalDist().cdf(gain / error) if error else float(gain >= 0),
     )
 
 

@@ -21,7 +21,7 @@ def overall_difference(evaluation: EvaluationReport) -> PairedDifference | None:
 
 def is_told(found: PairedDifference) -> bool:
     """Whether each number of the comparison is one."""
-    numbers = (found.difference, found.low, found.high, found.p_not_better)
+    numbers = (found.difference, found.low, found.high, found.p_not_better, found.p_not_worse)
     return all(number is not None and isfinite(number) for number in numbers)
 
 

@@ -59,7 +59,7 @@ def worse_on_no_slice(evaluation: EvaluationReport, rules: GateSpec) -> Iterator
     differences = {each.slice_value: each for each in evaluation.differences}
     judged = [part for part in evaluation.candidate.slices if part.rows >= rules.minimum_slice_rows]
     found = [differences.get(part.value) for part in judged]
-    surely = _are_sure([1 - _p_not_better(each) for each in found])
+    surely = _are_sure([_p_not_worse(each) for each in found])
     for part, each, sure in zip(judged, found, surely, strict=True):
         yield _slice(f"{part.column}={part.value}", each, rules, sure=sure)
 
@@ -129,5 +129,5 @@ def _are_sure(p_values: list[float]) -> list[bool]:
     return [bool(sure) for sure in multipletests(p_values, alpha=SURE, method="holm")[0]]
 
 
-def _p_not_better(found: PairedDifference | None) -> float:
-    return 0.0 if found is None or found.p_not_better is None else found.p_not_better
+def _p_not_worse(found: PairedDifference | None) -> float:
+    return 1.0 if found is None or found.p_not_worse is None else found.p_not_worse

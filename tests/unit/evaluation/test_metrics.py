@@ -299,10 +299,11 @@ def test_pairing_tells_apart_what_two_separate_intervals_do_not(target: Target, 
 
 
 def test_mcnemars_exact_p_value() -> None:
-    assert shares.mcnemar(0, 0) == (1, 1)
-    assert shares.mcnemar(1, 8) == pytest.approx((0.0390625, 511 / 512))
-    assert shares.mcnemar(8, 1) == pytest.approx((0.0390625, 10 / 512))
-    assert shares.mcnemar(5, 5) == pytest.approx((1, 638 / 1024))
+    assert shares.mcnemar(0, 0) == (1, 1, 1)
+    assert shares.mcnemar(1, 8) == pytest.approx((0.0390625, 511 / 512, 10 / 512))
+    assert shares.mcnemar(8, 1) == pytest.approx((0.0390625, 10 / 512, 511 / 512))
+    assert shares.mcnemar(5, 5) == pytest.approx((1, 638 / 1024, 638 / 1024))
+    assert shares.mcnemar(0, 1) == pytest.approx((1, 1, 0.5))
 
 
 def test_the_same_rows_give_the_same_interval() -> None:

@@ -217,14 +217,21 @@ def test_slices_are_called_worse_together_no_more_often_than_one_would_be() -> N
     called = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        each = {f"s{place}": _paired(300, 0.0, rng).difference for place in range(20)}
-        parts = sliced(rows=300, **each)
-        differences = (
-            gained(0.01),
-            *(gained(value, 0.036, slice_value=name, rows=300) for name, value in each.items()),
-        )
-        called += decide(evaluation(**{**parts, "differences": differences})).verdict == "reject"
+        each = {f"s{place}": _paired(300, 0.0, rng) for place in range(20)}
+        parts = sliced(rows=300, **{name: found.difference for name, found in each.items()})
+        slices = (found.model_copy(update={"slice_value": name}) for name, found in each.items())
+        called += decide(evaluation(**{**parts, "differences": (gained(0.01), *slices)})).verdict == "reject"
     assert called <= stats.binom.ppf(0.999, 100, 0.05)
+
+
+def test_one_answer_that_turned_wrong_on_a_slice_is_no_harm() -> None:
+    """By the exact test: nothing is sure of one disagreement."""
+    parts = sliced(imdb=0.02, traffic=0.0)
+    one_lost = _compared(np.repeat([-1, 0], [1, 499])).model_copy(update={"slice_value": "traffic"})
+
+    decision = decide(evaluation(**{**parts, "differences": (*parts["differences"][:2], one_lost)}))
+
+    assert decision.verdict == "promote"
 
 
 def test_a_slice_that_only_seems_worse_holds() -> None:
