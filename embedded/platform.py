@@ -10,27 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from embedded import (
-    airflow,
-    clone,
-    guardian,
-    health,
-    mlflow,
-    ports,
-    processes,
-    requirements,
-    services,
-    variables,
-)
+from embedded import airflow, clone, guardian, health, mlflow, ports, processes, requirements, services
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
-from embedded.private import Secrets
+from embedded.private import Credentials, Secrets
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
+from embedded.variables import tell_unread
 from tasks.runtime.processes import end_one
 from tasks.settings import PROJECT
 from tasks.variables import read
@@ -39,14 +28,6 @@ Progress = Callable[[str], None]
 SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
 POLL_SECONDS = 0.25
 WATCH_SECONDS = 1
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The login of a service's pages and REST API."""
-
-    username: str
-    password: str
 
 
 def silent(_line: str) -> None:
@@ -93,7 +74,7 @@ class Platform:
             PlatformError: Nothing can be written into the state folder; or a service did not come up, and
                 everything is stopped again. The message then quotes its last log lines.
         """
-        for line in variables.tell_unread():
+        for line in tell_unread():
             progress(line)
         requirements.make_home(self.home)
         if self.running():

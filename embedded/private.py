@@ -18,6 +18,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 @dataclass(frozen=True)
+class Credentials:
+    """The login of a service's pages and REST API."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
 class Secrets:
     """What the services prove themselves with.
 

@@ -128,10 +128,9 @@ class ValueTypes:
 
     def _place(self, schemas: Iterable[Any]) -> Place:
         """What schemas say of one place, worked out once."""
+        # Each once: where a schema holds itself, they would double at each level.
         parts = {id(part): part for schema in schemas for part in self._together(schema)}
-        wanted = tuple(
-            parts.values()
-        )  # each once: where a schema holds itself, they would double at each level
+        wanted = tuple(parts.values())
         key = tuple(map(id, wanted))
         if key not in self._places:
             kinds = {self._kind(schema) for schema in wanted}
