@@ -17,6 +17,7 @@ from demo.failure import StepFailed
 
 FINISHED = {"success", "failed"}
 POLL_SECONDS = 0.5
+SHARED_POOL = "default_pool"  # Airflow's own, in which every task is that names no other
 
 
 class Airflow:
@@ -127,14 +128,15 @@ class Airflow:
         """Wait until a run has succeeded or failed, however long that takes, as long as it goes on.
 
         Raises:
-            StepFailed: No task of the run has changed its state for `stalled_seconds`. The whole run has no
-                limit: how long it takes is the machine's affair, and another run's that is at work on it.
+            StepFailed: For `stalled_seconds`, no task has changed its state, neither of the run nor of those
+                before it: the other runs of its DAG, and the tasks in the pools that it needs. The whole run
+                has no limit: how long it takes is the machine's affair.
         """
-        known: list[tuple[str, str, int]] = []
+        known: list[tuple[str, ...]] = []
         until = time.monotonic() + stalled_seconds
         while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
             tasks = self.tasks(dag_id, run_id)
-            progress = [(task["task_id"], task["state"], task["try_number"]) for task in tasks]
+            progress = [_state(task) for task in [*tasks, *self._before(dag_id, tasks)]]
             if progress != known:
                 known, until = progress, time.monotonic() + stalled_seconds
             if time.monotonic() > until:
@@ -169,6 +171,13 @@ class Airflow:
         except requests.RequestException as error:
             raise StepFailed(f"Airflow did not answer {method} {path}: {error}") from error
 
+    def _before(self, dag_id: str, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The tasks at work that a run may have to wait for: of its DAG, and in its tasks' own pools."""
+        pools = {task["pool"] for task in tasks} - {SHARED_POOL}
+        path = "/dags/~/dagRuns/~/taskInstances?state=running&state=deferred&order_by=id&limit=100"
+        at_work: list[dict[str, Any]] = self.call("GET", path)["task_instances"]
+        return [task for task in at_work if task["dag_id"] == dag_id or task["pool"] in pools]
+
     def _states(self, dag_id: str, run_id: str) -> str:
         tasks = self.tasks(dag_id, run_id)
         return ", ".join(
@@ -181,6 +190,10 @@ def seconds_of(run: dict[str, Any]) -> float:
     return (
         datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(run["start_date"])
     ).total_seconds()
+
+
+def _state(task: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(task[key]) for key in ("dag_run_id", "task_id", "state", "try_number"))
 
 
 def _at_work(dag_id: str, tasks: list[dict[str, Any]]) -> str:
