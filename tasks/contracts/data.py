@@ -94,6 +94,24 @@ class PinnedTable(Contract):
     version_at: AwareDatetime
 
 
+class NearDuplicates(Contract):
+    """Rows of a snapshot's query that say the same under different keys.
+
+    Attributes:
+        groups, rows: Groups of two and more such rows, and the rows in them.
+        groups_across_parts: Of the groups, those whose rows the split puts into several parts.
+        leaking_rows: The rows in those whose place the split's rule makes a leak: training rows beside a
+            validation or test row, and validation rows beside a test row.
+        left_out: Whether these were left out of the snapshot.
+    """
+
+    groups: int
+    rows: int
+    groups_across_parts: int
+    leaking_rows: int
+    left_out: bool
+
+
 class DataSnapshot(Contract):
     """The rows that one training saw: a query on pinned versions of its tables, in three parts.
 
@@ -102,6 +120,7 @@ class DataSnapshot(Contract):
         version_at: When the pinned version was committed, by the commit's own timestamp.
         tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
+        near_duplicates: What was found of them; None in the records of an earlier Perennial.
     """
 
     table: str
@@ -115,6 +134,7 @@ class DataSnapshot(Contract):
     train: SnapshotPart
     validation: SnapshotPart
     test: SnapshotPart
+    near_duplicates: NearDuplicates | None = None
 
     @property
     def pinned(self) -> tuple[PinnedTable, ...]:

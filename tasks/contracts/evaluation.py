@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import PinnedTable
+from tasks.contracts.data import NearDuplicates, PinnedTable
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -92,6 +92,7 @@ class EvaluationReport(Contract):
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
+        near_duplicates: What the candidate's snapshot has of them.
     """
 
     model: str
@@ -108,3 +109,4 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    near_duplicates: NearDuplicates | None = None

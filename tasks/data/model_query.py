@@ -88,7 +88,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
     wanted = {
         data.key,
         data.label,
-        data.split.by,
+        *data.split.columns,
         *data.features,
         *([data.slice_by] if data.slice_by else []),
     }

@@ -1,8 +1,8 @@
 """Freeze the rows that one training sees: a query on pinned versions of its tables, in three parts.
 
-The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
-trained on later. Rows are in the order of their key, so the same query on the same version has the same
-hashes, always.
+The part of a row follows from a hash of its split columns alone, so a row that was tested on once is never
+trained on later; what says the same as a row of the test part is left out of the others. Rows are in the
+order of their key, so the same query on the same version has the same hashes, always.
 """
 
 import hashlib
@@ -15,15 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
 from tasks.data.model_query import pin, training_rows
+from tasks.data.near_duplicates import without_leaks
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
 from tasks.stores.files import at, put
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
+
+Numbers = NDArray[np.int8]
 
 PARTS = ("train", "validation", "test")
 NAMED = 10
@@ -50,7 +54,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     rows = training_rows(lake, spec, versions)
     _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
-    numbers = part_of(rows.column(data.split.by), data.split)
+    numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
     parts = {
         name: _write(rows.filter(pa.array(numbers == number)), request.context.work_url, name)
         for number, name in enumerate(PARTS)
@@ -68,13 +72,14 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         version_at=own.version_at,
         tables=tuple(further),
         query=data.query,
-        rows=len(rows),
+        rows=sum(part.rows for part in parts.values()),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
+        near_duplicates=duplicates,
         **parts,
     )
 
 
-def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dtype[np.int8]]":
+def part_of(values: pa.ChunkedArray, split: SplitSpec) -> Numbers:
     """For each value the position of its part in `PARTS`, by the MD5 of its text.
 
     The test part is cut off first, so that another `validation_share` moves no row into or out of it.
@@ -86,6 +91,12 @@ def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dt
     return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
 
 
+def _numbers(rows: pa.Table, split: SplitSpec) -> Numbers:
+    """For each row the position of its part, by the texts of its split columns."""
+    texts = [pc.cast(rows.column(name), pa.string()) for name in split.columns]
+    return part_of(texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f"), split)
+
+
 def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
     data, where = spec.data, f"The snapshot of {spec.data.table!r}, version {version}"
     if len(rows) < data.minimum_rows:
@@ -94,7 +105,7 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
             f"models/{spec.name}/pipeline.yaml. Ingest more rows, or widen data.query.",
             rows=len(rows),
         )
-    for column in dict.fromkeys((data.key, data.label, data.split.by)):
+    for column in dict.fromkeys((data.key, data.label, *data.split.columns)):
         if nulls := rows.column(column).null_count:
             raise DataRejected(
                 f"{where}, has {nulls} rows without {column!r}. Leave them out in data.query.", column=column

@@ -101,6 +101,7 @@ def compare(
         root_difference=_overall(candidate, first, spec, frozen) if first else None,
         tables=snapshot.pinned,
         champion_tables=champion_tables,
+        near_duplicates=snapshot.near_duplicates,
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, frozen)

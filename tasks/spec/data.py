@@ -67,13 +67,25 @@ class TableSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are split: by a hash of the column `by`, so that a row is in
-    the same part in every snapshot.
+    """How rows are split: by a hash of `by`, so that a row is in the same part in every snapshot.
+
+    Attributes:
+        by: A column of the query's result, or several: rows with the same values are in the same part.
+        near_duplicates: What becomes of a training row that says the same as a test or validation row, and of
+            a validation row that says the same as a test row: it is left out of the snapshot (`leave_out`),
+            or only counted (`count`). `auto` leaves it out where a feature is text, and counts in tables
+            without text, where equal rows may be natural.
     """
 
-    by: str
+    by: str | tuple[str, ...] = Field(min_length=1)
     validation_share: Share = 0.1
     test_share: Share = 0.2
+    near_duplicates: Literal["auto", "leave_out", "count"] = "auto"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What `by` names."""
+        return (self.by,) if isinstance(self.by, str) else self.by
 
 
 class DataSpec(TableSpec):
