@@ -16,7 +16,6 @@ from tasks.contracts.data import (
     IngestRequest,
     IngestResult,
     NearDuplicates,
-    PinnedTable,
     RowCount,
     SnapshotPart,
     SnapshotRequest,
@@ -33,6 +32,20 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.labels import (
+    Agreement,
+    BatchDecision,
+    BatchFindings,
+    BatchState,
+    BatchVerdict,
+    CheckLabelsRequest,
+    DecideBatchRequest,
+    LabelCheck,
+    LabelNoise,
+    Quarantine,
+    QuarantineRequest,
+    UnusualShare,
+)
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -41,6 +54,7 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
+from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.release import (
     DeployRequest,
     RegisterRequest,
@@ -63,15 +77,22 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Agreement",
     "Archive",
+    "BatchDecision",
+    "BatchFindings",
+    "BatchState",
+    "BatchVerdict",
     "Champion",
     "ChampionRequest",
+    "CheckLabelsRequest",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
     "Contract",
     "CountRequest",
     "DataSnapshot",
+    "DecideBatchRequest",
     "DeployRequest",
     "DriftDecision",
     "DriftRequest",
@@ -83,6 +104,8 @@ __all__ = [
     "GateRequest",
     "IngestRequest",
     "IngestResult",
+    "LabelCheck",
+    "LabelNoise",
     "LedgerEntry",
     "Look",
     "Metric",
@@ -94,6 +117,8 @@ __all__ = [
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
+    "Quarantine",
+    "QuarantineRequest",
     "RegisterRequest",
     "Request",
     "RetrainRequest",
@@ -112,6 +137,7 @@ __all__ = [
     "TrainRequest",
     "TrainedFor",
     "TrainingRun",
+    "UnusualShare",
     "ValidateRequest",
     "ValidationReport",
     "WithdrawRequest",

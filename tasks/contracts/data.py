@@ -6,6 +6,8 @@ from pydantic import AwareDatetime
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.labels import LabelCheck
+from tasks.contracts.pinned import PinnedTable
 from tasks.spec import PipelineSpec, TableSpec
 
 
@@ -74,8 +76,11 @@ class RowCount(Contract):
 
 
 class SnapshotRequest(Request):
+    """`label_check`: what was said of new batches; its versions of the tables count, not `as_of`."""
+
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
+    label_check: LabelCheck | None = None
 
 
 class SnapshotPart(Contract):
@@ -84,14 +89,6 @@ class SnapshotPart(Contract):
     url: str
     rows: int
     sha256: str
-
-
-class PinnedTable(Contract):
-    """A version of a table; `version_at` is when it was committed, by the commit's own timestamp."""
-
-    table: str
-    version: int
-    version_at: AwareDatetime
 
 
 class NearDuplicates(Contract):
@@ -121,6 +118,7 @@ class DataSnapshot(Contract):
         tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
         near_duplicates: What was found of them; None in the records of an earlier Perennial.
+        left_out_batches: Batches of `table` that the query did not see: their labels are quarantined.
     """
 
     table: str
@@ -135,6 +133,7 @@ class DataSnapshot(Contract):
     validation: SnapshotPart
     test: SnapshotPart
     near_duplicates: NearDuplicates | None = None
+    left_out_batches: tuple[str, ...] = ()
 
     @property
     def pinned(self) -> tuple[PinnedTable, ...]:

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import NearDuplicates, PinnedTable
+from tasks.contracts.data import NearDuplicates
+from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec

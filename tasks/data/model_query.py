@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ def ask(
     sql: str | None = None,
     *,
     widened: bool = False,
+    without: Collection[str] = (),
 ) -> pa.Table:
     """Run the model's query, or another one, which sees its tables alone.
 
@@ -46,6 +47,7 @@ def ask(
         sql: One SELECT statement; None for `data.query`.
         widened: Whether an earlier version has the columns that joined its table since, null in it. A query
             of today may name them; a snapshot, which has to give the same rows again, goes without.
+        without: Batches of the model's own table that count as if they had never come.
 
     Raises:
         InvalidQuery: The query is wrong, or reaches beyond these tables.
@@ -53,7 +55,7 @@ def ask(
     """
     views = {table.table: _view(lake, table, versions, widened=widened) for table in data.all_tables}
     keys = {table.table: table.key for table in data.all_tables}
-    return lake.query(sql or data.query, views, newest_by=keys)
+    return lake.query(sql or data.query, views, newest_by=keys, without={data.table: without})
 
 
 def _view(
@@ -69,8 +71,13 @@ def _empty(table: TableSpec) -> pa.Table:
     return pa.unify_schemas([arrow_schema(table.columns), ADDED]).empty_table()
 
 
-def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | None) -> pa.Table:
+def training_rows(
+    lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | None, without: Collection[str] = ()
+) -> pa.Table:
     """What the model's query gives of these versions of its tables; None for tables without a row.
+
+    Args:
+        without: Batches of the model's own table that count as if they had never come.
 
     Raises:
         InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
@@ -80,7 +87,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
     data = spec.data
     try:
         _refuse_unrepeatable(data.query)
-        rows = ask(lake, data, versions)
+        rows = ask(lake, data, versions, without=without)
     except InvalidQuery as error:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."

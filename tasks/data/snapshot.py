@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.data import batches
 from tasks.data.model_query import pin, training_rows
 from tasks.data.near_duplicates import without_leaks
 from tasks.errors import DataRejected
@@ -41,6 +42,9 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """Run the model's query on the versions of its tables that
     `as_of` saw (None: the newest) and write the three parts.
 
+    Batches whose labels were quarantined, and not released, are left out. Where the labels were checked, the
+    snapshot sees the versions that the check saw: no batch that nobody has looked at.
+
     Raises:
         InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
             column.
@@ -50,8 +54,9 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """
     spec, data = request.spec, request.spec.data
     lake = Lake()
-    versions = pin(lake, data, request.as_of)
-    rows = training_rows(lake, spec, versions)
+    versions = _versions(lake, request)
+    left_out = batches.left_out(lake, spec.name, data.table)
+    rows = training_rows(lake, spec, versions, left_out)
     _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
@@ -75,8 +80,15 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         rows=sum(part.rows for part in parts.values()),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
         near_duplicates=duplicates,
+        left_out_batches=left_out,
         **parts,
     )
+
+
+def _versions(lake: Lake, request: SnapshotRequest) -> dict[str, int]:
+    if request.label_check is None:
+        return pin(lake, request.spec.data, request.as_of)
+    return {table.table: table.version for table in request.label_check.tables}
 
 
 def part_of(values: pa.ChunkedArray, split: SplitSpec) -> Numbers:

@@ -1,7 +1,7 @@
 """What a team says about its model in pipeline.yaml: one module a section; callers import from here."""
 
 from tasks.spec.base import ColumnType, Name, faults_of
-from tasks.spec.data import DataSpec, SplitSpec, TableSpec
+from tasks.spec.data import DataSpec, LabelCheckSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
@@ -16,6 +16,7 @@ __all__ = [
     "ColumnType",
     "DataSpec",
     "GateSpec",
+    "LabelCheckSpec",
     "MetricKind",
     "MetricName",
     "MonitorSpec",

@@ -1,6 +1,6 @@
 """What a team says of its data: tables, the query, the split."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -88,6 +88,24 @@ class SplitSpec(Spec):
         return (self.by,) if isinstance(self.by, str) else self.by
 
 
+class LabelCheckSpec(Spec):
+    """How the labels of each new batch are judged before anything is trained on them.
+
+    Attributes:
+        enabled: Whether they are.
+        false_alarm_rate: The expected number of sound batches, of 365, that are quarantined by chance.
+        minimum_rows: A batch with fewer labelled rows cannot be judged.
+        maximum_noise_share: Of a batch's labels, how many may be wrong.
+        tolerated_shift: By how much the share of a label may be off what the earlier batches lead to expect.
+    """
+
+    enabled: bool = True
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    minimum_rows: Rows = 200
+    maximum_noise_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    tolerated_shift: Share = 0.05
+
+
 class DataSpec(TableSpec):
     """What a model is trained on.
 
@@ -105,6 +123,7 @@ class DataSpec(TableSpec):
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
             sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
             back. `sent_by` is the name of the token that sent the label.
+        label_check: How new labels are judged before a training; of classes only.
     """
 
     tables: tuple[TableSpec, ...] = ()
@@ -115,6 +134,7 @@ class DataSpec(TableSpec):
     slice_by: str | None = None
     minimum_rows: Rows = 100
     feedback_query: str | None = None
+    label_check: LabelCheckSpec = LabelCheckSpec()
 
     @property
     def all_tables(self) -> tuple[TableSpec, ...]:

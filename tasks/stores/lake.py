@@ -9,7 +9,7 @@ processes at once, it is tried.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
@@ -227,6 +227,7 @@ class Lake:
         tables: Mapping[str, tuple[str, int | None] | pa.Table | Dataset] | Sequence[str],
         *,
         newest_by: Mapping[str, str] | None = None,
+        without: Mapping[str, Collection[str]] | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
@@ -241,6 +242,7 @@ class Lake:
             newest_by: A view's column: where several rows have the same value of it, the view shows the one
                 that was ingested last, and none where one of them is a mark (`MARKS`). A view that is not
                 named shows every row.
+            without: A view's batches that count as if they had never come.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -253,7 +255,8 @@ class Lake:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table | Dataset) else _in_one_order(self._open(*rows))
-                show(session, view, at_hand, (newest_by or {}).get(view))
+                left_out = (without or {}).get(view, ())
+                show(session, view, at_hand, (newest_by or {}).get(view), left_out)
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return select(session, sql)

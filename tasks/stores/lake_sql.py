@@ -1,5 +1,6 @@
 """SQL over rows of the lake: a session that sees the named views, and one SELECT over them."""
 
+from collections.abc import Collection
 from typing import Any
 
 import duckdb
@@ -16,19 +17,36 @@ IS_MARK = f"starts_with(batch_id, '{MARKS}')"
 
 
 def show(
-    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
+    session: duckdb.DuckDBPyConnection,
+    view: str,
+    rows: Dataset | pa.Table,
+    newest_by: str | None,
+    without: Collection[str] = (),
 ) -> None:
     """Give the session a view of the rows.
 
     Rows of one batch with the same key have an order too: that of their values.
+
+    Args:
+        without: Batches that count as if they had never come: what their rows replaced shows again. Only of a
+            view with `newest_by`.
     """
     if newest_by is None:
         session.register(view, rows)
         return
-    session.register(f"every row of {view}", rows)
+    all_rows = f"every row of {view}"
+    if without:
+        session.register(f"all batches of {view}", rows)
+        named = ", ".join("'" + batch.replace("'", "''") + "'" for batch in without)
+        session.execute(
+            f"CREATE VIEW {quote(all_rows)} AS SELECT * FROM {quote(f'all batches of {view}')} "  # noqa: S608
+            f"WHERE batch_id NOT IN ({named})"
+        )
+    else:
+        session.register(all_rows, rows)
     key = quote(newest_by)
     values = ", ".join(quote(name) for name in rows.schema.names)
-    every = quote(f"every row of {view}")
+    every = quote(all_rows)
     session.execute(
         f"CREATE VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
         f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
