@@ -3,10 +3,10 @@
     .perennial/envs/dev/bin/python benchmarks/label_sanity.py --reviews DIR --flights DIR [--draws 5]
 
 DIR is what models/review_sentiment/example_data.py and models/flight_delay/example_data.py write (all rows,
-one CSV). Labels of a new batch of 800, 2,000 and 8,000 rows are inverted, shuffled, joined by their place to rows that
-were sorted by another column (misjoined), or 20 % of them turned; the batch is judged by `tasks.monitoring.labels.judge` with the default
-rules, against batches that came before it and a champion trained on rows before those: TF-IDF with logistic
-regression for the reviews, histogram gradient boosting for the flights.
+one CSV). Labels of a new batch of 800, 2,000 and 8,000 rows are inverted, shuffled, joined by their place to
+rows that were sorted by another column (misjoined), or 20 % of them turned. The batch is judged as
+`tasks.monitoring.labels` does by default, against batches that came before it and a champion trained on rows
+before those: TF-IDF with logistic regression for the reviews, histogram gradient boosting for the flights.
 
 Sound batches: reviews of the same site; all snippets of another site, whose true labels the champion answers
 far worse; and real days of flights in their order, each judged against the days before it.
@@ -98,10 +98,8 @@ class World:
 
     def _agreement(self, batch: NDArray[Any], labels: Labels) -> Agreement | str:
         looked_at = np.random.default_rng(0).permutation(len(labels))[:MOST_ROWS]
-        rows, scores, labels = len(labels), self.champion[batch][looked_at], labels[looked_at]
-        return compare(
-            "roc_auc", self.usual, skill("roc_auc", TWO, labels, answers_of(scores)), "champion", len(labels)
-        )
+        found = skill("roc_auc", TWO, labels[looked_at], answers_of(self.champion[batch][looked_at]))
+        return compare("roc_auc", self.usual, found, "champion", len(labels))
 
 
 def answers_of(scores: NDArray[np.float64]) -> Answers:
