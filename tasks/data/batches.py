@@ -4,6 +4,9 @@ The states lie in the lake, in `<model>__batches`, each appended after its entry
 of a batch counts.
 """
 
+import hashlib
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from tasks.contracts import BatchState, LedgerEntry
@@ -44,21 +47,27 @@ def left_out(lake: Lake, model: str, table: str) -> tuple[str, ...]:
     return tuple(batch for batch, state in found.items() if state in LEFT_OUT)
 
 
-def write(lake: Lake, table: str, batch: str, entry: LedgerEntry) -> None:
-    """Append the state that the ledger's entry gave a batch of a table, once."""
-    model = entry.model
+def write(lake: Lake, model: str, table: str, judged: Mapping[str, LedgerEntry]) -> None:
+    """Append the states that entries of the ledger gave to batches of a table, once.
+
+    Args:
+        judged: Each batch's entry.
+    """
+    if not judged:
+        return
     if not lake.exists(name_of(model)):
         lake.create(name_of(model), COLUMNS)
-    row = {
-        "of_table": [table],
-        "judged_batch": [batch],
-        "state": [entry.after],
-        "why": [entry.why],
-        "ledger_hash": [entry.entry_hash],
+    rows = {
+        "of_table": [table] * len(judged),
+        "judged_batch": list(judged),
+        "state": [entry.after for entry in judged.values()],
+        "why": [entry.why for entry in judged.values()],
+        "ledger_hash": [entry.entry_hash for entry in judged.values()],
     }
+    hashes = "\n".join(entry.entry_hash for entry in judged.values())
     lake.append(
         name_of(model),
-        pa.table(row, schema=arrow_schema(COLUMNS)),
-        batch_id=entry.entry_hash,
+        pa.table(rows, schema=arrow_schema(COLUMNS)),
+        batch_id=hashlib.sha256(hashes.encode()).hexdigest(),
         metadata={"model": model},
     )

@@ -37,7 +37,7 @@ def decide_batch(request: DecideBatchRequest) -> BatchDecision:
         why=request.reason,
         evidence={"table": table, "was": before, "step_key": request.context.step_key},
     )
-    batches.write(lake, table, request.batch_id, entry)
+    batches.write(lake, request.model, table, {request.batch_id: entry})
     return _decision(request, before, after, entry.entry_hash)
 
 
