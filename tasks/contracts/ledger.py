@@ -17,6 +17,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    RECALL = "recall"
 
 
 class LedgerEntry(Contract):

@@ -18,6 +18,7 @@ LOGGED_COLUMNS = frozenset(
         "prediction",
         "score",
         "sent_by",
+        "latency_seconds",
         "label_sequence",
         "label_sent_by",
     }

@@ -239,8 +239,8 @@ class Lake:
             tables: For each view its table and version (None: the newest), or rows that are at hand; a list
                 of names is each table at its newest.
             newest_by: A view's column: where several rows have the same value of it, the view shows the one
-                that was ingested last, and none where one of them is a mark (`MARKS`). A view that is not
-                named shows every row.
+                that was ingested last, and none where one of them is a mark (`MARKS`), and no row of a batch
+                that was recalled (`RECALLS`). A view that is not named shows every row.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
