@@ -8,7 +8,7 @@ and what was trained on them, stay what they were.
 import pyarrow as pa
 
 from tasks.stores.lake import Lake
-from tasks.stores.lake_sql import RECALLS, quote
+from tasks.stores.lake_sql import IS_RECALL, RECALLED_BATCH, RECALLS, quote
 
 
 def leave_out(lake: Lake, table: str, batch_id: str, why: str) -> int:
@@ -21,6 +21,7 @@ def leave_out(lake: Lake, table: str, batch_id: str, why: str) -> int:
     )
 
 
-def is_left_out(lake: Lake, table: str, batch_id: str) -> bool:
-    """Whether the batch was recalled."""
-    return lake.app_version(table, f"{RECALLS}{batch_id}") is not None
+def recalled_batches(lake: Lake, table: str, version: int | None = None) -> set[str]:
+    """The batches that a version of the table leaves out (None: the newest)."""
+    query = f"SELECT {RECALLED_BATCH} AS batch_id FROM {quote(table)} WHERE {IS_RECALL}"  # noqa: S608 - our own
+    return set(lake.query(query, {table: (table, version)})["batch_id"].to_pylist())

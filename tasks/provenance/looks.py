@@ -9,14 +9,13 @@ import requests
 
 from tasks.contracts import Subject
 from tasks.data.landing import Landing
-from tasks.data.quarantine import name_of
-from tasks.errors import PerennialError, RegistryError, ServingError
+from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, predictions
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import read_specs
-from tasks.stores import files, registry
+from tasks.stores import files
 from tasks.stores.lake import Lake
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

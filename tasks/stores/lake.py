@@ -33,7 +33,7 @@ from tasks.stores.lake_rows import (
     stamp,
     without_null_types,
 )
-from tasks.stores.lake_sql import quote, select, show
+from tasks.stores.lake_sql import literal, quote, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -65,7 +65,7 @@ def rows_of(query: str) -> str:
     Whoever puts a query into another one does it by this, so that the drift check counts what the snapshot
     reads.
     """
-    return "query('" + query.replace("'", "''") + "')"
+    return f"query({literal(query)})"
 
 
 class Lake:
@@ -236,12 +236,12 @@ class Lake:
         tables: Mapping[str, tuple[str, int | None] | pa.Table | Dataset] | Sequence[str],
         *,
         newest_by: Mapping[str, str] | None = None,
+        without: Mapping[str, str] | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
         The query sees the views that are named and nothing else: no file, no network, no extension. It runs
-        on one thread in a session of UTC, so that the same query on the same versions gives the same rows in
-        the same order.
+        on one thread, in UTC, so that on the same versions it gives the same rows in the same order.
 
         Args:
             sql: One SELECT statement.
@@ -250,6 +250,7 @@ class Lake:
             newest_by: A view's column: where several rows have the same value of it, the view shows the one
                 that was ingested last, and none where one of them is a mark (`MARKS`), and no row of a batch
                 that was recalled (`RECALLS`). A view that is not named shows every row.
+            without: Of such a view, an SQL condition on rows that count as if they had never come.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -262,7 +263,7 @@ class Lake:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table | Dataset) else _in_one_order(self._open(*rows))
-                show(session, view, at_hand, (newest_by or {}).get(view))
+                show(session, view, at_hand, (newest_by or {}).get(view), (without or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return select(session, sql)

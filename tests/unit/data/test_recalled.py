@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.contracts import SnapshotRequest
-from tasks.data.recalled import is_left_out, leave_out
+from tasks.data.recalled import leave_out, recalled_batches
 from tasks.data.snapshot import snapshot
 from tasks.data.taken_back import hide_taken_back
 from tasks.spec import PipelineSpec
@@ -44,10 +44,9 @@ def test_a_recalled_batch_is_seen_no_more_and_what_it_had_replaced_shows_again(l
 
 
 def test_recalled_twice_it_is_marked_once(lake: Lake) -> None:
-    assert not is_left_out(lake, TABLE, "bad")
+    assert recalled_batches(lake, TABLE) == set()
     assert leave_out(lake, TABLE, "bad", WHY) == leave_out(lake, TABLE, "bad", "once more")
-    assert is_left_out(lake, TABLE, "bad")
-    assert not is_left_out(lake, TABLE, "good")
+    assert recalled_batches(lake, TABLE) == {"bad"}
 
 
 def test_rows_that_land_again_in_another_batch_are_seen(lake: Lake) -> None:
