@@ -24,6 +24,7 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     Metric,
@@ -79,6 +80,7 @@ __all__ = [
     "Answer",
     "Answers",
     "Archive",
+    "AsTrained",
     "BatchRows",
     "Champion",
     "ChampionRequest",

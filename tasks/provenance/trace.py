@@ -3,7 +3,7 @@
 from tasks.contracts import Answer, Archive, LedgerEntry, Lineage, TrainingRows, TrainingRun
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, training_rows
-from tasks.provenance.decide import judgement
+from tasks.provenance.entries_about import judgement
 from tasks.provenance.notes import Notes
 from tasks.settings import settings
 from tasks.spec import PipelineSpec

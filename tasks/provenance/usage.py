@@ -13,7 +13,7 @@ from tasks.data.recalled import recalled_batches
 from tasks.errors import NotFound, ServingError
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, predictions, training_rows
-from tasks.provenance.decide import judgement
+from tasks.provenance.entries_about import judgement
 from tasks.provenance.mlflow_runs import Record
 from tasks.provenance.notes import Notes
 from tasks.provenance.trace import spec_of
@@ -97,7 +97,7 @@ class _Search:
         return gateway
 
     def _run_that_saw(self, record: Record, commits: dict[int, datetime]) -> TrainingRun | None:
-        """A run whose version of the table has the rows; None for any other, and where it did not end well."""
+        """A run whose version of the table has the rows; None for another, and for one that ended badly."""
         version = record.pinned[self.table]
         if version not in commits or not self._is_in(version):
             return None

@@ -24,10 +24,10 @@ def entries_about(
 
 
 def judgement(history: Iterable[LedgerEntry], run_id: str, decision_hash: str | None) -> LedgerEntry | None:
-    """The gate's entry on a run: the one that a version names, else the newest; None where it was not judged."""
+    """The gate's entry on a run: the one that a version names, else the newest; None where there is none."""
     judged = [entry for entry in history if entry.action == Action.GATE and _judges(entry, run_id)]
     named = [entry for entry in judged if entry.entry_hash == decision_hash]
-    return (named or judged or [None])[-1]
+    return next(reversed(named or judged), None)
 
 
 def mentions(evidence: Any, text: str) -> bool:
