@@ -5,6 +5,8 @@ is named by PERENNIAL_URL, its reverse proxy, and PERENNIAL_TOKEN, a token of Ai
 asked for through Airflow, for the database is on the platform's own network alone.
 """
 
+import getpass
+import socket
 from functools import cached_property
 
 from pydantic import SecretStr
@@ -12,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cli.airflow import Airflow
 from cli.exits import PlatformAway
-from tasks.contracts import LedgerEntry
+from tasks.contracts import LedgerEntry, Serving, Standing
 from tasks.settings import PROJECT, settings
 from tasks.variables import read
 
@@ -27,6 +29,8 @@ class CommandSettings(BaseSettings):
         airflow_user, airflow_password: Whom a new token is asked for, where there is no `token`.
         prediction_token: What the gateway asks users for, where it asks for one.
         place: How the platform is told of, such as "processes on /home/ann/perennial/.perennial/state".
+        public_url: Its reverse proxy as a browser reaches it, where the command reaches the services past it.
+        person: Who asks, where the command runs in a container and cannot see that; else who is logged in here.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
@@ -38,6 +42,8 @@ class CommandSettings(BaseSettings):
     airflow_password: SecretStr = SecretStr("")
     prediction_token: SecretStr = SecretStr("")
     place: str = ""
+    public_url: str = ""
+    person: str = ""
 
 
 class Place:
@@ -59,6 +65,11 @@ class Place:
     def name(self) -> str:
         """How people are told which platform this is."""
         return self.settings.place or self.airflow_url or "no platform"
+
+    @property
+    def person(self) -> str:
+        """Who asks, as the ledger names them where Airflow does not; such as `person:ann@desk`."""
+        return f"person:{self.settings.person or f'{getpass.getuser()}@{socket.gethostname()}'}"
 
     @property
     def airflow_url(self) -> str:
@@ -88,6 +99,34 @@ class Place:
         if self.is_remote:
             return "database_url" in place.model_fields_set
         return bool(place.database_url) or (place.home / "perennial.db").exists()
+
+    def serves(self) -> dict[str, Serving]:
+        """The version that the gateway sends the requests of each model to.
+
+        Raises:
+            ServingError: It does not answer.
+            LoginRefused: It asks for a token, and the one that it got is wrong.
+        """
+        if not self.is_remote:
+            from tasks.release.standing import everything_served
+
+            return everything_served()
+        from cli.public_page import models
+
+        return models(self.airflow_url, self.settings.prediction_token.get_secret_value())
+
+    def standing(self, model: str, seen: Serving | None) -> Standing:
+        """How a model stands; `seen` is what `serves` gave of it.
+
+        Raises:
+            ServingError: The gateway does not answer.
+            PlatformAway: None runs.
+        """
+        from tasks.release import standing
+
+        if self.is_remote:
+            return standing.explain(model, seen, self.history(model))
+        return standing.standing(model)
 
     def history(self, model: str | None = None) -> list[LedgerEntry]:
         """The entries of the ledger, oldest first; of one model where it is named.

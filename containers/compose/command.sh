@@ -24,7 +24,7 @@ run)
     terminal=""
     [ -t 0 ] && [ -t 1 ] || terminal=-T
     # shellcheck disable=SC2086 - one option or none
-    compose run --rm --no-deps $terminal command "$@"
+    compose run --rm --no-deps $terminal -e PERENNIAL_PERSON="$(id -un)@$(hostname)" command "$@"
     ;;
 *) fail "$0 takes find or run, not '$what'." ;;
 esac
