@@ -30,7 +30,8 @@ class CommandSettings(BaseSettings):
         prediction_token: What the gateway asks users for, where it asks for one.
         place: How the platform is told of, such as "processes on /home/ann/perennial/.perennial/state".
         public_url: Its reverse proxy as a browser reaches it, where the command reaches the services past it.
-        person: Who asks, where the command runs in a container and cannot see that; else who is logged in here.
+        person: Who asks, where the command runs in a container and cannot see that; empty for who is logged
+            in here.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
