@@ -102,7 +102,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p embedded -p demo -p new_model -p new_suite
+	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

@@ -64,7 +64,7 @@ from tasks.contracts.release import (
     Withdrawal,
     WithdrawRequest,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -126,9 +126,11 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "Serving",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Standing",
     "StepContext",
     "Subject",
     "TakenBack",

@@ -144,6 +144,12 @@ def history(model: str | None = None) -> list[LedgerEntry]:
         return [_entry(row) for row in connection.execute(query)]
 
 
+def models() -> set[str]:
+    """The names of the models that an entry is about."""
+    with engine().connect() as connection:
+        return set(connection.execute(sa.select(entries.c.model).distinct()).scalars())
+
+
 def newest_first(
     connection: sa.Connection, model: str, action: Action, since: datetime | None = None
 ) -> Iterator[LedgerEntry]:

@@ -84,7 +84,7 @@ def _row(looks: Looks, match: re.Match[str]) -> None:
 
 def _prediction(looks: Looks, match: re.Match[str]) -> None:
     with looks.at("the gateway's log"):
-        row = Gateway(patient=False).prediction(match[0])
+        row = Gateway(retries=1).prediction(match[0])
         if row is not None:
             looks.found.append(_answered(row["model"], row["run_id"], match[0]))
             return
@@ -115,7 +115,7 @@ def _model(looks: Looks, match: re.Match[str]) -> None:
 
 def _is_served(looks: Looks, name: str) -> bool:
     try:
-        return bool(Gateway(patient=False).history(name))
+        return bool(Gateway(retries=1).history(name))
     except ServingError as error:
         looks.away.append(f"the gateway's routes: {error}")
         return False

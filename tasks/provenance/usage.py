@@ -88,7 +88,7 @@ class _Search:
         )
 
     def _gateway(self) -> Gateway | None:
-        gateway = Gateway(patient=False)
+        gateway = Gateway(retries=1)
         try:
             gateway.log_id()
         except ServingError as error:

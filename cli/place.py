@@ -1,0 +1,179 @@
+"""Where the platform is, and how the command logs in: as the environment says, whoever has written it there.
+
+`./perennial` finds processes and containers of its clone and fills the environment in; a platform elsewhere
+is named by PERENNIAL_URL, its reverse proxy, and PERENNIAL_TOKEN, a token of Airflow's. There, the ledger is
+asked for through Airflow, for the database is on the platform's own network alone.
+"""
+
+import getpass
+import socket
+from functools import cached_property
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cli.airflow import Airflow
+from cli.exits import PlatformAway
+from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.settings import PROJECT, settings
+from tasks.variables import read
+
+
+class CommandSettings(BaseSettings):
+    """What points the command to a platform (`PERENNIAL_...`).
+
+    Attributes:
+        url: The reverse proxy of a platform elsewhere; Airflow is at its root, the models below /v1.
+        token: A bearer token of Airflow's REST API there; it lasts a day.
+        airflow_url: Airflow, where the platform is this machine's; empty where none runs.
+        airflow_user, airflow_password: Whom a new token is asked for, where there is no `token`.
+        prediction_token: What the gateway asks users for, where it asks for one.
+        place: How the platform is told of, such as "processes on /home/ann/perennial/.perennial/state".
+        public_url: Its reverse proxy as a browser reaches it, where the command reaches the services past it.
+        person: Who asks, where the command runs in a container and cannot see that; empty for who is logged
+            in here.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
+
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    airflow_url: str = ""
+    airflow_user: str = "admin"
+    airflow_password: SecretStr = SecretStr("")
+    prediction_token: SecretStr = SecretStr("")
+    place: str = ""
+    public_url: str = ""
+    person: str = ""
+
+
+class Place:
+    """One platform, as the words of the command reach it.
+
+    Raises:
+        InvalidSettings: A variable of the environment or of .env is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.settings = read(CommandSettings)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether only what the reverse proxy shows can be reached."""
+        return bool(self.settings.url)
+
+    @property
+    def name(self) -> str:
+        """How people are told which platform this is."""
+        return self.settings.place or self.airflow_url or "no platform"
+
+    @property
+    def person(self) -> str:
+        """Who asks, as the ledger names them where Airflow does not; such as `person:ann@desk`."""
+        return f"person:{self.settings.person or f'{getpass.getuser()}@{socket.gethostname()}'}"
+
+    @property
+    def airflow_url(self) -> str:
+        return (self.settings.url or self.settings.airflow_url).rstrip("/")
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a platform to ask; a ledger may lie here without one."""
+        return bool(self.airflow_url)
+
+    def require_running(self) -> None:
+        """Refuse what needs the services.
+
+        Raises:
+            PlatformAway: None runs.
+        """
+        if not self.runs:
+            raise PlatformAway(
+                "No platform of this clone runs. Start one (`make start`, or `make up` in containers), or "
+                "name one elsewhere: PERENNIAL_URL and PERENNIAL_TOKEN."
+            )
+
+    @property
+    def has_ledger_here(self) -> bool:
+        """Whether the platform's database can be read from here, running or not."""
+        place = settings()
+        if self.is_remote:
+            return "database_url" in place.model_fields_set
+        return bool(place.database_url) or (place.home / "perennial.db").exists()
+
+    def serves(self) -> dict[str, Serving]:
+        """The version that the gateway sends the requests of each model to.
+
+        Raises:
+            ServingError: It does not answer.
+            LoginRefused: It asks for a token, and the one that it got is wrong.
+        """
+        if not self.is_remote:
+            from tasks.release.standing import everything_served
+
+            return everything_served()
+        from cli.public_page import models
+
+        return models(self.airflow_url, self.settings.prediction_token.get_secret_value())
+
+    def standing(self, model: str, seen: Serving | None) -> Standing:
+        """How a model stands; `seen` is what `serves` gave of it.
+
+        Raises:
+            ServingError: The gateway does not answer.
+            PlatformAway: None runs.
+        """
+        from tasks.release import standing
+
+        if self.is_remote:
+            return standing.explain(model, seen, self.history(model))
+        return standing.standing(model)
+
+    def history(self, model: str | None = None) -> list[LedgerEntry]:
+        """The entries of the ledger, oldest first; of one model where it is named.
+
+        Raises:
+            PlatformAway: It can be read neither here nor through a platform that runs.
+        """
+        if self.has_ledger_here:
+            from tasks.ledger import entries
+
+            return entries.history(model)
+        self.require_running()
+        found = self.airflow.call(
+            "GET", "/perennial/ledger/entries", params={"model": model} if model else {}
+        )
+        return [LedgerEntry.model_validate(entry) for entry in found["entries"]]
+
+    def broken_entries(self) -> list[int]:
+        """The numbers of the entries that somebody changed or removed. Raises as `history`."""
+        if self.has_ledger_here:
+            from tasks.ledger import entries
+
+            return entries.broken_entries()
+        self.require_running()
+        found: list[int] = self.airflow.call("GET", "/perennial/ledger/broken")["broken"]
+        return found
+
+    def models_in_ledger(self) -> set[str]:
+        """The models of which it remembers a decision; none where there is no ledger yet."""
+        if not self.has_ledger_here:
+            return set()
+        from tasks.ledger import entries
+
+        return entries.models()
+
+    @cached_property
+    def airflow(self) -> Airflow:
+        """Airflow's REST API.
+
+        Raises:
+            PlatformAway: None runs.
+        """
+        self.require_running()
+        return Airflow(
+            self.airflow_url,
+            user=self.settings.airflow_user,
+            password=self.settings.airflow_password.get_secret_value(),
+            token=self.settings.token.get_secret_value(),
+        )

@@ -1,0 +1,131 @@
+"""What Airflow has at work, and what of its DAGs is wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.airflow import Airflow
+from tasks.errors import PerennialError
+
+WATCHED = ("ingest", "train", "drift", "collect")
+ENDED = ("success", "failed")
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has not ended.
+
+    Attributes:
+        state: Airflow's: `running`, or `queued` where it waits for another.
+        tasks: Those at work now.
+        since: When it was asked for.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: tuple[str, ...]
+    since: datetime
+
+    def of(self, model: str) -> bool:
+        """Whether it is a model's own."""
+        return self.dag_id in {f"{family}_{model}" for family in WATCHED}
+
+    def __str__(self) -> str:
+        return f"{self.dag_id}: {', '.join(self.tasks) or self.state}"
+
+
+@dataclass(frozen=True)
+class Airflows:
+    """What Airflow says of itself at one moment.
+
+    Attributes:
+        paused: DAGs that start no run.
+        faults: What is wrong; a sentence each.
+    """
+
+    runs: tuple[Run, ...]
+    paused: frozenset[str]
+    faults: tuple[str, ...]
+
+
+def look(airflow: Airflow) -> Airflows:
+    """Ask Airflow for everything that `status` tells of it; that it does not answer is a fault too."""
+    try:
+        dags = airflow.get("/dags", limit=PAGE)["dags"]
+        return Airflows(
+            runs=tuple(_at_work(airflow)),
+            paused=frozenset(dag["dag_id"] for dag in dags if dag["is_paused"]),
+            faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags)),
+        )
+    except PerennialError as error:
+        return Airflows((), frozenset(), (str(error),))
+
+
+def _at_work(airflow: Airflow) -> Iterator[Run]:
+    runs = airflow.get("/dags/~/dagRuns", state=["running", "queued"], limit=PAGE)["dag_runs"]
+    busy = airflow.get(
+        "/dags/~/dagRuns/~/taskInstances", state=["running", "deferred", "up_for_retry"], limit=PAGE
+    )["task_instances"]
+    for run in runs:
+        own = [task for task in busy if task["dag_run_id"] == run["dag_run_id"] and _same_dag(task, run)]
+        yield Run(
+            run["dag_id"],
+            run["dag_run_id"],
+            run["state"],
+            tuple(task["task_id"] for task in own),
+            datetime.fromisoformat(run["run_after"]),
+        )
+
+
+def _same_dag(task: dict[str, Any], run: dict[str, Any]) -> bool:
+    return bool(task["dag_id"] == run["dag_id"])
+
+
+def _ill(airflow: Airflow) -> Iterator[str]:
+    for part, health in airflow.get("/monitor/health").items():
+        if isinstance(health, dict) and health.get("status") == "unhealthy":
+            yield f"Airflow's {part.replace('_', ' ')} is not healthy."
+
+
+def _not_imported(airflow: Airflow) -> Iterator[str]:
+    for error in airflow.get("/importErrors", limit=PAGE)["import_errors"]:
+        reason = error["stack_trace"].strip().splitlines()[-1]
+        yield f"Airflow cannot read {error['filename']}: {reason}"
+
+
+def _failed(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:
+    """The DAGs whose newest run that ended has failed."""
+    for dag_id in (dag["dag_id"] for dag in dags):
+        if not dag_id.startswith(tuple(f"{family}_" for family in WATCHED)):
+            continue
+        newest = airflow.get(f"/dags/{dag_id}/dagRuns", state=ENDED, order_by="-id", limit=1)["dag_runs"]
+        if newest and newest[0]["state"] == "failed":
+            run_id = newest[0]["dag_run_id"]
+            yield f"The newest run of {dag_id} failed: {why_failed(airflow, dag_id, run_id)}"
+
+
+def why_failed(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """Which task of a run failed and what it said, and where its page is."""
+    tasks = [task for task in airflow.tasks(dag_id, run_id) if task["state"] == "failed"]
+    told = "; ".join(f"{task['task_id']}: {_last_words(airflow, task)}" for task in tasks)
+    return f"{told or 'no task of it did'}. {airflow.page(dag_id, run_id)}"
+
+
+def _last_words(airflow: Airflow, task: dict[str, Any]) -> str:
+    """The sentence that the task ended with, as its log has it."""
+    place = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+    try:
+        lines = airflow.get(f"{place}/logs/{task['try_number']}", full_content=True)["content"]
+    except PerennialError as error:
+        return f"its log cannot be read ({error})"
+    said = [
+        fault["exc_value"]
+        for line in lines
+        if isinstance(line, dict)
+        for fault in line.get("error_detail") or ()
+        if fault.get("exc_value")
+    ]
+    return str(said[-1]).strip().rstrip(".") if said else "its log says why"
