@@ -28,4 +28,106 @@ class RouteChange(Contract):
 class Gateway:
     """The gateway's internal addresses.
 
+    Every call may be repeated, so that a restart of the gateway is waited for.
+
+    Args:
+        retries: How often a call is repeated: eight times are half a minute, for steps; who only looks waits
+            less long.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None, *, retries: int = 8) -> None:
+        self._url = (url or settings().gateway_url).rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = (
+            f"Bearer {token or settings().gateway_token.get_secret_value()}"
+        )
+        again = Retry(
             total=retries,
+            backoff_factor=0.1,
+            status_forcelist=[503],
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        self._session.mount("http://", HTTPAdapter(max_retries=again))
+        self._session.mount("https://", HTTPAdapter(max_retries=again))
+
+    def names(self) -> list[str]:
+        """Every model that is served."""
+        names: list[str] = self._call("GET", "/healthz").json()["models"]
+        return names
+
+    def route(self, model: str) -> Route | None:
+        """Where the model's requests go now; None where it is not served."""
+        response = self._call("GET", f"/internal/routes/{model}", allowed=404)
+        return None if response.status_code == 404 else Route.model_validate(response.json())
+
+    def put(self, route: Route, change: Literal["deploy", "rollback"]) -> None:
+        """Send the model's requests to this version from the next one on."""
+        self._call(
+            "PUT",
+            f"/internal/routes/{route.model}",
+            params={"change": change},
+            json=route.model_dump(mode="json"),
+        )
+
+    def withdraw(self, model: str) -> None:
+        """Serve the model no longer."""
+        self._call("DELETE", f"/internal/routes/{model}", allowed=404)
+
+    def history(self, model: str) -> list[RouteChange]:
+        """Every change of the model's route, oldest first."""
+        entries = self._call("GET", f"/internal/routes/{model}/history").json()["history"]
+        return [RouteChange.model_validate(entry) for entry in entries]
+
+    def in_flight(self, model: str) -> dict[str, int]:
+        """Requests that are being worked on, by backend version; a version that is not named has none."""
+        counted: dict[str, int] = self._call("GET", f"/internal/routes/{model}/in_flight").json()["in_flight"]
+        return counted
+
+    def probe(self, model: str, instance: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The run that answers users now, and its answer to `instance`; it leaves no trace in the log."""
+        answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}).json()
+        return answer["run_id"], answer["predictions"][0]
+
+    def log_id(self) -> str:
+        """Which log it is: a gateway that has lost its database
+        begins a new one, whose sequences start at 1 again.
+        """
+        return str(self._call("GET", "/internal/log").json()["log_id"])
+
+    def log(
+        self, table: Literal["predictions", "feedback", "takebacks"], model: str, after: int
+    ) -> list[dict[str, Any]]:
+        """The model's next rows with a sequence above `after`, in their order; at most `PAGE_ROWS`."""
+        parameters: dict[str, str | int] = {"model": model, "after": after, "limit": PAGE_ROWS}
+        rows: list[dict[str, Any]] = self._call("GET", f"/internal/log/{table}", params=parameters).json()[
+            "rows"
+        ]
+        return rows
+
+    def prediction(self, prediction_id: str) -> dict[str, Any] | None:
+        """One prediction as the log has it, with its `labels`, whichever model made it; None for none."""
+        response = self._call("GET", f"/internal/predictions/{quote(prediction_id, safe='')}", allowed=404)
+        return None if response.status_code == 404 else response.json()
+
+    def answers(self, model: str, run_id: str, after: int) -> dict[str, Any]:
+        """How many predictions of a run have a sequence above
+        `after`: `rows`, and the times of the first and the last.
+        """
+        path = f"/internal/answers/{quote(model, safe='')}/{quote(run_id, safe='')}"
+        counted: dict[str, Any] = self._call("GET", path, params={"after": after}).json()
+        return counted
+
+    def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
+        try:
+            response = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT_SECONDS, **how)
+        except requests.RequestException as error:
+            raise ServingError(
+                f"The gateway does not answer at {self._url}: {error}. See whether it runs."
+            ) from error
+        if response.ok or response.status_code == allowed:
+            return response
+        raise ServingError(
+            f"The gateway refused {method} {path}: HTTP {response.status_code}, {response.text[:500]}",
+            status=response.status_code,
+        )
