@@ -1,5 +1,6 @@
 """Where a name may be known: each look says what it found, and where it looked."""
 
+import glob
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,11 +127,13 @@ def _batch(looks: Looks, text: str) -> None:
     lake = Lake()
     for table in tables(lake):
         with looks.at(f"batches and files of the table {table!r}"):
-            batches = [text] if lake.app_version(table, text) is not None else _landed_as(table, text)
-            kept = [each for each in batches if lake.app_version(table, each) is not None]
-            looks.found += [Subject(kind="batch", table=table, batch_id=each) for each in kept]
+            commits = lake.commits(table)
+            named = {commit.batch_id for commit in commits if commit.file == text and commit.batch_id}
+            batches = {text} if lake.app_version(table, text) is not None else named or _archived(table, text)
+            looks.found += [Subject(kind="batch", table=table, batch_id=each) for each in sorted(batches)]
 
 
-def _landed_as(table: str, name: str) -> list[str]:
-    archive = Landing(table).url / ".archive"
-    return [entry.name for entry in files.entries(archive) if (archive / entry.name / name).exists()]
+def _archived(table: str, name: str) -> set[str]:
+    """The batches of a file that an earlier Perennial ingested, whose commits do not name them."""
+    found = (Landing(table).url / ".archive").glob(f"*/{glob.escape(name)}")
+    return {path.parent.name for path in found}
