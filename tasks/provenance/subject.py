@@ -6,7 +6,7 @@ from tasks.provenance.looks import Looks, look
 
 LONGEST = 300
 FORMS = (
-    "Give a prediction's id, a version (review_sentiment/3), the id of an MLflow run, a batch's id or the name "
+    "Give a prediction's id, a version (review_sentiment/3), an MLflow run's id, a batch's id or the name "
     "of the file that it landed as, a row (reviews:r17, table and key), or a model's name."
 )
 

@@ -75,7 +75,7 @@ def batches_of(lake: Lake, snapshot: DataSnapshot, spec: PipelineSpec) -> tuple[
             f"Of the {len(seen)} rows of the snapshot, {matched} have a key of {table!r}: the query makes "
             "keys of its own."
         )
-    origins = {commit.batch_id: commit.file for commit in lake.commits(table)}
+    origins = _files(lake, table)
     recalled = recalled_batches(lake, table)
     return tuple(
         BatchRows(table=table, file=origins.get(row["batch_id"]), recalled=row["batch_id"] in recalled, **row)
@@ -83,12 +83,18 @@ def batches_of(lake: Lake, snapshot: DataSnapshot, spec: PipelineSpec) -> tuple[
     )
 
 
+def _files(lake: Lake, table: str) -> dict[str | None, str | None]:
+    """The landed file of each batch, as far as the commits say: those of an earlier Perennial do not."""
+    return {commit.batch_id: commit.file for commit in lake.commits(table)}
+
+
 def whole_batch(lake: Lake, table: str, batch_id: str, condition: str = "true") -> BatchRows:
     """A batch as the table's newest version has it, or those of its rows that an SQL condition holds for."""
     where = f"batch_id = {literal(batch_id)} AND ({condition})"
     counting = OF_BATCH.format(table=quote(table), condition=where)
     (row,) = lake.query(counting, [table]).to_pylist()
-    told = {"batch_id": batch_id, "file": Landing(table).find_archived(batch_id), **row}
+    file = _files(lake, table).get(batch_id) or Landing(table).find_archived(batch_id)
+    told = {"batch_id": batch_id, "file": file, **row}
     return BatchRows(table=table, recalled=batch_id in recalled_batches(lake, table), **told)
 
 
