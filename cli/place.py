@@ -8,6 +8,7 @@ asked for through Airflow, for the database is on the platform's own network alo
 import getpass
 import socket
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,9 @@ from cli.exits import PlatformAway
 from tasks.contracts import LedgerEntry, Serving, Standing
 from tasks.settings import PROJECT, settings
 from tasks.variables import read
+
+if TYPE_CHECKING:
+    from cli.runs import Airflows
 
 
 class CommandSettings(BaseSettings):
@@ -114,7 +118,9 @@ class Place:
             return everything_served()
         from cli.public_page import models
 
-        return models(self.airflow_url, self.settings.prediction_token.get_secret_value())
+        named = "gateway_url" in settings().model_fields_set
+        gateway = settings().gateway_url.rstrip("/") if named else self.airflow_url
+        return models(gateway, self.settings.prediction_token.get_secret_value())
 
     def standing(self, model: str, seen: Serving | None) -> Standing:
         """How a model stands; `seen` is what `serves` gave of it.
@@ -128,6 +134,19 @@ class Place:
         if self.is_remote:
             return standing.explain(model, seen, self.history(model))
         return standing.standing(model)
+
+    def look(self) -> "Airflows":
+        """What Airflow has at work, and what is wrong with it.
+
+        Raises:
+            PlatformAway: It does not answer, and nothing else of the platform can be reached either.
+            LoginRefused: It answers, but not to this user or token.
+        """
+        from cli.runs import look
+
+        if self.is_remote:
+            self.airflow.get("/version")
+        return look(self.airflow)
 
     def history(self, model: str | None = None) -> list[LedgerEntry]:
         """The entries of the ledger, oldest first; of one model where it is named.
