@@ -5,13 +5,17 @@ import sys
 from tasks.errors import LedgerBroken, PerennialError
 
 
-def main() -> None:
-    """Run a word; what went wrong is said in a sentence, without a traceback, and by the exit code."""
+def main(words: list[str] | None = None) -> None:
+    """Run a word; what went wrong is said in a sentence, without a traceback, and by the exit code.
+
+    Args:
+        words: What stands behind `perennial`; None for this process's own arguments.
+    """
     from cli.app import load_words
     from cli.exits import BROKEN
 
     try:
-        load_words()(prog_name="perennial")
+        load_words()(words, prog_name="perennial")
     except LedgerBroken as error:
         _end(error, BROKEN)
     except PerennialError as error:

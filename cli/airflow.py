@@ -1,6 +1,7 @@
 """Airflow's public REST API, as far as the command needs it: start a run, follow it, read its results."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +10,11 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from cli.exits import LoginRefused, PlatformAway
+from cli.unreachable import why_unreachable
 from tasks.errors import InvalidRequest, PerennialError
 
 TIMEOUT_SECONDS = (5.0, 60.0)
+PAGE = 100
 
 
 class AirflowRefused(PerennialError):
@@ -40,6 +43,15 @@ class Airflow:
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of `/api/v2<path>`. Raises as `call`."""
         return self.call("GET", f"/api/v2{path}", params=parameters)
+
+    def every(self, path: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Every entry of a list that Airflow gives in pages. Raises as `call`."""
+        offset = 0
+        while page := self.get(path, limit=PAGE, offset=offset, **parameters)[key]:
+            yield from page
+            offset += len(page)
+            if len(page) < PAGE:
+                return
 
     def call(self, method: str, path: str, **how: Any) -> Any:
         """Call `path` below Airflow's root and return the answer's JSON.
@@ -97,9 +109,7 @@ class Airflow:
         try:
             return self._session.request(method, f"{self.url}{path}", timeout=TIMEOUT_SECONDS, **how)
         except requests.RequestException as error:
-            raise PlatformAway(
-                f"Airflow does not answer at {self.url}: {error}. See whether the platform runs."
-            ) from error
+            raise PlatformAway(f"Airflow does not answer at {self.url}: {why_unreachable(error)}") from error
 
     def _refused(self, answer: requests.Response) -> LoginRefused:
         who = f"the user {self._user!r}" if self._password else "this token"

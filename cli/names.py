@@ -24,7 +24,7 @@ def complete(incomplete: str) -> list[str]:
 def known_names(place: "Place") -> list[str]:
     """Every model that the platform knows: of its project, and those that its ledger remembers."""
     if place.is_remote:
-        dags = place.airflow.get("/dags", tags="train", limit=100)["dags"]
+        dags = place.airflow.every("/dags", "dags", tags="train")
         return sorted(dag["dag_id"].removeprefix("train_") for dag in dags)
     return sorted({*names_here(), *place.models_in_ledger()})
 
@@ -45,5 +45,5 @@ def require_known(place: "Place", model: str) -> str:
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.", autocompletion=complete)]
 AnyModel = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help="Only this one.", autocompletion=complete)
+    str | None, typer.Argument(metavar="MODEL", help="Only this one.", autocompletion=complete)
 ]

@@ -8,43 +8,17 @@ asked for through Airflow, for the database is on the platform's own network alo
 import getpass
 import socket
 from functools import cached_property
-
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import TYPE_CHECKING
 
 from cli.airflow import Airflow
 from cli.exits import PlatformAway
+from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
-from tasks.settings import PROJECT, settings
+from tasks.settings import settings
 from tasks.variables import read
 
-
-class CommandSettings(BaseSettings):
-    """What points the command to a platform (`PERENNIAL_...`).
-
-    Attributes:
-        url: The reverse proxy of a platform elsewhere; Airflow is at its root, the models below /v1.
-        token: A bearer token of Airflow's REST API there; it lasts a day.
-        airflow_url: Airflow, where the platform is this machine's; empty where none runs.
-        airflow_user, airflow_password: Whom a new token is asked for, where there is no `token`.
-        prediction_token: What the gateway asks users for, where it asks for one.
-        place: How the platform is told of, such as "processes on /home/ann/perennial/.perennial/state".
-        public_url: Its reverse proxy as a browser reaches it, where the command reaches the services past it.
-        person: Who asks, where the command runs in a container and cannot see that; empty for who is logged
-            in here.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
-
-    url: str = ""
-    token: SecretStr = SecretStr("")
-    airflow_url: str = ""
-    airflow_user: str = "admin"
-    airflow_password: SecretStr = SecretStr("")
-    prediction_token: SecretStr = SecretStr("")
-    place: str = ""
-    public_url: str = ""
-    person: str = ""
+if TYPE_CHECKING:
+    from cli.runs import Airflows
 
 
 class Place:
@@ -114,7 +88,9 @@ class Place:
             return everything_served()
         from cli.public_page import models
 
-        return models(self.airflow_url, self.settings.prediction_token.get_secret_value())
+        named = "gateway_url" in settings().model_fields_set
+        gateway = settings().gateway_url.rstrip("/") if named else self.airflow_url
+        return models(gateway, self.settings.prediction_token.get_secret_value())
 
     def standing(self, model: str, seen: Serving | None) -> Standing:
         """How a model stands; `seen` is what `serves` gave of it.
@@ -128,6 +104,19 @@ class Place:
         if self.is_remote:
             return standing.explain(model, seen, self.history(model))
         return standing.standing(model)
+
+    def look(self) -> "Airflows":
+        """What Airflow has at work, and what is wrong with it.
+
+        Raises:
+            PlatformAway: It does not answer, and nothing else of the platform can be reached either.
+            LoginRefused: It answers, but not to this user or token.
+        """
+        from cli.runs import look
+
+        if self.is_remote:
+            self.airflow.get("/version")
+        return look(self.airflow)
 
     def history(self, model: str | None = None) -> list[LedgerEntry]:
         """The entries of the ledger, oldest first; of one model where it is named.

@@ -1,8 +1,11 @@
 """What the gateway tells its users: which version of each model answers."""
 
+import json
+
 import requests
 
 from cli.exits import LoginRefused
+from cli.unreachable import why_unreachable
 from tasks.contracts import Serving
 from tasks.errors import ServingError
 
@@ -25,9 +28,13 @@ def models(url: str, token: str) -> dict[str, Serving]:
                 status=answer.status_code,
             )
         answer.raise_for_status()
-        found = answer.json()["models"]
-    except (requests.RequestException, ValueError, KeyError) as error:
-        raise ServingError(f"The gateway does not answer at {url}/v1/models: {error}") from error
+        found = json.loads(answer.text)["models"]
+    except requests.RequestException as error:
+        raise ServingError(
+            f"The gateway does not answer at {url}/v1/models: {why_unreachable(error)}"
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise ServingError(f"What answers at {url}/v1/models is not the gateway.") from error
     return {each["model"]: _serving(each) for each in found}
 
 

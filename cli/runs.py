@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from cli.airflow import Airflow
+from cli.exits import LoginRefused
 from tasks.errors import PerennialError
 
 WATCHED = ("ingest", "train", "drift", "collect")
 ENDED = ("success", "failed")
-PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,29 @@ class Airflows:
 
 
 def look(airflow: Airflow) -> Airflows:
-    """Ask Airflow for everything that `status` tells of it; that it does not answer is a fault too."""
+    """Ask Airflow for everything that `status` tells of it; that it does not answer is a fault too.
+
+    Raises:
+        LoginRefused: It answers, but not to this user or token.
+    """
     try:
-        dags = airflow.get("/dags", limit=PAGE)["dags"]
+        dags = list(airflow.every("/dags", "dags"))
         return Airflows(
             runs=tuple(_at_work(airflow)),
             paused=frozenset(dag["dag_id"] for dag in dags if dag["is_paused"]),
             faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags)),
         )
+    except LoginRefused:
+        raise
     except PerennialError as error:
         return Airflows((), frozenset(), (str(error),))
 
 
 def _at_work(airflow: Airflow) -> Iterator[Run]:
-    runs = airflow.get("/dags/~/dagRuns", state=["running", "queued"], limit=PAGE)["dag_runs"]
-    busy = airflow.get(
-        "/dags/~/dagRuns/~/taskInstances", state=["running", "deferred", "up_for_retry"], limit=PAGE
-    )["task_instances"]
-    for run in runs:
-        own = [task for task in busy if task["dag_run_id"] == run["dag_run_id"] and _same_dag(task, run)]
+    states = ["running", "deferred", "up_for_retry"]
+    busy = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances", state=states))
+    for run in airflow.every("/dags/~/dagRuns", "dag_runs", state=["running", "queued"]):
+        own = [task for task in busy if _is_of(task, run)]
         yield Run(
             run["dag_id"],
             run["dag_run_id"],
@@ -80,8 +84,8 @@ def _at_work(airflow: Airflow) -> Iterator[Run]:
         )
 
 
-def _same_dag(task: dict[str, Any], run: dict[str, Any]) -> bool:
-    return bool(task["dag_id"] == run["dag_id"])
+def _is_of(task: dict[str, Any], run: dict[str, Any]) -> bool:
+    return all(task[name] == run[name] for name in ("dag_id", "dag_run_id"))
 
 
 def _ill(airflow: Airflow) -> Iterator[str]:
@@ -91,7 +95,7 @@ def _ill(airflow: Airflow) -> Iterator[str]:
 
 
 def _not_imported(airflow: Airflow) -> Iterator[str]:
-    for error in airflow.get("/importErrors", limit=PAGE)["import_errors"]:
+    for error in airflow.every("/importErrors", "import_errors"):
         reason = error["stack_trace"].strip().splitlines()[-1]
         yield f"Airflow cannot read {error['filename']}: {reason}"
 

@@ -21,13 +21,11 @@ COLUMNS = ("MODEL", "SERVES", "SINCE", "RUNS", "WHY")
 @app.command()
 def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = False) -> None:
     """Say what serves, since when and why; what runs; what is wrong. Ends with 3 where something is."""
-    from cli.runs import look
-
     place = place_of(context)
     place.require_running()
     if model:
         require_known(place, model)
-    airflow = look(place.airflow)
+    airflow = place.look()
     standings, faults = _standings(place, model)
     wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place)]))
     if json:

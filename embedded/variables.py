@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from cli.place import CommandSettings
+from cli.settings import CommandSettings
 from embedded.settings import EmbeddedSettings
 from tasks.settings import PROJECT, Settings
 from tasks.variables import PREFIX, given_variables

@@ -1,0 +1,64 @@
+"""`perennial ledger` on a real ledger: what it shows to whom, and that it notices who touched it."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.stores.database import ledger_entries
+from tests.unit.cli.conftest import Ask
+from tests.unit.tampering import tamper
+
+pytestmark = pytest.mark.usefixtures("ledger")
+
+
+def test_a_pipe_gets_one_line_an_entry_with_the_same_columns_and_no_colours(ask: Ask) -> None:
+    answer = ask("ledger")
+    assert answer.code == 0
+    assert answer.shown.splitlines()[0] == "ENTRY\tAT\tMODEL\tDECISION\tBEFORE\tAFTER\tBY\tWHY"
+    assert {len(row) for row in answer.rows} == {8}
+    assert [row[3] for row in answer.rows] == ["gate", "deploy", "champion"]
+    assert answer.rows[0][7] == "accuracy 0.91 is above 0.8"
+    assert "\x1b" not in answer.shown
+
+
+def test_a_narrow_terminal_gets_every_word_of_every_entry(ask: Ask) -> None:
+    wide, narrow = ask("ledger", columns=250), ask("ledger", columns=40)
+    assert "ENTRY" in wide.shown.splitlines()[0]
+    assert "WHY" in wide.shown.splitlines()[0]
+    assert narrow.shown.count("DECISION") == 3
+    assert max(map(len, narrow.shown.splitlines())) <= 40
+    assert "".join(narrow.shown.split()).count("isabove0.8") == 3
+
+
+def test_programs_get_the_entries_as_they_are(ask: Ask) -> None:
+    document = json.loads(ask("ledger", "--json", "--last", "1").shown)
+    assert document["verified"] is False
+    [entry] = document["entries"]
+    assert (entry["sequence"], entry["action"], entry["evidence"]) == (3, "champion", {"action": "champion"})
+
+
+def test_a_whole_ledger_is_verified(ask: Ask) -> None:
+    answer = ask("ledger", "--verify")
+    assert answer.code == 0
+    assert "whole" in answer.said
+
+
+def test_a_changed_entry_ends_with_a_code_of_its_own_and_is_named(ask: Ask) -> None:
+    tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 2).values(why="otherwise"))
+    answer = ask("ledger", "--verify")
+    assert answer.code == 6
+    assert "entry 2" in answer.said
+    assert answer.shown == ""
+    assert ask("ledger").code == 0, "only who asks for it waits for a verification"
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_one(ask: Ask) -> None:
+    answer = ask("ledger", "review_sentimnt")
+    assert answer.code == 2
+    assert "review_sentiment" in " ".join(answer.said.split())
+
+
+def test_a_model_that_decided_nothing_yet_has_no_line(ask: Ask) -> None:
+    assert ask("ledger", "flight_delay").rows == []
+    assert "nothing was decided" in ask("ledger", "flight_delay", columns=100).shown
