@@ -13,7 +13,7 @@ from tasks.stores import registry
 from tasks.training.mlflow_run import STEP_KEY
 
 PAGE_RUNS = 1000
-NOT_THERE = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+ID = re.compile(r"[0-9a-f]{32}")
 PINNED = re.compile(r"(\w+) v(\d+)")
 
 
@@ -47,23 +47,22 @@ class Record(NamedTuple):
 
 
 def record_of(run_id: str) -> Record | None:
-    """MLflow's record of a run; None where there is none.
+    """MLflow's record of a run, deleted or not; None where there is none.
+
+    By a search, since MLflow tells a user who is no administrator of no single run whether it is there.
 
     Raises:
         RegistryError: MLflow does not answer, or not to this user.
     """
-    client = registry.client()
-    with _explained():
-        run = _none_if_missing(lambda: client.get_run(run_id))
-        return None if run is None else _record(run, _experiments(client))
+    found = _search(f"attributes.run_id = '{run_id}'") if ID.fullmatch(run_id) else []
+    return found[0] if found else None
 
 
 def run_of_version(model: str, number: str) -> str | None:
     """The run of a version; None where the registry has none. Raises as `record_of`."""
-    client = registry.client()
     with _explained():
-        found = _none_if_missing(lambda: client.get_model_version(model, number))
-        return None if found is None else str(found.run_id)
+        found = registry.client().search_model_versions(f"name = '{model}'")
+    return next((str(each.run_id) for each in found if str(each.version) == number), None)
 
 
 def version_of(model: str, run_id: str, number: str | None = None) -> ModelVersion | None:
@@ -78,22 +77,22 @@ def version_of(model: str, run_id: str, number: str | None = None) -> ModelVersi
 
 def trainings_on(table: str) -> list[Record]:
     """Every run whose snapshot pinned a version of the table, oldest first. Raises as `record_of`."""
+    found = _search("tags.`perennial.snapshot` LIKE '%'")
+    return sorted((each for each in found if table in each.pinned), key=lambda each: each.started_at)
+
+
+def _search(condition: str) -> list[Record]:
     from mlflow.entities import ViewType
 
-    client = registry.client()
+    client, records, token = registry.client(), list[Record](), None
     with _explained():
-        experiments = _experiments(client)
-        records: list[Record] = []
-        token = None
+        names = _experiments(client)
         while True:
-            page = client.search_runs(
-                list(experiments), "tags.`perennial.snapshot` LIKE '%'", ViewType.ALL, PAGE_RUNS, None, token
-            )
-            records += [_record(run, experiments) for run in page]
+            page = client.search_runs([*names], condition, ViewType.ALL, PAGE_RUNS, page_token=token)
+            records += [_record(run, names) for run in page]
             token = page.token
             if not token:
-                break
-    return sorted((each for each in records if table in each.pinned), key=lambda each: each.started_at)
+                return records
 
 
 def _experiments(client: Any) -> dict[str, str]:
@@ -112,17 +111,6 @@ def _record(run: Any, experiments: dict[str, str]) -> Record:
         started_at=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
         tags=dict(run.data.tags),
     )
-
-
-def _none_if_missing(ask: Any) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return ask()
-    except MlflowException as error:
-        if error.error_code in NOT_THERE:
-            return None
-        raise
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from tasks.contracts import Explanation, Lineage, Usage
 
-BOX, LINE, GAP_X, GAP_Y, PAD = 190, 17, 46, 16, 10
-LETTERS = 26
+BOX, LINE, GAP_X, GAP_Y, PAD = 160, 17, 30, 16, 10
+LETTERS = 21
 MOST = 6
 """So many boxes a column; of more the last says how many."""
 
@@ -106,12 +106,14 @@ def _forwards(usage: Usage) -> list[list[Box]]:
         Box("batch", (batch.file or batch.batch_id, f"{batch.rows} rows", *(["recalled"] * batch.recalled)))
         for batch in usage.batches
     ]
-    trained = [Box("training run", (use.model, use.run_id[:16])) for use in usage.uses]
-    became = [
-        Box(f"version {use.version}" if use.version else "no version", (f"{use.answers.rows} answers",))
+    used = [
+        Box(
+            f"version {use.version}" if use.version else "no version",
+            (use.model, f"run {use.run_id[:16]}", f"{use.answers.rows} answers"),
+        )
         for use in usage.uses
     ]
-    return [batches, [Box("table", (usage.table,))], trained, became]
+    return [batches, [Box("table", (usage.table,))], used]
 
 
 def _short(text: str) -> str:

@@ -96,7 +96,7 @@ def _used(use: Use) -> str:
     serves = ", which serves" if use.serves else ""
     return (
         f"{use.model}, run {use.run_id}: {rows} come of it; it became {version}{serves}, and gave "
-        f"{use.answers.rows} answers."
+        f"{use.answers.rows} {'answer' if use.answers.rows == 1 else 'answers'}."
     )
 
 

@@ -1,7 +1,7 @@
 """The rows of a snapshot: where they came from, and which of them would not be there without others."""
 
+import io
 from collections.abc import Mapping
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,10 +47,11 @@ def read_rows(snapshot: DataSnapshot) -> pa.Table:
     )
 
 
-def write_rows(snapshot: DataSnapshot, file: Path) -> str:
-    """Write all rows of a snapshot, as `read_rows` gives them, to a local Parquet file."""
-    pq.write_table(read_rows(snapshot), file)
-    return str(file)
+def as_parquet(snapshot: DataSnapshot) -> bytes:
+    """All rows of a snapshot, as `read_rows` gives them, as a Parquet file."""
+    content = io.BytesIO()
+    pq.write_table(read_rows(snapshot), content)
+    return content.getvalue()
 
 
 def batches_of(lake: Lake, snapshot: DataSnapshot, spec: PipelineSpec) -> tuple[BatchRows, ...]:

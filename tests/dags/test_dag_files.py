@@ -175,6 +175,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
         "ingest_reviews",
+        "recall_batch",
         "rollback_model",
         "withdraw_model",
     }
