@@ -52,7 +52,7 @@ def lineage(
         *(found.lineage.notes if found.lineage else ()),
         *(found.usage.notes if found.usage else ()),
     ]:
-        show.trouble(f"Not found: {note}")
+        show.trouble(f"Mind: {note}")
 
 
 def _with_rows(found: "Explanation", file: str) -> "Explanation":

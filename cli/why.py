@@ -69,4 +69,4 @@ def _print(found: "Explanation") -> None:
         show.table(DECISIONS, entries, nothing="")
     notes = [*(found.lineage.notes if found.lineage else ()), *(found.usage.notes if found.usage else ())]
     for note in notes:
-        show.trouble(f"Not found: {note}")
+        show.trouble(f"Mind: {note}")

@@ -106,7 +106,7 @@ class Lineage(Contract):
         archive: What was judged; None where the run was never judged.
         status, dag_run: MLflow's word on the run, and the Airflow run that trained it.
         run: Parameters, commit, image, lock and snapshot; None where the training did not end well.
-        notes: What could not be found, and why; sentences.
+        notes: What could not be found, and why, and what does not fit the ledger; sentences.
     """
 
     model: str

@@ -3,15 +3,27 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from tasks.contracts import Action, Answer, Explanation, LedgerEntry, Lineage, Usage, Use
+from tasks.contracts import (
+    Action,
+    Answer,
+    EvaluationReport,
+    Explanation,
+    GateDecision,
+    LedgerEntry,
+    Lineage,
+    Usage,
+    Use,
+)
 
 SHOWN = 120
 SWITCHES = (Action.DEPLOY, Action.ROLLBACK)
 
 
 def tell(explanation: Explanation) -> tuple[str, ...]:
-    """The answer in a few sentences, the most important first."""
-    return tuple(_sentences(explanation))
+    """The answer in a few sentences, the most important first; what data and people say has no control
+    characters in them, for they are printed in terminals.
+    """
+    return tuple(_plain(sentence) for sentence in _sentences(explanation))
 
 
 def _sentences(found: Explanation) -> Iterator[str]:
@@ -24,6 +36,24 @@ def _sentences(found: Explanation) -> Iterator[str]:
     if found.broken_entries:
         numbers = ", ".join(map(str, found.broken_entries))
         yield f"The ledger was altered at entry {numbers}: do not rely on what is said here of decisions."
+
+
+def disagreements(lineage: Lineage, gate: GateDecision | None, report: EvaluationReport | None) -> list[str]:
+    """Where MLflow, which people and training programs may write to, says other things than the gate."""
+    told = []
+    judged = report.frozen_sha256 if report else None
+    if lineage.run is not None and judged not in {None, lineage.run.snapshot.test.sha256}:
+        told.append(
+            f"MLflow says that the test part of the run {lineage.run_id} has the hash "
+            f"{lineage.run.snapshot.test.sha256}, but the gate judged it on {judged}: what the run is said to "
+            "come from was changed since."
+        )
+    if lineage.archive is not None and gate is not None and lineage.archive.sha256 != gate.archive_sha256:
+        told.append(
+            f"MLflow says that the archive has the hash {lineage.archive.sha256}, but the gate judged "
+            f"{gate.archive_sha256}: the version's tags were changed since."
+        )
+    return told
 
 
 def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:
@@ -102,6 +132,10 @@ def _used(use: Use) -> str:
 
 def _leads_to(entry: LedgerEntry, run_id: str) -> bool:
     return (entry.evidence.get("route") or {}).get("run_id") == run_id
+
+
+def _plain(sentence: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in sentence)
 
 
 def _sentence(text: str) -> str:

@@ -17,7 +17,7 @@ from tasks.ledger import entries
 from tasks.provenance import predictions
 from tasks.provenance.entries_about import entries_about, judgement, mentions
 from tasks.provenance.subject import find, told
-from tasks.provenance.tell import tell
+from tasks.provenance.tell import disagreements, tell
 from tasks.provenance.trace import trace
 from tasks.provenance.usage import usage_of_batch, usage_of_row
 from tasks.serving.gateway import Gateway
@@ -102,14 +102,17 @@ def _about_run(subject: Subject, model: str, run_id: str, answer: Answer | None 
     lineage = trace(model, run_id, answer=answer, number=subject.version)
     named = lineage.version.decision_ledger_hash if lineage.version else None
     judged = judgement(history, run_id, named)
+    gate = GateDecision.model_validate(judged.evidence["decision"]) if judged else None
+    evaluation = _evaluation(judged)
+    doubts = disagreements(lineage, gate, evaluation)
     train_run_id = lineage.dag_run.partition("/")[2] if lineage.dag_run else None
     return Explanation(
         subject=subject,
         asked_at=datetime.now(UTC),
         why=(),
-        lineage=lineage,
-        evaluation=_evaluation(judged),
-        gate=GateDecision.model_validate(judged.evidence["decision"]) if judged else None,
+        lineage=lineage.model_copy(update={"notes": (*lineage.notes, *doubts)}),
+        evaluation=evaluation,
+        gate=gate,
         decisions=tuple(entries_about(history, run_id, train_run_id)),
         serving=_serving(model),
     )

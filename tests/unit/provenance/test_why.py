@@ -6,6 +6,7 @@ import pytest
 from tasks.errors import NotFound
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
+from tasks.stores import registry
 from tests.unit.provenance.conftest import ANSWER, FIRST, LATER, POISON, POISONED
 from tests.unit.provenance.world import MODEL, TABLE, World
 
@@ -144,3 +145,15 @@ def test_where_the_gateway_is_away_the_lake_answers_and_the_rest_is_told(
     assert found.usage is not None
     assert {use.serves for use in found.usage.uses} == {None}
     assert any("the gateway does not answer" in note.lower() for note in found.usage.notes)
+
+
+def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: World) -> None:
+    first = world.runs[0]
+    test = first.snapshot.test.model_copy(update={"sha256": "0" * 64})
+    changed = first.model_copy(update={"snapshot": first.snapshot.model_copy(update={"test": test})})
+    registry.log_text(first.run_id, registry.LINEAGE, changed.model_dump_json())
+    found = why(ANSWER)
+    registry.log_text(first.run_id, registry.LINEAGE, first.model_dump_json())
+    assert found.lineage is not None
+    assert any("but the gate judged it on" in note for note in found.lineage.notes)
+    assert any("The batches of its rows" in note for note in found.lineage.notes), "the part is another one"

@@ -81,7 +81,7 @@ class World:
     def judge(self, run: TrainingRun, verdict: str = "promote", **changes: Any) -> LedgerEntry:
         """The gate's entry on a run."""
         archive = judged.archive(run_id=run.run_id, version=run.run_id, sha256=run.run_id * 2)
-        found = judged.evaluation(**changes)
+        found = judged.evaluation(frozen_sha256=run.snapshot.test.sha256, **changes)
         why = f"Accuracy is 0.91 and all rules passed: {verdict}."
         decision = GateDecision(
             model=MODEL, run_id=run.run_id, verdict=verdict, first_model=False, rules=(
