@@ -24,6 +24,7 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     Metric,
@@ -63,6 +64,7 @@ from tasks.contracts.training import (
 __all__ = [
     "Action",
     "Archive",
+    "AsTrained",
     "Champion",
     "ChampionRequest",
     "CollectRequest",
