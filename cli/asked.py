@@ -34,8 +34,8 @@ def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: boo
                 f"The DAG {dag_id} is paused, so the run would wait. Switch it on in Airflow's pages "
                 f"({airflow.url}/dags/{dag_id}), or ask again with --unpause."
             )
-        airflow.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
-    return airflow.trigger(dag_id, conf)
+        airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    return airflow.start(dag_id, conf)
 
 
 def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:

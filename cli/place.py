@@ -10,8 +10,8 @@ import socket
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cli.airflow import Airflow
-from cli.exits import PlatformAway
+from cli.airflow import Airflow, log_in
+from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
 from tasks.settings import settings
@@ -19,6 +19,9 @@ from tasks.variables import read
 
 if TYPE_CHECKING:
     from cli.runs import Airflows
+
+
+LEDGER_PAGES = "/perennial/ledger"
 
 
 class Place:
@@ -129,9 +132,8 @@ class Place:
 
             return entries.history(model)
         self.require_running()
-        found = self.airflow.call(
-            "GET", "/perennial/ledger/entries", params={"model": model} if model else {}
-        )
+        asked = {"model": model} if model else {}
+        found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)
         return [LedgerEntry.model_validate(entry) for entry in found["entries"]]
 
     def broken_entries(self) -> list[int]:
@@ -141,7 +143,7 @@ class Place:
 
             return entries.broken_entries()
         self.require_running()
-        found: list[int] = self.airflow.call("GET", "/perennial/ledger/broken")["broken"]
+        found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
         return found
 
     def models_in_ledger(self) -> set[str]:
@@ -160,9 +162,15 @@ class Place:
             PlatformAway: None runs.
         """
         self.require_running()
-        return Airflow(
-            self.airflow_url,
-            user=self.settings.airflow_user,
-            password=self.settings.airflow_password.get_secret_value(),
-            token=self.settings.token.get_secret_value(),
-        )
+        return Airflow(self.airflow_url, self._airflow_token)
+
+    def _airflow_token(self) -> str:
+        if token := self.settings.token.get_secret_value():
+            return token
+        password = self.settings.airflow_password.get_secret_value()
+        if not password:
+            raise LoginRefused(
+                f"Airflow at {self.airflow_url} asks who you are: set PERENNIAL_TOKEN. docs/command.md says "
+                "how to get one."
+            )
+        return log_in(self.airflow_url, self.settings.airflow_user, password)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli import asked, runs
-from cli.airflow import PAGE, Airflow, AirflowRefused
+from cli.airflow import PAGE, Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from tasks.errors import InvalidRequest
 
@@ -48,7 +48,8 @@ def serve() -> Iterator[Serve]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        return Airflow(f"http://127.0.0.1:{server.server_port}", user="ann", password="secret")
+        url = f"http://127.0.0.1:{server.server_port}"
+        return Airflow(url, lambda: log_in(url, "ann", "secret"), retries=1)
 
     yield start
     for server in servers:
@@ -64,22 +65,21 @@ def test_a_token_that_has_ended_is_asked_for_anew(serve: Serve) -> None:
 
 def test_a_wrong_token_or_password_is_a_refused_login(serve: Serve) -> None:
     url = serve({"POST /auth/token": (401, {"detail": "Invalid credentials"})}).url
-    with pytest.raises(LoginRefused, match="this token"):
-        Airflow(url, token="wrong").get("/version")
-    with pytest.raises(LoginRefused, match="'ann'"):
-        Airflow(url, user="ann", password="wrong").get("/version")
+    for token in (lambda: "wrong", lambda: log_in(url, "ann", "wrong")):
+        with pytest.raises(LoginRefused, match="refuses this user or token: HTTP 401, Invalid"):
+            Airflow(url, token).get("/version")
 
 
 def test_where_nothing_listens_the_platform_is_away() -> None:
     with pytest.raises(PlatformAway, match="Connection refused"):
-        Airflow("http://127.0.0.1:9", token="good").get("/version")
+        Airflow("http://127.0.0.1:9", lambda: "good", retries=0).get("/version")
 
 
 def test_what_airflow_says_itself_is_told(serve: Serve) -> None:
     wrong = {"detail": "Invalid input for param epochs"}
     airflow = serve({**LOGIN, "POST /api/v2/dags/train/dagRuns": (400, wrong), "GET /api/v2/dags": (500, {})})
     with pytest.raises(InvalidRequest, match="Invalid input for param epochs"):
-        airflow.trigger("train", {"epochs": "nine"})
+        airflow.start("train", {"epochs": "nine"})
     with pytest.raises(AirflowRefused, match="HTTP 500"):
         airflow.get("/dags")
 
@@ -100,11 +100,13 @@ def test_a_run_of_a_paused_dag_is_not_started_unless_it_is_switched_on(serve: Se
     answers = {**LOGIN, "GET /api/v2/dags/train": (200, {"is_paused": True})}
     with pytest.raises(InvalidRequest, match="--unpause"):
         asked.start(serve(answers), "train", {})
-    more = {
-        "PATCH /api/v2/dags/train": (200, {}),
-        "POST /api/v2/dags/train/dagRuns": (200, {"dag_run_id": "one"}),
-    }
-    assert asked.start(serve(answers | more), "train", {}, unpause=True) == "one"
+    more = {"PATCH /api/v2/dags/train": (200, {}), "POST /api/v2/dags/train/dagRuns": (200, {})}
+    assert asked.start(serve(answers | more), "train", {}, unpause=True).startswith("manual__")
+
+
+def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(serve: Serve) -> None:
+    there = {"POST /api/v2/dags/train/dagRuns": (409, {"detail": "a run of this id is there"})}
+    assert serve({**LOGIN, **there}).start("train", {}).startswith("manual__")
 
 
 def test_a_run_that_fails_tells_what_its_task_said(serve: Serve) -> None:
@@ -131,5 +133,5 @@ def test_a_run_that_fails_tells_what_its_task_said(serve: Serve) -> None:
 
 
 def test_an_airflow_that_does_not_answer_is_one_of_the_things_that_are_wrong() -> None:
-    found = runs.look(Airflow("http://127.0.0.1:9", token="good"))
+    found = runs.look(Airflow("http://127.0.0.1:9", lambda: "good", retries=0))
     assert (found.runs, len(found.faults)) == ((), 1)
