@@ -7,10 +7,14 @@ asked for through Airflow, for the database is on the platform's own network alo
 
 import getpass
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cli.airflow import Airflow, log_in
+from pydantic import ValidationError
+
+from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
@@ -106,7 +110,8 @@ class Place:
 
         if self.is_remote:
             return standing.explain(model, seen, self.history(model))
-        return standing.standing(model)
+        with _database_answers():
+            return standing.standing(model)
 
     def look(self) -> "Airflows":
         """What Airflow has at work, and what is wrong with it.
@@ -130,18 +135,26 @@ class Place:
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            return entries.history(model)
+            with _database_answers():
+                return entries.history(model)
         self.require_running()
         asked = {"model": model} if model else {}
-        found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)
-        return [LedgerEntry.model_validate(entry) for entry in found["entries"]]
+        found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]
+        try:
+            return [LedgerEntry.model_validate(entry) for entry in found]
+        except ValidationError as error:
+            raise AirflowRefused(
+                f"The ledger that {self.airflow_url} gives is not one that this clone reads: the platform "
+                "there is of another version. Check that one out."
+            ) from error
 
     def broken_entries(self) -> list[int]:
         """The numbers of the entries that somebody changed or removed. Raises as `history`."""
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            return entries.broken_entries()
+            with _database_answers():
+                return entries.broken_entries()
         self.require_running()
         found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
         return found
@@ -152,7 +165,8 @@ class Place:
             return set()
         from tasks.ledger import entries
 
-        return entries.models()
+        with _database_answers():
+            return entries.models()
 
     @cached_property
     def airflow(self) -> Airflow:
@@ -174,3 +188,20 @@ class Place:
                 "how to get one."
             )
         return log_in(self.airflow_url, self.settings.airflow_user, password)
+
+
+@contextmanager
+def _database_answers() -> Iterator[None]:
+    """Say in a sentence that the ledger's database cannot be read.
+
+    Raises:
+        PlatformAway: It does not answer, or is not a database.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        database = make_url(settings().database).render_as_string()
+        raise PlatformAway(f"The ledger cannot be read from {database}: {error.orig}") from error
