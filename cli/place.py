@@ -18,6 +18,7 @@ from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.errors import LedgerBroken
 from tasks.settings import settings
 from tasks.variables import read
 
@@ -131,12 +132,19 @@ class Place:
 
         Raises:
             PlatformAway: It can be read neither here nor through a platform that runs.
+            LedgerBroken: An entry is none any more.
         """
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            with _database_answers():
-                return entries.history(model)
+            try:
+                with _database_answers():
+                    return entries.history(model)
+            except ValueError as error:  # JSON that is none, or not an entry's
+                raise LedgerBroken(
+                    "An entry of the ledger cannot be read: somebody changed it. `perennial ledger --verify` "
+                    "names it."
+                ) from error
         self.require_running()
         asked = {"model": model} if model else {}
         found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]
@@ -148,25 +156,30 @@ class Place:
                 "there is of another version. Check that one out."
             ) from error
 
-    def broken_entries(self) -> list[int]:
-        """The numbers of the entries that somebody changed or removed. Raises as `history`."""
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger, a sentence each.
+
+        Raises:
+            PlatformAway: It can be read neither here nor through a platform that runs.
+        """
         if self.has_ledger_here:
             from tasks.ledger import entries
 
             with _database_answers():
-                return entries.broken_entries()
+                return [_broken(number) for number in entries.broken_entries()]
         self.require_running()
         found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
-        return found
+        return [_broken(number) for number in found]
 
-    def models_in_ledger(self) -> set[str]:
-        """The models of which it remembers a decision; none where there is no ledger yet."""
+    def models_in_ledger(self) -> list[str]:
+        """The models that were judged or served here; none where there is no ledger yet."""
         if not self.has_ledger_here:
-            return set()
+            return []
+        from tasks.contracts import Action
         from tasks.ledger import entries
 
         with _database_answers():
-            return entries.models()
+            return entries.models([Action.GATE, Action.DEPLOY])
 
     @cached_property
     def airflow(self) -> Airflow:
@@ -188,6 +201,13 @@ class Place:
                 "how to get one."
             )
         return log_in(self.airflow_url, self.settings.airflow_user, password)
+
+
+def _broken(number: int) -> str:
+    return (
+        f"Entry {number} of the ledger is changed, missing or does not follow the one before. Compare the "
+        "table `ledger` with a backup."
+    )
 
 
 @contextmanager
