@@ -33,6 +33,8 @@ def ledger(
     place = place_of(context)
     if model:
         require_known(place, model)
+    if not place.runs and place.has_ledger_here:
+        show.tell("No platform of this clone runs. This is the ledger that the last one left.")
     faults = place.verify() if verify else []
     found = _readable(place, model, expected=not faults)[-last:]
     if json:
