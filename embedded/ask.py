@@ -39,7 +39,8 @@ def point_to(platform: Platform) -> None:
         login, variables = platform.credentials, platform.variables()
     except PermissionError as error:
         raise PlatformError(
-            f"The platform on {platform.home} is another user's: {error.filename} is not for you. Ask as them."
+            f"The platform on {platform.home} is another user's: {error.filename} is not for you. Ask as "
+            "that user."
         ) from error
     os.environ.update(
         {
