@@ -24,14 +24,18 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    Anchor,
     EvaluateRequest,
     EvaluationReport,
+    FrozenSets,
     Metric,
     ModelScore,
     PairedDifference,
+    SetScore,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -62,9 +66,11 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Anchor",
     "Archive",
     "Champion",
     "ChampionRequest",
+    "Circumstances",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -78,10 +84,14 @@ __all__ = [
     "EvaluationReport",
     "FailedExpectation",
     "FileOutcome",
+    "FrozenSets",
     "GateDecision",
     "GateRequest",
     "IngestRequest",
     "IngestResult",
+    "JoinedBatch",
+    "LabelIncidentAnswer",
+    "LabelIncidentRequest",
     "LedgerEntry",
     "Look",
     "Metric",
@@ -102,6 +112,7 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "SetScore",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",

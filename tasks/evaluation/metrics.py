@@ -19,6 +19,8 @@ from tasks.evaluation.answers import Answers, Target
 from tasks.evaluation.bootstrap import Statistic, intervals, minus
 from tasks.spec import RECALL_OF, kind_of, label_text
 
+DEALS, SEED = 50, 0
+
 Truth = NDArray[Any]
 """The labels as `Target.encode` gives them, shape (rows,)."""
 
@@ -92,6 +94,17 @@ def difference(
         p_not_better=p_not_better,
         p_not_worse=p_not_worse,
     )
+
+
+def at_random(name: str, target: Target, truth: Truth, answers: Answers) -> float | None:
+    """The metric if the same labels were dealt out to the rows at random, as the mean over `DEALS` of them;
+    None where it is not defined.
+    """
+    if undefined_because(name, target, truth, answers):
+        return None
+    rng = np.random.default_rng(SEED)
+    found = float(np.mean([_point(name, target, rng.permutation(truth), answers) for _ in range(DEALS)]))
+    return found if np.isfinite(found) else None
 
 
 def _p_value(gain: float, error: float, rows: int) -> float:

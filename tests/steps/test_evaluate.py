@@ -29,6 +29,7 @@ from tasks.evaluation.baseline import baseline
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
+from tasks.evaluation.set_scores import differences as differences_of
 from tasks.gate.decide import decide
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec, Task
@@ -259,7 +260,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
         evaluate._score_of(role, role, judged.archive(), candidate, spec, frozen)
         for role in ("candidate", "baseline")
     ]
-    differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
+    differences = tuple(differences_of(candidate, champion, spec, frozen))
 
     slices = {found.value: found.metric.value for found in scored[0].slices}
     assert slices["imdb"] > 0.9
@@ -430,7 +431,7 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
             primary_metric=primary,
             scored=scored,
             baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
-            differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
+            differences=tuple(differences_of(candidate, champion, spec, frozen)),
         )
         return decide(report, spec.gate, judged.archive(), judged.LOOK)
 

@@ -1,0 +1,100 @@
+"""What the ledger says beside an evaluation: the champion's root and anchor, what a person said of the labels
+since it was promoted, and who asked for the training.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tasks.contracts import Action, Circumstances, LedgerEntry, SnapshotPart
+from tasks.gate.rules.label_incident import RULE
+from tasks.ledger import entries
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of a champion.
+
+    Attributes:
+        root_run_id: The run of the last version that was shown to be better.
+        anchor: The rows that were frozen; None of a champion that an earlier Perennial promoted, whose anchor
+            are its own test rows.
+        anchor_sha256: Of the anchor in either case; None where no entry promoted the champion.
+        world: The test part whose rows a person called right since its promotion: the anchor begins anew.
+    """
+
+    root_run_id: str
+    anchor: SnapshotPart | None = None
+    anchor_sha256: str | None = None
+    world: SnapshotPart | None = None
+
+
+def standing(connection: sa.Connection, model: str, run_id: str) -> Standing:
+    """Of the champion that came from this run."""
+    promotion = _promotion(connection, model, run_id)
+    world = _world(connection, model, promotion.sequence if promotion else 0)
+    if promotion is None:
+        return Standing(run_id, world=world)
+    decided = promotion.evidence["decision"]
+    kept = decided.get("anchor")
+    anchor = None if kept is None else SnapshotPart.model_validate(kept)
+    return Standing(
+        root_run_id=run_id if world else decided.get("root_run_id") or run_id,
+        anchor=anchor,
+        anchor_sha256=anchor.sha256 if anchor else promotion.evidence["evaluation"]["frozen_sha256"],
+        world=world,
+    )
+
+
+def circumstances(connection: sa.Connection, model: str, run_key: str) -> Circumstances:
+    """What the ledger says beside an evaluation in the Airflow run `run_key`."""
+    open_one = open_incident(connection, model)
+    return Circumstances(
+        drift=_granted_for_drift(connection, model, run_key.rpartition("/")[2]),
+        incident=open_one.sequence if open_one else None,
+    )
+
+
+def open_incident(connection: sa.Connection, model: str) -> LedgerEntry | None:
+    """The newest entry in which the gate found a label incident that nobody has answered since."""
+    answered = next(entries.newest_first(connection, model, Action.LABEL_INCIDENT), None)
+    for entry in entries.newest_first(connection, model, Action.GATE):
+        if answered is not None and entry.sequence < answered.sequence:
+            return None
+        if _found_incident(entry):
+            return entry
+        if entry.after == "promote":  # while one is open, nothing is promoted
+            return None
+    return None
+
+
+def _found_incident(entry: LedgerEntry) -> bool:
+    """Whether it was measured in this very evaluation, and is not only still open."""
+    rules = entry.evidence["decision"]["rules"]
+    return any(rule["rule"] == RULE and not rule["passed"] and rule["value"] is not None for rule in rules)
+
+
+def _promotion(connection: sa.Connection, model: str, run_id: str) -> LedgerEntry | None:
+    found: Iterator[LedgerEntry] = (
+        entry
+        for entry in entries.newest_first(connection, model, Action.GATE)
+        if (entry.evidence["decision"]["run_id"], entry.after) == (run_id, "promote")
+    )
+    return next(found, None)
+
+
+def _world(connection: sa.Connection, model: str, since: int) -> SnapshotPart | None:
+    for entry in entries.newest_first(connection, model, Action.LABEL_INCIDENT):
+        if entry.sequence < since:
+            return None
+        if entry.after == "the_world":
+            return SnapshotPart.model_validate(entry.evidence["test"])
+    return None
+
+
+def _granted_for_drift(connection: sa.Connection, model: str, run_id: str) -> str | None:
+    for entry in entries.newest_first(connection, model, Action.RETRAIN):
+        if (entry.evidence.get("train_run_id"), entry.after) == (run_id, "granted"):
+            return entry.entry_hash if entry.evidence.get("drift_decision") else None
+    return None
