@@ -15,8 +15,8 @@ from tasks.contracts import (
     TrainingRun,
 )
 from tasks.errors import InvalidRequest
-from tasks.gate.standing import open_incident
 from tasks.ledger import entries
+from tasks.ledger.incidents import open_incident
 from tasks.stores import registry
 from tasks.stores.database import engine
 from tasks.stores.lake import Lake
@@ -24,9 +24,9 @@ from tasks.stores.lake_sql import IS_MARK, quote
 
 NEXT = {
     "poison": (
-        "Take the labels back (docs/operate.md), or land the rows once more with the right ones: of rows with "
-        "one key the newest counts. Then start the training anew. While the rows are there as they are, the "
-        "gate finds the incident again."
+        "Take the labels back (docs/operate.md), or land the rows once more with the right ones: of rows "
+        "with one key the newest counts. Then start the training anew. While the rows are there as they are, "
+        "the gate finds the incident again."
     ),
     "the_world": (
         "Start the training anew: its test rows hold the new ones, and the anchor and the root begin with "

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tasks.contracts import Action, Circumstances, LedgerEntry, SnapshotPart
-from tasks.gate.rules.label_incident import RULE
 from tasks.ledger import entries
+from tasks.ledger.incidents import open_incident
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,6 @@ def circumstances(connection: sa.Connection, model: str, run_key: str) -> Circum
         drift=_granted_for_drift(connection, model, run_key.rpartition("/")[2]),
         incident=open_one.sequence if open_one else None,
     )
-
-
-def open_incident(connection: sa.Connection, model: str) -> LedgerEntry | None:
-    """The newest entry in which the gate found a label incident that nobody has answered since."""
-    answered = next(entries.newest_first(connection, model, Action.LABEL_INCIDENT), None)
-    for entry in entries.newest_first(connection, model, Action.GATE):
-        if answered is not None and entry.sequence < answered.sequence:
-            return None
-        if _found_incident(entry):
-            return entry
-        if entry.after == "promote":  # while one is open, nothing is promoted
-            return None
-    return None
-
-
-def _found_incident(entry: LedgerEntry) -> bool:
-    """Whether it was measured in this very evaluation, and is not only still open."""
-    rules = entry.evidence["decision"]["rules"]
-    return any(rule["rule"] == RULE and not rule["passed"] and rule["value"] is not None for rule in rules)
 
 
 def _promotion(connection: sa.Connection, model: str, run_id: str) -> LedgerEntry | None:

@@ -16,6 +16,7 @@ from tasks.contracts import (
     GateRequest,
     IngestRequest,
     IngestResult,
+    ModelVersion,
     PackageRequest,
     SnapshotRequest,
     StepContext,
@@ -28,9 +29,11 @@ from tasks.data.snapshot import snapshot
 from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
 from tasks.gate.gate import gate
+from tasks.gate.standing import standing
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec, table_of
 from tasks.stores import registry
+from tasks.stores.database import engine
 from tasks.training.package import package
 from tasks.training.train import train
 
@@ -72,8 +75,23 @@ class ByHand:
     def snapshot(self, run: str = "first") -> DataSnapshot:
         return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec))
 
-    def train(self, run: str = "first") -> Judged:
-        """Snapshot, validate, train, package, evaluate and judge a candidate that has no champion to beat."""
+    def champion(self, serving: Judged) -> Champion:
+        """A candidate that was promoted, as if it served."""
+        with engine().connect() as connection:
+            known = standing(connection, self.spec.name, serving.run.run_id)
+        version = ModelVersion(
+            model=self.spec.name,
+            version="1",
+            run_id=serving.run.run_id,
+            archive=serving.archive,
+            decision_ledger_hash=serving.decision.ledger_hash or "",
+            tags={},
+        )
+        anchor = None if known.world else known.anchor
+        return Champion(model=self.spec.name, version=version, anchor=anchor, world=known.world, serves=True)
+
+    def train(self, run: str = "first", against: Judged | None = None) -> Judged:
+        """Snapshot, validate, train, package, evaluate and judge a candidate, against one that serves."""
         spec, taken = self.spec, self.snapshot(run)
         report = validate(ValidateRequest(context=self.context(run, "validate"), spec=spec, snapshot=taken))
         trained = train(
@@ -86,7 +104,8 @@ class ByHand:
             )
         )
         archive = package(PackageRequest(context=self.context(run, "package"), spec=spec, run=trained))
-        champion = Champion(model=spec.name, version=None, serves=False)
+        none = Champion(model=spec.name, version=None, serves=False)
+        champion = none if against is None else self.champion(against)
         evaluation = evaluate(
             EvaluateRequest(
                 context=self.context(run, "evaluate"),

@@ -19,7 +19,6 @@ from tasks.contracts import (
     GateDecision,
     Metric,
     ModelVersion,
-    SnapshotPart,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
@@ -37,6 +36,7 @@ from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
 from tests.archives import write_archive
 from tests.unit import judged
+from tests.unit.judged import part
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
@@ -60,12 +60,6 @@ WRONG_EACH = """
         said = int(label) if right else 1 - int(label)
         return {{"prediction": said, "score": 0.1 + 0.8 * said}}
 """
-
-
-def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, folder / f"{name}.parquet")
-    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def rows(count: int, *, positive: float = 0.5, **columns: Any) -> pa.Table:

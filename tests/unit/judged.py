@@ -5,6 +5,9 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tasks.contracts import (
     Archive,
     DataSnapshot,
@@ -20,6 +23,7 @@ from tasks.contracts import (
     TrainingRun,
 )
 from tasks.spec import PipelineSpec
+from tasks.stores.row_hash import sha256_of_rows
 
 FROZEN = "f" * 64
 RUN = "c" * 32
@@ -41,6 +45,13 @@ def archive(**changes: Any) -> Archive:
         "example_prediction": {"prediction": 1, "score": 0.9},
     }
     return Archive(**(fields | changes))
+
+
+def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
+    """A part of a snapshot with these rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, folder / f"{name}.parquet")
+    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def snapshot() -> DataSnapshot:

@@ -6,13 +6,13 @@ of the two. So a person does.
 
 from math import sqrt
 
-from tasks.contracts import Circumstances, EvaluationReport, Metric, RuleVerdict, SetScore
+from tasks.contracts import Action, Circumstances, EvaluationReport, Metric, RuleVerdict, SetScore
 from tasks.gate.rules.anchor import deciding_anchor, why_not
 from tasks.gate.rules.reports import tell_metric, tell_value
 from tasks.gate.rules.superiority import REACH
 from tasks.spec import GateSpec, kind_of
 
-RULE = "label_incident"
+RULE = Action.LABEL_INCIDENT.value
 KEPT = 0.25
 """After a drift of the inputs, so much of its advantage over labels dealt out at random a champion keeps."""
 ANSWER = (
