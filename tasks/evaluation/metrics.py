@@ -103,8 +103,8 @@ def at_random(name: str, target: Target, truth: Truth, answers: Answers) -> floa
     if undefined_because(name, target, truth, answers):
         return None
     rng = np.random.default_rng(SEED)
-    found = float(np.mean([_point(name, target, rng.permutation(truth), answers) for _ in range(DEALS)]))
-    return found if np.isfinite(found) else None
+    found = [_value(name, target, rng.permutation(truth), answers) for _ in range(DEALS)]
+    return float(np.mean(found)) if np.isfinite(found).all() else None
 
 
 def _p_value(gain: float, error: float, rows: int) -> float:
@@ -137,6 +137,12 @@ def _code(name: str, target: Target) -> int:
     named = [label_text(label) for label in target.classes]
     wanted = name.removeprefix(RECALL_OF)
     return named.index(wanted) if wanted in named else -1
+
+
+def _value(name: str, target: Target, truth: Truth, answers: Answers) -> float:
+    if shares.is_share(name):
+        return shares.measure(_right(name, target, truth, answers))[0]
+    return _point(name, target, truth, answers)
 
 
 def _point(name: str, target: Target, truth: Truth, answers: Answers) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, Circumstances, LedgerEntry, SnapshotPart
+from tasks.contracts import Action, Circumstances, LedgerEntry, ModelScore, SnapshotPart
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident
 
@@ -47,12 +47,18 @@ def standing(connection: sa.Connection, model: str, run_id: str) -> Standing:
     )
 
 
-def circumstances(connection: sa.Connection, model: str, run_key: str) -> Circumstances:
-    """What the ledger says beside an evaluation in the Airflow run `run_key`."""
-    open_one = open_incident(connection, model)
+def circumstances(
+    connection: sa.Connection, candidate: ModelScore, model: str, run_key: str
+) -> Circumstances:
+    """What the ledger says beside an evaluation of the candidate in the Airflow run `run_key`.
+
+    An incident that was found on this candidate is measured again, so that the gate says the same twice.
+    """
+    found = open_incident(connection, model)
+    is_own = found is not None and found.evidence["decision"]["run_id"] == candidate.run_id
     return Circumstances(
         drift=_granted_for_drift(connection, model, run_key.rpartition("/")[2]),
-        incident=open_one.sequence if open_one else None,
+        incident=found.sequence if found and not is_own else None,
     )
 
 
