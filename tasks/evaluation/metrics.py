@@ -141,7 +141,7 @@ def _code(name: str, target: Target) -> int:
 
 def _value(name: str, target: Target, truth: Truth, answers: Answers) -> float:
     if shares.is_share(name):
-        return shares.measure(_right(name, target, truth, answers))[0]
+        return float(_right(name, target, truth, answers).mean())
     return _point(name, target, truth, answers)
 
 
