@@ -48,7 +48,7 @@ from tasks.evaluation.answers import Answers
 from tasks.gate import budget
 from tasks.gate.decide import decide
 
-BY_CLOCK, DRIFT = Circumstances(), Circumstances(drift="the drift check's entry")
+BY_CLOCK, DRIFT = Circumstances(), Circumstances(drift="granted", drifted="drift")
 NEWEST_ROWS, ANCHOR_ROWS = 1_200, 5_000
 HISTORY, BATCHES, TESTED = 6_000, (800, 2_000, 8_000, 16_000), 0.2
 STEPS = ((0.0, 0.0), (3.0, -3.0), (3.0, -0.5), (3.0, -0.2), (3.0, 0.0))

@@ -39,10 +39,13 @@ class Circumstances(Contract):
 
     Attributes:
         drift: The hash of the entry that granted this training, where the drift check had asked for it.
+        drifted: The hash of the newest entry in which the drift check found that the inputs are others than
+            the champion knows.
         incident: The number of the entry in which the gate found a label incident that nobody has answered.
     """
 
     drift: str | None = None
+    drifted: str | None = None
     incident: int | None = None
 
 

@@ -66,7 +66,7 @@ def _decide(
     if evaluation.champion is not None:
         _require_standing(evaluation, evaluation.champion, spec.gate, connection)
     look = _look(evaluation, spec.gate.false_promotion_rate, at, connection)
-    beside = circumstances(connection, evaluation.candidate, spec.name, request.context.run_key)
+    beside = circumstances(connection, evaluation, request.context.run_key)
     decision = decide(evaluation, spec.gate, archive, look, beside)
     entry = entries.append(
         connection,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, Circumstances, LedgerEntry, ModelScore, SnapshotPart
+from tasks.contracts import Action, Circumstances, EvaluationReport, LedgerEntry, SnapshotPart
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident
 
@@ -47,17 +47,17 @@ def standing(connection: sa.Connection, model: str, run_id: str) -> Standing:
     )
 
 
-def circumstances(
-    connection: sa.Connection, candidate: ModelScore, model: str, run_key: str
-) -> Circumstances:
-    """What the ledger says beside an evaluation of the candidate in the Airflow run `run_key`.
+def circumstances(connection: sa.Connection, evaluation: EvaluationReport, run_key: str) -> Circumstances:
+    """What the ledger says beside an evaluation in the Airflow run `run_key`.
 
     An incident that was found on this candidate is measured again, so that the gate says the same twice.
     """
+    model, champion = evaluation.model, evaluation.champion
     found = open_incident(connection, model)
-    is_own = found is not None and found.evidence["decision"]["run_id"] == candidate.run_id
+    is_own = found is not None and found.evidence["decision"]["run_id"] == evaluation.candidate.run_id
     return Circumstances(
         drift=_granted_for_drift(connection, model, run_key.rpartition("/")[2]),
+        drifted=_drifted(connection, model, champion.run_id) if champion else None,
         incident=found.sequence if found and not is_own else None,
     )
 
@@ -84,4 +84,11 @@ def _granted_for_drift(connection: sa.Connection, model: str, run_id: str) -> st
     for entry in entries.newest_first(connection, model, Action.RETRAIN):
         if (entry.evidence.get("train_run_id"), entry.after) == (run_id, "granted"):
             return entry.entry_hash if entry.evidence.get("drift_decision") else None
+    return None
+
+
+def _drifted(connection: sa.Connection, model: str, champion: str | None) -> str | None:
+    for entry in entries.newest_first(connection, model, Action.DRIFT):
+        if entry.before == champion and entry.after in {"wait", "retrain"}:
+            return entry.entry_hash
     return None

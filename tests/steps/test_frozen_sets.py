@@ -18,7 +18,7 @@ from tests.unit import judged
 from tests.unit.judged import part
 
 __all__ = ["archives"]
-DRIFT = Circumstances(drift="d" * 64)
+DRIFT = Circumstances(drift="d" * 64, drifted="d" * 64)
 OLD, NEW = 1200, 600
 
 # Of 1,200 old rows 95 % are right, and of the new ones all, or as many as the poisoned batch says.

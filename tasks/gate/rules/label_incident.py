@@ -25,13 +25,14 @@ def label_incident(
 ) -> RuleVerdict:
     """Hold where the champion is surely worse on the new rows than on the anchor, by more than `margin`.
 
-    Where the drift check asked for the training, the inputs are others, and a fall is what that leads to; an
-    incident is then only that the champion has nearly nothing in common with the labels: surely less than
+    Where the drift check found that the inputs are others, a fall is what that leads to; an incident is then
+    only that the champion has nearly nothing in common with the labels: surely less than
     `KEPT` of its advantage over the same labels dealt out at random. So it is where the anchor cannot decide,
     with no advantage at all.
 
     Args:
-        circumstances: Whether it did; and an earlier incident, which stays one until it is answered.
+        circumstances: Whether it did, of this champion; and an earlier incident, which stays one until it is
+            answered.
     """
     suspect = evaluation.sets.suspect if evaluation.sets else None
     rows, least = suspect.rows if suspect else 0, rules.minimum_slice_rows
@@ -47,7 +48,7 @@ def label_incident(
         why = f"The champion's {rules.primary_metric} is not defined on the {rows} new rows."
         return _verdict(None, None, passed=False, why=why)
     anchor = deciding_anchor(evaluation)
-    if anchor is not None and anchor.champion is not None and circumstances.drift is None:
+    if anchor is not None and anchor.champion is not None and circumstances.drifted is None:
         return _by_fall(suspect.champion, anchor.champion, rules, rows)
     return _by_advantage(suspect, suspect.champion, anchor, rules, evaluation, circumstances)
 
@@ -88,7 +89,7 @@ def _by_advantage(
     )
     if fallen:
         why = f"The champion has {told}: its answers say nearly nothing of these labels. {ANSWER}"
-    elif circumstances.drift is not None:
+    elif circumstances.drifted is not None:
         why = f"The champion has {told}: what it lost, the drift of the inputs explains."
     else:
         why = f"The champion has {told}. {why_not(evaluation)} So a smaller fall cannot be told."

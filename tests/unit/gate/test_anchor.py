@@ -24,7 +24,7 @@ from tests.unit.judged import (
 )
 
 RULES = GateSpec(minimum={"accuracy": 0.8})
-BY_CLOCK, DRIFT = Circumstances(), Circumstances(drift="d" * 64)
+BY_CLOCK, DRIFT = Circumstances(), Circumstances(drift="d" * 64, drifted="d" * 64)
 ROOT = score("root", 0.9, run_id="b" * 32, archive_sha256="3" * 64, name="version 1")
 NEWEST = set_score(0.75, 0.05, rows=1200)
 

@@ -33,7 +33,7 @@ from tasks.stores.database import engine
 from tests.unit import judged
 from tests.unit.judged import SPEC, anchor, archive, evaluation, request, run, score, set_score, sets
 
-BY_CLOCK, DRIFT = Circumstances(), Circumstances(drift="d" * 64)
+BY_CLOCK, DRIFT = Circumstances(), Circumstances(drifted="d" * 64)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ANCHOR = anchor(set_score(0.87))
 
@@ -128,6 +128,10 @@ def answer(said: str, step: str = "1") -> LabelIncidentAnswer:
     return label_incident(asked)
 
 
+def rules(decision: GateDecision) -> list[str]:
+    return [each.rule for each in decision.rules]
+
+
 def failed(decision: GateDecision) -> list[str]:
     return [each.rule for each in decision.rules if not each.passed]
 
@@ -183,27 +187,45 @@ def test_there_is_nothing_to_answer_without_an_incident(home: Path, trained: Sna
         answer("the_world")
 
 
-def test_a_drift_that_the_ledger_knows_of_explains_a_fall_and_one_that_it_does_not_know_none(
-    home: Path,
+def test_a_drift_of_the_inputs_that_the_ledger_knows_of_explains_a_fall(
+    home: Path, trained: SnapshotPart
 ) -> None:
     first_model()
-    for run_id, decided in (("retrain__1", "d" * 64), ("retrain__2", None)):
-        entries.record(
-            model=SPEC.name,
-            actor="drift",
-            action=Action.RETRAIN,
-            before=None,
-            after="granted",
-            why="drift" if decided else "asked for by hand",
-            evidence={"train_run_id": run_id, "drift_decision": decided},
-        )
-    by_drift = judge(candidate(1, 0.75, "retrain__1", newest=set_score(0.75, 0.05)))
 
-    assert by_drift.verdict == "promote"
-    assert "newest_rows.accuracy" in [each.rule for each in by_drift.rules]
+    def found(verdict: str, run_id: str) -> None:
+        said: dict[str, Any] = {
+            "before": run_id,
+            "after": verdict,
+            "why": "So.",
+            "evidence": {verdict: run_id},
+        }
+        entries.record(model=SPEC.name, actor="drift", action=Action.DRIFT, **said)
+
+    def granted(run_id: str, decided: str | None) -> None:
+        evidence = {"train_run_id": run_id, "drift_decision": decided}
+        said: dict[str, Any] = {"before": None, "after": "granted", "why": "So.", "evidence": evidence}
+        entries.record(model=SPEC.name, actor="drift", action=Action.RETRAIN, **said)
+
+    found("quiet", judged.RUN)
+    found("retrain", "of another champion")
+    assert failed(judge(candidate(1, 0.75))) == ["label_incident"]
+    answer("poison")
+    found("wait", judged.RUN)
+    granted("retrain__1", "d" * 64)
+    granted("retrain__2", None)
+
+    assert failed(judge(candidate(2, 0.3))) == ["label_incident"], (
+        "so deep no drift of the inputs explains it"
+    )
+    answer("poison", step="2")
+    by_hand = judge(candidate(3, 0.75, "retrain__2", newest=set_score(0.75, 0.05)))
+    by_drift = judge(candidate(4, 0.75, "retrain__1", newest=set_score(0.75, 0.05)))
+    assert (by_hand.verdict, by_drift.verdict) == ("promote", "promote")
+    policies = [
+        {"newest_rows.accuracy", "superiority.accuracy"} & set(rules(each)) for each in (by_hand, by_drift)
+    ]
+    assert policies == [{"superiority.accuracy"}, {"newest_rows.accuracy"}]
     assert replay(entries.history()[-1]) == by_drift.model_copy(update={"ledger_hash": None})
-    assert failed(judge(candidate(2, 0.75, "retrain__2"))) == ["label_incident"]
-    assert failed(judge(candidate(3, 0.75, "retrain__3"))) == ["label_incident"]
 
 
 def test_an_evaluation_on_another_anchor_than_the_ledgers_is_refused(home: Path) -> None:
