@@ -5,7 +5,7 @@ API: unpause, trigger, wait, and read a task's result.
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,8 @@ from demo.failure import StepFailed
 
 FINISHED = {"success", "failed"}
 POLL_SECONDS = 0.5
+BUSY = 500  # Airflow's answer where other writers kept its SQLite for too long
+ALREADY_THERE = 409
 SHARED_POOL = "default_pool"  # Airflow's own, in which every task is that names no other
 
 
@@ -32,7 +34,14 @@ class Airflow:
         self.url = url.rstrip("/")
         self._token = token
         self._session = requests.Session()
-        self._session.mount(self.url, HTTPAdapter(max_retries=Retry(total=8, backoff_factor=0.2)))
+        again = Retry(
+            total=8,
+            backoff_factor=0.2,
+            status_forcelist={BUSY},
+            allowed_methods=None,  # each of the calls says the same twice
+            raise_on_status=False,
+        )
+        self._session.mount(self.url, HTTPAdapter(max_retries=again))
         self._log_in()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
@@ -41,13 +50,7 @@ class Airflow:
         Raises:
             StepFailed: Airflow answered with an error; the message holds its own explanation.
         """
-        answer = self._answer(method, path, **options)
-        if answer.status_code == 401:
-            self._log_in()
-            answer = self._answer(method, path, **options)
-        if not answer.ok:
-            raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        return self._checked(self._answer_in_time(method, path, **options), method, path)
 
     def wait_for_dags(self, dag_ids: list[str], *, timeout_seconds: float) -> None:
         """Wait until the DAG processor has published every DAG of `dag_ids`."""
@@ -70,10 +73,15 @@ class Airflow:
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run as the Trigger button does and return its id.
 
-        `conf` holds values of the form's fields.
+        `conf` holds values of the form's fields. The id is made here, so that asking again starts no second
+        run.
         """
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-        return str(run["dag_run_id"])
+        path, run_id = f"/dags/{dag_id}/dagRuns", f"manual__{datetime.now(UTC).isoformat()}"
+        asked = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        answer = self._answer_in_time("POST", path, json=asked)
+        if answer.status_code != ALREADY_THERE:
+            self._checked(answer, "POST", path)
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The newest 100 runs of a DAG, newest first."""
@@ -165,6 +173,14 @@ class Airflow:
         except requests.RequestException as error:
             raise StepFailed(f"Airflow did not answer the login: {error}") from error
 
+    def _answer_in_time(self, method: str, path: str, **options: Any) -> requests.Response:
+        """An answer to a token that has not run out."""
+        answer = self._answer(method, path, **options)
+        if answer.status_code == 401:
+            self._log_in()
+            answer = self._answer(method, path, **options)
+        return answer
+
     def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             return self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
@@ -177,6 +193,11 @@ class Airflow:
         path = "/dags/~/dagRuns/~/taskInstances?state=running&state=deferred&order_by=id&limit=100"
         at_work: list[dict[str, Any]] = self.call("GET", path)["task_instances"]
         return [task for task in at_work if task["dag_id"] == dag_id or task["pool"] in pools]
+
+    def _checked(self, answer: requests.Response, method: str, path: str) -> Any:
+        if not answer.ok:
+            raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
 
     def _states(self, dag_id: str, run_id: str) -> str:
         tasks = self.tasks(dag_id, run_id)

@@ -25,6 +25,7 @@ from tasks.contracts.data import (
 )
 from tasks.contracts.evaluation import (
     Anchor,
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     FrozenSets,
@@ -68,6 +69,7 @@ __all__ = [
     "Action",
     "Anchor",
     "Archive",
+    "AsTrained",
     "Champion",
     "ChampionRequest",
     "Circumstances",

@@ -139,6 +139,17 @@ class FrozenSets(Contract):
     world_sha256: str | None = None
 
 
+class AsTrained(Contract):
+    """A metric on the validation rows, as the training program measured it of what it saved, and by the
+    answers of the archive that would serve; None where those do not define it.
+    """
+
+    metric: str
+    rows: int
+    trained: float
+    served: float | None
+
+
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
@@ -150,6 +161,7 @@ class EvaluationReport(Contract):
             the gate's policy asks for it. `root_difference` is candidate minus root.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
         sets: None in the records of an earlier Perennial, which judged by the whole test part.
+        as_trained: None where the training program reported nothing to hold the archive against.
     """
 
     model: str
@@ -167,3 +179,4 @@ class EvaluationReport(Contract):
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
     sets: FrozenSets | None = None
+    as_trained: AsTrained | None = None

@@ -16,7 +16,15 @@ def champion(request: ChampionRequest) -> Champion:
         ServingError: The gateway does not answer.
         DeletedInMlflow: The registry does not hold the version that serves any more, or the root.
     """
-    found, spec = tell_champion(request.spec.name), request.spec
+    return with_standing(tell_champion(request.spec.name), request.spec)
+
+
+def with_standing(found: Champion, spec: PipelineSpec) -> Champion:
+    """A champion with its root and its anchor, by the ledger.
+
+    Raises:
+        DeletedInMlflow: The registry does not hold the root any more.
+    """
     if found.version is None:
         return found
     with engine().connect() as connection:

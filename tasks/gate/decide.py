@@ -20,6 +20,7 @@ from tasks.contracts import (
 )
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.gate.rules.anchor import no_harm_on_anchor, not_worse_on_anchor
+from tasks.gate.rules.as_trained import serves_as_trained
 from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
@@ -148,6 +149,8 @@ def _verdicts(
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
+    if evaluation.as_trained is not None:
+        yield serves_as_trained(evaluation.as_trained)
     if meets_another(evaluation):
         if look is None:
             raise InvalidRequest(
