@@ -24,15 +24,19 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    Anchor,
     AsTrained,
     EvaluateRequest,
     EvaluationReport,
+    FrozenSets,
     Metric,
     ModelScore,
     PairedDifference,
+    SetScore,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -63,10 +67,12 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Anchor",
     "Archive",
     "AsTrained",
     "Champion",
     "ChampionRequest",
+    "Circumstances",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -80,10 +86,14 @@ __all__ = [
     "EvaluationReport",
     "FailedExpectation",
     "FileOutcome",
+    "FrozenSets",
     "GateDecision",
     "GateRequest",
     "IngestRequest",
     "IngestResult",
+    "JoinedBatch",
+    "LabelIncidentAnswer",
+    "LabelIncidentRequest",
     "LedgerEntry",
     "Look",
     "Metric",
@@ -105,6 +115,7 @@ __all__ = [
     "RowCount",
     "RuleVerdict",
     "Serving",
+    "SetScore",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
