@@ -1,7 +1,9 @@
 """`python -m cli`: the command on the platform that the environment names, as in the image of the steps."""
 
 import sys
+from typing import NoReturn
 
+from cli.exits import BROKEN
 from tasks.errors import LedgerBroken, PerennialError
 
 
@@ -12,19 +14,17 @@ def main(words: list[str] | None = None) -> None:
         words: What stands behind `perennial`; None for this process's own arguments.
     """
     from cli.app import load_words
-    from cli.exits import BROKEN
 
     try:
         load_words()(words, prog_name="perennial")
-    except LedgerBroken as error:
-        _end(error, BROKEN)
     except PerennialError as error:
-        _end(error, error.exit_code)
+        end(error)
 
 
-def _end(error: PerennialError, code: int) -> None:
+def end(error: PerennialError) -> NoReturn:
+    """Say what went wrong, and end with its code."""
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
-    sys.exit(code)
+    sys.exit(BROKEN if isinstance(error, LedgerBroken) else error.exit_code)
 
 
 if __name__ == "__main__":

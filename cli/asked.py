@@ -34,8 +34,8 @@ def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: boo
                 f"The DAG {dag_id} is paused, so the run would wait. Switch it on in Airflow's pages "
                 f"({airflow.url}/dags/{dag_id}), or ask again with --unpause."
             )
-        airflow.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
-    return airflow.trigger(dag_id, conf)
+        airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    return airflow.start(dag_id, conf)
 
 
 def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
@@ -44,6 +44,18 @@ def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
     Raises:
         RunFailed: It failed.
     """
+    try:
+        run = _at_its_end(airflow, dag_id, run_id)
+    except KeyboardInterrupt:
+        show.tell(f"The run goes on: {airflow.page(dag_id, run_id)}")
+        raise
+    if run["state"] == "failed":
+        from cli.runs import why_failed
+
+        raise RunFailed(f"{dag_id} failed. {why_failed(airflow, dag_id, run_id)}", run_id=run_id)
+
+
+def _at_its_end(airflow: "Airflow", dag_id: str, run_id: str) -> dict[str, Any]:
     told = ""
     while (run := airflow.run(dag_id, run_id))["state"] not in ENDED:
         at_work = [task["task_id"] for task in airflow.tasks(dag_id, run_id) if task["state"] == "running"]
@@ -51,7 +63,4 @@ def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
             show.tell(f"{dag_id}: {doing}")
             told = doing
         time.sleep(POLL_SECONDS)
-    if run["state"] == "failed":
-        from cli.runs import why_failed
-
-        raise RunFailed(f"{dag_id} failed. {why_failed(airflow, dag_id, run_id)}", run_id=run_id)
+    return run

@@ -1,14 +1,18 @@
 """`perennial ledger`: every automatic decision, and whether anybody touched the record."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import show
 from cli.app import AsJson, app, place_of
+from cli.exits import BROKEN
 from cli.names import AnyModel, require_known
 from cli.times import short
-from tasks.errors import LedgerBroken
+
+if TYPE_CHECKING:
+    from cli.place import Place
+    from tasks.contracts import LedgerEntry
 
 COLUMNS = ("ENTRY", "AT", "MODEL", "DECISION", "BEFORE", "AFTER", "BY", "WHY")
 
@@ -29,18 +33,35 @@ def ledger(
     place = place_of(context)
     if model:
         require_known(place, model)
-    broken = place.broken_entries() if verify else []
-    if broken:
-        raise LedgerBroken(
-            f"The ledger is broken at {'entry' if len(broken) == 1 else 'the entries'} "
-            f"{', '.join(map(str, broken))}: changed, wrongly linked, or the first of a gap. Compare the "
-            "table `ledger` with a backup.",
-            broken=broken,
-        )
-    found = place.history(model)[-last:]
+    if not place.runs and place.has_ledger_here:
+        show.tell("No platform of this clone runs. This is the ledger that the last one left.")
+    faults = place.verify() if verify else []
+    found = _readable(place, model, expected=not faults)[-last:]
     if json:
-        show.as_json({"verified": verify, "entries": found})
-        return
+        show.as_json({"verified": verify and not faults, "faults": faults, "entries": found})
+    else:
+        _print(found)
+    for fault in faults:
+        show.trouble(fault)
+    if faults:
+        raise typer.Exit(BROKEN)
+    if verify:
+        show.tell("Every entry of the ledger is whole and linked to the one before.")
+
+
+def _readable(place: "Place", model: str | None, *, expected: bool) -> "list[LedgerEntry]":
+    """The entries; none where they cannot be read and that is told already."""
+    from tasks.errors import LedgerBroken
+
+    try:
+        return place.history(model)
+    except LedgerBroken:
+        if expected:
+            raise
+        return []
+
+
+def _print(found: "list[LedgerEntry]") -> None:
     rows = [
         (
             each.sequence,
@@ -55,5 +76,3 @@ def ledger(
         for each in found
     ]
     show.table(COLUMNS, rows, nothing="The ledger is empty: nothing was decided yet.")
-    if verify:
-        show.tell("Every entry of the ledger is whole and linked to the one before.")

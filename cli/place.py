@@ -7,18 +7,26 @@ asked for through Airflow, for the database is on the platform's own network alo
 
 import getpass
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cli.airflow import Airflow
-from cli.exits import PlatformAway
+from pydantic import ValidationError
+
+from cli.airflow import Airflow, AirflowRefused, log_in
+from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.errors import LedgerBroken
 from tasks.settings import settings
 from tasks.variables import read
 
 if TYPE_CHECKING:
     from cli.runs import Airflows
+
+
+LEDGER_PAGES = "/perennial/ledger"
 
 
 class Place:
@@ -103,7 +111,8 @@ class Place:
 
         if self.is_remote:
             return standing.explain(model, seen, self.history(model))
-        return standing.standing(model)
+        with _database_answers():
+            return standing.standing(model)
 
     def look(self) -> "Airflows":
         """What Airflow has at work, and what is wrong with it.
@@ -123,34 +132,54 @@ class Place:
 
         Raises:
             PlatformAway: It can be read neither here nor through a platform that runs.
+            LedgerBroken: An entry is none any more.
         """
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            return entries.history(model)
+            try:
+                with _database_answers():
+                    return entries.history(model)
+            except ValueError as error:  # JSON that is none, or not an entry's
+                raise LedgerBroken(
+                    "An entry of the ledger cannot be read: somebody changed it. `perennial ledger --verify` "
+                    "names it."
+                ) from error
         self.require_running()
-        found = self.airflow.call(
-            "GET", "/perennial/ledger/entries", params={"model": model} if model else {}
-        )
-        return [LedgerEntry.model_validate(entry) for entry in found["entries"]]
+        asked = {"model": model} if model else {}
+        found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]
+        try:
+            return [LedgerEntry.model_validate(entry) for entry in found]
+        except ValidationError as error:
+            raise AirflowRefused(
+                f"The ledger that {self.airflow_url} gives is not one that this clone reads: the platform "
+                "there is of another version. Check that one out."
+            ) from error
 
-    def broken_entries(self) -> list[int]:
-        """The numbers of the entries that somebody changed or removed. Raises as `history`."""
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger, a sentence each.
+
+        Raises:
+            PlatformAway: It can be read neither here nor through a platform that runs.
+        """
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            return entries.broken_entries()
+            with _database_answers():
+                return [_broken(number) for number in entries.broken_entries()]
         self.require_running()
-        found: list[int] = self.airflow.call("GET", "/perennial/ledger/broken")["broken"]
-        return found
+        found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
+        return [_broken(number) for number in found]
 
-    def models_in_ledger(self) -> set[str]:
-        """The models of which it remembers a decision; none where there is no ledger yet."""
+    def models_in_ledger(self) -> list[str]:
+        """The models that were judged or served here; none where there is no ledger yet."""
         if not self.has_ledger_here:
-            return set()
+            return []
+        from tasks.contracts import Action
         from tasks.ledger import entries
 
-        return entries.models()
+        with _database_answers():
+            return entries.models([Action.GATE, Action.DEPLOY])
 
     @cached_property
     def airflow(self) -> Airflow:
@@ -160,9 +189,39 @@ class Place:
             PlatformAway: None runs.
         """
         self.require_running()
-        return Airflow(
-            self.airflow_url,
-            user=self.settings.airflow_user,
-            password=self.settings.airflow_password.get_secret_value(),
-            token=self.settings.token.get_secret_value(),
-        )
+        return Airflow(self.airflow_url, self._airflow_token)
+
+    def _airflow_token(self) -> str:
+        if token := self.settings.token.get_secret_value():
+            return token
+        password = self.settings.airflow_password.get_secret_value()
+        if not password:
+            raise LoginRefused(
+                f"Airflow at {self.airflow_url} asks who you are: set PERENNIAL_TOKEN. docs/command.md says "
+                "how to get one."
+            )
+        return log_in(self.airflow_url, self.settings.airflow_user, password)
+
+
+def _broken(number: int) -> str:
+    return (
+        f"Entry {number} of the ledger is changed, missing or does not follow the one before. Compare the "
+        "table `ledger` with a backup."
+    )
+
+
+@contextmanager
+def _database_answers() -> Iterator[None]:
+    """Say in a sentence that the ledger's database cannot be read.
+
+    Raises:
+        PlatformAway: It does not answer, or is not a database.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        database = make_url(settings().database).render_as_string()
+        raise PlatformAway(f"The ledger cannot be read from {database}: {error.orig}") from error

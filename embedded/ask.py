@@ -7,6 +7,7 @@ alone ends with 0 where the platform runs, and with 1 where none does.
 import os
 import sys
 
+from cli.__main__ import end
 from cli.__main__ import main as ask
 from embedded import clone, services
 from embedded.errors import OtherClone, PlatformError
@@ -29,11 +30,21 @@ def main() -> None:
 
 
 def point_to(platform: Platform) -> None:
-    """Let this process read the settings, the logins and the secrets of a platform that runs."""
-    login = platform.credentials
+    """Let this process read the settings, the logins and the secrets of a platform that runs.
+
+    Raises:
+        PlatformError: It is another user's.
+    """
+    try:
+        login, variables = platform.credentials, platform.variables()
+    except PermissionError as error:
+        raise PlatformError(
+            f"The platform on {platform.home} is another user's: {error.filename} is not for you. Ask as "
+            "that user."
+        ) from error
     os.environ.update(
         {
-            **platform.variables(),
+            **variables,
             "PERENNIAL_PLACE": f"processes on {platform.home}",
             "PERENNIAL_AIRFLOW_USER": login.username,
             "PERENNIAL_AIRFLOW_PASSWORD": login.password,
@@ -56,4 +67,4 @@ if __name__ == "__main__":
     try:
         main()
     except PerennialError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        end(error)

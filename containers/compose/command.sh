@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 
 what=${1:-}
-shift
+[ $# -eq 0 ] || shift
 case $what in
 find)
     docker version >/dev/null 2>&1 || exit 3
@@ -24,7 +24,7 @@ run)
     terminal=""
     [ -t 0 ] && [ -t 1 ] || terminal=-T
     # shellcheck disable=SC2086 - one option or none
-    compose run --rm --no-deps $terminal -e PERENNIAL_PERSON="$(id -un)@$(hostname)" command "$@"
+    compose run --rm --no-deps $terminal -e PERENNIAL_PERSON="$(id -un)@$(uname -n)" command "$@"
     ;;
 *) fail "$0 takes find or run, not '$what'." ;;
 esac

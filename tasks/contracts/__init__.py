@@ -24,15 +24,19 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    Anchor,
     AsTrained,
     EvaluateRequest,
     EvaluationReport,
+    FrozenSets,
     Metric,
     ModelScore,
     PairedDifference,
+    SetScore,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -77,6 +81,7 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Anchor",
     "Answer",
     "Answers",
     "Archive",
@@ -84,6 +89,7 @@ __all__ = [
     "BatchRows",
     "Champion",
     "ChampionRequest",
+    "Circumstances",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -98,11 +104,15 @@ __all__ = [
     "Explanation",
     "FailedExpectation",
     "FileOutcome",
+    "FrozenSets",
     "GateDecision",
     "GateRequest",
     "IngestRequest",
     "IngestResult",
+    "JoinedBatch",
     "Label",
+    "LabelIncidentAnswer",
+    "LabelIncidentRequest",
     "LedgerEntry",
     "Lineage",
     "Look",
@@ -127,6 +137,7 @@ __all__ = [
     "RowCount",
     "RuleVerdict",
     "Serving",
+    "SetScore",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",

@@ -38,7 +38,7 @@ def _sentences(found: Explanation) -> Iterator[str]:
         yield f"The ledger was altered at entry {numbers}: do not rely on what is said here of decisions."
 
 
-def disagreements(lineage: Lineage, gate: GateDecision | None, report: EvaluationReport | None) -> list[str]:
+def mismatches(lineage: Lineage, gate: GateDecision | None, report: EvaluationReport | None) -> list[str]:
     """Where MLflow, which people and training programs may write to, says other things than the gate."""
     told = []
     judged = report.frozen_sha256 if report else None

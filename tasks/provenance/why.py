@@ -17,7 +17,7 @@ from tasks.ledger import entries
 from tasks.provenance import predictions
 from tasks.provenance.entries_about import entries_about, judgement, mentions
 from tasks.provenance.subject import find, told
-from tasks.provenance.tell import disagreements, tell
+from tasks.provenance.tell import mismatches, tell
 from tasks.provenance.trace import trace
 from tasks.provenance.usage import usage_of_batch, usage_of_row
 from tasks.serving.gateway import Gateway
@@ -104,7 +104,7 @@ def _about_run(subject: Subject, model: str, run_id: str, answer: Answer | None 
     judged = judgement(history, run_id, named)
     gate = GateDecision.model_validate(judged.evidence["decision"]) if judged else None
     evaluation = _evaluation(judged)
-    doubts = disagreements(lineage, gate, evaluation)
+    doubts = mismatches(lineage, gate, evaluation)
     train_run_id = lineage.dag_run.partition("/")[2] if lineage.dag_run else None
     return Explanation(
         subject=subject,

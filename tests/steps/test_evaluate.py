@@ -20,7 +20,6 @@ from tasks.contracts import (
     GateDecision,
     Metric,
     ModelVersion,
-    SnapshotPart,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
@@ -31,6 +30,7 @@ from tasks.evaluation.baseline import baseline
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
+from tasks.evaluation.set_scores import differences as differences_of
 from tasks.gate.decide import decide
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec, Task
@@ -38,6 +38,7 @@ from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
 from tests.archives import write_archive
 from tests.unit import judged
+from tests.unit.judged import part
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
@@ -61,12 +62,6 @@ WRONG_EACH = """
         said = int(label) if right else 1 - int(label)
         return {{"prediction": said, "score": 0.1 + 0.8 * said}}
 """
-
-
-def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, folder / f"{name}.parquet")
-    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def rows(count: int, *, positive: float = 0.5, **columns: Any) -> pa.Table:
@@ -281,7 +276,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
         evaluate._score_of(role, role, judged.archive(), candidate, spec, frozen)
         for role in ("candidate", "baseline")
     ]
-    differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
+    differences = tuple(differences_of(candidate, champion, spec, frozen))
 
     slices = {found.value: found.metric.value for found in scored[0].slices}
     assert slices["imdb"] > 0.9
@@ -452,7 +447,7 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
             primary_metric=primary,
             scored=scored,
             baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
-            differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
+            differences=tuple(differences_of(candidate, champion, spec, frozen)),
         )
         return decide(report, spec.gate, judged.archive(), judged.LOOK)
 

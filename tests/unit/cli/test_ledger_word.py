@@ -1,6 +1,7 @@
 """`perennial ledger` on a real ledger: what it shows to whom, and that it notices who touched it."""
 
 import json
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -48,9 +49,32 @@ def test_a_changed_entry_ends_with_a_code_of_its_own_and_is_named(ask: Ask) -> N
     tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 2).values(why="otherwise"))
     answer = ask("ledger", "--verify")
     assert answer.code == 6
-    assert "entry 2" in answer.said
-    assert answer.shown == ""
+    assert "Entry 2 of the ledger is changed" in answer.said
+    assert len(answer.rows) == 3, "what is there is shown all the same"
+    document = json.loads(ask("ledger", "--verify", "--json").shown)
+    assert (document["verified"], len(document["faults"])) == (False, 1)
     assert ask("ledger").code == 0, "only who asks for it waits for a verification"
+
+
+def test_an_entry_that_nobody_can_read_is_named_too(ask: Ask) -> None:
+    tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 3).values(evidence="{"))
+    answer = ask("ledger", "--verify")
+    assert (answer.code, answer.rows) == (6, [])
+    assert "Entry 3" in answer.said
+    unasked = ask("ledger")
+    assert (unasked.code, unasked.shown) == (6, "")
+    assert "--verify" in unasked.said
+
+
+def test_a_ledger_that_is_no_database_is_said_in_a_sentence(ask: Ask, home: Path) -> None:
+    (home / "perennial.db").write_text("This is a note of somebody's. " * 100)
+    for more in home.glob("perennial.db-*"):
+        more.unlink()
+    answer = ask("ledger")
+    assert answer.code == 4
+    assert "file is not a database" in answer.said
+    assert str(home) in answer.said
+    (home / "perennial.db").unlink()
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_one(ask: Ask) -> None:

@@ -1,5 +1,6 @@
 """Every word: found by `--help`, quick to start, and clear where no platform runs."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import __version__
+from cli import __version__, exits
 from cli.app import WORDS
 from tasks.settings import PROJECT, settings
 from tests.unit.cli.conftest import Ask
@@ -33,6 +34,14 @@ def test_the_version_is_the_projects(ask: Ask) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert __version__ == project["version"]
     assert ask("--version").shown.startswith(f"perennial {__version__}")
+
+
+def test_every_word_and_every_exit_code_is_documented() -> None:
+    page = (PROJECT / "docs" / "command.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"^\| `(\w+)[^|]*` \|", page, re.MULTILINE))
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert words >= {word.rstrip("_") for word in WORDS}
+    assert codes == {value for name, value in vars(exits).items() if name.isupper() and "EXIT" not in name}
 
 
 def test_help_imports_nothing_heavy() -> None:
