@@ -66,7 +66,9 @@ class PairedDifference(Contract):
     Of a metric of which less is better, a difference above 0 is for the worse.
 
     Attributes:
-        slice_value: The value of the data's `slice_by` column; None for all rows.
+        slice_value: The value of one of the data's `slice_by` columns; None for all rows.
+        slice_column: That column; None for all rows, and in the records of an earlier Perennial, which knew
+            one such column.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
             not apply: to anything but accuracy.
         p_not_better, p_not_worse: Of the one-sided paired tests that the candidate is no better, and no
@@ -81,6 +83,7 @@ class PairedDifference(Contract):
     p_value: float | None
     p_not_better: float | None = None
     p_not_worse: float | None = None
+    slice_column: str | None = None
 
 
 class EvaluationReport(Contract):

@@ -189,11 +189,11 @@ def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[Slic
     """
     name = spec.gate.primary_metric
     undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
-    for value, chosen in frozen.parts():
+    for column, value, chosen in frozen.parts():
         own = judged.answers.where(chosen)
         found = metrics.measure([name], frozen.target, frozen.truth[chosen], own).metrics
         yield SliceScore(
-            column=str(spec.data.slice_by),
+            column=column,
             value=value,
             rows=int(chosen.sum()),
             metric=found[0] if found else undefined,
@@ -224,7 +224,7 @@ def _differences(
     candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen
 ) -> Iterator[PairedDifference]:
     everything = np.ones(len(frozen.rows), dtype=np.bool_)
-    for value, chosen in ((None, everything), *frozen.parts()):
+    for column, value, chosen in ((None, None, everything), *frozen.parts()):
         if candidate is champion:
             yield PairedDifference(
                 slice_value=value,
@@ -235,6 +235,7 @@ def _differences(
                 p_value=1,
                 p_not_better=1,
                 p_not_worse=1,
+                slice_column=column,
             )
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
@@ -242,7 +243,7 @@ def _differences(
             spec.gate.primary_metric, frozen.target, frozen.truth[chosen], own, its, value
         )
         if found is not None:
-            yield found
+            yield found.model_copy(update={"slice_column": column})
 
 
 def _write(

@@ -19,6 +19,7 @@ from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
+from tasks.gate.rules.slice_thresholds import slice_thresholds
 from tasks.gate.rules.superiority import better_than_champion, worse_on_no_slice
 from tasks.gate.rules.thresholds import thresholds
 from tasks.spec import GateSpec, kind_of
@@ -116,6 +117,7 @@ def _verdicts(
     if evaluation.champion is None:
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
+    yield from slice_thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
     if meets_another(evaluation):
         if look is None:

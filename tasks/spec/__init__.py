@@ -8,6 +8,7 @@ from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task,
 from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
 from tasks.spec.serving import ServingSpec
+from tasks.spec.slices import SliceSpec, bin_names
 
 __all__ = [
     "FEWEST_ROWS",
@@ -22,9 +23,11 @@ __all__ = [
     "Name",
     "PipelineSpec",
     "ServingSpec",
+    "SliceSpec",
     "SplitSpec",
     "TableSpec",
     "Task",
+    "bin_names",
     "declared_classes",
     "faults_of",
     "in_order",

@@ -37,6 +37,10 @@ class GateSpec(Spec):
             regression has to say it.
         slice_margin: How much worse a candidate may seem on a value of the data's `slice_by` column; where it
             is surely worse, it is rejected.
+        slice_threshold: What the primary metric must reach on every slice, also of a first model: at least so
+            much of a metric of which more is better, else at most. None for no such threshold.
+        slice_thresholds: The same for single slices, which then have to be there: `origin=JFK: 0.6`, of bins
+            `"distance=[500, 1000)": 0.6`. For them they replace `slice_threshold`.
         minimum_slice_rows: Smaller slices are reported, not judged.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
         minimum_gain_over_baseline: By how much the candidate must be better than the simple baseline in the
@@ -54,6 +58,8 @@ class GateSpec(Spec):
     false_promotion_rate: float = Field(default=0.05, gt=0, le=0.5, allow_inf_nan=False)
     margin: Amount = 0.01
     slice_margin: Amount = 0.03
+    slice_threshold: FiniteFloat | None = None
+    slice_thresholds: dict[str, FiniteFloat] = Field(default_factory=dict)
     minimum_slice_rows: Rows = 200
     minimum_test_rows: Rows = 200
     minimum_gain_over_baseline: Amount = 0.0
@@ -78,6 +84,18 @@ class GateSpec(Spec):
         for field, name, value in self.thresholds():
             if kind_of(name).is_share and not 0 <= value <= 1:
                 raise ValueError(f"{field}.{name}: {name} is in [0, 1], so {value:g} cannot be its threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_of_slices_can_be_reached(self) -> "GateSpec":
+        each = {f"slice_thresholds.{name}": value for name, value in self.slice_thresholds.items()}
+        if self.slice_threshold is not None:
+            each["slice_threshold"] = self.slice_threshold
+        for field, value in each.items():
+            if kind_of(self.primary_metric).is_share and not 0 <= value <= 1:
+                raise ValueError(
+                    f"{field}: {self.primary_metric} is in [0, 1], so {value:g} cannot be its threshold"
+                )
         return self
 
     @model_validator(mode="after")

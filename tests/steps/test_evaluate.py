@@ -26,9 +26,10 @@ from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, Invali
 from tasks.evaluation import evaluate
 from tasks.evaluation.answers import Judged
 from tasks.evaluation.baseline import baseline
-from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
+from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
+from tasks.evaluation.slices import MOST_SLICES
 from tasks.gate.decide import decide
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec, Task
