@@ -24,8 +24,10 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    BehaviourResult,
     EvaluateRequest,
     EvaluationReport,
+    FailedCase,
     Metric,
     ModelScore,
     PairedDifference,
@@ -63,6 +65,7 @@ from tasks.contracts.training import (
 __all__ = [
     "Action",
     "Archive",
+    "BehaviourResult",
     "Champion",
     "ChampionRequest",
     "CollectRequest",
@@ -76,6 +79,7 @@ __all__ = [
     "DriftRequest",
     "EvaluateRequest",
     "EvaluationReport",
+    "FailedCase",
     "FailedExpectation",
     "FileOutcome",
     "GateDecision",

@@ -86,6 +86,30 @@ class PairedDifference(Contract):
     slice_column: str | None = None
 
 
+class FailedCase(Contract):
+    """A case of a behavioural test that failed: what was asked, what it became, each as JSON, and why."""
+
+    instance: str
+    changed: str | None
+    why: str
+
+
+class BehaviourResult(Contract):
+    """What became of one test of behaviour.yaml.
+
+    Attributes:
+        cases, passed: How many there were, and how many of them were answered as expected.
+        failed: The first of the others.
+    """
+
+    name: str
+    kind: Literal["minimum_functionality", "invariance", "directional"]
+    cases: int
+    passed: int
+    required_share: float
+    failed: tuple[FailedCase, ...]
+
+
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
@@ -94,6 +118,7 @@ class EvaluationReport(Contract):
     Attributes:
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
+        behaviour: Of the candidate, each test of the model's behaviour.yaml.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
     """
 
@@ -111,3 +136,4 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    behaviour: tuple[BehaviourResult, ...] = ()

@@ -32,6 +32,7 @@ from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import metrics
 from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.baseline import baseline, name_of
+from tasks.evaluation.behaviour import behave
 from tasks.evaluation.frozen_rows import Frozen, freeze
 from tasks.evaluation.scoring import score
 from tasks.evaluation.trained_for import require_trained_for
@@ -85,6 +86,7 @@ def compare(
         candidate = _answers(archive, spec, frozen, folder)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
+        behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder)
         simple = baseline(read_part(snapshot.train), spec, frozen)
     report = EvaluationReport(
         model=spec.name,
@@ -101,6 +103,7 @@ def compare(
         root_difference=_overall(candidate, first, spec, frozen) if first else None,
         tables=snapshot.pinned,
         champion_tables=champion_tables,
+        behaviour=behaviour,
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, frozen)

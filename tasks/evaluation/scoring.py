@@ -56,7 +56,28 @@ def score(
     latency_samples: int = 200,
     timeout_seconds: float = 900,
 ) -> Scores:
-    """Feed rows to an archive's handler.
+    """Feed rows to an archive's handler, which is broken if it refuses every one of them.
+
+    Raises:
+        InvalidProject: The handler calls every row a bad instance.
+        ServingError: It failed otherwise, on every row.
+    """
+    scores = answer_all(
+        archive, rows, columns, latency_samples=latency_samples, timeout_seconds=timeout_seconds
+    )
+    _require_an_accepted_row(scores, archive, columns)
+    return scores
+
+
+def answer_all(
+    archive: Path,
+    rows: Path,
+    columns: Sequence[str],
+    *,
+    latency_samples: int = 200,
+    timeout_seconds: float = 900,
+) -> Scores:
+    """Feed rows to an archive's handler, in a process of its own.
 
     Args:
         archive: A .mar file on this machine.
@@ -65,9 +86,8 @@ def score(
         latency_samples: How many single requests are timed.
 
     Raises:
-        InvalidProject: The archive's handler cannot be imported, breaks TorchServe's rules, or calls every
-            row a bad instance.
-        ServingError: It failed otherwise, on every row.
+        InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
+        ServingError: The process failed.
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
@@ -80,9 +100,7 @@ def score(
         )
         if ended.code != 0 or not output.exists():
             raise _failure(ended, archive, timeout_seconds)
-        scores = _read(output)
-    _require_an_accepted_row(scores, archive, columns)
-    return scores
+        return _read(output)
 
 
 def _failure(ended: child.Ended, archive: Path, timeout_seconds: float) -> InvalidProject | ServingError:

@@ -1,6 +1,8 @@
 """What a team says about its model in pipeline.yaml: one module a section; callers import from here."""
 
 from tasks.spec.base import ColumnType, Name, faults_of
+from tasks.spec.behaviour import BehaviourTest
+from tasks.spec.behaviour_file import cases_of as behaviour_cases
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.gate import GateSpec
 from tasks.spec.labels import declared_classes, in_order, label_text
@@ -14,6 +16,7 @@ __all__ = [
     "FEWEST_ROWS",
     "METRICS",
     "RECALL_OF",
+    "BehaviourTest",
     "ColumnType",
     "DataSpec",
     "GateSpec",
@@ -27,6 +30,7 @@ __all__ = [
     "SplitSpec",
     "TableSpec",
     "Task",
+    "behaviour_cases",
     "bin_names",
     "declared_classes",
     "faults_of",

@@ -9,8 +9,9 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from tasks.errors import InvalidProject
-from tasks.spec import strict_yaml
+from tasks.spec import behaviour_file, strict_yaml
 from tasks.spec.base import Name, Spec, faults_of
+from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.features import (
     faults_of_example,
@@ -32,6 +33,7 @@ class PipelineSpec(Spec):
 
     Attributes:
         task: What the model predicts: one of two labels, one of several, or a number.
+        behaviour: The tests of behaviour.yaml, which lies beside pipeline.yaml; none where it does not.
     """
 
     version: Literal[1]
@@ -45,6 +47,7 @@ class PipelineSpec(Spec):
     serving: ServingSpec
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
+    behaviour: tuple[BehaviourTest, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -93,6 +96,10 @@ class PipelineSpec(Spec):
             document = strict_yaml.loads(path.read_text(encoding="utf-8"))
             if document is None:
                 raise InvalidProject(f"{path}: is empty. Describe the model in it, or remove its folder.")
+            if isinstance(document, dict) and "behaviour" in document:
+                raise InvalidProject(
+                    f"{path}: behaviour: write the tests into the file {behaviour_file.NAME} beside it."
+                )
             spec = cls.model_validate(document)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
@@ -105,7 +112,10 @@ class PipelineSpec(Spec):
             raise InvalidProject(
                 f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
             )
-        return spec
+        tests = behaviour_file.read_behaviour(
+            path.with_name(behaviour_file.NAME), spec.task, spec.data, spec.serving
+        )
+        return spec.model_copy(update={"behaviour": tests})
 
 
 def _sentence(faults: list[str]) -> str:
