@@ -86,6 +86,21 @@ class PairedDifference(Contract):
     slice_column: str | None = None
 
 
+class Health(Contract):
+    """Whether a model's answers to the frozen rows are numbers that mean something.
+
+    Attributes:
+        not_finite: Answers with a number that is NaN or infinite.
+        not_probabilities: Answers whose `scores` are not in [0, 1], or do not add up to 1.
+        constant: What every answer has in common, where that should tell the rows apart; None where it does.
+    """
+
+    rows: int
+    not_finite: int
+    not_probabilities: int
+    constant: str | None
+
+
 class FailedCase(Contract):
     """A case of a behavioural test that failed: what was asked, what it became, each as JSON, and why."""
 
@@ -119,6 +134,7 @@ class EvaluationReport(Contract):
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
         behaviour: Of the candidate, each test of the model's behaviour.yaml.
+        health: Of the candidate; None in the records of an earlier Perennial.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
     """
 
@@ -137,3 +153,4 @@ class EvaluationReport(Contract):
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
     behaviour: tuple[BehaviourResult, ...] = ()
+    health: Health | None = None

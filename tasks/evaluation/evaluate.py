@@ -34,6 +34,7 @@ from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.baseline import baseline, name_of
 from tasks.evaluation.behaviour import behave
 from tasks.evaluation.frozen_rows import Frozen, freeze
+from tasks.evaluation.health import health_of
 from tasks.evaluation.scoring import score
 from tasks.evaluation.trained_for import require_trained_for
 from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
@@ -104,6 +105,7 @@ def compare(
         tables=snapshot.pinned,
         champion_tables=champion_tables,
         behaviour=behaviour,
+        health=health_of(candidate.raw, spec.task),
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, frozen)

@@ -15,6 +15,7 @@ from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.behaviour import behaves
 from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
+from tasks.gate.rules.health import numerical_health
 from tasks.gate.rules.latency import latency
 from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
@@ -115,6 +116,7 @@ def _verdicts(
 ) -> Iterator[RuleVerdict]:
     """Every rule that applies, in the order in which they are told."""
     yield enough_test_rows(evaluation, rules)
+    yield from numerical_health(evaluation)
     if evaluation.champion is None:
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
