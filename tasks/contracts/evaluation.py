@@ -46,6 +46,8 @@ class ModelScore(Contract):
 
     Attributes:
         undefined: Why a metric of the task is not among `metrics`, by its name.
+        peak_memory_bytes: The most physical memory that the process had which answered; None where it was not
+            measured.
     """
 
     role: Literal["candidate", "champion", "root", "baseline"]
@@ -58,6 +60,7 @@ class ModelScore(Contract):
     latency_p50_seconds: float | None
     latency_p95_seconds: float | None
     undefined: dict[str, str] = Field(default_factory=dict)
+    peak_memory_bytes: int | None = None
 
 
 class PairedDifference(Contract):
@@ -135,6 +138,8 @@ class EvaluationReport(Contract):
             the gate's policy asks for it. `root_difference` is candidate minus root.
         behaviour: Of the candidate, each test of the model's behaviour.yaml.
         health: Of the candidate; None in the records of an earlier Perennial.
+        baseline_difference: Candidate minus baseline; None where the metric is not defined for both, and in
+            the records of an earlier Perennial.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
     """
 
@@ -154,3 +159,4 @@ class EvaluationReport(Contract):
     champion_tables: tuple[PinnedTable, ...] = ()
     behaviour: tuple[BehaviourResult, ...] = ()
     health: Health | None = None
+    baseline_difference: PairedDifference | None = None

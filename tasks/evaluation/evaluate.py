@@ -31,7 +31,7 @@ from tasks.contracts import (
 from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import metrics
 from tasks.evaluation.answers import Judged, Target
-from tasks.evaluation.baseline import baseline, name_of
+from tasks.evaluation.baseline import choose_baseline
 from tasks.evaluation.behaviour import behave
 from tasks.evaluation.frozen_rows import Frozen, freeze
 from tasks.evaluation.health import health_of
@@ -88,7 +88,7 @@ def compare(
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
         behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder)
-        simple = baseline(read_part(snapshot.train), spec, frozen)
+        simple_name, simple = choose_baseline(read_part(snapshot.train), spec, frozen)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
@@ -97,11 +97,12 @@ def compare(
         candidate=_score_of("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
         champion=_score_of_version("champion", version, champion, spec, frozen),
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
+        baseline=_score_of("baseline", simple_name, None, simple, spec, frozen),
         differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
         report_url="",
         root=_score_of_version("root", root, first, spec, frozen),
         root_difference=_overall(candidate, first, spec, frozen) if first else None,
+        baseline_difference=_overall(candidate, simple, spec, frozen),
         tables=snapshot.pinned,
         champion_tables=champion_tables,
         behaviour=behaviour,
@@ -177,6 +178,7 @@ def _score_of(
         slices=tuple(_slices(judged, spec, frozen)),
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
+        peak_memory_bytes=judged.raw.peak_memory_bytes,
     )
 
 

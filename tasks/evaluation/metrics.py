@@ -56,6 +56,16 @@ def measure(names: Iterable[str], target: Target, truth: Truth, answers: Answers
     return Measured(tuple(metric for metric in metrics if metric.name not in undefined), undefined)
 
 
+def value_of(name: str, target: Target, truth: Truth, answers: Answers) -> float | None:
+    """A metric without its interval; None where it is not defined."""
+    if undefined_because(name, target, truth, answers):
+        return None
+    if shares.is_share(name):
+        return shares.measure(_right(name, target, truth, answers)).value
+    value = _point(name, target, truth, answers)
+    return value if np.isfinite(value) else None
+
+
 def _around(value: float, limits: Interval) -> tuple[float, float]:
     """A draw of well calibrated answers is less so than they are, and its error never below 0: percentiles
     may leave the value itself out, and the upper one is on the safe side.

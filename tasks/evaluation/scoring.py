@@ -38,6 +38,7 @@ class Scores:
         probabilities: Of each class by its name, the answers' `scores`; None where there are none.
         latencies_seconds: Of single requests through the handler, after a warm-up.
         answers: The handler's whole answers to the first rows (at most 10).
+        peak_memory_bytes: The most memory that the process had; None where there was none.
     """
 
     predictions: tuple[Any, ...]
@@ -46,6 +47,7 @@ class Scores:
     refused: tuple[Refused, ...]
     latencies_seconds: tuple[float, ...]
     answers: tuple[dict[str, Any], ...]
+    peak_memory_bytes: int | None = None
 
 
 def score(
@@ -133,4 +135,5 @@ def _read(path: Path) -> Scores:
         refused=tuple(Refused(**refused) for refused in document["refused"]),
         latencies_seconds=tuple(document["latencies_seconds"]),
         answers=tuple(document["answers"]),
+        peak_memory_bytes=document["peak_memory_bytes"],
     )

@@ -17,6 +17,7 @@ from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.health import numerical_health
 from tasks.gate.rules.latency import latency
+from tasks.gate.rules.memory import peak_memory
 from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
@@ -134,6 +135,7 @@ def _verdicts(
     yield from behaves(evaluation)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)
+    yield from peak_memory(evaluation, rules)
 
 
 def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdict, ...]) -> str:

@@ -43,10 +43,13 @@ class GateSpec(Spec):
             `"distance=[500, 1000)": 0.6`. For them they replace `slice_threshold`.
         minimum_slice_rows: Smaller slices are reported, not judged.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
-        minimum_gain_over_baseline: By how much the candidate must be better than the simple baseline in the
-            primary metric, in its units.
+        baseline: What every candidate has to beat: `constant`, which answers every row the same, or `linear`,
+            the better one of that and of a logistic or ridge regression on the features.
+        minimum_gain_over_baseline: By how much the candidate must be better than the baseline in the primary
+            metric, in its units.
         latency_p95_seconds: The slowest that the 95th percentile of one request through the archive may be.
         archive_bytes: The largest archive.
+        peak_memory_bytes: The most memory that a process may need that serves the archive; None for no limit.
     """
 
     primary_metric: MetricName = "accuracy"
@@ -62,9 +65,11 @@ class GateSpec(Spec):
     slice_thresholds: dict[str, FiniteFloat] = Field(default_factory=dict)
     minimum_slice_rows: Rows = 200
     minimum_test_rows: Rows = 200
+    baseline: Literal["constant", "linear"] = "constant"
     minimum_gain_over_baseline: Amount = 0.0
     latency_p95_seconds: float = Field(default=0.25, gt=0, allow_inf_nan=False)
     archive_bytes: int = Field(default=500_000_000, gt=0, le=2**50)
+    peak_memory_bytes: int | None = Field(default=None, gt=0, le=2**50)
 
     @model_validator(mode="after")
     def _thresholds_point_the_right_way(self) -> "GateSpec":

@@ -140,6 +140,7 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
     assert overall.low > 0
     assert overall.p_value == pytest.approx(2 * 0.5**20)
     assert [(each.slice_value, each.rows) for each in slices] == [("imdb", 300), ("traffic", 100)]
+    assert 10 * 2**20 < (report.candidate.peak_memory_bytes or 0) < 2**30
     assert 0 < report.candidate.latency_p50_seconds <= report.candidate.latency_p95_seconds < 1  # type: ignore[operator]
     assert EvaluationReport.model_validate_json(Path(report.report_url).read_text()) == report
     kept = pq.read_table(Path(report.report_url).with_name("answers.parquet")).to_pydict()
@@ -193,6 +194,22 @@ def test_behaviour_is_tried_on_the_archive_and_a_failing_case_stops_it(home: Pat
     assert decision.verdict == "reject"
     assert [rule.rule for rule in decision.rules if not rule.passed] == ["behaviour.same", "behaviour.up"]
     assert '{"text": "x 7"}, changed to {"text": "1 7"}: The handler refused it: no figure' in decision.why
+
+
+def test_a_candidate_that_a_logistic_regression_beats_is_refused(home: Path, archives: Any) -> None:
+    """The label is the text's first word, which a linear model learns, and the candidate often misses it."""
+    spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update={"baseline": "linear"})})
+    candidate = right(archives, 20)
+
+    report = evaluate.compare(request(home, candidate, spec=spec), None)
+
+    assert report.baseline.name == "a logistic regression on the features"
+    assert metric(report, "baseline") > 0.99
+    assert report.baseline_difference is not None
+    assert report.baseline_difference.high < 0
+    decision = decide(report, spec.gate, candidate, None)
+    assert [rule.rule for rule in decision.rules if not rule.passed] == ["gain_over_baseline"]
+    assert "is no better than the 1.0000 of a logistic regression on the features" in decision.why
 
 
 def test_the_root_answers_the_same_rows_too(home: Path, archives: Any) -> None:
