@@ -104,6 +104,31 @@ class Health(Contract):
     constant: str | None
 
 
+class GroupValue(Contract):
+    """A metric in one group of the test rows."""
+
+    value: str
+    rows: int
+    metric: float
+
+
+class FairnessGap(Contract):
+    """The largest difference in `metric` between two groups of `column`, with its 95 % interval.
+
+    Attributes:
+        gap, low, high: None where it is not defined.
+        undefined: Why.
+    """
+
+    column: str
+    metric: str
+    groups: tuple[GroupValue, ...]
+    gap: float | None = None
+    low: float | None = None
+    high: float | None = None
+    undefined: str | None = None
+
+
 class FailedCase(Contract):
     """A case of a behavioural test that failed: what was asked, what it became, each as JSON, and why."""
 
@@ -137,6 +162,7 @@ class EvaluationReport(Contract):
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
         behaviour: Of the candidate, each test of the model's behaviour.yaml.
+        fairness: Of the candidate, each gap that `gate.fairness` limits.
         health: Of the candidate; None in the records of an earlier Perennial.
         baseline_difference: Candidate minus baseline; None where the metric is not defined for both, and in
             the records of an earlier Perennial.
@@ -160,3 +186,4 @@ class EvaluationReport(Contract):
     behaviour: tuple[BehaviourResult, ...] = ()
     health: Health | None = None
     baseline_difference: PairedDifference | None = None
+    fairness: tuple[FairnessGap, ...] = ()

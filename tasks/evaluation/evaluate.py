@@ -33,6 +33,7 @@ from tasks.evaluation import metrics
 from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.baseline import choose_baseline
 from tasks.evaluation.behaviour import behave
+from tasks.evaluation.fairness import gaps_of
 from tasks.evaluation.frozen_rows import Frozen, freeze
 from tasks.evaluation.health import health_of
 from tasks.evaluation.scoring import score
@@ -106,6 +107,7 @@ def compare(
         tables=snapshot.pinned,
         champion_tables=champion_tables,
         behaviour=behaviour,
+        fairness=tuple(gaps_of(candidate.answers, spec, frozen)),
         health=health_of(candidate.raw, spec.task),
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}

@@ -180,11 +180,12 @@ def main(
         print(error, flush=True)
         raise typer.Exit(error.exit_code) from error
     timed = evenly_spread(latency_samples, count(rows))
+    wanted = set(timed)
     answered: list[tuple[int, dict[str, Any]]] = []
     chosen: dict[int, dict[str, Any]] = {}
     for batch in batches(rows, column):
         first = len(answered)
-        chosen |= {first + place: one for place, one in enumerate(batch) if first + place in timed}
+        chosen |= {first + place: one for place, one in enumerate(batch) if first + place in wanted}
         answered += ask(handler, context, batch)
     refused = [
         {"row": row, "status": status, "message": str(answer.get("error"))}

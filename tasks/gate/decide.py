@@ -14,6 +14,7 @@ from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.behaviour import behaves
 from tasks.gate.rules.currency import current_test_rows
+from tasks.gate.rules.fairness import fair_to_groups
 from tasks.gate.rules.first_model import first_model_is_declared
 from tasks.gate.rules.health import numerical_health
 from tasks.gate.rules.latency import latency
@@ -132,6 +133,7 @@ def _verdicts(
         compare = better_than_champion if rules.policy == "superiority" else not_worse_than_root
         yield compare(evaluation, rules, look)
         yield from worse_on_no_slice(evaluation, rules)
+    yield from fair_to_groups(evaluation, rules)
     yield from behaves(evaluation)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tasks.spec.base import FiniteFloat, Rows, Spec
+from tasks.spec.fairness import FairnessSpec
 from tasks.spec.metrics import MetricName, kind_of
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -42,6 +43,7 @@ class GateSpec(Spec):
         slice_thresholds: The same for single slices, which then have to be there: `origin=JFK: 0.6`, of bins
             `"distance=[500, 1000)": 0.6`. For them they replace `slice_threshold`.
         minimum_slice_rows: Smaller slices are reported, not judged.
+        fairness: How far apart groups of the test rows may be, each a `FairnessSpec`.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
         baseline: What every candidate has to beat: `constant`, which answers every row the same, or `linear`,
             the better one of that and of a logistic or ridge regression on the features.
@@ -64,6 +66,7 @@ class GateSpec(Spec):
     slice_threshold: FiniteFloat | None = None
     slice_thresholds: dict[str, FiniteFloat] = Field(default_factory=dict)
     minimum_slice_rows: Rows = 200
+    fairness: tuple[FairnessSpec, ...] = ()
     minimum_test_rows: Rows = 200
     baseline: Literal["constant", "linear"] = "constant"
     minimum_gain_over_baseline: Amount = 0.0

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from tasks.spec.data import DataSpec
+from tasks.spec.fairness import GAP_METRICS
 from tasks.spec.gate import GateSpec
+from tasks.spec.metrics import Task
 from tasks.spec.slices import SliceSpec, bin_names
 
 NUMBERS = {"int64", "float64"}
@@ -21,6 +23,23 @@ def faults_of_slices(data: DataSpec, gate: GateSpec) -> Iterator[str]:
     known = {each.column: each for each in data.slice_by}
     for name in gate.slice_thresholds:
         yield from (f"gate.slice_thresholds: {fault}" for fault in _faults_of_name(name, known))
+
+
+def faults_of_fairness(task: Task, data: DataSpec, gate: GateSpec) -> Iterator[str]:
+    """Groups that are no slices, and gaps in metrics that the task does not have."""
+    columns = [each.column for each in data.slice_by]
+    for asked in gate.fairness:
+        if asked.column not in columns:
+            yield (
+                f"gate.fairness: {asked.column} is none of the columns of data.slice_by, "
+                f"{', '.join(columns) or 'which has none'}"
+            )
+        for metric in asked.maximum_gap:
+            if metric not in GAP_METRICS[task]:
+                yield (
+                    f"gate.fairness.maximum_gap: {metric} is not of a {task} task, whose gaps can be in "
+                    f"{', '.join(GAP_METRICS[task])}"
+                )
 
 
 def _faults_of_name(name: str, known: dict[str, SliceSpec]) -> Iterator[str]:

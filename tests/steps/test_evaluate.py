@@ -209,7 +209,7 @@ def test_a_candidate_that_a_logistic_regression_beats_is_refused(home: Path, arc
     assert report.baseline_difference.high < 0
     decision = decide(report, spec.gate, candidate, None)
     assert [rule.rule for rule in decision.rules if not rule.passed] == ["gain_over_baseline"]
-    assert "is no better than the 1.0000 of a logistic regression on the features" in decision.why
+    assert "is no better than the 0.9975 of a logistic regression on the features" in decision.why
 
 
 def test_the_root_answers_the_same_rows_too(home: Path, archives: Any) -> None:

@@ -48,6 +48,16 @@ BINS = [{"column": "stars", "edges": [2, 4]}]
             {"slice_thresholds": {"stars=[2, 4)": 0.5}},
             "the bins of stars move with the training rows; give them edges",
         ),
+        (
+            "source",
+            {"fairness": [{"column": "stars", "maximum_gap": {"accuracy": 0.1}}]},
+            "gate.fairness: stars is none of the columns of data.slice_by, source",
+        ),
+        (
+            "source",
+            {"fairness": [{"column": "source", "maximum_gap": {"mae": 0.1}}]},
+            "mae is not of a binary task, whose gaps can be in selection_rate",
+        ),
         ("source", {"slice_threshold": 80}, "slice_threshold: accuracy is in [0, 1], so 80 cannot be its"),
     ],
 )
