@@ -24,19 +24,24 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    Anchor,
+    AsTrained,
     BehaviourResult,
     EvaluateRequest,
     EvaluationReport,
     FailedCase,
     FairnessGap,
+    FrozenSets,
     GroupValue,
     Health,
     Metric,
     ModelScore,
     PairedDifference,
+    SetScore,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -54,7 +59,7 @@ from tasks.contracts.release import (
     Withdrawal,
     WithdrawRequest,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -67,10 +72,13 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Anchor",
     "Archive",
+    "AsTrained",
     "BehaviourResult",
     "Champion",
     "ChampionRequest",
+    "Circumstances",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -86,12 +94,16 @@ __all__ = [
     "FailedExpectation",
     "FairnessGap",
     "FileOutcome",
+    "FrozenSets",
     "GateDecision",
     "GateRequest",
     "GroupValue",
     "Health",
     "IngestRequest",
     "IngestResult",
+    "JoinedBatch",
+    "LabelIncidentAnswer",
+    "LabelIncidentRequest",
     "LedgerEntry",
     "Look",
     "Metric",
@@ -112,9 +124,12 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "Serving",
+    "SetScore",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Standing",
     "StepContext",
     "TakenBack",
     "TrainRequest",

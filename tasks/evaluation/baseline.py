@@ -16,6 +16,7 @@ from tasks.evaluation.classification import BY_PROBABILITIES
 from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.scoring import Scores
 from tasks.spec import PipelineSpec, kind_of, label_text
+from tasks.stores.same_rows import Mask
 
 BY_THE_MEDIAN = ("mae", "median_absolute_error")
 """Of all constants, the median has the smallest absolute error and the mean the smallest squared one."""
@@ -28,10 +29,13 @@ class Baseline(NamedTuple):
     judged: Judged
 
 
-def choose_baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Baseline:
+def choose_baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen, tested: Mask) -> Baseline:
     """The baseline that `gate.baseline` asks for, fitted to the training rows alone.
 
-    Which of two is better, the frozen rows say: that can only make it harder for the candidate.
+    Which of two is better, the test rows say: that can only make it harder for the candidate.
+
+    Args:
+        tested: Which of the frozen rows are test rows; all of them are answered.
     """
     constant = Baseline(_name_of(spec), baseline(train, spec, frozen))
     if spec.gate.baseline == "constant":
@@ -44,7 +48,8 @@ def choose_baseline(train: pa.Table, spec: PipelineSpec, frozen: Frozen) -> Base
     raw = Scores(predictions, scores, probabilities, refused=(), latencies_seconds=(), answers=())
     last = "ridge" if spec.task == "regression" else "logistic"
     linear = Baseline(f"a {last} regression on the features", Judged.of(raw, frozen.target))
-    return max(constant, linear, key=lambda each: _goodness(each.judged, spec, frozen))
+    test = frozen.where(tested)
+    return max(constant, linear, key=lambda each: _goodness(each.judged.where(tested), spec, test))
 
 
 def _goodness(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> float:

@@ -1,7 +1,7 @@
 """The frozen rows: the test part of a snapshot, checked to be what was frozen, and the truth of each row."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.evaluation.metrics import Truth
 from tasks.evaluation.slices import Slice, SlicedColumn, sliced_columns
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part
+from tasks.stores.same_rows import Mask
 
 NAMED = 5
 
@@ -25,7 +26,8 @@ class Frozen:
     """The frozen rows.
 
     Attributes:
-        path: The part's file on this machine.
+        sha256: Of the test part.
+        path: The file of all rows on this machine.
         truth: The labels, as `target` encodes them.
         sliced: Each column of the data's `slice_by`, with the slice of each row.
     """
@@ -37,14 +39,28 @@ class Frozen:
     truth: Truth
     sliced: tuple[SlicedColumn, ...]
 
+    def where(self, rows: Mask) -> "Frozen":
+        """Some of the rows; the file stays the one of all."""
+        sliced = tuple(each.where(rows) for each in self.sliced)
+        return replace(self, rows=self.rows.filter(pa.array(rows)), truth=self.truth[rows], sliced=sliced)
+
     def parts(self) -> Iterator[Slice]:
         """The slices, column by column."""
         for column in self.sliced:
             yield from column.slices()
 
 
-def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
+def freeze(
+    spec: PipelineSpec,
+    train: SnapshotPart,
+    test: SnapshotPart,
+    folder: Path,
+    more: pa.Table | None = None,
+) -> Frozen:
     """Read the test part and check that it is what was frozen.
+
+    Args:
+        more: Rows with the same columns that are scored behind those of the test part.
 
     Raises:
         FrozenSetMismatch: It is not.
@@ -53,6 +69,9 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
     path = fetch_part(test, folder / "test.parquet")
     rows = pq.read_table(path)
     _require_columns(spec, rows, test)
+    if more is not None and len(more):
+        rows, path = pa.concat_tables([rows, more]), folder / "test_and_more.parquet"
+        pq.write_table(rows, path)
     labels = rows[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(

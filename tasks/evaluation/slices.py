@@ -32,6 +32,9 @@ class SlicedColumn(NamedTuple):
     column: str
     names: "NDArray[np.str_]"
 
+    def where(self, rows: NDArray[np.bool_]) -> "SlicedColumn":
+        return SlicedColumn(self.column, self.names[rows])
+
     def slices(self) -> Iterator[Slice]:
         """Largest first; of a column with very many values the smallest are left out."""
         values, counts = np.unique(self.names, return_counts=True)

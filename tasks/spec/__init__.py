@@ -5,7 +5,7 @@ from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.behaviour_file import cases_of as behaviour_cases
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
 from tasks.spec.fairness import GapMetric
-from tasks.spec.gate import GateSpec
+from tasks.spec.gate import GateSpec, Policy
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
@@ -27,6 +27,7 @@ __all__ = [
     "MonitorSpec",
     "Name",
     "PipelineSpec",
+    "Policy",
     "ServingSpec",
     "SliceSpec",
     "SplitSpec",

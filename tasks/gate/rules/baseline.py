@@ -1,5 +1,7 @@
 """Is the candidate better than a simple baseline?"""
 
+from typing import Literal
+
 from tasks.contracts import EvaluationReport, Metric, RuleVerdict
 from tasks.gate.rules.reports import is_told, metric_of, tell_metric, tell_reasons, tell_value
 from tasks.spec import GateSpec, kind_of
@@ -19,7 +21,8 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
             rules.primary_metric, candidate=evaluation.candidate, baseline=evaluation.baseline
         )
         why = f"{metric} is not defined on these rows{reasons}, so no gain over {name} can be shown."
-        return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks="reject", why=why)
+        blocks: Literal["reject", "hold"] = "reject" if evaluation.rows else "hold"
+        return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks=blocks, why=why)
     gain, sure = gains
     passed = sure >= least and sure > 0
     if passed and least == 0:
