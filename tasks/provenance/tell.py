@@ -48,7 +48,7 @@ def mismatches(lineage: Lineage, gate: GateDecision | None, report: EvaluationRe
             f"{lineage.run.snapshot.test.sha256}, but the gate judged it on {judged}: what the run is said to "
             "come from was changed since."
         )
-    if lineage.archive is not None and gate is not None and lineage.archive.sha256 != gate.archive_sha256:
+    if lineage.archive and gate and lineage.archive.sha256 != gate.archive_sha256:
         told.append(
             f"MLflow says that the archive has the hash {lineage.archive.sha256}, but the gate judged "
             f"{gate.archive_sha256}: the version's tags were changed since."
