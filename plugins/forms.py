@@ -155,6 +155,24 @@ def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The batch to leave out of every later training, and why."""
+    return {
+        "batch_id": Param(
+            description="Its id; `perennial why FILE` says it, for the name of the file that landed.",
+            title="Batch",
+            type="string",
+            minLength=1,
+            pattern=r"\S",
+        ),
+        "table": Param(
+            None,
+            "The table that it is in. Empty: whichever has it.",
+            type=["string", "null"],
+            pattern=r"^[a-z][a-z0-9_]{0,62}$",
+            title="Table",
+        ),
+        "reason": _reason("Why; the ledger keeps it."),
     }
 
 
@@ -170,3 +188,27 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
             enum=["poison", "the_world"],
         ),
         "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
+def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
+    """Nothing to ask."""
+    return {}
+
+
+def _model(description: str) -> Param:
+    name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
+    return Param(description=description, title="Model", schema=name)
+
+
+def _reason(description: str) -> Param:
+    return Param(description=description, title="Reason", type="string", minLength=1, pattern=r"\S")
+
+
+def _time(description: str, title: str) -> Param:
+    return Param(None, description, type=["string", "null"], format="date-time", pattern=_TIME, title=title)
+
+
+def _parameter(spec: PipelineSpec, name: str, fragment: dict[str, Any]) -> Param:
+    schema = {"title": name, "section": f"Parameters of {spec.name}"} | fragment
+    return Param(schema.pop("default"), schema.pop("description", None), schema=schema)

@@ -45,10 +45,10 @@ def mismatches(lineage: Lineage, gate: GateDecision | None, report: EvaluationRe
     if lineage.run is not None and judged not in {None, lineage.run.snapshot.test.sha256}:
         told.append(
             f"MLflow says that the test part of the run {lineage.run_id} has the hash "
-            f"{lineage.run.snapshot.test.sha256}, but the gate judged it on {judged}: what the run is said to "
-            "come from was changed since."
+            f"{lineage.run.snapshot.test.sha256}, but the gate judged it on {judged}: what the run is said "
+            "to come from was changed since."
         )
-    if lineage.archive is not None and gate is not None and lineage.archive.sha256 != gate.archive_sha256:
+    if lineage.archive and gate and lineage.archive.sha256 != gate.archive_sha256:
         told.append(
             f"MLflow says that the archive has the hash {lineage.archive.sha256}, but the gate judged "
             f"{gate.archive_sha256}: the version's tags were changed since."

@@ -176,3 +176,70 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
         "ingest_reviews",
         "label_incident_model",
+        "recall_batch",
+        "rollback_model",
+        "withdraw_model",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "name: [", "\x00", "name: &a [*a]"])
+def test_a_file_that_is_no_specification_at_all_takes_no_other_dag_down(
+    models: Path, airflow_database: None, text: str
+) -> None:
+    (models / "second" / "pipeline.yaml").write_text(text)
+    bag = parse(airflow_database)
+    assert "train_review_sentiment" in bag.dags
+    [error] = bag.import_errors.values()
+    assert "second/pipeline.yaml" in error
+
+
+def test_the_training_form_refuses_bad_values(dags: Dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = dags()["train_review_sentiment"].params
+    bad = {
+        "epochs": ["0", 0, 51, 2.5, None],
+        "as_of": ["yesterday", "2026-01-01", "2026-01-01T00:00:00", 5],
+        "reason": [5],
+    }
+    for name, values in bad.items():
+        for value in values:
+            with pytest.raises(ParamValidationError):
+                params.get_param(name).resolve(value)
+    for value in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123+02:00", None):
+        assert params.get_param("as_of").resolve(value) == value
+
+
+def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    files = dags()["ingest_reviews"].params.get_param("files")
+    for value in (["../x.csv"], ["/etc/passwd"], [".hidden"], [""], "a.csv", [5]):
+        with pytest.raises(ParamValidationError):
+            files.resolve(value)
+    assert files.resolve(["a b.csv", "ü.jsonl.gz"])
+    assert files.resolve(None) is None
+
+
+@pytest.mark.parametrize("dag_id", ["withdraw_model", "rollback_model", "label_incident_model"])
+def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = dags()[dag_id]
+    assert (dag.is_paused_upon_creation, dag.timetable.can_be_scheduled) == (False, False)
+    for name, bad in (("model", ["", "A model", "../x", None]), ("reason", ["", "  ", None])):
+        for value in bad:
+            with pytest.raises(ParamValidationError):
+                dag.params.get_param(name).resolve(value)
+    assert dag.params.get_param("model").resolve("review_sentiment") == "review_sentiment"
+
+
+def test_the_tables_that_a_model_joins_have_doors_of_their_own(dags: Dags) -> None:
+    assert {"ingest_flights", "ingest_weather"} <= set(dags())
+
+
+def test_a_model_without_a_schedule_is_trained_only_when_asked(models: Path, airflow_database: None) -> None:
+    change(models, "second", training={"schedule": None})
+    dags = parse(airflow_database).dags
+    assert not dags["train_second"].timetable.can_be_scheduled
+    assert dags["train_review_sentiment"].timetable.run_immediately

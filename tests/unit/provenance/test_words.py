@@ -18,6 +18,7 @@ def running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's platform is the world's; nothing here asks its Airflow."""
     monkeypatch.delenv("PERENNIAL_URL", raising=False)
     monkeypatch.setenv("PERENNIAL_AIRFLOW_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PERENNIAL_TOKEN", "a token")
 
 
 def test_why_tells_people_the_rules_and_the_decisions(ask: Ask) -> None:
@@ -72,7 +73,7 @@ def test_a_batch_is_shown_with_the_versions_and_answers_that_used_it(ask: Ask, w
         (["lineage", "f" * 32], 20, "the gateway's log"),
         (["recall", MODEL, "--why", "bad"], 20, "is the model review_sentiment, and only a batch can be"),
         (["recall", "poison.csv", "--why", " "], 2, "say why in a sentence"),
-        (["recall", "poison.csv", "--why", "bad"], 4, "Airflow does not answer"),
+        (["recall", "poison.csv", "--why", "bad"], 4, "127.0.0.1:1"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_with_its_code(
