@@ -119,6 +119,8 @@ class DataSnapshot(Contract):
         sha256: Over the three parts' hashes and the query.
         near_duplicates: What was found of them; None in the records of an earlier Perennial.
         left_out_batches: Batches of `table` that the query did not see: their labels are quarantined.
+        aged: Of the test part, the rows that were there in the same words when `gate.anchor_age_days` had
+            still to pass; None where there was none, and in the records of an earlier Perennial.
     """
 
     table: str
@@ -134,6 +136,7 @@ class DataSnapshot(Contract):
     test: SnapshotPart
     near_duplicates: NearDuplicates | None = None
     left_out_batches: tuple[str, ...] = ()
+    aged: SnapshotPart | None = None
 
     @property
     def pinned(self) -> tuple[PinnedTable, ...]:

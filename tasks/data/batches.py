@@ -5,13 +5,14 @@ of a batch counts.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 
 from tasks.contracts import BatchState, LedgerEntry
 from tasks.spec import ColumnType
 from tasks.stores.lake import Lake, arrow_schema
+from tasks.stores.lake_sql import literal
 
 COLUMNS: dict[str, ColumnType] = {
     "of_table": "string",
@@ -45,6 +46,12 @@ def left_out(lake: Lake, model: str, table: str) -> tuple[str, ...]:
     """The batches that no training of the model sees."""
     found = states(lake, model, table)
     return tuple(batch for batch, state in found.items() if state in LEFT_OUT)
+
+
+def without(table: str, batches: Collection[str]) -> dict[str, str]:
+    """What tells a query to leave batches of a table out, as if they had never come."""
+    named = ", ".join(literal(batch) for batch in batches)
+    return {table: f"batch_id IN ({named})"} if batches else {}
 
 
 def write(lake: Lake, model: str, table: str, judged: Mapping[str, LedgerEntry]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ def ask(
     sql: str | None = None,
     *,
     widened: bool = False,
-    without: Collection[str] = (),
+    without: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """Run the model's query, or another one, which sees its tables alone.
 
@@ -47,7 +47,7 @@ def ask(
         sql: One SELECT statement; None for `data.query`.
         widened: Whether an earlier version has the columns that joined its table since, null in it. A query
             of today may name them; a snapshot, which has to give the same rows again, goes without.
-        without: Batches of the model's own table that count as if they had never come.
+        without: Of a table, an SQL condition on rows that count as if they had never come.
 
     Raises:
         InvalidQuery: The query is wrong, or reaches beyond these tables.
@@ -55,7 +55,7 @@ def ask(
     """
     views = {table.table: _view(lake, table, versions, widened=widened) for table in data.all_tables}
     keys = {table.table: table.key for table in data.all_tables}
-    return lake.query(sql or data.query, views, newest_by=keys, without={data.table: without})
+    return lake.query(sql or data.query, views, newest_by=keys, without=without)
 
 
 def _view(
@@ -72,12 +72,15 @@ def _empty(table: TableSpec) -> pa.Table:
 
 
 def training_rows(
-    lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | None, without: Collection[str] = ()
+    lake: Lake,
+    spec: PipelineSpec,
+    versions: Mapping[str, int] | None,
+    without: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """What the model's query gives of these versions of its tables; None for tables without a row.
 
     Args:
-        without: Batches of the model's own table that count as if they had never come.
+        without: Of a table, an SQL condition on rows that count as if they had never come.
 
     Raises:
         InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
@@ -97,7 +100,7 @@ def training_rows(
         data.label,
         *data.split.columns,
         *data.features,
-        *([data.slice_by] if data.slice_by else []),
+        *(each.column for each in data.slice_by),
     }
     missing = sorted(wanted - set(rows.column_names))
     double = sorted(name for name, count in Counter(rows.column_names).items() if count > 1)

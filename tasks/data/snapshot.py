@@ -7,6 +7,7 @@ order of their key, so the same query on the same version has the same hashes, a
 
 import hashlib
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotReq
 from tasks.data import batches
 from tasks.data.model_query import pin, training_rows
 from tasks.data.near_duplicates import without_leaks
+from tasks.data.trusted_rows import aged
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
@@ -56,15 +58,14 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     lake = Lake()
     versions = _versions(lake, request)
     left_out = batches.left_out(lake, spec.name, data.table)
-    rows = training_rows(lake, spec, versions, left_out)
+    rows = training_rows(lake, spec, versions, batches.without(data.table, left_out))
     _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
-    parts = {
-        name: _write(rows.filter(pa.array(numbers == number)), request.context.work_url, name)
-        for number, name in enumerate(PARTS)
-    }
+    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
+    old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
     snapshots.remember(request.context.run_key, spec.name, versions)
     own, *further = (
         PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
@@ -82,6 +83,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         near_duplicates=duplicates,
         left_out_batches=left_out,
         **parts,
+        aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
 
 
@@ -181,6 +183,10 @@ def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
         local = Path(folder) / path.name
         pq.write_table(rows, local)
         return SnapshotPart(url=put(local, path), rows=len(rows), sha256=sha256)
+
+
+def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
+    return None if rows is None else _write(rows, work_url, "aged")
 
 
 def _sha256(*texts: str) -> str:

@@ -26,7 +26,7 @@ from tasks.monitoring.labels.judge import Rows, judge
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores import registry
 from tasks.stores.lake import Lake
-from tasks.stores.lake_sql import IS_MARK, quote
+from tasks.stores.lake_sql import IS_MARK, IS_RECALL, quote
 
 FIRST = "it is of the first batches of this table, so there are none to compare it with"
 NOT_CLASSES = "labels that are numbers are not judged"
@@ -73,7 +73,7 @@ def _untold(batch_id: str, why: str, spec: PipelineSpec) -> BatchVerdict:
 def _in_order_of_arrival(lake: Lake, spec: PipelineSpec, versions: dict[str, int]) -> list[str]:
     table = spec.data.table
     listed = (
-        f"SELECT batch_id FROM {table} WHERE NOT {IS_MARK} AND batch_id IS NOT NULL "  # noqa: S608 - names of the specification
+        f"SELECT batch_id FROM {table} WHERE NOT {IS_MARK} AND NOT {IS_RECALL} AND batch_id IS NOT NULL "  # noqa: S608 - names of the specification
         "GROUP BY batch_id ORDER BY min(ingested_at), batch_id"
     )
     found: list[str] = lake.query(listed, {table: (table, versions[table])})["batch_id"].to_pylist()
@@ -83,7 +83,8 @@ def _in_order_of_arrival(lake: Lake, spec: PipelineSpec, versions: dict[str, int
 def _rows(lake: Lake, spec: PipelineSpec, versions: dict[str, int], states: dict[str, BatchState]) -> Rows:
     """The labelled rows of every batch that is not quarantined, in the order of their key."""
     data = spec.data
-    without = [batch_id for batch_id, state in states.items() if state in known_batches.LEFT_OUT]
+    bad = [batch_id for batch_id, state in states.items() if state in known_batches.LEFT_OUT]
+    without = known_batches.without(data.table, bad)
     rows = training_rows(lake, spec, versions, without)
     of_key = f"SELECT {quote(data.key)} AS key, batch_id FROM {data.table}"  # noqa: S608 - names of the specification
     came_in = ask(lake, data, versions, of_key, without=without).to_pandas().drop_duplicates("key")
