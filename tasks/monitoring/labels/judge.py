@@ -16,6 +16,8 @@ from tasks.monitoring.labels.shares import unusual_share
 from tasks.spec import DataSpec, label_text
 
 SEED = 20_250_101
+KIND_ROWS = 2_000
+"""As many rows say whether a column is text."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,13 @@ def _share(rows: Rows, data: DataSpec, batch_id: str, history: list[str]) -> Unu
 
 
 def _noise(rows: Rows, data: DataSpec, own: NDArray[np.int64], before: NDArray[np.int64]) -> LabelNoise | str:
-    history = _sample(before, noise.HISTORY_ROWS)
-    batch = _sample(own, noise.rows_to_judge(len(history)))
-    frames = [rows.table.select(list(data.features)).take(each).to_pandas() for each in (history, batch)]
-    if not len(history):
+    if not len(before):
         return "there are no earlier rows to estimate wrong labels from"
-    kinds = kinds_of(data.feature_types, frames[0])
+    features = rows.table.select(list(data.features))
+    kinds = kinds_of(data.feature_types, features.take(_sample(before, KIND_ROWS)).to_pandas())
+    history = _sample(before, noise.most_history_rows(kinds))
+    batch = _sample(own, noise.rows_to_judge(len(history)))
+    frames = [features.take(each).to_pandas() for each in (history, batch)]
     return noise.estimate(
         frames[0],
         rows.labels[history],

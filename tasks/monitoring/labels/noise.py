@@ -24,7 +24,7 @@ from scipy import optimize, special, stats
 from tasks.contracts import LabelNoise
 from tasks.monitoring.domain_classifier import Kind, number_table, table_classifier, text_matrix
 
-HISTORY_ROWS = 10_000
+HISTORY_ROWS, HISTORY_ROWS_WITH_TEXT = 20_000, 10_000
 SHARE_OF_HISTORY = 0.5
 """A batch may have so many rows beside those of its history: more would teach the model their labels."""
 FEWEST_HISTORY_ROWS = 500
@@ -39,9 +39,14 @@ Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 
+def most_history_rows(kinds: Mapping[str, Kind]) -> int:
+    """How many earlier rows are learnt from: a text costs ten times what a row of a table does."""
+    return HISTORY_ROWS_WITH_TEXT if "text" in kinds.values() else HISTORY_ROWS
+
+
 def rows_to_judge(history_rows: int) -> int:
     """How many rows of a batch are looked at beside so many rows of its history."""
-    return int(min(history_rows, HISTORY_ROWS) * SHARE_OF_HISTORY)
+    return int(history_rows * SHARE_OF_HISTORY)
 
 
 def estimate(
@@ -55,7 +60,7 @@ def estimate(
     """The share of wrong labels in a batch, or why it cannot be told.
 
     Args:
-        history, batch: The features' columns; at most `HISTORY_ROWS` and `rows_to_judge` rows.
+        history, batch: The features' columns; at most `most_history_rows` and `rows_to_judge` rows.
         history_labels, batch_labels: Class codes from 0 on.
         most_wrong: The share that `p_value` is about, in (0, 1/2).
     """
