@@ -18,7 +18,8 @@ def answer(
     what: Annotated[
         Literal["poison", "the_world"],
         typer.Argument(
-            help="poison: the new labels are wrong. the_world: they are right, and it has changed."
+            metavar="poison|the_world",
+            help="poison: the new labels are wrong. the_world: they are right, and it has changed.",
         ),
     ],
     *,

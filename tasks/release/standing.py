@@ -86,9 +86,9 @@ def _label_incident(history: list[LedgerEntry]) -> Iterator[str]:
     if found is not None:
         yield (
             f"The gate found a label incident of {found.model} (entry {found.sequence} of the ledger), so "
-            "nothing of it is promoted and no retrain is granted. Look at the new labels and say whether they "
-            f"are wrong or the world has changed: perennial answer {found.model} poison, or the_world. The "
-            f"gate: {found.why}"
+            "nothing of it is promoted and no retrain is granted. Look at the new labels and say whether "
+            f"they are wrong or the world has changed: perennial answer {found.model} poison, or the_world. "
+            f"The gate: {found.why}"
         )
 
 
