@@ -92,7 +92,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
         data.label,
         data.split.by,
         *data.features,
-        *([data.slice_by] if data.slice_by else []),
+        *(each.column for each in data.slice_by),
     }
     missing = sorted(wanted - set(rows.column_names))
     double = sorted(name for name, count in Counter(rows.column_names).items() if count > 1)
