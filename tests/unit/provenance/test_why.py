@@ -153,6 +153,7 @@ def test_where_the_gateway_is_away_the_lake_answers_and_the_rest_is_told(
     assert found.usage is not None
     assert {use.serves for use in found.usage.uses} == {None}
     assert any("the gateway does not answer" in note.lower() for note in found.usage.notes)
+    assert (found.usage.complete, found.why[1].startswith("MLflow or the gateway")) == (False, True)
 
 
 def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: World) -> None:
