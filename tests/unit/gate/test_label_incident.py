@@ -74,7 +74,7 @@ def test_a_champion_that_does_not_fall_by_more_than_the_margin_is_no_incident(
     old: float, new: float, margin: float
 ) -> None:
     report = evaluation(sets=sets(set_score(new), anchor=anchor(set_score(old))))
-    rules = SPEC.gate.model_copy(update={"margin": margin})
+    rules = SPEC.gate.model_copy(update={"anchor_margin": margin})
     if new >= old - margin:
         assert rule(report, rules, BY_CLOCK).passed
 
