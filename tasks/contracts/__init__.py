@@ -36,6 +36,7 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, LedgerEntry
 from tasks.contracts.monitoring import (
@@ -89,6 +90,8 @@ __all__ = [
     "FrozenSets",
     "GateDecision",
     "GateRequest",
+    "Held",
+    "HeldRequest",
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
@@ -119,6 +122,7 @@ __all__ = [
     "SnapshotPart",
     "SnapshotRequest",
     "StepContext",
+    "TakeUpRequest",
     "TakenBack",
     "TrainRequest",
     "TrainedFor",
