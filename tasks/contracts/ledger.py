@@ -18,6 +18,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    RECALL = "recall"
 
 
 class LedgerEntry(Contract):

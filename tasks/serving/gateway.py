@@ -1,6 +1,7 @@
 """The gateway, as the steps see it: routes, their history, and the log of predictions and labels."""
 
 from typing import Any, Literal
+from urllib.parse import quote
 
 import requests
 from pydantic import AwareDatetime
@@ -28,19 +29,32 @@ class Gateway:
     """The gateway's internal addresses.
 
     Every call may be repeated, so that a restart of the gateway is waited for.
+
+    Args:
+        retries: How often a call is repeated: eight times are half a minute, for steps; who only looks waits
+            less long.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, *, retries: int = 8) -> None:
         self._url = (url or settings().gateway_url).rstrip("/")
         self._session = requests.Session()
         self._session.headers["Authorization"] = (
             f"Bearer {token or settings().gateway_token.get_secret_value()}"
         )
         again = Retry(
-            total=8, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None, raise_on_status=False
+            total=retries,
+            backoff_factor=0.1,
+            status_forcelist=[503],
+            allowed_methods=None,
+            raise_on_status=False,
         )
         self._session.mount("http://", HTTPAdapter(max_retries=again))
         self._session.mount("https://", HTTPAdapter(max_retries=again))
+
+    def names(self) -> list[str]:
+        """Every model that is served."""
+        names: list[str] = self._call("GET", "/healthz").json()["models"]
+        return names
 
     def route(self, model: str) -> Route | None:
         """Where the model's requests go now; None where it is not served."""
@@ -90,6 +104,19 @@ class Gateway:
             "rows"
         ]
         return rows
+
+    def prediction(self, prediction_id: str) -> dict[str, Any] | None:
+        """One prediction as the log has it, with its `labels`, whichever model made it; None for none."""
+        response = self._call("GET", f"/internal/predictions/{quote(prediction_id, safe='')}", allowed=404)
+        return None if response.status_code == 404 else response.json()
+
+    def answers(self, model: str, run_id: str, after: int) -> dict[str, Any]:
+        """How many predictions of a run have a sequence above
+        `after`: `rows`, and the times of the first and the last.
+        """
+        path = f"/internal/answers/{quote(model, safe='')}/{quote(run_id, safe='')}"
+        counted: dict[str, Any] = self._call("GET", path, params={"after": after}).json()
+        return counted
 
     def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
         try:
