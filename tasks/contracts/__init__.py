@@ -32,7 +32,7 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
-from tasks.contracts.ledger import Action, LedgerEntry
+from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     ColumnDistance,
     DriftDecision,
@@ -78,11 +78,13 @@ __all__ = [
     "EvaluationReport",
     "FailedExpectation",
     "FileOutcome",
+    "Finding",
     "GateDecision",
     "GateRequest",
     "IngestRequest",
     "IngestResult",
     "LedgerEntry",
+    "LedgerHead",
     "Look",
     "Metric",
     "ModelScore",
