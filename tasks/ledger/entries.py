@@ -8,7 +8,7 @@ entries were cut off, or that all of it was written anew (`tasks.ledger.verify`)
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack
 
@@ -63,6 +63,19 @@ def record(**decision: Unpack[Decision]) -> LedgerEntry:
         LedgerBroken: The ledger's end was altered, so that nothing can follow it.
     """
     return in_turn(lambda connection: append(connection, **decision))
+
+
+def complete(entry: LedgerEntry, why: str) -> LedgerEntry:
+    """Say that what an entry decided has taken effect, once."""
+    return record(
+        model=entry.model,
+        actor=entry.actor,
+        action=Action.DONE,
+        before=entry.before,
+        after=entry.after,
+        why=why,
+        evidence={"completes": entry.entry_hash, "sequence": entry.sequence, "action": entry.action},
+    )
 
 
 def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
@@ -140,11 +153,13 @@ def find(entry_hash: str) -> LedgerEntry | None:
     return _entry(row)
 
 
-def history(model: str | None = None) -> list[LedgerEntry]:
-    """Every entry, oldest first; of one model where it is named."""
+def history(model: str | None = None, actions: Collection[Action] = ()) -> list[LedgerEntry]:
+    """Every entry, oldest first; of one model and of some kinds where they are named."""
     query = entries.select().order_by(entries.c.sequence)
     if model:
         query = query.where(entries.c.model == model)
+    if actions:
+        query = query.where(entries.c.action.in_(list(actions)))
     with engine().connect() as connection:
         return [_entry(row) for row in connection.execute(query)]
 

@@ -1,4 +1,4 @@
-"""Heads of the ledger: each newest entry, signed and kept outside the database before anything follows from it.
+"""The ledger's heads: each newest entry, signed and kept outside the database before anything follows.
 
 A chain of hashes cannot show that its end was cut off, or that all of it was written anew. Its heads can
 (RFC 6962 calls them signed tree heads): one file of the store for each newest entry, and a tag of each

@@ -11,7 +11,7 @@ from tasks.release.switch import (
     find_previous_route,
     move_champion,
     never_served,
-    record_switch,
+    switch,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import tell_champion
@@ -55,8 +55,7 @@ def roll_back(
         target = target.model_copy(update={"model_version": version.version})
         checks = _bring_back(backend, version, target)
         if gateway.route(model) != target:
-            record_switch(gateway, Action.ROLLBACK, target, current, actor, why, step_key=step_key)
-            gateway.put(target, "rollback")
+            switch(gateway, model, Action.ROLLBACK, target, current, actor, why, step_key=step_key)
         checks.append(confirm(gateway, target, current, version.archive.example_prediction, actor))
         move_champion(gateway, target, actor)
     return Rollout(

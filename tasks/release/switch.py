@@ -89,33 +89,47 @@ def same_archive(one: Route, other: Route) -> bool:
     return one.archive_sha256 == other.archive_sha256
 
 
-def record_switch(
+def switch(
     gateway: Gateway,
+    model: str,
     action: Literal[Action.DEPLOY, Action.ROLLBACK],
-    target: Route,
+    target: Route | None,
     current: Route | None,
     actor: str,
     why: str,
-    **more: str | None,
+    **more: str | bool | None,
 ) -> None:
-    """Write the change of route into the ledger before it takes effect, with `more` in its evidence.
+    """Write the change of route into the ledger, with `more` in its evidence; make it; write that it is made.
 
     The evidence names the last change of the route, so that a switch which is made twice, with others
     between, is two entries.
+
+    Args:
+        target: None to serve the model no longer.
     """
-    after_change = _last_change(gateway, target.model)
-    entries.record(
-        model=target.model,
+    entry = entries.record(
+        model=model,
         actor=actor,
         action=action,
         before=current.model_version if current else None,
-        after=target.model_version,
+        after=target.model_version if target else None,
         why=why,
-        evidence={"route": _plain(target), "before": _plain(current), "after_change": after_change, **more},
+        evidence={
+            "route": _plain(target),
+            "before": _plain(current),
+            "after_change": last_change(gateway, model),
+            **more,
+        },
     )
+    if target is None:
+        gateway.withdraw(model)
+    else:
+        gateway.put(target, "deploy" if action == Action.DEPLOY else "rollback")
+    entries.complete(entry, "The gateway has the route.")
 
 
-def _last_change(gateway: Gateway, model: str) -> int:
+def last_change(gateway: Gateway, model: str) -> int:
+    """The number of the newest change of a model's route; 0 before the first."""
     changes = gateway.history(model)
     return changes[-1].sequence if changes else 0
 
@@ -139,25 +153,9 @@ def confirm(
         return require_answer(gateway, target, expected)
     except ServingError as error:
         if before != target:
-            _undo(gateway, target, before, actor, f"Version {target.model_version} does not serve: {error}")
+            why = f"Version {target.model_version} does not serve: {error}"
+            switch(gateway, target.model, Action.ROLLBACK, before, target, actor, why, undoes=True)
         raise
-
-
-def _undo(gateway: Gateway, target: Route, before: Route | None, actor: str, why: str) -> None:
-    evidence = {"route": _plain(before), "before": _plain(target), "undoes": True}
-    entries.record(
-        model=target.model,
-        actor=actor,
-        action=Action.ROLLBACK,
-        before=target.model_version,
-        after=before.model_version if before else None,
-        why=why,
-        evidence={**evidence, "after_change": _last_change(gateway, target.model)},
-    )
-    if before is None:
-        gateway.withdraw(target.model)
-    else:
-        gateway.put(before, "rollback")
 
 
 def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) -> RolloutCheck:
@@ -171,21 +169,28 @@ def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) ->
 
 
 def move_champion(gateway: Gateway, target: Route, actor: str) -> None:
-    """Let the alias `champion` follow what truly serves."""
-    aliased = registry.aliased_version(target.model)
-    if aliased == target.model_version:
+    """Let the alias `champion` follow what truly serves.
+
+    Each change of the route has its entry, also where the alias names the version already: from then on it is
+    known that whoever moves it is a person.
+    """
+    aliased, change = registry.aliased_version(target.model), last_change(gateway, target.model)
+    if aliased == target.model_version and _is_told(target, change):
         return
-    entries.record(
+    entry = entries.record(
         model=target.model,
         actor=actor,
         action=Action.CHAMPION,
         before=aliased,
         after=target.model_version,
         why=f"Version {target.model_version} answers through the gateway.",
-        evidence={
-            "route": target.model_dump(mode="json"),
-            "before": aliased,
-            "route_change": gateway.history(target.model)[-1].sequence,
-        },
+        evidence={"route": target.model_dump(mode="json"), "before": aliased, "route_change": change},
     )
-    registry.set_champion(target.model, target.model_version)
+    if aliased != target.model_version:
+        registry.set_champion(target.model, target.model_version)
+    entries.complete(entry, f"The alias {registry.ALIAS} names version {target.model_version}.")
+
+
+def _is_told(target: Route, change: int) -> bool:
+    told = entries.history(target.model, {Action.CHAMPION})
+    return any(entry.evidence.get("route_change") == change for entry in told)
