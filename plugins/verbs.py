@@ -8,12 +8,16 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from plugins.attempts import context_of
 from plugins.forms import require_sound, window
 from plugins.janitor import GONE, sweep
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
+from plugins.reconciler import differing_models, give_back_unstarted
 from plugins.runners import Owner
+from plugins.runners.connections import reach_store
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
+from tasks.errors import ServiceAway, ServingError
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
@@ -265,6 +269,41 @@ def remove_left_behind() -> XComArg:
         return sweep(_state_of)
 
     return remove()
+
+
+def look_for_mismatches() -> XComArg:
+    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does.
+
+    Once an hour, and where somebody asked for the run, all is looked at more closely whatever was found.
+    """
+
+    @task(task_id="look", multiple_outputs=False, retries=0, execution_timeout=STEP_LIMIT)
+    def look() -> dict[str, Any]:
+        run = get_current_context()
+        require_sound(run)
+        reach_store()
+        give_back_unstarted(_is_known, context_of(run["ti"]).actor)
+        thorough = run["dag_run"].run_type != BY_CLOCK or run["dag_run"].run_after.minute == 0
+        try:
+            models = differing_models()
+        except (ServiceAway, ServingError) as away:
+            raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
+        if not (models or thorough):
+            raise AirflowSkipException("All agrees with the ledger.")
+        return {"models": None if thorough else models, "thorough": thorough}
+
+    return look()
+
+
+def settle_mismatches(looked: XComArg) -> XComArg:
+    """Carry on or undo what does not agree with the ledger."""
+    wanted = {"models": looked["models"], "thorough": looked["thorough"]}
+    return _step("reconcile", {}, wanted)
+
+
+def _is_known(dag_id: str, run_id: str) -> bool:
+    """Whether Airflow has a run."""
+    return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
 
 
 def _state_here(task_id: str) -> str | None:

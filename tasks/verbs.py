@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
+    "reconcile": Verb("tasks.release.reconcile", contracts.ReconcileRequest, contracts.Reconciliation),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),

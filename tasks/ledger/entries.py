@@ -144,6 +144,13 @@ def end(connection: sa.Connection) -> End:
     return End(last.sequence, last.entry_hash) if last else End(0, GENESIS)
 
 
+def newest() -> End | None:
+    """The newest entry's place; None in an empty ledger."""
+    with engine().connect() as connection:
+        last = end(connection)
+    return last if last.sequence else None
+
+
 def find(entry_hash: str) -> LedgerEntry | None:
     """The entry with this hash, None where there is none or where its content is not what the hash says."""
     with engine().connect() as connection:
@@ -162,6 +169,13 @@ def history(model: str | None = None, actions: Collection[Action] = ()) -> list[
         query = query.where(entries.c.action.in_(list(actions)))
     with engine().connect() as connection:
         return [_entry(row) for row in connection.execute(query)]
+
+
+def models(actions: Collection[Action]) -> list[str]:
+    """Everything that an entry of these kinds is about, in the order of the names."""
+    query = sa.select(entries.c.model).where(entries.c.action.in_(list(actions))).distinct()
+    with engine().connect() as connection:
+        return sorted(connection.execute(query).scalars())
 
 
 def links() -> list[tuple[int, str]]:

@@ -22,6 +22,7 @@ from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
+    Decision,
     confirm,
     example_of,
     find_previous_route,
@@ -53,12 +54,13 @@ def deploy(request: DeployRequest) -> Rollout:
     )
 
 
-def release(request: DeployRequest, why: str, may: Callable[[], None]) -> Rollout:
+def release(request: DeployRequest, why: str, may: Callable[[], None] | None = None) -> Rollout:
     """Serve a version that the gate promoted; raises as `deploy`.
 
     Args:
         why: A sentence; the ledger keeps it.
-        may: Called before a version comes to serve that does not; raises where it may not.
+        may: Called before a version comes to serve that does not, and raises where it may not; None where a
+            person decided it.
     """
     started = time.monotonic()
     precedent.promotion_of_version(request.version)
@@ -66,13 +68,13 @@ def release(request: DeployRequest, why: str, may: Callable[[], None]) -> Rollou
     with backend.exclusive(request.spec.name):
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
-        if current is None or not same_archive(current, target):
+        if may and (current is None or not same_archive(current, target)):
             may()
         previous = find_previous_route(gateway.history(target.model))
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
         actor = request.context.actor
         if current != target:
-            switch(gateway, target.model, Action.DEPLOY, target, current, actor, why)
+            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))
         expected = request.version.archive.example_prediction
         checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))

@@ -1,6 +1,8 @@
 """The change of a route: what it is, how it is written down first, and how it is seen to have worked."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.contracts import Action, ModelVersion, RolloutCheck, Route
@@ -89,17 +91,20 @@ def same_archive(one: Route, other: Route) -> bool:
     return one.archive_sha256 == other.archive_sha256
 
 
+@dataclass(frozen=True)
+class Decision:
+    """Who changes what serves, and why; the ledger keeps it, with `more` in the evidence."""
+
+    action: Literal[Action.DEPLOY, Action.ROLLBACK]
+    actor: str
+    why: str
+    more: Mapping[str, str | bool | None] = field(default_factory=dict)
+
+
 def switch(
-    gateway: Gateway,
-    model: str,
-    action: Literal[Action.DEPLOY, Action.ROLLBACK],
-    target: Route | None,
-    current: Route | None,
-    actor: str,
-    why: str,
-    **more: str | bool | None,
+    gateway: Gateway, model: str, target: Route | None, current: Route | None, decided: Decision
 ) -> None:
-    """Write the change of route into the ledger, with `more` in its evidence; make it; write that it is made.
+    """Write the change of route into the ledger; make it; write that it is made.
 
     The evidence names the last change of the route, so that a switch which is made twice, with others
     between, is two entries.
@@ -109,22 +114,22 @@ def switch(
     """
     entry = entries.record(
         model=model,
-        actor=actor,
-        action=action,
+        actor=decided.actor,
+        action=decided.action,
         before=current.model_version if current else None,
         after=target.model_version if target else None,
-        why=why,
+        why=decided.why,
         evidence={
             "route": _plain(target),
             "before": _plain(current),
             "after_change": last_change(gateway, model),
-            **more,
+            **decided.more,
         },
     )
     if target is None:
         gateway.withdraw(model)
     else:
-        gateway.put(target, "deploy" if action == Action.DEPLOY else "rollback")
+        gateway.put(target, "deploy" if decided.action == Action.DEPLOY else "rollback")
     entries.complete(entry, "The gateway has the route.")
 
 
@@ -154,7 +159,8 @@ def confirm(
     except ServingError as error:
         if before != target:
             why = f"Version {target.model_version} does not serve: {error}"
-            switch(gateway, target.model, Action.ROLLBACK, before, target, actor, why, undoes=True)
+            undo = Decision(Action.ROLLBACK, actor, why, {"undoes": True})
+            switch(gateway, target.model, before, target, undo)
         raise
 
 

@@ -41,7 +41,9 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
             _withdraw(gateway, request, route)
         unloaded = _unload(backend, gateway, model)
         if aliased is not None:
-            _remove_alias(gateway, request, aliased)
+            remove_alias(
+                gateway, model, aliased, request.context.actor, f"The model was withdrawn: {request.reason}"
+            )
         closed = _close_requests(model)
     return Withdrawal(model=model, served=route, unloaded=unloaded, champion=aliased, closed_requests=closed)
 
@@ -82,17 +84,18 @@ def _unload(backend: ServingBackend, gateway: Gateway, model: str) -> tuple[str,
     return tuple(backend.prune(model, set()))
 
 
-def _remove_alias(gateway: Gateway, request: WithdrawRequest, aliased: str) -> None:
+def remove_alias(gateway: Gateway, model: str, aliased: str, actor: str, why: str) -> None:
+    """Let the alias `champion` of a model that is not served name no version."""
     entry = entries.record(
-        model=request.model,
-        actor=request.context.actor,
+        model=model,
+        actor=actor,
         action=Action.CHAMPION,
         before=aliased,
         after=None,
-        why=f"The model was withdrawn: {request.reason}",
-        evidence={"before": aliased, "route_change": last_change(gateway, request.model)},
+        why=why,
+        evidence={"before": aliased, "route_change": last_change(gateway, model)},
     )
-    registry.remove_champion(request.model)
+    registry.remove_champion(model)
     entries.complete(entry, f"The alias {registry.ALIAS} is gone.")
 
 
