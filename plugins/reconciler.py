@@ -7,7 +7,9 @@ Airflow alone knows whether a granted training was ever started, so one that was
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from plugins.operators import BY_CLOCK
 from plugins.runners.mlflow_login import READER, password_of
 from tasks.settings import settings
 
@@ -17,6 +19,15 @@ STARTS_WITHIN = timedelta(minutes=15)
 """After so long a granted training has started, all retries of what starts it included."""
 
 IsKnown = Callable[[str, str], bool]
+
+
+def wanted(models: list[str], run_type: str, run_after: datetime) -> dict[str, Any] | None:
+    """What the step is asked for; None for nothing. Once an hour, and for a run that somebody asked for, all
+    is looked at, more closely.
+    """
+    if run_type != BY_CLOCK or run_after.minute == 0:
+        return {"models": [], "thorough": True}
+    return {"models": models, "thorough": False} if models else None
 
 
 def differing_models() -> list[str]:

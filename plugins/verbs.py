@@ -12,7 +12,7 @@ from plugins.attempts import context_of
 from plugins.forms import require_sound, window
 from plugins.janitor import GONE, sweep
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
-from plugins.reconciler import differing_models, give_back_unstarted
+from plugins.reconciler import differing_models, give_back_unstarted, wanted
 from plugins.runners import Owner
 from plugins.runners.connections import reach_store
 from plugins.schedules import lake_asset
@@ -272,33 +272,29 @@ def remove_left_behind() -> XComArg:
 
 
 def look_for_mismatches() -> XComArg:
-    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does.
+    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
 
-    Once an hour, and where somebody asked for the run, all is looked at more closely whatever was found.
-    """
-
-    @task(task_id="look", multiple_outputs=False, retries=0, execution_timeout=STEP_LIMIT)
+    @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
     def look() -> dict[str, Any]:
         run = get_current_context()
         require_sound(run)
         reach_store()
         give_back_unstarted(_is_known, context_of(run["ti"]).actor)
-        thorough = run["dag_run"].run_type != BY_CLOCK or run["dag_run"].run_after.minute == 0
         try:
             models = differing_models()
         except (ServiceAway, ServingError) as away:
             raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
-        if not (models or thorough):
+        asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
+        if asked is None:
             raise AirflowSkipException("All agrees with the ledger.")
-        return {"models": None if thorough else models, "thorough": thorough}
+        return asked
 
     return look()
 
 
 def settle_mismatches(looked: XComArg) -> XComArg:
     """Carry on or undo what does not agree with the ledger."""
-    wanted = {"models": looked["models"], "thorough": looked["thorough"]}
-    return _step("reconcile", {}, wanted)
+    return _step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
 
 
 def _is_known(dag_id: str, run_id: str) -> bool:

@@ -96,12 +96,12 @@ class ReconcileRequest(Request):
     """Hold what is there against the ledger.
 
     Attributes:
-        models: Those that are looked at; None for all that MLflow or the ledger knows.
+        models: Those that are looked at; empty for all that MLflow or the ledger knows.
         thorough: Whether to look also for what changes nothing that users see: promotions that nobody carried
             on, versions that no decision made, archives that nothing uses.
     """
 
-    models: tuple[Name, ...] | None = None
+    models: tuple[Name, ...] = ()
     thorough: bool = False
 
 

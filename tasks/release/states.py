@@ -53,7 +53,8 @@ def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry |
     later = [each for each in entries if each.sequence > promoted[-1].sequence]
     if any(each.action == Action.DEPLOY for each in later):
         return None
-    settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in later)
+    reconciled = [each for each in later if each.action == Action.RECONCILE]
+    settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)
     return None if settled else promoted[-1]
 
 

@@ -13,16 +13,18 @@ import pytest
 from tasks.contracts import Action, ReconcileRequest, Route, Settled, StepContext
 from tasks.errors import LedgerBroken
 from tasks.ledger import entries, heads, verify
+from tasks.release import leftovers
 from tasks.release.deploy import deploy
 from tasks.release.observe import MOVED_BY, mismatches
 from tasks.release.reconcile import reconcile
 from tasks.release.rollback import roll_back
 from tasks.release.withdraw import withdraw
 from tasks.serving.gateway import Gateway
+from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
 from tasks.stores import registry
 from tests.services.conftest import HANDLER, Model, Platform
-from tests.services.test_deploy import answering
+from tests.services.test_deploy import answering, loaded
 from tests.services.test_withdraw import asked
 
 KILLED = 9
@@ -72,7 +74,6 @@ def ends_with(model: Model, action: Action) -> bool:
     [
         (entries, "record", ["carried on"]),
         (Gateway, "put", ["carried on", "completed"]),
-        (entries, "complete", ["carried on"]),
         (registry, "set_champion", ["completed"]),
     ],
 )
@@ -97,13 +98,10 @@ def test_a_switch_that_is_killed_anywhere_is_carried_on(
     assert outcomes(steady) == []
 
 
-@pytest.mark.parametrize(("owner", "name"), [(entries, "record"), (Gateway, "withdraw")])
-def test_a_withdrawal_that_is_killed_anywhere_is_carried_on(
-    platform: Platform, served: Model, owner: Any, name: str
-) -> None:
+def test_a_withdrawal_that_is_killed_is_carried_on(platform: Platform, served: Model) -> None:
     shutil.rmtree(settings().models / served.name)
 
-    killed_after(owner, name, lambda: withdraw(asked(served.name)))
+    killed_after(Gateway, "withdraw", lambda: withdraw(asked(served.name)))
 
     assert outcomes(served)
     assert (Gateway().route(served.name), registry.aliased_version(served.name)) == (None, None)
@@ -195,3 +193,23 @@ def test_nothing_is_done_by_a_ledger_whose_end_was_cut_off(
         (Path(settings().ledger) / heads.FOLDER / heads._name(newest.sequence + 5, "f" * 64)).unlink()
     verify.require_whole_end()
     assert outcomes(steady) == ["undone"]
+
+
+def test_what_was_left_lying_is_used_noted_or_removed(platform: Platform, served: Model) -> None:
+    """An archive that a killed deployment had loaded, a version that nobody judged, an old promotion."""
+    version = served.promoted("two")
+    killed_after(TorchServe, "keep", lambda: deploy(served.request(version)))
+    registry.client().create_model_version(served.name, source="x", run_id="nobodys")
+    promotion = entries.find(version.decision_ledger_hash)
+    assert promotion is not None
+    context = StepContext(actor="tests/reconcile", step_key="reconcile", work_url="unused")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(leftovers, "unused_promotion", lambda *_: promotion)
+        found = leftovers.tidy_up(served.name, context)
+
+    assert [each.outcome for each in found] == ["undone", "noted", "removed"]
+    assert "has no artifact" in found[0].why
+    assert len(loaded(served)) == 1
+    assert leftovers.tidy_up(served.name, context) == []
+    assert ends_with(served, Action.RECONCILE)
