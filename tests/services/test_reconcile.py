@@ -23,7 +23,7 @@ from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
 from tasks.stores import registry
-from tests.services.conftest import HANDLER, Model, Platform
+from tests.services.conftest import Model, Platform
 from tests.services.test_deploy import answering, loaded
 from tests.services.test_withdraw import asked
 
@@ -164,10 +164,12 @@ def test_an_alias_that_a_person_moves_to_what_the_gate_passed_is_a_release_and_a
 
     client = registry.client()
     unjudged = client.create_model_version(steady.name, source="x", run_id="nobodys").version
-    dead = steady.promoted("x", handler="import nothing\n" + HANDLER)
+    dead = steady.promoted("x")
+    with Path(dead.archive.url).open("ab") as archive:
+        archive.write(b"another byte")
     for change, said in (
         (lambda: registry.set_champion(steady.name, unjudged), "it was not registered by Perennial"),
-        (lambda: registry.set_champion(steady.name, dead.version), "could not be loaded"),
+        (lambda: registry.set_champion(steady.name, dead.version), "It is not served. Train again"),
         (lambda: registry.remove_champion(steady.name), "What serves has to be named"),
     ):
         change()
