@@ -155,6 +155,21 @@ def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """What the new labels are on which the gate found that the champion falls, and how one knows."""
+    return {
+        "model": _model("Its candidates are held until this is answered."),
+        "answer": Param(
+            description="poison: the labels are wrong, and are taken back. the_world: they are right, and "
+            "candidates are judged on them from now on.",
+            title="Answer",
+            type="string",
+            enum=["poison", "the_world"],
+        ),
+        "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

@@ -180,6 +180,12 @@ def roll_back() -> XComArg:
     return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
 
 
+def answer_label_incident() -> XComArg:
+    """Write down what the form says of the labels of the model that it names."""
+    asked = ("model", "answer", "reason")
+    return _step("label_incident", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
 def withdraw() -> XComArg:
     """Serve the model that the form names no longer; its records stay."""
     asked = ("model", "reason")

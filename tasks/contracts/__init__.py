@@ -24,14 +24,19 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    Anchor,
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
+    FrozenSets,
     Metric,
     ModelScore,
     PairedDifference,
+    SetScore,
     SliceScore,
 )
-from tasks.contracts.gate import GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -54,7 +59,7 @@ from tasks.contracts.release import (
     Withdrawal,
     WithdrawRequest,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -67,9 +72,12 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Anchor",
     "Archive",
+    "AsTrained",
     "Champion",
     "ChampionRequest",
+    "Circumstances",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -84,10 +92,14 @@ __all__ = [
     "FailedExpectation",
     "FileOutcome",
     "Finding",
+    "FrozenSets",
     "GateDecision",
     "GateRequest",
     "IngestRequest",
     "IngestResult",
+    "JoinedBatch",
+    "LabelIncidentAnswer",
+    "LabelIncidentRequest",
     "LedgerEntry",
     "LedgerHead",
     "Look",
@@ -113,10 +125,13 @@ __all__ = [
     "RowCount",
     "RuleVerdict",
     "SeenModel",
+    "Serving",
+    "SetScore",
     "Settled",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Standing",
     "StepContext",
     "TakenBack",
     "TrainRequest",

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import PinnedTable
+from tasks.contracts.data import PinnedTable, SnapshotPart
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -83,15 +83,85 @@ class PairedDifference(Contract):
     p_not_worse: float | None = None
 
 
+class SetScore(Contract):
+    """The models' primary metric on one set of rows; None where the rows do not define it.
+
+    Attributes:
+        to_champion, to_root: Candidate minus the other model; `to_root` is None where the champion is the
+            root.
+        at_random: The champion's metric if the same labels had been dealt out to the rows at random.
+    """
+
+    rows: int
+    candidate: Metric | None
+    champion: Metric | None
+    to_champion: PairedDifference | None
+    to_root: PairedDifference | None
+    at_random: float | None
+
+
+class Anchor(Contract):
+    """Trusted rows that every candidate is judged on, and that no later batch can change.
+
+    Attributes:
+        part: The anchor from now on, if the candidate serves.
+        base_sha256: Of the anchor that it extends; None where it begins with this candidate.
+        added_rows: Rows that had become old enough.
+        score: None where it begins, or cannot be scored.
+        unusable: Why it cannot be scored; a sentence.
+    """
+
+    part: SnapshotPart
+    base_sha256: str | None = None
+    added_rows: int = 0
+    score: SetScore | None = None
+    unusable: str | None = None
+
+
+class FrozenSets(Contract):
+    """The anchor, and how the test part is divided by what has confirmed its rows.
+
+    A row of the test part counts as confirmed that the champion's snapshot has too, that is old enough, or
+    that a person called right; without a champion every row. The others are no test rows.
+
+    Attributes:
+        unconfirmed_rows: Rows of the test part that nothing has confirmed.
+        newest: On the rows that the champion's snapshot has not; None without a champion.
+        suspect: On those of them that no person called right.
+        world_sha256: Of the test part whose rows a person called right since the champion was promoted: the
+            anchor and the root begin anew.
+    """
+
+    anchor: Anchor
+    unconfirmed_rows: int = 0
+    newest: SetScore | None = None
+    suspect: SetScore | None = None
+    world_sha256: str | None = None
+
+
+class AsTrained(Contract):
+    """A metric on the validation rows, as the training program measured it of what it saved, and by the
+    answers of the archive that would serve; None where those do not define it.
+    """
+
+    metric: str
+    rows: int
+    trained: float
+    served: float | None
+
+
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
-    `frozen_sha256` is the hash of the snapshot's test part.
+    `frozen_sha256` is the hash of the snapshot's test part; `rows` of it are confirmed, and what is not of a
+    set in `sets` is measured on those.
 
     Attributes:
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
+        sets: None in the records of an earlier Perennial, which judged by the whole test part.
+        as_trained: None where the training program reported nothing to hold the archive against.
     """
 
     model: str
@@ -108,3 +178,5 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    sets: FrozenSets | None = None
+    as_trained: AsTrained | None = None

@@ -16,6 +16,7 @@ class Action(StrEnum):
 
     INGEST = "ingest"
     GATE = "gate"
+    LABEL_INCIDENT = "label_incident"
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     CHAMPION = "champion"

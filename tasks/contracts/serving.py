@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.data import SnapshotPart
 from tasks.contracts.training import Archive
 from tasks.spec import PipelineSpec
 
@@ -53,6 +54,9 @@ class Champion(Contract):
             the alias `champion` names; None where there is neither, so that a candidate is the first model.
         root: The last version, up to this one, that was shown to be better than what served before; None
             where `version` is it.
+        anchor: Trusted rows that a candidate is judged on, too; None where they begin with the candidate.
+        world: The test part whose rows a person called right since `version` was promoted, after the gate had
+            found a label incident; None where nobody did.
         serves: Whether the gateway sends requests to it.
         warning: Where route and alias do not agree, what is wrong and what to do; a sentence.
     """
@@ -60,5 +64,35 @@ class Champion(Contract):
     model: str
     version: ModelVersion | None
     root: ModelVersion | None = None
+    anchor: SnapshotPart | None = None
+    world: SnapshotPart | None = None
     serves: bool
     warning: str | None = None
+
+
+class Serving(Contract):
+    """The version that the gateway sends a model's requests to, and since when."""
+
+    model_version: str
+    run_id: str
+    archive_sha256: str
+    since: AwareDatetime
+
+
+class Standing(Contract):
+    """What serves, why, and what is wrong with that.
+
+    Attributes:
+        serving: None where no version serves.
+        why: As the ledger says; None where it says nothing of it.
+        by: Who decided that this version serves.
+        entry: The number of that entry of the ledger.
+        faults: What is wrong; a sentence each.
+    """
+
+    model: str
+    serving: Serving | None
+    why: str | None
+    by: str | None
+    entry: int | None
+    faults: tuple[str, ...]

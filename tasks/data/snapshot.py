@@ -7,6 +7,7 @@ hashes, always.
 
 import hashlib
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
 from tasks.data.model_query import pin, training_rows
+from tasks.data.trusted_rows import aged
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
@@ -51,11 +53,10 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     _check(rows, spec, versions[data.table])
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
     numbers = part_of(rows.column(data.split.by), data.split)
-    parts = {
-        name: _write(rows.filter(pa.array(numbers == number)), request.context.work_url, name)
-        for number, name in enumerate(PARTS)
-    }
+    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
+    old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
     snapshots.remember(request.context.run_key, spec.name, versions)
     own, *further = (
         PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
@@ -71,6 +72,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         rows=len(rows),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
         **parts,
+        aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
 
 
@@ -158,6 +160,10 @@ def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
         local = Path(folder) / path.name
         pq.write_table(rows, local)
         return SnapshotPart(url=put(local, path), rows=len(rows), sha256=sha256)
+
+
+def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
+    return None if rows is None else _write(rows, work_url, "aged")
 
 
 def _sha256(*texts: str) -> str:

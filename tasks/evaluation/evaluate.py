@@ -1,8 +1,8 @@
 """Score the candidate, the champion and a simple baseline on the same frozen rows.
 
 Candidate and champion answer through their packaged archives, each in a process of its own, exactly as they
-would serve. The frozen rows are the test part of the candidate's snapshot, and their hash is measured here,
-not taken over.
+would serve. The frozen rows are the test part of the candidate's snapshot, of which those count that
+something has confirmed, and the anchor (`sets`); their hashes are measured here, not taken over.
 """
 
 import hashlib
@@ -19,21 +19,23 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import (
     Archive,
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     Metric,
     ModelScore,
     ModelVersion,
-    PairedDifference,
-    PinnedTable,
     SliceScore,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
-from tasks.evaluation import metrics
+from tasks.evaluation import as_trained, metrics
 from tasks.evaluation.answers import Judged, Target
+from tasks.evaluation.as_trained import Reported
 from tasks.evaluation.baseline import baseline, name_of
-from tasks.evaluation.frozen_rows import Frozen, freeze
-from tasks.evaluation.scoring import score
+from tasks.evaluation.frozen_rows import Frozen
+from tasks.evaluation.scoring import Scores, score
+from tasks.evaluation.set_scores import Answered, differences, frozen_sets, overall_difference
+from tasks.evaluation.sets import Known, Sets, divide
 from tasks.evaluation.trained_for import require_trained_for
 from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
 from tasks.stores import files, registry
@@ -54,10 +56,12 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
             label or an unknown one, or no answer of an archive is one.
         ServingError: An archive cannot be scored.
     """
-    version = request.champion.version
-    tables = registry.training_run(version.run_id).snapshot.pinned if version else ()
-    report = compare(request, version, tables, request.champion.root)
+    champion = request.champion
+    before = registry.training_run(champion.version.run_id).snapshot if champion.version else None
+    known = Known(before, champion.anchor, champion.world)
     run_id = request.archive.run_id
+    trained = as_trained.reported(request.spec, registry.metrics(run_id))
+    report = compare(request, champion.version, known, champion.root, trained)
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", _answers_url(report))
     registry.log_metrics(run_id, dict(_metrics_for_mlflow(report)))
@@ -67,43 +71,51 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
 def compare(
     request: EvaluateRequest,
     version: ModelVersion | None,
-    champion_tables: tuple[PinnedTable, ...] = (),
+    known: Known = Known(),  # noqa: B008 - frozen
     root: ModelVersion | None = None,
+    trained: Reported | None = None,
 ) -> EvaluationReport:
     """Score all models on the frozen rows; write the report and every answer into the step's folder.
 
     Args:
         version: The champion; None where no model serves yet.
-        champion_tables: The tables of its snapshot.
+        known: What was seen before, by which the frozen rows are divided.
         root: The version that was shown to be better last; None where that is the champion.
+        trained: What the training program measured on the validation rows.
     """
     spec, archive, snapshot = request.spec, request.archive, request.run.snapshot
     require_trained_for(spec, request.run)
     with tempfile.TemporaryDirectory(prefix="perennial-evaluate-") as name:
         folder = Path(name)
-        frozen = freeze(spec, snapshot.train, snapshot.test, folder)
-        candidate = _answers(archive, spec, frozen, folder)
-        champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
-        first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
-        simple = baseline(read_part(snapshot.train), spec, frozen)
+        sets = divide(spec, snapshot, known, folder)
+        candidate, held = _candidate(request, sets.frozen, folder, trained)
+        champion = _champion(version, archive, candidate, spec, sets.frozen, folder) if version else None
+        first = _champion(root, archive, candidate, spec, sets.frozen, folder) if root else None
+        simple = baseline(read_part(snapshot.train), spec, sets.frozen)
+    answered = Answered(candidate, champion, first)
+    frozen, tested = sets.frozen.where(sets.test), answered.where(sets.test)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
         rows=len(frozen.rows),
         primary_metric=spec.gate.primary_metric,
-        candidate=_score_of("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
-        champion=_score_of_version("champion", version, champion, spec, frozen),
+        candidate=_score_of("candidate", f"run {archive.run_id}", archive, tested.candidate, spec, frozen),
+        champion=_score_of_version("champion", version, tested.champion, spec, frozen),
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
-        differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
+        baseline=_score_of("baseline", name_of(spec), None, simple.where(sets.test), spec, frozen),
+        differences=tuple(differences(tested.candidate, tested.champion, spec, frozen))
+        if tested.champion
+        else (),
         report_url="",
-        root=_score_of_version("root", root, first, spec, frozen),
-        root_difference=_overall(candidate, first, spec, frozen) if first else None,
+        root=_score_of_version("root", root, tested.root, spec, frozen),
+        root_difference=overall_difference(tested.candidate, tested.root, spec, frozen),
         tables=snapshot.pinned,
-        champion_tables=champion_tables,
+        champion_tables=known.snapshot.pinned if known.snapshot else (),
+        sets=frozen_sets(sets, answered, request, known),
+        as_trained=held,
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
-    return _write(report, answers, request, frozen)
+    return _write(report, answers, request, sets)
 
 
 def _champion(
@@ -123,7 +135,24 @@ def _champion(
     return _answers(version.archive, spec, frozen, folder)
 
 
+def _candidate(
+    request: EvaluateRequest, frozen: Frozen, folder: Path, trained: Reported | None
+) -> tuple[Judged, AsTrained | None]:
+    """The candidate's answers, and those to the validation rows where its training says what to expect."""
+    spec, archive, validation = request.spec, request.archive, request.run.snapshot.validation
+    if trained is None or validation.rows == 0:
+        return _answers(archive, spec, frozen, folder), None
+    path = as_trained.rows_of_both(spec, frozen, validation, folder)
+    raw, behind = _scores(archive, spec, path, len(frozen.rows), folder).split(len(frozen.rows))
+    judged = _judged(raw, archive, spec, frozen)
+    return judged, as_trained.compare(spec, frozen, validation, trained, behind)
+
+
 def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path) -> Judged:
+    return _judged(_scores(archive, spec, frozen.path, len(frozen.rows), folder), archive, spec, frozen)
+
+
+def _scores(archive: Archive, spec: PipelineSpec, path: Path, frozen_rows: int, folder: Path) -> Scores:
     local = files.fetch(archive.url, folder / f"{archive.sha256}.mar")
     found = files.sha256(str(local))
     if found != archive.sha256:
@@ -133,9 +162,10 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
             found=found,
             expected=archive.sha256,
         )
-    raw = score(
-        local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows))
-    )
+    return score(local, path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, frozen_rows))
+
+
+def _judged(raw: Scores, archive: Archive, spec: PipelineSpec, frozen: Frozen) -> Judged:
     judged = Judged.of(raw, frozen.target)
     _require_an_answer(judged, archive, spec, frozen.target)
     return judged
@@ -214,39 +244,8 @@ def _names(spec: PipelineSpec, frozen: Frozen) -> tuple[str, ...]:
     )
 
 
-def _overall(candidate: Judged, other: Judged, spec: PipelineSpec, frozen: Frozen) -> PairedDifference | None:
-    """Candidate minus another model on all rows; None where the metric is not defined for both."""
-    found = next(_differences(candidate, other, spec, frozen), None)
-    return found if found is not None and found.slice_value is None else None
-
-
-def _differences(
-    candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen
-) -> Iterator[PairedDifference]:
-    everything = np.ones(len(frozen.rows), dtype=np.bool_)
-    for value, chosen in ((None, everything), *frozen.parts()):
-        if candidate is champion:
-            yield PairedDifference(
-                slice_value=value,
-                rows=int(chosen.sum()),
-                difference=0,
-                low=0,
-                high=0,
-                p_value=1,
-                p_not_better=1,
-                p_not_worse=1,
-            )
-            continue
-        own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
-        found = metrics.difference(
-            spec.gate.primary_metric, frozen.target, frozen.truth[chosen], own, its, value
-        )
-        if found is not None:
-            yield found
-
-
 def _write(
-    report: EvaluationReport, answers: dict[str, Judged | None], request: EvaluateRequest, frozen: Frozen
+    report: EvaluationReport, answers: dict[str, Judged | None], request: EvaluateRequest, sets: Sets
 ) -> EvaluationReport:
     """Write the report and every answer, and return the report with its URL.
 
@@ -256,7 +255,7 @@ def _write(
     url = str(files.at(request.context.work_url, folder, "report.json"))
     report = report.model_copy(update={"report_url": url})
     files.write_text(url, text=report.model_dump_json(indent=2))
-    _write_answers(_answers_url(report), request.spec, frozen, answers)
+    _write_answers(_answers_url(report), request.spec, sets, answers)
     return report
 
 
@@ -264,12 +263,14 @@ def _answers_url(report: EvaluationReport) -> str:
     return str(files.at(report.report_url).with_name("answers.parquet"))
 
 
-def _write_answers(url: str, spec: PipelineSpec, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
-    """Each row's key, label, and what each model answered:
+def _write_answers(url: str, spec: PipelineSpec, sets: Sets, judged: dict[str, Judged | None]) -> None:
+    """Each row's key, label, set, and what each model answered:
     what the report's numbers can be computed from again.
     """
-    data = spec.data
+    data, frozen = spec.data, sets.frozen
     columns = {data.key: frozen.rows[data.key], data.label: frozen.rows[data.label]}
+    masks = {"test": sets.test, "newest": sets.newest, "anchor": sets.anchor}
+    columns |= {f"is_in_{name}": pa.array(mask) for name, mask in masks.items() if mask is not None}
     for role, model in judged.items():
         if model is not None:
             columns |= {f"{role}_{name}": column for name, column in _answer_columns(model, frozen.target)}

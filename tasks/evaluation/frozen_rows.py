@@ -1,7 +1,7 @@
 """The frozen rows: the test part of a snapshot, checked to be what was frozen, and the truth of each row."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.evaluation.answers import Target
 from tasks.evaluation.metrics import Truth
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part
+from tasks.stores.same_rows import Mask
 
 MOST_SLICES = 50
 NAMED = 5
@@ -26,7 +27,8 @@ class Frozen:
     """The frozen rows.
 
     Attributes:
-        path: The part's file on this machine.
+        sha256: Of the test part.
+        path: The file of all rows on this machine.
         truth: The labels, as `target` encodes them.
         slices: Each row's value of the data's `slice_by`; None where there is none.
     """
@@ -38,6 +40,11 @@ class Frozen:
     truth: Truth
     slices: "NDArray[np.str_] | None"
 
+    def where(self, rows: Mask) -> "Frozen":
+        """Some of the rows; the file stays the one of all."""
+        slices = None if self.slices is None else self.slices[rows]
+        return replace(self, rows=self.rows.filter(pa.array(rows)), truth=self.truth[rows], slices=slices)
+
     def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """The slices, largest first; of a column with very many values the smallest are left out."""
         if self.slices is not None:
@@ -46,8 +53,17 @@ class Frozen:
                 yield str(value), self.slices == value
 
 
-def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
+def freeze(
+    spec: PipelineSpec,
+    train: SnapshotPart,
+    test: SnapshotPart,
+    folder: Path,
+    more: pa.Table | None = None,
+) -> Frozen:
     """Read the test part and check that it is what was frozen.
+
+    Args:
+        more: Rows with the same columns that are scored behind those of the test part.
 
     Raises:
         FrozenSetMismatch: It is not.
@@ -56,6 +72,9 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
     path = fetch_part(test, folder / "test.parquet")
     rows = pq.read_table(path)
     _require_columns(spec, rows, test)
+    if more is not None and len(more):
+        rows, path = pa.concat_tables([rows, more]), folder / "test_and_more.parquet"
+        pq.write_table(rows, path)
     labels = rows[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(

@@ -19,6 +19,8 @@ from tasks.evaluation.answers import Answers, Target
 from tasks.evaluation.bootstrap import Statistic, intervals, minus
 from tasks.spec import RECALL_OF, kind_of, label_text
 
+DEALS, SEED = 50, 0
+
 Truth = NDArray[Any]
 """The labels as `Target.encode` gives them, shape (rows,)."""
 
@@ -94,6 +96,17 @@ def difference(
     )
 
 
+def at_random(name: str, target: Target, truth: Truth, answers: Answers) -> float | None:
+    """The metric if the same labels were dealt out to the rows at random, as the mean over `DEALS` of them;
+    None where it is not defined.
+    """
+    if undefined_because(name, target, truth, answers):
+        return None
+    rng = np.random.default_rng(SEED)
+    found = [_value(name, target, rng.permutation(truth), answers) for _ in range(DEALS)]
+    return float(np.mean(found)) if np.isfinite(found).all() else None
+
+
 def _p_value(gain: float, error: float, rows: int) -> float:
     """By Student's distribution, whose tails are heavier than the normal one's; 1 where no draw differs from
     another, so that nothing can be said.
@@ -124,6 +137,12 @@ def _code(name: str, target: Target) -> int:
     named = [label_text(label) for label in target.classes]
     wanted = name.removeprefix(RECALL_OF)
     return named.index(wanted) if wanted in named else -1
+
+
+def _value(name: str, target: Target, truth: Truth, answers: Answers) -> float:
+    if shares.is_share(name):
+        return float(_right(name, target, truth, answers).mean())
+    return _point(name, target, truth, answers)
 
 
 def _point(name: str, target: Target, truth: Truth, answers: Answers) -> float:

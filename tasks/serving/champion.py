@@ -5,27 +5,19 @@ agree, that is told, and the route counts. Where nothing is routed but the alias
 is judged against that version rather than as a first model.
 """
 
-from tasks.contracts import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts import Champion, ModelVersion, Route
 from tasks.errors import DeletedInMlflow
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
 
-def champion(request: ChampionRequest) -> Champion:
-    """The model's champion now, and its root where the gate's policy asks for it.
+def tell_champion(model: str) -> Champion:
+    """The model's champion now; where the gateway and MLflow's alias do not agree, that is printed.
 
     Raises:
         ServingError: The gateway does not answer.
-        DeletedInMlflow: The registry does not hold the version that serves any more, or the root.
+        DeletedInMlflow: The registry does not hold the version that serves any more.
     """
-    found = tell_champion(request.spec.name)
-    if found.version is None or request.spec.gate.policy != "non_inferiority":
-        return found
-    return found.model_copy(update={"root": _root_of(found.version)})
-
-
-def tell_champion(model: str) -> Champion:
-    """The same for a model's name; where the gateway and MLflow's alias do not agree, that is printed."""
     found = find_champion(model)
     if found.warning:
         print(found.warning, flush=True)
@@ -37,11 +29,11 @@ def find_champion(model: str) -> Champion:
     route, alias = Gateway().route(model), registry.aliased_version(model)
     if route is not None:
         found = _require_version(route)
-        warning = None if found.version == alias else _other(found, alias)
+        warning = None if found.version == alias else disagreement(model, found.version, alias)
         return Champion(model=model, version=found, serves=True, warning=warning)
     if alias is not None:
         found = registry.get_version(model, alias)
-        return Champion(model=model, version=found, serves=False, warning=_alias_without_route(model, alias))
+        return Champion(model=model, version=found, serves=False, warning=alias_without_route(model, alias))
     return Champion(model=model, version=None, serves=False)
 
 
@@ -72,27 +64,8 @@ def _require_version(route: Route) -> ModelVersion:
     return found
 
 
-def _root_of(champion: ModelVersion) -> ModelVersion | None:
-    """The version that was shown to be better last; None where it is the champion itself.
-
-    What the registry says of it, the gate holds against the ledger.
-    """
-    run_id = champion.tags.get(registry.ROOT, champion.run_id)
-    if run_id == champion.run_id:
-        return None
-    found = registry.find_version(champion.model, run_id)
-    if found is None:
-        raise DeletedInMlflow(
-            f"Version {champion.version} of {champion.model} serves, and candidates may not be worse than "
-            f"the version of the MLflow run {run_id} by more than gate.margin, but MLflow's registry does "
-            "not hold that version any more. Bring back a backup of MLflow's database, or set gate.policy to "
-            "superiority until a candidate is better than what serves.",
-            run_id=run_id,
-        )
-    return found
-
-
-def _alias_without_route(model: str, alias: str) -> str:
+def alias_without_route(model: str, alias: str) -> str:
+    """What to say where the alias names a version but none serves."""
     return (
         f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
         "version of it. Candidates are judged against that version. Remove the alias if the model is meant "
@@ -100,10 +73,11 @@ def _alias_without_route(model: str, alias: str) -> str:
     )
 
 
-def _other(serving: ModelVersion, alias: str | None) -> str:
+def disagreement(model: str, serving: str, alias: str | None) -> str:
+    """What to say where the alias names another version than the one that serves."""
     names = f"names version {alias}" if alias else "is not there"
     return (
-        f"The gateway serves version {serving.version} of {serving.model}, but MLflow's alias "
+        f"The gateway serves version {serving} of {model}, but MLflow's alias "
         f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Set the alias to version "
-        f"{serving.version}; to serve an earlier version, roll back."
+        f"{serving}; to serve an earlier version, roll back."
     )

@@ -2,7 +2,7 @@
 
 from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
-from tasks.spec.gate import GateSpec
+from tasks.spec.gate import GateSpec, Policy
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
@@ -21,6 +21,7 @@ __all__ = [
     "MonitorSpec",
     "Name",
     "PipelineSpec",
+    "Policy",
     "ServingSpec",
     "SplitSpec",
     "TableSpec",

@@ -31,11 +31,10 @@ from tasks.errors import (
     RegistryError,
 )
 from tasks.evaluation import evaluate
-from tasks.gate import gate
+from tasks.gate import champion, gate
 from tasks.gate.decide import decide
 from tasks.ledger import entries, precedent
 from tasks.release import register
-from tasks.serving import champion
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry

@@ -13,22 +13,24 @@ import pytest
 
 from tasks.contracts import (
     Archive,
+    AsTrained,
     Champion,
     EvaluateRequest,
     EvaluationReport,
     GateDecision,
     Metric,
     ModelVersion,
-    SnapshotPart,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
 from tasks.evaluation.answers import Judged
+from tasks.evaluation.as_trained import Reported, reported
 from tasks.evaluation.baseline import baseline
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
+from tasks.evaluation.set_scores import differences as differences_of
 from tasks.gate.decide import decide
 from tasks.settings import PROJECT
 from tasks.spec import GateSpec, PipelineSpec, Task
@@ -36,6 +38,7 @@ from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
 from tests.archives import write_archive
 from tests.unit import judged
+from tests.unit.judged import part
 
 SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
 
@@ -59,12 +62,6 @@ WRONG_EACH = """
         said = int(label) if right else 1 - int(label)
         return {{"prediction": said, "score": 0.1 + 0.8 * said}}
 """
-
-
-def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, folder / f"{name}.parquet")
-    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def rows(count: int, *, positive: float = 0.5, **columns: Any) -> pa.Table:
@@ -148,6 +145,26 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
         str(label) == said for label, said in zip(kept["label"], kept["champion_prediction"], strict=True)
     ]
     assert np.mean(hits) == 0.9
+
+
+def test_the_archive_is_held_against_what_its_training_measured_on_the_validation_rows(
+    home: Path, archives: Any
+) -> None:
+    asked = request(home, right(archives, 20))
+    snapshot = asked.run.snapshot.model_copy(update={"validation": part(home, "validation", rows(100))})
+    asked = asked.model_copy(update={"run": asked.run.model_copy(update={"snapshot": snapshot})})
+
+    report = evaluate.compare(asked, None, trained=Reported("accuracy", 0.97))
+
+    assert report.as_trained == AsTrained(metric="accuracy", rows=100, trained=0.97, served=0.95)
+    assert (report.rows, metric(report, "candidate")) == (400, 0.95)
+
+
+def test_what_a_training_reported_is_taken_by_the_primary_metric_first() -> None:
+    both = {"best_validation_roc_auc": 0.9, "best_validation_accuracy": 0.8, "validation_f1": 0.7}
+    assert reported(SPEC, both) == ("accuracy", 0.8)
+    assert reported(SPEC, {**both, "best_validation_accuracy": float("nan")}) == ("roc_auc", 0.9)
+    assert reported(SPEC, {"validation_accuracy": 0.8, "best_validation_loss": 0.3}) is None
 
 
 def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: Any) -> None:
@@ -259,7 +276,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
         evaluate._score_of(role, role, judged.archive(), candidate, spec, frozen)
         for role in ("candidate", "baseline")
     ]
-    differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
+    differences = tuple(differences_of(candidate, champion, spec, frozen))
 
     slices = {found.value: found.metric.value for found in scored[0].slices}
     assert slices["imdb"] > 0.9
@@ -430,7 +447,7 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
             primary_metric=primary,
             scored=scored,
             baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
-            differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
+            differences=tuple(differences_of(candidate, champion, spec, frozen)),
         )
         return decide(report, spec.gate, judged.archive(), judged.LOOK)
 

@@ -1,5 +1,7 @@
 """Is the candidate better than a simple baseline?"""
 
+from typing import Literal
+
 from tasks.contracts import EvaluationReport, RuleVerdict
 from tasks.gate.rules.reports import metric_of, tell_metric, tell_reasons, tell_value
 from tasks.spec import GateSpec, kind_of
@@ -14,7 +16,8 @@ def gain_over_baseline(evaluation: EvaluationReport, rules: GateSpec) -> RuleVer
         metric = rules.primary_metric
         reasons = tell_reasons(metric, candidate=evaluation.candidate, baseline=evaluation.baseline)
         why = f"{metric} is not defined on these rows{reasons}, so no gain over {name} can be shown."
-        return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks="reject", why=why)
+        blocks: Literal["reject", "hold"] = "reject" if evaluation.rows else "hold"
+        return RuleVerdict(rule=rule, value=None, threshold=least, passed=False, blocks=blocks, why=why)
     kind = kind_of(rules.primary_metric)
     nearest = own.low if kind.larger_is_better else own.high
     gain, sure = (kind.sign * (value - simple.value) for value in (own.value, nearest))

@@ -19,12 +19,25 @@ MOST_ROWS = 10**9
 
 def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Look) -> RuleVerdict:
     """On all rows, by the test's p-value, against the level that this look may cost."""
-    name, found = rules.primary_metric, overall_difference(evaluation)
-    rule = f"superiority.{name}"
+    return better(evaluation, overall_difference(evaluation), rules, look)
+
+
+def better(
+    evaluation: EvaluationReport,
+    found: PairedDifference | None,
+    rules: GateSpec,
+    look: Look,
+    rule: str = "superiority",
+    where: str = "",
+) -> RuleVerdict:
+    """The same on some of the rows, which `where` names."""
+    name = rules.primary_metric
+    rule = f"{rule}.{name}"
     if found is None or not is_told(found):
         reasons = tell_reasons(name, candidate=evaluation.candidate, champion=evaluation.champion)
+        on = where or " on these rows"
         why = (
-            f"The difference to the champion is not defined on these rows{reasons}, so nothing shows that "
+            f"The difference to the champion is not defined{on}{reasons}, so nothing shows that "
             "the candidate is better."
         )
         return RuleVerdict(rule=rule, value=None, threshold=look.alpha, passed=False, blocks="hold", why=why)
@@ -35,11 +48,14 @@ def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Lo
     worse = gain < -rules.margin or most < 0
     passed = gain > 0 and p <= look.alpha and not worse
     if passed:
-        why = f"is better than the champion: {told}, p = {p:.2g} of at most {look.alpha:.2g}."
+        why = f"is better than the champion{where}: {told}, p = {p:.2g} of at most {look.alpha:.2g}."
     elif worse:
-        why = f"is worse than the champion: {told}."
+        why = f"is worse than the champion{where}: {told}."
     else:
-        why = f"is not shown to be better than the champion: {told} ({tested}). {_needed(found, rules, look)}"
+        why = (
+            f"is not shown to be better than the champion{where}: {told} ({tested}). "
+            f"{_needed(found, rules, look)}"
+        )
     return RuleVerdict(
         rule=rule,
         value=p,
