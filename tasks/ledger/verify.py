@@ -25,6 +25,11 @@ def verify() -> list[Finding]:
     return [*broken, *_of_key(chain), *_of_store(chain), *_of_mlflow(chain)]
 
 
+def faults(found: list[Finding]) -> list[Finding]:
+    """Those of the findings that say that something is wrong, and not only that it was not looked at."""
+    return [finding for finding in found if finding.kind != "unchecked"]
+
+
 def require_whole_end() -> None:
     """Refuse to decide or act by a ledger whose end was cut off or written anew: one look into the store.
 
