@@ -7,9 +7,9 @@ all of them with the chain.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from tasks.ledger.signature import sign
 from tasks.settings import settings
 from tasks.stores import files, mlflow_rest
 
-FOLDER = "heads"
+FOLDER, ASIDE = "heads", "heads-set-aside"
 NAME = re.compile(r"(\d{10})-([0-9a-f]{64})\.json")
 TAG = "perennial.ledger_head"
 
@@ -59,6 +59,13 @@ def read(sequence: int, entry_hash: str) -> Kept:
     return Kept(str(place), head)
 
 
+def set_aside(sequence: int, entry_hash: str) -> None:
+    """Take a head out of the way of a ledger that was brought back from a backup; it is kept beside them."""
+    place = files.at(settings().ledger, FOLDER, _name(sequence, entry_hash))
+    files.write_whole(files.at(settings().ledger, ASIDE, place.name), place.read_bytes())
+    files.remove(place)
+
+
 def in_mlflow() -> Iterator[Kept]:
     """The heads that MLflow's registered models carry.
 
@@ -66,7 +73,12 @@ def in_mlflow() -> Iterator[Kept]:
         ServiceAway: MLflow does not answer.
         MlflowRefused: It does not answer this user.
     """
-    for model in mlflow_rest.registered_models():
+    return of_models(mlflow_rest.registered_models())
+
+
+def of_models(registered: Iterable[Mapping[str, Any]]) -> Iterator[Kept]:
+    """The heads that these registered models carry, as `mlflow_rest.registered_models` gives them."""
+    for model in registered:
         for tag in model.get("tags", []):
             if tag["key"] == TAG:
                 yield Kept(

@@ -1,6 +1,6 @@
 """Is the ledger what was written? Held against itself, and against its heads in the store and in MLflow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tasks.contracts import Finding
 from tasks.errors import LedgerBroken, MlflowRefused, ServiceAway
@@ -30,21 +30,32 @@ def faults(found: list[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.kind != "unchecked"]
 
 
-def require_whole_end() -> None:
+def require_whole_end(elsewhere: Iterable[Kept] = ()) -> None:
     """Refuse to decide or act by a ledger whose end was cut off or written anew: one look into the store.
+
+    Args:
+        elsewhere: Further heads that are held against it.
 
     Raises:
         LedgerBroken: A head that this installation kept names an entry that is not there.
     """
     known = heads.names()
-    while known:
-        sequence, entry_hash = known.pop()
-        found = entries.hash_of(sequence)
-        if found == entry_hash:
-            return
-        finding = _held_against(heads.read(sequence, entry_hash), {sequence: found} if found else {})
-        if finding.kind != "head":
-            raise LedgerBroken(f"{finding.why} Nothing is decided by it.", sequence=sequence)
+    while known and not _fits(*known[-1]):
+        _require_not_ours(heads.read(*known.pop()))
+    for kept in elsewhere:
+        if kept.head is not None and not _fits(kept.head.sequence, kept.head.entry_hash):
+            _require_not_ours(kept)
+
+
+def _fits(sequence: int, entry_hash: str) -> bool:
+    return entries.hash_of(sequence) == entry_hash
+
+
+def _require_not_ours(kept: Kept) -> None:
+    found = entries.hash_of(kept.head.sequence) if kept.head else None
+    finding = _held_against(kept, {kept.head.sequence: found} if kept.head and found else {})
+    if finding.kind != "head":
+        raise LedgerBroken(f"{finding.why} Nothing is decided by it.", sequence=finding.sequence)
 
 
 def _of_key(chain: dict[int, str]) -> Iterator[Finding]:

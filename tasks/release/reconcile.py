@@ -47,10 +47,11 @@ def reconcile(request: ReconcileRequest) -> Reconciliation:
         LedgerBroken: The ledger's end was cut off or written anew: nothing is done by it.
         ServingError: The gateway or the backend does not answer, or what the ledger says cannot serve.
     """
-    verify.require_whole_end()
+    registered = registry.registered_models()
+    verify.require_whole_end(heads.of_models(registered))
     settled: list[Settled] = []
     faults: list[PerennialError] = []
-    for model in request.models or known_models(registry.registered_models()):
+    for model in request.models or known_models(registered):
         try:
             settled += _settle_model(model, request.context)
             settled += tidy_up(model, request.context) if request.thorough else []

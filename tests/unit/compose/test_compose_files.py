@@ -289,7 +289,7 @@ def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_the_worker
     knows = {name for name, variables in environments.items() if "PERENNIAL_MLFLOW_KEY" in variables}
     assert knows == {"mlflow", "worker-default", "worker-gpu"}
     signs = {name for name, variables in environments.items() if "LEDGER_KEY" in str(variables)}
-    assert signs == {"worker-default", "worker-gpu"}
+    assert signs == {"worker-default", "worker-gpu", "command"}
     admin = {name for name, variables in environments.items() if "MLFLOW_PASSWORD" in str(variables)}
     assert admin == {"mlflow", "entrance", "command"}
     logged_in = {name for name, variables in environments.items() if "MLFLOW_TRACKING_PASSWORD" in variables}

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.errors import InvalidSettings, LedgerBroken, ServiceAway
-from tasks.ledger import entries, heads, verify
+from tasks.ledger import entries, heads, restored, verify
 from tasks.ledger.signature import sign
 from tasks.settings import settings
-from tasks.stores import mlflow_rest
+from tasks.stores import mlflow_rest, registry
 from tasks.stores.database import engine, ledger_entries
 from tests.unit.ledger.test_ledger import decide
 from tests.unit.tampering import tamper
@@ -120,6 +120,24 @@ def test_a_head_in_mlflow_tells_of_a_cut_end_when_the_stores_are_gone(
     (folder() / heads._name(2, second.entry_hash)).unlink()
 
     assert told() == [("cut", 2)]
+
+
+def test_a_ledger_from_a_backup_is_gone_on_with_once_a_person_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        decide(number)
+    monkeypatch.setattr(registry, "registered_models", list)
+    assert restored.accept("ada", "Nothing happened.") is None
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence == 3))
+
+    entry = restored.accept("ada", "Brought back from Monday's backup.")
+
+    assert entry is not None
+    assert (entry.sequence, [each[0] for each in entry.evidence["heads_set_aside"]]) == (3, [3])
+    assert told() == []
+    verify.require_whole_end()
+    assert len(list(folder().with_name(heads.ASIDE).iterdir())) == 1
 
 
 def test_without_the_key_or_mlflow_it_is_said_what_was_not_checked(
