@@ -28,8 +28,8 @@ def mismatches(registered: Iterable[Registered]) -> list[Mismatch]:
     Args:
         registered: MLflow's registered models, as `mlflow_rest.registered_models` gives them.
     """
-    by_name = {str(each["name"]): each for each in registered}
-    found = (mismatch(see(model, by_name.get(model, {}))) for model in known_models(by_name.values()))
+    by_name, quick = {str(each["name"]): each for each in registered}, Gateway(retries=1)
+    found = (mismatch(see(model, by_name.get(model, {}), quick)) for model in known_models(by_name.values()))
     return [each for each in found if each is not None]
 
 
@@ -38,13 +38,13 @@ def known_models(registered: Iterable[Registered]) -> list[str]:
     return sorted({*(str(each["name"]) for each in registered), *entries.models(CHANGES)})
 
 
-def see(model: str, registered: Registered) -> SeenModel:
+def see(model: str, registered: Registered, gateway: Gateway | None = None) -> SeenModel:
     """One model.
 
     Raises:
         ServingError: The gateway does not answer.
     """
-    gateway = Gateway()
+    gateway = gateway or Gateway()
     aliases = {each["alias"]: str(each["version"]) for each in registered.get("aliases", [])}
     alias = aliases.get(registry.ALIAS)
     return SeenModel(

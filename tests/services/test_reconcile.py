@@ -26,6 +26,7 @@ from tasks.stores import registry
 from tests.services.conftest import Model, Platform
 from tests.services.test_deploy import answering, loaded
 from tests.services.test_withdraw import asked
+from tests.unit.judged import run as trained
 
 KILLED = 9
 
@@ -215,3 +216,12 @@ def test_what_was_left_lying_is_used_noted_or_removed(platform: Platform, served
     assert len(loaded(served)) == 1
     assert leftovers.tidy_up(served.name, context) == []
     assert ends_with(served, Action.RECONCILE)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(leftovers, "unused_promotion", lambda *_: promotion)
+        patched.setattr(
+            registry, "training_run", lambda run_id: trained(model=served.name, run_id=version.run_id)
+        )
+        [carried_on] = leftovers.tidy_up(served.name, context)
+
+    assert (carried_on.outcome, answering(platform, served)) == ("carried on", "two")
