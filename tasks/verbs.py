@@ -47,4 +47,5 @@ VERBS: dict[str, Verb] = {
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
+    "recall": Verb("tasks.provenance.recall", contracts.RecallRequest, contracts.Recall),
 }

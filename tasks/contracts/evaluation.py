@@ -46,6 +46,8 @@ class ModelScore(Contract):
 
     Attributes:
         undefined: Why a metric of the task is not among `metrics`, by its name.
+        peak_memory_bytes: The most physical memory that the process had which answered; None where it was not
+            measured.
     """
 
     role: Literal["candidate", "champion", "root", "baseline"]
@@ -58,6 +60,7 @@ class ModelScore(Contract):
     latency_p50_seconds: float | None
     latency_p95_seconds: float | None
     undefined: dict[str, str] = Field(default_factory=dict)
+    peak_memory_bytes: int | None = None
 
 
 class PairedDifference(Contract):
@@ -66,7 +69,9 @@ class PairedDifference(Contract):
     Of a metric of which less is better, a difference above 0 is for the worse.
 
     Attributes:
-        slice_value: The value of the data's `slice_by` column; None for all rows.
+        slice_value: The value of one of the data's `slice_by` columns; None for all rows.
+        slice_column: That column; None for all rows, and in the records of an earlier Perennial, which knew
+            one such column.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
             not apply: to anything but accuracy.
         p_not_better, p_not_worse: Of the one-sided paired tests that the candidate is no better, and no
@@ -81,6 +86,71 @@ class PairedDifference(Contract):
     p_value: float | None
     p_not_better: float | None = None
     p_not_worse: float | None = None
+    slice_column: str | None = None
+
+
+class Health(Contract):
+    """Whether a model's answers to the frozen rows are numbers that mean something.
+
+    Attributes:
+        not_finite: Answers with a number that is NaN or infinite.
+        not_probabilities: Answers whose `scores` are not in [0, 1], or do not add up to 1.
+        constant: What every answer has in common, where that should tell the rows apart; None where it does.
+    """
+
+    rows: int
+    not_finite: int
+    not_probabilities: int
+    constant: str | None
+
+
+class GroupValue(Contract):
+    """A metric in one group of the test rows."""
+
+    value: str
+    rows: int
+    metric: float
+
+
+class FairnessGap(Contract):
+    """The largest difference in `metric` between two groups of `column`, with its 95 % interval.
+
+    Attributes:
+        gap, low, high: None where it is not defined.
+        undefined: Why.
+    """
+
+    column: str
+    metric: str
+    groups: tuple[GroupValue, ...]
+    gap: float | None = None
+    low: float | None = None
+    high: float | None = None
+    undefined: str | None = None
+
+
+class FailedCase(Contract):
+    """A case of a behavioural test that failed: what was asked, what it became, each as JSON, and why."""
+
+    instance: str
+    changed: str | None
+    why: str
+
+
+class BehaviourResult(Contract):
+    """What became of one test of behaviour.yaml.
+
+    Attributes:
+        cases, passed: How many there were, and how many of them were answered as expected.
+        failed: The first of the others.
+    """
+
+    name: str
+    kind: Literal["minimum_functionality", "invariance", "directional"]
+    cases: int
+    passed: int
+    required_share: float
+    failed: tuple[FailedCase, ...]
 
 
 class SetScore(Contract):
@@ -159,6 +229,11 @@ class EvaluationReport(Contract):
     Attributes:
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
+        behaviour: Of the candidate, each test of the model's behaviour.yaml.
+        fairness: Of the candidate, each gap that `gate.fairness` limits.
+        health: Of the candidate; None in the records of an earlier Perennial.
+        baseline_difference: Candidate minus baseline; None where the metric is not defined for both, and in
+            the records of an earlier Perennial.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
         sets: None in the records of an earlier Perennial, which judged by the whole test part.
         as_trained: None where the training program reported nothing to hold the archive against.
@@ -178,5 +253,9 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    behaviour: tuple[BehaviourResult, ...] = ()
+    health: Health | None = None
+    baseline_difference: PairedDifference | None = None
+    fairness: tuple[FairnessGap, ...] = ()
     sets: FrozenSets | None = None
     as_trained: AsTrained | None = None

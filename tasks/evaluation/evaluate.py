@@ -31,8 +31,11 @@ from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import as_trained, metrics
 from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.as_trained import Reported
-from tasks.evaluation.baseline import baseline, name_of
+from tasks.evaluation.baseline import choose_baseline
+from tasks.evaluation.behaviour import behave
+from tasks.evaluation.fairness import gaps_of
 from tasks.evaluation.frozen_rows import Frozen
+from tasks.evaluation.health import health_of
 from tasks.evaluation.scoring import Scores, score
 from tasks.evaluation.set_scores import Answered, differences, frozen_sets, overall_difference
 from tasks.evaluation.sets import Known, Sets, divide
@@ -88,12 +91,14 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="perennial-evaluate-") as name:
         folder = Path(name)
         sets = divide(spec, snapshot, known, folder)
+        frozen = sets.frozen.where(sets.test)
         candidate, held = _candidate(request, sets.frozen, folder, trained)
         champion = _champion(version, archive, candidate, spec, sets.frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, sets.frozen, folder) if root else None
-        simple = baseline(read_part(snapshot.train), spec, sets.frozen)
+        behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder)
+        simple_name, simple = choose_baseline(read_part(snapshot.train), spec, sets.frozen, sets.test)
     answered = Answered(candidate, champion, first)
-    frozen, tested = sets.frozen.where(sets.test), answered.where(sets.test)
+    tested, tested_simple = answered.where(sets.test), simple.where(sets.test)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
@@ -102,17 +107,21 @@ def compare(
         candidate=_score_of("candidate", f"run {archive.run_id}", archive, tested.candidate, spec, frozen),
         champion=_score_of_version("champion", version, tested.champion, spec, frozen),
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_score_of("baseline", name_of(spec), None, simple.where(sets.test), spec, frozen),
+        baseline=_score_of("baseline", simple_name, None, tested_simple, spec, frozen),
         differences=tuple(differences(tested.candidate, tested.champion, spec, frozen))
         if tested.champion
         else (),
         report_url="",
         root=_score_of_version("root", root, tested.root, spec, frozen),
         root_difference=overall_difference(tested.candidate, tested.root, spec, frozen),
+        baseline_difference=overall_difference(tested.candidate, tested_simple, spec, frozen),
         tables=snapshot.pinned,
         champion_tables=known.snapshot.pinned if known.snapshot else (),
         sets=frozen_sets(sets, answered, request, known),
         as_trained=held,
+        behaviour=behaviour,
+        fairness=tuple(gaps_of(tested.candidate.answers, spec, frozen)),
+        health=health_of(candidate.raw, spec.task),
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, sets)
@@ -202,6 +211,7 @@ def _score_of(
         slices=tuple(_slices(judged, spec, frozen)),
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
+        peak_memory_bytes=judged.raw.peak_memory_bytes,
     )
 
 
@@ -219,11 +229,11 @@ def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[Slic
     """
     name = spec.gate.primary_metric
     undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
-    for value, chosen in frozen.parts():
+    for column, value, chosen in frozen.parts():
         own = judged.answers.where(chosen)
         found = metrics.measure([name], frozen.target, frozen.truth[chosen], own).metrics
         yield SliceScore(
-            column=str(spec.data.slice_by),
+            column=column,
             value=value,
             rows=int(chosen.sum()),
             metric=found[0] if found else undefined,

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tasks.contracts import SnapshotPart
 from tasks.errors import CheckFailed
 from tasks.evaluation.answers import Target
 from tasks.evaluation.metrics import Truth
+from tasks.evaluation.slices import Slice, SlicedColumn, sliced_columns
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part
 from tasks.stores.same_rows import Mask
 
-MOST_SLICES = 50
 NAMED = 5
 
 
@@ -30,7 +29,7 @@ class Frozen:
         sha256: Of the test part.
         path: The file of all rows on this machine.
         truth: The labels, as `target` encodes them.
-        slices: Each row's value of the data's `slice_by`; None where there is none.
+        sliced: Each column of the data's `slice_by`, with the slice of each row.
     """
 
     rows: pa.Table
@@ -38,19 +37,17 @@ class Frozen:
     path: Path
     target: Target
     truth: Truth
-    slices: "NDArray[np.str_] | None"
+    sliced: tuple[SlicedColumn, ...]
 
     def where(self, rows: Mask) -> "Frozen":
         """Some of the rows; the file stays the one of all."""
-        slices = None if self.slices is None else self.slices[rows]
-        return replace(self, rows=self.rows.filter(pa.array(rows)), truth=self.truth[rows], slices=slices)
+        sliced = tuple(each.where(rows) for each in self.sliced)
+        return replace(self, rows=self.rows.filter(pa.array(rows)), truth=self.truth[rows], sliced=sliced)
 
-    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """The slices, largest first; of a column with very many values the smallest are left out."""
-        if self.slices is not None:
-            values, counts = np.unique(self.slices, return_counts=True)
-            for value in values[np.argsort(-counts, kind="stable")][:MOST_SLICES]:
-                yield str(value), self.slices == value
+    def parts(self) -> Iterator[Slice]:
+        """The slices, column by column."""
+        for column in self.sliced:
+            yield from column.slices()
 
 
 def freeze(
@@ -81,18 +78,14 @@ def freeze(
             f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
         )
     target = _target(spec, labels, train)
-    by = spec.data.slice_by
-    slices = (
-        None
-        if by is None
-        else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
-    )
-    return Frozen(rows, test.sha256, path, target, _truth(labels, target, spec), slices)
+    truth = _truth(labels, target, spec)
+    return Frozen(rows, test.sha256, path, target, truth, sliced_columns(spec, rows, train))
 
 
 def _require_columns(spec: PipelineSpec, rows: pa.Table, test: SnapshotPart) -> None:
     data = spec.data
-    needed = dict.fromkeys((data.key, data.label, *data.features, *filter(None, [data.slice_by])))
+    slices = (each.column for each in data.slice_by)
+    needed = dict.fromkeys((data.key, data.label, *data.features, *slices))
     if lacking := [name for name in needed if name not in rows.column_names]:
         raise CheckFailed(
             f"{test.url} has no column {', '.join(map(repr, lacking))}, but models/{spec.name}/pipeline.yaml "

@@ -94,19 +94,19 @@ def differences(
 ) -> Iterator[PairedDifference]:
     """Candidate minus champion on all rows, and on each slice where both are defined."""
     everything = np.ones(len(frozen.rows), dtype=np.bool_)
-    for value, chosen in ((None, everything), *frozen.parts()):
+    for column, value, chosen in ((None, None, everything), *frozen.parts()):
         if candidate is champion:
-            yield _no_difference(value, int(chosen.sum()))
+            yield _no_difference(column, value, int(chosen.sum()))
             continue
         own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
         found = metrics.difference(
             spec.gate.primary_metric, frozen.target, frozen.truth[chosen], own, its, value
         )
         if found is not None:
-            yield found
+            yield found.model_copy(update={"slice_column": column})
 
 
-def _no_difference(slice_value: str | None, rows: int) -> PairedDifference:
+def _no_difference(slice_column: str | None, slice_value: str | None, rows: int) -> PairedDifference:
     return PairedDifference(
         slice_value=slice_value,
         rows=rows,
@@ -116,4 +116,5 @@ def _no_difference(slice_value: str | None, rows: int) -> PairedDifference:
         p_value=1,
         p_not_better=1,
         p_not_worse=1,
+        slice_column=slice_column,
     )

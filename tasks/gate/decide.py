@@ -22,15 +22,20 @@ from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
 from tasks.gate.rules.anchor import no_harm_on_anchor, not_worse_on_anchor
 from tasks.gate.rules.as_trained import serves_as_trained
 from tasks.gate.rules.baseline import gain_over_baseline
+from tasks.gate.rules.behaviour import behaves
 from tasks.gate.rules.currency import current_test_rows
+from tasks.gate.rules.fairness import fair_to_groups
 from tasks.gate.rules.first_model import first_model_is_declared
+from tasks.gate.rules.health import numerical_health
 from tasks.gate.rules.label_incident import label_incident
 from tasks.gate.rules.latency import latency
+from tasks.gate.rules.memory import peak_memory
 from tasks.gate.rules.newest_rows import better_on_newest_rows
 from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
+from tasks.gate.rules.slice_thresholds import slice_thresholds
 from tasks.gate.rules.superiority import better_than_champion, worse_on_no_slice
 from tasks.gate.rules.thresholds import thresholds
 from tasks.spec import GateSpec, Policy, kind_of
@@ -145,9 +150,11 @@ def _verdicts(
 ) -> Iterator[RuleVerdict]:
     """Every rule that applies, in the order in which they are told."""
     yield enough_test_rows(evaluation, rules)
+    yield from numerical_health(evaluation)
     if evaluation.champion is None:
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
+    yield from slice_thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
     if evaluation.as_trained is not None:
         yield serves_as_trained(evaluation.as_trained)
@@ -161,8 +168,11 @@ def _verdicts(
         yield from worse_on_no_slice(evaluation, rules)
         if evaluation.sets is not None:
             yield label_incident(evaluation, rules, circumstances)
+    yield from fair_to_groups(evaluation, rules)
+    yield from behaves(evaluation)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)
+    yield from peak_memory(evaluation, rules)
 
 
 def _comparisons(

@@ -14,7 +14,7 @@ from tasks.gate import budget
 from tasks.gate.decide import decide, meets_another
 from tasks.gate.standing import circumstances, standing
 from tasks.ledger import entries, verify
-from tasks.spec import GateSpec
+from tasks.spec import GateSpec, PipelineSpec
 from tasks.stores import registry
 
 
@@ -56,8 +56,19 @@ def judge(request: GateRequest, at: datetime) -> GateDecision:
             f"test part of the run {run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on "
             "its own snapshot."
         )
+    _require_behaviour(spec, evaluation)
     decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection))
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def _require_behaviour(spec: PipelineSpec, evaluation: EvaluationReport) -> None:
+    """Refuse an evaluation that leaves a behavioural test out."""
+    asked, told = ([test.name for test in each.behaviour] for each in (spec, evaluation))
+    if asked != told:
+        raise InvalidRequest(
+            f"models/{spec.name}/behaviour.yaml has the tests {asked}, but {evaluation.report_url} has "
+            f"results of {told}. Evaluate the candidate again."
+        )
 
 
 def _decide(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tasks.spec.base import FiniteFloat, Rows, Spec
+from tasks.spec.fairness import FairnessSpec
 from tasks.spec.metrics import MetricName, kind_of
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -48,12 +49,20 @@ class GateSpec(Spec):
             though the champion's snapshot has it not, and joins the anchor. With 0 every row does at once.
         slice_margin: How much worse a candidate may seem on a value of the data's `slice_by` column; where it
             is surely worse, it is rejected.
+        slice_threshold: What the primary metric must reach on every slice, also of a first model: at least so
+            much of a metric of which more is better, else at most. None for no such threshold.
+        slice_thresholds: The same for single slices, which then have to be there: `origin=JFK: 0.6`, of bins
+            `"distance=[500, 1000)": 0.6`. For them they replace `slice_threshold`.
         minimum_slice_rows: Smaller slices are reported, not judged.
+        fairness: How far apart groups of the test rows may be, each a `FairnessSpec`.
         minimum_test_rows: With fewer test rows the verdict is `hold`.
-        minimum_gain_over_baseline: By how much the candidate must be better than the simple baseline in the
-            primary metric, in its units.
+        baseline: What every candidate has to beat: `constant`, which answers every row the same, or `linear`,
+            the better one of that and of a logistic or ridge regression on the features.
+        minimum_gain_over_baseline: By how much the candidate must be better than the baseline in the primary
+            metric, in its units.
         latency_p95_seconds: The slowest that the 95th percentile of one request through the archive may be.
         archive_bytes: The largest archive.
+        peak_memory_bytes: The most memory that a process may need that serves the archive; None for no limit.
     """
 
     primary_metric: MetricName = "accuracy"
@@ -67,11 +76,16 @@ class GateSpec(Spec):
     anchor_margin: Amount | None = None
     anchor_age_days: float = Field(default=30, ge=0, le=3660)
     slice_margin: Amount = 0.03
+    slice_threshold: FiniteFloat | None = None
+    slice_thresholds: dict[str, FiniteFloat] = Field(default_factory=dict)
     minimum_slice_rows: Rows = 200
+    fairness: tuple[FairnessSpec, ...] = ()
     minimum_test_rows: Rows = 200
+    baseline: Literal["constant", "linear"] = "constant"
     minimum_gain_over_baseline: Amount = 0.0
     latency_p95_seconds: float = Field(default=0.25, gt=0, allow_inf_nan=False)
     archive_bytes: int = Field(default=500_000_000, gt=0, le=2**50)
+    peak_memory_bytes: int | None = Field(default=None, gt=0, le=2**50)
 
     @model_validator(mode="after")
     def _thresholds_point_the_right_way(self) -> "GateSpec":
@@ -91,6 +105,18 @@ class GateSpec(Spec):
         for field, name, value in self.thresholds():
             if kind_of(name).is_share and not 0 <= value <= 1:
                 raise ValueError(f"{field}.{name}: {name} is in [0, 1], so {value:g} cannot be its threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_of_slices_can_be_reached(self) -> "GateSpec":
+        each = {f"slice_thresholds.{name}": value for name, value in self.slice_thresholds.items()}
+        if self.slice_threshold is not None:
+            each["slice_threshold"] = self.slice_threshold
+        for field, value in each.items():
+            if kind_of(self.primary_metric).is_share and not 0 <= value <= 1:
+                raise ValueError(
+                    f"{field}: {self.primary_metric} is in [0, 1], so {value:g} cannot be its threshold"
+                )
         return self
 
     @model_validator(mode="after")

@@ -176,6 +176,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
         "ingest_reviews",
         "label_incident_model",
+        "recall_batch",
         "rollback_model",
         "withdraw_model",
     }

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from math import ceil, floor, log10
 from statistics import NormalDist
 
-from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict
+from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict, SliceScore
+from tasks.gate.rules.holm import are_sure
 from tasks.gate.rules.reports import is_told, overall_difference, tell_difference, tell_reasons
 from tasks.spec import GateSpec, kind_of
 
 NORMAL = NormalDist()
 REACH = NORMAL.inv_cdf(0.975)
 """How many standard errors a 95 % interval reaches to each side."""
-SURE = 0.05
-"""The probability that some slice is called worse where none is."""
 POWER = 0.8
 MOST_ROWS = 10**9
 
@@ -72,12 +71,19 @@ def worse_on_no_slice(evaluation: EvaluationReport, rules: GateSpec) -> Iterator
 
     How sure, is corrected for the number of slices. Source: Holm, Scand. J. Stat. 6:65 (1979).
     """
-    differences = {each.slice_value: each for each in evaluation.differences}
+    differences = {(each.slice_column, each.slice_value): each for each in evaluation.differences}
     judged = [part for part in evaluation.candidate.slices if part.rows >= rules.minimum_slice_rows]
-    found = [differences.get(part.value) for part in judged]
-    surely = _are_sure([_p_not_worse(each) for each in found])
+    found = [_difference_on(part, differences) for part in judged]
+    surely = are_sure([_p_not_worse(each) for each in found])
     for part, each, sure in zip(judged, found, surely, strict=True):
         yield _slice(f"{part.column}={part.value}", each, rules, sure=sure)
+
+
+def _difference_on(
+    part: SliceScore, differences: dict[tuple[str | None, str | None], PairedDifference]
+) -> PairedDifference | None:
+    """On one slice; the records of an earlier Perennial do not name its column."""
+    return differences.get((part.column, part.value)) or differences.get((None, part.value))
 
 
 def _slice(name: str, found: PairedDifference | None, rules: GateSpec, *, sure: bool) -> RuleVerdict:
@@ -134,15 +140,6 @@ def _two_digits(rows: float) -> int:
     """The next larger number that has only two digits which are not 0: no estimate knows more."""
     step: int = 10 ** max(0, floor(log10(rows)) - 1)
     return ceil(rows / step) * step
-
-
-def _are_sure(p_values: list[float]) -> list[bool]:
-    """Of which slices it is sure, for all of them together."""
-    if not p_values or min(p_values) * len(p_values) > SURE:
-        return [False] * len(p_values)  # Holm's first step stops here, and loading the library takes seconds
-    from statsmodels.stats.multitest import multipletests
-
-    return [bool(sure) for sure in multipletests(p_values, alpha=SURE, method="holm")[0]]
 
 
 def _p_not_worse(found: PairedDifference | None) -> float:
