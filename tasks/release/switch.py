@@ -106,9 +106,6 @@ def switch(
 ) -> None:
     """Write the change of route into the ledger; make it; write that it is made.
 
-    The evidence names the last change of the route, so that a switch which is made twice, with others
-    between, is two entries.
-
     Args:
         target: None to serve the model no longer.
     """
@@ -122,7 +119,7 @@ def switch(
         evidence={
             "route": _plain(target),
             "before": _plain(current),
-            "after_change": last_change(gateway, model),
+            **since(gateway, model),
             **decided.more,
         },
     )
@@ -131,6 +128,15 @@ def switch(
     else:
         gateway.put(target, "deploy" if decided.action == Action.DEPLOY else "rollback")
     entries.complete(entry, "The gateway has the route.")
+
+
+def since(gateway: Gateway, model: str) -> dict[str, int]:
+    """What a switch comes after, for its evidence: the last change of the route, and the last decision that
+    was undone. So a switch which is made twice, with one of these between, is two entries.
+    """
+    undone = [each for each in entries.history(model, {Action.RECONCILE}) if each.evidence.get("undoes")]
+    after_undo = {"after_undo": undone[-1].sequence} if undone else {}
+    return {"after_change": last_change(gateway, model), **after_undo}
 
 
 def last_change(gateway: Gateway, model: str) -> int:

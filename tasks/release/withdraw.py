@@ -11,7 +11,7 @@ from tasks.contracts import Action, Route, Withdrawal, WithdrawRequest
 from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.monitoring import retrain
-from tasks.release.switch import last_change, never_served
+from tasks.release.switch import last_change, never_served, since
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -67,7 +67,7 @@ def _withdraw(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
         why=request.reason,
         evidence={
             "route": route.model_dump(mode="json"),
-            "after_change": last_change(gateway, request.model),
+            **since(gateway, request.model),
         },
     )
     gateway.withdraw(request.model)
