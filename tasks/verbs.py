@@ -45,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "take_up": Verb("tasks.release.take_up", contracts.TakeUpRequest, contracts.TrainingRun),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
+    "reconcile": Verb("tasks.release.reconcile", contracts.ReconcileRequest, contracts.Reconciliation),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),

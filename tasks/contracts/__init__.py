@@ -43,7 +43,7 @@ from tasks.contracts.evaluation import (
 from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
 from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
-from tasks.contracts.ledger import Action, LedgerEntry
+from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     ColumnDistance,
     DriftDecision,
@@ -67,10 +67,15 @@ from tasks.contracts.provenance import (
 )
 from tasks.contracts.release import (
     DeployRequest,
+    Mismatch,
+    ReconcileRequest,
+    Reconciliation,
     RegisterRequest,
     RollbackRequest,
     Rollout,
     RolloutCheck,
+    SeenModel,
+    Settled,
     Withdrawal,
     WithdrawRequest,
 )
@@ -113,6 +118,7 @@ __all__ = [
     "FailedExpectation",
     "FairnessGap",
     "FileOutcome",
+    "Finding",
     "FrozenSets",
     "GateDecision",
     "GateRequest",
@@ -127,9 +133,11 @@ __all__ = [
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
     "LedgerEntry",
+    "LedgerHead",
     "Lineage",
     "Look",
     "Metric",
+    "Mismatch",
     "ModelScore",
     "ModelVersion",
     "PackageRequest",
@@ -139,6 +147,8 @@ __all__ = [
     "PreflightRequest",
     "Recall",
     "RecallRequest",
+    "ReconcileRequest",
+    "Reconciliation",
     "RegisterRequest",
     "Request",
     "RetrainRequest",
@@ -149,8 +159,10 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "SeenModel",
     "Serving",
     "SetScore",
+    "Settled",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",

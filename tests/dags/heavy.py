@@ -97,6 +97,10 @@ def score(role: str) -> dict[str, Any]:
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
 
 
+def reconcile(_request: dict[str, Any]) -> dict[str, Any]:
+    return {"settled": []}
+
+
 def champion(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["spec"]["name"], "version": None, "serves": False}
 

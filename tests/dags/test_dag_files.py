@@ -182,6 +182,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
         "ingest_reviews",
         "label_incident_model",
         "recall_batch",
+        "reconcile_ledger",
         "rollback_model",
         "withdraw_model",
     }

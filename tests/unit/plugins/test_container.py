@@ -21,6 +21,7 @@ DIGEST = "sha256:" + "a" * 64
 SECRETS = {
     "gateway_token": "g-secret",
     "database_url": "postgresql://p:d-secret@db/p",
+    "ledger_key": "ab" * 32,
     "torchserve_key_file": "/srv/key_file.json",
 }
 
