@@ -49,6 +49,17 @@ from tasks.contracts.release import (
     Withdrawal,
     WithdrawRequest,
 )
+from tasks.contracts.reproduction import (
+    AnswerDifferences,
+    AttestRequest,
+    Condition,
+    FileDifference,
+    MetricDifference,
+    ReproduceRequest,
+    Reproduction,
+    Surroundings,
+    TensorDifference,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
 from tasks.contracts.training import (
     Archive,
@@ -62,12 +73,15 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "AnswerDifferences",
     "Archive",
+    "AttestRequest",
     "Champion",
     "ChampionRequest",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "Condition",
     "Contract",
     "CountRequest",
     "DataSnapshot",
@@ -77,6 +91,7 @@ __all__ = [
     "EvaluateRequest",
     "EvaluationReport",
     "FailedExpectation",
+    "FileDifference",
     "FileOutcome",
     "GateDecision",
     "GateRequest",
@@ -85,6 +100,7 @@ __all__ = [
     "LedgerEntry",
     "Look",
     "Metric",
+    "MetricDifference",
     "ModelScore",
     "ModelVersion",
     "PackageRequest",
@@ -93,6 +109,8 @@ __all__ = [
     "PreflightReport",
     "PreflightRequest",
     "RegisterRequest",
+    "ReproduceRequest",
+    "Reproduction",
     "Request",
     "RetrainRequest",
     "RetrainTicket",
@@ -106,7 +124,9 @@ __all__ = [
     "SnapshotPart",
     "SnapshotRequest",
     "StepContext",
+    "Surroundings",
     "TakenBack",
+    "TensorDifference",
     "TrainRequest",
     "TrainedFor",
     "TrainingRun",

@@ -17,6 +17,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    REPRODUCE = "reproduce"
 
 
 class LedgerEntry(Contract):

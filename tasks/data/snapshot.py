@@ -49,12 +49,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     versions = pin(lake, data, request.as_of)
     rows = training_rows(lake, spec, versions)
     _check(rows, spec, versions[data.table])
-    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
-    numbers = part_of(rows.column(data.split.by), data.split)
-    parts = {
-        name: _write(rows.filter(pa.array(numbers == number)), request.context.work_url, name)
-        for number, name in enumerate(PARTS)
-    }
+    parts = {name: _write(part, request.context.work_url, name) for name, part in divide(rows, data).items()}
     _check_parts(parts, data)
     snapshots.remember(request.context.run_key, spec.name, versions)
     own, *further = (
@@ -72,6 +67,13 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
         **parts,
     )
+
+
+def divide(rows: pa.Table, data: DataSpec) -> dict[str, pa.Table]:
+    """The rows of each part, by its name, in the order of their key."""
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
+    numbers = part_of(rows.column(data.split.by), data.split)
+    return {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
 
 
 def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dtype[np.int8]]":

@@ -1,0 +1,1 @@
+"""Where what serves came from, and whether it comes from there again."""
