@@ -177,14 +177,12 @@ def _conditions(again: Again) -> list[Condition]:
     """What is not as it was of code, lock, image, place and libraries."""
     run, place, recorded = again.recorded.run, settings(), again.recorded
     lock_sha256 = code_version.lock_sha256(place.project, place.models / run.model)
-    said = registry.run_tags(again.run_id)
     then = {"code commit": run.code_commit, "lock": run.lock_sha256, "image": run.image_digest}
     now = {"code commit": again.commit, "lock": lock_sha256, "image": place.image_digest or None}
+    said = (recorded.tags, registry.run_tags(again.run_id))
     return [
         *decide.conditions(then, now),
-        *decide.conditions(
-            *({name: tags.get(tag) for name, tag in OF_PROGRAM.items()} for tags in (recorded.tags, said))
-        ),
+        *decide.conditions(*({name: tags.get(tag) for name, tag in OF_PROGRAM.items()} for tags in said)),
         *decide.compare_surroundings(recorded.surroundings, find_surroundings(again.spec)),
     ]
 

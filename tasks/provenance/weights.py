@@ -47,7 +47,7 @@ def compare(recorded: Path, here: Path, spec: PipelineSpec, folder: Path, tolera
     """
     one, other = _unpack(recorded, folder / "one"), _unpack(here, folder / "other")
     then, now = _hashes(one), _hashes(other)
-    tensors, differing = 0, []
+    tensors, differing = 0, list[TensorDifference]()
     for name in sorted(name for name in then | now if name.endswith(TENSORS)):
         count, found = _compare_tensors(name, one, other, tolerance)
         tensors, differing = tensors + count, [*differing, *found]

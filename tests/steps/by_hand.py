@@ -17,6 +17,8 @@ from tasks.contracts import (
     IngestRequest,
     IngestResult,
     PackageRequest,
+    ReproduceRequest,
+    Reproduction,
     SnapshotRequest,
     StepContext,
     TrainingRun,
@@ -28,6 +30,7 @@ from tasks.data.snapshot import snapshot
 from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
 from tasks.gate.gate import gate
+from tasks.provenance.reproduce import reproduce
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec, table_of
 from tasks.stores import registry
@@ -106,3 +109,15 @@ class ByHand:
             )
         )
         return Judged(trained, archive, evaluation, decision)
+
+    def reproduce(self, judged: Judged, run: str = "again") -> Reproduction:
+        """Make a candidate a version, as `register` does, and train that version again."""
+        tags = {
+            registry.ARCHIVE: judged.archive.model_dump_json(),
+            registry.DECISION: judged.decision.ledger_hash or "",
+        }
+        version = registry.create_version(self.spec.name, judged.run.run_id, tags)
+        asked = ReproduceRequest(
+            context=self.context(run, "reproduce"), spec=self.spec, version=version.version
+        )
+        return reproduce(asked)
