@@ -3,12 +3,10 @@
 The trainer's clone, state and library lie in folders that the one who reproduces does not have.
 """
 
-import json
-import os
+import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +16,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts import (
+    Action,
+    AttestRequest,
     Champion,
     DataSnapshot,
     EvaluateRequest,
     PackageRequest,
     ReproduceRequest,
-    Reproduction,
     SnapshotPart,
     TrainingRun,
 )
+from tasks.errors import InvalidRequest, NothingToDo, NotReproducible
 from tasks.evaluation.evaluate import evaluate
+from tasks.ledger import entries
+from tasks.provenance.attest import attest
+from tasks.provenance.reproduce import reproduce
 from tasks.runtime.code_version import HANDLER_BASE
 from tasks.settings import PROJECT, settings
 from tasks.spec import PipelineSpec
@@ -44,16 +47,18 @@ from safetensors.numpy import save_file
 data, output, seed, mode = sys.argv[1:]
 weights = np.random.default_rng(int(seed)).normal(size=(3, 2)).astype("float32")
 weights[0, 0] *= tinylib.FACTOR
-save_file({"layer.weight": weights, "layer.bias": np.ones(2, "float32")}, pathlib.Path(output, "w.safetensors"))
-pathlib.Path(output, "model.json").write_text(json.dumps({"answer": int(weights.sum() > -100)}))
+output = pathlib.Path(output)
+save_file({"layer.weight": weights, "layer.bias": np.ones(2, "float32")}, output / "w.safetensors")
+(output / "model.json").write_text(json.dumps({"answer": int(weights.sum() > -100)}))
 """
 
 
 @dataclass(frozen=True)
 class World:
-    """A version of the tiny model, and a clone of the repository that it was trained in.
+    """Version 1 of the tiny model, and a clone of the repository that it was trained in.
 
     Attributes:
+        mlflow_url: Where it is recorded.
         gone: Where the trainer's folder was, which is not there any more.
     """
 
@@ -61,39 +66,48 @@ class World:
     run: TrainingRun
     clone: Path
     mlflow_url: str
-    rows: Path
     gone: Path
 
-    def reproduce(self, home: Path, version: str = "1", **changes: Any) -> Reproduction | dict[str, Any]:
-        """`python -m tasks reproduce` on another machine; returns the result, or the error's document."""
-        request = ReproduceRequest(
-            context=trained.context(home, "reproduce"),
-            spec=self.spec,
-            version=version,
-            **changes.pop("asked", {}),
-        )
-        (home / "request.json").write_text(request.model_dump_json())
-        command = [sys.executable, "-m", "tasks", "reproduce", "--request", str(home / "request.json")]
-        environment = {
-            **os.environ,
+    def request(self, home: Path, **asked: Any) -> ReproduceRequest:
+        where = trained.context(home, "reproduce")
+        return ReproduceRequest(context=where, spec=self.spec, **{"version": "1", **asked})
+
+    def variables(self, home: Path) -> dict[str, str]:
+        """What points another machine to the stores, and to its own clone."""
+        return {
             "PERENNIAL_HOME": str(home),
             "PERENNIAL_MLFLOW_URL": self.mlflow_url,
             "PERENNIAL_PROJECT": str(self.clone),
             "PERENNIAL_MODELS": str(self.clone / "models"),
-            **changes,
         }
-        done = subprocess.run(
-            [*command, "--result", str(home / "result.json")],
-            cwd=PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            error: dict[str, Any] = json.loads((home / "result.json.error.json").read_text())
-            return error
-        return Reproduction.model_validate_json((home / "result.json").read_text())
+
+
+@pytest.fixture
+def elsewhere(world: World, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process as another machine, with the library that the trainer had; returns its state folder."""
+    for name, value in world.variables(home).items():
+        monkeypatch.setenv(name, value)
+    install(home, monkeypatch, "1.0", 1)
+    settings.cache_clear()
+    return home
+
+
+@pytest.fixture
+def lineage(world: World, elsewhere: Path) -> Iterator[Callable[..., None]]:
+    """Changes what MLflow says that the run came from, as anybody may who can write there."""
+
+    def change(**fields: Any) -> None:
+        changed = world.run.model_copy(update=fields)
+        registry.log_text(world.run.run_id, registry.LINEAGE, changed.model_dump_json())
+
+    yield change
+    change()
+
+
+def install(home: Path, patch: pytest.MonkeyPatch, version: str, factor: float) -> None:
+    folder = write_library(home / f"library-{version}", version, factor)
+    patch.setenv("PYTHONPATH", folder)
+    patch.syspath_prepend(folder)
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -102,7 +116,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def write_library(folder: Path, version: str, factor: float) -> str:
-    """A library as pip installs it, which the model's program imports; returns what PYTHONPATH has to name."""
+    """A library as pip installs it, which the model's program imports; returns its place on Python's path."""
     about = folder / f"tinylib-{version}.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tinylib\nVersion: {version}\n")
@@ -123,7 +137,7 @@ def write_snapshot(folder: Path) -> DataSnapshot:
 
 
 @pytest.fixture(scope="module")
-def world(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     trainer, project, clone = folder / "trainer", folder / "project", folder / "clone"
     spec = trained.write_model(project / "models")
@@ -138,8 +152,7 @@ def world(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.setenv("PERENNIAL_HOME", str(trainer))
         patch.setenv("PERENNIAL_PROJECT", str(project))
         patch.setenv("PERENNIAL_MODELS", str(project / "models"))
-        patch.setenv("PYTHONPATH", write_library(folder / "libraries", "1.0", 1))
-        patch.syspath_prepend(str(folder / "libraries"))
+        install(folder, patch, "1.0", 1)
         trained.use_mlflow(trainer, mlflow_store, patch, artifacts=str(folder / "artifacts"))
         run = make_version(spec, trainer, write_snapshot(folder / "rows"))
         mlflow_url = settings().mlflow_url.replace(str(trainer), str(folder))
@@ -150,7 +163,7 @@ def world(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     git(project, "commit", "--all", "--quiet", "--message", "Another program")
     git(folder, "clone", "--quiet", str(project), str(clone))
     shutil.rmtree(project)
-    yield World(spec, run, clone, mlflow_url, folder / "rows", trainer)
+    return World(spec, run, clone, mlflow_url, trainer)
 
 
 def make_version(spec: PipelineSpec, home: Path, snapshot: DataSnapshot) -> TrainingRun:
@@ -172,28 +185,83 @@ def make_version(spec: PipelineSpec, home: Path, snapshot: DataSnapshot) -> Trai
 
 
 def test_a_colleague_gets_the_same_bits_from_a_fresh_clone_whose_newest_commit_is_another(
-    world: World, tmp_path: Path
+    world: World, elsewhere: Path
 ) -> None:
-    library = write_library(tmp_path / "libraries", "1.0", 1)
+    found = reproduce(world.request(elsewhere))
 
-    found = world.reproduce(tmp_path, PYTHONPATH=library)
-
-    assert isinstance(found, Reproduction), found
     assert (found.verdict, found.conditions) == ("identical", ()), found.why
     assert (found.tensors, found.files, found.answers.rows) == (2, (), 30)
     assert not world.gone.exists()
 
 
-def test_a_changed_library_is_named_and_so_is_the_tensor_that_it_changed(
-    world: World, tmp_path: Path
+def test_a_changed_library_is_named_and_so_is_the_tensor_that_it_changed_and_the_ledger_keeps_both(
+    world: World, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = write_library(tmp_path / "libraries", "2.0", 1.5)
+    install(elsewhere, monkeypatch, "2.0", 1.5)
 
-    found = world.reproduce(tmp_path, PYTHONPATH=library)
+    found = reproduce(world.request(elsewhere))
+    kept = attest(AttestRequest(context=trained.context(elsewhere, "attest"), reproduction=found))
 
-    assert isinstance(found, Reproduction), found
     assert found.verdict == "different"
     assert [(each.file, each.tensor) for each in found.largest] == [("w.safetensors", "layer.weight")]
     assert [(each.name, each.recorded, each.here) for each in found.conditions] == [("tinylib", "1.0", "2.0")]
-    assert "most of all layer.weight of w.safetensors by up to 1.0" in found.why
-    assert "tinylib was 1.0 and is 2.0" in found.why
+    assert "1 of 2 tensors differ, most of all layer.weight of w.safetensors by up to 1.02" in found.why
+    assert "Not as it was: tinylib was 1.0 and is 2.0." in found.why
+    [entry] = entries.history("tiny")
+    assert (entry.action, entry.before, entry.after) == (Action.REPRODUCE, world.run.run_id, "different")
+    assert entry.entry_hash == kept.ledger_hash
+    run = registry.client().get_run(found.reproduced_as)
+    assert run.data.tags["perennial.reproduces_run_id"] == world.run.run_id
+    assert run.data.tags["perennial.verdict"] == "different"
+    assert run.info.status == "FINISHED"
+    assert registry.version_numbers("tiny") == ["1"], "a reproduction is never registered"
+
+
+def test_a_record_that_names_another_seed_than_the_one_trained_with_is_found_out(
+    world: World, elsewhere: Path, lineage: Callable[..., None]
+) -> None:
+    lineage(parameters={**world.run.parameters, "seed": "4"})
+
+    found = reproduce(world.request(elsewhere))
+
+    assert found.verdict == "different"
+    assert [each.tensor for each in found.largest] == ["layer.weight"]
+    assert found.conditions == ()
+    assert "the training is not deterministic, or its record was changed" in found.why
+
+
+@pytest.mark.parametrize(
+    ("commit", "says"),
+    [
+        (None, "does not say of which commit"),
+        ("ab" * 20 + "+dirty", "with files that differed from it, and nobody has kept those"),
+        ("ab" * 20, "which is not here: "),
+        ("--output=/tmp/x", "is no commit's name"),
+    ],
+)
+def test_code_that_is_not_known_or_not_in_this_clone_is_refused_before_anything_is_trained(
+    world: World, elsewhere: Path, lineage: Callable[..., None], commit: str | None, says: str
+) -> None:
+    lineage(code_commit=commit)
+
+    with pytest.raises(NotReproducible, match=re.escape(says)):
+        reproduce(world.request(elsewhere))
+
+
+def test_a_snapshot_whose_files_and_table_are_gone_is_refused(
+    world: World, elsewhere: Path, lineage: Callable[..., None]
+) -> None:
+    part = world.run.snapshot.test.model_copy(update={"url": str(elsewhere / "gone.parquet")})
+    lineage(snapshot=world.run.snapshot.model_copy(update={"test": part}))
+
+    with pytest.raises(NotReproducible, match=r"There is no file .*gone\.parquet.* cannot be queried again"):
+        reproduce(world.request(elsewhere))
+
+
+def test_a_version_that_there_is_not_is_refused_with_those_that_there_are(
+    world: World, elsewhere: Path
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"There is no version 7 of 'tiny'\. There are 1\."):
+        reproduce(world.request(elsewhere, version="7"))
+    with pytest.raises(NothingToDo, match="tiny has no champion to reproduce"):
+        reproduce(world.request(elsewhere, version=None))
