@@ -194,8 +194,8 @@ def sentence(found: Findings, tolerance: float) -> str:
         told.append(f"Not as it was: {_some([_change(each) for each in found.conditions])}.")
     elif decided != "identical" and not found.operators:
         told.append(
-            "Libraries, hardware and code are as they were: the training is not deterministic, or its record was "
-            "changed."
+            "Libraries, hardware and code are as they were: the training is not deterministic, or its record "
+            "was changed."
         )
     return " ".join(told)
 
