@@ -98,7 +98,7 @@ def test_a_flight_with_a_missing_or_wrong_feature_is_refused_alone(answers: Scor
 
 
 def test_trained_again_it_is_the_same_bit_for_bit(loop: ByHand, first: Judged) -> None:
-    found = loop.reproduce(first)
+    found = loop.reproduce(first.archive)
 
     assert (found.verdict, found.conditions) == ("identical", ()), found.why
     assert (found.answers.rows, found.metrics) == (first.run.snapshot.test.rows, ())

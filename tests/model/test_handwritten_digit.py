@@ -93,7 +93,7 @@ def test_trained_again_on_rows_that_are_queried_anew_it_is_the_same_bit_for_bit(
     for lost in (snapshot.train.url, snapshot.test.url, first.archive.url):
         Path(lost).unlink()
 
-    found = loop.reproduce(first)
+    found = loop.reproduce(first.archive)
 
     assert found.verdict == "identical", found.why
     assert (found.tensors, found.answers.rows, found.conditions) == (6, snapshot.test.rows, ())

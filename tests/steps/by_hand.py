@@ -110,13 +110,10 @@ class ByHand:
         )
         return Judged(trained, archive, evaluation, decision)
 
-    def reproduce(self, judged: Judged, run: str = "again") -> Reproduction:
-        """Make a candidate a version, as `register` does, and train that version again."""
-        tags = {
-            registry.ARCHIVE: judged.archive.model_dump_json(),
-            registry.DECISION: judged.decision.ledger_hash or "",
-        }
-        version = registry.create_version(self.spec.name, judged.run.run_id, tags)
+    def reproduce(self, archive: Archive, run: str = "again") -> Reproduction:
+        """Make a version of what was judged, as `register` does, and train that version again."""
+        tags = {registry.ARCHIVE: archive.model_dump_json(), registry.DECISION: ""}
+        version = registry.create_version(self.spec.name, archive.run_id, tags)
         asked = ReproduceRequest(
             context=self.context(run, "reproduce"), spec=self.spec, version=version.version
         )
