@@ -82,7 +82,7 @@ status: ## Say what of this clone runs, where, and how to log in: its platform i
 		if [ $$code = 3 ]; then $(call need-setup) $(CONTROL) -m embedded status; exit; fi; \
 		if [ -x $(CONTROL) ]; then $(CONTROL) -m embedded status --if-any || code=1; fi; exit $$code
 
-env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; airflow dags list
+env: ## Print what points a shell to the running platform: eval "$$(make -s env)"; perennial status
 	@$(call need-setup) $(CONTROL) -m embedded env
 
 airflow: ## Run one airflow command on the running platform: make airflow ARGS="dags trigger train_review_sentiment"
@@ -102,7 +102,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p embedded -p demo -p new_model -p new_suite
+	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

@@ -2,26 +2,25 @@
 API: unpause, trigger, wait, and read a task's result.
 """
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
 
+from cli import airflow
 from demo.failure import StepFailed
+from tasks.errors import PerennialError
 
 FINISHED = {"success", "failed"}
 POLL_SECONDS = 0.5
 SHARED_POOL = "default_pool"  # Airflow's own, in which every task is that names no other
 
 
-class Airflow:
-    """A client with a fresh token when the old one is refused.
+class Airflow(airflow.Airflow):
+    """The command's client, patient with a busy machine, whose faults are the story's.
 
     Args:
         url: Where Airflow's API server answers, for example `http://127.0.0.1:8080`.
@@ -29,25 +28,25 @@ class Airflow:
     """
 
     def __init__(self, url: str, token: Callable[[], str]) -> None:
-        self.url = url.rstrip("/")
-        self._token = token
-        self._session = requests.Session()
-        self._session.mount(self.url, HTTPAdapter(max_retries=Retry(total=8, backoff_factor=0.2)))
-        self._log_in()
+        super().__init__(url, token, retries=8)
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
-        """Call `/api/v2<path>` and return the answer's JSON.
+    def call(self, method: str, path: str, *, below: str = airflow.API, **how: Any) -> Any:
+        """Call a path of the REST API and return the answer's JSON.
 
         Raises:
             StepFailed: Airflow answered with an error; the message holds its own explanation.
         """
-        answer = self._answer(method, path, **options)
-        if answer.status_code == 401:
-            self._log_in()
-            answer = self._answer(method, path, **options)
-        if not answer.ok:
-            raise StepFailed(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        with _faults_of_the_story():
+            return super().call(method, path, below=below, **how)
+
+    def trigger(self, dag_id: str, **conf: Any) -> str:
+        """Start a run as the Trigger button does and return its id; `conf` holds values of the form's fields.
+
+        Raises:
+            StepFailed: Airflow answered with an error.
+        """
+        with _faults_of_the_story():
+            return self.start(dag_id, conf)
 
     def wait_for_dags(self, dag_ids: list[str], *, timeout_seconds: float) -> None:
         """Wait until the DAG processor has published every DAG of `dag_ids`."""
@@ -67,14 +66,6 @@ class Airflow:
     def unpause(self, dag_id: str) -> None:
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
-    def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run as the Trigger button does and return its id.
-
-        `conf` holds values of the form's fields.
-        """
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-        return str(run["dag_run_id"])
-
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The newest 100 runs of a DAG, newest first."""
         runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")[
@@ -84,16 +75,6 @@ class Airflow:
 
     def has_run(self, dag_id: str, run_id: str) -> bool:
         return any(run["dag_run_id"] == run_id for run in self.runs(dag_id))
-
-    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        run: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
-        return run
-
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Every task instance of a run, in the order in which they started."""
-        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=100"
-        tasks: list[dict[str, Any]] = self.call("GET", path)["task_instances"]
-        return sorted(tasks, key=lambda task: task["start_date"] or "9999")
 
     def wait(
         self,
@@ -147,30 +128,6 @@ class Airflow:
             time.sleep(POLL_SECONDS)
         return run
 
-    def result(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
-        """What a task returned: the JSON of its result contract."""
-        instance = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}"
-        path = f"{instance}/xcomEntries/return_value"
-        value = self.call("GET", path)["value"]
-        result: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
-        return result
-
-    def page(self, dag_id: str, run_id: str | None = None) -> str:
-        """The web page of a DAG, or of one run of it."""
-        return f"{self.url}/dags/{dag_id}" + (f"/runs/{quote(run_id, safe='')}" if run_id else "")
-
-    def _log_in(self) -> None:
-        try:
-            self._session.headers["Authorization"] = f"Bearer {self._token()}"
-        except requests.RequestException as error:
-            raise StepFailed(f"Airflow did not answer the login: {error}") from error
-
-    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
-        try:
-            return self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
-        except requests.RequestException as error:
-            raise StepFailed(f"Airflow did not answer {method} {path}: {error}") from error
-
     def _before(self, dag_id: str, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The tasks at work that a run may have to wait for: of its DAG, and in its tasks' own pools."""
         pools = {task["pool"] for task in tasks} - {SHARED_POOL}
@@ -183,6 +140,14 @@ class Airflow:
         return ", ".join(
             f"{task['task_id']} is {task['state']}" for task in tasks if task["state"] != "success"
         )
+
+
+@contextmanager
+def _faults_of_the_story() -> Iterator[None]:
+    try:
+        yield
+    except (PerennialError, requests.RequestException) as error:  # the latter where nothing answers a login
+        raise StepFailed(str(error)) from error
 
 
 def seconds_of(run: dict[str, Any]) -> float:

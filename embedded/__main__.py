@@ -5,18 +5,15 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from embedded import clone, services
 from embedded.errors import AlreadyRunning, OtherClone, PlatformError
+from embedded.find import platforms, running
 from embedded.platform import SERVICES, Platform
-from embedded.settings import EmbeddedSettings
 from tasks.errors import PerennialError
-from tasks.settings import PROJECT
-from tasks.variables import read_what_is_right
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="Run the whole platform on this machine."
@@ -51,7 +48,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop what runs, and what is left of an earlier platform."""
-    done = [line for platform in _platforms() for line in _stop(platform)]
+    done = [line for platform in platforms() for line in _stop(platform)]
     for line in done or ["Nothing was running."]:
         _say(line)
 
@@ -62,27 +59,25 @@ def status(
 ) -> None:
     """Say what runs, where, and how to log in. Ends with 1 when a service does not run."""
     try:
-        platform = _running()
+        platform = running()
     except PlatformError:
         if if_any:
             return
         raise
-    running = platform.processes()
+    pids = platform.processes()
     for name in SERVICES:
         state = (
-            f"process {running[name]}"
-            if name in running
-            else f"does not run (yet); its log: {platform.logs(name)}"
+            f"process {pids[name]}" if name in pids else f"does not run (yet); its log: {platform.logs(name)}"
         )
         _say(f"{name:24}{state}")
     _say(_addresses(platform))
-    raise typer.Exit(int(len(running) < len(SERVICES)))
+    raise typer.Exit(int(len(pids) < len(SERVICES)))
 
 
 @app.command()
 def env() -> None:
     """Print the variables that point a shell to this platform: `eval "$(make -s env)"`. They hold secrets."""
-    platform = _running()
+    platform = running()
     for name, value in {**platform.variables(), "PATH": platform.environment()["PATH"]}.items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -90,7 +85,7 @@ def env() -> None:
 @app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 def run(command: Annotated[list[str], typer.Argument()]) -> None:
     """Run a command in this platform's environment: `python -m embedded run airflow dags list`."""
-    environment = _running().environment()
+    environment = running().environment()
     os.environ["PATH"] = environment["PATH"]
     os.execvpe(command[0], command, environment)  # noqa: S606
 
@@ -103,39 +98,6 @@ def _stop(platform: Platform) -> list[str]:
         return [str(error)]
 
 
-def _platforms() -> Iterator[Platform]:
-    """That on the state folder which the settings name, and the others of this clone, such as the demo's.
-
-    Whoever wants to see or stop what runs can do so whatever is wrong with the settings of the next start.
-    """
-    settings, fault = read_what_is_right(EmbeddedSettings)
-    if fault:
-        _warn(str(fault))
-    beside = [lock.parent.parent for lock in PROJECT.glob(".perennial/*/supervisor/guardian.lock")]
-    for home in dict.fromkeys([settings.home.absolute(), *beside]):
-        platform = Platform(settings=settings.model_copy(update={"home": home}))
-        try:
-            platform.running()
-        except OSError as error:
-            _warn(f"Whether a platform runs on {home} cannot be seen: {error.strerror}.")
-        else:
-            yield platform
-
-
-def _running() -> Platform:
-    """The platform that runs, first of all on the state folder that the settings name."""
-    told = PlatformError("The platform does not run. `make demo` or `make start` starts it.")
-    for platform in _platforms():
-        if platform.running():
-            try:
-                clone.require_own(platform.home)
-            except OtherClone as error:
-                told = error
-            else:
-                return platform
-    raise told
-
-
 def _addresses(platform: Platform) -> str:
     found, airflow, mlflow = platform.addresses, platform.credentials, platform.mlflow_credentials
     return (
@@ -143,10 +105,6 @@ def _addresses(platform: Platform) -> str:
         f"    MLflow    {found.mlflow}   user {mlflow.username}, password {mlflow.password}\n"
         f"    Gateway   {found.gateway}"
     )
-
-
-def _warn(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _say(line: str) -> None:

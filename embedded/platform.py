@@ -149,10 +149,12 @@ class Platform:
         return {**services.variables(self.settings, chosen, secrets), **mlflow.login(secrets)}
 
     def environment(self) -> dict[str, str]:
-        """A whole environment for a child process: this process's own, cleaned, with `variables()`."""
+        """A whole environment for a child process: this process's own, cleaned, with `variables()`, and with
+        `airflow` and `perennial` on its path.
+        """
         own = services.clean_environment()
-        path = f"{self.settings.environments / 'control' / 'bin'}{os.pathsep}{own.get('PATH', '')}"
-        return {**own, **self.variables(), "PATH": path}
+        path = [self.settings.environments / "control" / "bin", PROJECT, own.get("PATH", "")]
+        return {**own, **self.variables(), "PATH": os.pathsep.join(map(str, path))}
 
     def running(self) -> bool:
         """Whether the platform runs on this folder, whoever started it."""

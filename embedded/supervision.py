@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
-
 from embedded import launch
 from embedded.errors import PlatformError
 from embedded.private import write_private
@@ -159,6 +157,9 @@ class Supervision:
 
     @contextlib.contextmanager
     def _server(self) -> Iterator[Any]:
+        # Imported here: the command `perennial` finds a platform in an environment that has no supervisor.
+        from supervisor.xmlrpc import SupervisorTransport
+
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")
         try:
             with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as server:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from cli.settings import CommandSettings
 from embedded.settings import EmbeddedSettings
 from tasks.settings import PROJECT, Settings
 from tasks.variables import PREFIX, given_variables
@@ -27,10 +28,12 @@ OF_CONTAINERS = {
     "TORCHSERVE_HOST",
     "USER",
 }
-OF_PROCESSES = {"AIRFLOW_URL", "CLONE", "PLATFORM_PROCESS", "STEP"}
-"""What programs of ours tell each other."""
+OF_PROCESSES = {"CLONE", "ON", "PLATFORM_PROCESS", "STEP"}
+"""What programs of ours tell each other; ON is read by `./perennial`."""
 
-OF_SETTINGS = {name.upper() for kind in (Settings, EmbeddedSettings) for name in kind.model_fields}
+OF_SETTINGS = {
+    name.upper() for kind in (Settings, EmbeddedSettings, CommandSettings) for name in kind.model_fields
+}
 KNOWN = frozenset(PREFIX + name for name in OF_SETTINGS | OF_CONTAINERS | OF_PROCESSES | IMAGES)
 
 

@@ -139,29 +139,33 @@ def fit(
         rows: How many training rows there are.
         loss_of: The mean loss of the training rows with these numbers.
         evaluate: What the validation rows say: `loss`, which decides, and metrics that are only logged.
-            Called in evaluation mode and without gradients.
+            Called in evaluation mode and without gradients. What it said of the weights that are kept is
+            logged once more, as `best_validation_<name>`: the platform holds the served archive against it.
 
     Raises:
         FloatingPointError: A loss is not a number: the training has diverged.
     """
-    best, best_epoch, weights = float("inf"), 0, copy.deepcopy(model.state_dict())
+    best = {"best_epoch": 0.0, "best_validation_loss": float("inf")}
+    weights = copy.deepcopy(model.state_dict())
     for epoch in range(1, chosen.epochs + 1):
         model.train()
         found = {"train_loss": train_epoch(optimisers, rows, loss_of, chosen.batch_size)}
         model.eval()
         with torch.inference_mode():
-            found |= {f"validation_{name}": value for name, value in evaluate().items()}
+            judged = {f"validation_{name}": value for name, value in evaluate().items()}
+        found |= judged
         mlflow.log_metrics(found, step=epoch)
         said = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
         print(f"epoch {epoch}: {said}", flush=True)
         loss = found["validation_loss"]
         _require_number(loss, epoch)
-        if loss < best:
-            best, best_epoch, weights = loss, epoch, copy.deepcopy(model.state_dict())
-        elif epoch - best_epoch >= chosen.patience:
+        if loss < best["best_validation_loss"]:
+            weights = copy.deepcopy(model.state_dict())
+            best = {"best_epoch": epoch} | {f"best_{name}": value for name, value in judged.items()}
+        elif epoch - best["best_epoch"] >= chosen.patience:
             break
     model.load_state_dict(weights)
-    mlflow.log_metrics({"best_epoch": best_epoch, "best_validation_loss": best})
+    mlflow.log_metrics(best)
 
 
 def train_epoch(

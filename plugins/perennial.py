@@ -18,6 +18,10 @@ class Perennial(AirflowPlugin):
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
         """Made when it is asked for, which only the API server does: the others need not import its world."""
-        from plugins.pages.reports import app
+        from plugins.pages import ledger, reports
 
-        return [{"app": app, "url_prefix": "/perennial", "name": "Perennial's reports"}]
+        # The first whose prefix fits answers.
+        return [
+            {"app": ledger.app, "url_prefix": "/perennial/ledger", "name": "Perennial's ledger"},
+            {"app": reports.app, "url_prefix": "/perennial", "name": "Perennial's reports"},
+        ]

@@ -24,6 +24,7 @@ from tasks.contracts.data import (
     ValidationReport,
 )
 from tasks.contracts.evaluation import (
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     Metric,
@@ -60,7 +61,7 @@ from tasks.contracts.reproduction import (
     Surroundings,
     TensorDifference,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -75,6 +76,7 @@ __all__ = [
     "Action",
     "AnswerDifferences",
     "Archive",
+    "AsTrained",
     "AttestRequest",
     "Champion",
     "ChampionRequest",
@@ -120,9 +122,11 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "Serving",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Standing",
     "StepContext",
     "Surroundings",
     "TakenBack",

@@ -83,6 +83,17 @@ class PairedDifference(Contract):
     p_not_worse: float | None = None
 
 
+class AsTrained(Contract):
+    """A metric on the validation rows, as the training program measured it of what it saved, and by the
+    answers of the archive that would serve; None where those do not define it.
+    """
+
+    metric: str
+    rows: int
+    trained: float
+    served: float | None
+
+
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
@@ -92,6 +103,7 @@ class EvaluationReport(Contract):
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
+        as_trained: None where the training program reported nothing to hold the archive against.
     """
 
     model: str
@@ -108,3 +120,4 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    as_trained: AsTrained | None = None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
@@ -62,3 +62,31 @@ class Champion(Contract):
     root: ModelVersion | None = None
     serves: bool
     warning: str | None = None
+
+
+class Serving(Contract):
+    """The version that the gateway sends a model's requests to, and since when."""
+
+    model_version: str
+    run_id: str
+    archive_sha256: str
+    since: AwareDatetime
+
+
+class Standing(Contract):
+    """What serves, why, and what is wrong with that.
+
+    Attributes:
+        serving: None where no version serves.
+        why: As the ledger says; None where it says nothing of it.
+        by: Who decided that this version serves.
+        entry: The number of that entry of the ledger.
+        faults: What is wrong; a sentence each.
+    """
+
+    model: str
+    serving: Serving | None
+    why: str | None
+    by: str | None
+    entry: int | None
+    faults: tuple[str, ...]

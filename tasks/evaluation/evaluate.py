@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import (
     Archive,
+    AsTrained,
     EvaluateRequest,
     EvaluationReport,
     Metric,
@@ -29,11 +30,12 @@ from tasks.contracts import (
     SliceScore,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
-from tasks.evaluation import metrics
+from tasks.evaluation import as_trained, metrics
 from tasks.evaluation.answers import Judged, Target
+from tasks.evaluation.as_trained import Reported
 from tasks.evaluation.baseline import baseline, name_of
 from tasks.evaluation.frozen_rows import Frozen, freeze
-from tasks.evaluation.scoring import score
+from tasks.evaluation.scoring import Scores, score
 from tasks.evaluation.trained_for import require_trained_for
 from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
 from tasks.stores import files, registry
@@ -56,8 +58,9 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
     """
     version = request.champion.version
     tables = registry.training_run(version.run_id).snapshot.pinned if version else ()
-    report = compare(request, version, tables, request.champion.root)
     run_id = request.archive.run_id
+    trained = as_trained.reported(request.spec, registry.metrics(run_id))
+    report = compare(request, version, tables, request.champion.root, trained)
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", _answers_url(report))
     registry.log_metrics(run_id, dict(_metrics_for_mlflow(report)))
@@ -69,6 +72,7 @@ def compare(
     version: ModelVersion | None,
     champion_tables: tuple[PinnedTable, ...] = (),
     root: ModelVersion | None = None,
+    trained: Reported | None = None,
 ) -> EvaluationReport:
     """Score all models on the frozen rows; write the report and every answer into the step's folder.
 
@@ -76,13 +80,14 @@ def compare(
         version: The champion; None where no model serves yet.
         champion_tables: The tables of its snapshot.
         root: The version that was shown to be better last; None where that is the champion.
+        trained: What the training program measured on the validation rows.
     """
     spec, archive, snapshot = request.spec, request.archive, request.run.snapshot
     require_trained_for(spec, request.run)
     with tempfile.TemporaryDirectory(prefix="perennial-evaluate-") as name:
         folder = Path(name)
         frozen = freeze(spec, snapshot.train, snapshot.test, folder)
-        candidate = _answers(archive, spec, frozen, folder)
+        candidate, held = _candidate(request, frozen, folder, trained)
         champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
         simple = baseline(read_part(snapshot.train), spec, frozen)
@@ -101,6 +106,7 @@ def compare(
         root_difference=_overall(candidate, first, spec, frozen) if first else None,
         tables=snapshot.pinned,
         champion_tables=champion_tables,
+        as_trained=held,
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
     return _write(report, answers, request, frozen)
@@ -123,7 +129,24 @@ def _champion(
     return _answers(version.archive, spec, frozen, folder)
 
 
+def _candidate(
+    request: EvaluateRequest, frozen: Frozen, folder: Path, trained: Reported | None
+) -> tuple[Judged, AsTrained | None]:
+    """The candidate's answers, and those to the validation rows where its training says what to expect."""
+    spec, archive, validation = request.spec, request.archive, request.run.snapshot.validation
+    if trained is None or validation.rows == 0:
+        return _answers(archive, spec, frozen, folder), None
+    path = as_trained.rows_of_both(spec, frozen, validation, folder)
+    raw, behind = _scores(archive, spec, path, len(frozen.rows), folder).split(len(frozen.rows))
+    judged = _judged(raw, archive, spec, frozen)
+    return judged, as_trained.compare(spec, frozen, validation, trained, behind)
+
+
 def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path) -> Judged:
+    return _judged(_scores(archive, spec, frozen.path, len(frozen.rows), folder), archive, spec, frozen)
+
+
+def _scores(archive: Archive, spec: PipelineSpec, path: Path, frozen_rows: int, folder: Path) -> Scores:
     local = files.fetch(archive.url, folder / f"{archive.sha256}.mar")
     found = files.sha256(str(local))
     if found != archive.sha256:
@@ -133,9 +156,10 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
             found=found,
             expected=archive.sha256,
         )
-    raw = score(
-        local, frozen.path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, len(frozen.rows))
-    )
+    return score(local, path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, frozen_rows))
+
+
+def _judged(raw: Scores, archive: Archive, spec: PipelineSpec, frozen: Frozen) -> Judged:
     judged = Judged.of(raw, frozen.target)
     _require_an_answer(judged, archive, spec, frozen.target)
     return judged

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,29 @@ class Scores:
     refused: tuple[Refused, ...]
     latencies_seconds: tuple[float, ...]
     answers: tuple[dict[str, Any], ...]
+
+    def split(self, rows: int) -> "tuple[Scores, Scores]":
+        """The answers to so many first rows, with all latencies, and to those behind them."""
+        first = replace(
+            self,
+            predictions=self.predictions[:rows],
+            scores=self.scores[:rows],
+            probabilities=self.probabilities[:rows],
+            refused=tuple(refused for refused in self.refused if refused.row < rows),
+            answers=self.answers[:rows],
+        )
+        behind = replace(
+            self,
+            predictions=self.predictions[rows:],
+            scores=self.scores[rows:],
+            probabilities=self.probabilities[rows:],
+            refused=tuple(
+                replace(refused, row=refused.row - rows) for refused in self.refused if refused.row >= rows
+            ),
+            latencies_seconds=(),
+            answers=self.answers[rows:],
+        )
+        return first, behind
 
 
 def score(

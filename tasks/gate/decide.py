@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from tasks.contracts import Archive, EvaluationReport, GateDecision, LedgerEntry, Look, RuleVerdict
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
+from tasks.gate.rules.as_trained import serves_as_trained
 from tasks.gate.rules.baseline import gain_over_baseline
 from tasks.gate.rules.currency import current_test_rows
 from tasks.gate.rules.first_model import first_model_is_declared
@@ -117,6 +118,8 @@ def _verdicts(
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
+    if evaluation.as_trained is not None:
+        yield serves_as_trained(evaluation.as_trained)
     if meets_another(evaluation):
         if look is None:
             raise InvalidRequest(

@@ -8,7 +8,7 @@ decision keeps the entry's hash (the registered version, the run's tags), and `b
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, TypeVar, Unpack
 
@@ -142,6 +142,13 @@ def history(model: str | None = None) -> list[LedgerEntry]:
         query = query.where(entries.c.model == model)
     with engine().connect() as connection:
         return [_entry(row) for row in connection.execute(query)]
+
+
+def models(actions: Collection[Action]) -> list[str]:
+    """Everything that an entry of these kinds is about, in the order of the names."""
+    query = sa.select(entries.c.model).where(entries.c.action.in_(list(actions))).distinct()
+    with engine().connect() as connection:
+        return sorted(connection.execute(query).scalars())
 
 
 def newest_first(

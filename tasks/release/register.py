@@ -42,7 +42,7 @@ def register(request: RegisterRequest) -> ModelVersion:
     if not serves(spec.name, run.run_id):  # what serves already is registered again after it was deleted
         serving = tell_champion(spec.name).version
         precedent.require_same_champion(promotion, serving.run_id if serving else None)
-    tags = _tags(run, archive, decision)
+    tags = tags_of(run, archive, decision)
     if registered is not None:  # it was judged once more, against another champion
         return registry.tag_version(registered, tags)
     return registry.create_version(spec.name, run.run_id, tags)
@@ -69,7 +69,8 @@ def _as_tag(archive: Archive) -> str:
     )
 
 
-def _tags(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[str, str]:
+def tags_of(run: TrainingRun, archive: Archive, decision: GateDecision) -> dict[str, str]:
+    """What a version says of where it came from."""
     lineage = run.model_dump_json()
     return {
         registry.ARCHIVE: _as_tag(archive),

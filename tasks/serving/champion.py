@@ -37,11 +37,11 @@ def find_champion(model: str) -> Champion:
     route, alias = Gateway().route(model), registry.aliased_version(model)
     if route is not None:
         found = _require_version(route)
-        warning = None if found.version == alias else _other(found, alias)
+        warning = None if found.version == alias else disagreement(model, found.version, alias)
         return Champion(model=model, version=found, serves=True, warning=warning)
     if alias is not None:
         found = registry.get_version(model, alias)
-        return Champion(model=model, version=found, serves=False, warning=_alias_without_route(model, alias))
+        return Champion(model=model, version=found, serves=False, warning=alias_without_route(model, alias))
     return Champion(model=model, version=None, serves=False)
 
 
@@ -92,7 +92,8 @@ def _root_of(champion: ModelVersion) -> ModelVersion | None:
     return found
 
 
-def _alias_without_route(model: str, alias: str) -> str:
+def alias_without_route(model: str, alias: str) -> str:
+    """What to say where the alias names a version but none serves."""
     return (
         f"MLflow's alias {registry.ALIAS!r} of {model} names version {alias}, but the gateway serves no "
         "version of it. Candidates are judged against that version. Remove the alias if the model is meant "
@@ -100,10 +101,11 @@ def _alias_without_route(model: str, alias: str) -> str:
     )
 
 
-def _other(serving: ModelVersion, alias: str | None) -> str:
+def disagreement(model: str, serving: str, alias: str | None) -> str:
+    """What to say where the alias names another version than the one that serves."""
     names = f"names version {alias}" if alias else "is not there"
     return (
-        f"The gateway serves version {serving.version} of {serving.model}, but MLflow's alias "
+        f"The gateway serves version {serving} of {model}, but MLflow's alias "
         f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Set the alias to version "
-        f"{serving.version}; to serve an earlier version, roll back."
+        f"{serving}; to serve an earlier version, roll back."
     )

@@ -28,19 +28,32 @@ class Gateway:
     """The gateway's internal addresses.
 
     Every call may be repeated, so that a restart of the gateway is waited for.
+
+    Args:
+        retries: How often a call is repeated: eight times are half a minute, for steps; who only looks waits
+            less long.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+    def __init__(self, url: str | None = None, token: str | None = None, *, retries: int = 8) -> None:
         self._url = (url or settings().gateway_url).rstrip("/")
         self._session = requests.Session()
         self._session.headers["Authorization"] = (
             f"Bearer {token or settings().gateway_token.get_secret_value()}"
         )
         again = Retry(
-            total=8, backoff_factor=0.1, status_forcelist=[503], allowed_methods=None, raise_on_status=False
+            total=retries,
+            backoff_factor=0.1,
+            status_forcelist=[503],
+            allowed_methods=None,
+            raise_on_status=False,
         )
         self._session.mount("http://", HTTPAdapter(max_retries=again))
         self._session.mount("https://", HTTPAdapter(max_retries=again))
+
+    def names(self) -> list[str]:
+        """Every model that is served."""
+        names: list[str] = self._call("GET", "/healthz").json()["models"]
+        return names
 
     def route(self, model: str) -> Route | None:
         """Where the model's requests go now; None where it is not served."""

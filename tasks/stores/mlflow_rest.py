@@ -39,8 +39,24 @@ def run(experiment_id: str, run_id: str) -> dict[str, Any] | None:
 
 def is_registered(model: str, run_id: str) -> bool:
     """Whether the registered model has a version of this run. Raises as `experiment`."""
+    return registered_version(model, run_id) is not None
+
+
+def registered_version(model: str, run_id: str) -> str | None:
+    """The number of the oldest version of this run in the registered model; None where there is none.
+
+    Raises as `experiment`.
+    """
     wanted = {"filter": f"name = '{model}' and run_id = '{run_id}'"}
-    return bool((_ask("GET", "model-versions/search", params=wanted) or {}).get("model_versions"))
+    found = (_ask("GET", "model-versions/search", params=wanted) or {}).get("model_versions", [])
+    return min((str(each["version"]) for each in found), key=int, default=None)
+
+
+def aliased_version(model: str, alias: str) -> str | None:
+    """The number of the version that an alias names; None without one. Raises as `experiment`."""
+    answer = _ask("GET", "registered-models/get", params={"name": model})
+    aliases = answer["registered_model"].get("aliases", []) if answer else []
+    return next((str(each["version"]) for each in aliases if each["alias"] == alias), None)
 
 
 def _ask(method: str, path: str, **how: Any) -> dict[str, Any] | None:

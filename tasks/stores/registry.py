@@ -198,6 +198,11 @@ def log_metrics(run_id: str, values: Mapping[str, float]) -> None:
     client().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
 
 
+def metrics(run_id: str) -> dict[str, float]:
+    """The newest value of each metric of a run."""
+    return dict(client().get_run(run_id).data.metrics)
+
+
 def tag_run(run_id: str, tags: dict[str, str]) -> None:
     """Set tags of a run; MLflow keeps 8,000 characters of each."""
     mlflow = client()

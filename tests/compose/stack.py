@@ -63,6 +63,18 @@ class Stack:
             check=False,
         )
 
+    def perennial(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run `./perennial WORD...` in another folder than the clone's."""
+        return subprocess.run(
+            [str(PROJECT / "perennial"), *words],
+            cwd=self.folder,
+            env={**os.environ, **self.variables, "PERENNIAL_ON": "containers"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
     def compose(self, *words: str) -> None:
         """Run Compose for this platform, by hand as docs/compose.md says."""
         script = '. containers/compose/common.sh; need_compose; name_project; compose "$@"'

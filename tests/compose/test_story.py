@@ -1,5 +1,7 @@
 """The demo on the platform in containers: the story is told to its end, and its platform keeps serving."""
 
+import json
+
 import pytest
 
 from demo.report import Report
@@ -29,6 +31,16 @@ def test_a_platform_that_the_demo_did_not_start_stays_and_serves_what_it_trained
 ) -> None:
     stack.wait_healthy(timeout_seconds=60)
     assert stack.predict(MODEL, EXAMPLE).json()["run_id"] == story.promotions[-1].run_id
+
+
+def test_a_person_at_a_shell_asks_what_serves_with_nothing_but_docker(stack: Stack, story: Report) -> None:
+    asked, verified = stack.perennial("status", MODEL, "--json"), stack.perennial("ledger", "--verify")
+    assert asked.returncode in {0, 3}, asked.stderr
+    [standing] = json.loads(asked.stdout)["models"]
+    assert standing["serving"]["run_id"] == story.promotions[-1].run_id
+    assert (standing["faults"], bool(standing["why"])) == ([], True)
+    assert verified.returncode == 0, verified.stderr
+    assert len(verified.stdout.splitlines()) > len(story.decisions)
 
 
 def test_a_platform_in_use_is_not_taken_for_a_second_story(stack: Stack, story: Report) -> None:

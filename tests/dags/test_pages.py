@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 
+from tasks.contracts import Action, LedgerEntry
+from tasks.ledger import entries
+from tasks.stores.database import ledger_entries
 from tests.dags.runs import RunDag, SetScript
+from tests.unit.tampering import tamper
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -90,6 +95,36 @@ def test_reports_can_only_be_read(user: "TestClient", runs: Path) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert user.request(method, f"{PAGE}/a.html").status_code == 405
     assert (runs / "ingest_reviews" / "run 1" / "ingest" / "a.html").exists()
+
+
+def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
+    stranger: "TestClient", token: str, home: Path
+) -> None:
+    pages, known = (
+        ("/perennial/ledger/entries", "/perennial/ledger/broken"),
+        {"Authorization": f"Bearer {token}"},
+    )
+    first, second = (
+        entries.record(
+            model=model,
+            actor="somebody",
+            action=Action.GATE,
+            before=None,
+            after="hold",
+            why="Too few rows.",
+            evidence={"rows": 1},
+        )
+        for model in ("reviews", "flights")
+    )
+
+    assert [stranger.get(page).status_code for page in pages] == [401, 401]
+    told = stranger.get(pages[0], headers=known).json()["entries"]
+    assert [LedgerEntry.model_validate(entry) for entry in told] == [first, second]
+    [of_flights] = stranger.get(f"{pages[0]}?model=flights", headers=known).json()["entries"]
+    assert of_flights["sequence"] == second.sequence
+    assert stranger.get(pages[1], headers=known).json() == {"broken": []}
+    tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 2).values(why="Enough rows."))
+    assert stranger.get(pages[1], headers=known).json() == {"broken": [2]}
 
 
 def test_a_bad_value_is_refused_when_the_run_is_asked_for(

@@ -69,6 +69,7 @@ def test_it_is_promoted_because_it_beats_the_mean_of_all_flights(first: Judged) 
     mean = {metric.name: metric.value for metric in first.evaluation.baseline.metrics}
 
     assert first.decision.verdict == "promote", first.decision.why
+    assert "serves_as_trained" in {rule.rule for rule in first.decision.rules}
     assert found["r2"] > 0.1
     assert found["rmse"] < mean["rmse"] - 2
 

@@ -61,7 +61,7 @@ def fit(losses: list[float], *, patience: int) -> float:
         argparse.Namespace(epochs=len(losses), patience=patience, batch_size=4),
         rows=4,
         loss_of=lambda rows: -model.weight.sum() * len(rows) / 4,
-        evaluate=lambda: {"loss": next(left)},
+        evaluate=lambda: {"loss": (loss := next(left)), "accuracy": 1 - loss},
     )
     return model.weight.item()
 
@@ -72,7 +72,8 @@ def test_the_best_epochs_weights_are_kept_and_training_stops_after_its_patience(
     assert fit([0.9, 0.4, 0.6, 0.7, 0.1], patience=2) == 2
 
     assert [found.get("validation_loss") for found in logged] == [0.9, 0.4, 0.6, 0.7, None]
-    assert logged[-1] == {"best_epoch": 2, "best_validation_loss": 0.4}
+    kept = {"best_validation_loss": 0.4, "best_validation_accuracy": 0.6}
+    assert logged[-1] == {"best_epoch": 2, **kept}
 
 
 @pytest.mark.usefixtures("logged")

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tasks.contracts import (
     GateRequest,
     IngestRequest,
     IngestResult,
+    ModelVersion,
     PackageRequest,
     ReproduceRequest,
     Reproduction,
@@ -31,6 +33,7 @@ from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
 from tasks.gate.gate import gate
 from tasks.provenance.reproduce import reproduce
+from tasks.release.register import tags_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec, table_of
 from tasks.stores import registry
@@ -72,12 +75,14 @@ class ByHand:
             IngestRequest(context=self.context("ingest", "ingest"), table=table or table_of(self.spec))
         )
 
-    def snapshot(self, run: str = "first") -> DataSnapshot:
-        return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec))
+    def snapshot(self, run: str = "first", as_of: datetime | None = None) -> DataSnapshot:
+        return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec, as_of=as_of))
 
-    def train(self, run: str = "first") -> Judged:
-        """Snapshot, validate, train, package, evaluate and judge a candidate that has no champion to beat."""
-        spec, taken = self.spec, self.snapshot(run)
+    def train(
+        self, run: str = "first", champion: ModelVersion | None = None, as_of: datetime | None = None
+    ) -> Judged:
+        """Snapshot, validate, train, package, evaluate and judge a candidate."""
+        spec, taken = self.spec, self.snapshot(run, as_of)
         report = validate(ValidateRequest(context=self.context(run, "validate"), spec=spec, snapshot=taken))
         trained = train(
             TrainRequest(
@@ -89,14 +94,13 @@ class ByHand:
             )
         )
         archive = package(PackageRequest(context=self.context(run, "package"), spec=spec, run=trained))
-        champion = Champion(model=spec.name, version=None, serves=False)
         evaluation = evaluate(
             EvaluateRequest(
                 context=self.context(run, "evaluate"),
                 spec=spec,
                 run=trained,
                 archive=archive,
-                champion=champion,
+                champion=Champion(model=spec.name, version=champion, serves=champion is not None),
             )
         )
         decision = gate(
@@ -118,3 +122,8 @@ class ByHand:
             context=self.context(run, "reproduce"), spec=self.spec, version=version.version
         )
         return reproduce(asked)
+
+    def register(self, judged: Judged) -> ModelVersion:
+        """Make a promoted candidate a version, as `register` does where a gateway runs."""
+        tags = tags_of(judged.run, judged.archive, judged.decision)
+        return registry.create_version(self.spec.name, judged.run.run_id, tags)

@@ -13,6 +13,7 @@ import pytest
 
 from tasks.contracts import (
     Archive,
+    AsTrained,
     Champion,
     EvaluateRequest,
     EvaluationReport,
@@ -25,6 +26,7 @@ from tasks.contracts import (
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
 from tasks.evaluation import evaluate
 from tasks.evaluation.answers import Judged
+from tasks.evaluation.as_trained import Reported, reported
 from tasks.evaluation.baseline import baseline
 from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
@@ -148,6 +150,26 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
         str(label) == said for label, said in zip(kept["label"], kept["champion_prediction"], strict=True)
     ]
     assert np.mean(hits) == 0.9
+
+
+def test_the_archive_is_held_against_what_its_training_measured_on_the_validation_rows(
+    home: Path, archives: Any
+) -> None:
+    asked = request(home, right(archives, 20))
+    snapshot = asked.run.snapshot.model_copy(update={"validation": part(home, "validation", rows(100))})
+    asked = asked.model_copy(update={"run": asked.run.model_copy(update={"snapshot": snapshot})})
+
+    report = evaluate.compare(asked, None, trained=Reported("accuracy", 0.97))
+
+    assert report.as_trained == AsTrained(metric="accuracy", rows=100, trained=0.97, served=0.95)
+    assert (report.rows, metric(report, "candidate")) == (400, 0.95)
+
+
+def test_what_a_training_reported_is_taken_by_the_primary_metric_first() -> None:
+    both = {"best_validation_roc_auc": 0.9, "best_validation_accuracy": 0.8, "validation_f1": 0.7}
+    assert reported(SPEC, both) == ("accuracy", 0.8)
+    assert reported(SPEC, {**both, "best_validation_accuracy": float("nan")}) == ("roc_auc", 0.9)
+    assert reported(SPEC, {"validation_accuracy": 0.8, "best_validation_loss": 0.3}) is None
 
 
 def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: Any) -> None:

@@ -188,6 +188,18 @@ def _train_by_rows(platform: Platform, airflow: Airflow, landed: Path) -> str:
     return wait_until(at_work, "a training of the flights", timeout_seconds=400, pause_seconds=1)
 
 
+def ask(platform: Platform, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run `./perennial` as a person at a shell does who has set nothing but where the state lies."""
+    return subprocess.run(
+        [str(PROJECT / "perennial"), *words],
+        env={**os.environ, "PERENNIAL_HOME": str(platform.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 def put(platform: Platform, table: str, file: Path) -> str:
     """Let a file land in a table's folder as a producer does: under a hidden
     name first, then by one rename.

@@ -3,6 +3,7 @@
 The trainings run beside each other: what a test waits for has been at work since the tests before it.
 """
 
+import json
 import sqlite3
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from embedded.platform import Platform
 from tasks.ledger import entries
 from tasks.stores import registry
-from tests.system.conftest import wait_for_run, wait_for_success, wait_until
+from tests.system.conftest import ask, wait_for_run, wait_for_success, wait_until
 from tests.system.loop import MULTICLASS, NEW, REGRESSION, Loop
 
 WORSE = {
@@ -65,6 +66,30 @@ def test_a_worse_candidate_is_refused_and_what_serves_goes_on_serving(loop: Loop
     assert loop.predict(model).json()["run_id"] == loop.result(model, "train")["run_id"]
 
 
+def test_a_person_at_a_shell_sees_what_serves_and_why_and_is_told_why_nothing_goes_back(
+    loop: Loop, inside: Platform
+) -> None:
+    served = loop.predict(MULTICLASS).json()
+
+    document = json.loads(ask(inside, "status", "--json").stdout)
+    refused = ask(inside, "rollback", MULTICLASS, "--why", "It is rude.")
+    remote = {"PERENNIAL_URL": inside.addresses.airflow, "PERENNIAL_TOKEN": inside.airflow_token()}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in remote.items():
+            patched.setenv(name, value)
+        verified = ask(inside, "ledger", MULTICLASS, "--verify", "--json")
+
+    standing = next(each for each in document["models"] if each["model"] == MULTICLASS)
+    assert (standing["serving"]["run_id"], standing["faults"]) == (served["run_id"], [])
+    assert standing["why"].startswith(f"Version {served['model_version']} is loaded")
+    assert inside.home.name in document["platform"]
+    assert refused.returncode == 1
+    assert "There is nothing to roll" in refused.stderr
+    assert verified.returncode == 0, verified.stderr
+    told = [entry["entry_hash"] for entry in json.loads(verified.stdout)["entries"]]
+    assert told == [entry.entry_hash for entry in entries.history(MULTICLASS)]
+
+
 def test_a_model_that_was_removed_leaves_with_its_dags_and_its_watcher_and_its_records_stay(
     loop: Loop, inside: Platform
 ) -> None:
@@ -72,9 +97,11 @@ def test_a_model_that_was_removed_leaves_with_its_dags_and_its_watcher_and_its_r
     assert served.status_code == 200, "it serves until somebody withdraws it"
     version = served.json()["model_version"]
 
-    run_id = loop.airflow.trigger("withdraw_model", model=NEW, reason="The test is over.")
+    asked = ask(inside, "withdraw", NEW, "--why", "The test is over.")
 
-    wait_for_success(loop.airflow, "withdraw_model", run_id)
+    assert (asked.returncode, asked.stdout) == (0, f"{NEW}: version {version} serves no longer.\n"), (
+        asked.stderr
+    )
     assert loop.predict(NEW).status_code == 404
     withdrawn = next(entry for entry in entries.history(NEW) if entry.action == "withdraw")
     assert (withdrawn.before, withdrawn.after, withdrawn.why) == (version, None, "The test is over.")

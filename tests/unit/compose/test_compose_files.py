@@ -236,7 +236,8 @@ def test_every_service_has_limits_and_no_rights_that_it_does_not_need(compose: d
         assert service["mem_limit"], name
         assert service["cpus"], name
         assert service["read_only"] or name == "demo", name
-        assert service["restart"] == ("no" if name in {"airflow-init", "demo"} else "unless-stopped"), name
+        ends = name in {"airflow-init", "demo", "command"}
+        assert service["restart"] == ("no" if ends else "unless-stopped"), name
 
 
 def test_steps_may_be_what_the_workers_ask_for_and_the_proxy_lets_pass(compose: dict[str, Any]) -> None:
@@ -267,7 +268,18 @@ def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else
         for name, service in compose["services"].items()
         if "PERENNIAL_GATEWAY_TOKEN" in service.get("environment", {})
     }
-    assert knows == {"gateway", "worker-default", "worker-gpu"}
+    assert knows == {"gateway", "worker-default", "worker-gpu", "command"}
+
+
+def test_the_command_is_there_for_one_word_alone_and_opens_no_port(compose: dict[str, Any]) -> None:
+    command, step = compose["services"]["command"], compose["services"]["worker-default"]["environment"]
+    assert command["profiles"] == ["command"], "`make up` does not start it"
+    assert not {"ports", "healthcheck"} & set(command)
+    assert "edge" not in command["networks"]
+    told = command["environment"]
+    assert {name: told[name] for name in set(told) & set(step)} == {
+        name: step[name] for name in set(told) & set(step)
+    }
 
 
 def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_the_workers_alone(
@@ -277,8 +289,9 @@ def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_the_worker
     knows = {name for name, variables in environments.items() if "PERENNIAL_MLFLOW_KEY" in variables}
     assert knows == {"mlflow", "worker-default", "worker-gpu"}
     admin = {name for name, variables in environments.items() if "MLFLOW_PASSWORD" in str(variables)}
-    assert admin == {"mlflow", "entrance"}
-    assert not any("MLFLOW_TRACKING_PASSWORD" in variables for variables in environments.values())
+    assert admin == {"mlflow", "entrance", "command"}
+    logged_in = {name for name, variables in environments.items() if "MLFLOW_TRACKING_PASSWORD" in variables}
+    assert logged_in == {"command"}, "a person's, for one word"
 
 
 def test_the_entrance_has_no_way_to_what_it_does_not_lead_to(compose: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from scipy import stats
 
 from tasks.contracts import (
     Action,
+    AsTrained,
     EvaluationReport,
     GateDecision,
     Metric,
@@ -29,6 +30,7 @@ from tasks.evaluation import metrics
 from tasks.evaluation.answers import Answers, Target
 from tasks.gate import decide as deciding
 from tasks.gate import gate
+from tasks.gate.rules.as_trained import serves_as_trained
 from tasks.ledger import entries
 from tasks.spec import GateSpec
 from tests.unit.judged import LOOK, TABLE, archive, evaluation, gained, request, run, score
@@ -171,6 +173,24 @@ def test_what_is_not_a_number_never_promotes(value: float, low: float, high: flo
 def test_a_latency_that_is_slow_or_unknown_rejects(latency: float | None) -> None:
     decision = decide(evaluation(scored=score("candidate", 0.9, latency_p95_seconds=latency)))
     assert (decision.verdict, failed(decision)) == ("reject", ["latency_p95_seconds"])
+
+
+@pytest.mark.parametrize("served", [0.894, 0.906, None])
+def test_an_archive_that_answers_otherwise_than_was_trained_rejects_whichever_is_better(
+    served: float | None,
+) -> None:
+    trained = AsTrained(metric="accuracy", rows=400, trained=0.9, served=served)
+    decision = decide(evaluation(as_trained=trained))
+
+    assert (decision.verdict, failed(decision)) == ("reject", ["serves_as_trained"])
+    assert "The training measured accuracy 0.9000, and the archive" in decision.why
+    assert "The handler prepares rows in another way" in decision.why
+
+
+def test_an_archive_that_answers_as_was_trained_passes_in_the_units_of_its_metric() -> None:
+    assert serves_as_trained(AsTrained(metric="accuracy", rows=400, trained=0.9, served=0.9025)).passed
+    assert serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.1)).passed
+    assert not serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.2)).passed
 
 
 def test_an_archive_that_is_too_large_rejects() -> None:

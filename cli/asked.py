@@ -1,0 +1,66 @@
+"""Start a run of Airflow's, as its Trigger button does, and follow it to its end."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cli import show
+from cli.exits import FAULT
+from tasks.errors import InvalidRequest, PerennialError
+
+if TYPE_CHECKING:
+    from cli.airflow import Airflow
+
+POLL_SECONDS = 0.5
+ENDED = ("success", "failed")
+
+
+class RunFailed(PerennialError):
+    """A run that the command started has failed; the message has what its task said."""
+
+    exit_code = FAULT
+
+
+def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: bool = False) -> str:
+    """Start a run and return its id.
+
+    Raises:
+        InvalidRequest: Airflow has no such DAG, takes no such value, or the DAG is paused, so that the run
+            would wait.
+        PlatformAway, LoginRefused, AirflowRefused: As `Airflow.call`.
+    """
+    if airflow.get(f"/dags/{dag_id}")["is_paused"]:
+        if not unpause:
+            raise InvalidRequest(
+                f"The DAG {dag_id} is paused, so the run would wait. Switch it on in Airflow's pages "
+                f"({airflow.url}/dags/{dag_id}), or ask again with --unpause."
+            )
+        airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    return airflow.start(dag_id, conf)
+
+
+def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
+    """Wait until a run has ended, telling which task is at work.
+
+    Raises:
+        RunFailed: It failed.
+    """
+    try:
+        run = _at_its_end(airflow, dag_id, run_id)
+    except KeyboardInterrupt:
+        show.tell(f"The run goes on: {airflow.page(dag_id, run_id)}")
+        raise
+    if run["state"] == "failed":
+        from cli.runs import why_failed
+
+        raise RunFailed(f"{dag_id} failed. {why_failed(airflow, dag_id, run_id)}", run_id=run_id)
+
+
+def _at_its_end(airflow: "Airflow", dag_id: str, run_id: str) -> dict[str, Any]:
+    told = ""
+    while (run := airflow.run(dag_id, run_id))["state"] not in ENDED:
+        at_work = [task["task_id"] for task in airflow.tasks(dag_id, run_id) if task["state"] == "running"]
+        if at_work and (doing := ", ".join(at_work)) != told:
+            show.tell(f"{dag_id}: {doing}")
+            told = doing
+        time.sleep(POLL_SECONDS)
+    return run

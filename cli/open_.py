@@ -1,0 +1,55 @@
+"""`perennial open`: where the pages are, and how to log in."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import show
+from cli.app import AsJson, app, place_of
+
+if TYPE_CHECKING:
+    from cli.place import Place
+
+COLUMNS = ("PAGE", "ADDRESS", "USER", "PASSWORD")
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    *,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Show passwords and tokens too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Say where Airflow, MLflow and the models are, and how to log in."""
+    place = place_of(context)
+    place.require_running()
+    pages = [
+        {"page": page, "address": address, "user": user, "password": secret if secrets else None}
+        for page, address, user, secret in _pages(place)
+    ]
+    if json:
+        show.as_json({"platform": place.name, "pages": pages})
+        return
+    show.table(COLUMNS, [list(page.values()) for page in pages], nothing="")
+    if not secrets:
+        show.tell("perennial open --secrets shows the passwords.")
+
+
+def _pages(place: "Place") -> list[tuple[str, str, str, str]]:
+    from tasks.settings import settings
+
+    login, public = place.settings, (place.settings.public_url or place.settings.url).rstrip("/")
+    mlflow_user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+    mlflow_password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    airflow_secret = (login.airflow_password or login.token).get_secret_value()
+    return [
+        ("Airflow", f"{public}/" if public else place.airflow_url, login.airflow_user, airflow_secret),
+        ("MLflow", f"{public}/mlflow/" if public else settings().mlflow_url, mlflow_user, mlflow_password),
+        (
+            "models",
+            f"{public}/v1/models" if public else f"{settings().gateway_url}/",
+            "",
+            login.prediction_token.get_secret_value(),
+        ),
+    ]

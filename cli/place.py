@@ -1,0 +1,227 @@
+"""Where the platform is, and how the command logs in: as the environment says, whoever has written it there.
+
+`./perennial` finds processes and containers of its clone and fills the environment in; a platform elsewhere
+is named by PERENNIAL_URL, its reverse proxy, and PERENNIAL_TOKEN, a token of Airflow's. There, the ledger is
+asked for through Airflow, for the database is on the platform's own network alone.
+"""
+
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from cli.airflow import Airflow, AirflowRefused, log_in
+from cli.exits import LoginRefused, PlatformAway
+from cli.settings import CommandSettings
+from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.errors import LedgerBroken
+from tasks.settings import settings
+from tasks.variables import read
+
+if TYPE_CHECKING:
+    from cli.runs import Airflows
+
+
+LEDGER_PAGES = "/perennial/ledger"
+
+
+class Place:
+    """One platform, as the words of the command reach it.
+
+    Raises:
+        InvalidSettings: A variable of the environment or of .env is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.settings = read(CommandSettings)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether only what the reverse proxy shows can be reached."""
+        return bool(self.settings.url)
+
+    @property
+    def name(self) -> str:
+        """How people are told which platform this is."""
+        return self.settings.place or self.airflow_url or "no platform"
+
+    @property
+    def person(self) -> str:
+        """Who asks, as the ledger names them where Airflow does not; such as `person:ann@desk`."""
+        return f"person:{self.settings.person or f'{getpass.getuser()}@{socket.gethostname()}'}"
+
+    @property
+    def airflow_url(self) -> str:
+        return (self.settings.url or self.settings.airflow_url).rstrip("/")
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a platform to ask; a ledger may lie here without one."""
+        return bool(self.airflow_url)
+
+    def require_running(self) -> None:
+        """Refuse what needs the services.
+
+        Raises:
+            PlatformAway: None runs.
+        """
+        if not self.runs:
+            raise PlatformAway(
+                "No platform of this clone runs. Start one (`make start`, or `make up` in containers), or "
+                "name one elsewhere: PERENNIAL_URL and PERENNIAL_TOKEN."
+            )
+
+    @property
+    def has_ledger_here(self) -> bool:
+        """Whether the platform's database can be read from here, running or not."""
+        place = settings()
+        if self.is_remote:
+            return "database_url" in place.model_fields_set
+        return bool(place.database_url) or (place.home / "perennial.db").exists()
+
+    def serves(self) -> dict[str, Serving]:
+        """The version that the gateway sends the requests of each model to.
+
+        Raises:
+            ServingError: It does not answer.
+            LoginRefused: It asks for a token, and the one that it got is wrong.
+        """
+        if not self.is_remote:
+            from tasks.release.standing import everything_served
+
+            return everything_served()
+        from cli.public_page import models
+
+        named = "gateway_url" in settings().model_fields_set
+        gateway = settings().gateway_url.rstrip("/") if named else self.airflow_url
+        return models(gateway, self.settings.prediction_token.get_secret_value())
+
+    def standing(self, model: str, seen: Serving | None) -> Standing:
+        """How a model stands; `seen` is what `serves` gave of it.
+
+        Raises:
+            ServingError: The gateway does not answer.
+            PlatformAway: None runs.
+        """
+        from tasks.release import standing
+
+        if self.is_remote:
+            return standing.explain(model, seen, self.history(model))
+        with _database_answers():
+            return standing.standing(model)
+
+    def look(self) -> "Airflows":
+        """What Airflow has at work, and what is wrong with it.
+
+        Raises:
+            PlatformAway: It does not answer, and nothing else of the platform can be reached either.
+            LoginRefused: It answers, but not to this user or token.
+        """
+        from cli.runs import look
+
+        if self.is_remote:
+            self.airflow.get("/version")
+        return look(self.airflow)
+
+    def history(self, model: str | None = None) -> list[LedgerEntry]:
+        """The entries of the ledger, oldest first; of one model where it is named.
+
+        Raises:
+            PlatformAway: It can be read neither here nor through a platform that runs.
+            LedgerBroken: An entry is none any more.
+        """
+        if self.has_ledger_here:
+            from tasks.ledger import entries
+
+            try:
+                with _database_answers():
+                    return entries.history(model)
+            except ValueError as error:  # JSON that is none, or not an entry's
+                raise LedgerBroken(
+                    "An entry of the ledger cannot be read: somebody changed it. `perennial ledger --verify` "
+                    "names it."
+                ) from error
+        self.require_running()
+        asked = {"model": model} if model else {}
+        found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]
+        try:
+            return [LedgerEntry.model_validate(entry) for entry in found]
+        except ValidationError as error:
+            raise AirflowRefused(
+                f"The ledger that {self.airflow_url} gives is not one that this clone reads: the platform "
+                "there is of another version. Check that one out."
+            ) from error
+
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger, a sentence each.
+
+        Raises:
+            PlatformAway: It can be read neither here nor through a platform that runs.
+        """
+        if self.has_ledger_here:
+            from tasks.ledger import entries
+
+            with _database_answers():
+                return [_broken(number) for number in entries.broken_entries()]
+        self.require_running()
+        found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
+        return [_broken(number) for number in found]
+
+    def models_in_ledger(self) -> list[str]:
+        """The models that were judged or served here; none where there is no ledger yet."""
+        if not self.has_ledger_here:
+            return []
+        from tasks.contracts import Action
+        from tasks.ledger import entries
+
+        with _database_answers():
+            return entries.models([Action.GATE, Action.DEPLOY])
+
+    @cached_property
+    def airflow(self) -> Airflow:
+        """Airflow's REST API.
+
+        Raises:
+            PlatformAway: None runs.
+        """
+        self.require_running()
+        return Airflow(self.airflow_url, self._airflow_token)
+
+    def _airflow_token(self) -> str:
+        if token := self.settings.token.get_secret_value():
+            return token
+        password = self.settings.airflow_password.get_secret_value()
+        if not password:
+            raise LoginRefused(
+                f"Airflow at {self.airflow_url} asks who you are: set PERENNIAL_TOKEN. docs/command.md says "
+                "how to get one."
+            )
+        return log_in(self.airflow_url, self.settings.airflow_user, password)
+
+
+def _broken(number: int) -> str:
+    return (
+        f"Entry {number} of the ledger is changed, missing or does not follow the one before. Compare the "
+        "table `ledger` with a backup."
+    )
+
+
+@contextmanager
+def _database_answers() -> Iterator[None]:
+    """Say in a sentence that the ledger's database cannot be read.
+
+    Raises:
+        PlatformAway: It does not answer, or is not a database.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        database = make_url(settings().database).render_as_string()
+        raise PlatformAway(f"The ledger cannot be read from {database}: {error.orig}") from error

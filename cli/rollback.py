@@ -1,0 +1,70 @@
+"""`perennial rollback`: send a model's requests back to the version that served before."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import show
+from cli.app import AsJson, Why, app, place_of
+from cli.names import Model, require_known
+
+if TYPE_CHECKING:
+    from cli.place import Place
+
+DAG = "rollback_model"
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    model: Model,
+    *,
+    why: Why,
+    leaving: Annotated[
+        str | None,
+        typer.Option(
+            "--leaving", help="The version to leave; nothing changes where another one serves by then."
+        ),
+    ] = None,
+    directly: Annotated[
+        bool,
+        typer.Option(
+            "--directly", help="Past Airflow, for when that is down. Only on the platform's machine."
+        ),
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Go back to the version that truly served before the present one, and wait until it answers."""
+    place = place_of(context)
+    place.require_running()
+    require_known(place, model)
+    if not why.strip():
+        raise typer.BadParameter("say why in a sentence: the ledger keeps it.", param_hint="--why")
+    does = _directly if directly else _by_airflow
+    rollout = does(place, model, why, leaving)
+    if json:
+        show.as_json(rollout)
+        return
+    left = rollout["previous"]["model_version"] if rollout["previous"] else None
+    typer.echo(
+        f"{model}: version {rollout['stable']['model_version']} serves again, instead of version {left}."
+    )
+
+
+def _by_airflow(place: "Place", model: str, why: str, leaving: str | None) -> dict[str, Any]:
+    """Through the DAG, whose step is tried again where it is killed."""
+    from cli.asked import follow, start
+
+    run_id = start(place.airflow, DAG, {"model": model, "reason": why, "leaving": leaving})
+    follow(place.airflow, DAG, run_id)
+    return place.airflow.result(DAG, run_id, "rollback")
+
+
+def _directly(place: "Place", model: str, why: str, leaving: str | None) -> dict[str, Any]:
+    """What the DAG's step does, in this process."""
+    from tasks.errors import InvalidRequest
+    from tasks.release.rollback import roll_back
+
+    if place.is_remote:
+        raise InvalidRequest("--directly works on the platform's own machine only. Leave it out.")
+    return roll_back(model, place.person, why, leaving=leaving).model_dump(mode="json")

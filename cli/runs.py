@@ -1,0 +1,135 @@
+"""What Airflow has at work, and what of its DAGs is wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.airflow import Airflow
+from cli.exits import LoginRefused
+from tasks.errors import PerennialError
+
+WATCHED = ("ingest", "train", "drift", "collect")
+ENDED = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has not ended.
+
+    Attributes:
+        state: Airflow's: `running`, or `queued` where it waits for another.
+        tasks: Those at work now.
+        since: When it was asked for.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: tuple[str, ...]
+    since: datetime
+
+    def of(self, model: str) -> bool:
+        """Whether it is a model's own."""
+        return self.dag_id in {f"{family}_{model}" for family in WATCHED}
+
+    def __str__(self) -> str:
+        return f"{self.dag_id}: {', '.join(self.tasks) or self.state}"
+
+
+@dataclass(frozen=True)
+class Airflows:
+    """What Airflow says of itself at one moment.
+
+    Attributes:
+        paused: DAGs that start no run.
+        faults: What is wrong; a sentence each.
+    """
+
+    runs: tuple[Run, ...]
+    paused: frozenset[str]
+    faults: tuple[str, ...]
+
+
+def look(airflow: Airflow) -> Airflows:
+    """Ask Airflow for everything that `status` tells of it; that it does not answer is a fault too.
+
+    Raises:
+        LoginRefused: It answers, but not to this user or token.
+    """
+    try:
+        dags = list(airflow.every("/dags", "dags"))
+        return Airflows(
+            runs=tuple(_at_work(airflow)),
+            paused=frozenset(dag["dag_id"] for dag in dags if dag["is_paused"]),
+            faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags)),
+        )
+    except LoginRefused:
+        raise
+    except PerennialError as error:
+        return Airflows((), frozenset(), (str(error),))
+
+
+def _at_work(airflow: Airflow) -> Iterator[Run]:
+    states = ["running", "deferred", "up_for_retry"]
+    busy = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances", state=states))
+    for run in airflow.every("/dags/~/dagRuns", "dag_runs", state=["running", "queued"]):
+        own = [task for task in busy if _is_of(task, run)]
+        yield Run(
+            run["dag_id"],
+            run["dag_run_id"],
+            run["state"],
+            tuple(task["task_id"] for task in own),
+            datetime.fromisoformat(run["run_after"]),
+        )
+
+
+def _is_of(task: dict[str, Any], run: dict[str, Any]) -> bool:
+    return all(task[name] == run[name] for name in ("dag_id", "dag_run_id"))
+
+
+def _ill(airflow: Airflow) -> Iterator[str]:
+    for part, health in airflow.get("/monitor/health").items():
+        if isinstance(health, dict) and health.get("status") == "unhealthy":
+            yield f"Airflow's {part.replace('_', ' ')} is not healthy."
+
+
+def _not_imported(airflow: Airflow) -> Iterator[str]:
+    for error in airflow.every("/importErrors", "import_errors"):
+        reason = error["stack_trace"].strip().splitlines()[-1]
+        yield f"Airflow cannot read {error['filename']}: {reason}"
+
+
+def _failed(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:
+    """The DAGs whose newest run that ended has failed."""
+    for dag_id in (dag["dag_id"] for dag in dags):
+        if not dag_id.startswith(tuple(f"{family}_" for family in WATCHED)):
+            continue
+        newest = airflow.get(f"/dags/{dag_id}/dagRuns", state=ENDED, order_by="-id", limit=1)["dag_runs"]
+        if newest and newest[0]["state"] == "failed":
+            run_id = newest[0]["dag_run_id"]
+            yield f"The newest run of {dag_id} failed: {why_failed(airflow, dag_id, run_id)}"
+
+
+def why_failed(airflow: Airflow, dag_id: str, run_id: str) -> str:
+    """Which task of a run failed and what it said, and where its page is."""
+    tasks = [task for task in airflow.tasks(dag_id, run_id) if task["state"] == "failed"]
+    told = "; ".join(f"{task['task_id']}: {_last_words(airflow, task)}" for task in tasks)
+    return f"{told or 'no task of it did'}. {airflow.page(dag_id, run_id)}"
+
+
+def _last_words(airflow: Airflow, task: dict[str, Any]) -> str:
+    """The sentence that the task ended with, as its log has it."""
+    place = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+    try:
+        lines = airflow.get(f"{place}/logs/{task['try_number']}", full_content=True)["content"]
+    except PerennialError as error:
+        return f"its log cannot be read ({error})"
+    said = [
+        fault["exc_value"]
+        for line in lines
+        if isinstance(line, dict)
+        for fault in line.get("error_detail") or ()
+        if fault.get("exc_value")
+    ]
+    return str(said[-1]).strip().rstrip(".") if said else "its log says why"

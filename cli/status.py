@@ -1,0 +1,129 @@
+"""`perennial status`: what serves, since when and why; what runs; what is wrong."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli import show
+from cli.app import AsJson, app, place_of
+from cli.exits import TROUBLE
+from cli.names import AnyModel, names_here, require_known
+from cli.times import short
+
+if TYPE_CHECKING:
+    from cli.place import Place
+    from cli.runs import Airflows
+    from tasks.contracts import Serving, Standing
+
+COLUMNS = ("MODEL", "SERVES", "SINCE", "RUNS", "WHY")
+
+
+@app.command()
+def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = False) -> None:
+    """Say what serves, since when and why; what runs; what is wrong. Ends with 3 where something is."""
+    place = place_of(context)
+    place.require_running()
+    if model:
+        require_known(place, model)
+    airflow = place.look()
+    standings, faults = _standings(place, model)
+    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place)]))
+    if json:
+        show.as_json(_document(place, standings, airflow, wrong))
+    else:
+        _print(place, standings, airflow, wrong)
+    if wrong:
+        raise typer.Exit(TROUBLE)
+
+
+def _standings(place: "Place", only: str | None) -> "tuple[list[Standing], list[str]]":
+    """How each model stands; and what is wrong, of them and of asking."""
+    from tasks.errors import PerennialError
+
+    faults: list[str] = []
+    served: dict[str, Serving] = {}
+    try:
+        served = place.serves()
+    except PerennialError as error:
+        faults.append(str(error))
+    here = [] if place.is_remote else names_here()
+    names = [only] if only else sorted({*here, *served})
+    standings = [_standing(place, name, served.get(name)) for name in names]
+    if here:
+        faults += [_orphan(name) for name in sorted(set(served) - set(here))]
+    return standings, [*faults, *(fault for each in standings for fault in each.faults)]
+
+
+def _standing(place: "Place", model: str, seen: "Serving | None") -> "Standing":
+    from tasks.contracts import Standing
+    from tasks.errors import PerennialError
+
+    try:
+        return place.standing(model, seen)
+    except PerennialError as error:
+        return Standing(model=model, serving=None, why=None, by=None, entry=None, faults=(str(error),))
+
+
+def _orphan(model: str) -> str:
+    return (
+        f"{model} serves, but the project has no model of this name any more. Take it out of service: "
+        f"perennial withdraw {model} --why ..."
+    )
+
+
+def _project_faults(place: "Place") -> list[str]:
+    """What is wrong with the models' files, of which there are no DAGs."""
+    if place.is_remote:
+        return []
+    from tasks.settings import settings
+    from tasks.spec import read_specs
+
+    return [str(fault) for fault in read_specs(settings().models)[1]]
+
+
+def _document(
+    place: "Place", standings: "list[Standing]", airflow: "Airflows", wrong: list[str]
+) -> dict[str, Any]:
+    return {
+        "platform": place.name,
+        "models": [
+            {
+                **each.model_dump(mode="json", exclude={"contract_version"}),
+                "paused": sorted(_paused(each.model, airflow)),
+            }
+            for each in standings
+        ],
+        "runs": airflow.runs,
+        "wrong": wrong,
+    }
+
+
+def _paused(model: str, airflow: "Airflows") -> set[str]:
+    from cli.runs import WATCHED
+
+    return {f"{family}_{model}" for family in WATCHED} & airflow.paused
+
+
+def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wrong: list[str]) -> None:
+    show.tell(f"Platform: {place.name}")
+    rows = []
+    for each in standings:
+        at_work = [str(run) for run in airflow.runs if run.of(each.model)]
+        paused = [f"{dag_id} is paused" for dag_id in sorted(_paused(each.model, airflow))]
+        serving = each.serving
+        rows.append(
+            (
+                each.model,
+                serving.model_version if serving else None,
+                short(serving.since) if serving else None,
+                "; ".join([*at_work, *paused]),
+                each.why,
+            )
+        )
+    show.table(COLUMNS, rows, nothing="The project has no model yet: make model NAME=... TASK=...")
+    models = {each.model for each in standings}
+    for run in airflow.runs:
+        if not any(run.of(model) for model in models):
+            show.tell(f"At work: {run}")
+    for fault in wrong:
+        show.trouble(f"Wrong: {fault}")

@@ -1,0 +1,117 @@
+"""Tell what serves of a model, since when and why, and what is wrong with that.
+
+For looks that must be quick: MLflow is asked over its REST API, for its own client takes seconds to import.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tasks.contracts import Action, LedgerEntry, Route, Serving, Standing
+from tasks.errors import PerennialError, ServingError
+from tasks.ledger import entries
+from tasks.ledger.precedent import SWITCHES
+from tasks.serving.champion import alias_without_route, deleted_version, disagreement
+from tasks.serving.gateway import Gateway
+from tasks.stores import mlflow_rest
+from tasks.stores.registry import ALIAS
+
+
+def everything_served() -> dict[str, Serving]:
+    """The version of each model that the gateway sends requests to.
+
+    Raises:
+        ServingError: The gateway does not answer.
+    """
+    gateway = Gateway(retries=1)
+    routes = (gateway.route(model) for model in gateway.names())
+    return {route.model: _serving(route, gateway) for route in routes if route}
+
+
+def standing(model: str, gateway: Gateway | None = None) -> Standing:
+    """What serves of a model on this platform. What cannot be seen is one of its faults.
+
+    Raises:
+        ServingError: The gateway does not answer, so that nobody can say what serves.
+    """
+    gateway = gateway or Gateway(retries=1)
+    route = gateway.route(model)
+    serving = _serving(route, gateway) if route else None
+    faults = [*_answers(gateway, route), *_registry_agrees(model, route)]
+    return explain(model, serving, entries.history(model), faults)
+
+
+def explain(
+    model: str, serving: Serving | None, history: Iterable[LedgerEntry], faults: Iterable[str] = ()
+) -> Standing:
+    """Find in a model's ledger why this version serves.
+
+    Args:
+        history: Its entries, oldest first.
+        faults: What is known to be wrong already.
+    """
+    told = list(history)
+    decided = None if serving is None else _decided(serving, told)
+    unfounded = () if serving is None or decided else (_unfounded(model, serving),)
+    return Standing(
+        model=model,
+        serving=serving,
+        why=decided.why if decided else None,
+        by=decided.actor if decided else None,
+        entry=decided.sequence if decided else None,
+        faults=(*faults, *unfounded, *_incident(told)),
+    )
+
+
+def _decided(serving: Serving, history: list[LedgerEntry]) -> LedgerEntry | None:
+    """The newest switch, where it is to this archive."""
+    newest = next((each for each in reversed(history) if each.action in SWITCHES), None)
+    route = newest.evidence.get("route") if newest else None
+    return newest if route and route["archive_sha256"] == serving.archive_sha256 else None
+
+
+def _unfounded(model: str, serving: Serving) -> str:
+    return (
+        f"Version {serving.model_version} of {model} serves, but the newest change of route in the ledger is "
+        "not to it: the gateway's routes were changed past the ledger, or the ledger is another platform's."
+    )
+
+
+def _incident(history: list[LedgerEntry]) -> Iterator[str]:
+    """What the newest look at the traffic found wrong with its data."""
+    newest = next((each for each in reversed(history) if each.action == Action.DRIFT), None)
+    if newest is not None and newest.after == "incident":
+        yield f"The drift check found an incident in the traffic of {newest.model}: {newest.why}"
+
+
+def _serving(route: Route, gateway: Gateway) -> Serving:
+    return Serving(
+        model_version=route.model_version,
+        run_id=route.run_id,
+        archive_sha256=route.archive_sha256,
+        since=gateway.history(route.model)[-1].at,
+    )
+
+
+def _answers(gateway: Gateway, route: Route | None) -> Iterator[str]:
+    """Whether it answers its own example through the gateway, which leaves no trace in the log."""
+    if route is None:
+        return
+    try:
+        gateway.probe(route.model, route.input_example)
+    except ServingError as error:
+        yield f"Version {route.model_version} of {route.model} does not answer: {error}"
+
+
+def _registry_agrees(model: str, route: Route | None) -> Iterator[str]:
+    try:
+        alias = mlflow_rest.aliased_version(model, ALIAS)
+        registered = mlflow_rest.registered_version(model, route.run_id) if route else None
+    except PerennialError as error:
+        yield str(error)
+        return
+    if route is None:
+        if alias is not None:
+            yield alias_without_route(model, alias)
+    elif registered is None:
+        yield str(deleted_version(route))
+    elif registered != alias:
+        yield disagreement(model, registered, alias)

@@ -1,0 +1,137 @@
+"""What the command makes of Airflow's answers, here a small server's; the system tests ask the real one."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from cli import asked, runs
+from cli.airflow import PAGE, Airflow, AirflowRefused, log_in
+from cli.exits import LoginRefused, PlatformAway
+from tasks.errors import InvalidRequest
+
+Serve = Callable[[dict[str, Any]], Airflow]
+LOGIN = {"POST /auth/token": (201, {"access_token": "good"})}
+RUN = "/api/v2/dags/rollback_model/dagRuns/one"
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A client of a server that gives each path its answer: a status and a document."""
+    servers = []
+
+    def start(answers: dict[str, Any]) -> Airflow:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                self.rfile.read(length)
+                key = f"{self.command} {self.path}"
+                known = key in answers or f"{self.command} {self.path.partition('?')[0]}" in answers
+                found = answers.get(key, answers.get(f"{self.command} {self.path.partition('?')[0]}"))
+                status, document = found if known else (404, {"detail": f"no {self.path}"})
+                if self.path.startswith("/api") and self.headers["Authorization"] != "Bearer good":
+                    status, document = 401, {"detail": "Invalid JWT token"}
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_PATCH = do_GET  # noqa: N815 - http.server's names
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        return Airflow(url, lambda: log_in(url, "ann", "secret"), retries=1)
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_token_that_has_ended_is_asked_for_anew(serve: Serve) -> None:
+    airflow = serve({**LOGIN, "GET /api/v2/version": (200, {"version": "3"})})
+    airflow._session.headers["Authorization"] = "Bearer ended"
+    assert airflow.get("/version") == {"version": "3"}
+
+
+def test_a_wrong_token_or_password_is_a_refused_login(serve: Serve) -> None:
+    url = serve({"POST /auth/token": (401, {"detail": "Invalid credentials"})}).url
+    for token in (lambda: "wrong", lambda: log_in(url, "ann", "wrong")):
+        with pytest.raises(LoginRefused, match="refuses this user or token: HTTP 401, Invalid"):
+            Airflow(url, token).get("/version")
+
+
+def test_where_nothing_listens_the_platform_is_away() -> None:
+    with pytest.raises(PlatformAway, match="Connection refused"):
+        Airflow("http://127.0.0.1:9", lambda: "good", retries=0).get("/version")
+
+
+def test_what_airflow_says_itself_is_told(serve: Serve) -> None:
+    wrong = {"detail": "Invalid input for param epochs"}
+    airflow = serve({**LOGIN, "POST /api/v2/dags/train/dagRuns": (400, wrong), "GET /api/v2/dags": (500, {})})
+    with pytest.raises(InvalidRequest, match="Invalid input for param epochs"):
+        airflow.start("train", {"epochs": "nine"})
+    with pytest.raises(AirflowRefused, match="HTTP 500"):
+        airflow.get("/dags")
+
+
+def test_a_list_of_several_pages_is_read_to_its_end(serve: Serve) -> None:
+    first, last = [{"dag_id": str(number)} for number in range(PAGE)], [{"dag_id": "last"}]
+    airflow = serve(
+        {
+            **LOGIN,
+            f"GET /api/v2/dags?limit={PAGE}&offset=0": (200, {"dags": first}),
+            f"GET /api/v2/dags?limit={PAGE}&offset={PAGE}": (200, {"dags": last}),
+        }
+    )
+    assert len(list(airflow.every("/dags", "dags"))) == PAGE + 1
+
+
+def test_a_run_of_a_paused_dag_is_not_started_unless_it_is_switched_on(serve: Serve) -> None:
+    answers = {**LOGIN, "GET /api/v2/dags/train": (200, {"is_paused": True})}
+    with pytest.raises(InvalidRequest, match="--unpause"):
+        asked.start(serve(answers), "train", {})
+    more = {"PATCH /api/v2/dags/train": (200, {}), "POST /api/v2/dags/train/dagRuns": (200, {})}
+    assert asked.start(serve(answers | more), "train", {}, unpause=True).startswith("manual__")
+
+
+def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(serve: Serve) -> None:
+    there = {"POST /api/v2/dags/train/dagRuns": (409, {"detail": "a run of this id is there"})}
+    assert serve({**LOGIN, **there}).start("train", {}).startswith("manual__")
+
+
+def test_a_run_that_fails_tells_what_its_task_said(serve: Serve) -> None:
+    task = {
+        "dag_id": "rollback_model",
+        "dag_run_id": "one",
+        "task_id": "rollback",
+        "state": "failed",
+        "try_number": 1,
+        "start_date": None,
+    }
+    fault = {"exc_type": "AirflowFailException", "exc_value": "There is nothing to go back to."}
+    log = {"content": [{"event": "Task failed", "error_detail": [fault]}]}
+    airflow = serve(
+        {
+            **LOGIN,
+            f"GET {RUN}": (200, {"state": "failed"}),
+            f"GET {RUN}/taskInstances": (200, {"task_instances": [task]}),
+            f"GET {RUN}/taskInstances/rollback/logs/1": (200, log),
+        }
+    )
+    with pytest.raises(asked.RunFailed, match="rollback: There is nothing to go back to"):
+        asked.follow(airflow, "rollback_model", "one")
+
+
+def test_an_airflow_that_does_not_answer_is_one_of_the_things_that_are_wrong() -> None:
+    found = runs.look(Airflow("http://127.0.0.1:9", lambda: "good", retries=0))
+    assert (found.runs, len(found.faults)) == ((), 1)

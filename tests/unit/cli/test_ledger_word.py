@@ -1,0 +1,88 @@
+"""`perennial ledger` on a real ledger: what it shows to whom, and that it notices who touched it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.stores.database import ledger_entries
+from tests.unit.cli.conftest import Ask
+from tests.unit.tampering import tamper
+
+pytestmark = pytest.mark.usefixtures("ledger")
+
+
+def test_a_pipe_gets_one_line_an_entry_with_the_same_columns_and_no_colours(ask: Ask) -> None:
+    answer = ask("ledger")
+    assert answer.code == 0
+    assert answer.shown.splitlines()[0] == "ENTRY\tAT\tMODEL\tDECISION\tBEFORE\tAFTER\tBY\tWHY"
+    assert {len(row) for row in answer.rows} == {8}
+    assert [row[3] for row in answer.rows] == ["gate", "deploy", "champion"]
+    assert answer.rows[0][7] == "accuracy 0.91 is above 0.8"
+    assert "\x1b" not in answer.shown
+
+
+def test_a_narrow_terminal_gets_every_word_of_every_entry(ask: Ask) -> None:
+    wide, narrow = ask("ledger", columns=250), ask("ledger", columns=40)
+    assert "ENTRY" in wide.shown.splitlines()[0]
+    assert "WHY" in wide.shown.splitlines()[0]
+    assert narrow.shown.count("DECISION") == 3
+    assert max(map(len, narrow.shown.splitlines())) <= 40
+    assert "".join(narrow.shown.split()).count("isabove0.8") == 3
+
+
+def test_programs_get_the_entries_as_they_are(ask: Ask) -> None:
+    document = json.loads(ask("ledger", "--json", "--last", "1").shown)
+    assert document["verified"] is False
+    [entry] = document["entries"]
+    assert (entry["sequence"], entry["action"], entry["evidence"]) == (3, "champion", {"action": "champion"})
+
+
+def test_a_whole_ledger_is_verified(ask: Ask) -> None:
+    answer = ask("ledger", "--verify")
+    assert answer.code == 0
+    assert "whole" in answer.said
+
+
+def test_a_changed_entry_ends_with_a_code_of_its_own_and_is_named(ask: Ask) -> None:
+    tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 2).values(why="otherwise"))
+    answer = ask("ledger", "--verify")
+    assert answer.code == 6
+    assert "Entry 2 of the ledger is changed" in answer.said
+    assert len(answer.rows) == 3, "what is there is shown all the same"
+    document = json.loads(ask("ledger", "--verify", "--json").shown)
+    assert (document["verified"], len(document["faults"])) == (False, 1)
+    assert ask("ledger").code == 0, "only who asks for it waits for a verification"
+
+
+def test_an_entry_that_nobody_can_read_is_named_too(ask: Ask) -> None:
+    tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 3).values(evidence="{"))
+    answer = ask("ledger", "--verify")
+    assert (answer.code, answer.rows) == (6, [])
+    assert "Entry 3" in answer.said
+    unasked = ask("ledger")
+    assert (unasked.code, unasked.shown) == (6, "")
+    assert "--verify" in unasked.said
+
+
+def test_a_ledger_that_is_no_database_is_said_in_a_sentence(ask: Ask, home: Path) -> None:
+    (home / "perennial.db").write_text("This is a note of somebody's. " * 100)
+    for more in home.glob("perennial.db-*"):
+        more.unlink()
+    answer = ask("ledger")
+    assert answer.code == 4
+    assert "file is not a database" in answer.said
+    assert str(home) in answer.said
+    (home / "perennial.db").unlink()
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_one(ask: Ask) -> None:
+    answer = ask("ledger", "review_sentimnt")
+    assert answer.code == 2
+    assert "review_sentiment" in " ".join(answer.said.split())
+
+
+def test_a_model_that_decided_nothing_yet_has_no_line(ask: Ask) -> None:
+    assert ask("ledger", "flight_delay").rows == []
+    assert "nothing was decided" in ask("ledger", "flight_delay", columns=100).shown

@@ -1,0 +1,68 @@
+"""Why a version serves, as the ledger tells it; and what is said where it tells nothing of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tasks.contracts import LedgerEntry, Serving
+from tasks.ledger import entries
+from tasks.release.standing import explain
+
+pytestmark = pytest.mark.usefixtures("home")
+
+FIRST, SECOND = "1" * 64, "2" * 64
+
+
+def serving(sha256: str) -> Serving:
+    return Serving(
+        model_version="2", run_id="r", archive_sha256=sha256, since=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def decide(action: str, after: str, **evidence: Any) -> LedgerEntry:
+    return entries.record(
+        model="reviews",
+        actor="somebody",
+        action=action,
+        before=None,
+        after=after,
+        why=f"{action} to {after}",
+        evidence=evidence,
+    )
+
+
+def switch(action: str, after: str, sha256: str) -> LedgerEntry:
+    return decide(action, after, route={"archive_sha256": sha256})
+
+
+def test_the_newest_switch_says_why_a_version_serves() -> None:
+    switch("deploy", "1", FIRST)
+    decided = switch("deploy", "2", SECOND)
+    decide("champion", "2", route={"archive_sha256": SECOND})
+    standing = explain("reviews", serving(SECOND), entries.history())
+    assert (standing.why, standing.by, standing.entry) == ("deploy to 2", "somebody", decided.sequence)
+    assert standing.faults == ()
+
+
+def test_a_version_that_serves_past_the_ledger_is_a_fault() -> None:
+    switch("deploy", "1", FIRST)
+    switch("rollback", "1", FIRST)
+    standing = explain("reviews", serving(SECOND), entries.history())
+    assert standing.why is None
+    assert "changed past the ledger" in standing.faults[0]
+    assert explain("reviews", serving(SECOND), []).faults, "a ledger that knows nothing of it"
+
+
+def test_a_model_that_never_served_stands_as_it_should() -> None:
+    standing = explain("reviews", None, [])
+    assert (standing.serving, standing.why, standing.faults) == (None, None, ())
+
+
+def test_an_incident_is_a_fault_until_the_next_look_finds_none() -> None:
+    switch("deploy", "2", SECOND)
+    decide("drift", "incident", look=1)
+    [fault] = explain("reviews", serving(SECOND), entries.history()).faults
+    assert "drift to incident" in fault
+    decide("drift", "quiet", look=2)
+    assert explain("reviews", serving(SECOND), entries.history()).faults == ()
