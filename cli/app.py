@@ -10,7 +10,7 @@ from cli import __version__
 if TYPE_CHECKING:
     from cli.place import Place
 
-WORDS = ("status", "models", "ledger", "train", "rollback", "withdraw", "open_")
+WORDS = ("status", "models", "ledger", "train", "rollback", "withdraw", "reproduce", "open_")
 
 app = typer.Typer(
     name="perennial",

@@ -24,6 +24,7 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.training import mlflow_run, program
+from tasks.training.mlflow_records import require_records
 from tasks.training.package import build
 from tasks.training.surroundings import find_surroundings
 
@@ -64,8 +65,12 @@ def reproduce(request: ReproduceRequest) -> Reproduction:
         NotReproducible: Its code, its rows or its records are gone.
         TrainingFailed, ProgramBroken: The training program failed.
         DeletedInMlflow: The model's experiment was deleted.
+        ServiceAway: MLflow does not answer.
     """
-    model, number = request.spec.name, _version_of(request)
+    model = request.spec.name
+    if settings().mlflow_url.startswith(("http://", "https://")):
+        require_records(model, None)  # at once: MLflow's own client tries for minutes where nobody answers
+    number = _version_of(request)
     with TemporaryDirectory(prefix="perennial-reproduce-") as name:
         folder = Path(name)
         recorded = read(model, number, folder / "recorded")

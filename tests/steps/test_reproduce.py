@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cli.__main__ import main
 from tasks.contracts import (
     Action,
     AttestRequest,
@@ -23,6 +24,7 @@ from tasks.contracts import (
     EvaluateRequest,
     PackageRequest,
     ReproduceRequest,
+    Reproduction,
     SnapshotPart,
     TrainingRun,
 )
@@ -79,6 +81,7 @@ class World:
             "PERENNIAL_MLFLOW_URL": self.mlflow_url,
             "PERENNIAL_PROJECT": str(self.clone),
             "PERENNIAL_MODELS": str(self.clone / "models"),
+            "PERENNIAL_ENVIRONMENTS": str(home / "environments"),
         }
 
 
@@ -184,13 +187,18 @@ def make_version(spec: PipelineSpec, home: Path, snapshot: DataSnapshot) -> Trai
     return run
 
 
-def test_a_colleague_gets_the_same_bits_from_a_fresh_clone_whose_newest_commit_is_another(
-    world: World, elsewhere: Path
+def test_a_colleague_gets_the_same_bits_by_one_command_from_a_fresh_clone_whose_newest_commit_is_another(
+    world: World, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = reproduce(world.request(elsewhere))
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", "tiny", "1", "--json"])
 
+    told = capsys.readouterr()
+    assert ended.value.code in {0, None}, told.err
+    found = Reproduction.model_validate_json(told.out)
     assert (found.verdict, found.conditions) == ("identical", ()), found.why
     assert (found.tensors, found.files, found.answers.rows) == (2, (), 30)
+    assert "the ledger cannot be reached from here" in told.err
     assert not world.gone.exists()
 
 
