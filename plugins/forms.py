@@ -175,6 +175,42 @@ def reproduction_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     }
 
 
+def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The batch to leave out of every later training, and why."""
+    return {
+        "batch_id": Param(
+            description="Its id; `perennial why FILE` says it, for the name of the file that landed.",
+            title="Batch",
+            type="string",
+            minLength=1,
+            pattern=r"\S",
+        ),
+        "table": Param(
+            None,
+            "The table that it is in. Empty: whichever has it.",
+            type=["string", "null"],
+            pattern=r"^[a-z][a-z0-9_]{0,62}$",
+            title="Table",
+        ),
+        "reason": _reason("Why; the ledger keeps it."),
+    }
+
+
+def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """What the new labels are on which the gate found that the champion falls, and how one knows."""
+    return {
+        "model": _model("Its candidates are held until this is answered."),
+        "answer": Param(
+            description="poison: the labels are wrong, and are taken back. the_world: they are right, and "
+            "candidates are judged on them from now on.",
+            title="Answer",
+            type="string",
+            enum=["poison", "the_world"],
+        ),
+        "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

@@ -177,6 +177,12 @@ def roll_back() -> XComArg:
     return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
 
 
+def answer_label_incident() -> XComArg:
+    """Write down what the form says of the labels of the model that it names."""
+    asked = ("model", "answer", "reason")
+    return _step("label_incident", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
 def withdraw() -> XComArg:
     """Serve the model that the form names no longer; its records stay."""
     asked = ("model", "reason")
@@ -226,6 +232,24 @@ def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
 
     inputs = {"decision": decision}
     return _step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
+
+
+def recall_batch() -> XComArg:
+    """Leave the batch that the form names out of every later training, and ask for trainings without it."""
+    asked = ("batch_id", "table", "reason")
+    return _step("recall", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
+def start_trainings(recalled: XComArg) -> None:
+    """Start each training that a recall was granted; skipped where there is none."""
+
+    @task(task_id="tickets", retries=0)
+    def tickets(result: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"trigger_dag_id": f"train_{ticket['model']}", "ticket": ticket} for ticket in result["tickets"]
+        ]
+
+    StartTraining.partial(task_id="start_training").expand_kwargs(tickets(recalled))
 
 
 def start_training(spec: PipelineSpec, ticket: XComArg) -> None:

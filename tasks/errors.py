@@ -52,6 +52,14 @@ class InvalidRequest(PerennialError):
     exit_code = EXIT_INVALID
 
 
+class NotFound(PerennialError):
+    """Nothing has the name that was asked about, or several things have; raised by why, lineage and recall,
+    which say where they looked.
+    """
+
+    exit_code = EXIT_INVALID
+
+
 class LimitReached(PerennialError):
     """A step needed more than its limit of memory or scratch,
     which the next try would have too; raised by the step itself.

@@ -33,9 +33,12 @@ VERBS: dict[str, Verb] = {
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
     "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),
     "package": Verb("tasks.training.package", contracts.PackageRequest, contracts.Archive),
-    "champion": Verb("tasks.serving.champion", contracts.ChampionRequest, contracts.Champion),
+    "champion": Verb("tasks.gate.champion", contracts.ChampionRequest, contracts.Champion),
     "evaluate": Verb("tasks.evaluation.evaluate", contracts.EvaluateRequest, contracts.EvaluationReport),
     "gate": Verb("tasks.gate.gate", contracts.GateRequest, contracts.GateDecision),
+    "label_incident": Verb(
+        "tasks.gate.label_incident", contracts.LabelIncidentRequest, contracts.LabelIncidentAnswer
+    ),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
@@ -45,4 +48,5 @@ VERBS: dict[str, Verb] = {
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
+    "recall": Verb("tasks.provenance.recall", contracts.RecallRequest, contracts.Recall),
 }

@@ -26,6 +26,10 @@ class BadInstance(ValueError):
     """
 
 
+class NotFinite(RuntimeError):
+    """The model answered NaN or infinity."""
+
+
 class PerennialHandler:
     """What TorchServe calls, around a model's `load` and `predict`."""
 
@@ -106,10 +110,10 @@ class PerennialHandler:
             raise RuntimeError(f"predict answered {len(answers)} of {len(instances)} instances")
         for answer in answers:
             numbers = [answer.get("prediction"), answer.get("score"), *(answer.get("scores") or {}).values()]
-            if "prediction" not in answer or not all(map(_is_sound, numbers)):
-                raise RuntimeError(
-                    f"predict answered {answer!r}; a prediction and a finite score or None are expected"
-                )
+            if "prediction" not in answer:
+                raise RuntimeError(f"predict answered {answer!r}; a prediction is expected")
+            if not all(map(_is_sound, numbers)):
+                raise NotFinite(f"predict answered {answer!r}; finite numbers are expected")
         return [
             {**answer, "score": answer.get("score"), "archive_version": self.version} for answer in answers
         ]
@@ -118,6 +122,8 @@ class PerennialHandler:
         if isinstance(error, BadInstance):
             return refuse(context, index, 400, str(error))
         logging.error("The model failed on one item.", exc_info=error)
+        if isinstance(error, NotFinite):
+            return refuse(context, index, 500, "The model answered a number that is not finite.")
         return refuse(context, index, 500, f"The model failed on this instance: {type(error).__name__}.")
 
 

@@ -102,6 +102,8 @@ class DataSnapshot(Contract):
         version_at: When the pinned version was committed, by the commit's own timestamp.
         tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
+        aged: Of the test part, the rows that were there in the same words when `gate.anchor_age_days` had
+            still to pass; None where there was none, and in the records of an earlier Perennial.
     """
 
     table: str
@@ -115,6 +117,7 @@ class DataSnapshot(Contract):
     train: SnapshotPart
     validation: SnapshotPart
     test: SnapshotPart
+    aged: SnapshotPart | None = None
 
     @property
     def pinned(self) -> tuple[PinnedTable, ...]:

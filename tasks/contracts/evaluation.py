@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import PinnedTable
+from tasks.contracts.data import PinnedTable, SnapshotPart
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -46,6 +46,8 @@ class ModelScore(Contract):
 
     Attributes:
         undefined: Why a metric of the task is not among `metrics`, by its name.
+        peak_memory_bytes: The most physical memory that the process had which answered; None where it was not
+            measured.
     """
 
     role: Literal["candidate", "champion", "root", "baseline"]
@@ -58,6 +60,7 @@ class ModelScore(Contract):
     latency_p50_seconds: float | None
     latency_p95_seconds: float | None
     undefined: dict[str, str] = Field(default_factory=dict)
+    peak_memory_bytes: int | None = None
 
 
 class PairedDifference(Contract):
@@ -66,7 +69,9 @@ class PairedDifference(Contract):
     Of a metric of which less is better, a difference above 0 is for the worse.
 
     Attributes:
-        slice_value: The value of the data's `slice_by` column; None for all rows.
+        slice_value: The value of one of the data's `slice_by` columns; None for all rows.
+        slice_column: That column; None for all rows, and in the records of an earlier Perennial, which knew
+            one such column.
         p_value: Of the paired test that the two are equally good (McNemar's exact test); None where it does
             not apply: to anything but accuracy.
         p_not_better, p_not_worse: Of the one-sided paired tests that the candidate is no better, and no
@@ -81,6 +86,127 @@ class PairedDifference(Contract):
     p_value: float | None
     p_not_better: float | None = None
     p_not_worse: float | None = None
+    slice_column: str | None = None
+
+
+class Health(Contract):
+    """Whether a model's answers to the frozen rows are numbers that mean something.
+
+    Attributes:
+        not_finite: Answers with a number that is NaN or infinite.
+        not_probabilities: Answers whose `scores` are not in [0, 1], or do not add up to 1.
+        constant: What every answer has in common, where that should tell the rows apart; None where it does.
+    """
+
+    rows: int
+    not_finite: int
+    not_probabilities: int
+    constant: str | None
+
+
+class GroupValue(Contract):
+    """A metric in one group of the test rows."""
+
+    value: str
+    rows: int
+    metric: float
+
+
+class FairnessGap(Contract):
+    """The largest difference in `metric` between two groups of `column`, with its 95 % interval.
+
+    Attributes:
+        gap, low, high: None where it is not defined.
+        undefined: Why.
+    """
+
+    column: str
+    metric: str
+    groups: tuple[GroupValue, ...]
+    gap: float | None = None
+    low: float | None = None
+    high: float | None = None
+    undefined: str | None = None
+
+
+class FailedCase(Contract):
+    """A case of a behavioural test that failed: what was asked, what it became, each as JSON, and why."""
+
+    instance: str
+    changed: str | None
+    why: str
+
+
+class BehaviourResult(Contract):
+    """What became of one test of behaviour.yaml.
+
+    Attributes:
+        cases, passed: How many there were, and how many of them were answered as expected.
+        failed: The first of the others.
+    """
+
+    name: str
+    kind: Literal["minimum_functionality", "invariance", "directional"]
+    cases: int
+    passed: int
+    required_share: float
+    failed: tuple[FailedCase, ...]
+
+
+class SetScore(Contract):
+    """The models' primary metric on one set of rows; None where the rows do not define it.
+
+    Attributes:
+        to_champion, to_root: Candidate minus the other model; `to_root` is None where the champion is the
+            root.
+        at_random: The champion's metric if the same labels had been dealt out to the rows at random.
+    """
+
+    rows: int
+    candidate: Metric | None
+    champion: Metric | None
+    to_champion: PairedDifference | None
+    to_root: PairedDifference | None
+    at_random: float | None
+
+
+class Anchor(Contract):
+    """Trusted rows that every candidate is judged on, and that no later batch can change.
+
+    Attributes:
+        part: The anchor from now on, if the candidate serves.
+        base_sha256: Of the anchor that it extends; None where it begins with this candidate.
+        added_rows: Rows that had become old enough.
+        score: None where it begins, or cannot be scored.
+        unusable: Why it cannot be scored; a sentence.
+    """
+
+    part: SnapshotPart
+    base_sha256: str | None = None
+    added_rows: int = 0
+    score: SetScore | None = None
+    unusable: str | None = None
+
+
+class FrozenSets(Contract):
+    """The anchor, and how the test part is divided by what has confirmed its rows.
+
+    A row of the test part counts as confirmed that the champion's snapshot has too, that is old enough, or
+    that a person called right; without a champion every row. The others are no test rows.
+
+    Attributes:
+        unconfirmed_rows: Rows of the test part that nothing has confirmed.
+        newest: On the rows that the champion's snapshot has not; None without a champion.
+        suspect: On those of them that no person called right.
+        world_sha256: Of the test part whose rows a person called right since the champion was promoted: the
+            anchor and the root begin anew.
+    """
+
+    anchor: Anchor
+    unconfirmed_rows: int = 0
+    newest: SetScore | None = None
+    suspect: SetScore | None = None
+    world_sha256: str | None = None
 
 
 class AsTrained(Contract):
@@ -97,12 +223,19 @@ class AsTrained(Contract):
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
-    `frozen_sha256` is the hash of the snapshot's test part.
+    `frozen_sha256` is the hash of the snapshot's test part; `rows` of it are confirmed, and what is not of a
+    set in `sets` is measured on those.
 
     Attributes:
         root: What a candidate may not be worse than by more than a margin, where that is not the champion and
             the gate's policy asks for it. `root_difference` is candidate minus root.
+        behaviour: Of the candidate, each test of the model's behaviour.yaml.
+        fairness: Of the candidate, each gap that `gate.fairness` limits.
+        health: Of the candidate; None in the records of an earlier Perennial.
+        baseline_difference: Candidate minus baseline; None where the metric is not defined for both, and in
+            the records of an earlier Perennial.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
+        sets: None in the records of an earlier Perennial, which judged by the whole test part.
         as_trained: None where the training program reported nothing to hold the archive against.
     """
 
@@ -120,4 +253,9 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    behaviour: tuple[BehaviourResult, ...] = ()
+    health: Health | None = None
+    baseline_difference: PairedDifference | None = None
+    fairness: tuple[FairnessGap, ...] = ()
+    sets: FrozenSets | None = None
     as_trained: AsTrained | None = None

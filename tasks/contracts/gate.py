@@ -6,6 +6,7 @@ from pydantic import AwareDatetime
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.data import SnapshotPart
 from tasks.contracts.evaluation import EvaluationReport
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -33,6 +34,21 @@ class Look(Contract):
     alpha: float
 
 
+class Circumstances(Contract):
+    """What the ledger says beside the evaluation.
+
+    Attributes:
+        drift: The hash of the entry that granted this training, where the drift check had asked for it.
+        drifted: The hash of the newest entry in which the drift check found that the inputs are others than
+            the champion knows.
+        incident: The number of the entry in which the gate found a label incident that nobody has answered.
+    """
+
+    drift: str | None = None
+    drifted: str | None = None
+    incident: int | None = None
+
+
 class RuleVerdict(Contract):
     """One rule of the gate. `blocks` says what a failure leads to."""
 
@@ -51,6 +67,7 @@ class GateDecision(Contract):
         look: What the comparison with the champion cost; None of a first model.
         root_run_id: The MLflow run of the root, if this candidate serves; None where it is not promoted, and
             in the records of an earlier Perennial.
+        anchor: The anchor, if this candidate serves; None likewise.
     """
 
     model: str
@@ -63,4 +80,5 @@ class GateDecision(Contract):
     evaluation_url: str
     look: Look | None = None
     root_run_id: str | None = None
+    anchor: SnapshotPart | None = None
     ledger_hash: str | None = None

@@ -11,6 +11,7 @@ class Action(StrEnum):
     """What an entry of the ledger decides; `after` says how."""
 
     GATE = "gate"
+    LABEL_INCIDENT = "label_incident"
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     CHAMPION = "champion"
@@ -18,6 +19,7 @@ class Action(StrEnum):
     DRIFT = "drift"
     RETRAIN = "retrain"
     REPRODUCE = "reproduce"
+    RECALL = "recall"
 
 
 class LedgerEntry(Contract):

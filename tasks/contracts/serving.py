@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.data import SnapshotPart
 from tasks.contracts.training import Archive
 from tasks.spec import PipelineSpec
 
@@ -53,6 +54,9 @@ class Champion(Contract):
             the alias `champion` names; None where there is neither, so that a candidate is the first model.
         root: The last version, up to this one, that was shown to be better than what served before; None
             where `version` is it.
+        anchor: Trusted rows that a candidate is judged on, too; None where they begin with the candidate.
+        world: The test part whose rows a person called right since `version` was promoted, after the gate had
+            found a label incident; None where nobody did.
         serves: Whether the gateway sends requests to it.
         warning: Where route and alias do not agree, what is wrong and what to do; a sentence.
     """
@@ -60,6 +64,8 @@ class Champion(Contract):
     model: str
     version: ModelVersion | None
     root: ModelVersion | None = None
+    anchor: SnapshotPart | None = None
+    world: SnapshotPart | None = None
     serves: bool
     warning: str | None = None
 

@@ -29,12 +29,21 @@ PREDICTIONS: dict[str, ColumnType] = {
     "prediction": "string",
     "score": "float64",
     "sent_by": "string",
+    "latency_seconds": "float64",
 }
 """The columns of `<model>__predictions`, beside one a feature.
 
 `request` (the whole instance) and `prediction` are JSON; `sent_by` is the name of the token that asked, null
-where none was asked for.
+where none was asked for; `latency_seconds` is from the request's arrival to the model's answer, the same for
+all instances of a request, null in rows of an earlier Perennial.
 """
+
+LATER: dict[str, dict[str, ColumnType]] = {
+    "predictions": {"sent_by": "string", "latency_seconds": "float64"},
+    "feedback": {"sent_by": "string"},
+    "takebacks": {},
+}
+"""Columns that tables of an earlier Perennial lack."""
 
 FEEDBACK: dict[str, ColumnType] = {
     "sequence": "int64",
@@ -130,7 +139,7 @@ class Collector:
         """Append rows that `next_rows` gave; False where another collector was faster."""
         first, last = rows[0]["sequence"], rows[-1]["sequence"]
         if self._lake.exists(self._table):
-            self._lake.create(self._table, {"sent_by": "string"})
+            self._lake.create(self._table, LATER[self._log])
         self._lake.append(
             self._table,
             as_the_table_is(self._as_table(rows), self._lake, self._table),

@@ -35,6 +35,7 @@ def ask(
     sql: str | None = None,
     *,
     widened: bool = False,
+    without: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """Run the model's query, or another one, which sees its tables alone.
 
@@ -46,6 +47,7 @@ def ask(
         sql: One SELECT statement; None for `data.query`.
         widened: Whether an earlier version has the columns that joined its table since, null in it. A query
             of today may name them; a snapshot, which has to give the same rows again, goes without.
+        without: Of a table, an SQL condition on rows that count as if they had never come.
 
     Raises:
         InvalidQuery: The query is wrong, or reaches beyond these tables.
@@ -53,7 +55,7 @@ def ask(
     """
     views = {table.table: _view(lake, table, versions, widened=widened) for table in data.all_tables}
     keys = {table.table: table.key for table in data.all_tables}
-    return lake.query(sql or data.query, views, newest_by=keys)
+    return lake.query(sql or data.query, views, newest_by=keys, without=without)
 
 
 def _view(
@@ -90,7 +92,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
         data.label,
         data.split.by,
         *data.features,
-        *([data.slice_by] if data.slice_by else []),
+        *(each.column for each in data.slice_by),
     }
     missing = sorted(wanted - set(rows.column_names))
     double = sorted(name for name, count in Counter(rows.column_names).items() if count > 1)

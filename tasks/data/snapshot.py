@@ -7,6 +7,7 @@ hashes, always.
 
 import hashlib
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
 from tasks.data.model_query import pin, training_rows
+from tasks.data.trusted_rows import aged
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
 from tasks.stores import snapshots
@@ -49,8 +51,10 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     versions = pin(lake, data, request.as_of)
     rows = training_rows(lake, spec, versions)
     _check(rows, spec, versions[data.table])
-    parts = {name: _write(part, request.context.work_url, name) for name, part in divide(rows, data).items()}
+    divided = divide(rows, data)
+    parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
+    old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
     snapshots.remember(request.context.run_key, spec.name, versions)
     own, *further = (
         PinnedTable(table=name, version=version, version_at=lake.committed_at(name, version))
@@ -66,6 +70,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         rows=len(rows),
         sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
         **parts,
+        aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
 
 
@@ -160,6 +165,10 @@ def _write(rows: pa.Table, work_url: str, name: str) -> SnapshotPart:
         local = Path(folder) / path.name
         pq.write_table(rows, local)
         return SnapshotPart(url=put(local, path), rows=len(rows), sha256=sha256)
+
+
+def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
+    return None if rows is None else _write(rows, work_url, "aged")
 
 
 def _sha256(*texts: str) -> str:

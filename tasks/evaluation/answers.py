@@ -1,7 +1,7 @@
 """What is predicted, and what a model answered to each row, as arrays that metrics are computed from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite, nan
 from typing import Any
@@ -67,6 +67,17 @@ class Judged:
 
     answers: Answers
     raw: Scores
+
+    def where(self, rows: NDArray[np.bool_]) -> "Judged":
+        """The answers to some of the rows; latencies, refusals and whole answers stay those of all."""
+        kept = np.flatnonzero(rows)
+        raw = replace(
+            self.raw,
+            predictions=tuple(self.raw.predictions[row] for row in kept),
+            scores=tuple(self.raw.scores[row] for row in kept),
+            probabilities=tuple(self.raw.probabilities[row] for row in kept),
+        )
+        return Judged(self.answers.where(rows), raw)
 
     @classmethod
     def of(cls, raw: Scores, target: Target) -> "Judged":

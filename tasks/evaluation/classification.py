@@ -13,12 +13,13 @@ from sklearn import metrics as sklearn_metrics
 
 from tasks.evaluation.answers import Answers, Codes, Numbers
 from tasks.evaluation.bootstrap import Statistic, Weights, mean_of
+from tasks.evaluation.calibration import calibration_error
 
 SMALLEST = np.finfo(np.float64).eps
 """A probability is not taken to be nearer to 0 than this, or its logarithm would be infinite."""
 
-BY_SCORES = ("roc_auc", "average_precision", "log_loss", "brier")
-BY_PROBABILITIES = ("log_loss", "brier")
+BY_PROBABILITIES = ("log_loss", "brier", "calibration_error")
+BY_SCORES = ("roc_auc", "average_precision", *BY_PROBABILITIES)
 
 
 def undefined_because(name: str, truth: Codes, answers: Answers) -> str | None:
@@ -40,6 +41,8 @@ def undefined_because(name: str, truth: Codes, answers: Answers) -> str | None:
 
 def point(name: str, truth: Codes, answers: Answers, classes: int) -> float:
     """The metric on the rows as they are."""
+    if name == "calibration_error":
+        return float(calibration_error(truth, _scores(answers))(np.ones((1, len(truth))))[0])
     return float(_POINT[name](truth, answers, classes))
 
 
@@ -50,6 +53,8 @@ def statistic(name: str, truth: Codes, answers: Answers, classes: int) -> Statis
         return (_roc_auc if name == "roc_auc" else _average_precision)(truth, _scores(answers))
     if name == "brier":
         return mean_of((truth - _scores(answers)) ** 2)
+    if name == "calibration_error":
+        return calibration_error(truth, _scores(answers))
     if name == "log_loss":
         return mean_of(-np.log(_of_the_truth(truth, _scores(answers))))
     if name in {"f1", "precision"}:

@@ -1,8 +1,8 @@
 """Score the candidate, the champion and a simple baseline on the same frozen rows.
 
 Candidate and champion answer through their packaged archives, each in a process of its own, exactly as they
-would serve. The frozen rows are the test part of the candidate's snapshot, and their hash is measured here,
-not taken over.
+would serve. The frozen rows are the test part of the candidate's snapshot, of which those count that
+something has confirmed, and the anchor (`sets`); their hashes are measured here, not taken over.
 """
 
 import hashlib
@@ -25,17 +25,20 @@ from tasks.contracts import (
     Metric,
     ModelScore,
     ModelVersion,
-    PairedDifference,
-    PinnedTable,
     SliceScore,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed
 from tasks.evaluation import as_trained, metrics
 from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.as_trained import Reported
-from tasks.evaluation.baseline import baseline, name_of
-from tasks.evaluation.frozen_rows import Frozen, freeze
+from tasks.evaluation.baseline import choose_baseline
+from tasks.evaluation.behaviour import behave
+from tasks.evaluation.fairness import gaps_of
+from tasks.evaluation.frozen_rows import Frozen
+from tasks.evaluation.health import health_of
 from tasks.evaluation.scoring import Scores, score
+from tasks.evaluation.set_scores import Answered, differences, frozen_sets, overall_difference
+from tasks.evaluation.sets import Known, Sets, divide
 from tasks.evaluation.trained_for import require_trained_for
 from tasks.spec import RECALL_OF, PipelineSpec, label_text, metrics_of
 from tasks.stores import files, registry
@@ -56,11 +59,12 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
             label or an unknown one, or no answer of an archive is one.
         ServingError: An archive cannot be scored.
     """
-    version = request.champion.version
-    tables = registry.training_run(version.run_id).snapshot.pinned if version else ()
+    champion = request.champion
+    before = registry.training_run(champion.version.run_id).snapshot if champion.version else None
+    known = Known(before, champion.anchor, champion.world)
     run_id = request.archive.run_id
     trained = as_trained.reported(request.spec, registry.metrics(run_id))
-    report = compare(request, version, tables, request.champion.root, trained)
+    report = compare(request, champion.version, known, champion.root, trained)
     registry.log_text(run_id, "evaluation/report.json", report.model_dump_json(indent=2))
     registry.log_file(run_id, "evaluation", _answers_url(report))
     registry.log_metrics(run_id, dict(_metrics_for_mlflow(report)))
@@ -70,7 +74,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationReport:
 def compare(
     request: EvaluateRequest,
     version: ModelVersion | None,
-    champion_tables: tuple[PinnedTable, ...] = (),
+    known: Known = Known(),  # noqa: B008 - frozen
     root: ModelVersion | None = None,
     trained: Reported | None = None,
 ) -> EvaluationReport:
@@ -78,7 +82,7 @@ def compare(
 
     Args:
         version: The champion; None where no model serves yet.
-        champion_tables: The tables of its snapshot.
+        known: What was seen before, by which the frozen rows are divided.
         root: The version that was shown to be better last; None where that is the champion.
         trained: What the training program measured on the validation rows.
     """
@@ -86,30 +90,41 @@ def compare(
     require_trained_for(spec, request.run)
     with tempfile.TemporaryDirectory(prefix="perennial-evaluate-") as name:
         folder = Path(name)
-        frozen = freeze(spec, snapshot.train, snapshot.test, folder)
-        candidate, held = _candidate(request, frozen, folder, trained)
-        champion = _champion(version, archive, candidate, spec, frozen, folder) if version else None
-        first = _champion(root, archive, candidate, spec, frozen, folder) if root else None
-        simple = baseline(read_part(snapshot.train), spec, frozen)
+        sets = divide(spec, snapshot, known, folder)
+        frozen = sets.frozen.where(sets.test)
+        candidate, held = _candidate(request, sets.frozen, folder, trained)
+        champion = _champion(version, archive, candidate, spec, sets.frozen, folder) if version else None
+        first = _champion(root, archive, candidate, spec, sets.frozen, folder) if root else None
+        behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder)
+        simple_name, simple = choose_baseline(read_part(snapshot.train), spec, sets.frozen, sets.test)
+    answered = Answered(candidate, champion, first)
+    tested, tested_simple = answered.where(sets.test), simple.where(sets.test)
     report = EvaluationReport(
         model=spec.name,
         frozen_sha256=frozen.sha256,
         rows=len(frozen.rows),
         primary_metric=spec.gate.primary_metric,
-        candidate=_score_of("candidate", f"run {archive.run_id}", archive, candidate, spec, frozen),
-        champion=_score_of_version("champion", version, champion, spec, frozen),
+        candidate=_score_of("candidate", f"run {archive.run_id}", archive, tested.candidate, spec, frozen),
+        champion=_score_of_version("champion", version, tested.champion, spec, frozen),
         champion_frozen_sha256=frozen.sha256 if champion else None,
-        baseline=_score_of("baseline", name_of(spec), None, simple, spec, frozen),
-        differences=tuple(_differences(candidate, champion, spec, frozen)) if champion else (),
+        baseline=_score_of("baseline", simple_name, None, tested_simple, spec, frozen),
+        differences=tuple(differences(tested.candidate, tested.champion, spec, frozen))
+        if tested.champion
+        else (),
         report_url="",
-        root=_score_of_version("root", root, first, spec, frozen),
-        root_difference=_overall(candidate, first, spec, frozen) if first else None,
+        root=_score_of_version("root", root, tested.root, spec, frozen),
+        root_difference=overall_difference(tested.candidate, tested.root, spec, frozen),
+        baseline_difference=overall_difference(tested.candidate, tested_simple, spec, frozen),
         tables=snapshot.pinned,
-        champion_tables=champion_tables,
+        champion_tables=known.snapshot.pinned if known.snapshot else (),
+        sets=frozen_sets(sets, answered, request, known),
         as_trained=held,
+        behaviour=behaviour,
+        fairness=tuple(gaps_of(tested.candidate.answers, spec, frozen)),
+        health=health_of(candidate.raw, spec.task),
     )
     answers = {"candidate": candidate, "champion": champion, "root": first, "baseline": simple}
-    return _write(report, answers, request, frozen)
+    return _write(report, answers, request, sets)
 
 
 def _champion(
@@ -196,6 +211,7 @@ def _score_of(
         slices=tuple(_slices(judged, spec, frozen)),
         latency_p50_seconds=p50,
         latency_p95_seconds=p95,
+        peak_memory_bytes=judged.raw.peak_memory_bytes,
     )
 
 
@@ -213,11 +229,11 @@ def _slices(judged: Judged, spec: PipelineSpec, frozen: Frozen) -> Iterator[Slic
     """
     name = spec.gate.primary_metric
     undefined = Metric(name=name, value=float("nan"), low=float("nan"), high=float("nan"))
-    for value, chosen in frozen.parts():
+    for column, value, chosen in frozen.parts():
         own = judged.answers.where(chosen)
         found = metrics.measure([name], frozen.target, frozen.truth[chosen], own).metrics
         yield SliceScore(
-            column=str(spec.data.slice_by),
+            column=column,
             value=value,
             rows=int(chosen.sum()),
             metric=found[0] if found else undefined,
@@ -238,39 +254,8 @@ def _names(spec: PipelineSpec, frozen: Frozen) -> tuple[str, ...]:
     )
 
 
-def _overall(candidate: Judged, other: Judged, spec: PipelineSpec, frozen: Frozen) -> PairedDifference | None:
-    """Candidate minus another model on all rows; None where the metric is not defined for both."""
-    found = next(_differences(candidate, other, spec, frozen), None)
-    return found if found is not None and found.slice_value is None else None
-
-
-def _differences(
-    candidate: Judged, champion: Judged, spec: PipelineSpec, frozen: Frozen
-) -> Iterator[PairedDifference]:
-    everything = np.ones(len(frozen.rows), dtype=np.bool_)
-    for value, chosen in ((None, everything), *frozen.parts()):
-        if candidate is champion:
-            yield PairedDifference(
-                slice_value=value,
-                rows=int(chosen.sum()),
-                difference=0,
-                low=0,
-                high=0,
-                p_value=1,
-                p_not_better=1,
-                p_not_worse=1,
-            )
-            continue
-        own, its = candidate.answers.where(chosen), champion.answers.where(chosen)
-        found = metrics.difference(
-            spec.gate.primary_metric, frozen.target, frozen.truth[chosen], own, its, value
-        )
-        if found is not None:
-            yield found
-
-
 def _write(
-    report: EvaluationReport, answers: dict[str, Judged | None], request: EvaluateRequest, frozen: Frozen
+    report: EvaluationReport, answers: dict[str, Judged | None], request: EvaluateRequest, sets: Sets
 ) -> EvaluationReport:
     """Write the report and every answer, and return the report with its URL.
 
@@ -280,7 +265,7 @@ def _write(
     url = str(files.at(request.context.work_url, folder, "report.json"))
     report = report.model_copy(update={"report_url": url})
     files.write_text(url, text=report.model_dump_json(indent=2))
-    _write_answers(_answers_url(report), request.spec, frozen, answers)
+    _write_answers(_answers_url(report), request.spec, sets, answers)
     return report
 
 
@@ -288,12 +273,14 @@ def _answers_url(report: EvaluationReport) -> str:
     return str(files.at(report.report_url).with_name("answers.parquet"))
 
 
-def _write_answers(url: str, spec: PipelineSpec, frozen: Frozen, judged: dict[str, Judged | None]) -> None:
-    """Each row's key, label, and what each model answered:
+def _write_answers(url: str, spec: PipelineSpec, sets: Sets, judged: dict[str, Judged | None]) -> None:
+    """Each row's key, label, set, and what each model answered:
     what the report's numbers can be computed from again.
     """
-    data = spec.data
+    data, frozen = spec.data, sets.frozen
     columns = {data.key: frozen.rows[data.key], data.label: frozen.rows[data.label]}
+    masks = {"test": sets.test, "newest": sets.newest, "anchor": sets.anchor}
+    columns |= {f"is_in_{name}": pa.array(mask) for name, mask in masks.items() if mask is not None}
     for role, model in judged.items():
         if model is not None:
             columns |= {f"{role}_{name}": column for name, column in answer_columns(model, frozen.target)}

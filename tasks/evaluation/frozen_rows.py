@@ -1,23 +1,23 @@
 """The frozen rows: the test part of a snapshot, checked to be what was frozen, and the truth of each row."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tasks.contracts import SnapshotPart
 from tasks.errors import CheckFailed
 from tasks.evaluation.answers import Target
 from tasks.evaluation.metrics import Truth
+from tasks.evaluation.slices import Slice, SlicedColumn, sliced_columns
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part
+from tasks.stores.same_rows import Mask
 
-MOST_SLICES = 50
 NAMED = 5
 
 
@@ -26,9 +26,10 @@ class Frozen:
     """The frozen rows.
 
     Attributes:
-        path: The part's file on this machine.
+        sha256: Of the test part.
+        path: The file of all rows on this machine.
         truth: The labels, as `target` encodes them.
-        slices: Each row's value of the data's `slice_by`; None where there is none.
+        sliced: Each column of the data's `slice_by`, with the slice of each row.
     """
 
     rows: pa.Table
@@ -36,18 +37,30 @@ class Frozen:
     path: Path
     target: Target
     truth: Truth
-    slices: "NDArray[np.str_] | None"
+    sliced: tuple[SlicedColumn, ...]
 
-    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """The slices, largest first; of a column with very many values the smallest are left out."""
-        if self.slices is not None:
-            values, counts = np.unique(self.slices, return_counts=True)
-            for value in values[np.argsort(-counts, kind="stable")][:MOST_SLICES]:
-                yield str(value), self.slices == value
+    def where(self, rows: Mask) -> "Frozen":
+        """Some of the rows; the file stays the one of all."""
+        sliced = tuple(each.where(rows) for each in self.sliced)
+        return replace(self, rows=self.rows.filter(pa.array(rows)), truth=self.truth[rows], sliced=sliced)
+
+    def parts(self) -> Iterator[Slice]:
+        """The slices, column by column."""
+        for column in self.sliced:
+            yield from column.slices()
 
 
-def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: Path) -> Frozen:
+def freeze(
+    spec: PipelineSpec,
+    train: SnapshotPart,
+    test: SnapshotPart,
+    folder: Path,
+    more: pa.Table | None = None,
+) -> Frozen:
     """Read the test part and check that it is what was frozen.
+
+    Args:
+        more: Rows with the same columns that are scored behind those of the test part.
 
     Raises:
         FrozenSetMismatch: It is not.
@@ -56,24 +69,23 @@ def freeze(spec: PipelineSpec, train: SnapshotPart, test: SnapshotPart, folder: 
     path = fetch_part(test, folder / "test.parquet")
     rows = pq.read_table(path)
     _require_columns(spec, rows, test)
+    if more is not None and len(more):
+        rows, path = pa.concat_tables([rows, more]), folder / "test_and_more.parquet"
+        pq.write_table(rows, path)
     labels = rows[spec.data.label].to_pylist()
     if missing := labels.count(None):
         raise CheckFailed(
             f"{missing} test rows have no {spec.data.label!r}. Leave them out in data.query.", rows=missing
         )
     target = _target(spec, labels, train)
-    by = spec.data.slice_by
-    slices = (
-        None
-        if by is None
-        else np.array(["missing" if value is None else str(value) for value in rows[by].to_pylist()])
-    )
-    return Frozen(rows, test.sha256, path, target, _truth(labels, target, spec), slices)
+    truth = _truth(labels, target, spec)
+    return Frozen(rows, test.sha256, path, target, truth, sliced_columns(spec, rows, train))
 
 
 def _require_columns(spec: PipelineSpec, rows: pa.Table, test: SnapshotPart) -> None:
     data = spec.data
-    needed = dict.fromkeys((data.key, data.label, *data.features, *filter(None, [data.slice_by])))
+    slices = (each.column for each in data.slice_by)
+    needed = dict.fromkeys((data.key, data.label, *data.features, *slices))
     if lacking := [name for name in needed if name not in rows.column_names]:
         raise CheckFailed(
             f"{test.url} has no column {', '.join(map(repr, lacking))}, but models/{spec.name}/pipeline.yaml "

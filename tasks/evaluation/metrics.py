@@ -16,8 +16,10 @@ from scipy import stats
 from tasks.contracts import Metric, PairedDifference
 from tasks.evaluation import classification, regression, shares
 from tasks.evaluation.answers import Answers, Target
-from tasks.evaluation.bootstrap import Statistic, intervals, minus
+from tasks.evaluation.bootstrap import Interval, Statistic, intervals, minus
 from tasks.spec import RECALL_OF, kind_of, label_text
+
+DEALS, SEED = 50, 0
 
 Truth = NDArray[Any]
 """The labels as `Target.encode` gives them, shape (rows,)."""
@@ -44,7 +46,9 @@ def measure(names: Iterable[str], target: Target, truth: Truth, answers: Answers
         else:
             drawn[name] = _statistic(name, target, truth, answers)
     for name, limits in zip(drawn, intervals(list(drawn.values()), len(truth)), strict=True):
-        found[name] = (_point(name, target, truth, answers), limits.low, limits.high)
+        value = _point(name, target, truth, answers)
+        low, high = _around(value, limits) if name == "calibration_error" else limits[:2]
+        found[name] = (value, low, high)
     for name, numbers in found.items():
         if not np.isfinite(numbers).all():
             undefined[name] = f"not every draw of the {len(truth)} rows defines it"
@@ -52,6 +56,21 @@ def measure(names: Iterable[str], target: Target, truth: Truth, answers: Answers
         Metric(name=name, value=value, low=low, high=high) for name, (value, low, high) in found.items()
     )
     return Measured(tuple(metric for metric in metrics if metric.name not in undefined), undefined)
+
+
+def value_of(name: str, target: Target, truth: Truth, answers: Answers) -> float | None:
+    """A metric without its interval; None where it is not defined."""
+    if undefined_because(name, target, truth, answers):
+        return None
+    value = _value(name, target, truth, answers)
+    return value if np.isfinite(value) else None
+
+
+def _around(value: float, limits: Interval) -> tuple[float, float]:
+    """A draw of well calibrated answers is less so than they are, and its error never below 0: percentiles
+    may leave the value itself out, and the upper one is on the safe side.
+    """
+    return min(limits.low, value), max(limits.high, value)
 
 
 def difference(
@@ -94,6 +113,17 @@ def difference(
     )
 
 
+def at_random(name: str, target: Target, truth: Truth, answers: Answers) -> float | None:
+    """The metric if the same labels were dealt out to the rows at random, as the mean over `DEALS` of them;
+    None where it is not defined.
+    """
+    if undefined_because(name, target, truth, answers):
+        return None
+    rng = np.random.default_rng(SEED)
+    found = [_value(name, target, rng.permutation(truth), answers) for _ in range(DEALS)]
+    return float(np.mean(found)) if np.isfinite(found).all() else None
+
+
 def _p_value(gain: float, error: float, rows: int) -> float:
     """By Student's distribution, whose tails are heavier than the normal one's; 1 where no draw differs from
     another, so that nothing can be said.
@@ -124,6 +154,12 @@ def _code(name: str, target: Target) -> int:
     named = [label_text(label) for label in target.classes]
     wanted = name.removeprefix(RECALL_OF)
     return named.index(wanted) if wanted in named else -1
+
+
+def _value(name: str, target: Target, truth: Truth, answers: Answers) -> float:
+    if shares.is_share(name):
+        return float(_right(name, target, truth, answers).mean())
+    return _point(name, target, truth, answers)
 
 
 def _point(name: str, target: Target, truth: Truth, answers: Answers) -> float:

@@ -8,10 +8,14 @@ scores.json`
 import importlib
 import inspect
 import json
+import re
+import resource
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -84,15 +88,47 @@ def _only_class(module: ModuleType) -> Any:
     return classes[0]
 
 
-def read_instances(rows: Path, columns: list[str]) -> list[dict[str, Any]]:
-    """The rows as the JSON objects that a request would carry."""
+Instances = list[dict[str, Any]]
+
+
+def batches(rows: Path, columns: list[str]) -> Iterator[Instances]:
+    """The rows as the JSON objects that requests would carry, a batch at a time, so that the memory that is
+    measured is the model's.
+    """
     if rows.suffix == ".jsonl":
-        parsed = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
-        return [{column: row[column] for column in columns if column in row} for row in parsed]
+        with rows.open(encoding="utf-8") as lines:
+            parsed = map(json.loads, lines)
+            chosen = ({column: row[column] for column in columns if column in row} for row in parsed)
+            while batch := list(islice(chosen, BATCH_ROWS)):
+                yield batch
+        return
     import pyarrow.parquet as pq
 
-    table = pq.read_table(rows, columns=columns)
-    return [{name: as_json(value) for name, value in row.items()} for row in table.to_pylist()]
+    with pq.ParquetFile(rows) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            yield [{name: as_json(value) for name, value in row.items()} for row in batch.to_pylist()]
+
+
+def count(rows: Path) -> int:
+    if rows.suffix == ".jsonl":
+        with rows.open(encoding="utf-8") as lines:
+            return sum(1 for _ in lines)
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(rows).num_rows)
+
+
+def peak_memory_bytes() -> int:
+    """The most physical memory that this process has had.
+
+    By Linux' own mark, which begins anew with the program, as `ru_maxrss` does not: that is at least what the
+    process had that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))):
+        return int(found[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def as_json(value: Any) -> Any:
@@ -102,16 +138,15 @@ def as_json(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is what differs from itself
 
 
-def ask(handler: Any, context: Statuses, instances: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+def ask(handler: Any, context: Statuses, instances: Instances) -> list[tuple[int, dict[str, Any]]]:
     """One batch: each item's status and answer."""
     context.statuses.clear()
     answers = handler.handle([{"body": instance} for instance in instances], context)
     return [(context.statuses.get(index, 200), answer) for index, answer in enumerate(answers)]
 
 
-def latencies(handler: Any, context: Statuses, instances: list[dict[str, Any]], samples: int) -> list[float]:
-    """Seconds of single requests, over rows evenly spread."""
-    chosen = [instances[index * len(instances) // samples] for index in range(samples)] if instances else []
+def latencies(handler: Any, context: Statuses, chosen: Instances) -> list[float]:
+    """Seconds of single requests."""
     for instance in chosen[:WARM_UP]:
         ask(handler, context, [instance])
     measured = []
@@ -120,6 +155,11 @@ def latencies(handler: Any, context: Statuses, instances: list[dict[str, Any]], 
         ask(handler, context, [instance])
         measured.append(time.perf_counter() - started)
     return measured
+
+
+def evenly_spread(samples: int, rows: int) -> list[int]:
+    """The numbers of so many rows; some more than once where there are fewer."""
+    return [index * rows // samples for index in range(samples)] if rows else []
 
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -139,11 +179,14 @@ def main(
     except InvalidProject as error:
         print(error, flush=True)
         raise typer.Exit(error.exit_code) from error
-    instances = read_instances(rows, column)
-    starts = range(0, len(instances), BATCH_ROWS)
-    answered = [
-        answer for start in starts for answer in ask(handler, context, instances[start : start + BATCH_ROWS])
-    ]
+    timed = evenly_spread(latency_samples, count(rows))
+    wanted = set(timed)
+    answered: list[tuple[int, dict[str, Any]]] = []
+    chosen: dict[int, dict[str, Any]] = {}
+    for batch in batches(rows, column):
+        first = len(answered)
+        chosen |= {first + place: one for place, one in enumerate(batch) if first + place in wanted}
+        answered += ask(handler, context, batch)
     refused = [
         {"row": row, "status": status, "message": str(answer.get("error"))}
         for row, (status, answer) in enumerate(answered)
@@ -154,8 +197,9 @@ def main(
         "scores": [answer.get("score") for _, answer in answered],
         "probabilities": [answer.get("scores") for _, answer in answered],
         "refused": refused,
-        "latencies_seconds": latencies(handler, context, instances, latency_samples),
+        "latencies_seconds": latencies(handler, context, [chosen[row] for row in timed]),
         "answers": [answer for _, answer in answered[:KEPT_ANSWERS]],
+        "peak_memory_bytes": peak_memory_bytes(),
     }
     part = output.with_name(output.name + ".part")
     part.write_text(json.dumps(document), encoding="utf-8")

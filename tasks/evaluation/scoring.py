@@ -38,6 +38,7 @@ class Scores:
         probabilities: Of each class by its name, the answers' `scores`; None where there are none.
         latencies_seconds: Of single requests through the handler, after a warm-up.
         answers: The handler's whole answers to the first rows (at most 10).
+        peak_memory_bytes: The most memory that the process had; None where there was none.
     """
 
     predictions: tuple[Any, ...]
@@ -46,6 +47,7 @@ class Scores:
     refused: tuple[Refused, ...]
     latencies_seconds: tuple[float, ...]
     answers: tuple[dict[str, Any], ...]
+    peak_memory_bytes: int | None = None
 
     def split(self, rows: int) -> "tuple[Scores, Scores]":
         """The answers to so many first rows, with all latencies, and to those behind them."""
@@ -79,7 +81,28 @@ def score(
     latency_samples: int = 200,
     timeout_seconds: float = 900,
 ) -> Scores:
-    """Feed rows to an archive's handler.
+    """Feed rows to an archive's handler, which is broken if it refuses every one of them.
+
+    Raises:
+        InvalidProject: The handler calls every row a bad instance.
+        ServingError: It failed otherwise, on every row.
+    """
+    scores = answer_all(
+        archive, rows, columns, latency_samples=latency_samples, timeout_seconds=timeout_seconds
+    )
+    _require_an_accepted_row(scores, archive, columns)
+    return scores
+
+
+def answer_all(
+    archive: Path,
+    rows: Path,
+    columns: Sequence[str],
+    *,
+    latency_samples: int = 200,
+    timeout_seconds: float = 900,
+) -> Scores:
+    """Feed rows to an archive's handler, in a process of its own.
 
     Args:
         archive: A .mar file on this machine.
@@ -88,9 +111,8 @@ def score(
         latency_samples: How many single requests are timed.
 
     Raises:
-        InvalidProject: The archive's handler cannot be imported, breaks TorchServe's rules, or calls every
-            row a bad instance.
-        ServingError: It failed otherwise, on every row.
+        InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
+        ServingError: The process failed.
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
@@ -103,9 +125,7 @@ def score(
         )
         if ended.code != 0 or not output.exists():
             raise _failure(ended, archive, timeout_seconds)
-        scores = _read(output)
-    _require_an_accepted_row(scores, archive, columns)
-    return scores
+        return _read(output)
 
 
 def _failure(ended: child.Ended, archive: Path, timeout_seconds: float) -> InvalidProject | ServingError:
@@ -138,4 +158,5 @@ def _read(path: Path) -> Scores:
         refused=tuple(Refused(**refused) for refused in document["refused"]),
         latencies_seconds=tuple(document["latencies_seconds"]),
         answers=tuple(document["answers"]),
+        peak_memory_bytes=document["peak_memory_bytes"],
     )

@@ -1,32 +1,54 @@
 """Decide whether a candidate may be promoted.
 
-The decision is a pure function of the evaluation, the model's rules, the archive and what this comparison may
-cost of the year's rate of false promotions, so it can be replayed from the ledger. A rule passes only where
-its number says so: what is missing, undefined or NaN never promotes. Against a champion a candidate has to be
-better, by a paired test at the level of this comparison; surely worse rejects, and what is between holds,
-because the rows do not say. Which way is worse, the table of metrics says.
+The decision is a pure function of the evaluation, the model's rules, the archive, what this comparison may
+cost of the year's rate of false promotions, and what the ledger says beside, so it can be replayed. A rule
+passes only where its number says so: what is missing, undefined or NaN never promotes. Against a champion a
+candidate has to be better, by a paired test at the level of this comparison; surely worse rejects, and what
+is between holds, because the rows do not say. Which way is worse, the table of metrics says.
 """
 
 from collections.abc import Iterator
 
-from tasks.contracts import Archive, EvaluationReport, GateDecision, LedgerEntry, Look, RuleVerdict
+from tasks.contracts import (
+    Archive,
+    Circumstances,
+    EvaluationReport,
+    GateDecision,
+    LedgerEntry,
+    Look,
+    RuleVerdict,
+)
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
+from tasks.gate.rules.anchor import no_harm_on_anchor, not_worse_on_anchor
 from tasks.gate.rules.as_trained import serves_as_trained
 from tasks.gate.rules.baseline import gain_over_baseline
+from tasks.gate.rules.behaviour import behaves
 from tasks.gate.rules.currency import current_test_rows
+from tasks.gate.rules.fairness import fair_to_groups
 from tasks.gate.rules.first_model import first_model_is_declared
+from tasks.gate.rules.health import numerical_health
+from tasks.gate.rules.label_incident import label_incident
 from tasks.gate.rules.latency import latency
+from tasks.gate.rules.memory import peak_memory
+from tasks.gate.rules.newest_rows import better_on_newest_rows
 from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
+from tasks.gate.rules.slice_thresholds import slice_thresholds
 from tasks.gate.rules.superiority import better_than_champion, worse_on_no_slice
 from tasks.gate.rules.thresholds import thresholds
-from tasks.spec import GateSpec, kind_of
+from tasks.spec import GateSpec, Policy, kind_of
+
+FIRST = Circumstances()
 
 
 def decide(
-    evaluation: EvaluationReport, rules: GateSpec, archive: Archive, look: Look | None
+    evaluation: EvaluationReport,
+    rules: GateSpec,
+    archive: Archive,
+    look: Look | None,
+    circumstances: Circumstances = FIRST,
 ) -> GateDecision:
     """Judge a candidate by `rules`, against the champion where there is one.
 
@@ -35,6 +57,8 @@ def decide(
         rules: Thresholds and margins in units of their metrics, latencies in seconds, sizes in bytes.
         archive: What would be served.
         look: What the comparison with the champion may cost; None where there is none to compare with.
+        circumstances: What the ledger says beside: whether drift asked for the training, and an incident that
+            is open.
 
     Raises:
         FrozenSetMismatch: The champion was scored on other rows.
@@ -43,7 +67,7 @@ def decide(
             and no look.
     """
     _same_candidate(evaluation, rules, archive)
-    verdicts = tuple(_verdicts(evaluation, rules, archive, look))
+    verdicts = tuple(_verdicts(evaluation, rules, archive, look, circumstances))
     blocking = {rule.blocks for rule in verdicts if not rule.passed}
     verdict = "reject" if "reject" in blocking else "hold" if blocking else "promote"
     return GateDecision(
@@ -57,7 +81,13 @@ def decide(
         evaluation_url=evaluation.report_url,
         look=look,
         root_run_id=_root(evaluation, rules, look) if verdict == "promote" else None,
+        anchor=evaluation.sets.anchor.part if evaluation.sets and verdict == "promote" else None,
     )
+
+
+def policy_of(rules: GateSpec, circumstances: Circumstances) -> Policy:
+    """The policy that pipeline.yaml says; else the one that fits who asked for the training."""
+    return rules.policy or ("superiority" if circumstances.drift is None else "after_drift")
 
 
 def replay(entry: LedgerEntry) -> GateDecision:
@@ -77,6 +107,7 @@ def replay(entry: LedgerEntry) -> GateDecision:
         GateSpec.model_validate(evidence["rules"]),
         Archive.model_validate(evidence["archive"]),
         None if evidence["look"] is None else Look.model_validate(evidence["look"]),
+        Circumstances.model_validate(evidence.get("circumstances", {})),
     )
 
 
@@ -85,7 +116,8 @@ def _root(evaluation: EvaluationReport, rules: GateSpec, look: Look | None) -> s
     own, champion = evaluation.candidate.run_id, evaluation.champion
     if champion is None:
         return own
-    if meets_another(evaluation) and rules.policy == "superiority":
+    begins_anew = evaluation.sets is not None and evaluation.sets.world_sha256 is not None
+    if meets_another(evaluation) and (rules.policy == "superiority" or begins_anew):
         return own
     found = difference_to_root(evaluation)
     if meets_another(evaluation) and look is not None and found is not None:
@@ -110,13 +142,19 @@ def meets_another(evaluation: EvaluationReport) -> bool:
 
 
 def _verdicts(
-    evaluation: EvaluationReport, rules: GateSpec, archive: Archive, look: Look | None
+    evaluation: EvaluationReport,
+    rules: GateSpec,
+    archive: Archive,
+    look: Look | None,
+    circumstances: Circumstances,
 ) -> Iterator[RuleVerdict]:
     """Every rule that applies, in the order in which they are told."""
     yield enough_test_rows(evaluation, rules)
+    yield from numerical_health(evaluation)
     if evaluation.champion is None:
         yield first_model_is_declared(rules)
     yield from thresholds(evaluation, rules)
+    yield from slice_thresholds(evaluation, rules)
     yield gain_over_baseline(evaluation, rules)
     if evaluation.as_trained is not None:
         yield serves_as_trained(evaluation.as_trained)
@@ -126,11 +164,28 @@ def _verdicts(
                 "A comparison with a champion needs to know what it may cost: give it a look."
             )
         yield current_test_rows(evaluation)
-        compare = better_than_champion if rules.policy == "superiority" else not_worse_than_root
-        yield compare(evaluation, rules, look)
+        yield from _comparisons(evaluation, rules, look, policy_of(rules, circumstances))
         yield from worse_on_no_slice(evaluation, rules)
+        if evaluation.sets is not None:
+            yield label_incident(evaluation, rules, circumstances)
+    yield from fair_to_groups(evaluation, rules)
+    yield from behaves(evaluation)
     yield latency(evaluation, rules)
     yield archive_size(archive, rules)
+    yield from peak_memory(evaluation, rules)
+
+
+def _comparisons(
+    evaluation: EvaluationReport, rules: GateSpec, look: Look, policy: Policy
+) -> Iterator[RuleVerdict]:
+    """What the policy asks of the candidate beside the champion and the root."""
+    if policy == "after_drift":
+        yield better_on_newest_rows(evaluation, rules, look)
+        yield not_worse_on_anchor(evaluation, rules, look)
+        return
+    yield (better_than_champion if policy == "superiority" else not_worse_than_root)(evaluation, rules, look)
+    if evaluation.sets is not None:
+        yield no_harm_on_anchor(evaluation, rules)
 
 
 def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdict, ...]) -> str:

@@ -12,7 +12,9 @@ from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest,
 from tasks.errors import FrozenSetMismatch, InvalidRequest
 from tasks.gate import budget
 from tasks.gate.decide import decide, meets_another
+from tasks.gate.standing import circumstances, standing
 from tasks.ledger import entries
+from tasks.spec import GateSpec, PipelineSpec
 from tasks.stores import registry
 
 
@@ -52,8 +54,19 @@ def judge(request: GateRequest, at: datetime) -> GateDecision:
             f"test part of the run {run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on "
             "its own snapshot."
         )
+    _require_behaviour(spec, evaluation)
     decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection))
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def _require_behaviour(spec: PipelineSpec, evaluation: EvaluationReport) -> None:
+    """Refuse an evaluation that leaves a behavioural test out."""
+    asked, told = ([test.name for test in each.behaviour] for each in (spec, evaluation))
+    if asked != told:
+        raise InvalidRequest(
+            f"models/{spec.name}/behaviour.yaml has the tests {asked}, but {evaluation.report_url} has "
+            f"results of {told}. Evaluate the candidate again."
+        )
 
 
 def _decide(
@@ -61,10 +74,11 @@ def _decide(
 ) -> tuple[GateDecision, LedgerEntry]:
     spec, evaluation, archive = request.spec, request.evaluation, request.archive
     end = entries.end(connection)
-    if spec.gate.policy == "non_inferiority" and evaluation.champion is not None:
-        _require_root(evaluation, evaluation.champion, connection)
+    if evaluation.champion is not None:
+        _require_standing(evaluation, evaluation.champion, spec.gate, connection)
     look = _look(evaluation, spec.gate.false_promotion_rate, at, connection)
-    decision = decide(evaluation, spec.gate, archive, look)
+    beside = circumstances(connection, evaluation, request.context.run_key)
+    decision = decide(evaluation, spec.gate, archive, look, beside)
     entry = entries.append(
         connection,
         joins=end,
@@ -79,27 +93,38 @@ def _decide(
             "rules": spec.gate,
             "archive": archive,
             "look": look,
+            "circumstances": beside,
             "decision": decision,
         },
     )
     return decision, entry
 
 
-def _require_root(evaluation: EvaluationReport, champion: ModelScore, connection: sa.Connection) -> None:
-    """Refuse an evaluation against another root than the ledger's: MLflow's tag can be changed by hand."""
-    root = champion.run_id
-    for entry in entries.newest_first(connection, evaluation.model, Action.GATE):
-        decided = entry.evidence["decision"]
-        if (decided["run_id"], decided["verdict"]) == (champion.run_id, "promote"):
-            root = decided.get("root_run_id") or champion.run_id
-            break
+def _require_standing(
+    evaluation: EvaluationReport, champion: ModelScore, rules: GateSpec, connection: sa.Connection
+) -> None:
+    """Refuse an evaluation against another root or anchor than the ledger's: it was made before somebody
+    answered a label incident, or was not made by us.
+    """
+    known, sets = standing(connection, evaluation.model, champion.run_id or ""), evaluation.sets
     compared = evaluation.root.run_id if evaluation.root else champion.run_id
-    if compared != root:
+    if rules.policy != "superiority" and compared != known.root_run_id:
         raise InvalidRequest(
             f"The evaluation of {evaluation.model!r} takes run {compared} for the root, which candidates may "
-            f"not be worse than by more than gate.margin, but by the ledger it is run {root}: the tag "
-            f"{registry.ROOT} of {champion.name} was changed. Set it back, and clear the task `champion` "
-            "with what follows."
+            f"not be worse than by more than a margin, but by the ledger it is run {known.root_run_id}. "
+            "Clear the task `champion` with what follows."
+        )
+    if sets is None:
+        return
+    world = known.world.sha256 if known.world else None
+    anchor = None if world else known.anchor_sha256 or sets.anchor.base_sha256
+    if (sets.world_sha256, sets.anchor.base_sha256) != (world, anchor):
+        raise InvalidRequest(
+            f"The evaluation of {evaluation.model!r} extends the anchor {sets.anchor.base_sha256} and takes "
+            f"the test part {sets.world_sha256} for right, but by the ledger these are {anchor} and {world}. "
+            "Clear the task `champion` with what follows.",
+            anchor=anchor,
+            world=world,
         )
 
 
@@ -123,7 +148,8 @@ def _compared(evaluation: dict[str, Any]) -> tuple[Any, ...]:
     """What was compared with what, by which metric, on which rows."""
     models = (evaluation["candidate"], evaluation["champion"] or {})
     archives = (model.get("archive_sha256") for model in models)
-    return (*archives, evaluation["primary_metric"], evaluation["frozen_sha256"])
+    called_right = (evaluation.get("sets") or {}).get("world_sha256")
+    return (*archives, evaluation["primary_metric"], evaluation["frozen_sha256"], called_right)
 
 
 def _keep(decision: GateDecision) -> None:

@@ -1,1 +1,1 @@
-"""Where what serves came from, and whether it comes from there again."""
+"""Where something came from, what came from it, and why it was decided."""

@@ -147,7 +147,7 @@ def _parts(
             raise NotReproducible(
                 f"The rows of the snapshot {snapshot.sha256} cannot be had: {gone} Queried again, the {name} "
                 f"part has {len(rows)} rows with the hash {sha256}, but {part.rows} with {part.sha256} were "
-                "trained on: rows of these versions of the tables are hidden or changed since.",
+                "trained on: the files of the tables, the query or data.split are not as they were.",
                 frozen=part.sha256,
                 found=sha256,
             )

@@ -5,27 +5,19 @@ agree, that is told, and the route counts. Where nothing is routed but the alias
 is judged against that version rather than as a first model.
 """
 
-from tasks.contracts import Champion, ChampionRequest, ModelVersion, Route
+from tasks.contracts import Champion, ModelVersion, Route
 from tasks.errors import DeletedInMlflow
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
 
-def champion(request: ChampionRequest) -> Champion:
-    """The model's champion now, and its root where the gate's policy asks for it.
+def tell_champion(model: str) -> Champion:
+    """The model's champion now; where the gateway and MLflow's alias do not agree, that is printed.
 
     Raises:
         ServingError: The gateway does not answer.
-        DeletedInMlflow: The registry does not hold the version that serves any more, or the root.
+        DeletedInMlflow: The registry does not hold the version that serves any more.
     """
-    found = tell_champion(request.spec.name)
-    if found.version is None or request.spec.gate.policy != "non_inferiority":
-        return found
-    return found.model_copy(update={"root": _root_of(found.version)})
-
-
-def tell_champion(model: str) -> Champion:
-    """The same for a model's name; where the gateway and MLflow's alias do not agree, that is printed."""
     found = find_champion(model)
     if found.warning:
         print(found.warning, flush=True)
@@ -69,26 +61,6 @@ def _require_version(route: Route) -> ModelVersion:
     found = registry.find_version(route.model, route.run_id)
     if found is None:
         raise deleted_version(route)
-    return found
-
-
-def _root_of(champion: ModelVersion) -> ModelVersion | None:
-    """The version that was shown to be better last; None where it is the champion itself.
-
-    What the registry says of it, the gate holds against the ledger.
-    """
-    run_id = champion.tags.get(registry.ROOT, champion.run_id)
-    if run_id == champion.run_id:
-        return None
-    found = registry.find_version(champion.model, run_id)
-    if found is None:
-        raise DeletedInMlflow(
-            f"Version {champion.version} of {champion.model} serves, and candidates may not be worse than "
-            f"the version of the MLflow run {run_id} by more than gate.margin, but MLflow's registry does "
-            "not hold that version any more. Bring back a backup of MLflow's database, or set gate.policy to "
-            "superiority until a candidate is better than what serves.",
-            run_id=run_id,
-        )
     return found
 
 

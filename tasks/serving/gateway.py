@@ -1,6 +1,7 @@
 """The gateway, as the steps see it: routes, their history, and the log of predictions and labels."""
 
 from typing import Any, Literal
+from urllib.parse import quote
 
 import requests
 from pydantic import AwareDatetime
@@ -103,6 +104,19 @@ class Gateway:
             "rows"
         ]
         return rows
+
+    def prediction(self, prediction_id: str) -> dict[str, Any] | None:
+        """One prediction as the log has it, with its `labels`, whichever model made it; None for none."""
+        response = self._call("GET", f"/internal/predictions/{quote(prediction_id, safe='')}", allowed=404)
+        return None if response.status_code == 404 else response.json()
+
+    def answers(self, model: str, run_id: str, after: int) -> dict[str, Any]:
+        """How many predictions of a run have a sequence above
+        `after`: `rows`, and the times of the first and the last.
+        """
+        path = f"/internal/answers/{quote(model, safe='')}/{quote(run_id, safe='')}"
+        counted: dict[str, Any] = self._call("GET", path, params={"after": after}).json()
+        return counted
 
     def _call(self, method: str, path: str, allowed: int = 200, **how: Any) -> requests.Response:
         try:

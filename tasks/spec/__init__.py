@@ -1,30 +1,40 @@
 """What a team says about its model in pipeline.yaml: one module a section; callers import from here."""
 
 from tasks.spec.base import ColumnType, Name, faults_of
+from tasks.spec.behaviour import BehaviourTest
+from tasks.spec.behaviour_file import cases_of as behaviour_cases
 from tasks.spec.data import DataSpec, SplitSpec, TableSpec
-from tasks.spec.gate import GateSpec
+from tasks.spec.fairness import GapMetric
+from tasks.spec.gate import GateSpec, Policy
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
 from tasks.spec.serving import ServingSpec
+from tasks.spec.slices import SliceSpec, bin_names
 
 __all__ = [
     "FEWEST_ROWS",
     "METRICS",
     "RECALL_OF",
+    "BehaviourTest",
     "ColumnType",
     "DataSpec",
+    "GapMetric",
     "GateSpec",
     "MetricKind",
     "MetricName",
     "MonitorSpec",
     "Name",
     "PipelineSpec",
+    "Policy",
     "ServingSpec",
+    "SliceSpec",
     "SplitSpec",
     "TableSpec",
     "Task",
+    "behaviour_cases",
+    "bin_names",
     "declared_classes",
     "faults_of",
     "in_order",

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tasks.spec.base import ColumnType, Name, Rows, Share, Spec
+from tasks.spec.slices import Slices
 
 LOGGED_COLUMNS = frozenset(
     {
@@ -18,6 +19,7 @@ LOGGED_COLUMNS = frozenset(
         "prediction",
         "score",
         "sent_by",
+        "latency_seconds",
         "label_sequence",
         "label_sent_by",
     }
@@ -88,7 +90,8 @@ class DataSpec(TableSpec):
         features: The columns that a request to the service carries too, each of one of the tables.
         label: The column of the query's result to predict. The query may compute it; only where labels come
             back must it be a column of the table.
-        slice_by: A column whose values are evaluated one by one; None for no slices.
+        slice_by: Columns of the query's result whose values are evaluated one by one: a name, or a list of
+            names and of `SliceSpec`, which parts numbers into bins. None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
             sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
@@ -100,7 +103,7 @@ class DataSpec(TableSpec):
     features: tuple[str, ...] = Field(min_length=1)
     label: str
     split: SplitSpec
-    slice_by: str | None = None
+    slice_by: Slices = ()
     minimum_rows: Rows = 100
     feedback_query: str | None = None
 

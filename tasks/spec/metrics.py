@@ -23,7 +23,8 @@ class MetricKind:
         in_label_units: Whether it is in units of the label.
         can_compare: Whether models can be compared by it alone. By a recall they cannot, because a model that
             says yes to every row is perfect in it; nor by precision, in which one is that says yes to its
-            surest row alone.
+            surest row alone; nor by the calibration error, in which one is that answers every row with the
+            shares of the labels.
     """
 
     tasks: tuple[Task, ...]
@@ -51,6 +52,7 @@ METRICS: Mapping[str, MetricKind] = {
     "average_precision": MetricKind(("binary",)),
     "log_loss": MetricKind(("binary", "multiclass"), larger_is_better=False, is_share=False),
     "brier": MetricKind(("binary",), larger_is_better=False),
+    "calibration_error": MetricKind(("binary", "multiclass"), larger_is_better=False, can_compare=False),
     "rmse": _ERROR,
     "mae": _ERROR,
     "median_absolute_error": _ERROR,

@@ -9,8 +9,9 @@ import yaml
 from pydantic import ValidationError, model_validator
 
 from tasks.errors import InvalidProject
-from tasks.spec import strict_yaml
+from tasks.spec import behaviour_file, strict_yaml
 from tasks.spec.base import Name, Spec, faults_of
+from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.features import (
     faults_of_example,
@@ -22,6 +23,7 @@ from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
 from tasks.spec.serving import ServingSpec
+from tasks.spec.slice_faults import faults_of_fairness, faults_of_slices
 from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
@@ -31,6 +33,7 @@ class PipelineSpec(Spec):
 
     Attributes:
         task: What the model predicts: one of two labels, one of several, or a number.
+        behaviour: The tests of behaviour.yaml, which lies beside pipeline.yaml; none where it does not.
     """
 
     version: Literal[1]
@@ -44,6 +47,7 @@ class PipelineSpec(Spec):
     serving: ServingSpec
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
+    behaviour: tuple[BehaviourTest, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -66,6 +70,8 @@ class PipelineSpec(Spec):
         faults = of_labels or [
             *faults_of_metrics(self.task, self.gate, self.serving),
             *faults_of_margins(self.task, self.gate, self.data),
+            *faults_of_slices(self.data, self.gate),
+            *faults_of_fairness(self.task, self.data, self.gate),
         ]
         _require_none(*faults)
         return self
@@ -91,6 +97,10 @@ class PipelineSpec(Spec):
             document = strict_yaml.loads(path.read_text(encoding="utf-8"))
             if document is None:
                 raise InvalidProject(f"{path}: is empty. Describe the model in it, or remove its folder.")
+            if isinstance(document, dict) and "behaviour" in document:
+                raise InvalidProject(
+                    f"{path}: behaviour: write the tests into the file {behaviour_file.NAME} beside it."
+                )
             spec = cls.model_validate(document)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
@@ -103,7 +113,10 @@ class PipelineSpec(Spec):
             raise InvalidProject(
                 f"{path}: name is {spec.name!r}, but the folder is {path.parent.name!r}. Make them the same."
             )
-        return spec
+        tests = behaviour_file.read_behaviour(
+            path.with_name(behaviour_file.NAME), spec.task, spec.data, spec.serving
+        )
+        return spec.model_copy(update={"behaviour": tests})
 
 
 def _sentence(faults: list[str]) -> str:

@@ -10,8 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import accumulate
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -25,6 +24,7 @@ from tasks.errors import LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
 from tasks.stores import files, google
+from tasks.stores.lake_history import Commit, commits_of
 from tasks.stores.lake_rows import (
     ADDED,
     Stream,
@@ -33,7 +33,7 @@ from tasks.stores.lake_rows import (
     stamp,
     without_null_types,
 )
-from tasks.stores.lake_sql import quote, select, show
+from tasks.stores.lake_sql import literal, quote, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -65,7 +65,7 @@ def rows_of(query: str) -> str:
     Whoever puts a query into another one does it by this, so that the drift check counts what the snapshot
     reads.
     """
-    return "query('" + query.replace("'", "''") + "')"
+    return f"query({literal(query)})"
 
 
 class Lake:
@@ -142,7 +142,8 @@ class Lake:
             LakeError: The rows have columns that the table has not, or values that its types do not hold.
         """
         transaction = Transaction(app_id or batch_id, app_version)
-        properties = CommitProperties(custom_metadata=metadata, app_transactions=[transaction])
+        told = {"batch_id": batch_id, **(metadata or {})}
+        properties = CommitProperties(custom_metadata=told, app_transactions=[transaction])
         for attempt in _until_no_conflict():
             with attempt:
                 if not self.exists(table):
@@ -175,21 +176,29 @@ class Lake:
             raise LakeError(
                 f"{as_of.isoformat()} has no time zone. Add one, for example {as_of.isoformat()}Z."
             )
-        times = self._commit_times(table)
-        seen = [version for version, at in times.items() if at <= as_of]
+        commits = self.commits(table)
+        seen = [commit.version for commit in commits if commit.at <= as_of]
         if not seen:
             raise LakeError(
                 f"The table {table!r} did not exist at {as_of.isoformat()}: its first commit is of "
-                f"{times[0].isoformat()}. Ask for a later time."
+                f"{commits[0].at.isoformat()}. Ask for a later time."
             )
         return max(seen)
 
     def committed_at(self, table: str, version: int) -> datetime:
         """When a version was committed, by the commit's own timestamp (milliseconds, UTC)."""
-        times = self._commit_times(table)
+        times = {commit.version: commit.at for commit in self.commits(table)}
         if version not in times:
             raise LakeError(f"The table {table!r} has no version {version}; the newest is {max(times)}.")
         return times[version]
+
+    def commits(self, table: str) -> tuple[Commit, ...]:
+        """Every commit of a table, oldest first."""
+        return commits_of(self._open(table))
+
+    def holds(self, table: str, version: int, batch_id: str) -> bool:
+        """Whether a version of the table has the batch."""
+        return self._open(table, version).transaction_version(batch_id) is not None
 
     def app_version(self, table: str, app_id: str) -> int | None:
         """The last `app_version` that was appended for
@@ -227,20 +236,21 @@ class Lake:
         tables: Mapping[str, tuple[str, int | None] | pa.Table | Dataset] | Sequence[str],
         *,
         newest_by: Mapping[str, str] | None = None,
+        without: Mapping[str, str] | None = None,
     ) -> pa.Table:
         """Run one SELECT (DuckDB) over pinned versions.
 
         The query sees the views that are named and nothing else: no file, no network, no extension. It runs
-        on one thread in a session of UTC, so that the same query on the same versions gives the same rows in
-        the same order.
+        on one thread, in UTC, so that on the same versions it gives the same rows in the same order.
 
         Args:
             sql: One SELECT statement.
             tables: For each view its table and version (None: the newest), or rows that are at hand; a list
                 of names is each table at its newest.
             newest_by: A view's column: where several rows have the same value of it, the view shows the one
-                that was ingested last, and none where one of them is a mark (`MARKS`). A view that is not
-                named shows every row.
+                that was ingested last, and none where one of them is a mark (`MARKS`), and no row of a batch
+                that was recalled (`RECALLS`). A view that is not named shows every row.
+            without: Of such a view, an SQL condition on rows that count as if they had never come.
 
         Raises:
             InvalidQuery: The query is wrong, is not one SELECT, or reaches for something else.
@@ -253,7 +263,7 @@ class Lake:
             session.execute("SET TimeZone = 'UTC'")
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table | Dataset) else _in_one_order(self._open(*rows))
-                show(session, view, at_hand, (newest_by or {}).get(view))
+                show(session, view, at_hand, (newest_by or {}).get(view), (without or {}).get(view))
             session.execute("SET enable_external_access = false")
             session.execute("SET lock_configuration = true")
             return select(session, sql)
@@ -283,16 +293,6 @@ class Lake:
             if version is None:
                 raise
             raise LakeError(f"The table {table!r} has no version {version}: {error}") from error
-
-    def _commit_times(self, table: str) -> dict[int, datetime]:
-        commits = sorted(
-            (int(commit["version"]), int(commit["timestamp"])) for commit in self._open(table).history()
-        )
-        times = accumulate((milliseconds for _, milliseconds in commits), max)
-        return {
-            version: datetime.fromtimestamp(milliseconds / 1000, UTC)
-            for (version, _), milliseconds in zip(commits, times, strict=True)
-        }
 
     def _url(self, table: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,127}", table):

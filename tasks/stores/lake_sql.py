@@ -14,13 +14,25 @@ MARKS = "taken-back-"
 IS_MARK = f"starts_with(batch_id, '{MARKS}')"
 """The SQL condition on such rows."""
 
+RECALLS = "recalled-"
+"""What a batch begins with that recalls another one, whose name follows: its one row has no value."""
+
+IS_RECALL = f"starts_with(batch_id, '{RECALLS}')"
+RECALLED_BATCH = f"substr(batch_id, {len(RECALLS) + 1})"
+
 
 def show(
-    session: duckdb.DuckDBPyConnection, view: str, rows: Dataset | pa.Table, newest_by: str | None
+    session: duckdb.DuckDBPyConnection,
+    view: str,
+    rows: Dataset | pa.Table,
+    newest_by: str | None,
+    without: str | None = None,
 ) -> None:
     """Give the session a view of the rows.
 
-    Rows of one batch with the same key have an order too: that of their values.
+    A batch that was recalled counts as if it had never come: of a key that it shares with an earlier batch,
+    the earlier row shows again. So it is with rows that the condition `without` holds for. Rows of one batch
+    with the same key have an order too: that of their values.
     """
     if newest_by is None:
         session.register(view, rows)
@@ -31,7 +43,9 @@ def show(
     every = quote(f"every row of {view}")
     session.execute(
         f"CREATE VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
-        f"WHERE {key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK}) "
+        f"WHERE NOT {IS_RECALL} AND NOT ({without or 'false'}) "
+        f"AND batch_id NOT IN (SELECT {RECALLED_BATCH} FROM {every} WHERE {IS_RECALL}) "
+        f"AND ({key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK})) "
         f"QUALIFY {key} IS NULL OR "
         f"row_number() OVER (PARTITION BY {key} ORDER BY ingested_at DESC, batch_id DESC, {values}) = 1"
     )
@@ -54,3 +68,8 @@ def select(session: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
 def quote(name: str) -> str:
     """A name as SQL takes it, whatever letters it has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL takes it for a value."""
+    return "'" + text.replace("'", "''") + "'"

@@ -177,6 +177,18 @@ def attest(request: dict[str, Any]) -> dict[str, Any]:
     return found | {"ledger_hash": SHA}
 
 
+def recall(request: dict[str, Any]) -> dict[str, Any]:
+    batch = {
+        "table": "reviews",
+        "batch_id": request["batch_id"],
+        "file": None,
+        "ingested_at": None,
+        "rows": 3,
+    }
+    usage = {"table": "reviews", "key": None, "batches": [batch], "uses": []}
+    return {"usage": usage, "table_version": 5, "ledger_hash": SHA, "tickets": []}
+
+
 def ingest(request: dict[str, Any]) -> dict[str, Any]:
     rows = {"published_rows": 3, "quarantined_rows": 1}
     file = {

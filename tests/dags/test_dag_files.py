@@ -177,6 +177,8 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
+        "label_incident_model",
+        "recall_batch",
         "rollback_model",
         "withdraw_model",
     }
@@ -221,8 +223,8 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
     assert files.resolve(None) is None
 
 
-@pytest.mark.parametrize("dag_id", ["withdraw_model", "rollback_model"])
-def test_a_withdrawal_and_a_rollback_ask_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
+@pytest.mark.parametrize("dag_id", ["withdraw_model", "rollback_model", "label_incident_model"])
+def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     dag = dags()[dag_id]

@@ -13,6 +13,9 @@ from tasks.contracts import CollectRequest, CollectResult, StepContext
 from tasks.data import labels
 from tasks.data.collect import Collector, collect
 from tasks.errors import PerennialError
+from tasks.provenance.predictions import answers_of, in_lake
+from tasks.provenance.why import why
+from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files
@@ -126,6 +129,34 @@ def test_the_last_label_lands_and_a_row_that_landed_never_lands_again(
     assert landed(fresh, first, second) == {first: 0, second: 1}
     told = sorted(rows(f"{fresh.name}__feedback"), key=lambda row: row["sequence"])
     assert [row["label"] for row in told if row["prediction_id"] == first] == ["1", "0", "1"]
+
+
+def test_an_answer_is_found_by_its_id_before_and_after_it_was_collected(
+    platform: Platform, fresh: Model
+) -> None:
+    (asked,) = ask(platform, fresh, "whose is this")
+    label(platform, fresh, {asked: 0})
+    before = why(asked)
+    run(fresh.spec)
+    kept = in_lake(Lake(), asked)
+
+    assert before.lineage
+    assert before.lineage.answer
+    assert kept
+    answer = before.lineage.answer
+    assert (answer.request, answer.prediction, answer.labels[0].label) == (
+        {"text": "whose is this"},
+        "one",
+        0,
+    )
+    assert kept == answer.model_copy(update={"kept_in": f"the lake's table {fresh.name}__predictions"})
+    assert before.lineage.version is not None
+    assert (before.lineage.version.version, before.why[-1]) == ("1", "It serves now.")
+    assert before.gate is not None
+    counted = answers_of(Lake(), fresh.name, answer.run_id, Gateway())
+    assert counted.rows == len(rows(f"{fresh.name}__predictions", where_sql=f"run_id = '{answer.run_id}'"))
+    ask(platform, fresh, "not collected yet")
+    assert answers_of(Lake(), fresh.name, answer.run_id, Gateway()).rows == counted.rows + 1
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,11 @@ from tasks.errors import (
     RegistryError,
 )
 from tasks.evaluation import evaluate
-from tasks.gate import gate
+from tasks.gate import champion, gate
 from tasks.gate.decide import decide
 from tasks.ledger import entries, precedent
 from tasks.release import register
-from tasks.serving import champion
-from tasks.settings import PROJECT, settings
-from tasks.spec import PipelineSpec
+from tasks.settings import settings
 from tasks.stores import files, registry
 from tasks.stores.database import engine
 from tests.services.conftest import TOKEN, Platform, build_archive
@@ -46,7 +44,7 @@ from tests.steps.test_evaluate import part, rows
 from tests.unit import judged
 from tests.unit.tampering import tamper
 
-SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+SPEC = judged.SPEC
 
 
 class Candidates:

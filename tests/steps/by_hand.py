@@ -31,6 +31,7 @@ from tasks.data.ingest import ingest
 from tasks.data.snapshot import snapshot
 from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
+from tasks.gate.champion import with_standing
 from tasks.gate.gate import gate
 from tasks.provenance.reproduce import reproduce
 from tasks.release.register import tags_of
@@ -93,6 +94,7 @@ class ByHand:
                 parameters={},
             )
         )
+        serving = Champion(model=spec.name, version=champion, serves=champion is not None)
         archive = package(PackageRequest(context=self.context(run, "package"), spec=spec, run=trained))
         evaluation = evaluate(
             EvaluateRequest(
@@ -100,7 +102,7 @@ class ByHand:
                 spec=spec,
                 run=trained,
                 archive=archive,
-                champion=Champion(model=spec.name, version=champion, serves=champion is not None),
+                champion=with_standing(serving, spec),
             )
         )
         decision = gate(

@@ -20,7 +20,6 @@ from tasks.contracts import (
     GateDecision,
     Metric,
     ModelVersion,
-    SnapshotPart,
     StepContext,
 )
 from tasks.errors import ArchiveMismatch, CheckFailed, FrozenSetMismatch, InvalidProject
@@ -28,18 +27,20 @@ from tasks.evaluation import evaluate
 from tasks.evaluation.answers import Judged
 from tasks.evaluation.as_trained import Reported, reported
 from tasks.evaluation.baseline import baseline
-from tasks.evaluation.frozen_rows import MOST_SLICES, Frozen
+from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.frozen_rows import freeze as freeze_rows
 from tasks.evaluation.scoring import Scores
+from tasks.evaluation.set_scores import differences as differences_of
+from tasks.evaluation.slices import MOST_SLICES
 from tasks.gate.decide import decide
-from tasks.settings import PROJECT
-from tasks.spec import GateSpec, PipelineSpec, Task
+from tasks.spec import BehaviourTest, GateSpec, PipelineSpec, Task
 from tasks.stores import files
 from tasks.stores.row_hash import sha256_of_rows
 from tests.archives import write_archive
 from tests.unit import judged
+from tests.unit.judged import part
 
-SPEC = PipelineSpec.load(PROJECT / "models" / "review_sentiment" / "pipeline.yaml")
+SPEC = judged.SPEC
 
 HANDLER = """
 class Handler:
@@ -61,12 +62,6 @@ WRONG_EACH = """
         said = int(label) if right else 1 - int(label)
         return {{"prediction": said, "score": 0.1 + 0.8 * said}}
 """
-
-
-def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, folder / f"{name}.parquet")
-    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def rows(count: int, *, positive: float = 0.5, **columns: Any) -> pa.Table:
@@ -142,6 +137,7 @@ def test_candidate_champion_and_baseline_answer_the_same_rows(home: Path, archiv
     assert overall.low > 0
     assert overall.p_value == pytest.approx(2 * 0.5**20)
     assert [(each.slice_value, each.rows) for each in slices] == [("imdb", 300), ("traffic", 100)]
+    assert 10 * 2**20 < (report.candidate.peak_memory_bytes or 0) < 2**30
     assert 0 < report.candidate.latency_p50_seconds <= report.candidate.latency_p95_seconds < 1  # type: ignore[operator]
     assert EvaluationReport.model_validate_json(Path(report.report_url).read_text()) == report
     kept = pq.read_table(Path(report.report_url).with_name("answers.parquet")).to_pydict()
@@ -180,6 +176,57 @@ def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: A
 
     assert all((found.difference, found.low, found.high) == (0, 0, 0) for found in report.differences)
     assert decide(report, SPEC.gate, own, None).verdict == "promote"
+
+
+def test_behaviour_is_tried_on_the_archive_and_a_failing_case_stops_it(home: Path, archives: Any) -> None:
+    """The archive answers the first figure of a text, and knows no texts without one."""
+    tests = (
+        BehaviourTest(name="one", kind="minimum_functionality", instances=({"text": "1 7"},), answer=1),
+        BehaviourTest(name="same", kind="invariance", test_rows=30, swap=(("0", "1"),), required_share=0.5),
+        BehaviourTest(
+            name="up",
+            kind="directional",
+            instances=({"text": "{figure} 7"}, {"text": "x 7"}),
+            changed=({"text": "1 7"},),
+            words={"figure": (0, 1)},
+            direction="up",
+        ),
+    )
+    candidate = archives(
+        "figures",
+        """
+        if not text[0].isdigit():
+            context.set_response_status(code=400, idx=index)
+            return {"error": "no figure"}
+        return {"prediction": int(text[0]), "score": 0.1 + 0.8 * int(text[0])}
+        """,
+    )
+    spec = SPEC.model_copy(update={"behaviour": tests})
+
+    report = evaluate.compare(request(home, candidate, spec=spec), None)
+
+    found = {each.name: (each.cases, each.passed) for each in report.behaviour}
+    assert found == {"one": (1, 1), "same": (30, 0), "up": (2, 1)}
+    decision = decide(report, spec.gate, candidate, None)
+    assert decision.verdict == "reject"
+    assert [rule.rule for rule in decision.rules if not rule.passed] == ["behaviour.same", "behaviour.up"]
+    assert '{"text": "x 7"}, changed to {"text": "1 7"}: The handler refused it: no figure' in decision.why
+
+
+def test_a_candidate_that_a_logistic_regression_beats_is_refused(home: Path, archives: Any) -> None:
+    """The label is the text's first word, which a linear model learns, and the candidate often misses it."""
+    spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update={"baseline": "linear"})})
+    candidate = right(archives, 20)
+
+    report = evaluate.compare(request(home, candidate, spec=spec), None)
+
+    assert report.baseline.name == "a logistic regression on the features"
+    assert metric(report, "baseline") > 0.99
+    assert report.baseline_difference is not None
+    assert report.baseline_difference.high < 0
+    decision = decide(report, spec.gate, candidate, None)
+    assert [rule.rule for rule in decision.rules if not rule.passed] == ["gain_over_baseline"]
+    assert "is no better than the 0.9975 of a logistic regression on the features" in decision.why
 
 
 def test_the_root_answers_the_same_rows_too(home: Path, archives: Any) -> None:
@@ -281,7 +328,7 @@ def test_a_slice_with_one_label_has_no_roc_auc_and_the_gate_holds_for_it(home: P
         evaluate._score_of(role, role, judged.archive(), candidate, spec, frozen)
         for role in ("candidate", "baseline")
     ]
-    differences = tuple(evaluate._differences(candidate, champion, spec, frozen))
+    differences = tuple(differences_of(candidate, champion, spec, frozen))
 
     slices = {found.value: found.metric.value for found in scored[0].slices}
     assert slices["imdb"] > 0.9
@@ -452,7 +499,7 @@ def test_whatever_a_model_is_compared_by_a_worse_one_is_rejected(
             primary_metric=primary,
             scored=scored,
             baseline=evaluate._score_of("baseline", "b", None, simple, spec, frozen),
-            differences=tuple(evaluate._differences(candidate, champion, spec, frozen)),
+            differences=tuple(differences_of(candidate, champion, spec, frozen)),
         )
         return decide(report, spec.gate, judged.archive(), judged.LOOK)
 

@@ -11,7 +11,7 @@ import pytest
 from tasks.contracts import Archive, EvaluateRequest, EvaluationReport, TrainedFor
 from tasks.errors import CheckFailed
 from tasks.evaluation import evaluate
-from tasks.spec import PipelineSpec
+from tasks.spec import PipelineSpec, SliceSpec
 from tasks.stores import files
 from tests.archives import write_archive
 from tests.steps.test_evaluate import HANDLER, OF_NUMBERS, SPEC, request, spec_of, version
@@ -46,7 +46,13 @@ def test_a_candidate_that_was_trained_for_something_else_is_not_measured(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"label": "stars"}, {"features": ("text", "stars")}, {"slice_by": "stars"}, {"key": "stars"}]
+    "changes",
+    [
+        {"label": "stars"},
+        {"features": ("text", "stars")},
+        {"slice_by": (SliceSpec(column="stars"),)},
+        {"key": "stars"},
+    ],
 )
 def test_a_column_that_the_snapshot_has_not_is_named(home: Path, changes: dict[str, Any]) -> None:
     """Of a run of before it was kept what it was trained for."""

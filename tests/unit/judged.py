@@ -5,27 +5,38 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tasks.contracts import (
+    Anchor,
     Archive,
     DataSnapshot,
     EvaluationReport,
+    FrozenSets,
     GateRequest,
     Look,
     Metric,
     ModelScore,
     PairedDifference,
     PinnedTable,
+    SetScore,
     SnapshotPart,
     StepContext,
     TrainingRun,
 )
 from tasks.spec import PipelineSpec
+from tasks.stores.row_hash import sha256_of_rows
 
 FROZEN = "f" * 64
+ANCHOR = "e" * 64
 RUN = "c" * 32
 CHAMPION = "a" * 32
 MODEL = "review_sentiment"
-SPEC = PipelineSpec.load(Path(__file__).resolve().parents[2] / "models" / MODEL / "pipeline.yaml")
+SHIPPED = PipelineSpec.load(Path(__file__).resolve().parents[2] / "models" / MODEL / "pipeline.yaml")
+CONSTANT = {"baseline": "constant", "minimum_gain_over_baseline": 0.05}
+SPEC = SHIPPED.model_copy(update={"behaviour": (), "gate": SHIPPED.gate.model_copy(update=CONSTANT)})
+"""Without what archives that are made of a few lines do not pass: its behavioural tests and its baseline."""
 TABLE = PinnedTable(table="reviews", version=3, version_at=datetime(2026, 1, 1, tzinfo=UTC))
 LOOK = Look(at=datetime(2026, 2, 1, tzinfo=UTC), rate=0.05, available=0.0125, alpha=0.00625)
 
@@ -41,6 +52,13 @@ def archive(**changes: Any) -> Archive:
         "example_prediction": {"prediction": 1, "score": 0.9},
     }
     return Archive(**(fields | changes))
+
+
+def part(folder: Path, name: str, rows: pa.Table) -> SnapshotPart:
+    """A part of a snapshot with these rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, folder / f"{name}.parquet")
+    return SnapshotPart(url=str(folder / f"{name}.parquet"), rows=len(rows), sha256=sha256_of_rows(rows))
 
 
 def snapshot() -> DataSnapshot:
@@ -113,6 +131,50 @@ def gained(
         p_not_better=NormalDist().cdf(-gain / error) if error else float(gain <= 0),
         p_not_worse=NormalDist().cdf(gain / error) if error else float(gain >= 0),
     )
+
+
+def set_score(
+    champion: float,
+    to_champion: float = 0.0,
+    *,
+    rows: int = 2000,
+    to_root: float | None = None,
+    width: float = 0.01,
+    at_random: float | None = 0.5,
+) -> SetScore:
+    """What champion and candidate have on one set of rows; every interval reaches `width` to each side."""
+
+    def metric(value: float) -> Metric:
+        return Metric(name="accuracy", value=value, low=value - width, high=value + width)
+
+    return SetScore(
+        rows=rows,
+        candidate=metric(champion + to_champion),
+        champion=metric(champion),
+        to_champion=gained(to_champion, width, rows=rows),
+        to_root=None if to_root is None else gained(to_root, width, rows=rows),
+        at_random=at_random,
+    )
+
+
+def anchor(scored: SetScore | None = None, **changes: Any) -> Anchor:
+    fields: dict[str, Any] = {
+        "part": SnapshotPart(url="anchor.parquet", rows=2000, sha256=ANCHOR),
+        "base_sha256": None if scored is None else ANCHOR,
+        "score": scored,
+    }
+    return Anchor(**(fields | changes))
+
+
+def sets(newest: SetScore | None = None, **changes: Any) -> FrozenSets:
+    """The sets of an evaluation; whoever is new is suspect, where nothing else is said."""
+    fields: dict[str, Any] = {
+        "anchor": anchor(set_score(0.9)),
+        "newest": newest,
+        "suspect": newest,
+        "unconfirmed_rows": newest.rows if newest else 0,
+    }
+    return FrozenSets(**(fields | changes))
 
 
 def evaluation(

@@ -37,6 +37,7 @@ predictions = sa.Table(
     sa.Column("prediction", sa.Text, nullable=False),
     sa.Column("score", sa.Float),
     sa.Column("sent_by", sa.String(63)),
+    sa.Column("latency_seconds", sa.Float),
     sa.Index("predictions_by_model", "model", "sequence"),
     sqlite_autoincrement=True,
 )

@@ -46,6 +46,8 @@ class ForSteps:
             Route("/probe/{model}", self.probe, methods=["POST"]),
             Route("/log", self.log_id, name="log"),
             Route("/log/{table}", self.log),
+            Route("/predictions/{prediction_id}", self.prediction),
+            Route("/answers/{model}/{run_id}", self.answers),
             Route("/takebacks", self.take_back, methods=["POST"]),
         ]
 
@@ -86,6 +88,20 @@ class ForSteps:
             self._log.read, table, query.get("model", ""), after, min(limit, MOST_ROWS)
         )
         return Json({"rows": rows, "last_sequence": rows[-1]["sequence"] if rows else after})
+
+    async def prediction(self, request: Request) -> Response:
+        """One prediction by its id, whichever model made it, with its labels."""
+        prediction_id = request.path_params["prediction_id"]
+        found = await asyncio.to_thread(self._log.find, prediction_id)
+        if found is None:
+            raise Refused(404, f"No prediction has the id {prediction_id[:40]!r}.")
+        return Json(found)
+
+    async def answers(self, request: Request) -> Response:
+        """How many predictions a run made after a place in the log."""
+        model, run_id = request.path_params["model"], request.path_params["run_id"]
+        after = _number(request.query_params, "after", 0)
+        return Json(await asyncio.to_thread(self._log.count, model, run_id, after))
 
     async def take_back(self, request: Request) -> Response:
         return Json({"taken_back": await self._takebacks.record(await json_of(request))})

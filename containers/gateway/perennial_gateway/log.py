@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -75,9 +75,34 @@ class DurableLog:
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
             found = connection.execute(wanted.order_by(source.c.sequence).limit(limit)).mappings().all()
-        return [
-            {str(k): orjson.loads(v) if k in JSON_COLUMNS else v for k, v in row.items()} for row in found
-        ]
+        return [_plain(row) for row in found]
+
+    def find(self, prediction_id: str) -> dict[str, Any] | None:
+        """One prediction with its labels, oldest first; None where there is none. It blocks."""
+        if NUL in prediction_id:
+            return None
+        of_it = predictions.select().where(predictions.c.prediction_id == prediction_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(of_it).mappings().first()
+            if row is None:
+                return None
+            about = (feedback.c.model == row["model"]) & (feedback.c.prediction_id == prediction_id)
+            labels = connection.execute(feedback.select().where(about).order_by(feedback.c.sequence))
+            return {**_plain(row), "labels": [_plain(label) for label in labels.mappings()]}
+
+    def count(self, model: str, run_id: str, after: int) -> dict[str, Any]:
+        """How many predictions with a sequence above `after` a run made, and the times of the first and the
+        last. It blocks.
+        """
+        if NUL in model or NUL in run_id:
+            return {"rows": 0, "first_at": None, "last_at": None}
+        at, p = predictions.c.predicted_at, predictions.c
+        counted = sa.select(
+            sa.func.count().label("rows"), sa.func.min(at).label("first_at"), sa.func.max(at).label("last_at")
+        )
+        of_run = counted.where(p.model == model, p.run_id == run_id, p.sequence > after)
+        with self._engine.connect() as connection:
+            return dict(connection.execute(of_run).mappings().one())
 
     def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
@@ -129,6 +154,10 @@ class DurableLog:
         COMMIT_ROWS.observe(sum(map(len, by_table.values())))
         for waiting in batch:
             waiting.done.get_loop().call_soon_threadsafe(_settle, waiting.done, error)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): orjson.loads(value) if name in JSON_COLUMNS else value for name, value in row.items()}
 
 
 def _settle(done: asyncio.Future[None], error: Exception | None) -> None:

@@ -28,7 +28,7 @@ def not_worse_than_root(evaluation: EvaluationReport, rules: GateSpec, look: Loo
             f"{tell_reasons(name, **scores)}, so nothing shows that the candidate is not worse."
         )
         return RuleVerdict(rule=rule, value=None, threshold=look.alpha, passed=False, blocks="hold", why=why)
-    sign, p = kind_of(name).sign, _p_worse(found, rules)
+    sign, p = kind_of(name).sign, p_worse(found, rules, rules.margin)
     surely_worse = max(sign * overall.low, sign * overall.high) < 0
     worse = surely_worse or sign * found.difference < -rules.margin
     passed = p <= look.alpha and not worse
@@ -62,8 +62,8 @@ def difference_to_root(evaluation: EvaluationReport) -> PairedDifference | None:
     return overall_difference(evaluation) if evaluation.root is None else evaluation.root_difference
 
 
-def _p_worse(found: PairedDifference, rules: GateSpec) -> float:
+def p_worse(found: PairedDifference, rules: GateSpec, margin: float) -> float:
     """Of "worse by the margin or more", by the normal distribution with the interval's standard error."""
-    slack = kind_of(rules.primary_metric).sign * found.difference + rules.margin
+    slack = kind_of(rules.primary_metric).sign * found.difference + margin
     error = abs(found.high - found.low) / 2 / REACH
     return NormalDist().cdf(-slack / error) if error > 0 else float(slack <= 0)

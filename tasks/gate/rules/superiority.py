@@ -4,27 +4,39 @@ from collections.abc import Iterator
 from math import ceil, floor, log10
 from statistics import NormalDist
 
-from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict
+from tasks.contracts import EvaluationReport, Look, PairedDifference, RuleVerdict, SliceScore
+from tasks.gate.rules.holm import are_sure
 from tasks.gate.rules.reports import is_told, overall_difference, tell_difference, tell_reasons
 from tasks.spec import GateSpec, kind_of
 
 NORMAL = NormalDist()
 REACH = NORMAL.inv_cdf(0.975)
 """How many standard errors a 95 % interval reaches to each side."""
-SURE = 0.05
-"""The probability that some slice is called worse where none is."""
 POWER = 0.8
 MOST_ROWS = 10**9
 
 
 def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Look) -> RuleVerdict:
     """On all rows, by the test's p-value, against the level that this look may cost."""
-    name, found = rules.primary_metric, overall_difference(evaluation)
-    rule = f"superiority.{name}"
+    return better(evaluation, overall_difference(evaluation), rules, look)
+
+
+def better(
+    evaluation: EvaluationReport,
+    found: PairedDifference | None,
+    rules: GateSpec,
+    look: Look,
+    rule: str = "superiority",
+    where: str = "",
+) -> RuleVerdict:
+    """The same on some of the rows, which `where` names."""
+    name = rules.primary_metric
+    rule = f"{rule}.{name}"
     if found is None or not is_told(found):
         reasons = tell_reasons(name, candidate=evaluation.candidate, champion=evaluation.champion)
+        on = where or " on these rows"
         why = (
-            f"The difference to the champion is not defined on these rows{reasons}, so nothing shows that "
+            f"The difference to the champion is not defined{on}{reasons}, so nothing shows that "
             "the candidate is better."
         )
         return RuleVerdict(rule=rule, value=None, threshold=look.alpha, passed=False, blocks="hold", why=why)
@@ -35,11 +47,14 @@ def better_than_champion(evaluation: EvaluationReport, rules: GateSpec, look: Lo
     worse = gain < -rules.margin or most < 0
     passed = gain > 0 and p <= look.alpha and not worse
     if passed:
-        why = f"is better than the champion: {told}, p = {p:.2g} of at most {look.alpha:.2g}."
+        why = f"is better than the champion{where}: {told}, p = {p:.2g} of at most {look.alpha:.2g}."
     elif worse:
-        why = f"is worse than the champion: {told}."
+        why = f"is worse than the champion{where}: {told}."
     else:
-        why = f"is not shown to be better than the champion: {told} ({tested}). {_needed(found, rules, look)}"
+        why = (
+            f"is not shown to be better than the champion{where}: {told} ({tested}). "
+            f"{_needed(found, rules, look)}"
+        )
     return RuleVerdict(
         rule=rule,
         value=p,
@@ -56,12 +71,19 @@ def worse_on_no_slice(evaluation: EvaluationReport, rules: GateSpec) -> Iterator
 
     How sure, is corrected for the number of slices. Source: Holm, Scand. J. Stat. 6:65 (1979).
     """
-    differences = {each.slice_value: each for each in evaluation.differences}
+    differences = {(each.slice_column, each.slice_value): each for each in evaluation.differences}
     judged = [part for part in evaluation.candidate.slices if part.rows >= rules.minimum_slice_rows]
-    found = [differences.get(part.value) for part in judged]
-    surely = _are_sure([_p_not_worse(each) for each in found])
+    found = [_difference_on(part, differences) for part in judged]
+    surely = are_sure([_p_not_worse(each) for each in found])
     for part, each, sure in zip(judged, found, surely, strict=True):
         yield _slice(f"{part.column}={part.value}", each, rules, sure=sure)
+
+
+def _difference_on(
+    part: SliceScore, differences: dict[tuple[str | None, str | None], PairedDifference]
+) -> PairedDifference | None:
+    """On one slice; the records of an earlier Perennial do not name its column."""
+    return differences.get((part.column, part.value)) or differences.get((None, part.value))
 
 
 def _slice(name: str, found: PairedDifference | None, rules: GateSpec, *, sure: bool) -> RuleVerdict:
@@ -118,15 +140,6 @@ def _two_digits(rows: float) -> int:
     """The next larger number that has only two digits which are not 0: no estimate knows more."""
     step: int = 10 ** max(0, floor(log10(rows)) - 1)
     return ceil(rows / step) * step
-
-
-def _are_sure(p_values: list[float]) -> list[bool]:
-    """Of which slices it is sure, for all of them together."""
-    if not p_values or min(p_values) * len(p_values) > SURE:
-        return [False] * len(p_values)  # Holm's first step stops here, and loading the library takes seconds
-    from statsmodels.stats.multitest import multipletests
-
-    return [bool(sure) for sure in multipletests(p_values, alpha=SURE, method="holm")[0]]
 
 
 def _p_not_worse(found: PairedDifference | None) -> float:

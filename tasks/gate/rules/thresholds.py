@@ -39,7 +39,7 @@ def _threshold(evaluation: EvaluationReport, field: str, name: str, threshold: f
         value=metric.value if metric else None,
         threshold=threshold,
         passed=surely,
-        blocks="hold" if reached else "reject",
+        blocks="hold" if reached or not evaluation.rows else "reject",
         why=why,
     )
 

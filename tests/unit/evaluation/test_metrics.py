@@ -130,7 +130,7 @@ def test_a_metric_that_is_not_defined_is_left_out_and_says_why() -> None:
     assert measure(truth, no_scores).undefined == dict.fromkeys(by_scores, "not every answer has a score")
     assert set(measure(truth, a_gap).undefined) == by_scores
     assert measure(truth, margins).undefined == dict.fromkeys(
-        ("log_loss", "brier"), "the scores are no probabilities"
+        ("log_loss", "brier", "calibration_error"), "the scores are no probabilities"
     )
     assert measure(one_class, answers).undefined == {
         "recall": "no row has the label of recall",
@@ -228,7 +228,10 @@ def test_a_class_that_a_model_does_not_know_costs_it_but_leaves_it_comparable() 
 def test_what_are_no_probabilities_of_the_classes_has_no_log_loss(scores: dict[str, float] | None) -> None:
     answers = judged(FOUR, ["bee"] * 50, probabilities=({"bee": 1.0},) * 49 + (scores,))
 
-    assert set(measure(FOUR.encode(["bee", "fly"] * 25), answers, FOUR).undefined) == {"log_loss"}
+    assert set(measure(FOUR.encode(["bee", "fly"] * 25), answers, FOUR).undefined) == {
+        "log_loss",
+        "calibration_error",
+    }
 
 
 def test_classes_that_are_no_texts_are_found_in_the_scores() -> None:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from perennial_gateway.app import application
 from perennial_gateway.backend import _answer_of
+from perennial_gateway.database import feedback, predictions
 from perennial_gateway.schemas import Schema, Unacceptable
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 from starlette.testclient import TestClient
@@ -164,3 +165,28 @@ def test_what_a_database_cannot_keep_never_reaches_it(
 
     assert answer.status_code == status, answer.text
     assert said in answer.text
+
+
+def test_a_prediction_is_found_by_its_id_with_its_labels_and_the_answers_of_a_run_are_counted(
+    gateway: TestClient, tmp_path: Any
+) -> None:
+    times = ["2026-01-05T00:00:00.000000+00:00", "2026-01-06T00:00:00.000000+00:00"]
+    row = {"model": "m", "model_version": "1", "run_id": "r", "features": '{"text":"a"}', "prediction": "1"}
+    label = {"prediction_id": "p2", "model": "m", "received_at": times[1]}
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'gateway.db'}")
+    with engine.begin() as connection:
+        rows = [row | {"prediction_id": f"p{n}", "predicted_at": at} for n, at in enumerate(times, start=1)]
+        connection.execute(predictions.insert(), [row | {"latency_seconds": 0.25} for row in rows])
+        connection.execute(feedback.insert(), [label | {"label": "0"}, label | {"label": "1"}])
+    engine.dispose()
+
+    found = gateway.get("/internal/predictions/p2", headers=STEPS).json()
+    counted = gateway.get("/internal/answers/m/r", params={"after": 1}, headers=STEPS).json()
+
+    assert (found["model"], found["features"], found["latency_seconds"]) == ("m", {"text": "a"}, 0.25)
+    assert [label["label"] for label in found["labels"]] == [0, 1]
+    assert counted == {"rows": 1, "first_at": times[1], "last_at": times[1]}
+    assert gateway.get("/internal/answers/m/other", headers=STEPS).json()["rows"] == 0
+    assert gateway.get("/internal/predictions/p3", headers=STEPS).status_code == 404
+    assert gateway.get("/internal/predictions/%00", headers=STEPS).status_code == 404
+    assert gateway.get("/internal/predictions/p2").status_code == 401, "only for the platform's own steps"

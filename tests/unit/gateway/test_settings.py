@@ -114,11 +114,14 @@ def test_a_database_of_an_earlier_version_gains_the_columns_that_it_lacks(tmp_pa
         connection.execute(feedback.insert().values(row))
         for table in (predictions, feedback):
             connection.execute(sa.text(f"ALTER TABLE {table.name} DROP COLUMN sent_by"))
+        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN latency_seconds"))
     engine.dispose()
     for _ in range(2):
         engine = connect(url)
         with engine.begin() as connection:
             connection.execute(feedback.insert().values(row | {"sent_by": "shop"}))
             found = connection.scalars(sa.select(feedback.c.sent_by).order_by(feedback.c.sequence)).all()
+            asked = sa.inspect(connection).get_columns("predictions")
         engine.dispose()
     assert found == [None, "shop", "shop"]
+    assert {"sent_by", "latency_seconds"} <= {column["name"] for column in asked}

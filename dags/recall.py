@@ -1,0 +1,12 @@
+"""The Airflow DAG `recall_batch`."""
+
+from plugins.forms import recall_form
+from plugins.pipeline import pipeline
+from plugins.schedules import only_when_asked
+from plugins.verbs import recall_batch, start_trainings
+
+
+@pipeline(over=lambda _: {"batch": "batch"}, schedule=only_when_asked, form=recall_form, paused=False)
+def recall(_: str) -> None:
+    """Leave a batch out of every later training, and train again what serves by it."""
+    start_trainings(recall_batch())

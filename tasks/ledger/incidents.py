@@ -1,0 +1,28 @@
+"""Is a label incident open? Asked by the gate and by whoever grants a training."""
+
+import sqlalchemy as sa
+
+from tasks.contracts import Action, LedgerEntry
+from tasks.ledger import entries
+
+
+def open_incident(connection: sa.Connection, model: str) -> LedgerEntry | None:
+    """The newest entry in which the gate found a label incident that nobody has answered since."""
+    answered = next(entries.newest_first(connection, model, Action.LABEL_INCIDENT), None)
+    for entry in entries.newest_first(connection, model, Action.GATE):
+        if answered is not None and entry.sequence < answered.sequence:
+            return None
+        if _found(entry):
+            return entry
+        if entry.after == "promote":  # while one is open, nothing is promoted
+            return None
+    return None
+
+
+def _found(entry: LedgerEntry) -> bool:
+    """Whether it was measured in this very evaluation, and is not only still open."""
+    rules = entry.evidence["decision"]["rules"]
+    return any(
+        rule["rule"] == Action.LABEL_INCIDENT and not rule["passed"] and rule["value"] is not None
+        for rule in rules
+    )

@@ -1,0 +1,59 @@
+"""Which entries of the ledger led to a run, and what became of it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tasks.contracts import Action, LedgerEntry
+
+ROUTES = ("route", "before")
+
+
+def entries_about(
+    history: Sequence[LedgerEntry], run_id: str, train_run_id: str | None = None
+) -> list[LedgerEntry]:
+    """The entries that led to a run and that decided about it since, in their order.
+
+    Args:
+        history: Of the run's model.
+        run_id: The MLflow run.
+        train_run_id: The Airflow run that trained it; None where that is not known.
+    """
+    own = [entry for entry in history if _is_about(entry, run_id, train_run_id)]
+    asked_by = {entry.evidence.get("drift_decision") for entry in own if entry.action == Action.RETRAIN}
+    return [entry for entry in history if entry in own or entry.entry_hash in asked_by - {None}]
+
+
+def judgement(history: Iterable[LedgerEntry], run_id: str, decision_hash: str | None) -> LedgerEntry | None:
+    """The gate's entry on a run: the one that a version names, else the newest; None where there is none."""
+    judged = [entry for entry in history if entry.action == Action.GATE and _judges(entry, run_id)]
+    named = [entry for entry in judged if entry.entry_hash == decision_hash]
+    return next(reversed(named or judged), None)
+
+
+def mentions(evidence: Any, text: str) -> bool:
+    """Whether a text is one of the values of some evidence, however deep."""
+    if isinstance(evidence, dict):
+        return any(mentions(value, text) for value in evidence.values())
+    if isinstance(evidence, list):
+        return any(mentions(value, text) for value in evidence)
+    return bool(evidence == text)
+
+
+def _is_about(entry: LedgerEntry, run_id: str, train_run_id: str | None) -> bool:
+    if entry.action == Action.GATE:
+        return _judges(entry, run_id)
+    if entry.action == Action.RETRAIN:
+        return train_run_id is not None and train_run_id in {
+            entry.before,
+            entry.evidence.get("train_run_id"),
+        }
+    if (
+        entry.action == Action.DRIFT
+    ):  # each day's check names the champion; the one that asked is found by its hash
+        return False
+    return mentions(entry.evidence, run_id)
+
+
+def _judges(entry: LedgerEntry, run_id: str) -> bool:
+    decision = entry.evidence.get("decision") or {}
+    return bool(decision.get("run_id") == run_id)

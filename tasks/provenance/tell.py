@@ -1,0 +1,151 @@
+"""What an explanation says, in sentences."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tasks.contracts import (
+    Action,
+    Answer,
+    EvaluationReport,
+    Explanation,
+    GateDecision,
+    LedgerEntry,
+    Lineage,
+    Usage,
+    Use,
+)
+
+SHOWN = 120
+SWITCHES = (Action.DEPLOY, Action.ROLLBACK)
+
+
+def tell(explanation: Explanation) -> tuple[str, ...]:
+    """The answer in a few sentences, the most important first; what data and people say has no control
+    characters in them, for they are printed in terminals.
+    """
+    return tuple(_plain(sentence) for sentence in _sentences(explanation))
+
+
+def _sentences(found: Explanation) -> Iterator[str]:
+    if found.usage is not None:
+        yield from _of_usage(found.usage)
+    if found.lineage is not None:
+        yield from _of_lineage(found, found.lineage)
+    elif found.subject.kind == "model":
+        yield f"No version of {found.subject.model} serves now, or the gateway does not answer."
+    if found.broken_entries:
+        numbers = ", ".join(map(str, found.broken_entries))
+        yield f"The ledger was altered at entry {numbers}: do not rely on what is said here of decisions."
+
+
+def mismatches(lineage: Lineage, gate: GateDecision | None, report: EvaluationReport | None) -> list[str]:
+    """Where MLflow, which people and training programs may write to, says other things than the gate."""
+    told = []
+    judged = report.frozen_sha256 if report else None
+    if lineage.run is not None and judged not in {None, lineage.run.snapshot.test.sha256}:
+        told.append(
+            f"MLflow says that the test part of the run {lineage.run_id} has the hash "
+            f"{lineage.run.snapshot.test.sha256}, but the gate judged it on {judged}: what the run is said "
+            "to come from was changed since."
+        )
+    if lineage.archive and gate and lineage.archive.sha256 != gate.archive_sha256:
+        told.append(
+            f"MLflow says that the archive has the hash {lineage.archive.sha256}, but the gate judged "
+            f"{gate.archive_sha256}: the version's tags were changed since."
+        )
+    return told
+
+
+def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:
+    if lineage.answer is not None:
+        yield _answered(lineage.answer)
+    yield _trained(lineage)
+    yield _judged(found)
+    for entry in found.decisions:
+        if entry.action in SWITCHES and _leads_to(entry, lineage.run_id):
+            by = f"{entry.actor} let it serve (entry {entry.sequence})"
+            yield f"{_time(entry.at)}: {by}. {_sentence(entry.why)}"
+    yield _serves(found, lineage)
+
+
+def _answered(answer: Answer) -> str:
+    score = "" if answer.score is None else f", with the score {answer.score:.4g}"
+    took = "" if answer.latency_seconds is None else f" in {answer.latency_seconds * 1000:.1f} ms"
+    last = answer.labels[-1] if answer.labels else None
+    truth = "" if last is None else f" Later it was labelled {last.label!r} ({_time(last.received_at)})."
+    return (
+        f"{_time(answer.predicted_at)}: {answer.model} answered {_short(answer.prediction)}{score}{took}, by "
+        f"version {answer.model_version}.{truth}"
+    )
+
+
+def _trained(lineage: Lineage) -> str:
+    number = lineage.version.version if lineage.version else None
+    name = f"Version {number} of {lineage.model}" if number else f"The run of {lineage.model}"
+    if lineage.run is None:
+        return f"{name} is the MLflow run {lineage.run_id}; what it was trained from is not known."
+    tables = ", ".join(f"{each.table} v{each.version}" for each in lineage.run.snapshot.pinned)
+    reason = f" Why it was trained: {_sentence(lineage.reason)}" if lineage.reason else ""
+    return (
+        f"{name} is the MLflow run {lineage.run_id}, trained on {lineage.run.snapshot.rows} rows of {tables} "
+        f"at commit {lineage.run.code_commit or 'unknown'}.{reason}"
+    )
+
+
+def _judged(found: Explanation) -> str:
+    if found.gate is None:
+        return "The gate has not judged it."
+    return f"The gate said {found.gate.verdict}: {_sentence(found.gate.why)}"
+
+
+def _serves(found: Explanation, lineage: Lineage) -> str:
+    if found.serving is None:
+        return f"Nothing serves for {lineage.model} now, or the gateway does not answer."
+    if found.serving.run_id == lineage.run_id:
+        return "It serves now."
+    return f"Now version {found.serving.model_version} serves."
+
+
+def _of_usage(usage: Usage) -> Iterator[str]:
+    for batch in usage.batches:
+        came = f" in the file {batch.file}" if batch.file else ""
+        at = f", {_time(batch.ingested_at)}" if batch.ingested_at else ""
+        recalled = " It was recalled: no snapshot sees it any more." if batch.recalled else ""
+        what = f"{batch.rows} rows" if usage.key is None else f"The row {usage.key}"
+        yield f"{what} joined {usage.table}{came} as the batch {batch.batch_id}{at}.{recalled}"
+    if not usage.uses:
+        yield "No training that ended well has used it."
+    for use in usage.uses:
+        yield _used(use)
+
+
+def _used(use: Use) -> str:
+    parts = ", ".join(f"{rows} in {name}" for name, rows in (use.parts or {}).items() if rows)
+    rows = f"{use.rows} of its rows ({parts})" if parts else "it is not known which of its rows"
+    version = f"version {use.version}" if use.version else f"no version ({use.verdict or 'never judged'})"
+    serves = ", which serves" if use.serves else ""
+    return (
+        f"{use.model}, run {use.run_id}: {rows} come of it; it became {version}{serves}, and gave "
+        f"{use.answers.rows} {'answer' if use.answers.rows == 1 else 'answers'}."
+    )
+
+
+def _leads_to(entry: LedgerEntry, run_id: str) -> bool:
+    return (entry.evidence.get("route") or {}).get("run_id") == run_id
+
+
+def _plain(sentence: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in sentence)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,73 @@
+"""A recalled batch is in no later training, and a training without it is asked for where it serves."""
+
+import pytest
+
+from tasks.contracts import Recall, RecallRequest, StepContext
+from tasks.errors import NotFound, ServingError
+from tasks.ledger import entries
+from tasks.monitoring import retrain
+from tasks.provenance import recall as recall_module
+from tasks.provenance.recall import recall
+from tasks.provenance.why import why
+from tasks.settings import settings
+from tests.unit.provenance.conftest import POISON, batch
+from tests.unit.provenance.world import MODEL, TABLE, World
+
+WHY = "Its labels are inverted."
+
+
+def recalled(batch_id: str = POISON, actor: str = "ann") -> Recall:
+    context = StepContext(actor=actor, step_key="recall_batch/1/recall", work_url="unused")
+    return recall(RecallRequest(context=context, batch_id=batch_id, reason=WHY))
+
+
+def test_a_gateway_that_is_away_is_waited_for_with_the_batch_left_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_GATEWAY_URL", "http://127.0.0.1:1")
+    settings.cache_clear()
+    with pytest.raises(ServingError, match="Recall it again"):
+        recalled()
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert world.snapshot("meanwhile").rows == 120
+
+
+def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrain, "_pause", lambda *_: None)  # the last one was granted just now
+    written: list[str] = []
+    marked = recall_module.leave_out
+    monkeypatch.setattr(
+        recall_module,
+        "leave_out",
+        lambda *arguments: written.append(entries.history(TABLE)[-1].entry_hash) or marked(*arguments),
+    )
+
+    done = recalled()
+
+    assert written == [done.ledger_hash], "the ledger comes first"
+    assert [(use.version, use.rows, use.answers.rows) for use in done.usage.uses] == [
+        ("2", 40, 1),
+        (None, 40, 0),
+    ]
+    (ticket,) = done.tickets
+    assert (ticket.model, ticket.granted) == (MODEL, True)
+    assert WHY in ticket.reason
+    assert world.snapshot("after").rows == 120, "100 of the first batch, 20 of the last"
+    assert world.lake.latest(TABLE) == done.table_version
+    assert recalled() == done, "killed and tried again"
+    entry = entries.history(TABLE)[-1]
+    assert (entry.action, entry.before, entry.why) == ("recall", POISON, WHY)
+    found = why(POISON)
+    assert [each.entry_hash for each in found.decisions] == [done.ledger_hash]
+    assert any("It was recalled" in sentence for sentence in found.why)
+
+
+@pytest.mark.parametrize("batch_id", ["0" * 32, "x' OR 'a'='a", "poison.csv", batch("nothing")])
+def test_a_batch_that_is_nowhere_is_not_recalled(world: World, batch_id: str) -> None:
+    before = world.lake.latest(TABLE)
+    with pytest.raises(NotFound, match="No batch"):
+        recalled(batch_id)
+    assert world.lake.latest(TABLE) == before

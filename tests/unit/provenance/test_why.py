@@ -1,0 +1,159 @@
+"""The auditor's question: from an answer to its rows and decisions, and from a batch to its answers."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import NotFound
+from tasks.provenance.training_rows import read_rows
+from tasks.provenance.why import why
+from tasks.stores import registry
+from tests.unit.provenance.conftest import ANSWER, FIRST, LATER, POISON, POISONED
+from tests.unit.provenance.world import MODEL, TABLE, World
+
+
+def actions(found: object) -> list[tuple[str, str | None]]:
+    return [(entry.action, entry.after) for entry in found.decisions]  # type: ignore[attr-defined]
+
+
+def test_an_answer_leads_to_its_request_version_run_and_rows(world: World) -> None:
+    found = why(POISONED)
+
+    lineage = found.lineage
+    assert lineage is not None
+    assert lineage.answer is not None
+    assert (lineage.answer.request, lineage.answer.prediction) == ({"text": "A film."}, 1)
+    assert (lineage.answer.latency_seconds, lineage.answer.labels[0].label) == (0.0125, 0)
+    second = world.runs[1]
+    assert (lineage.run, lineage.run_id) == (second, second.run_id)
+    assert lineage.version is not None
+    assert (lineage.version.version, lineage.archive) == ("2", lineage.version.archive)
+    rows = lineage.training_rows
+    assert rows is not None
+    assert {batch.file: batch.rows for batch in rows.batches} == {"first.csv": 80, "poison.csv": 40}
+    assert (rows.rows, len(read_rows(second.snapshot))) == (120, 120)
+    assert pq.read_table(second.snapshot.train.url).num_rows == second.snapshot.train.rows
+    assert lineage.notes == ()
+
+
+def test_an_answer_leads_to_every_decision_behind_it(world: World) -> None:
+    found = why(POISONED)
+
+    assert actions(found) == [
+        ("drift", "retrain"),
+        ("retrain", "granted"),
+        ("gate", "promote"),
+        ("deploy", "2"),
+    ]
+    assert found.gate is not None
+    assert found.gate.run_id == world.runs[1].run_id
+    assert found.evaluation is not None
+    assert found.evaluation.champion is not None
+    assert found.why[-1] == "It serves now."
+    assert any("the traffic changed" in sentence for sentence in found.why)
+    assert found.broken_entries == ()
+
+
+def test_an_answer_of_an_earlier_version_says_what_serves_now(world: World) -> None:
+    found = why(ANSWER)
+    assert actions(found) == [("gate", "promote"), ("deploy", "1")]
+    assert found.why[-1] == "Now version 2 serves."
+
+
+def test_a_batch_leads_to_the_versions_and_the_answers_that_used_it(world: World) -> None:
+    usage = why(POISON).usage
+
+    assert usage is not None
+    assert (usage.batches[0].file, usage.batches[0].rows, usage.notes) == ("poison.csv", 40, ())
+    second, third = usage.uses
+    assert (second.run_id, second.version, second.verdict) == (world.runs[1].run_id, "2", "promote")
+    assert (second.rows, second.serves, second.answers.rows) == (40, True, 1)
+    assert (third.run_id, third.version, third.verdict) == (world.runs[2].run_id, None, "hold")
+    assert (third.serves, third.answers.rows) == (False, 0)
+
+
+def test_a_batch_that_a_training_did_not_see_is_none_of_its(world: World) -> None:
+    usage = why("later.csv").usage
+    assert usage is not None
+    assert [use.run_id for use in usage.uses] == [world.runs[2].run_id]
+
+
+def test_a_row_leads_to_the_batches_that_it_came_in_and_to_the_answers(world: World) -> None:
+    usage = why(f"{TABLE}:r90").usage
+    assert usage is not None
+    assert [batch.file for batch in usage.batches] == ["first.csv", "poison.csv"]
+    assert [(use.version, use.rows) for use in usage.uses] == [("1", 1), ("2", 1), (None, 1)]
+
+
+@pytest.mark.parametrize("text", [f"{MODEL}/2", f"{MODEL} 2", f"models:/{MODEL}/2", f"{MODEL} v2"])
+def test_a_version_is_named_in_several_ways(world: World, text: str) -> None:
+    found = why(text)
+    assert (found.subject.kind, found.subject.run_id) == ("version", world.runs[1].run_id)
+
+
+def test_a_run_that_the_gate_held_says_so(world: World) -> None:
+    found = why(world.runs[2].run_id)
+    assert found.subject.kind == "run"
+    assert found.lineage is not None
+    assert found.lineage.version is None
+    assert any(sentence.startswith("The gate said hold: ") for sentence in found.why)
+
+
+def test_a_model_is_explained_by_what_serves_and_its_newest_decisions(world: World) -> None:
+    found = why(MODEL)
+    assert found.lineage is not None
+    assert found.lineage.run_id == world.runs[1].run_id
+    assert ("gate", "hold") in actions(found), "of a candidate since"
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "a\0b", "a\nb", "x" * 301, "nothing", "f" * 32, "../etc", f"{MODEL}/9"]
+)
+def test_what_nothing_has_the_name_of_says_where_it_was_looked_for(world: World, text: str) -> None:
+    with pytest.raises(NotFound) as raised:
+        why(text)
+    assert "Give a prediction's id" in str(raised.value)
+    if text == "f" * 32:
+        assert "the gateway's log" in str(raised.value)
+        assert f"batches and files of the table '{TABLE}'" in str(raised.value)
+
+
+def test_a_name_of_two_things_names_both(world: World) -> None:
+    world.lake.append(
+        "other", world.lake.read(TABLE).slice(0, 1).drop(["batch_id", "ingested_at"]), batch_id=LATER
+    )
+    with pytest.raises(NotFound, match="is the name of 2 things") as raised:
+        why(LATER)
+    assert f"the batch {LATER} of {TABLE}" in str(raised.value)
+
+
+def test_a_row_is_asked_for_by_any_text(world: World) -> None:
+    with pytest.raises(NotFound, match="has no row whose review_id is"):
+        why(f"{TABLE}:r1' OR 'a'='a")
+
+
+def test_where_the_gateway_is_away_the_lake_answers_and_the_rest_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.settings import settings
+
+    monkeypatch.setenv("PERENNIAL_GATEWAY_URL", "http://127.0.0.1:1")
+    settings.cache_clear()
+    found = why(FIRST)
+    settings.cache_clear()
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert found.usage is not None
+    assert {use.serves for use in found.usage.uses} == {None}
+    assert any("the gateway does not answer" in note.lower() for note in found.usage.notes)
+
+
+def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: World) -> None:
+    first = world.runs[0]
+    test = first.snapshot.test.model_copy(update={"sha256": "0" * 64})
+    changed = first.model_copy(update={"snapshot": first.snapshot.model_copy(update={"test": test})})
+    registry.log_text(first.run_id, registry.LINEAGE, changed.model_dump_json())
+    found = why(ANSWER)
+    registry.log_text(first.run_id, registry.LINEAGE, first.model_dump_json())
+    assert found.lineage is not None
+    assert any("but the gate judged it on" in note for note in found.lineage.notes)
+    assert any("The batches of its rows" in note for note in found.lineage.notes), "the part is another one"
