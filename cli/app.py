@@ -20,6 +20,7 @@ WORDS = (
     "rollback",
     "answer",
     "recall",
+    "reproduce",
     "withdraw",
     "open_",
 )

@@ -156,10 +156,11 @@ def package(spec: PipelineSpec, run: XComArg) -> XComArg:
     return _model_step("package", spec, {"run": run})
 
 
-def find_champion(spec: PipelineSpec, after: XComArg) -> XComArg:
+def find_champion(spec: PipelineSpec, after: XComArg | None = None) -> XComArg:
     """Look which version serves now, and whether MLflow's alias agrees."""
     champion = _step("champion", {"spec": spec})
-    after >> champion
+    if after is not None:
+        after >> champion
     return champion
 
 
@@ -291,6 +292,36 @@ def not_drifted(inputs: dict[str, Any]) -> str | None:
         if decision["verdict"] == "retrain"
         else f"The drift check says {decision['verdict']}: {decision['why']}"
     )
+
+
+# --- reproduction -------------------------------------------------------------------------------------------
+
+
+def reproduce_version(spec: PipelineSpec, champion: XComArg) -> XComArg:
+    """Train the version that the form names again, else the champion, and compare."""
+    limit = timedelta(seconds=spec.training.timeout_seconds) + STEP_LIMIT
+    asked = ("version", "code")
+    return _model_step(
+        "reproduce",
+        spec,
+        {"champion": champion},
+        from_run=lambda run: {name: run["params"][name] for name in asked},
+        execution_timeout=limit,
+        **_gpu_place(spec),
+    )
+
+
+def attest(reproduction: XComArg) -> XComArg:
+    """Keep what came of it in the ledger; fails where it is another model."""
+    return _step("attest", {}, {"reproduction": reproduction}, fail_because=not_reproduced)
+
+
+def not_reproduced(reproduction: dict[str, Any]) -> str | None:
+    """How the model that came of it differs; None where it is the same, or equivalent."""
+    if reproduction["verdict"] != "different":
+        return None
+    version = f"Version {reproduction['version']} of {reproduction['model']}"
+    return f"{version}, trained again, is {reproduction['why']}"
 
 
 # --- housekeeping -------------------------------------------------------------------------------------------

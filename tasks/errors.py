@@ -112,6 +112,12 @@ class WrongCode(CheckFailed):
     """
 
 
+class NotReproducible(CheckFailed):
+    """A training cannot be run again as it was: its code, its rows or its records are gone;
+    raised by reproduce.
+    """
+
+
 class GpuMissing(CheckFailed):
     """A model requires a GPU, and the step sees none; raised by preflight."""
 

@@ -49,5 +49,7 @@ VERBS: dict[str, Verb] = {
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
+    "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
+    "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
     "recall": Verb("tasks.provenance.recall", contracts.RecallRequest, contracts.Recall),
 }

@@ -23,6 +23,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    REPRODUCE = "reproduce"
     RECALL = "recall"
     RECONCILE = "reconcile"
     DONE = "done"

@@ -51,9 +51,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     versions = pin(lake, data, request.as_of)
     rows = training_rows(lake, spec, versions)
     _check(rows, spec, versions[data.table])
-    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
-    numbers = part_of(rows.column(data.split.by), data.split)
-    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    divided = divide(rows, data)
     parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
     old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
@@ -74,6 +72,13 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         **parts,
         aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
+
+
+def divide(rows: pa.Table, data: DataSpec) -> dict[str, pa.Table]:
+    """The rows of each part, by its name, in the order of their key."""
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
+    numbers = part_of(rows.column(data.split.by), data.split)
+    return {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
 
 
 def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dtype[np.int8]]":

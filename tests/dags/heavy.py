@@ -181,6 +181,20 @@ def retrain(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def reproduce(request: dict[str, Any]) -> dict[str, Any]:
+    names = {"version": "1", "run_id": "run-1", "experiment_id": "7", "reproduced_as": "run-2"}
+    lists = dict.fromkeys(("conditions", "largest", "files", "metrics", "nondeterministic_operators"), ())
+    answers = {"rows": 10, "predictions": 0, "max_abs_difference": 0, "same": True, "within_tolerance": True}
+    counts = {"tensors": 2, "tensors_differing": 0, "tolerance": 1e-4, "rows_made_again": False}
+    told = {"verdict": "identical", "why": "identical: as it was.", "report_url": "/report"}
+    return {"model": request["spec"]["name"], **names, **lists, **counts, **told, "answers": answers}
+
+
+def attest(request: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = request["reproduction"]
+    return found | {"ledger_hash": SHA}
+
+
 def recall(request: dict[str, Any]) -> dict[str, Any]:
     batch = {
         "table": "reviews",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
+FAMILIES = ("train", "drift", "collect", "reproduce")
 HEAVY = {
     "pandas",
     "numpy",
@@ -86,6 +87,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         ("drift", "retrain"),
         ("retrain", "start_training"),
     }
+    assert edges("reproduce_review_sentiment") == {("champion", "reproduce"), ("reproduce", "attest")}
     chain = [
         "count",
         "preflight",

@@ -416,6 +416,9 @@ def test_every_step_does_its_work_as_its_own_user_and_the_training_program_no_mo
     version = step("register", run=run, archive=archive, decision=decision)
     assert step("deploy", version=version).verdict == "deployed"
     assert step("champion").version == version
+    found = step("reproduce", champion=step("champion"), code="here")
+    assert (found.verdict, found.version) == ("identical", version.version), found.why
+    assert registry.version_numbers(MODEL) == [version.version]
     assert world.client.get_model_version_by_alias(MODEL, registry.ALIAS).run_id == run.run_id
     step("preflight")
 

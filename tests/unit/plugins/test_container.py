@@ -151,6 +151,8 @@ def test_a_step_reaches_the_store_and_mlflow_and_hears_nothing_of_airflow() -> N
         ("train", "m", "perennial-model-m"),
         ("package", "m", "perennial-model-m"),
         ("evaluate", "m", "perennial-model-m"),
+        ("reproduce", "m", "perennial-model-m"),
+        ("attest", None, "perennial-reader"),
         ("gate", None, "perennial-gate"),
         ("register", None, "perennial-release"),
         ("deploy", None, "perennial-release"),
