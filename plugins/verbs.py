@@ -119,9 +119,38 @@ def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
     return place
 
 
-def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
-    """Pin the rows that this run sees, in three parts."""
-    snapshot = _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"].get("as_of")})
+def check_labels(spec: PipelineSpec, after: XComArg) -> XComArg:
+    """Compare the labels of each new batch with what the batches before it, and the champion, say."""
+    check = _model_step("check_labels", spec, {}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    after >> check
+    return check
+
+
+def quarantine(spec: PipelineSpec, check: XComArg) -> XComArg:
+    """Write down what was found; a batch whose labels seem wrong is not trained on until a person says so."""
+    return _step("quarantine", {"spec": spec}, {"check": check})
+
+
+def report_quarantined(check: XComArg, quarantined: XComArg) -> XComArg:
+    """Fail where batches were quarantined, with each one's reason; the training goes on without them."""
+
+    @task(task_id="report_quarantined", retries=0)
+    def report(result: dict[str, Any]) -> None:
+        bad = [verdict["why"] for verdict in result["verdicts"] if verdict["state"] == "quarantined"]
+        if bad:
+            raise AirflowFailException("\n".join(["Incident: labels of new batches seem wrong.", *bad]))
+
+    told = report(check)
+    quarantined >> told
+    return told
+
+
+def take_snapshot(spec: PipelineSpec, after: XComArg, labels: XComArg | None = None) -> XComArg:
+    """Pin the rows that this run sees, in three parts; where their labels were checked, as they were then."""
+    inputs = {} if labels is None else {"label_check": labels}
+    snapshot = _step(
+        "snapshot", {"spec": spec}, inputs, from_run=lambda run: {"as_of": run["params"].get("as_of")}
+    )
     after >> snapshot
     return snapshot
 
@@ -191,6 +220,12 @@ def roll_back() -> XComArg:
     """Send the requests of the model that the form names back to the version that served before."""
     asked = ("model", "reason", "leaving")
     return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
+def decide_batch() -> XComArg:
+    """Release the batch that the form names from quarantine, or confirm that it is never trained on."""
+    asked = ("model", "batch_id", "decision", "reason")
+    return _step("decide_batch", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
 
 
 def answer_label_incident() -> XComArg:

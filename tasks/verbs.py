@@ -29,6 +29,15 @@ VERBS: dict[str, Verb] = {
     "ingest": Verb("tasks.data.ingest", contracts.IngestRequest, contracts.IngestResult),
     "count": Verb("tasks.data.count", contracts.CountRequest, contracts.RowCount),
     "preflight": Verb("tasks.training.preflight", contracts.PreflightRequest, contracts.PreflightReport),
+    "check_labels": Verb(
+        "tasks.monitoring.labels.check_labels", contracts.CheckLabelsRequest, contracts.LabelCheck
+    ),
+    "quarantine": Verb(
+        "tasks.monitoring.labels.quarantine", contracts.QuarantineRequest, contracts.Quarantine
+    ),
+    "decide_batch": Verb(
+        "tasks.monitoring.labels.decide_batch", contracts.DecideBatchRequest, contracts.BatchDecision
+    ),
     "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
     "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),

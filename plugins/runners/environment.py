@@ -18,7 +18,7 @@ from plugins.runners.step import Step
 from tasks.settings import Settings
 
 SCRATCH = "/scratch"
-MODEL_CODE = frozenset({"train", "package", "evaluate", "reproduce"})
+MODEL_CODE = frozenset({"check_labels", "train", "package", "evaluate", "reproduce"})
 STORE = ("store_url", "lake_url", "runs_url", "landing_url", "mlflow_url")
 PLATFORM = (
     "database_url",

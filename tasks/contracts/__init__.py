@@ -15,7 +15,7 @@ from tasks.contracts.data import (
     FileOutcome,
     IngestRequest,
     IngestResult,
-    PinnedTable,
+    NearDuplicates,
     RowCount,
     SnapshotPart,
     SnapshotRequest,
@@ -43,6 +43,20 @@ from tasks.contracts.evaluation import (
 from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
 from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
+from tasks.contracts.labels import (
+    Agreement,
+    BatchDecision,
+    BatchFindings,
+    BatchState,
+    BatchVerdict,
+    CheckLabelsRequest,
+    DecideBatchRequest,
+    LabelCheck,
+    LabelNoise,
+    Quarantine,
+    QuarantineRequest,
+    UnusualShare,
+)
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     ColumnDistance,
@@ -51,6 +65,7 @@ from tasks.contracts.monitoring import (
     RetrainRequest,
     RetrainTicket,
 )
+from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.provenance import (
     Answer,
     Answers,
@@ -103,6 +118,7 @@ from tasks.contracts.training import (
 
 __all__ = [
     "Action",
+    "Agreement",
     "Anchor",
     "Answer",
     "AnswerDifferences",
@@ -110,10 +126,15 @@ __all__ = [
     "Archive",
     "AsTrained",
     "AttestRequest",
+    "BatchDecision",
+    "BatchFindings",
     "BatchRows",
+    "BatchState",
+    "BatchVerdict",
     "BehaviourResult",
     "Champion",
     "ChampionRequest",
+    "CheckLabelsRequest",
     "Circumstances",
     "CollectRequest",
     "CollectResult",
@@ -122,6 +143,7 @@ __all__ = [
     "Contract",
     "CountRequest",
     "DataSnapshot",
+    "DecideBatchRequest",
     "DeployRequest",
     "DriftDecision",
     "DriftRequest",
@@ -145,8 +167,10 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "Label",
+    "LabelCheck",
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
+    "LabelNoise",
     "LedgerEntry",
     "LedgerHead",
     "Lineage",
@@ -156,11 +180,14 @@ __all__ = [
     "Mismatch",
     "ModelScore",
     "ModelVersion",
+    "NearDuplicates",
     "PackageRequest",
     "PairedDifference",
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
+    "Quarantine",
+    "QuarantineRequest",
     "Recall",
     "RecallRequest",
     "ReconcileRequest",
@@ -195,6 +222,7 @@ __all__ = [
     "TrainedFor",
     "TrainingRows",
     "TrainingRun",
+    "UnusualShare",
     "Usage",
     "Use",
     "ValidateRequest",

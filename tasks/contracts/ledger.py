@@ -24,6 +24,7 @@ class Action(StrEnum):
     DRIFT = "drift"
     RETRAIN = "retrain"
     REPRODUCE = "reproduce"
+    BATCH = "batch"
     RECALL = "recall"
     RECONCILE = "reconcile"
     DONE = "done"

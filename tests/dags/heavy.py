@@ -33,6 +33,20 @@ def preflight(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["spec"]["name"], "device": "cpu", "why": "Nobody asked for a GPU.", **nothing}
 
 
+def check_labels(request: dict[str, Any]) -> dict[str, Any]:
+    table = request["spec"]["data"]["table"]
+    return {"model": request["spec"]["name"], "table": table, "tables": [], "verdicts": []}
+
+
+def quarantine(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["spec"]["name"], "new": [], "left_out": []}
+
+
+def decide_batch(request: dict[str, Any]) -> dict[str, Any]:
+    names = {name: request[name] for name in ("model", "batch_id")}
+    return {**names, "before": "quarantined", "after": "released", "ledger_hash": SHA}
+
+
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
     parts = {name: part(name) for name in ("train", "validation", "test")}
     data = request["spec"]["data"]

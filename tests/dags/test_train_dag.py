@@ -10,7 +10,18 @@ from plugins import verbs
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 TRAIN = "train_review_sentiment"
-JUDGED = ("count", "preflight", "snapshot", "validate", "train", "package", "champion", "evaluate", "gate")
+CHECKED = ("count", "preflight", "check_labels", "quarantine")
+JUDGED = (
+    *CHECKED,
+    "report_quarantined",
+    "snapshot",
+    "validate",
+    "train",
+    "package",
+    "champion",
+    "evaluate",
+    "gate",
+)
 RELEASED = ("register", "deploy")
 
 
@@ -43,6 +54,23 @@ def test_a_promoted_candidate_is_registered_and_deployed(
         xcom(run, "evaluate", "_link_EvaluationReportLink")
         == f"/prefix/perennial/runs{folder}/evaluate/evaluation.html"
     )
+
+
+def test_a_batch_whose_labels_seem_wrong_fails_the_run_and_the_training_goes_on_without_it(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    findings = {"batch_id": "b7", "rows": 300, "history_rows": 900}
+    bad = {"findings": findings, "state": "quarantined", "why": "The batch b7 is quarantined."}
+    heavy({"check_labels": [{"result": {"verdicts": [bad]}}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "failed"
+    others = [task for task in JUDGED if task != "report_quarantined"]
+    assert states(run) == all_in("success", *others, *RELEASED) | {"report_quarantined": "failed"}
+    [request] = asked(home, "quarantine")
+    assert request["check"]["verdicts"][0]["why"] == "The batch b7 is quarantined."
+    assert asked(home, "snapshot")[0]["label_check"] == request["check"]
 
 
 def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
