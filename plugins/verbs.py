@@ -121,7 +121,7 @@ def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
 
 def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Pin the rows that this run sees, in three parts."""
-    snapshot = _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    snapshot = _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"].get("as_of")})
     after >> snapshot
     return snapshot
 
@@ -129,6 +129,18 @@ def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
 def validate(spec: PipelineSpec, snapshot: XComArg) -> XComArg:
     """Hold the rows against their expectations; data that breaks them is never trained on."""
     return _step("validate", {"spec": spec}, {"snapshot": snapshot})
+
+
+def find_held(spec: PipelineSpec) -> XComArg:
+    """Look for a held candidate that so many rows have come for that it can be decided."""
+    return _step("held", {"spec": spec})
+
+
+def take_up(spec: PipelineSpec, held: XComArg, snapshot: XComArg, after: XComArg) -> XComArg:
+    """The held candidate as it was trained, to be judged on the test part of the newer snapshot."""
+    run = _step("take_up", {"spec": spec}, {"held": held, "snapshot": snapshot})
+    after >> run
+    return run
 
 
 def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) -> XComArg:

@@ -41,6 +41,8 @@ VERBS: dict[str, Verb] = {
     ),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "held": Verb("tasks.release.held", contracts.HeldRequest, contracts.Held),
+    "take_up": Verb("tasks.release.take_up", contracts.TakeUpRequest, contracts.TrainingRun),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
     "reconcile": Verb("tasks.release.reconcile", contracts.ReconcileRequest, contracts.Reconciliation),

@@ -41,6 +41,7 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
@@ -123,6 +124,8 @@ __all__ = [
     "GateRequest",
     "GroupValue",
     "Health",
+    "Held",
+    "HeldRequest",
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
@@ -166,6 +169,7 @@ __all__ = [
     "Standing",
     "StepContext",
     "Subject",
+    "TakeUpRequest",
     "TakenBack",
     "TrainRequest",
     "TrainedFor",

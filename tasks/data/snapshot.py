@@ -70,7 +70,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         tables=tuple(further),
         query=data.query,
         rows=len(rows),
-        sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
+        sha256=sha256_of_parts(data.query, *(parts[name] for name in PARTS)),
         **parts,
         aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
@@ -166,8 +166,9 @@ def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
     return None if rows is None else _write(rows, work_url, "aged")
 
 
-def _sha256(*texts: str) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+def sha256_of_parts(query: str, *parts: SnapshotPart) -> str:
+    """Of a snapshot with this query and these parts, in the order of `PARTS`."""
+    return hashlib.sha256("\n".join([query, *(part.sha256 for part in parts)]).encode()).hexdigest()
 
 
 def _some(values: list[Any]) -> str:

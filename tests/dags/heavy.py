@@ -71,6 +71,20 @@ def train(request: dict[str, Any]) -> dict[str, Any]:
     return {**run, **made_from, "model_files_url": "/files"}
 
 
+def held(request: dict[str, Any]) -> dict[str, Any]:
+    why = "It waits for 1,200 test rows, and there are about 1,300."
+    return {"model": request["spec"]["name"], "run_id": "run-1", "entry": 7, "why": why}
+
+
+def take_up(request: dict[str, Any]) -> dict[str, Any]:
+    return train({**request, "parameters": {}})
+
+
+def label_incident(request: dict[str, Any]) -> dict[str, Any]:
+    said = {"incident": 7, "batches": [], "next_step": "Start the training anew.", "ledger_hash": SHA}
+    return {"model": request["model"], "answer": request["answer"], **said}
+
+
 def package(request: dict[str, Any]) -> dict[str, Any]:
     archive = {"url": "/m.mar", "sha256": SHA, "size_bytes": 1, "example_prediction": {}}
     return {"model": request["spec"]["name"], "version": "run-1", "run_id": "run-1", **archive}
