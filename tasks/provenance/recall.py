@@ -40,6 +40,7 @@ def recall(request: RecallRequest) -> Recall:
         evidence={"table": table, "batch_id": batch.batch_id, "file": batch.file, "rows": batch.rows},
     )
     version = leave_out(lake, table, request.batch_id, request.reason)
+    entries.complete(entry, f"From version {version} of {table} on, no snapshot sees the batch.")
     return Recall(
         usage=usage.model_copy(update={"batches": (batch.model_copy(update={"recalled": True}),)}),
         table_version=version,
