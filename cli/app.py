@@ -10,7 +10,20 @@ from cli import __version__
 if TYPE_CHECKING:
     from cli.place import Place
 
-WORDS = ("status", "why", "lineage", "models", "ledger", "train", "rollback", "recall", "withdraw", "open_")
+WORDS = (
+    "status",
+    "why",
+    "lineage",
+    "models",
+    "ledger",
+    "train",
+    "rollback",
+    "answer",
+    "recall",
+    "reproduce",
+    "withdraw",
+    "open_",
+)
 
 app = typer.Typer(
     name="perennial",

@@ -30,7 +30,7 @@ def train(spec: PipelineSpec) -> None:
     labels = check_labels(spec, after=place)
     quarantined = quarantine(spec, labels)
     report_quarantined(labels, quarantined)
-    snapshot = take_snapshot(spec, labels, after=quarantined)
+    snapshot = take_snapshot(spec, after=quarantined, labels=labels)
     validation = validate(spec, snapshot)
     run = train_candidate(spec, snapshot, validation)
     archive = package(spec, run)

@@ -90,7 +90,8 @@ def training_run(chosen: argparse.Namespace) -> Iterator[Training]:
         if not recorded:
             mlflow.log_params(vars(chosen))
         device = choose_device()
-        mlflow.set_tag("perennial.device", str(device))
+        threads = torch.get_num_threads()
+        mlflow.set_tags({"perennial.device": str(device), "perennial.threads": threads})
         print(f"Training on {device_name(device)}.", flush=True)
         yield Training(Path(chosen.output or temporary), device)
 

@@ -155,6 +155,26 @@ def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def reproduction_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
+    """The version to train again."""
+    return {
+        "version": Param(
+            None,
+            "The number of the version to train again. Empty: the champion.",
+            type=["string", "null"],
+            pattern=r"^[1-9][0-9]*$",
+            title="Version",
+        ),
+        "code": Param(
+            "recorded",
+            "recorded: the code of the commit that it was trained from. here: the files of this project.",
+            type="string",
+            enum=["recorded", "here"],
+            title="Code",
+        ),
+    }
+
+
 def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The batch, what is decided about it, and why."""
     return {

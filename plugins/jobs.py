@@ -26,7 +26,7 @@ Document = dict[str, Any]
 SEEN_KEY = "log_seen"
 SEEN_EVERY_SECONDS = 5.0
 AFTER_TIMEOUT_SECONDS = 300
-AS_THE_TRAINING = frozenset({"preflight", "train"})
+AS_THE_TRAINING = frozenset({"preflight", "train", "reproduce"})
 LONGEST = timedelta(days=1)
 
 

@@ -46,8 +46,17 @@ def collection_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
     return cron("*/15 * * * *")
 
 
+def reproduction_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
+    """Once a month, at a time when machines of an office are on."""
+    return cron("0 12 1 * *")
+
+
 def only_when_asked(_subject: str) -> None:
     """No schedule."""
+
+
+def each_minute(_subject: str) -> CronTriggerTimetable:
+    return cron("* * * * *")
 
 
 def tidy_schedule(_place: str) -> CronTriggerTimetable:

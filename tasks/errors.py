@@ -112,12 +112,18 @@ class WrongCode(CheckFailed):
     """
 
 
+class NotReproducible(CheckFailed):
+    """A training cannot be run again as it was: its code, its rows or its records are gone;
+    raised by reproduce.
+    """
+
+
 class GpuMissing(CheckFailed):
     """A model requires a GPU, and the step sees none; raised by preflight."""
 
 
 class ServiceAway(PerennialError):
-    """A service that the run will need does not answer; raised by preflight."""
+    """A service that the run will need does not answer; raised by preflight and recall."""
 
 
 class LakeError(PerennialError):

@@ -74,6 +74,7 @@ LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {
     "gate": (EvaluationReportLink(), MLflowRunLink()),
     "register": (MLflowRunLink(),),
     "drift": (DriftReportLink(),),
+    "reproduce": (MLflowRunLink(),),
 }
 
 

@@ -41,6 +41,7 @@ from tasks.contracts.evaluation import (
     SliceScore,
 )
 from tasks.contracts.gate import Circumstances, GateDecision, GateRequest, Look, RuleVerdict
+from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.labels import (
     Agreement,
@@ -56,7 +57,7 @@ from tasks.contracts.labels import (
     QuarantineRequest,
     UnusualShare,
 )
-from tasks.contracts.ledger import Action, LedgerEntry
+from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     ColumnDistance,
     DriftDecision,
@@ -81,12 +82,28 @@ from tasks.contracts.provenance import (
 )
 from tasks.contracts.release import (
     DeployRequest,
+    Mismatch,
+    ReconcileRequest,
+    Reconciliation,
     RegisterRequest,
     RollbackRequest,
     Rollout,
     RolloutCheck,
+    SeenModel,
+    Settled,
     Withdrawal,
     WithdrawRequest,
+)
+from tasks.contracts.reproduction import (
+    AnswerDifferences,
+    AttestRequest,
+    Condition,
+    FileDifference,
+    MetricDifference,
+    ReproduceRequest,
+    Reproduction,
+    Surroundings,
+    TensorDifference,
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.training import (
@@ -104,9 +121,11 @@ __all__ = [
     "Agreement",
     "Anchor",
     "Answer",
+    "AnswerDifferences",
     "Answers",
     "Archive",
     "AsTrained",
+    "AttestRequest",
     "BatchDecision",
     "BatchFindings",
     "BatchRows",
@@ -120,6 +139,7 @@ __all__ = [
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "Condition",
     "Contract",
     "CountRequest",
     "DataSnapshot",
@@ -133,12 +153,16 @@ __all__ = [
     "FailedCase",
     "FailedExpectation",
     "FairnessGap",
+    "FileDifference",
     "FileOutcome",
+    "Finding",
     "FrozenSets",
     "GateDecision",
     "GateRequest",
     "GroupValue",
     "Health",
+    "Held",
+    "HeldRequest",
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
@@ -148,9 +172,12 @@ __all__ = [
     "LabelIncidentRequest",
     "LabelNoise",
     "LedgerEntry",
+    "LedgerHead",
     "Lineage",
     "Look",
     "Metric",
+    "MetricDifference",
+    "Mismatch",
     "ModelScore",
     "ModelVersion",
     "NearDuplicates",
@@ -163,7 +190,11 @@ __all__ = [
     "QuarantineRequest",
     "Recall",
     "RecallRequest",
+    "ReconcileRequest",
+    "Reconciliation",
     "RegisterRequest",
+    "ReproduceRequest",
+    "Reproduction",
     "Request",
     "RetrainRequest",
     "RetrainTicket",
@@ -173,15 +204,20 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "SeenModel",
     "Serving",
     "SetScore",
+    "Settled",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
     "Standing",
     "StepContext",
     "Subject",
+    "Surroundings",
+    "TakeUpRequest",
     "TakenBack",
+    "TensorDifference",
     "TrainRequest",
     "TrainedFor",
     "TrainingRows",

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.contracts import DataSnapshot, NearDuplicates, PinnedTable, SnapshotPart, SnapshotRequest
 from tasks.data import batches
 from tasks.data.model_query import pin, training_rows
 from tasks.data.near_duplicates import without_leaks
@@ -60,9 +60,7 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     left_out = batches.left_out(lake, spec.name, data.table)
     rows = training_rows(lake, spec, versions, batches.without(data.table, left_out))
     _check(rows, spec, versions[data.table])
-    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
-    numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
-    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    divided, duplicates = divide(rows, data)
     parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
     old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
@@ -79,12 +77,20 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         tables=tuple(further),
         query=data.query,
         rows=sum(part.rows for part in parts.values()),
-        sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
+        sha256=sha256_of_parts(data.query, *(parts[name] for name in PARTS)),
         near_duplicates=duplicates,
         left_out_batches=left_out,
         **parts,
         aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
+
+
+def divide(rows: pa.Table, data: DataSpec) -> tuple[dict[str, pa.Table], NearDuplicates]:
+    """The rows of each part, by its name, in the order of their key, and which of them say the same."""
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
+    numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
+    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    return divided, duplicates
 
 
 def _versions(lake: Lake, request: SnapshotRequest) -> dict[str, int]:
@@ -189,8 +195,9 @@ def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
     return None if rows is None else _write(rows, work_url, "aged")
 
 
-def _sha256(*texts: str) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+def sha256_of_parts(query: str, *parts: SnapshotPart) -> str:
+    """Of a snapshot with this query and these parts, in the order of `PARTS`."""
+    return hashlib.sha256("\n".join([query, *(part.sha256 for part in parts)]).encode()).hexdigest()
 
 
 def _some(values: list[Any]) -> str:

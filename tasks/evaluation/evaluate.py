@@ -284,12 +284,12 @@ def _write_answers(url: str, spec: PipelineSpec, sets: Sets, judged: dict[str, J
     columns |= {f"is_in_{name}": pa.array(mask) for name, mask in masks.items() if mask is not None}
     for role, model in judged.items():
         if model is not None:
-            columns |= {f"{role}_{name}": column for name, column in _answer_columns(model, frozen.target)}
+            columns |= {f"{role}_{name}": column for name, column in answer_columns(model, frozen.target)}
     with files.at(url).open("wb") as file:
         pq.write_table(pa.table(columns), file)
 
 
-def _answer_columns(judged: Judged, target: Target) -> Iterator[tuple[str, pa.Array]]:
+def answer_columns(judged: Judged, target: Target) -> Iterator[tuple[str, pa.Array]]:
     raw = judged.raw
     if target.task == "regression":
         yield "prediction", pa.array(judged.answers.predictions)

@@ -16,7 +16,7 @@ from typing import Any
 from tasks.errors import LimitReached, MachineFull, PerennialError
 from tasks.settings import settings
 
-OF_TRAINING = frozenset({"preflight", "train"})
+OF_TRAINING = frozenset({"preflight", "train", "reproduce"})
 FULL = {errno.ENOSPC, errno.EDQUOT}
 FULL_BYTES = 1024 * 1024
 GROUPS = Path("/sys/fs/cgroup")

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.contracts import Archive, ModelVersion, TrainingRun
@@ -22,6 +22,7 @@ ARCHIVE = "perennial.archive"
 DECISION = "perennial.decision_hash"
 ROOT = "perennial.root_run_id"
 LINEAGE = "lineage/training_run.json"
+SURROUNDINGS = "lineage/surroundings.json"
 
 
 def client() -> Any:
@@ -65,6 +66,28 @@ def _is_listed(model: str) -> bool:
     return bool(client().search_registered_models(f"name = '{model}'"))
 
 
+def registered_models() -> list[dict[str, Any]]:
+    """Every registered model as `mlflow_rest.registered_models` has it."""
+    found, token = [], None
+    while token != "":
+        page = client().search_registered_models(max_results=1000, page_token=token)
+        found += [
+            {
+                "name": model.name,
+                "aliases": [{"alias": alias, "version": str(each)} for alias, each in model.aliases.items()],
+                "tags": [{"key": key, "value": value} for key, value in model.tags.items()],
+            }
+            for model in page
+        ]
+        token = page.token or ""
+    return found
+
+
+def tag_model(model: str, name: str, value: str) -> None:
+    """Set a tag of a registered model."""
+    client().set_registered_model_tag(model, name, value)
+
+
 def set_champion(model: str, version: str) -> None:
     """Let the alias `champion` name this version."""
     client().set_registered_model_alias(model, ALIAS, version)
@@ -92,6 +115,22 @@ def get_version(model: str, version: str) -> ModelVersion:
         RegistryError: It was not registered by Perennial.
     """
     return _version(client().get_model_version(model, version))
+
+
+def versions_by_number(model: str) -> dict[str, dict[str, str]]:
+    """The tags of every version of a model, by its number."""
+    found: dict[str, dict[str, str]] = {}
+    token = None
+    while token != "":
+        page = client().search_model_versions(f"name = '{model}'", page_token=token)
+        found |= {str(each.version): dict(each.tags) for each in page}
+        token = page.token or ""
+    return found
+
+
+def version_numbers(model: str) -> list[str]:
+    """The number of every version that there is, in their order; none of a model that nobody registered."""
+    return sorted(versions_by_number(model), key=int)
 
 
 def create_version(model: str, run_id: str, tags: dict[str, str]) -> ModelVersion:
@@ -148,6 +187,30 @@ def training_run(run_id: str) -> TrainingRun:
         ) from error
 
 
+def read_text(run_id: str, path: str) -> str | None:
+    """A text that was kept with a run; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _load_text(run_id, path)
+    except (MlflowException, OSError):
+        if _is_kept(run_id, path):
+            raise
+        return None
+
+
+def fetch_artifact(run_id: str, path: str, folder: Path) -> Path | None:
+    """Copy a file that was kept with a run into a local folder; None where there is none."""
+    if not _is_kept(run_id, path):
+        return None
+    return Path(client().download_artifacts(run_id, path, str(folder)))
+
+
+def run_tags(run_id: str) -> dict[str, str]:
+    """The tags of a run."""
+    return dict(client().get_run(run_id).data.tags)
+
+
 def log_text(run_id: str, path: str, text: str) -> None:
     """Keep a text with a run, as the artifact `path`."""
     client().log_text(run_id, text, path)
@@ -177,6 +240,11 @@ def tag_run(run_id: str, tags: dict[str, str]) -> None:
     mlflow = client()
     for name, value in tags.items():
         mlflow.set_tag(run_id, name, value[:8000])
+
+
+def _is_kept(run_id: str, path: str) -> bool:
+    listed = client().list_artifacts(run_id, str(PurePosixPath(path).parent))
+    return path in [artifact.path for artifact in listed]
 
 
 def _load_text(run_id: str, path: str) -> str:

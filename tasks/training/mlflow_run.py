@@ -7,10 +7,10 @@ import json
 from pathlib import PurePosixPath
 from typing import Any
 
-from tasks.contracts import DataSnapshot, PinnedTable, TrainedFor, TrainingRun, TrainRequest
+from tasks.contracts import DataSnapshot, PinnedTable, Surroundings, TrainedFor, TrainingRun, TrainRequest
 from tasks.settings import settings
 from tasks.stores import files, registry
-from tasks.stores.registry import LINEAGE
+from tasks.stores.registry import LINEAGE, SURROUNDINGS
 from tasks.training.mlflow_records import require_active
 
 STEP_KEY = "perennial.step_key"
@@ -161,7 +161,7 @@ def fail(run_id: str, reason: str) -> None:
     registry.client().set_terminated(run_id, "FAILED")
 
 
-def complete(run: TrainingRun, request: TrainRequest) -> None:
+def complete(run: TrainingRun, request: TrainRequest, surroundings: Surroundings) -> None:
     """Keep the reports and what the run came from, and end
     the run; one with its lineage that has ended is complete.
     """
@@ -176,6 +176,7 @@ def complete(run: TrainingRun, request: TrainRequest) -> None:
     registry.tag_run(run.run_id, tags)
     for name, url in (("report.html", request.validation.url), ("report.json", request.validation.json_url)):
         registry.log_text(run.run_id, f"validation/{name}", files.at(url).read_text(encoding="utf-8"))
+    registry.log_text(run.run_id, SURROUNDINGS, surroundings.model_dump_json(indent=2))
     registry.log_text(run.run_id, LINEAGE, run.model_dump_json(indent=2))
     registry.client().set_terminated(run.run_id, "FINISHED")
 

@@ -14,11 +14,10 @@ from tasks.errors import InvalidProject, ServingError
 from tasks.evaluation.scoring import score
 from tasks.evaluation.trained_for import require_trained_for
 from tasks.runtime import child
-from tasks.settings import settings
+from tasks.runtime.code_version import HANDLER_BASE, Code, code_here
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 
-HANDLER_BASE = Path("containers/torchserve/perennial_handler.py")
 PICKLED_SUFFIXES = {".pkl", ".pickle", ".joblib", ".dill"}
 ARCHIVER = "from model_archiver.model_packaging import generate_model_archive as main; main()"
 RECORD = "archive.json"
@@ -61,10 +60,14 @@ def package(request: PackageRequest) -> Archive:
     return archive
 
 
-def build(spec: PipelineSpec, run: TrainingRun, folder: Path) -> Path:
-    """Run torch-model-archiver on a folder with everything that the archive holds, and return the archive."""
+def build(spec: PipelineSpec, run: TrainingRun, folder: Path, code: Code | None = None) -> Path:
+    """Run torch-model-archiver on a folder with everything that the archive holds, and return the archive.
+
+    Args:
+        code: Where the handlers come from; None for the code of the settings.
+    """
     contents = folder / "contents"
-    _collect(spec, run, contents)
+    _collect(spec, run, contents, code or code_here())
     handler = contents / Path(spec.serving.handler).name
     command = [sys.executable, "-c", ARCHIVER, "--force", f"--model-name={spec.name}"]
     command += [
@@ -90,7 +93,7 @@ def build(spec: PipelineSpec, run: TrainingRun, folder: Path) -> Path:
     return archive
 
 
-def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path) -> None:
+def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path, code: Code) -> None:
     trained = files.at(run.model_files_url)
     written = sorted(path for path in trained.rglob("*") if path.is_file())
     if not written:
@@ -104,8 +107,8 @@ def _collect(spec: PipelineSpec, run: TrainingRun, contents: Path) -> None:
                 "and so could run any code in the service. Save weights with safetensors, torch.export or "
                 "TorchScript, other data as JSON."
             )
-    sources = [settings().models / spec.name / name for name in (spec.serving.handler, *spec.serving.code)]
-    for source in (*sources, settings().project / HANDLER_BASE):
+    sources = [code.models / spec.name / name for name in (spec.serving.handler, *spec.serving.code)]
+    for source in (*sources, code.project / HANDLER_BASE):
         if not source.is_file():
             raise InvalidProject(
                 f"{source} is missing, but the archive needs it. Add it, or correct `serving` in "

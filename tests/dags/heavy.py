@@ -85,6 +85,20 @@ def train(request: dict[str, Any]) -> dict[str, Any]:
     return {**run, **made_from, "model_files_url": "/files"}
 
 
+def held(request: dict[str, Any]) -> dict[str, Any]:
+    why = "It waits for 1,200 test rows, and there are about 1,300."
+    return {"model": request["spec"]["name"], "run_id": "run-1", "entry": 7, "why": why}
+
+
+def take_up(request: dict[str, Any]) -> dict[str, Any]:
+    return train({**request, "parameters": {}})
+
+
+def label_incident(request: dict[str, Any]) -> dict[str, Any]:
+    said = {"incident": 7, "batches": [], "next_step": "Start the training anew.", "ledger_hash": SHA}
+    return {"model": request["model"], "answer": request["answer"], **said}
+
+
 def package(request: dict[str, Any]) -> dict[str, Any]:
     archive = {"url": "/m.mar", "sha256": SHA, "size_bytes": 1, "example_prediction": {}}
     return {"model": request["spec"]["name"], "version": "run-1", "run_id": "run-1", **archive}
@@ -95,6 +109,10 @@ def score(role: str) -> dict[str, Any]:
         ("run_id", "archive_sha256", "archive_bytes", "latency_p50_seconds", "latency_p95_seconds")
     )
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
+
+
+def reconcile(_request: dict[str, Any]) -> dict[str, Any]:
+    return {"settled": []}
 
 
 def champion(request: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +193,20 @@ def retrain(request: dict[str, Any]) -> dict[str, Any]:
         "train_run_id": "retrain__1",
         "reason": "The traffic moved.",
     }
+
+
+def reproduce(request: dict[str, Any]) -> dict[str, Any]:
+    names = {"version": "1", "run_id": "run-1", "experiment_id": "7", "reproduced_as": "run-2"}
+    lists = dict.fromkeys(("conditions", "largest", "files", "metrics", "nondeterministic_operators"), ())
+    answers = {"rows": 10, "predictions": 0, "max_abs_difference": 0, "same": True, "within_tolerance": True}
+    counts = {"tensors": 2, "tensors_differing": 0, "tolerance": 1e-4, "rows_made_again": False}
+    told = {"verdict": "identical", "why": "identical: as it was.", "report_url": "/report"}
+    return {"model": request["spec"]["name"], **names, **lists, **counts, **told, "answers": answers}
+
+
+def attest(request: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = request["reproduction"]
+    return found | {"ledger_hash": SHA}
 
 
 def recall(request: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
+FAMILIES = ("train", "drift", "collect", "reproduce")
 HEAVY = {
     "pandas",
     "numpy",
@@ -33,6 +34,9 @@ HEAVY = {
     "duckdb",
     "sklearn",
 }
+
+FAMILIES = ("train", "judge_again", "drift", "collect")
+"""Of DAGs, of which each model has one."""
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def test_every_shipped_file_loads_and_makes_the_dags_of_every_model(
     bag = parse(airflow_database)
     assert bag.import_errors == {}
     names = {path.parent.name for path in settings().models.glob("*/pipeline.yaml")}
-    assert {f"{family}_{name}" for family in ("train", "drift", "collect") for name in names} <= set(bag.dags)
+    assert {f"{family}_{name}" for family in FAMILIES for name in names} <= set(bag.dags)
     assert "ingest_reviews" in bag.dags
 
 
@@ -83,6 +87,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         ("drift", "retrain"),
         ("retrain", "start_training"),
     }
+    assert edges("reproduce_review_sentiment") == {("champion", "reproduce"), ("reproduce", "attest")}
     chain = [
         "count",
         "preflight",
@@ -99,6 +104,8 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         "deploy",
     ]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
+    again = ["held", "snapshot", "validate", "take_up", *chain[chain.index("package") :]]
+    assert edges("judge_again_review_sentiment") >= set(itertools.pairwise(again))
 
 
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
@@ -175,11 +182,12 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert says in error
     assert "second" in error
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
-    assert set(bag.dags) == {f"{family}_review_sentiment" for family in ("train", "drift", "collect")} | {
+    assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
         "decide_batch_model",
         "label_incident_model",
         "recall_batch",
+        "reconcile_ledger",
         "rollback_model",
         "withdraw_model",
     }

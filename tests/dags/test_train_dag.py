@@ -86,6 +86,30 @@ def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
     assert "The gate says hold: It is no better than the champion." in capfd.readouterr().out
 
 
+def test_a_held_candidate_is_judged_again_on_newer_rows_without_a_training(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    run = run_dag("judge_again_review_sentiment")
+
+    again = ("held", "snapshot", "validate", "take_up", "package", "champion", "evaluate", "gate")
+    assert states(run) == all_in("success", *again, *RELEASED)
+    [asked_for] = asked(home, "take_up")
+    assert asked_for["held"]["entry"] == 7
+    assert asked(home, "evaluate")[0]["run"] == xcom(run, "take_up")
+    assert asked(home, "train") == []
+
+
+def test_a_persons_answer_to_a_label_incident_is_asked_for_as_it_was_given(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    said = {"model": "review_sentiment", "answer": "the_world", "reason": "The shop changed its scale."}
+
+    assert run_dag("label_incident_model", said).state == "success"
+
+    [request] = asked(home, "label_incident")
+    assert {name: request[name] for name in said} == said
+
+
 @pytest.mark.parametrize("verdict", ["hold", "reject", "something new"])
 def test_only_a_promotion_is_released(verdict: str) -> None:
     assert (

@@ -30,6 +30,8 @@ from tests.steps.by_hand import ByHand
 
 SHIPPED = sorted(path.parent.name for path in PROJECT.glob("models/*/pipeline.yaml"))
 Loop = Callable[[str], ByHand]
+COMMIT = "c0" * 20
+"""What the steps take for the commit of the code, whether it was committed or not."""
 NOWHERE = SnapshotPart(url="", rows=0, sha256="")
 
 
@@ -126,6 +128,7 @@ def ask(archive: Archive, spec: PipelineSpec, instances: Sequence[dict[str, Any]
 def loop_of(mlflow_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """Gives a shipped model a state folder of its own, in which its steps run; one at a time."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_CODE_COMMIT", COMMIT)
 
         def make(model: str) -> ByHand:
             home = tmp_path_factory.mktemp(model)

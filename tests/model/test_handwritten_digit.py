@@ -4,6 +4,8 @@ It is trained by the steps of its DAG, on what its example_data.py lets land. A 
 tests/system/test_new_models.py.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -83,3 +85,17 @@ def test_what_is_no_image_is_refused_alone(answers: Scores, tested: list[str]) -
     bad = range(2 * len(tested) + 1, 2 * len(tested) + 4)
 
     assert [(refused.row, refused.status) for refused in answers.refused] == [(row, 400) for row in bad]
+
+
+def test_trained_again_on_rows_that_are_queried_anew_it_is_the_same_bit_for_bit(
+    loop: ByHand, first: Judged
+) -> None:
+    snapshot = first.run.snapshot
+    for lost in (snapshot.train.url, snapshot.test.url, first.archive.url):
+        Path(lost).unlink()
+
+    found = loop.reproduce(first.archive)
+
+    assert found.verdict == "identical", found.why
+    assert (found.tensors, found.answers.rows, found.conditions) == (6, snapshot.test.rows, ())
+    assert found.rows_made_again

@@ -2,8 +2,6 @@
 not, what must matter does, and plain cases are right.
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -122,24 +120,3 @@ def test_an_instance_without_a_text_is_refused_alone_and_its_neighbours_score_as
         (row, 400) for row in (1, 2, 3, 4)
     ]
     assert scores.scores[0] == pytest.approx(score_of["A great story."], abs=1e-6)
-
-
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tracking: Path, tmp_path: Path) -> None:
-    rows = example_data(SPEC.name, tmp_path / "landing", "--rows", "1500")
-    write_parts(SPEC, rows, tmp_path / "data")
-    small = ["--data", str(tmp_path / "data"), "--buckets", "65536", "--epochs", "2"]
-    runs = {"first": "7", "again": "7", "other": "8"}
-    calls = [[*small, "--seed", seed, "--output", str(tmp_path / name)] for name, seed in runs.items()]
-
-    run_training(SPEC.name, calls, tracking)
-
-    first, again, other = (
-        hashlib.sha256((tmp_path / name / "weights.safetensors").read_bytes()).hexdigest() for name in runs
-    )
-    assert first == again
-    assert first != other
-    assert json.loads((tmp_path / "first" / "model.json").read_text()) == {
-        "buckets": 65536,
-        "dimension": 2,
-        "ngrams": 2,
-    }

@@ -285,6 +285,18 @@ def test_who_only_judges_or_reads_cannot_change_the_registry(user: str, world: W
         assert refused.value.error_code == "PERMISSION_DENIED"
 
 
+def test_a_registered_model_carries_who_moved_its_champion_last(world: World) -> None:
+    numbers, told = world.versions[OTHER], "perennial.champion_moved_by"
+    with logged_in(world.server.user("perennial-release")):
+        world.client.set_registered_model_alias(OTHER, registry.ALIAS, numbers[1])
+    moved = json.loads(world.client.get_registered_model(OTHER).tags[told])
+    world.client.set_registered_model_alias(OTHER, registry.ALIAS, numbers[0])
+    moved_again = json.loads(world.client.get_registered_model(OTHER).tags[told])
+
+    assert (moved["user"], moved["version"]) == ("perennial-release", numbers[1])
+    assert (moved_again["user"], moved_again["version"]) == ("admin", numbers[0])
+
+
 def test_who_only_releases_or_reads_cannot_change_a_run(world: World) -> None:
     for user in ("perennial-release", "perennial-reader"):
         with logged_in(world.server.user(user)):
@@ -404,6 +416,9 @@ def test_every_step_does_its_work_as_its_own_user_and_the_training_program_no_mo
     version = step("register", run=run, archive=archive, decision=decision)
     assert step("deploy", version=version).verdict == "deployed"
     assert step("champion").version == version
+    found = step("reproduce", champion=step("champion"), code="here")
+    assert (found.verdict, found.version) == ("identical", version.version), found.why
+    assert registry.version_numbers(MODEL) == [version.version]
     assert world.client.get_model_version_by_alias(MODEL, registry.ALIAS).run_id == run.run_id
     step("preflight")
 

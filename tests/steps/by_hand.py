@@ -19,6 +19,8 @@ from tasks.contracts import (
     IngestResult,
     ModelVersion,
     PackageRequest,
+    ReproduceRequest,
+    Reproduction,
     SnapshotRequest,
     StepContext,
     TrainingRun,
@@ -31,6 +33,7 @@ from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
 from tasks.gate.champion import with_standing
 from tasks.gate.gate import gate
+from tasks.provenance.reproduce import reproduce
 from tasks.release.register import tags_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec, table_of
@@ -112,6 +115,15 @@ class ByHand:
             )
         )
         return Judged(trained, archive, evaluation, decision)
+
+    def reproduce(self, archive: Archive, run: str = "again") -> Reproduction:
+        """Make a version of what was judged, as `register` does, and train that version again."""
+        tags = {registry.ARCHIVE: archive.model_dump_json(), registry.DECISION: ""}
+        version = registry.create_version(self.spec.name, archive.run_id, tags)
+        asked = ReproduceRequest(
+            context=self.context(run, "reproduce"), spec=self.spec, version=version.version
+        )
+        return reproduce(asked)
 
     def register(self, judged: Judged) -> ModelVersion:
         """Make a promoted candidate a version, as `register` does where a gateway runs."""
