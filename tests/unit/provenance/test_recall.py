@@ -64,7 +64,7 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
     monkeypatch.setattr(
         recall_module,
         "leave_out",
-        lambda *arguments: written.append(entries.history(TABLE)[-1].entry_hash) or marked(*arguments),
+        lambda *arguments: written.append(entries.history(TABLE)[0].entry_hash) or marked(*arguments),
     )
 
     done = recalled()
