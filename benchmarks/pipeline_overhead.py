@@ -36,6 +36,8 @@ TRAIN, INGEST = f"train_{MODEL}", f"ingest_{TABLE}"
 VERBS = [
     "count",
     "preflight",
+    "check_labels",
+    "quarantine",
     "snapshot",
     "validate",
     "train",

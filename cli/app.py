@@ -18,6 +18,7 @@ WORDS = (
     "ledger",
     "train",
     "rollback",
+    "answer",
     "recall",
     "reproduce",
     "withdraw",

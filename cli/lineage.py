@@ -121,4 +121,5 @@ def _print(usage: "Usage") -> None:
         )
         for use in usage.uses
     ]
-    show.table(USES, uses, nothing="No training that ended well has used it.")
+    nothing = "No training that ended well has used it." if usage.complete else "It is not known now."
+    show.table(USES, uses, nothing=nothing)

@@ -163,13 +163,13 @@ class Place:
             PlatformAway: It can be read neither here nor through a platform that runs.
         """
         if self.has_ledger_here:
-            from tasks.ledger import entries
+            from tasks.ledger.verify import faults, verify
 
             with _database_answers():
-                return [_broken(number) for number in entries.broken_entries()]
+                return [finding.why for finding in faults(verify())]
         self.require_running()
-        found: list[int] = self.airflow.get("/broken", below=LEDGER_PAGES)["broken"]
-        return [_broken(number) for number in found]
+        found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES)["findings"]
+        return found
 
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""
@@ -201,13 +201,6 @@ class Place:
                 "how to get one."
             )
         return log_in(self.airflow_url, self.settings.airflow_user, password)
-
-
-def _broken(number: int) -> str:
-    return (
-        f"Entry {number} of the ledger is changed, missing or does not follow the one before. Compare the "
-        "table `ledger` with a backup."
-    )
 
 
 @contextmanager

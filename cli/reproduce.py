@@ -92,6 +92,7 @@ def _show(found: "Reproduction") -> None:
         for each in found.largest
     ]
     rows += [(each.file, each.recorded_sha256, each.here_sha256, None) for each in found.files]
-    rows += [(each.name, each.recorded, each.here, None) for each in (*found.metrics, *found.conditions)]
+    rows += [(metric.name, metric.recorded, metric.here, None) for metric in found.metrics]
+    rows += [(condition.name, condition.recorded, condition.here, None) for condition in found.conditions]
     if rows:
         show.table(("WHAT", "WAS", "IS", "OFF BY"), rows, nothing="")

@@ -5,6 +5,7 @@ from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
 from plugins.verbs import (
+    check_labels,
     count_rows,
     deploy,
     evaluate,
@@ -12,7 +13,9 @@ from plugins.verbs import (
     gate,
     package,
     preflight,
+    quarantine,
     register,
+    report_quarantined,
     take_snapshot,
     train_candidate,
     validate,
@@ -24,7 +27,10 @@ from tasks.spec import PipelineSpec
 def train(spec: PipelineSpec) -> None:
     """Train, judge and, if the gate agrees, release one candidate of the model."""
     place = preflight(spec, after=count_rows(spec))
-    snapshot = take_snapshot(spec, after=place)
+    labels = check_labels(spec, after=place)
+    quarantined = quarantine(spec, labels)
+    report_quarantined(labels, quarantined)
+    snapshot = take_snapshot(spec, after=quarantined, labels=labels)
     validation = validate(spec, snapshot)
     run = train_candidate(spec, snapshot, validation)
     archive = package(spec, run)

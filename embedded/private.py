@@ -35,6 +35,7 @@ class Secrets:
         airflow_jwt_secret: Signs Airflow's tokens; at least 64 bytes, below which HMAC-SHA512 warns.
         gateway_token: Bearer token of the gateway's internal requests.
         mlflow_password: Of the user `admin` in MLflow's pages.
+        ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits.
         mlflow_key: What the passwords are derived from with which the steps log in to MLflow.
     """
 
@@ -45,6 +46,7 @@ class Secrets:
     airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(72))
     airflow_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     gateway_token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    ledger_key: str = field(default_factory=lambda: secrets.token_hex(32))
     mlflow_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     mlflow_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 

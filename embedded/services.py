@@ -45,6 +45,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_AIRFLOW_URL": addresses.airflow,
         "PERENNIAL_MLFLOW_URL": addresses.mlflow,
         "PERENNIAL_MLFLOW_KEY": secrets.mlflow_key,
+        "PERENNIAL_LEDGER_KEY": secrets.ledger_key,
         "PERENNIAL_GATEWAY_URL": addresses.gateway,
         "PERENNIAL_GATEWAY_TOKEN": secrets.gateway_token,
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": addresses.torchserve_inference,

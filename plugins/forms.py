@@ -175,6 +175,26 @@ def reproduction_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     }
 
 
+def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The batch, what is decided about it, and why."""
+    return {
+        "model": _model("Whose trainings see the batch, or do not."),
+        "batch_id": Param(
+            description="As the failed task report_quarantined and the ledger name it.",
+            title="Batch",
+            type="string",
+            minLength=1,
+        ),
+        "decision": Param(
+            description="release: train on it. confirm: never train on it.",
+            title="Decision",
+            type="string",
+            enum=["release", "confirm"],
+        ),
+        "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
 def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The batch to leave out of every later training, and why."""
     return {

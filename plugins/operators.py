@@ -226,5 +226,6 @@ class StartTraining(TriggerDagRunOperator):
                 "since. Clear the task that made the ticket: it asks anew."
             )
         if why := hindrance(context, self.trigger_dag_id):
-            close_unstarted(*request, why=why)
+            reach_store()
+            close_unstarted(*request, why=why, actor=attempts.context_of(context["ti"]).actor)
             raise AirflowSkipException(why)

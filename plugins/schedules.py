@@ -55,6 +55,10 @@ def only_when_asked(_subject: str) -> None:
     """No schedule."""
 
 
+def each_minute(_subject: str) -> CronTriggerTimetable:
+    return cron("* * * * *")
+
+
 def tidy_schedule(_place: str) -> CronTriggerTimetable:
     return cron("*/10 * * * *")
 

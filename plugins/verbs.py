@@ -8,12 +8,16 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from plugins.attempts import context_of
 from plugins.forms import require_sound, window
 from plugins.janitor import GONE, sweep
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
+from plugins.reconciler import differing_models, give_back_unstarted, wanted
 from plugins.runners import Owner
+from plugins.runners.connections import reach_store
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
+from tasks.errors import ServiceAway, ServingError
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
@@ -115,9 +119,38 @@ def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
     return place
 
 
-def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
-    """Pin the rows that this run sees, in three parts."""
-    snapshot = _step("snapshot", {"spec": spec}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+def check_labels(spec: PipelineSpec, after: XComArg) -> XComArg:
+    """Compare the labels of each new batch with what the batches before it, and the champion, say."""
+    check = _model_step("check_labels", spec, {}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    after >> check
+    return check
+
+
+def quarantine(spec: PipelineSpec, check: XComArg) -> XComArg:
+    """Write down what was found; a batch whose labels seem wrong is not trained on until a person says so."""
+    return _step("quarantine", {"spec": spec}, {"check": check})
+
+
+def report_quarantined(check: XComArg, quarantined: XComArg) -> XComArg:
+    """Fail where batches were quarantined, with each one's reason; the training goes on without them."""
+
+    @task(task_id="report_quarantined", retries=0)
+    def report(result: dict[str, Any]) -> None:
+        bad = [verdict["why"] for verdict in result["verdicts"] if verdict["state"] == "quarantined"]
+        if bad:
+            raise AirflowFailException("\n".join(["Incident: labels of new batches seem wrong.", *bad]))
+
+    told = report(check)
+    quarantined >> told
+    return told
+
+
+def take_snapshot(spec: PipelineSpec, after: XComArg, labels: XComArg | None = None) -> XComArg:
+    """Pin the rows that this run sees, in three parts; where their labels were checked, as they were then."""
+    inputs = {} if labels is None else {"label_check": labels}
+    snapshot = _step(
+        "snapshot", {"spec": spec}, inputs, from_run=lambda run: {"as_of": run["params"].get("as_of")}
+    )
     after >> snapshot
     return snapshot
 
@@ -125,6 +158,18 @@ def take_snapshot(spec: PipelineSpec, after: XComArg) -> XComArg:
 def validate(spec: PipelineSpec, snapshot: XComArg) -> XComArg:
     """Hold the rows against their expectations; data that breaks them is never trained on."""
     return _step("validate", {"spec": spec}, {"snapshot": snapshot})
+
+
+def find_held(spec: PipelineSpec) -> XComArg:
+    """Look for a held candidate that so many rows have come for that it can be decided."""
+    return _step("held", {"spec": spec})
+
+
+def take_up(spec: PipelineSpec, held: XComArg, snapshot: XComArg, after: XComArg) -> XComArg:
+    """The held candidate as it was trained, to be judged on the test part of the newer snapshot."""
+    run = _step("take_up", {"spec": spec}, {"held": held, "snapshot": snapshot})
+    after >> run
+    return run
 
 
 def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) -> XComArg:
@@ -175,6 +220,12 @@ def roll_back() -> XComArg:
     """Send the requests of the model that the form names back to the version that served before."""
     asked = ("model", "reason", "leaving")
     return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+
+
+def decide_batch() -> XComArg:
+    """Release the batch that the form names from quarantine, or confirm that it is never trained on."""
+    asked = ("model", "batch_id", "decision", "reason")
+    return _step("decide_batch", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
 
 
 def answer_label_incident() -> XComArg:
@@ -320,6 +371,37 @@ def remove_left_behind() -> XComArg:
         return sweep(_state_of)
 
     return remove()
+
+
+def look_for_mismatches() -> XComArg:
+    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
+
+    @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
+    def look() -> dict[str, Any]:
+        run = get_current_context()
+        require_sound(run)
+        reach_store()
+        give_back_unstarted(_is_known, context_of(run["ti"]).actor)
+        try:
+            models = differing_models()
+        except (ServiceAway, ServingError) as away:
+            raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
+        asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
+        if asked is None:
+            raise AirflowSkipException("All agrees with the ledger.")
+        return asked
+
+    return look()
+
+
+def settle_mismatches(looked: XComArg) -> XComArg:
+    """Carry on or undo what does not agree with the ledger."""
+    return _step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
+
+
+def _is_known(dag_id: str, run_id: str) -> bool:
+    """Whether Airflow has a run."""
+    return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
 
 
 def _state_here(task_id: str) -> str | None:

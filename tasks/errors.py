@@ -123,7 +123,7 @@ class GpuMissing(CheckFailed):
 
 
 class ServiceAway(PerennialError):
-    """A service that the run will need does not answer; raised by preflight."""
+    """A service that the run will need does not answer; raised by preflight and recall."""
 
 
 class LakeError(PerennialError):

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         landing_subscription: Google Pub/Sub's subscription to the objects that land in a table's folder,
             `projects/.../subscriptions/...` with `{table}` in it; empty where the folder is looked into
             instead.
-        store_url: One place for all three: a local path or an object-store URL.
+        ledger_url: Where the ledger's heads are kept, outside its database; empty for a folder beside the
+            others.
+        store_url: One place for all of them: a local path or an object-store URL.
         code_commit: The Git commit that this image was built from; empty where the project is a clone.
         image_digest: The image that this step runs in, by digest; set by the runner, empty for a process.
         step_image: The image of the steps, by digest: `sha256:...` on the engine, or `name@sha256:...` of a
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
             MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
             SQLite in `home`.
+        ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits;
+            empty where they are not signed.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
     """
@@ -86,11 +90,13 @@ class Settings(BaseSettings):
     runner: Literal["process", "docker", "kubernetes"] = "process"
     store_url: str = ""
     lake_url: str = ""
+    ledger_url: str = ""
     runs_url: str = ""
     landing_url: str = ""
     landing_poll_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     landing_subscription: str = ""
     database_url: str = ""
+    ledger_key: SecretStr = SecretStr("")
     mlflow_url: str = "http://127.0.0.1:5000"
     mlflow_pages: str = ""
     mlflow_key: SecretStr = SecretStr("")
@@ -134,6 +140,10 @@ class Settings(BaseSettings):
     @property
     def landing(self) -> str:
         return self.landing_url or self._in_store("landing")
+
+    @property
+    def ledger(self) -> str:
+        return self.ledger_url or self._in_store("ledger")
 
     @property
     def database(self) -> str:

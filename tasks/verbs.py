@@ -29,6 +29,15 @@ VERBS: dict[str, Verb] = {
     "ingest": Verb("tasks.data.ingest", contracts.IngestRequest, contracts.IngestResult),
     "count": Verb("tasks.data.count", contracts.CountRequest, contracts.RowCount),
     "preflight": Verb("tasks.training.preflight", contracts.PreflightRequest, contracts.PreflightReport),
+    "check_labels": Verb(
+        "tasks.monitoring.labels.check_labels", contracts.CheckLabelsRequest, contracts.LabelCheck
+    ),
+    "quarantine": Verb(
+        "tasks.monitoring.labels.quarantine", contracts.QuarantineRequest, contracts.Quarantine
+    ),
+    "decide_batch": Verb(
+        "tasks.monitoring.labels.decide_batch", contracts.DecideBatchRequest, contracts.BatchDecision
+    ),
     "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
     "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),
@@ -41,8 +50,11 @@ VERBS: dict[str, Verb] = {
     ),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "held": Verb("tasks.release.held", contracts.HeldRequest, contracts.Held),
+    "take_up": Verb("tasks.release.take_up", contracts.TakeUpRequest, contracts.TrainingRun),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
+    "reconcile": Verb("tasks.release.reconcile", contracts.ReconcileRequest, contracts.Reconciliation),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),

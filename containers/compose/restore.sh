@@ -51,3 +51,5 @@ done
 trap - EXIT
 say "Everything is back after $(($(date +%s) - began)) s. Starting."
 sh containers/compose/up.sh
+# The heads of the ledger may be newer than its database, which was copied before them.
+compose run --rm --no-deps -T --entrypoint python command -m tasks.ledger.restored --why "Brought back from $from."

@@ -31,6 +31,7 @@ ensure ADMIN_USER admin
 ensure ADMIN_PASSWORD "$(random 10)"
 ensure MLFLOW_PASSWORD "$(random 10)"
 ensure MLFLOW_KEY "$(random 32)"
+ensure LEDGER_KEY "$(random 32)"
 ensure AIRFLOW_FERNET_KEY "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
 ensure AIRFLOW_JWT_SECRET "$(random 64)"
 ensure AIRFLOW_SECRET_KEY "$(random 32)"

@@ -14,6 +14,7 @@ model is made at the first login of its user: MLflow gives who makes an experime
 """
 
 import hmac
+import json
 import os
 import re
 import secrets
@@ -21,9 +22,10 @@ import threading
 import time
 
 from flask import Response, make_response, request
+from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.exceptions import MlflowException
 from mlflow.server import auth
-from mlflow.server.handlers import _get_tracking_store
+from mlflow.server.handlers import _get_model_registry_store, _get_tracking_store
 from werkzeug.datastructures import Authorization
 
 KEY = "PERENNIAL_MLFLOW_KEY"
@@ -31,6 +33,8 @@ PREFIX = "perennial-"
 OF_A_MODEL = "perennial-model-"
 RELEASE = "perennial-release"
 EVERYTHING = "*"
+CHAMPION, MOVED_BY = "champion", "perennial.champion_moved_by"
+MOVES_ALIAS = "/2.0/mlflow/registered-models/alias"
 READ_REGISTRY = ("registered_model", EVERYTHING, "READ")
 GRANTS = {
     "perennial-reader": (("experiment", EVERYTHING, "READ"), READ_REGISTRY),
@@ -75,6 +79,22 @@ def keep_admin(name: str, password: str) -> None:
     """Let the administrator have the password that the settings say, also after it was changed there."""
     if not auth.store.authenticate_user(name, password):
         auth.store.update_user(name, password=password)
+
+
+def note_who_moves_champions() -> None:
+    """Let a registered model carry who moved its alias `champion` last, which MLflow itself does not keep."""
+    auth.app.after_request(_note_mover)
+
+
+def _note_mover(response: Response) -> Response:
+    moves = response.status_code == 200 and request.method in {"POST", "DELETE"}
+    if moves and request.path.endswith(MOVES_ALIAS) and request.authorization is not None:
+        asked = request.get_json(silent=True) or request.args
+        if asked.get("alias") == CHAMPION:
+            told = {"user": request.authorization.username, "version": asked.get("version")}
+            tag = RegisteredModelTag(MOVED_BY, json.dumps(told))
+            _get_model_registry_store().set_registered_model_tag(asked["name"], tag)
+    return response
 
 
 def _may_reach(name: str, method: str, path: str) -> bool:

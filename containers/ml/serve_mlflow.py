@@ -44,6 +44,7 @@ def main(
 
         if upgrade:
             upgrade_mlflow.main(backend_store_uri)
+        mlflow_access.note_who_moves_champions()
         app = auth.create_app()
         mlflow_access.keep_admin(
             os.environ["MLFLOW_AUTH_ADMIN_USERNAME"], os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"]

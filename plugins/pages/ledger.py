@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI, HTTPException
 
 from tasks.errors import PerennialError
 from tasks.ledger import entries
+from tasks.ledger.verify import faults, verify
 
 app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depends(requires_authenticated())])
 
@@ -18,9 +19,13 @@ def history(model: str | None = None) -> dict[str, Any]:
 
 
 @app.get("/broken")
-def broken() -> dict[str, list[int]]:
-    """The numbers of the entries that somebody changed or removed."""
+def broken() -> dict[str, list[Any]]:
+    """What is wrong with it: the numbers of the entries that are meant, and a sentence each."""
     try:
-        return {"broken": entries.broken_entries()}
+        found = faults(verify())
     except PerennialError as error:
         raise HTTPException(503, str(error)) from error
+    return {
+        "broken": sorted({each.sequence for each in found if each.sequence is not None}),
+        "findings": [each.why for each in found],
+    }

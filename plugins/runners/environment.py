@@ -2,8 +2,9 @@
 environment: what it needs, and no secret that is not its own.
 
 Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of
-the platform: not the gateway's token, not the database with the ledger, not TorchServe's keys. Those of the
-store they cannot do without, and in MLflow each step is the user that its work needs (mlflow_login.py).
+the platform: not the gateway's token, not the database with the ledger nor the key that signs its heads, not
+TorchServe's keys. Those of the store they cannot do without, and in MLflow each step is the user that its
+work needs (mlflow_login.py).
 """
 
 import math
@@ -17,10 +18,12 @@ from plugins.runners.step import Step
 from tasks.settings import Settings
 
 SCRATCH = "/scratch"
-MODEL_CODE = frozenset({"train", "package", "evaluate", "reproduce"})
+MODEL_CODE = frozenset({"check_labels", "train", "package", "evaluate", "reproduce"})
 STORE = ("store_url", "lake_url", "runs_url", "landing_url", "mlflow_url")
 PLATFORM = (
     "database_url",
+    "ledger_url",
+    "ledger_key",
     "gateway_url",
     "gateway_token",
     "serving_backend",

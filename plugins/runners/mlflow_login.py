@@ -18,6 +18,7 @@ USERS = {
     "deploy": "perennial-release",
     "rollback": "perennial-release",
     "withdraw": "perennial-release",
+    "reconcile": "perennial-release",
 }
 READER = "perennial-reader"
 

@@ -6,6 +6,8 @@ from pydantic import AwareDatetime
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
+from tasks.contracts.labels import LabelCheck
+from tasks.contracts.pinned import PinnedTable
 from tasks.spec import PipelineSpec, TableSpec
 
 
@@ -74,8 +76,11 @@ class RowCount(Contract):
 
 
 class SnapshotRequest(Request):
+    """`label_check`: what was said of new batches; its versions of the tables count, not `as_of`."""
+
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
+    label_check: LabelCheck | None = None
 
 
 class SnapshotPart(Contract):
@@ -86,12 +91,22 @@ class SnapshotPart(Contract):
     sha256: str
 
 
-class PinnedTable(Contract):
-    """A version of a table; `version_at` is when it was committed, by the commit's own timestamp."""
+class NearDuplicates(Contract):
+    """Rows of a snapshot's query that say the same under different keys.
 
-    table: str
-    version: int
-    version_at: AwareDatetime
+    Attributes:
+        groups, rows: Groups of two and more such rows, and the rows in them.
+        groups_across_parts: Of the groups, those whose rows the split puts into several parts.
+        leaking_rows: The rows in those whose place the split's rule makes a leak: training rows beside a
+            validation or test row, and validation rows beside a test row.
+        left_out: Whether these were left out of the snapshot.
+    """
+
+    groups: int
+    rows: int
+    groups_across_parts: int
+    leaking_rows: int
+    left_out: bool
 
 
 class DataSnapshot(Contract):
@@ -102,6 +117,8 @@ class DataSnapshot(Contract):
         version_at: When the pinned version was committed, by the commit's own timestamp.
         tables: The further tables that the query joins.
         sha256: Over the three parts' hashes and the query.
+        near_duplicates: What was found of them; None in the records of an earlier Perennial.
+        left_out_batches: Batches of `table` that the query did not see: their labels are quarantined.
         aged: Of the test part, the rows that were there in the same words when `gate.anchor_age_days` had
             still to pass; None where there was none, and in the records of an earlier Perennial.
     """
@@ -117,6 +134,8 @@ class DataSnapshot(Contract):
     train: SnapshotPart
     validation: SnapshotPart
     test: SnapshotPart
+    near_duplicates: NearDuplicates | None = None
+    left_out_batches: tuple[str, ...] = ()
     aged: SnapshotPart | None = None
 
     @property

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
-from tasks.contracts.data import PinnedTable, SnapshotPart
+from tasks.contracts.data import NearDuplicates, SnapshotPart
+from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.serving import Champion
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import PipelineSpec
@@ -235,6 +236,7 @@ class EvaluationReport(Contract):
         baseline_difference: Candidate minus baseline; None where the metric is not defined for both, and in
             the records of an earlier Perennial.
         tables, champion_tables: The versions of tables in the candidate's and in the champion's snapshot.
+        near_duplicates: What the candidate's snapshot has of them.
         sets: None in the records of an earlier Perennial, which judged by the whole test part.
         as_trained: None where the training program reported nothing to hold the archive against.
     """
@@ -253,6 +255,7 @@ class EvaluationReport(Contract):
     root_difference: PairedDifference | None = None
     tables: tuple[PinnedTable, ...] = ()
     champion_tables: tuple[PinnedTable, ...] = ()
+    near_duplicates: NearDuplicates | None = None
     behaviour: tuple[BehaviourResult, ...] = ()
     health: Health | None = None
     baseline_difference: PairedDifference | None = None

@@ -1,15 +1,20 @@
-"""An entry of the ledger."""
+"""An entry of the ledger, and what shows that nobody changed one."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
 
 from tasks.contracts.contract import Contract
 
 
 class Action(StrEnum):
-    """What an entry of the ledger decides; `after` says how."""
+    """What an entry of the ledger decides; `after` says how. `DONE` decides nothing: it says that what the
+    entry which it names decided has taken effect.
+    """
 
+    INGEST = "ingest"
     GATE = "gate"
     LABEL_INCIDENT = "label_incident"
     DEPLOY = "deploy"
@@ -19,13 +24,18 @@ class Action(StrEnum):
     DRIFT = "drift"
     RETRAIN = "retrain"
     REPRODUCE = "reproduce"
+    BATCH = "batch"
     RECALL = "recall"
+    RECONCILE = "reconcile"
+    DONE = "done"
 
 
 class LedgerEntry(Contract):
     """Who decided what, when, from what to what, why.
 
-    `entry_hash` covers every other field and `previous_hash`.
+    Attributes:
+        model: Whom it is about; the table, where files were ingested.
+        entry_hash: Covers every other field and `previous_hash`.
     """
 
     sequence: int
@@ -40,3 +50,35 @@ class LedgerEntry(Contract):
     evidence_sha256: str
     previous_hash: str
     entry_hash: str
+
+
+class LedgerHead(Contract):
+    """The ledger's newest entry at some time, as it is kept outside the database.
+
+    Attributes:
+        public_key: Of the key that signed, Ed25519, in hexadecimal digits; None where nobody did.
+        signature: Over the other fields but `public_key`, in hexadecimal digits.
+    """
+
+    sequence: int
+    entry_hash: str
+    at: AwareDatetime
+    public_key: str | None = None
+    signature: str | None = None
+
+
+class Finding(Contract):
+    """Something that is wrong with the ledger.
+
+    Attributes:
+        kind: `entry` (changed, wrongly linked or missing), `cut` (a head names an entry after the last one),
+            `rewritten` (a head names another entry in a place), `head` (a head is missing, or was not signed
+            by this installation's key), `uncovered` (entries after the newest head), `unchecked` (what
+            could not be looked at, because MLflow does not answer or the key is not known here).
+        sequence: Of the entry; None where none is meant.
+        why: A sentence: what was found, where, and what to do.
+    """
+
+    kind: Literal["entry", "cut", "rewritten", "head", "uncovered", "unchecked"]
+    sequence: int | None
+    why: str

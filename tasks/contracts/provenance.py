@@ -165,6 +165,8 @@ class Usage(Contract):
     Attributes:
         key: Of the row; None for the whole batch.
         batches: The batch; of a row every batch that it came in, oldest first.
+        complete: False where MLflow or the gateway did not answer, so that trainings, or what serves, may be
+            missing.
         notes: What could not be looked into, and why; sentences.
     """
 
@@ -172,6 +174,7 @@ class Usage(Contract):
     key: str | None
     batches: tuple[BatchRows, ...]
     uses: tuple[Use, ...]
+    complete: bool = True
     notes: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.gate import GateDecision
+from tasks.contracts.ledger import LedgerEntry
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import Name, PipelineSpec
@@ -89,3 +90,67 @@ class Rollout(Contract):
     checks: tuple[RolloutCheck, ...]
     verdict: Literal["deployed", "already_serving", "kept_previous", "rolled_back"]
     seconds: float
+
+
+class ReconcileRequest(Request):
+    """Hold what is there against the ledger.
+
+    Attributes:
+        models: Those that are looked at; empty for all that MLflow or the ledger knows.
+        thorough: Whether to look also for what changes nothing that users see: promotions that nobody carried
+            on, versions that no decision made, archives that nothing uses.
+    """
+
+    models: tuple[Name, ...] = ()
+    thorough: bool = False
+
+
+class SeenModel(Contract):
+    """What is there of a model, and what the ledger says of it.
+
+    Attributes:
+        route: Where the gateway sends its requests; None where it is not served.
+        last_change: The number of the newest change of the route; 0 before the first.
+        alias: The version that MLflow's alias `champion` names.
+        moved_by: Who moved that alias last, where MLflow knows it.
+        entries: Of the ledger, oldest first: those that change what serves or the alias, their completions,
+            and what a reconciliation decided.
+    """
+
+    model: Name
+    route: Route | None
+    last_change: int
+    alias: str | None
+    moved_by: str | None
+    entries: tuple[LedgerEntry, ...]
+
+
+class Mismatch(Contract):
+    """Where a model and the ledger do not agree.
+
+    Attributes:
+        kind: `route` (not what the newest switch in the ledger says), `alias` (does not follow what serves,
+            because what moves it was killed), `person` (somebody else moved the alias), `unfinished` (the
+            entry lacks its completion).
+        entry: The entry that it is about; None where there is none.
+        why: A sentence.
+    """
+
+    model: Name
+    kind: Literal["route", "alias", "person", "unfinished"]
+    entry: LedgerEntry | None
+    why: str
+
+
+class Settled(Contract):
+    """What became of something that the reconciliation found; a sentence says what and why."""
+
+    model: str
+    outcome: Literal["carried on", "undone", "released", "completed", "noted", "removed"]
+    why: str
+
+
+class Reconciliation(Contract):
+    """Everything that was settled; empty where all agreed."""
+
+    settled: tuple[Settled, ...]

@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tasks.contracts import FileOutcome, IngestRequest, IngestResult
+from tasks.contracts import Action, FileOutcome, IngestRequest, IngestResult
 from tasks.data import quarantine
 from tasks.data.landed_file import LandedFile, take
 from tasks.data.landing import Arrival, Landing, Plan
 from tasks.data.landing_names import is_landed
 from tasks.data.outcomes import Outcomes, result_of
 from tasks.errors import DataRejected, InvalidRequest, MachineFull, PerennialError
+from tasks.ledger import entries
 from tasks.stores.files import at, remove, write_text
 from tasks.stores.lake import Lake
 from tasks.stores.machine import is_of_machine
@@ -180,6 +181,7 @@ class _Run:
             return  # settled by another ingest, or written to: it will be judged anew
         origin = {"file": arrival.name, "step_key": self.request.context.step_key}
         version = None
+        self._decided(plan.outcome.model_copy(update={"file": arrival.name}))
         try:
             if plan.outcome.quarantined_rows:
                 rows = self.landing.staged_rows(batch_id, plan, "quarantined")
@@ -215,9 +217,22 @@ class _Run:
             "step_key": self.request.context.step_key,
         }
         if self.landing.state(arrival.name) == arrival.state:
+            self._decided(outcome)
             self.outcomes.record(outcome)
             if not self.landing.refuse(arrival, reason):
                 self.outcomes.forget(outcome)
+
+    def _decided(self, outcome: FileOutcome) -> None:
+        """Write into the ledger what becomes of a file, before it does; once, by however many tries."""
+        entries.record(
+            model=self.table,
+            actor=self.request.context.actor,
+            action=Action.INGEST,
+            before=None,
+            after=outcome.status,
+            why=outcome.reason or _counted(outcome),
+            evidence=outcome,
+        )
 
     def _killed_at(self, name: str) -> bool:
         """Whether an earlier try of this step did not survive the file."""
@@ -226,6 +241,13 @@ class _Run:
     def _mark_of(self, name: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         return str(at(self.request.context.work_url, "trying", digest))
+
+
+def _counted(outcome: FileOutcome) -> str:
+    return (
+        f"{outcome.file}: {outcome.published_rows} rows met the table's expectations and join it, "
+        f"{outcome.quarantined_rows} did not and are quarantined."
+    )
 
 
 def _require_name(name: str) -> None:

@@ -123,6 +123,11 @@ class Landing:
         names = [entry.name for entry in files.entries(self.url / ".archive" / batch_id)]
         return min(names, default=None)
 
+    def why_refused(self, name: str) -> str | None:
+        """The reason of the file that was refused and lies under this name; None where none does."""
+        reason = self._beside(name)
+        return str(json.loads(reason.read_text(encoding="utf-8"))["reason"]) if reason.exists() else None
+
     def archive(self, arrival: Arrival, batch_id: str) -> bool:
         """Take a published file out of the folder, then forget what was staged of it.
 

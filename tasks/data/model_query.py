@@ -71,8 +71,16 @@ def _empty(table: TableSpec) -> pa.Table:
     return pa.unify_schemas([arrow_schema(table.columns), ADDED]).empty_table()
 
 
-def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | None) -> pa.Table:
+def training_rows(
+    lake: Lake,
+    spec: PipelineSpec,
+    versions: Mapping[str, int] | None,
+    without: Mapping[str, str] | None = None,
+) -> pa.Table:
     """What the model's query gives of these versions of its tables; None for tables without a row.
+
+    Args:
+        without: Of a table, an SQL condition on rows that count as if they had never come.
 
     Raises:
         InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
@@ -82,7 +90,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
     data = spec.data
     try:
         _refuse_unrepeatable(data.query)
-        rows = ask(lake, data, versions)
+        rows = ask(lake, data, versions, without=without)
     except InvalidQuery as error:
         raise InvalidProject(
             f"models/{spec.name}/pipeline.yaml: data.query: {error} Correct the query."
@@ -90,7 +98,7 @@ def training_rows(lake: Lake, spec: PipelineSpec, versions: Mapping[str, int] | 
     wanted = {
         data.key,
         data.label,
-        data.split.by,
+        *data.split.columns,
         *data.features,
         *(each.column for each in data.slice_by),
     }

@@ -1,8 +1,8 @@
 """Freeze the rows that one training sees: a query on pinned versions of its tables, in three parts.
 
-The part of a row follows from a hash of its split column alone, so a row that was tested on once is never
-trained on later. Rows are in the order of their key, so the same query on the same version has the same
-hashes, always.
+The part of a row follows from a hash of its split columns alone, so a row that was tested on once is never
+trained on later; what says the same as a row of the test part is left out of the others. Rows are in the
+order of their key, so the same query on the same version has the same hashes, always.
 """
 
 import hashlib
@@ -16,9 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from tasks.contracts import DataSnapshot, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.contracts import DataSnapshot, NearDuplicates, PinnedTable, SnapshotPart, SnapshotRequest
+from tasks.data import batches
 from tasks.data.model_query import pin, training_rows
+from tasks.data.near_duplicates import without_leaks
 from tasks.data.trusted_rows import aged
 from tasks.errors import DataRejected
 from tasks.spec import DataSpec, PipelineSpec, SplitSpec
@@ -26,6 +29,8 @@ from tasks.stores import snapshots
 from tasks.stores.files import at, put
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
+
+Numbers = NDArray[np.int8]
 
 PARTS = ("train", "validation", "test")
 NAMED = 10
@@ -39,6 +44,9 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """Run the model's query on the versions of its tables that
     `as_of` saw (None: the newest) and write the three parts.
 
+    Batches whose labels were quarantined, and not released, are left out. Where the labels were checked, the
+    snapshot sees the versions that the check saw: no batch that nobody has looked at.
+
     Raises:
         InvalidProject: The query is wrong, reaches beyond its tables, gives other rows each time, or lacks a
             column.
@@ -48,10 +56,11 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
     """
     spec, data = request.spec, request.spec.data
     lake = Lake()
-    versions = pin(lake, data, request.as_of)
-    rows = training_rows(lake, spec, versions)
+    versions = _versions(lake, request)
+    left_out = batches.left_out(lake, spec.name, data.table)
+    rows = training_rows(lake, spec, versions, batches.without(data.table, left_out))
     _check(rows, spec, versions[data.table])
-    divided = divide(rows, data)
+    divided, duplicates = divide(rows, data)
     parts = {name: _write(part, request.context.work_url, name) for name, part in divided.items()}
     _check_parts(parts, data)
     old = aged(lake, spec, divided["test"], versions, request.as_of or datetime.now(UTC))
@@ -67,21 +76,30 @@ def snapshot(request: SnapshotRequest) -> DataSnapshot:
         version_at=own.version_at,
         tables=tuple(further),
         query=data.query,
-        rows=len(rows),
-        sha256=_sha256(data.query, *(parts[name].sha256 for name in PARTS)),
+        rows=sum(part.rows for part in parts.values()),
+        sha256=sha256_of_parts(data.query, *(parts[name] for name in PARTS)),
+        near_duplicates=duplicates,
+        left_out_batches=left_out,
         **parts,
         aged=parts["test"] if old is divided["test"] else _write_aged(old, request.context.work_url),
     )
 
 
-def divide(rows: pa.Table, data: DataSpec) -> dict[str, pa.Table]:
-    """The rows of each part, by its name, in the order of their key."""
+def divide(rows: pa.Table, data: DataSpec) -> tuple[dict[str, pa.Table], NearDuplicates]:
+    """The rows of each part, by its name, in the order of their key, and which of them say the same."""
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(data.key, "ascending")]))
-    numbers = part_of(rows.column(data.split.by), data.split)
-    return {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    numbers, duplicates = without_leaks(rows, _numbers(rows, data.split), data)
+    divided = {name: rows.filter(pa.array(numbers == number)) for number, name in enumerate(PARTS)}
+    return divided, duplicates
 
 
-def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dtype[np.int8]]":
+def _versions(lake: Lake, request: SnapshotRequest) -> dict[str, int]:
+    if request.label_check is None:
+        return pin(lake, request.spec.data, request.as_of)
+    return {table.table: table.version for table in request.label_check.tables}
+
+
+def part_of(values: pa.ChunkedArray, split: SplitSpec) -> Numbers:
     """For each value the position of its part in `PARTS`, by the MD5 of its text.
 
     The test part is cut off first, so that another `validation_share` moves no row into or out of it.
@@ -93,6 +111,12 @@ def part_of(values: pa.ChunkedArray, split: SplitSpec) -> "np.ndarray[Any, np.dt
     return np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
 
 
+def _numbers(rows: pa.Table, split: SplitSpec) -> Numbers:
+    """For each row the position of its part, by the texts of its split columns."""
+    texts = [pc.cast(rows.column(name), pa.string()) for name in split.columns]
+    return part_of(texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f"), split)
+
+
 def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
     data, where = spec.data, f"The snapshot of {spec.data.table!r}, version {version}"
     if len(rows) < data.minimum_rows:
@@ -101,7 +125,7 @@ def _check(rows: pa.Table, spec: PipelineSpec, version: int) -> None:
             f"models/{spec.name}/pipeline.yaml. Ingest more rows, or widen data.query.",
             rows=len(rows),
         )
-    for column in dict.fromkeys((data.key, data.label, data.split.by)):
+    for column in dict.fromkeys((data.key, data.label, *data.split.columns)):
         if nulls := rows.column(column).null_count:
             raise DataRejected(
                 f"{where}, has {nulls} rows without {column!r}. Leave them out in data.query.", column=column
@@ -171,8 +195,9 @@ def _write_aged(rows: pa.Table | None, work_url: str) -> SnapshotPart | None:
     return None if rows is None else _write(rows, work_url, "aged")
 
 
-def _sha256(*texts: str) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+def sha256_of_parts(query: str, *parts: SnapshotPart) -> str:
+    """Of a snapshot with this query and these parts, in the order of `PARTS`."""
+    return hashlib.sha256("\n".join([query, *(part.sha256 for part in parts)]).encode()).hexdigest()
 
 
 def _some(values: list[Any]) -> str:

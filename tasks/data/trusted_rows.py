@@ -23,16 +23,25 @@ def aged(
     Args:
         versions: The versions that the test part is of.
     """
-    cutoff = at - timedelta(days=spec.gate.anchor_age_days)
-    try:
-        then = {name: min(version, lake.version_at(name, cutoff)) for name, version in versions.items()}
-    except LakeError:  # there was no such table yet
+    then = versions_then(lake, spec, versions, at)
+    if then is None:
         return None
     if then == versions:
         return test
     try:
         rows = ask(lake, spec.data, then, widened=True)
     except InvalidQuery as error:
-        print(f"No row counts as old: data.query fails on the tables as they were at {cutoff}: {error}")
+        print(f"No row counts as old: data.query fails on the tables as they were then ({then}): {error}")
         return None
     return test.filter(pa.array(same_rows(test, rows, spec.data.key, (spec.data.label,))))
+
+
+def versions_then(
+    lake: Lake, spec: PipelineSpec, versions: Mapping[str, int], at: datetime
+) -> dict[str, int] | None:
+    """The version of each table `gate.anchor_age_days` before `at`; None where one was not there yet."""
+    cutoff = at - timedelta(days=spec.gate.anchor_age_days)
+    try:
+        return {name: min(version, lake.version_at(name, cutoff)) for name, version in versions.items()}
+    except LakeError:
+        return None

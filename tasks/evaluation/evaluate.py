@@ -116,6 +116,7 @@ def compare(
         root_difference=overall_difference(tested.candidate, tested.root, spec, frozen),
         baseline_difference=overall_difference(tested.candidate, tested_simple, spec, frozen),
         tables=snapshot.pinned,
+        near_duplicates=snapshot.near_duplicates,
         champion_tables=known.snapshot.pinned if known.snapshot else (),
         sets=frozen_sets(sets, answered, request, known),
         as_trained=held,

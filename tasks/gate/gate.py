@@ -13,7 +13,7 @@ from tasks.errors import FrozenSetMismatch, InvalidRequest
 from tasks.gate import budget
 from tasks.gate.decide import decide, meets_another
 from tasks.gate.standing import circumstances, standing
-from tasks.ledger import entries
+from tasks.ledger import entries, verify
 from tasks.spec import GateSpec, PipelineSpec
 from tasks.stores import registry
 
@@ -33,7 +33,9 @@ def gate(request: GateRequest) -> GateDecision:
         ArchiveMismatch: Another archive was evaluated than the one that is asked about.
         InvalidRequest: Run, archive and evaluation are not of one candidate, or of other rules than the
             model's.
+        LedgerBroken: The ledger's end was cut off or written anew.
     """
+    verify.require_whole_end()
     decision = judge(request, datetime.now(UTC))
     _keep(decision)
     return decision

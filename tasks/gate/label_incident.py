@@ -20,13 +20,13 @@ from tasks.ledger.incidents import open_incident
 from tasks.stores import registry
 from tasks.stores.database import engine
 from tasks.stores.lake import Lake
-from tasks.stores.lake_sql import IS_MARK, quote
+from tasks.stores.lake_sql import IS_MARK, IS_RECALL, quote
 
 NEXT = {
     "poison": (
-        "Take the labels back (docs/operate.md), or land the rows once more with the right ones: of rows "
-        "with one key the newest counts. Then start the training anew. While the rows are there as they are, "
-        "the gate finds the incident again."
+        "Recall the batch (`perennial recall`), take the labels back (docs/operate.md), or land the rows "
+        "once more with the right ones: of rows with one key the newest counts. Then start the training "
+        "anew. While the rows are there as they are, the gate finds the incident again."
     ),
     "the_world": (
         "Start the training anew: its test rows hold the new ones, and the anchor and the root begin with "
@@ -100,8 +100,9 @@ def _joined_since(incident: LedgerEntry, candidate: TrainingRun) -> tuple[Joined
         return ()
     seen = (pin for pin in incident.evidence["evaluation"]["champion_tables"] if pin["table"] == table)
     after = next((f"AND ingested_at > TIMESTAMPTZ '{pin['version_at']}' " for pin in seen), "")
+    where = f"NOT {IS_MARK} AND NOT {IS_RECALL} {after}"
     counting = (
-        f"SELECT batch_id, count(*) AS rows FROM {quote(table)} WHERE NOT {IS_MARK} {after}"  # noqa: S608 - a table's name and a time
+        f"SELECT batch_id, count(*) AS rows FROM {quote(table)} WHERE {where} "  # noqa: S608 - a table's name and a time
         "GROUP BY batch_id ORDER BY max(ingested_at) DESC, batch_id"
     )
     return tuple(JoinedBatch.model_validate(row) for row in lake.query(counting, [table]).to_pylist())

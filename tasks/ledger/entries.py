@@ -2,8 +2,8 @@
 
 An entry's hash covers its fields and the hash of the entry before, so that a changed or missing entry breaks
 the chain. Two writers cannot fork it: `previous_hash` is unique, and the one who comes second reads again and
-tries once more. What a chain cannot show by itself is that its newest entries were cut off: what acts on a
-decision keeps the entry's hash (the registered version, the run's tags), and `broken_entries` takes those.
+tries once more. What a chain cannot show by itself, its heads show, which are kept elsewhere: that its newest
+entries were cut off, or that all of it was written anew (`tasks.ledger.verify`).
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from tasks.contracts import Action, LedgerEntry
 from tasks.errors import LedgerBroken
+from tasks.ledger import heads
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 from tasks.stores.utc_time import as_text
@@ -64,9 +65,22 @@ def record(**decision: Unpack[Decision]) -> LedgerEntry:
     return in_turn(lambda connection: append(connection, **decision))
 
 
+def complete(entry: LedgerEntry, why: str) -> LedgerEntry:
+    """Say that what an entry decided has taken effect, once."""
+    return record(
+        model=entry.model,
+        actor=entry.actor,
+        action=Action.DONE,
+        before=entry.before,
+        after=entry.after,
+        why=why,
+        evidence={"completes": entry.entry_hash, "sequence": entry.sequence, "action": entry.action},
+    )
+
+
 def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
-    """Do in one transaction what appends to the ledger, once more
-    each time that another writer was first.
+    """Do in one transaction what appends to the ledger, once more each time that another writer was first;
+    then keep the ledger's head outside the database.
 
     Raises:
         LedgerBroken: The ledger's end was altered, so that nothing can follow it.
@@ -75,13 +89,17 @@ def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
     while True:
         try:
             with engine().begin() as connection:
-                return act(connection)
+                done = act(connection)
+                newest = end(connection)
         except sa.exc.IntegrityError as error:
             # Another writer took this place in the chain; each such failure means that one entry was written.
-            newest = _require_open_end(error)
-            if newest == at_last_failure:
+            found = _require_open_end(error)
+            if found == at_last_failure:
                 raise
-            at_last_failure = newest
+            at_last_failure = found
+        else:
+            heads.keep(newest.sequence, newest.entry_hash)
+            return done
 
 
 def append(
@@ -126,6 +144,13 @@ def end(connection: sa.Connection) -> End:
     return End(last.sequence, last.entry_hash) if last else End(0, GENESIS)
 
 
+def newest() -> End | None:
+    """The newest entry's place; None in an empty ledger."""
+    with engine().connect() as connection:
+        last = end(connection)
+    return last if last.sequence else None
+
+
 def find(entry_hash: str) -> LedgerEntry | None:
     """The entry with this hash, None where there is none or where its content is not what the hash says."""
     with engine().connect() as connection:
@@ -135,11 +160,13 @@ def find(entry_hash: str) -> LedgerEntry | None:
     return _entry(row)
 
 
-def history(model: str | None = None) -> list[LedgerEntry]:
-    """Every entry, oldest first; of one model where it is named."""
+def history(model: str | None = None, actions: Collection[Action] = ()) -> list[LedgerEntry]:
+    """Every entry, oldest first; of one model and of some kinds where they are named."""
     query = entries.select().order_by(entries.c.sequence)
     if model:
         query = query.where(entries.c.model == model)
+    if actions:
+        query = query.where(entries.c.action.in_(list(actions)))
     with engine().connect() as connection:
         return [_entry(row) for row in connection.execute(query)]
 
@@ -149,6 +176,21 @@ def models(actions: Collection[Action]) -> list[str]:
     query = sa.select(entries.c.model).where(entries.c.action.in_(list(actions))).distinct()
     with engine().connect() as connection:
         return sorted(connection.execute(query).scalars())
+
+
+def links() -> list[tuple[int, str]]:
+    """Sequence and hash of every entry, oldest first, whatever else they hold."""
+    query = sa.select(entries.c.sequence, entries.c.entry_hash).order_by(entries.c.sequence)
+    with engine().connect() as connection:
+        return [(row.sequence, row.entry_hash) for row in connection.execute(query)]
+
+
+def hash_of(sequence: int) -> str | None:
+    """The hash of the entry with this number; None where there is none."""
+    query = sa.select(entries.c.entry_hash).where(entries.c.sequence == sequence)
+    with engine().connect() as connection:
+        found = connection.execute(query).scalar()
+    return None if found is None else str(found)
 
 
 def newest_first(

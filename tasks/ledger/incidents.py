@@ -1,5 +1,7 @@
 """Is a label incident open? Asked by the gate and by whoever grants a training."""
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 from tasks.contracts import Action, LedgerEntry
@@ -8,8 +10,18 @@ from tasks.ledger import entries
 
 def open_incident(connection: sa.Connection, model: str) -> LedgerEntry | None:
     """The newest entry in which the gate found a label incident that nobody has answered since."""
-    answered = next(entries.newest_first(connection, model, Action.LABEL_INCIDENT), None)
-    for entry in entries.newest_first(connection, model, Action.GATE):
+    return unanswered(
+        entries.newest_first(connection, model, Action.LABEL_INCIDENT),
+        entries.newest_first(connection, model, Action.GATE),
+    )
+
+
+def unanswered(answers: Iterable[LedgerEntry], judged: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    """The same, of a model's entries in which it was answered and in which candidates were judged, newest
+    first.
+    """
+    answered = next(iter(answers), None)
+    for entry in judged:
         if answered is not None and entry.sequence < answered.sequence:
             return None
         if _found(entry):

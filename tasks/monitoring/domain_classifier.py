@@ -99,7 +99,7 @@ def separate(
     rows = pd.concat([window, reference], ignore_index=True)
     from_window = np.repeat([1, 0], [len(window), len(reference)])
     folds = _folds(rows, kinds)
-    text, table = _text_matrix(rows, kinds), _table(rows, kinds)
+    text, table = text_matrix(rows, kinds), number_table(rows, kinds)
     auc = _out_of_fold_auc(text, table, from_window, folds, kinds)
     rng = np.random.default_rng(SEED)
     null = [
@@ -133,7 +133,7 @@ def _distance(
         only: dict[str, Kind] = {name: kind}
         rows = pd.concat([window, reference], ignore_index=True)
         label = np.repeat([1, 0], [len(window), len(reference)])
-        auc = known or _out_of_fold_auc(_text_matrix(rows, only), None, label, _folds(rows, only), only)
+        auc = known or _out_of_fold_auc(text_matrix(rows, only), None, label, _folds(rows, only), only)
         return ColumnDistance(
             column=name, distance=auc, method="ROC AUC of a domain classifier on this column"
         )
@@ -188,7 +188,7 @@ def _out_of_fold_auc(
         if text is not None:
             odds += _text_classifier().fit(text[learn], label[learn]).decision_function(text[judge])
         if table is not None:
-            odds += _table_classifier(kinds).fit(table[learn], label[learn]).decision_function(table[judge])
+            odds += table_classifier(kinds).fit(table[learn], label[learn]).decision_function(table[judge])
         found.append(roc_auc_score(label[judge], odds))
     return float(np.mean(found)) if found else nan
 
@@ -201,7 +201,7 @@ def _text_classifier() -> Any:
     )
 
 
-def _table_classifier(kinds: Mapping[str, Kind]) -> Any:
+def table_classifier(kinds: Mapping[str, Kind]) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     categorical = [kind == "category" for kind in kinds.values() if kind != "text"]
@@ -214,7 +214,7 @@ def _table_classifier(kinds: Mapping[str, Kind]) -> Any:
     )
 
 
-def _text_matrix(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> Any:
+def text_matrix(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> Any:
     """TF-IDF of each text column side by side; None where no column has a word that two rows share.
 
     It is fitted on all rows: it knows nothing of the sets, so no label leaks from fold to fold.
@@ -234,7 +234,7 @@ def _text_matrix(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> Any:
     return sparse.hstack(found, format="csr") if found else None
 
 
-def _table(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> NDArray[np.float64] | None:
+def number_table(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> NDArray[np.float64] | None:
     """Numbers as they are and categories as codes, those beyond
     the most frequent as one; None where there are neither.
 

@@ -51,9 +51,16 @@ def close(model: str, train_run_id: str, why: str = "the training run ended") ->
         return _close(connection, requests.c.train_run_id == train_run_id, model, datetime.now(UTC), why) > 0
 
 
-def close_unstarted(model: str, train_run_id: str, why: str) -> bool:
-    """Say that a granted training was not started, so that the next request need not wait for the pause."""
-    return close(model, train_run_id, f"{NOT_STARTED}: {why}")
+def close_unstarted(model: str, train_run_id: str, why: str, actor: str) -> bool:
+    """Say that a granted training was not started, so that the next request need not wait for the pause.
+
+    Returns:
+        Whether its request was open.
+
+    Raises:
+        LedgerBroken: Nothing can be recorded, because the ledger's end was altered.
+    """
+    return entries.in_turn(lambda connection: _close_unstarted(connection, model, train_run_id, why, actor))
 
 
 def is_open(model: str, train_run_id: str) -> bool:
@@ -227,6 +234,23 @@ def _expire(connection: sa.Connection, model: str, now: datetime) -> None:
                 "expires_at": late.expires_at,
             },
         )
+
+
+def _close_unstarted(connection: sa.Connection, model: str, train_run_id: str, why: str, actor: str) -> bool:
+    which, now = requests.c.train_run_id == train_run_id, datetime.now(UTC)
+    if not _close(connection, which, model, now, f"{NOT_STARTED}: {why}"):
+        return False
+    entries.append(
+        connection,
+        model=model,
+        actor=actor,
+        action=Action.RETRAIN,
+        before=train_run_id,
+        after="not started",
+        why=why,
+        evidence={"train_run_id": train_run_id, "closed_at": now},
+    )
+    return True
 
 
 def _close(

@@ -18,9 +18,20 @@ def entries_about(
         run_id: The MLflow run.
         train_run_id: The Airflow run that trained it; None where that is not known.
     """
-    own = [entry for entry in history if _is_about(entry, run_id, train_run_id)]
-    asked_by = {entry.evidence.get("drift_decision") for entry in own if entry.action == Action.RETRAIN}
-    return [entry for entry in history if entry in own or entry.entry_hash in asked_by - {None}]
+    own = {entry.entry_hash for entry in history if _is_about(entry, run_id, train_run_id)}
+    own |= {
+        entry.evidence["drift_decision"]
+        for entry in history
+        if entry.entry_hash in own and entry.evidence.get("drift_decision")
+    }
+    return with_completions(history, own)
+
+
+def with_completions(history: Sequence[LedgerEntry], hashes: set[str]) -> list[LedgerEntry]:
+    """The entries with these hashes, and those that say that what they decided has taken effect."""
+    return [
+        entry for entry in history if entry.entry_hash in hashes or entry.evidence.get("completes") in hashes
+    ]
 
 
 def judgement(history: Iterable[LedgerEntry], run_id: str, decision_hash: str | None) -> LedgerEntry | None:

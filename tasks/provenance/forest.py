@@ -95,9 +95,14 @@ def scores_of(report: EvaluationReport) -> list[Estimate]:
 
 
 def differences_of(report: EvaluationReport) -> list[Estimate]:
-    """Candidate minus champion, on all rows and on each slice; candidate minus root last."""
-    found = [_difference(each, "champion") for each in report.differences]
-    return [*found, *([_difference(report.root_difference, "root")] if report.root_difference else [])]
+    """Candidate minus champion, on all rows, each slice, the anchor and the newest rows; then minus root."""
+    found = [_difference(each, "champion", _slice(each)) for each in report.differences]
+    sets = {"anchor": report.sets.anchor.score, "newest": report.sets.newest} if report.sets else {}
+    for name, score in sets.items():
+        if score is not None and score.to_champion is not None:
+            found.append(_difference(score.to_champion, "champion", name))
+    root = report.root_difference
+    return [*found, *([_difference(root, "root", "all rows")] if root else [])]
 
 
 def slices_of(report: EvaluationReport) -> list[Estimate]:
@@ -116,7 +121,10 @@ def _estimate(label: str, metric: Metric, kind: str) -> Estimate:
     return Estimate(label, metric.value, metric.low, metric.high, kind)
 
 
-def _difference(found: PairedDifference, against: str) -> Estimate:
-    where = "all rows" if found.slice_value is None else f"slice {found.slice_value}"
+def _slice(found: PairedDifference) -> str:
+    return "all rows" if found.slice_value is None else f"slice {found.slice_value}"
+
+
+def _difference(found: PairedDifference, against: str, where: str) -> Estimate:
     label = f"minus {against}, {where} ({found.rows} rows)"
     return Estimate(label, found.difference, found.low, found.high, "difference")

@@ -27,11 +27,16 @@ ROW = re.compile(r"([a-z][a-z0-9_]{0,62}):(.+)", re.DOTALL)
 
 @dataclass
 class Looks:
-    """What was found, where nothing was, and what could not be looked into; sentences without a full stop."""
+    """What was found, where nothing was, and what could not be looked into; sentences without a full stop.
+
+    Attributes:
+        refused: Files of this name that joined no table, each with the reason; sentences.
+    """
 
     found: list[Subject] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     away: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
@@ -131,6 +136,8 @@ def _batch(looks: Looks, text: str) -> None:
             named = {commit.batch_id for commit in commits if commit.file == text and commit.batch_id}
             batches = {text} if lake.app_version(table, text) is not None else named or _archived(table, text)
             looks.found += [Subject(kind="batch", table=table, batch_id=each) for each in sorted(batches)]
+            if not batches and (reason := Landing(table).why_refused(text)):
+                looks.refused.append(f"The file {text} was refused and joined no row to {table}: {reason}")
 
 
 def _archived(table: str, name: str) -> set[str]:

@@ -90,7 +90,9 @@ def _backwards(lineage: Lineage) -> list[list[Box]]:
         Box("batch", (batch.file or batch.batch_id, f"{batch.rows} rows"))
         for batch in (rows.batches if rows else ())
     ]
-    tables = [Box("table", (f"{each.table} v{each.version}",)) for each in run.snapshot.pinned] if run else []
+    pinned = tuple(f"{each.table} v{each.version}" for each in run.snapshot.pinned) if run else ()
+    # One box: the batches are of the model's own table, and not of those that its query joined.
+    tables = [Box("table" if len(pinned) == 1 else "tables", pinned[:MOST])] if pinned else []
     snapshot = [Box("snapshot", (f"{run.snapshot.rows} rows", run.snapshot.sha256[:16]))] if run else []
     code = (f"commit {run.code_commit[:12]}",) if run and run.code_commit else ()
     trained = [Box("training run", (lineage.run_id[:16], *code))]

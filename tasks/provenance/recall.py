@@ -6,7 +6,7 @@ run again does what is left to do.
 
 from tasks.contracts import Action, Recall, RecallRequest, RetrainRequest, RetrainTicket, Usage
 from tasks.data.recalled import leave_out
-from tasks.errors import InvalidProject, NotFound, ServingError
+from tasks.errors import InvalidProject, NotFound, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring.retrain import retrain
 from tasks.provenance.looks import tables
@@ -24,7 +24,7 @@ def recall(request: RecallRequest) -> Recall:
     Raises:
         NotFound: No table has the batch, or several have and none was named.
         LedgerBroken: Nothing can be recorded.
-        ServingError: The batch is left out, but the gateway does not answer.
+        ServiceAway: The batch is left out, but MLflow or the gateway does not answer: try again.
     """
     lake = Lake()
     table = _table_of(lake, request)
@@ -40,6 +40,7 @@ def recall(request: RecallRequest) -> Recall:
         evidence={"table": table, "batch_id": batch.batch_id, "file": batch.file, "rows": batch.rows},
     )
     version = leave_out(lake, table, request.batch_id, request.reason)
+    entries.complete(entry, f"From version {version} of {table} on, no snapshot sees the batch.")
     return Recall(
         usage=usage.model_copy(update={"batches": (batch.model_copy(update={"recalled": True}),)}),
         table_version=version,
@@ -67,12 +68,12 @@ def _serving_models(usage: Usage) -> list[str]:
     """The models whose serving version used the batch.
 
     Raises:
-        ServingError: The gateway does not answer, so that this is not known.
+        ServiceAway: MLflow or the gateway does not answer, so that this is not known.
     """
-    if any(use.serves is None for use in usage.uses):
-        raise ServingError(
-            "The batch is left out from now on, but the gateway does not answer, so that nobody can say "
-            f"which versions that used it serve. Recall it again. {' '.join(usage.notes)}"
+    if not usage.complete:
+        raise ServiceAway(
+            "The batch is left out from now on, but nobody can say now which versions that used it serve. "
+            f"Recall it again. {' '.join(usage.notes)}"
         )
     return sorted({use.model for use in usage.uses if use.serves})
 

@@ -29,6 +29,8 @@ def find(text: str) -> Subject:
             "one of them by its id.",
             found=[each.model_dump(exclude_none=True) for each in looks.found],
         )
+    if looks.refused:
+        raise NotFound(" ".join(looks.refused), refused=looks.refused)
     raise _nothing(text, looks)
 
 

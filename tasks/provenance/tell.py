@@ -113,7 +113,9 @@ def _of_usage(usage: Usage) -> Iterator[str]:
         recalled = " It was recalled: no snapshot sees it any more." if batch.recalled else ""
         what = f"{batch.rows} rows" if usage.key is None else f"The row {usage.key}"
         yield f"{what} joined {usage.table}{came} as the batch {batch.batch_id}{at}.{recalled}"
-    if not usage.uses:
+    if not usage.complete:
+        yield "MLflow or the gateway does not answer, so that what is said here of its use is not all."
+    elif not usage.uses:
         yield "No training that ended well has used it."
     for use in usage.uses:
         yield _used(use)

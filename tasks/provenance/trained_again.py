@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot, SnapshotPart, TrainingRun
+from tasks.data import batches
 from tasks.data.model_query import training_rows
 from tasks.data.snapshot import PARTS, divide
 from tasks.errors import FrozenSetMismatch, InvalidProject, LakeError, NotReproducible
 from tasks.runtime import code_version
 from tasks.runtime.code_version import Code
 from tasks.settings import settings
-from tasks.spec import PipelineSpec
+from tasks.spec import PipelineSpec, SplitSpec
 from tasks.stores.lake import Lake
 from tasks.stores.parts import fetch_part
 from tasks.stores.row_hash import sha256_of_rows
@@ -124,16 +125,24 @@ def _stored(snapshot: DataSnapshot, folder: Path) -> DataSnapshot:
 
 def _made_again(spec: PipelineSpec, snapshot: DataSnapshot, folder: Path, gone: Exception) -> DataSnapshot:
     versions = {table.table: table.version for table in snapshot.pinned}
-    data = spec.data.model_copy(update={"query": snapshot.query})
+    data = spec.data.model_copy(update={"query": snapshot.query, "split": _split(spec, snapshot)})
+    left_out = batches.without(snapshot.table, snapshot.left_out_batches)
     try:
-        rows = training_rows(Lake(), spec.model_copy(update={"data": data}), versions)
+        rows = training_rows(Lake(), spec.model_copy(update={"data": data}), versions, left_out)
     except (LakeError, InvalidProject) as error:
         raise NotReproducible(
             f"The rows of the snapshot {snapshot.sha256} cannot be had: {gone} And they cannot be queried "
             f"again: {error} Bring back the snapshot's files or the lake from a backup.",
             snapshot=snapshot.sha256,
         ) from error
-    return snapshot.model_copy(update=_parts(divide(rows, data), snapshot, folder, gone))
+    return snapshot.model_copy(update=_parts(divide(rows, data)[0], snapshot, folder, gone))
+
+
+def _split(spec: PipelineSpec, snapshot: DataSnapshot) -> SplitSpec:
+    """How the snapshot was divided, with near-duplicates left out only where they were."""
+    known = snapshot.near_duplicates
+    done = "leave_out" if known is not None and known.left_out else "count"
+    return spec.data.split.model_copy(update={"near_duplicates": done})
 
 
 def _parts(

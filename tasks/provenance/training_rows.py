@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.contracts import BatchRows, DataSnapshot
+from tasks.data import batches
 from tasks.data.landing import Landing
 from tasks.data.model_query import ask
 from tasks.data.recalled import recalled_batches
@@ -70,7 +71,8 @@ def batches_of(lake: Lake, snapshot: DataSnapshot, spec: PipelineSpec) -> tuple[
         )
     grouping = BY_BATCH.format(table=quote(table), key=quote(key))
     views = {table: (table, snapshot.table_version), "rows that were seen": seen.select([key])}
-    found = lake.query(grouping, views, newest_by={table: key}).to_pylist()
+    left_out = batches.without(table, snapshot.left_out_batches)
+    found = lake.query(grouping, views, newest_by={table: key}, without=left_out).to_pylist()
     if (matched := sum(row["rows"] for row in found)) != len(seen):
         raise LakeError(
             f"Of the {len(seen)} rows of the snapshot, {matched} have a key of {table!r}: the query makes "
@@ -116,7 +118,9 @@ def lost_without(
     """
     versions = {table.table: table.version for table in snapshot.pinned}
     data = spec.data.model_copy(update={"query": snapshot.query})
-    rest = ask(lake, data, versions, without=without)
+    left_out = batches.without(snapshot.table, snapshot.left_out_batches)
+    both = {name: f"({without.get(name, 'false')}) OR ({left_out.get(name, 'false')})" for name in versions}
+    rest = ask(lake, data, versions, without=both)
     parts = {name: read_part(getattr(snapshot, name)) for name in PARTS}
     return {name: _lost(lake, rows, rest) for name, rows in parts.items()}
 

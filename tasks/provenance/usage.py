@@ -74,16 +74,17 @@ class _Search:
 
     def usage(self, key: str | None) -> Usage:
         look = "Which trainings saw the table"
-        records = self.notes.unless_missing(look, lambda: mlflow_runs.trainings_on(self.table)) or []
+        records = self.notes.unless_missing(look, lambda: mlflow_runs.trainings_on(self.table))
         gateway = self._gateway()
         commits = {commit.version: commit.at for commit in self.lake.commits(self.table)}
-        found = [(record, self._run_that_saw(record, commits)) for record in records]
-        uses = [self._use(record, run, gateway) for record, run in found if run is not None]
+        seen = [record for record in records or () if self._saw(record, commits)]
+        uses = [self._use(record, commits, gateway) for record in seen]
         return Usage(
             table=self.table,
             key=key,
             batches=self.batches,
             uses=tuple(use for use in uses if use is not None),
+            complete=records is not None and gateway is not None,
             notes=tuple(self.notes),
         )
 
@@ -96,47 +97,54 @@ class _Search:
             return None
         return gateway
 
-    def _run_that_saw(self, record: Record, commits: dict[int, datetime]) -> TrainingRun | None:
-        """A run whose version of the table has the rows; None for another, and for one that ended badly."""
+    def _saw(self, record: Record, commits: dict[int, datetime]) -> bool:
+        """Whether a training that ended well pinned a version of the table that has the rows."""
         version = record.pinned[self.table]
-        if version not in commits or not self._is_in(version):
-            return None
-        if record.status != "FINISHED":
-            return None
-        look = f"What the run {record.run_id} was trained from"
-        run = self.notes.unless_missing(look, lambda: registry.training_run(record.run_id))
-        if run is None:
-            return None
-        pinned = {each.table: each for each in run.snapshot.pinned}[self.table]
-        return run if pinned.version_at == commits[version] else None  # else the table was made anew since
+        return record.status == "FINISHED" and version in commits and self._is_in(version)
 
     def _is_in(self, version: int) -> bool:
         left_out = recalled_batches(self.lake, self.table, version)
         names = {batch.batch_id for batch in self.batches} - left_out
         return any(self.lake.holds(self.table, version, name) for name in names)
 
-    def _use(self, record: Record, run: TrainingRun, gateway: Gateway | None) -> Use | None:
-        model = run.model
-        parts = self.notes.unless_missing(
-            f"Which rows the run {run.run_id} used, so that it may have used any",
-            lambda: training_rows.lost_without(
-                self.lake, run.snapshot, spec_of(model), {self.table: self.condition}
-            ),
+    def _use(self, record: Record, commits: dict[int, datetime], gateway: Gateway | None) -> Use | None:
+        """What a training made of the rows; None where it did not use them. One of which nobody can say what
+        it was trained from may have used any.
+        """
+        model, run_id = record.experiment, record.run_id
+        run = self.notes.unless_missing(
+            f"What the run {run_id} was trained from", lambda: registry.training_run(run_id)
         )
+        if run is not None and self._was_another_table(run, commits):
+            return None
+        parts = None if run is None else self._parts(run)
         if parts is not None and not any(parts.values()):
             return None
-        judged = judgement(entries.history(model), run.run_id, None)
+        judged = judgement(entries.history(model), run_id, None)
         version = self.notes.unless_missing(
-            f"The version of the run {run.run_id}", lambda: mlflow_runs.version_of(model, run.run_id)
+            f"The version of the run {run_id}", lambda: mlflow_runs.version_of(model, run_id)
         )
         route = gateway.route(model) if gateway else None
         return Use(
             model=model,
-            run_id=run.run_id,
+            run_id=run_id,
             table_version=record.pinned[self.table],
             parts=parts,
             verdict=judged.after if judged else None,
             version=version.version if version else None,
-            serves=None if gateway is None else route is not None and route.run_id == run.run_id,
-            answers=predictions.answers_of(self.lake, model, run.run_id, gateway),
+            serves=None if gateway is None else route is not None and route.run_id == run_id,
+            answers=predictions.answers_of(self.lake, model, run_id, gateway),
+        )
+
+    def _was_another_table(self, run: TrainingRun, commits: dict[int, datetime]) -> bool:
+        """Whether the table was removed and made anew since the training pinned a version of it."""
+        pinned = {each.table: each for each in run.snapshot.pinned}[self.table]
+        return pinned.version_at != commits[pinned.version]
+
+    def _parts(self, run: TrainingRun) -> dict[str, int] | None:
+        return self.notes.unless_missing(
+            f"Which rows the run {run.run_id} used, so that it may have used any",
+            lambda: training_rows.lost_without(
+                self.lake, run.snapshot, spec_of(run.model), {self.table: self.condition}
+            ),
         )

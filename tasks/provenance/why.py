@@ -15,7 +15,7 @@ from tasks.contracts import (
 from tasks.errors import NotFound, ServingError
 from tasks.ledger import entries
 from tasks.provenance import predictions
-from tasks.provenance.entries_about import entries_about, judgement, mentions
+from tasks.provenance.entries_about import entries_about, judgement, mentions, with_completions
 from tasks.provenance.subject import find, told
 from tasks.provenance.tell import mismatches, tell
 from tasks.provenance.trace import trace
@@ -89,11 +89,14 @@ def _of_rows(subject: Subject) -> Explanation:
     table, batch_id, key = subject.table or "", subject.batch_id, subject.key
     usage = usage_of_batch(table, batch_id) if batch_id else usage_of_row(table, key or "")
     names = [batch.batch_id for batch in usage.batches]
-    about = [
-        entry for entry in entries.history(table) if any(mentions(entry.evidence, name) for name in names)
-    ]
+    history = entries.history(table)
+    about = {entry.entry_hash for entry in history if any(mentions(entry.evidence, name) for name in names)}
     return Explanation(
-        subject=subject, asked_at=datetime.now(UTC), why=(), usage=usage, decisions=tuple(about)
+        subject=subject,
+        asked_at=datetime.now(UTC),
+        why=(),
+        usage=usage,
+        decisions=tuple(with_completions(history, about)),
     )
 
 

@@ -7,6 +7,7 @@ again does what is left to do. The version before stays loaded, so that a rollba
 """
 
 import time
+from collections.abc import Callable
 
 from tasks.contracts import (
     Action,
@@ -21,13 +22,14 @@ from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
+    Decision,
     confirm,
     example_of,
     find_previous_route,
     move_champion,
-    record_switch,
     route_of,
     same_archive,
+    switch,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import tell_champion
@@ -46,25 +48,37 @@ def deploy(request: DeployRequest) -> Rollout:
         ServingError: The version does not load or does not answer as it was judged; what served before goes
             on serving.
     """
-    started = time.monotonic()
     promotion = precedent.promotion_of_version(request.version)
+    return release(
+        request, _why(request.version), lambda: _require_still_promised(promotion, request.version)
+    )
+
+
+def release(request: DeployRequest, why: str, may: Callable[[], None] | None = None) -> Rollout:
+    """Serve a version that the gate promoted; raises as `deploy`.
+
+    Args:
+        why: A sentence; the ledger keeps it.
+        may: Called before a version comes to serve that does not, and raises where it may not; None where a
+            person decided it.
+    """
+    started = time.monotonic()
+    precedent.promotion_of_version(request.version)
     backend, gateway = serving_backend(), Gateway()
     with backend.exclusive(request.spec.name):
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
-        if current is None or not same_archive(current, target):
-            _require_still_promised(promotion, request.version)
+        if may and (current is None or not same_archive(current, target)):
+            may()
         previous = find_previous_route(gateway.history(target.model))
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
+        actor = request.context.actor
         if current != target:
-            record_switch(
-                gateway, Action.DEPLOY, target, current, request.context.actor, _why(request.version)
-            )
-            gateway.put(target, "deploy")
+            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))
         expected = request.version.archive.example_prediction
-        checks.append(confirm(gateway, target, current, expected, request.context.actor))
+        checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))
-        move_champion(gateway, target, request.context.actor)
+        move_champion(gateway, target, actor)
         _remove_the_oldest(backend, gateway, target, previous)
     return Rollout(
         model=target.model,

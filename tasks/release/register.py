@@ -4,10 +4,10 @@ Only what the ledger says was promoted becomes a version. The alias `champion` s
 deployment moves it when the version truly serves.
 """
 
-from tasks.contracts import Archive, GateDecision, ModelVersion, RegisterRequest, TrainingRun
+from tasks.contracts import Archive, GateDecision, LedgerEntry, ModelVersion, RegisterRequest, TrainingRun
 from tasks.errors import ArchiveMismatch, InvalidRequest
 from tasks.gate.replay import require_replay
-from tasks.ledger import precedent
+from tasks.ledger import entries, precedent, verify
 from tasks.serving.champion import serves, tell_champion
 from tasks.stores import files, registry
 
@@ -18,15 +18,23 @@ def register(request: RegisterRequest) -> ModelVersion:
     """Register the candidate, once however often it is tried.
 
     Raises:
+        LedgerBroken: The ledger's end was cut off or written anew.
         GateRefused: The gate did not promote this archive, the ledger does not hold the decision, its
             evidence gives another one, or another champion serves now than the one that the candidate was
             judged against.
         ArchiveMismatch: The archive's file is not the one that was judged.
         InvalidRequest: Run, archive and decision are not of one candidate.
     """
-    spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
-    promotion = precedent.promotion_of_candidate(decision, archive)
+    verify.require_whole_end()
+    promotion = precedent.promotion_of_candidate(request.decision, request.archive)
     require_replay(promotion)
+    version = _registered(request, promotion)
+    entries.complete(promotion, f"It is version {version.version} of MLflow's registered model.")
+    return version
+
+
+def _registered(request: RegisterRequest, promotion: LedgerEntry) -> ModelVersion:
+    spec, run, archive, decision = request.spec, request.run, request.archive, request.decision
     if {spec.name} != {run.model, archive.model, decision.model} or {run.run_id} != {
         archive.run_id,
         decision.run_id,

@@ -7,11 +7,12 @@ from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.switch import (
+    Decision,
     confirm,
     find_previous_route,
     move_champion,
     never_served,
-    record_switch,
+    switch,
 )
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.champion import tell_champion
@@ -51,14 +52,8 @@ def roll_back(
     _tell_of_alias(model)
     with backend.exclusive(model):
         current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
-        version = _version_of(target)
-        target = target.model_copy(update={"model_version": version.version})
-        checks = _bring_back(backend, version, target)
-        if gateway.route(model) != target:
-            record_switch(gateway, Action.ROLLBACK, target, current, actor, why, step_key=step_key)
-            gateway.put(target, "rollback")
-        checks.append(confirm(gateway, target, current, version.archive.example_prediction, actor))
-        move_champion(gateway, target, actor)
+        decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
+        target, checks = bring_back(backend, gateway, target, current, decided)
     return Rollout(
         model=model,
         stable=target,
@@ -69,6 +64,28 @@ def roll_back(
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def bring_back(
+    backend: ServingBackend, gateway: Gateway, target: Route, current: Route | None, decided: Decision
+) -> tuple[Route, list[RolloutCheck]]:
+    """Let a version serve that served before, or was decided to; the caller holds the model's versions.
+
+    Returns:
+        The route by the version's present number, and what was checked.
+
+    Raises:
+        DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
+    """
+    version = _version_of(target)
+    target = target.model_copy(update={"model_version": version.version})
+    checks = _make_ready(backend, version, target)
+    if gateway.route(target.model) != target:
+        switch(gateway, target.model, target, current, decided)
+    expected = version.archive.example_prediction
+    checks.append(confirm(gateway, target, current, expected, decided.actor))
+    move_champion(gateway, target, decided.actor)
+    return target, checks
 
 
 def _gone_back(gateway: Gateway, model: str, step_key: str | None) -> tuple[Route, Route] | None:
@@ -138,7 +155,7 @@ def _version_of(target: Route) -> ModelVersion:
     return version
 
 
-def _bring_back(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
+def _make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
     """See that it answers as it was judged: it is usually still loaded, else its archive is."""
     if backend.holds(target.model, target.backend_version, target.archive_sha256):
         return [smoke_test(backend, version.archive, target.input_example)]

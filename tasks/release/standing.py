@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from tasks.contracts import Action, LedgerEntry, Route, Serving, Standing
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
+from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
@@ -57,7 +58,7 @@ def explain(
         why=decided.why if decided else None,
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
-        faults=(*faults, *unfounded, *_incident(told)),
+        faults=(*faults, *unfounded, *_label_incident(told), *_incident(told)),
     )
 
 
@@ -73,6 +74,22 @@ def _unfounded(model: str, serving: Serving) -> str:
         f"Version {serving.model_version} of {model} serves, but the newest change of route in the ledger is "
         "not to it: the gateway's routes were changed past the ledger, or the ledger is another platform's."
     )
+
+
+def _label_incident(history: list[LedgerEntry]) -> Iterator[str]:
+    """The label incident that waits for a person's answer."""
+    newest = history[::-1]
+    found = unanswered(
+        (each for each in newest if each.action == Action.LABEL_INCIDENT),
+        (each for each in newest if each.action == Action.GATE),
+    )
+    if found is not None:
+        yield (
+            f"The gate found a label incident of {found.model} (entry {found.sequence} of the ledger), so "
+            "nothing of it is promoted and no retrain is granted. Look at the new labels and say whether "
+            f"they are wrong or the world has changed: perennial answer {found.model} poison, or the_world. "
+            f"The gate: {found.why}"
+        )
 
 
 def _incident(history: list[LedgerEntry]) -> Iterator[str]:

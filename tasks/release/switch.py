@@ -1,6 +1,8 @@
 """The change of a route: what it is, how it is written down first, and how it is seen to have worked."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.contracts import Action, ModelVersion, RolloutCheck, Route
@@ -89,33 +91,56 @@ def same_archive(one: Route, other: Route) -> bool:
     return one.archive_sha256 == other.archive_sha256
 
 
-def record_switch(
-    gateway: Gateway,
-    action: Literal[Action.DEPLOY, Action.ROLLBACK],
-    target: Route,
-    current: Route | None,
-    actor: str,
-    why: str,
-    **more: str | None,
+@dataclass(frozen=True)
+class Decision:
+    """Who changes what serves, and why; the ledger keeps it, with `more` in the evidence."""
+
+    action: Literal[Action.DEPLOY, Action.ROLLBACK]
+    actor: str
+    why: str
+    more: Mapping[str, str | bool | None] = field(default_factory=dict)
+
+
+def switch(
+    gateway: Gateway, model: str, target: Route | None, current: Route | None, decided: Decision
 ) -> None:
-    """Write the change of route into the ledger before it takes effect, with `more` in its evidence.
+    """Write the change of route into the ledger; make it; write that it is made.
 
-    The evidence names the last change of the route, so that a switch which is made twice, with others
-    between, is two entries.
+    Args:
+        target: None to serve the model no longer.
     """
-    after_change = _last_change(gateway, target.model)
-    entries.record(
-        model=target.model,
-        actor=actor,
-        action=action,
+    entry = entries.record(
+        model=model,
+        actor=decided.actor,
+        action=decided.action,
         before=current.model_version if current else None,
-        after=target.model_version,
-        why=why,
-        evidence={"route": _plain(target), "before": _plain(current), "after_change": after_change, **more},
+        after=target.model_version if target else None,
+        why=decided.why,
+        evidence={
+            "route": _plain(target),
+            "before": _plain(current),
+            **since(gateway, model),
+            **decided.more,
+        },
     )
+    if target is None:
+        gateway.withdraw(model)
+    else:
+        gateway.put(target, "deploy" if decided.action == Action.DEPLOY else "rollback")
+    entries.complete(entry, "The gateway has the route.")
 
 
-def _last_change(gateway: Gateway, model: str) -> int:
+def since(gateway: Gateway, model: str) -> dict[str, int]:
+    """What a switch comes after, for its evidence: the last change of the route, and the last decision that
+    was undone. So a switch which is made twice, with one of these between, is two entries.
+    """
+    undone = [each for each in entries.history(model, {Action.RECONCILE}) if each.evidence.get("undoes")]
+    after_undo = {"after_undo": undone[-1].sequence} if undone else {}
+    return {"after_change": last_change(gateway, model), **after_undo}
+
+
+def last_change(gateway: Gateway, model: str) -> int:
+    """The number of the newest change of a model's route; 0 before the first."""
     changes = gateway.history(model)
     return changes[-1].sequence if changes else 0
 
@@ -139,25 +164,10 @@ def confirm(
         return require_answer(gateway, target, expected)
     except ServingError as error:
         if before != target:
-            _undo(gateway, target, before, actor, f"Version {target.model_version} does not serve: {error}")
+            why = f"Version {target.model_version} does not serve: {error}"
+            undo = Decision(Action.ROLLBACK, actor, why, {"undoes": True})
+            switch(gateway, target.model, before, target, undo)
         raise
-
-
-def _undo(gateway: Gateway, target: Route, before: Route | None, actor: str, why: str) -> None:
-    evidence = {"route": _plain(before), "before": _plain(target), "undoes": True}
-    entries.record(
-        model=target.model,
-        actor=actor,
-        action=Action.ROLLBACK,
-        before=target.model_version,
-        after=before.model_version if before else None,
-        why=why,
-        evidence={**evidence, "after_change": _last_change(gateway, target.model)},
-    )
-    if before is None:
-        gateway.withdraw(target.model)
-    else:
-        gateway.put(before, "rollback")
 
 
 def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) -> RolloutCheck:
@@ -171,21 +181,28 @@ def require_answer(gateway: Gateway, target: Route, expected: dict[str, Any]) ->
 
 
 def move_champion(gateway: Gateway, target: Route, actor: str) -> None:
-    """Let the alias `champion` follow what truly serves."""
-    aliased = registry.aliased_version(target.model)
-    if aliased == target.model_version:
+    """Let the alias `champion` follow what truly serves.
+
+    Each change of the route has its entry, also where the alias names the version already: from then on it is
+    known that whoever moves it is a person.
+    """
+    aliased, change = registry.aliased_version(target.model), last_change(gateway, target.model)
+    if aliased == target.model_version and _is_told(target, change):
         return
-    entries.record(
+    entry = entries.record(
         model=target.model,
         actor=actor,
         action=Action.CHAMPION,
         before=aliased,
         after=target.model_version,
         why=f"Version {target.model_version} answers through the gateway.",
-        evidence={
-            "route": target.model_dump(mode="json"),
-            "before": aliased,
-            "route_change": gateway.history(target.model)[-1].sequence,
-        },
+        evidence={"route": target.model_dump(mode="json"), "before": aliased, "route_change": change},
     )
-    registry.set_champion(target.model, target.model_version)
+    if aliased != target.model_version:
+        registry.set_champion(target.model, target.model_version)
+    entries.complete(entry, f"The alias {registry.ALIAS} names version {target.model_version}.")
+
+
+def _is_told(target: Route, change: int) -> bool:
+    told = entries.history(target.model, {Action.CHAMPION})
+    return any(entry.evidence.get("route_change") == change for entry in told)

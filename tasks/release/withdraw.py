@@ -11,7 +11,7 @@ from tasks.contracts import Action, Route, Withdrawal, WithdrawRequest
 from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.monitoring import retrain
-from tasks.release.switch import never_served
+from tasks.release.switch import last_change, never_served, since
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -38,11 +38,12 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
         if not (route or aliased or gateway.history(model)):
             raise never_served(model)
         if route is not None:
-            _record(gateway, request, route)
-            gateway.withdraw(model)
+            _withdraw(gateway, request, route)
         unloaded = _unload(backend, gateway, model)
         if aliased is not None:
-            _remove_alias(request, aliased)
+            remove_alias(
+                gateway, model, aliased, request.context.actor, f"The model was withdrawn: {request.reason}"
+            )
         closed = _close_requests(model)
     return Withdrawal(model=model, served=route, unloaded=unloaded, champion=aliased, closed_requests=closed)
 
@@ -56,8 +57,8 @@ def _require_removed(model: str) -> None:
         )
 
 
-def _record(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
-    entries.record(
+def _withdraw(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
+    entry = entries.record(
         model=request.model,
         actor=request.context.actor,
         action=Action.WITHDRAW,
@@ -66,9 +67,11 @@ def _record(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
         why=request.reason,
         evidence={
             "route": route.model_dump(mode="json"),
-            "after_change": gateway.history(request.model)[-1].sequence,
+            **since(gateway, request.model),
         },
     )
+    gateway.withdraw(request.model)
+    entries.complete(entry, "The gateway has no route.")
 
 
 def _unload(backend: ServingBackend, gateway: Gateway, model: str) -> tuple[str, ...]:
@@ -81,17 +84,19 @@ def _unload(backend: ServingBackend, gateway: Gateway, model: str) -> tuple[str,
     return tuple(backend.prune(model, set()))
 
 
-def _remove_alias(request: WithdrawRequest, aliased: str) -> None:
-    entries.record(
-        model=request.model,
-        actor=request.context.actor,
+def remove_alias(gateway: Gateway, model: str, aliased: str, actor: str, why: str) -> None:
+    """Let the alias `champion` of a model that is not served name no version."""
+    entry = entries.record(
+        model=model,
+        actor=actor,
         action=Action.CHAMPION,
         before=aliased,
         after=None,
-        why=f"The model was withdrawn: {request.reason}",
-        evidence={"before": aliased},
+        why=why,
+        evidence={"before": aliased, "route_change": last_change(gateway, model)},
     )
-    registry.remove_champion(request.model)
+    registry.remove_champion(model)
+    entries.complete(entry, f"The alias {registry.ALIAS} is gone.")
 
 
 def _close_requests(model: str) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ class ServingBackend(Protocol):
     def holds(self, model: str, version: str, sha256: str) -> bool:
         """Whether the version is loaded, ready, and of the archive with that sha256."""
 
+    def versions(self, model: str) -> set[str]:
+        """Every version of the model that is loaded."""
+
     def prune(self, model: str, keep: set[str]) -> list[str]:
         """Remove every version but `keep`, each after its last request is
         answered; return what was removed.

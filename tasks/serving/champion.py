@@ -78,6 +78,6 @@ def disagreement(model: str, serving: str, alias: str | None) -> str:
     names = f"names version {alias}" if alias else "is not there"
     return (
         f"The gateway serves version {serving} of {model}, but MLflow's alias "
-        f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Set the alias to version "
-        f"{serving}; to serve an earlier version, roll back."
+        f"{registry.ALIAS!r} {names}: somebody changed it. What serves counts. Within a minute the DAG "
+        "reconcile_ledger releases that version, where the gate promoted it, or sets the alias back."
     )

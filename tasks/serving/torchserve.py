@@ -124,6 +124,10 @@ class TorchServe:
         ready = any(worker["status"] == "READY" for worker in found["workers"])
         return ready and found["modelUrl"] == file_name(model, version, sha256)
 
+    def versions(self, model: str) -> set[str]:
+        """See `ServingBackend.versions`."""
+        return {str(entry["modelVersion"]) for entry in self._api.versions(model)}
+
     def prune(self, model: str, keep: set[str]) -> list[str]:
         """See `ServingBackend.prune`.
 

@@ -1,6 +1,6 @@
 """What a team says of its data: tables, the query, the split."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -69,13 +69,43 @@ class TableSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are split: by a hash of the column `by`, so that a row is in
-    the same part in every snapshot.
+    """How rows are split: by a hash of `by`, so that a row is in the same part in every snapshot.
+
+    Attributes:
+        by: A column of the query's result, or several: rows with the same values are in the same part.
+        near_duplicates: What becomes of a training row that says the same as a test or validation row, and of
+            a validation row that says the same as a test row: it is left out of the snapshot (`leave_out`),
+            or only counted (`count`). `auto` leaves it out where a feature is text, and counts in tables
+            without text, where equal rows may be natural.
     """
 
-    by: str
+    by: str | tuple[str, ...] = Field(min_length=1)
     validation_share: Share = 0.1
     test_share: Share = 0.2
+    near_duplicates: Literal["auto", "leave_out", "count"] = "auto"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What `by` names."""
+        return (self.by,) if isinstance(self.by, str) else self.by
+
+
+class LabelCheckSpec(Spec):
+    """How the labels of each new batch are judged before anything is trained on them.
+
+    Attributes:
+        enabled: Whether they are.
+        false_alarm_rate: The expected number of sound batches, of 365, that are quarantined by chance.
+        minimum_rows: A batch with fewer labelled rows cannot be judged.
+        maximum_noise_share: Of a batch's labels, how many may be wrong.
+        tolerated_shift: By how much the share of a label may be off what the earlier batches lead to expect.
+    """
+
+    enabled: bool = True
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    minimum_rows: Rows = 200
+    maximum_noise_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    tolerated_shift: Share = 0.05
 
 
 class DataSpec(TableSpec):
@@ -96,6 +126,7 @@ class DataSpec(TableSpec):
         feedback_query: SQL over the view `labelled` (prediction_id, predicted_at, labelled_at, model_version,
             sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
             back. `sent_by` is the name of the token that sent the label.
+        label_check: How new labels are judged before a training; of classes only.
     """
 
     tables: tuple[TableSpec, ...] = ()
@@ -106,6 +137,7 @@ class DataSpec(TableSpec):
     slice_by: Slices = ()
     minimum_rows: Rows = 100
     feedback_query: str | None = None
+    label_check: LabelCheckSpec = LabelCheckSpec()
 
     @property
     def all_tables(self) -> tuple[TableSpec, ...]:

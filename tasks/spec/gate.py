@@ -43,8 +43,8 @@ class GateSpec(Spec):
         margin: The smallest difference that matters, in units of the primary metric: a candidate that seems
             worse by more is rejected, and a hold says how many test rows would show a gain as large. A
             regression has to say it.
-        anchor_margin: How much worse than the root a candidate may be on the anchor; three times `margin`
-            where nothing is said.
+        anchor_margin: How much worse than the root a candidate may be on the anchor, and how far the champion
+            may fall on new labels before a person is asked; three times `margin` where nothing is said.
         anchor_age_days: After so many days a row that nobody objected to is trusted: it counts as a test row
             though the champion's snapshot has it not, and joins the anchor. With 0 every row does at once.
         slice_margin: How much worse a candidate may seem on a value of the data's `slice_by` column; where it

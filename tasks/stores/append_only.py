@@ -1,7 +1,9 @@
 """Let the database itself refuse to change or remove what a table holds.
 
 It refuses whoever asks: the platform, a person at a shell, a program that was given the platform's login. The
-owner of the table can take the refusal away first; what is done then, the ledger's hashes tell.
+owner of the table can take the refusal away first; what is done then, the ledger's hashes and heads tell. On
+PostgreSQL the platform has no right to it either, and where whoever made the database has prepared that
+(containers/compose/databases.sh), it gives the table away and can only add rows from then on.
 """
 
 import sqlalchemy as sa
@@ -18,6 +20,15 @@ AS $$ BEGIN RAISE EXCEPTION '{sentence}' USING ERRCODE = 'restrict_violation'; E
 POSTGRESQL = """
 CREATE TRIGGER {table}_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_append_only()
+"""
+NO_RIGHT = "REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM CURRENT_USER"
+HAS_RIGHT = """
+SELECT has_table_privilege(:table, 'UPDATE') AND NOT rolsuper FROM pg_roles WHERE rolname = current_user
+"""
+GIVES_AWAY = "SELECT to_regprocedure('give_away_' || :table || '()') IS NOT NULL"
+IS_OURS = """
+SELECT tableowner = current_user FROM pg_tables
+WHERE schemaname = current_schema() AND tablename = :table
 """
 IS_THERE = (
     "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgname = :table || '_is_append_only'"
@@ -39,9 +50,26 @@ def make_append_only(connection: sa.Connection, table: sa.Table) -> None:
             ("insert", "INSERT", taken),
         ):
             connection.execute(sa.text(SQLITE.format(when=when, event=event, among=among, **words)))
-    elif connection.execute(sa.text(IS_THERE), {"table": table.name}).first() is None:
+    else:
+        _on_postgresql(connection, words)
+
+
+def _on_postgresql(connection: sa.Connection, words: dict[str, str]) -> None:
+    named = {"table": words["table"]}
+    if connection.execute(sa.text(IS_THERE), named).first() is None:
         connection.execute(sa.text(FUNCTION.format(**words)))
         connection.execute(sa.text(POSTGRESQL.format(**words)))
+    if connection.execute(sa.text(HAS_RIGHT), named).scalar():
+        connection.execute(sa.text(NO_RIGHT.format(**words)))
+        if connection.execute(sa.text(GIVES_AWAY), named).scalar():
+            connection.execute(sa.text("SELECT give_away_{table}()".format(**words)))
+
+
+def is_given_away(connection: sa.Connection, table: sa.Table) -> bool:
+    """Whether the table is there and another role's, so that we cannot change how it is made."""
+    if connection.dialect.name == "sqlite":
+        return False
+    return connection.execute(sa.text(IS_OURS), {"table": table.name}).scalar() is False
 
 
 def _same_place(table: sa.Table) -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from tasks.settings import settings
-from tasks.stores.append_only import make_append_only
+from tasks.stores.append_only import is_given_away, make_append_only
 from tasks.stores.upgrade import rewrite_times
 from tasks.stores.utc_time import UtcTime
 
@@ -101,6 +101,8 @@ def _with_tables(made: sa.Engine) -> sa.Engine:
     for attempt in _while_others_work():
         with attempt, made.begin() as connection:
             for table in metadata.sorted_tables:
+                if is_given_away(connection, table):
+                    continue
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))

@@ -59,10 +59,27 @@ def aliased_version(model: str, alias: str) -> str | None:
     return next((str(each["version"]) for each in aliases if each["alias"] == alias), None)
 
 
-def _ask(method: str, path: str, **how: Any) -> dict[str, Any] | None:
+def registered_models(login: tuple[str, str] | None = None) -> list[dict[str, Any]]:
+    """MLflow's record of every registered model, its aliases and tags in it. Raises as `experiment`.
+
+    Args:
+        login: Name and password; without it, those that MLflow's own client logs in with.
+    """
+    found: list[dict[str, Any]] = []
+    wanted: dict[str, str | int] = {"max_results": 1000}
+    while True:
+        page = _ask("GET", "registered-models/search", login, params=wanted) or {}
+        found += page.get("registered_models", [])
+        if not page.get("next_page_token"):
+            return found
+        wanted["page_token"] = page["next_page_token"]
+
+
+def _ask(method: str, path: str, login: tuple[str, str] | None = None, **how: Any) -> dict[str, Any] | None:
     url = settings().mlflow_url.rstrip("/")
     # What MLflow's own client logs in with.
-    login = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    own = os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    login = login or own
     who = login if any(login) else None
     try:
         answer = requests.request(

@@ -66,6 +66,28 @@ def _is_listed(model: str) -> bool:
     return bool(client().search_registered_models(f"name = '{model}'"))
 
 
+def registered_models() -> list[dict[str, Any]]:
+    """Every registered model as `mlflow_rest.registered_models` has it."""
+    found, token = [], None
+    while token != "":
+        page = client().search_registered_models(max_results=1000, page_token=token)
+        found += [
+            {
+                "name": model.name,
+                "aliases": [{"alias": alias, "version": str(each)} for alias, each in model.aliases.items()],
+                "tags": [{"key": key, "value": value} for key, value in model.tags.items()],
+            }
+            for model in page
+        ]
+        token = page.token or ""
+    return found
+
+
+def tag_model(model: str, name: str, value: str) -> None:
+    """Set a tag of a registered model."""
+    client().set_registered_model_tag(model, name, value)
+
+
 def set_champion(model: str, version: str) -> None:
     """Let the alias `champion` name this version."""
     client().set_registered_model_alias(model, ALIAS, version)
@@ -95,10 +117,20 @@ def get_version(model: str, version: str) -> ModelVersion:
     return _version(client().get_model_version(model, version))
 
 
+def versions_by_number(model: str) -> dict[str, dict[str, str]]:
+    """The tags of every version of a model, by its number."""
+    found: dict[str, dict[str, str]] = {}
+    token = None
+    while token != "":
+        page = client().search_model_versions(f"name = '{model}'", page_token=token)
+        found |= {str(each.version): dict(each.tags) for each in page}
+        token = page.token or ""
+    return found
+
+
 def version_numbers(model: str) -> list[str]:
     """The number of every version that there is, in their order; none of a model that nobody registered."""
-    found = client().search_model_versions(f"name = '{model}'")
-    return sorted((str(each.version) for each in found), key=int)
+    return sorted(versions_by_number(model), key=int)
 
 
 def create_version(model: str, run_id: str, tags: dict[str, str]) -> ModelVersion:

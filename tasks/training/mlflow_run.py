@@ -96,6 +96,7 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
         "perennial.table": snapshot.table,
         "perennial.table_version": str(snapshot.table_version),
         "perennial.tables": ", ".join(f"{table.table} v{table.version}" for table in snapshot.pinned),
+        "perennial.near_duplicates": _duplicates(snapshot),
         "perennial.parameters": json.dumps(values),
         "perennial.validation_url": request.validation.url,
         "mlflow.note.content": request.reason,
@@ -114,6 +115,17 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
     parts = [_part(snapshot, context) for context in ("train", "validation", "test")]
     client.log_inputs(run_id, [*parts, *(_further_input(table) for table in snapshot.tables)])
     return run_id
+
+
+def _duplicates(snapshot: DataSnapshot) -> str:
+    found = snapshot.near_duplicates
+    if found is None:
+        return "not looked for"
+    fate = "left out" if found.left_out else "not left out"
+    return (
+        f"{found.rows} rows in {found.groups} groups; {found.leaking_rows} that say the same as a row of a "
+        f"later part were {fate}"
+    )
 
 
 def _part(snapshot: DataSnapshot, context: str) -> Any:

@@ -226,6 +226,7 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
             "OBJECTSTORE_SECRET_KEY",
             "GATEWAY_TOKEN",
             "MLFLOW_KEY",
+            "LEDGER_KEY",
             "AIRFLOW_JWT_SECRET",
         ):
             assert stack.setting(name) not in history

@@ -9,13 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.ledger import entries
-from tasks.settings import settings
+from tasks.settings import PROJECT, settings
 from tasks.stores import database
 from tests.containers.bases import inside, running, until
 from tests.unit.stores import earlier_database
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+DATABASES = PROJECT / "containers" / "compose" / "databases.sh"
 
 
 @pytest.fixture
@@ -25,7 +27,9 @@ def postgres(engine: "DockerClient", bases: None, monkeypatch: pytest.MonkeyPatc
     with running(
         engine,
         "postgres:15-bookworm",
-        environment={"POSTGRES_PASSWORD": password},
+        environment={"POSTGRES_PASSWORD": password}
+        | {f"{name}_DATABASE_PASSWORD": password for name in ("AIRFLOW", "MLFLOW", "PLATFORM", "GATEWAY")},
+        volumes={str(DATABASES): {"bind": "/docker-entrypoint-initdb.d/databases.sh", "mode": "ro"}},
         ports={"5432/tcp": ("127.0.0.1", None)},
     ) as container:
         until(container, lambda: inside(container, "pg_isready -h 127.0.0.1 -U postgres")[0] == 0)
@@ -78,6 +82,34 @@ def test_the_database_changes_and_removes_no_entry_whoever_asks(postgres: sa.Eng
         connection.execute(sa.text(statement))
 
     assert entries.history() == written
+
+
+def test_the_platforms_own_role_adds_entries_and_can_do_nothing_else_to_them(
+    postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = postgres.url.set(username="perennial", database="perennial")
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", own.render_as_string(hide_password=False))
+    settings.cache_clear()
+    for number in range(2):  # a second process finds the table given away
+        database.engine.cache_clear()
+        entries.record(
+            model="m", actor=str(number), action="gate", before=None, after="x", why="w", evidence={}
+        )
+
+    for statement in (
+        "UPDATE ledger SET why = 'otherwise'",
+        "DELETE FROM ledger",
+        "TRUNCATE ledger",
+        "DROP TRIGGER ledger_is_append_only ON ledger",
+        "ALTER TABLE ledger OWNER TO perennial",
+        "SET ROLE ledger_owner",
+    ):
+        with (
+            pytest.raises(sa.exc.ProgrammingError, match=r"permission denied|must be owner"),
+            database.engine().begin() as connection,
+        ):
+            connection.execute(sa.text(statement))
+    assert entries.broken_entries() == []
 
 
 def test_engines_that_are_made_together_on_no_database_lose_nothing(postgres: sa.Engine) -> None:

@@ -33,6 +33,20 @@ def preflight(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["spec"]["name"], "device": "cpu", "why": "Nobody asked for a GPU.", **nothing}
 
 
+def check_labels(request: dict[str, Any]) -> dict[str, Any]:
+    table = request["spec"]["data"]["table"]
+    return {"model": request["spec"]["name"], "table": table, "tables": [], "verdicts": []}
+
+
+def quarantine(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["spec"]["name"], "new": [], "left_out": []}
+
+
+def decide_batch(request: dict[str, Any]) -> dict[str, Any]:
+    names = {name: request[name] for name in ("model", "batch_id")}
+    return {**names, "before": "quarantined", "after": "released", "ledger_hash": SHA}
+
+
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
     parts = {name: part(name) for name in ("train", "validation", "test")}
     data = request["spec"]["data"]
@@ -71,6 +85,20 @@ def train(request: dict[str, Any]) -> dict[str, Any]:
     return {**run, **made_from, "model_files_url": "/files"}
 
 
+def held(request: dict[str, Any]) -> dict[str, Any]:
+    why = "It waits for 1,200 test rows, and there are about 1,300."
+    return {"model": request["spec"]["name"], "run_id": "run-1", "entry": 7, "why": why}
+
+
+def take_up(request: dict[str, Any]) -> dict[str, Any]:
+    return train({**request, "parameters": {}})
+
+
+def label_incident(request: dict[str, Any]) -> dict[str, Any]:
+    said = {"incident": 7, "batches": [], "next_step": "Start the training anew.", "ledger_hash": SHA}
+    return {"model": request["model"], "answer": request["answer"], **said}
+
+
 def package(request: dict[str, Any]) -> dict[str, Any]:
     archive = {"url": "/m.mar", "sha256": SHA, "size_bytes": 1, "example_prediction": {}}
     return {"model": request["spec"]["name"], "version": "run-1", "run_id": "run-1", **archive}
@@ -81,6 +109,10 @@ def score(role: str) -> dict[str, Any]:
         ("run_id", "archive_sha256", "archive_bytes", "latency_p50_seconds", "latency_p95_seconds")
     )
     return {"role": role, "name": role, "metrics": [], "slices": [], **nothing}
+
+
+def reconcile(_request: dict[str, Any]) -> dict[str, Any]:
+    return {"settled": []}
 
 
 def champion(request: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ HEAVY = {
     "sklearn",
 }
 
+FAMILIES = ("train", "judge_again", "drift", "collect")
+"""Of DAGs, of which each model has one."""
+
 
 @pytest.fixture
 def models(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -88,6 +91,8 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
     chain = [
         "count",
         "preflight",
+        "check_labels",
+        "quarantine",
         "snapshot",
         "validate",
         "train",
@@ -99,6 +104,8 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         "deploy",
     ]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
+    again = ["held", "snapshot", "validate", "take_up", *chain[chain.index("package") :]]
+    assert edges("judge_again_review_sentiment") >= set(itertools.pairwise(again))
 
 
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
@@ -177,8 +184,10 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {dag_id for dag_id in whole if not dag_id.endswith(("second", "others"))}
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
+        "decide_batch_model",
         "label_incident_model",
         "recall_batch",
+        "reconcile_ledger",
         "rollback_model",
         "withdraw_model",
     }
@@ -223,7 +232,9 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
     assert files.resolve(None) is None
 
 
-@pytest.mark.parametrize("dag_id", ["withdraw_model", "rollback_model", "label_incident_model"])
+@pytest.mark.parametrize(
+    "dag_id", ["withdraw_model", "rollback_model", "label_incident_model", "decide_batch_model"]
+)
 def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 

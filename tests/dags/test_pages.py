@@ -122,9 +122,10 @@ def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
     assert [LedgerEntry.model_validate(entry) for entry in told] == [first, second]
     [of_flights] = stranger.get(f"{pages[0]}?model=flights", headers=known).json()["entries"]
     assert of_flights["sequence"] == second.sequence
-    assert stranger.get(pages[1], headers=known).json() == {"broken": []}
+    assert stranger.get(pages[1], headers=known).json() == {"broken": [], "findings": []}
     tamper(sa.update(ledger_entries).where(ledger_entries.c.sequence == 2).values(why="Enough rows."))
-    assert stranger.get(pages[1], headers=known).json() == {"broken": [2]}
+    found = stranger.get(pages[1], headers=known).json()
+    assert (found["broken"], len(found["findings"])) == ([2], 1)
 
 
 def test_a_bad_value_is_refused_when_the_run_is_asked_for(

@@ -31,7 +31,13 @@ def start(ticket: RetrainTicket, *, paused: bool = False) -> None:
     operator = StartTraining(
         task_id="start_training", trigger_dag_id=f"train_{MODEL}", ticket=ticket.model_dump()
     )
-    ti = SimpleNamespace(get_dag=lambda _: SimpleNamespace(is_paused=paused))
+    ti = SimpleNamespace(
+        dag_id=f"drift_{MODEL}",
+        run_id="1",
+        task_id="start_training",
+        map_index=-1,
+        get_dag=lambda _: SimpleNamespace(is_paused=paused),
+    )
     operator.execute({"ti": ti})  # type: ignore[typeddict-item]
 
 

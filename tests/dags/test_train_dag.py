@@ -10,7 +10,18 @@ from plugins import verbs
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 TRAIN = "train_review_sentiment"
-JUDGED = ("count", "preflight", "snapshot", "validate", "train", "package", "champion", "evaluate", "gate")
+CHECKED = ("count", "preflight", "check_labels", "quarantine")
+JUDGED = (
+    *CHECKED,
+    "report_quarantined",
+    "snapshot",
+    "validate",
+    "train",
+    "package",
+    "champion",
+    "evaluate",
+    "gate",
+)
 RELEASED = ("register", "deploy")
 
 
@@ -45,6 +56,23 @@ def test_a_promoted_candidate_is_registered_and_deployed(
     )
 
 
+def test_a_batch_whose_labels_seem_wrong_fails_the_run_and_the_training_goes_on_without_it(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    findings = {"batch_id": "b7", "rows": 300, "history_rows": 900}
+    bad = {"findings": findings, "state": "quarantined", "why": "The batch b7 is quarantined."}
+    heavy({"check_labels": [{"result": {"verdicts": [bad]}}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "failed"
+    others = [task for task in JUDGED if task != "report_quarantined"]
+    assert states(run) == all_in("success", *others, *RELEASED) | {"report_quarantined": "failed"}
+    [request] = asked(home, "quarantine")
+    assert request["check"]["verdicts"][0]["why"] == "The batch b7 is quarantined."
+    assert asked(home, "snapshot")[0]["label_check"] == request["check"]
+
+
 def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
     run_dag: RunDag, heavy: SetScript, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +84,30 @@ def test_what_the_gate_does_not_promote_is_not_released_and_the_run_succeeds(
     assert states(run) == all_in("success", *JUDGED) | all_in("skipped", *RELEASED)
     assert xcom(run, "gate")["why"] == "It is no better than the champion."
     assert "The gate says hold: It is no better than the champion." in capfd.readouterr().out
+
+
+def test_a_held_candidate_is_judged_again_on_newer_rows_without_a_training(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    run = run_dag("judge_again_review_sentiment")
+
+    again = ("held", "snapshot", "validate", "take_up", "package", "champion", "evaluate", "gate")
+    assert states(run) == all_in("success", *again, *RELEASED)
+    [asked_for] = asked(home, "take_up")
+    assert asked_for["held"]["entry"] == 7
+    assert asked(home, "evaluate")[0]["run"] == xcom(run, "take_up")
+    assert asked(home, "train") == []
+
+
+def test_a_persons_answer_to_a_label_incident_is_asked_for_as_it_was_given(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    said = {"model": "review_sentiment", "answer": "the_world", "reason": "The shop changed its scale."}
+
+    assert run_dag("label_incident_model", said).state == "success"
+
+    [request] = asked(home, "label_incident")
+    assert {name: request[name] for name in said} == said
 
 
 @pytest.mark.parametrize("verdict", ["hold", "reject", "something new"])

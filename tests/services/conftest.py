@@ -410,7 +410,8 @@ def new_model(home: Path, **changes: Any) -> Model:
     spec = build_spec(f"m{os.urandom(4).hex()}", **changes)
     folder = home / "models" / spec.name
     folder.mkdir(parents=True)
-    (folder / "pipeline.yaml").write_text(spec.model_dump_json(), encoding="utf-8")  # JSON is YAML too
+    document = spec.model_dump_json(exclude={"behaviour"})  # JSON is YAML too
+    (folder / "pipeline.yaml").write_text(document, encoding="utf-8")
     return Model(spec, home / "archives")
 
 

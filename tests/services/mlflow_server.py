@@ -22,7 +22,7 @@ from tests.unit.steps import step_to_run
 
 SCRIPTS = PROJECT / "containers" / "ml"
 ADMIN = "admin"
-IN_MODEL_S_ENVIRONMENT = frozenset({"preflight", "train", "package", "evaluate", "reproduce"})
+IN_MODEL_S_ENVIRONMENT = frozenset({"preflight", "check_labels", "train", "package", "evaluate", "reproduce"})
 
 
 @dataclass

@@ -285,6 +285,18 @@ def test_who_only_judges_or_reads_cannot_change_the_registry(user: str, world: W
         assert refused.value.error_code == "PERMISSION_DENIED"
 
 
+def test_a_registered_model_carries_who_moved_its_champion_last(world: World) -> None:
+    numbers, told = world.versions[OTHER], "perennial.champion_moved_by"
+    with logged_in(world.server.user("perennial-release")):
+        world.client.set_registered_model_alias(OTHER, registry.ALIAS, numbers[1])
+    moved = json.loads(world.client.get_registered_model(OTHER).tags[told])
+    world.client.set_registered_model_alias(OTHER, registry.ALIAS, numbers[0])
+    moved_again = json.loads(world.client.get_registered_model(OTHER).tags[told])
+
+    assert (moved["user"], moved["version"]) == ("perennial-release", numbers[1])
+    assert (moved_again["user"], moved_again["version"]) == ("admin", numbers[0])
+
+
 def test_who_only_releases_or_reads_cannot_change_a_run(world: World) -> None:
     for user in ("perennial-release", "perennial-reader"):
         with logged_in(world.server.user(user)):

@@ -251,7 +251,9 @@ def test_the_root_is_the_version_that_was_shown_to_be_better_and_follows_what_se
     best, equal = candidates.make(), candidates.make()
     first = candidates.register(*best, candidates.judge(*best))
     registry.set_champion(candidates.spec.name, first.version)
-    assert champion.champion(asked).root is None
+    found = champion.champion(asked)
+    assert found.root is None
+    assert found.anchor == best[0].snapshot.test, "of an evaluation without sets, as they were before"
 
     second = candidates.register(*equal, candidates.judge(*equal, accuracy=0.9, champion=first))
     registry.set_champion(candidates.spec.name, second.version)

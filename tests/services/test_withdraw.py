@@ -34,7 +34,7 @@ def asked(model: str) -> WithdrawRequest:
 
 
 def decided(model: str) -> list[tuple[Any, ...]]:
-    changes = [entry for entry in entries.history(model) if entry.action != Action.GATE]
+    changes = entries.history(model, {Action.WITHDRAW, Action.CHAMPION})
     return [(entry.action, entry.before, entry.after, entry.why) for entry in changes][-2:]
 
 

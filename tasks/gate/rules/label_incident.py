@@ -23,7 +23,8 @@ ANSWER = (
 def label_incident(
     evaluation: EvaluationReport, rules: GateSpec, circumstances: Circumstances
 ) -> RuleVerdict:
-    """Hold where the champion is surely worse on the new rows than on the anchor, by more than `margin`.
+    """Hold where the champion is surely worse on the new rows than on the anchor, by more than
+    `anchor_margin`: a smaller fall is what every model suffers as it gets older.
 
     Where the drift check found that the inputs are others, a fall is what that leads to; an incident is then
     only that the champion has nearly nothing in common with the labels: surely less than
@@ -56,13 +57,14 @@ def label_incident(
 def _by_fall(new: Metric, old: Metric, rules: GateSpec, rows: int) -> RuleVerdict:
     sign = kind_of(rules.primary_metric).sign
     error = sqrt(_error(new) ** 2 + _error(old) ** 2)
-    fallen = sign * (new.value - old.value) + REACH * error < -rules.margin
+    margin = rules.most_lost_on_anchor
+    fallen = sign * (new.value - old.value) + REACH * error < -margin
     told = f"{tell_metric(new)} on the {rows} new rows, and {tell_metric(old)} on the anchor"
     if fallen:
-        why = f"The champion has {told}: surely worse by more than {rules.margin:g}. {ANSWER}"
+        why = f"The champion has {told}: surely worse by more than {margin:g}. {ANSWER}"
     else:
-        why = f"The champion has {told}: not surely worse by more than {rules.margin:g}."
-    return _verdict(new.value, old.value - sign * rules.margin, passed=not fallen, why=why)
+        why = f"The champion has {told}: not surely worse by more than {margin:g}."
+    return _verdict(new.value, old.value - sign * margin, passed=not fallen, why=why)
 
 
 def _by_advantage(

@@ -126,14 +126,20 @@ def _needed(found: PairedDifference, rules: GateSpec, look: Look) -> str:
 
 def tell_needed(found: PairedDifference, sought: float, what: str, look: Look) -> str:
     """How many rows would show `sought` at this look's level; nothing where no number of rows would."""
-    if sought <= 0 or found.high == found.low:
+    rows = needed(found, sought, look)
+    if rows is None:
         return ""
+    return f"{what} would be shown by about {_two_digits(max(rows, found.rows + 1)):,} test rows."
+
+
+def needed(found: PairedDifference, sought: float, look: Look) -> float | None:
+    """How many rows would show `sought` in four of five cases; None where no number of rows would."""
+    if sought <= 0 or found.high == found.low:
+        return None
     reach = NORMAL.inv_cdf(POWER) - NORMAL.inv_cdf(look.alpha)
     errors = reach * abs(found.high - found.low) / 2 / REACH / sought
     rows = found.rows * errors * errors
-    if not rows < MOST_ROWS:
-        return ""
-    return f"{what} would be shown by about {_two_digits(max(rows, found.rows + 1)):,} test rows."
+    return rows if rows < MOST_ROWS else None
 
 
 def _two_digits(rows: float) -> int:

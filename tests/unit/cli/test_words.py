@@ -62,6 +62,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["ledger"],
         ["train", "review_sentiment"],
         ["rollback", "review_sentiment", "--why", "It is rude."],
+        ["answer", "review_sentiment", "poison", "--why", "They are rude."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
         ["open"],
     ],

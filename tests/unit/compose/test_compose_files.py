@@ -87,7 +87,7 @@ def test_no_two_secrets_and_no_two_installations_are_alike(own: dict[str, str], 
     script("secrets.sh", own)
     script("secrets.sh", own | {"ENV_FILE": str(tmp_path / "other")})
     one, other = read(tmp_path / "env"), read(tmp_path / "other")
-    secrets = [name for name in one if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|MLFLOW_KEY", name)]
+    secrets = [name for name in one if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|(MLFLOW|LEDGER)_KEY", name)]
     assert len({one[name] for name in secrets} | {other[name] for name in secrets}) == 2 * len(secrets) >= 20
     assert all(len(one[name]) >= 20 for name in secrets)
 
@@ -288,6 +288,8 @@ def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_the_worker
     environments = {name: service.get("environment", {}) for name, service in compose["services"].items()}
     knows = {name for name, variables in environments.items() if "PERENNIAL_MLFLOW_KEY" in variables}
     assert knows == {"mlflow", "worker-default", "worker-gpu"}
+    signs = {name for name, variables in environments.items() if "LEDGER_KEY" in str(variables)}
+    assert signs == {"worker-default", "worker-gpu", "command"}
     admin = {name for name, variables in environments.items() if "MLFLOW_PASSWORD" in str(variables)}
     assert admin == {"mlflow", "entrance", "command"}
     logged_in = {name for name, variables in environments.items() if "MLFLOW_TRACKING_PASSWORD" in variables}
@@ -310,7 +312,7 @@ def test_everything_of_a_platform_says_whose_it_is(compose: dict[str, Any]) -> N
 def test_the_file_holds_no_secret_of_its_own(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|ACCESS_KEY|MLFLOW_KEY|REDISCLI_AUTH", variable):
+            if re.search(r"PASSWORD|SECRET|TOKEN|FERNET|(ACCESS|MLFLOW|LEDGER)_KEY|REDISCLI_AUTH", variable):
                 own = value.removeprefix("default=").removesuffix(",${PREDICTION_TOKENS:-}")
                 assert re.fullmatch(r"\$\{\w+:\?[^}]*\}", own), f"{name}: {variable}"
 

@@ -30,8 +30,10 @@ from tasks.ledger import entries
 from tasks.monitoring.retrain import retrain
 from tasks.stores import registry
 from tasks.stores.database import engine
+from tasks.stores.lake import Lake
 from tests.unit import judged
 from tests.unit.judged import SPEC, anchor, archive, evaluation, request, run, score, set_score, sets
+from tests.unit.reviews import as_table, reviews
 
 BY_CLOCK, DRIFT = Circumstances(), Circumstances(drifted="d" * 64)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,7 +76,7 @@ def test_a_champion_that_does_not_fall_by_more_than_the_margin_is_no_incident(
     old: float, new: float, margin: float
 ) -> None:
     report = evaluation(sets=sets(set_score(new), anchor=anchor(set_score(old))))
-    rules = SPEC.gate.model_copy(update={"margin": margin})
+    rules = SPEC.gate.model_copy(update={"anchor_margin": margin})
     if new >= old - margin:
         assert rule(report, rules, BY_CLOCK).passed
 
@@ -137,6 +139,7 @@ def failed(decision: GateDecision) -> list[str]:
 
 
 def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trained: SnapshotPart) -> None:
+    Lake().append("reviews", as_table(reviews(30)), batch_id="day.csv")
     assert first_model().verdict == "promote"
     assert failed(judge(candidate(1, 0.1))) == ["label_incident"]
     again, diluted = judge(candidate(1, 0.1)), judge(candidate(2, 0.9))
@@ -149,6 +152,7 @@ def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trai
     said = answer("poison")
     assert (said.incident, answer("poison") == said) == (2, True)
     assert "land the rows once more" in said.next_step
+    assert [(batch.batch_id, batch.rows) for batch in said.batches] == [("day.csv", 30)]
     assert judge(candidate(3, 0.1)).verdict == "hold", "the batch is still there"
     answer("poison", step="2")
     assert judge(candidate(4, 0.9)).verdict == "promote"

@@ -121,7 +121,7 @@ def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) 
 def test_a_ticket_that_started_nothing_is_asked_for_again_without_a_pause(home: Path) -> None:
     first = ask("step", drift(), cooldown_seconds=600)
     assert retrain.is_open(MODEL, str(first.train_run_id))
-    assert retrain.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.")
+    assert retrain.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
     assert not retrain.is_open(MODEL, str(first.train_run_id))
 
     again = ask("step", drift(), cooldown_seconds=600)

@@ -1,5 +1,6 @@
 """`make model`: a folder and a suite that are right as they are made, and a sentence for what cannot be."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,20 @@ def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, name
     needed = {spec.serving.handler, *spec.serving.code, "MLproject", "train.py", "pyfunc.py"}
     assert needed <= {path.name for path in made.folder.iterdir()}
     assert not [path.name for path in made.folder.rglob("*") if path.suffix in {".j2", ".pyc"}]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("task", TASKS)
+def test_the_examples_of_behavioural_tests_fit_the_new_model(task: str) -> None:
+    made = make("demo_model", task)
+    behaviour, pipeline = made.folder / "behaviour.yaml", made.folder / "pipeline.yaml"
+    assert PipelineSpec.load(pipeline).behaviour == ()
+
+    head, examples = behaviour.read_text().split("tests: []\n")
+    behaviour.write_text(f"{head}tests:\n{re.sub('^#', '', examples, flags=re.MULTILINE)}")
+
+    kinds = {test.kind for test in PipelineSpec.load(pipeline).behaviour}
+    assert kinds == {"minimum_functionality", "invariance", "directional"}
 
 
 @pytest.mark.parametrize(

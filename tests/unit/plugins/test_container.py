@@ -21,6 +21,7 @@ DIGEST = "sha256:" + "a" * 64
 SECRETS = {
     "gateway_token": "g-secret",
     "database_url": "postgresql://p:d-secret@db/p",
+    "ledger_key": "ab" * 32,
     "torchserve_key_file": "/srv/key_file.json",
 }
 
@@ -147,6 +148,7 @@ def test_a_step_reaches_the_store_and_mlflow_and_hears_nothing_of_airflow() -> N
     ("verb", "model", "user"),
     [
         ("preflight", "m", "perennial-model-m"),
+        ("check_labels", "m", "perennial-model-m"),
         ("train", "m", "perennial-model-m"),
         ("package", "m", "perennial-model-m"),
         ("evaluate", "m", "perennial-model-m"),

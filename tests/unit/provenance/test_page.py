@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import Explanation
-from tasks.provenance.forest import Estimate, forest
+from tasks.contracts import Anchor, Explanation, FrozenSets, SetScore, SnapshotPart
+from tasks.provenance.forest import Estimate, differences_of, forest
 from tasks.provenance.page import page
 from tasks.provenance.picture import MOST, Box, draw
 from tasks.provenance.why import why
+from tests.unit import judged
 from tests.unit.provenance.conftest import POISON, POISONED
 from tests.unit.provenance.world import HOSTILE, World
 
@@ -130,6 +131,21 @@ def test_intervals_lie_in_the_order_of_their_values_and_zero_is_shown() -> None:
     assert first.low is not None and first.x is not None and first.high is not None  # noqa: PT018
     assert first.low < first.x < first.high < (plot.zero or 0)
     assert second.x == plot.zero
+
+
+def test_what_the_candidate_gains_is_drawn_on_every_set_that_it_was_judged_on() -> None:
+    score = SetScore(
+        rows=50, candidate=None, champion=None, to_champion=judged.gained(0.1), to_root=None, at_random=None
+    )
+    part = SnapshotPart(url="unused", rows=50, sha256="0" * 64)
+    sets = FrozenSets(anchor=Anchor(part=part, score=score), newest=score)
+    report = judged.evaluation(sets=sets, root_difference=judged.gained(0.2))
+    assert [each.label for each in differences_of(report)] == [
+        f"minus {against}, {where} (1000 rows)"
+        for against, where in (
+            ("champion", "all rows"), ("champion", "anchor"), ("champion", "newest"), ("root", "all rows")
+        )
+    ]  # fmt: skip
 
 
 def test_a_column_of_many_boxes_says_how_many_more_there_are() -> None:

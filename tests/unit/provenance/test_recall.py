@@ -3,11 +3,13 @@
 import pytest
 
 from tasks.contracts import Recall, RecallRequest, StepContext
-from tasks.errors import NotFound, ServingError
+from tasks.errors import NotFound, RegistryError, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.provenance import recall as recall_module
+from tasks.provenance import usage
 from tasks.provenance.recall import recall
+from tasks.provenance.usage import usage_of_batch
 from tasks.provenance.why import why
 from tasks.settings import settings
 from tests.unit.provenance.conftest import POISON, batch
@@ -21,16 +23,36 @@ def recalled(batch_id: str = POISON, actor: str = "ann") -> Recall:
     return recall(RecallRequest(context=context, batch_id=batch_id, reason=WHY))
 
 
-def test_a_gateway_that_is_away_is_waited_for_with_the_batch_left_out(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "url"), [("GATEWAY_URL", "http://127.0.0.1:1"), ("MLFLOW_URL", "http://127.0.0.1:1")]
+)
+def test_a_service_that_is_away_is_waited_for_with_the_batch_left_out(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, url: str
 ) -> None:
-    monkeypatch.setenv("PERENNIAL_GATEWAY_URL", "http://127.0.0.1:1")
-    settings.cache_clear()
-    with pytest.raises(ServingError, match="Recall it again"):
-        recalled()
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setenv(f"PERENNIAL_{name}", url)
+        patched.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        settings.cache_clear()
+        with pytest.raises(ServiceAway, match="Recall it again"):
+            recalled()
     settings.cache_clear()
     assert world.snapshot("meanwhile").rows == 120
+
+
+def test_a_training_of_which_nobody_can_say_what_it_saw_may_have_used_any_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(run_id: str) -> None:
+        raise RegistryError(f"The MLflow run {run_id} has no artifact.")
+
+    monkeypatch.setattr(usage.registry, "training_run", lost)
+    found = usage_of_batch(TABLE, POISON)
+    assert [(use.version, use.rows, use.serves) for use in found.uses] == [
+        ("2", None, True),
+        (None, None, False),
+    ]
+    assert found.complete
+    assert len(found.notes) == 2
 
 
 def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(

@@ -1,12 +1,15 @@
 """The auditor's question: from an answer to its rows and decisions, and from a batch to its answers."""
 
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import NotFound
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
-from tasks.stores import registry
+from tasks.settings import settings
+from tasks.stores import files, registry
 from tests.unit.provenance.conftest import ANSWER, FIRST, LATER, POISON, POISONED
 from tests.unit.provenance.world import MODEL, TABLE, World
 
@@ -126,6 +129,13 @@ def test_a_name_of_two_things_names_both(world: World) -> None:
     assert f"the batch {LATER} of {TABLE}" in str(raised.value)
 
 
+def test_a_file_that_was_refused_is_told_with_its_reason(world: World) -> None:
+    refused = files.at(settings().landing, TABLE) / ".refused" / "bad.csv.reason.json"
+    files.write_whole(refused, json.dumps({"reason": "bad.csv has no column 'label'."}).encode())
+    with pytest.raises(NotFound, match=r"refused and joined no row to reviews: bad\.csv has no column"):
+        why("bad.csv")
+
+
 def test_a_row_is_asked_for_by_any_text(world: World) -> None:
     with pytest.raises(NotFound, match="has no row whose review_id is"):
         why(f"{TABLE}:r1' OR 'a'='a")
@@ -134,8 +144,6 @@ def test_a_row_is_asked_for_by_any_text(world: World) -> None:
 def test_where_the_gateway_is_away_the_lake_answers_and_the_rest_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.settings import settings
-
     monkeypatch.setenv("PERENNIAL_GATEWAY_URL", "http://127.0.0.1:1")
     settings.cache_clear()
     found = why(FIRST)
@@ -145,6 +153,7 @@ def test_where_the_gateway_is_away_the_lake_answers_and_the_rest_is_told(
     assert found.usage is not None
     assert {use.serves for use in found.usage.uses} == {None}
     assert any("the gateway does not answer" in note.lower() for note in found.usage.notes)
+    assert (found.usage.complete, found.why[1].startswith("MLflow or the gateway")) == (False, True)
 
 
 def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: World) -> None:

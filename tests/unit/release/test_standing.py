@@ -59,6 +59,15 @@ def test_a_model_that_never_served_stands_as_it_should() -> None:
     assert (standing.serving, standing.why, standing.faults) == (None, None, ())
 
 
+def test_a_label_incident_is_a_fault_until_a_person_answers_it() -> None:
+    rule = {"rule": "label_incident", "passed": False, "value": 0.1}
+    decide("gate", "hold", decision={"rules": [rule]})
+    [fault] = explain("reviews", None, entries.history()).faults
+    assert "perennial answer reviews poison" in fault
+    decide("label_incident", "poison")
+    assert explain("reviews", None, entries.history()).faults == ()
+
+
 def test_an_incident_is_a_fault_until_the_next_look_finds_none() -> None:
     switch("deploy", "2", SECOND)
     decide("drift", "incident", look=1)

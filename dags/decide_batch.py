@@ -1,0 +1,12 @@
+"""The Airflow DAG `decide_batch_model`."""
+
+from plugins.forms import batch_form
+from plugins.pipeline import pipeline
+from plugins.schedules import only_when_asked
+from plugins.verbs import decide_batch as decide
+
+
+@pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=batch_form, paused=False)
+def decide_batch(_: str) -> None:
+    """Release a batch whose labels are quarantined, or confirm that it is never trained on."""
+    decide()

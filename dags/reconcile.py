@@ -1,0 +1,12 @@
+"""The Airflow DAG `reconcile_ledger`."""
+
+from plugins.forms import no_form
+from plugins.pipeline import pipeline
+from plugins.schedules import each_minute
+from plugins.verbs import look_for_mismatches, settle_mismatches
+
+
+@pipeline(over=lambda _: {"ledger": "ledger"}, schedule=each_minute, form=no_form, paused=False)
+def reconcile(_: str) -> None:
+    """See that what serves, the alias in MLflow and the ledger agree; carry on or undo what does not."""
+    settle_mismatches(look_for_mismatches())

@@ -1,0 +1,68 @@
+"""The look of each minute: does anything have to be reconciled? In the worker itself, with two requests a
+model and a few reads of the ledger, so that no step is started where all agrees.
+
+Airflow alone knows whether a granted training was ever started, so one that was not is given back here.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from plugins.operators import BY_CLOCK
+from plugins.runners.mlflow_login import READER, password_of
+from tasks.settings import settings
+
+log = logging.getLogger(__name__)
+
+STARTS_WITHIN = timedelta(minutes=15)
+"""After so long a granted training has started, all retries of what starts it included."""
+
+IsKnown = Callable[[str, str], bool]
+
+
+def wanted(models: list[str], run_type: str, run_after: datetime) -> dict[str, Any] | None:
+    """What the step is asked for; None for nothing. Once an hour, and for a run that somebody asked for, all
+    is looked at, more closely.
+    """
+    if run_type != BY_CLOCK or run_after.minute == 0:
+        return {"models": [], "thorough": True}
+    return {"models": models, "thorough": False} if models else None
+
+
+def differing_models() -> list[str]:
+    """The models of which something does not agree with the ledger, each told in the log.
+
+    Raises:
+        ServiceAway: MLflow does not answer.
+        MlflowRefused: It does not answer the worker.
+        ServingError: The gateway does not answer.
+    """
+    from tasks.release.observe import mismatches
+    from tasks.stores import mlflow_rest
+
+    key = settings().mlflow_key.get_secret_value()
+    login = (READER, password_of(READER, key)) if key else None
+    found = mismatches(mlflow_rest.registered_models(login))
+    for each in found:
+        log.info("%s: %s", each.model, each.why)
+    return [each.model for each in found]
+
+
+def give_back_unstarted(is_known: IsKnown, actor: str, now: datetime | None = None) -> list[str]:
+    """Close the requests of trainings that were granted and never started, and return those trainings.
+
+    Args:
+        is_known: Whether Airflow has the run of a DAG.
+        actor: Who decides; the ledger names them.
+    """
+    from tasks.monitoring import retrain
+
+    before, closed = (now or datetime.now(UTC)) - STARTS_WITHIN, []
+    for each in retrain.open_requests():
+        if each.granted_at < before and not is_known(f"train_{each.model}", each.train_run_id):
+            why = f"{each.train_run_id} was granted, and nothing has started it."
+            if retrain.close_unstarted(each.model, each.train_run_id, why, actor):
+                log.info("%s: %s", each.model, why)
+                closed.append(each.train_run_id)
+    return closed

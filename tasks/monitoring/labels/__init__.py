@@ -1,0 +1,1 @@
+"""May the labels of a new batch be trained on?"""

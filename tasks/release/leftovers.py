@@ -1,0 +1,127 @@
+"""What was left lying and changes nothing that users see: promotions that nobody carried on, versions that no
+decision made, archives that nothing uses. Looked for once an hour.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tasks.contracts import (
+    Action,
+    Archive,
+    DeployRequest,
+    GateDecision,
+    LedgerEntry,
+    RegisterRequest,
+    Settled,
+    StepContext,
+)
+from tasks.errors import PerennialError
+from tasks.ledger import entries, precedent
+from tasks.release.deploy import deploy
+from tasks.release.register import register
+from tasks.release.states import unused_promotion
+from tasks.release.switch import find_previous_route
+from tasks.serving.backend import serving_backend
+from tasks.serving.gateway import Gateway
+from tasks.settings import settings
+from tasks.spec import PipelineSpec
+from tasks.stores import registry
+
+LAPSES_AFTER = timedelta(days=1)
+NOT_SERVED = "perennial.not_served"
+"""The tag of a version that no decision of the ledger made: why it is never served."""
+
+
+def tidy_up(model: str, context: StepContext) -> list[Settled]:
+    """Settle what was left of a model.
+
+    Raises:
+        ServingError: The gateway or the backend does not answer.
+    """
+    kinds = (_carry_on_promotion, _note_versions, _remove_archives)
+    return [settled for kind in kinds for settled in kind(model, context)]
+
+
+def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
+    """Register and deploy what the gate promoted and whose run was killed before it did; once."""
+    told = entries.history(model, {Action.GATE, Action.DEPLOY, Action.RECONCILE})
+    now = datetime.now(UTC)
+    promotion = unused_promotion(told, now)
+    if promotion is None:
+        return []
+    said = f"Entry {promotion.sequence} of the ledger promoted a candidate that was not deployed."
+    if now - promotion.at > LAPSES_AFTER:
+        return [_lapse(model, context, promotion, f"{said} That is more than a day ago: it is not any more.")]
+    try:
+        _deploy(promotion, context)
+    except (PerennialError, FileNotFoundError) as error:
+        return [_lapse(model, context, promotion, f"{said} It cannot be any more: {error}")]
+    return [Settled(model=model, outcome="carried on", why=f"{said} Now it is.")]
+
+
+def _deploy(promotion: LedgerEntry, context: StepContext) -> None:
+    spec = PipelineSpec.load(settings().models / promotion.model / "pipeline.yaml")
+    decision = GateDecision.model_validate(promotion.evidence["decision"])
+    request = RegisterRequest(
+        context=context,
+        spec=spec,
+        run=registry.training_run(decision.run_id),
+        archive=Archive.model_validate(promotion.evidence["archive"]),
+        decision=decision.model_copy(update={"ledger_hash": promotion.entry_hash}),
+    )
+    deploy(DeployRequest(context=context, spec=spec, version=register(request)))
+
+
+def _lapse(model: str, context: StepContext, promotion: LedgerEntry, why: str) -> Settled:
+    _record(model, context, "lapse", why, {"settles": promotion.entry_hash})
+    return Settled(model=model, outcome="undone", why=why)
+
+
+def _note_versions(model: str, context: StepContext) -> list[Settled]:
+    """Let versions that somebody registered without the gate say that they are never served; they stay."""
+    settled = []
+    for number, tags in registry.versions_by_number(model).items():
+        why = None if NOT_SERVED in tags else _why_not_served(model, number)
+        if why is None:
+            continue
+        decided = _record(model, context, "not served", why, {"version": number})
+        registry.client().set_model_version_tag(model, number, NOT_SERVED, why[:5000])
+        entries.complete(decided, f"The version's tag {NOT_SERVED} says so.")
+        settled.append(Settled(model=model, outcome="noted", why=why))
+    return settled
+
+
+def _why_not_served(model: str, number: str) -> str | None:
+    try:
+        precedent.promotion_of_version(registry.get_version(model, number))
+    except PerennialError as error:
+        return str(error)
+    return None
+
+
+def _remove_archives(model: str, context: StepContext) -> list[Settled]:
+    """Unload what neither serves nor served before: a deployment was killed after it had loaded it."""
+    backend, gateway = serving_backend(), Gateway()
+    with backend.exclusive(model):
+        routes = (gateway.route(model), find_previous_route(gateway.history(model)))
+        keep = {route.backend_version for route in routes if route} | set(gateway.in_flight(model))
+        unused = sorted(backend.versions(model) - keep)
+        if not unused:
+            return []
+        why = f"Nothing sends requests to the archives {', '.join(unused)}: they are unloaded."
+        decided = _record(model, context, "remove", why, {"archives": unused, "kept": sorted(keep)})
+        backend.prune(model, keep)
+        entries.complete(decided, "They are unloaded.")
+    return [Settled(model=model, outcome="removed", why=why)]
+
+
+def _record(model: str, context: StepContext, after: str, why: str, evidence: dict[str, Any]) -> LedgerEntry:
+    return entries.record(
+        model=model,
+        actor=context.actor,
+        action=Action.RECONCILE,
+        before=None,
+        after=after,
+        why=why,
+        evidence=evidence,
+    )

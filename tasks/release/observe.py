@@ -1,0 +1,67 @@
+"""Look at what is there of each model, beside what the ledger says of it: two requests a model.
+
+Nothing is imported here that a look each minute could not afford.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tasks.contracts import Action, Mismatch, SeenModel
+from tasks.ledger import entries
+from tasks.release.states import SWITCHES, mismatch
+from tasks.release.switch import last_change
+from tasks.serving.gateway import Gateway
+from tasks.stores import registry
+
+CHANGES = (*SWITCHES, Action.CHAMPION)
+TOLD = (*CHANGES, Action.DONE, Action.RECONCILE)
+MOVED_BY = "perennial.champion_moved_by"
+"""The tag in which the platform's MLflow notes who moved a model's alias (containers/ml/mlflow_access.py)."""
+
+Registered = Mapping[str, Any]
+
+
+def mismatches(registered: Iterable[Registered]) -> list[Mismatch]:
+    """The first mismatch of each model that has one.
+
+    Args:
+        registered: MLflow's registered models, as `mlflow_rest.registered_models` gives them.
+    """
+    by_name, quick = {str(each["name"]): each for each in registered}, Gateway(retries=1)
+    found = (mismatch(see(model, by_name.get(model, {}), quick)) for model in known_models(by_name.values()))
+    return [each for each in found if each is not None]
+
+
+def known_models(registered: Iterable[Registered]) -> list[str]:
+    """Every model that MLflow or the ledger knows."""
+    return sorted({*(str(each["name"]) for each in registered), *entries.models(CHANGES)})
+
+
+def see(model: str, registered: Registered, gateway: Gateway | None = None) -> SeenModel:
+    """One model.
+
+    Raises:
+        ServingError: The gateway does not answer.
+    """
+    gateway = gateway or Gateway()
+    aliases = {each["alias"]: str(each["version"]) for each in registered.get("aliases", [])}
+    alias = aliases.get(registry.ALIAS)
+    return SeenModel(
+        model=model,
+        route=gateway.route(model),
+        last_change=last_change(gateway, model),
+        alias=alias,
+        moved_by=_moved_by(registered, alias),
+        entries=tuple(entries.history(model, TOLD)),
+    )
+
+
+def _moved_by(registered: Registered, alias: str | None) -> str | None:
+    """Who moved the alias to where it is; None where MLflow does not know."""
+    tags = {each["key"]: each["value"] for each in registered.get("tags", [])}
+    try:
+        told = json.loads(tags.get(MOVED_BY, "{}"))
+        return str(told["user"]) if told["version"] == alias else None
+    except (ValueError, KeyError, TypeError):
+        return None

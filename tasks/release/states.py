@@ -1,0 +1,135 @@
+"""Where what is there and what the ledger says do not agree: the first thing to be settled, or nothing.
+
+An entry is written before its effect and completed after it. So each of the two may be there without the
+other: an effect that nobody decided, a decision that did not come to its effect, an effect whose completion
+is missing. `tasks.release.reconcile` settles what is found here.
+"""
+
+from datetime import datetime, timedelta
+
+from tasks.contracts import Action, LedgerEntry, Mismatch, Route, SeenModel
+
+RUN_ENDS_WITHIN = timedelta(hours=2)
+"""After so long the run that a promotion belongs to has deployed it, or it never will."""
+
+SWITCHES = (Action.DEPLOY, Action.ROLLBACK, Action.WITHDRAW)
+
+
+def mismatch(seen: SeenModel) -> Mismatch | None:
+    """What has to be settled of a model before anything else; None where all agrees."""
+    return _of_route(seen) or _of_alias(seen) or _of_completion(seen)
+
+
+def promised(seen: SeenModel) -> tuple[LedgerEntry | None, Route | None]:
+    """The newest switch in the ledger that was not undone, and the route that it says."""
+    entry = last_switch(seen)
+    if entry is None or entry.action == Action.WITHDRAW or entry.evidence.get("route") is None:
+        return entry, None
+    return entry, Route.model_validate(entry.evidence["route"])
+
+
+def last_switch(seen: SeenModel) -> LedgerEntry | None:
+    """The newest switch in the ledger that was not undone."""
+    undone = {entry.evidence["undoes"] for entry in seen.entries if _undoes(entry)}
+    switches = [entry for entry in seen.entries if entry.action in SWITCHES]
+    return next((entry for entry in reversed(switches) if entry.entry_hash not in undone), None)
+
+
+def is_made(seen: SeenModel, switch: LedgerEntry) -> bool:
+    """Whether the route was changed since the entry was written, or the change completed it."""
+    return seen.last_change > int(switch.evidence.get("after_change", 0)) or _is_done(seen, switch)
+
+
+def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry | None:
+    """The gate's newest promotion, where no deployment followed it and the run that it belongs to would have
+    come to one long ago; None where there is nothing to do.
+
+    Args:
+        entries: Of the model, oldest first: what the gate decided, the deployments and the reconciliations.
+    """
+    promoted = [each for each in entries if (each.action, each.after) == (Action.GATE, "promote")]
+    if not promoted or now - promoted[-1].at < RUN_ENDS_WITHIN:
+        return None
+    later = [each for each in entries if each.sequence > promoted[-1].sequence]
+    if any(each.action == Action.DEPLOY for each in later):
+        return None
+    reconciled = [each for each in later if each.action == Action.RECONCILE]
+    settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)
+    return None if settled else promoted[-1]
+
+
+def _of_route(seen: SeenModel) -> Mismatch | None:
+    switch, wanted = promised(seen)
+    if _archive(wanted) == _archive(seen.route):
+        return None
+    serves = f"{_named(seen.route)} serves"
+    said = _named(wanted)
+    if switch is None:
+        why = f"Now {serves}, but the ledger knows of no switch of {seen.model}."
+    elif is_made(seen, switch):
+        why = f"Now {serves}, but entry {switch.sequence} of the ledger, the newest switch, says {said}."
+    else:
+        why = (
+            f"Entry {switch.sequence} of the ledger decided that {said} serves, but that was not carried out."
+        )
+    return Mismatch(model=seen.model, kind="route", entry=switch, why=why)
+
+
+def _of_alias(seen: SeenModel) -> Mismatch | None:
+    serving = seen.route.model_version if seen.route else None
+    entry = next((each for each in reversed(seen.entries) if each.action == Action.CHAMPION), None)
+    if entry is None or entry.evidence.get("route_change", 0) < seen.last_change:
+        return _not_moved_yet(seen, serving)
+    if seen.alias == serving:
+        return None if _is_done(seen, entry) else _unfinished(seen, entry)
+    if seen.alias == entry.before and entry.after == serving and not _is_done(seen, entry):
+        why = f"Entry {entry.sequence} of the ledger decided to move the alias, but it was not moved."
+        return Mismatch(model=seen.model, kind="alias", entry=entry, why=why)
+    return _moved(seen, serving)
+
+
+def _not_moved_yet(seen: SeenModel, serving: str | None) -> Mismatch | None:
+    """Where the route was changed and nothing was decided of the alias since, or ever."""
+    if seen.route is None and (seen.alias is None or last_switch(seen) is None):
+        return None if seen.alias is None else _moved(seen, None)
+    why = f"What serves was changed to {_version(serving)}, and nothing was decided of the alias since."
+    return Mismatch(model=seen.model, kind="alias", entry=None, why=why)
+
+
+def _moved(seen: SeenModel, serving: str | None) -> Mismatch:
+    who = seen.moved_by or "Somebody"
+    why = f"{who} changed MLflow's alias champion to {_version(seen.alias)}, but {_version(serving)} serves."
+    return Mismatch(model=seen.model, kind="person", entry=None, why=why)
+
+
+def _of_completion(seen: SeenModel) -> Mismatch | None:
+    switch = last_switch(seen)
+    return None if switch is None or _is_done(seen, switch) else _unfinished(seen, switch)
+
+
+def _unfinished(seen: SeenModel, entry: LedgerEntry) -> Mismatch:
+    why = f"What entry {entry.sequence} of the ledger decided has taken effect, which was not written down."
+    return Mismatch(model=seen.model, kind="unfinished", entry=entry, why=why)
+
+
+def _is_done(seen: SeenModel, entry: LedgerEntry) -> bool:
+    return any(
+        each.action == Action.DONE and each.evidence.get("completes") == entry.entry_hash
+        for each in seen.entries
+    )
+
+
+def _undoes(entry: LedgerEntry) -> bool:
+    return entry.action == Action.RECONCILE and bool(entry.evidence.get("undoes"))
+
+
+def _archive(route: Route | None) -> tuple[str, str] | None:
+    return (route.run_id, route.archive_sha256) if route else None
+
+
+def _named(route: Route | None) -> str:
+    return f"version {route.model_version} of the MLflow run {route.run_id}" if route else "no version"
+
+
+def _version(number: str | None) -> str:
+    return f"version {number}" if number else "none"

@@ -1,0 +1,169 @@
+"""Whatever is done to the ledger by somebody who owns its database is told by its heads elsewhere."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.errors import InvalidSettings, LedgerBroken, ServiceAway
+from tasks.ledger import entries, heads, restored, verify
+from tasks.ledger.signature import sign
+from tasks.settings import settings
+from tasks.stores import mlflow_rest, registry
+from tasks.stores.database import engine, ledger_entries
+from tests.unit.ledger.test_ledger import decide
+from tests.unit.tampering import tamper
+
+
+@pytest.fixture(autouse=True)
+def key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of this installation, and an MLflow in which no model is registered."""
+    monkeypatch.setenv("PERENNIAL_LEDGER_KEY", "17" * 32)
+    settings.cache_clear()
+    monkeypatch.setattr(mlflow_rest, "registered_models", list)
+
+
+def told() -> list[tuple[str, int | None]]:
+    return [(finding.kind, finding.sequence) for finding in verify.verify()]
+
+
+def rewrite(why: str) -> None:
+    """Write the whole chain anew, the first entry's reason changed and every hash fresh."""
+    with engine().connect() as connection:
+        rows = [dict(row) for row in connection.execute(entries.AS_KEPT.order_by("sequence")).mappings()]
+    rows[0]["why"], previous, statements = why, entries.GENESIS, []
+    for row in rows:
+        row["previous_hash"] = previous
+        fields = {**row, "evidence": json.loads(row["evidence"])}
+        previous = row["entry_hash"] = entries._entry_hash(fields)
+        row["at"] = sa.literal(row["at"], sa.String)
+        statements.append(
+            ledger_entries.update().where(ledger_entries.c.sequence == row["sequence"]).values(row)
+        )
+    tamper(*statements)
+
+
+def folder() -> Path:
+    return Path(settings().ledger) / heads.FOLDER
+
+
+def test_a_ledger_that_nobody_touched_has_a_signed_head_for_each_end(home: Path) -> None:
+    for number in range(1, 4):
+        decide(number)
+
+    assert told() == []
+    assert heads.names() == entries.links()
+    verify.require_whole_end()
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind", "sequence"),
+    [
+        (lambda: tamper(ledger_entries.delete().where(ledger_entries.c.sequence > 1)), "cut", 2),
+        (lambda: rewrite("otherwise"), "rewritten", 1),
+        (lambda: tamper(ledger_entries.delete()), "cut", 1),
+    ],
+)
+def test_a_cut_end_and_a_chain_with_fresh_hashes_are_noticed_and_nothing_is_decided_by_them(
+    home: Path, harm: Callable[[], None], kind: str, sequence: int
+) -> None:
+    for number in range(1, 4):
+        decide(number)
+
+    harm()
+
+    assert entries.broken_entries() == []
+    assert (kind, sequence) in told()
+    with pytest.raises(LedgerBroken, match=r"docs/ledger\.md.*Nothing is decided by it"):
+        verify.require_whole_end()
+
+
+def test_a_head_that_another_signed_proves_nothing_and_hides_nothing(home: Path) -> None:
+    first = decide(1)
+    (folder() / heads._name(9, "f" * 64)).write_text("no head", encoding="utf-8")
+    forged = heads.made(8, "e" * 64).model_copy(update={"signature": "00" * 64})
+    (folder() / heads._name(8, "e" * 64)).write_text(forged.model_dump_json(), encoding="utf-8")
+    verify.require_whole_end()
+    assert told() == [("head", 8), ("head", None)]
+
+    (folder() / heads._name(1, first.entry_hash)).write_text(forged.model_dump_json(), encoding="utf-8")
+    assert ("head", None) in told()
+
+
+def test_an_entry_without_a_head_is_told_until_the_next_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(heads, "keep", lambda *_: None)
+        decide(2)
+    assert told() == [("uncovered", 2)]
+
+    decide(3)
+
+    assert told() == []
+
+
+def test_a_head_in_mlflow_tells_of_a_cut_end_when_the_stores_are_gone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(1)
+    second = decide(2)
+    head = sign(heads.made(2, second.entry_hash)).model_dump_json()
+    tags = [{"key": heads.TAG, "value": head}, {"key": "another", "value": "x"}]
+    monkeypatch.setattr(mlflow_rest, "registered_models", lambda: [{"name": "reviews", "tags": tags}])
+    assert told() == []
+
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence == 2))
+    (folder() / heads._name(2, second.entry_hash)).unlink()
+
+    assert told() == [("cut", 2)]
+
+
+def test_a_ledger_from_a_backup_is_gone_on_with_once_a_person_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        decide(number)
+    monkeypatch.setattr(registry, "registered_models", list)
+    assert restored.accept("ada", "Nothing happened.") is None
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence == 3))
+
+    entry = restored.accept("ada", "Brought back from Monday's backup.")
+
+    assert entry is not None
+    assert (entry.sequence, [each[0] for each in entry.evidence["heads_set_aside"]]) == (3, [3])
+    assert told() == []
+    verify.require_whole_end()
+    assert len(list(folder().with_name(heads.ASIDE).iterdir())) == 1
+
+
+def test_without_the_key_or_mlflow_it_is_said_what_was_not_checked(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise ServiceAway("MLflow does not answer.")
+
+    decide(1)
+    monkeypatch.delenv("PERENNIAL_LEDGER_KEY")
+    settings.cache_clear()
+    monkeypatch.setattr(mlflow_rest, "registered_models", away)
+
+    findings = verify.verify()
+
+    assert [finding.kind for finding in findings] == ["unchecked", "unchecked"]
+    assert "PERENNIAL_LEDGER_KEY" in findings[0].why
+    assert "MLflow does not answer" in findings[1].why
+
+
+@pytest.mark.parametrize("key", ["too short", "zz" * 32])
+def test_a_key_that_is_none_is_refused_with_a_sentence(
+    home: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("PERENNIAL_LEDGER_KEY", key)
+    settings.cache_clear()
+
+    with pytest.raises(InvalidSettings, match="give 64 hexadecimal digits"):
+        decide(1)

@@ -1,0 +1,177 @@
+"""What the reconciliation finds to do, of every state that a killed process or a person can leave."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tasks.contracts import Action, LedgerEntry, Route, SeenModel
+from tasks.release.states import mismatch, unused_promotion
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def route(version: str) -> Route:
+    return Route(
+        model="m",
+        model_version=version,
+        run_id=f"run-{version}",
+        backend_version=version,
+        archive_sha256=version * 64,
+        input_schema={},
+        label_schema={},
+        timeout_seconds=1,
+    )
+
+
+class Told:
+    """A ledger in the making."""
+
+    def __init__(self) -> None:
+        self.entries: list[LedgerEntry] = []
+
+    def add(self, action: Action, before: str | None, after: str | None, **evidence: Any) -> LedgerEntry:
+        number = len(self.entries) + 1
+        entry = LedgerEntry(
+            sequence=number,
+            at=NOW,
+            model="m",
+            actor="tests",
+            action=action,
+            before=before,
+            after=after,
+            why="A test says so.",
+            evidence=evidence,
+            evidence_sha256="0",
+            previous_hash="0",
+            entry_hash=f"hash {number}",
+        )
+        self.entries.append(entry)
+        return entry
+
+    def done(self, entry: LedgerEntry) -> None:
+        self.add(Action.DONE, None, None, completes=entry.entry_hash)
+
+    def switch(self, action: Action, before: str | None, after: str | None, change: int) -> LedgerEntry:
+        kept = route(after).model_dump(mode="json") if after else None
+        return self.add(action, before, after, route=kept, after_change=change)
+
+    def served(self, version: str, change: int, before: str | None = None) -> None:
+        """A whole deployment, whose change of the route has this number."""
+        self.done(self.switch(Action.DEPLOY, before, version, change - 1))
+        self.done(self.add(Action.CHAMPION, before, version, route_change=change))
+
+    def seen(self, serving: str | None, change: int, alias: str | None, by: str | None = None) -> SeenModel:
+        return SeenModel(
+            model="m",
+            route=route(serving) if serving else None,
+            last_change=change,
+            alias=alias,
+            moved_by=by,
+            entries=tuple(self.entries),
+        )
+
+
+@pytest.mark.parametrize(
+    ("serving", "change", "alias", "kind"),
+    [
+        ("1", 1, "1", None),
+        ("2", 2, "1", "route"),
+        (None, 2, "1", "route"),
+        (None, 0, "1", "route"),
+        ("1", 2, "1", "alias"),
+        ("1", 1, "2", "person"),
+        ("1", 1, None, "person"),
+    ],
+)
+def test_after_a_whole_release(serving: str | None, change: int, alias: str | None, kind: str | None) -> None:
+    told = Told()
+    told.served("1", 1)
+
+    found = mismatch(told.seen(serving, change, alias))
+
+    assert (found.kind if found else None) == kind
+
+
+@pytest.mark.parametrize("action", [Action.DEPLOY, Action.ROLLBACK])
+def test_at_every_place_of_a_switch_that_was_killed(action: Action) -> None:
+    told = Told()
+    told.served("1", 1)
+
+    def kind(serving: str, change: int, alias: str) -> str | None:
+        found = mismatch(told.seen(serving, change, alias))
+        return found.kind if found else None
+
+    switch = told.switch(action, "1", "2", 1)
+    assert kind("1", 1, "1") == "route"
+    assert kind("2", 2, "1") == "alias"
+    told.done(switch)
+    moved = told.add(Action.CHAMPION, "1", "2", route_change=2)
+    assert kind("2", 2, "1") == "alias"
+    assert kind("2", 2, "2") == "unfinished"
+    assert kind("2", 2, "3") == "person"
+    told.done(moved)
+    assert kind("2", 2, "2") is None
+    assert kind("2", 2, "1") == "person"
+
+
+def test_a_switch_that_was_undone_promises_nothing_any_more() -> None:
+    told = Told()
+    told.served("1", 1)
+    switch = told.switch(Action.DEPLOY, "1", "2", 1)
+    told.add(Action.RECONCILE, "1", "undo", undoes=switch.entry_hash)
+
+    assert mismatch(told.seen("1", 1, "1")) is None
+
+
+def test_a_withdrawal_that_was_killed_and_an_alias_that_a_person_gives_to_what_does_not_serve() -> None:
+    told = Told()
+    told.served("1", 1)
+    withdrawal = told.add(Action.WITHDRAW, "1", None, route={}, after_change=1)
+    for serving, change, kind in (("1", 1, "route"), (None, 2, "alias")):
+        found = mismatch(told.seen(serving, change, "1"))
+        assert found is not None
+        assert found.kind == kind
+    told.done(withdrawal)
+    told.done(told.add(Action.CHAMPION, "1", None, route_change=2))
+    assert mismatch(told.seen(None, 2, None)) is None
+
+    found = mismatch(told.seen(None, 2, "1", by="ada"))
+
+    assert found is not None
+    assert (found.kind, found.why.partition(" ")[0]) == ("person", "ada")
+    nothing = Told()
+    assert mismatch(nothing.seen(None, 0, None)) is None
+    found = mismatch(nothing.seen(None, 0, "1"))
+    assert found is not None
+    assert found.kind == "person"
+
+
+def test_a_route_that_the_ledger_knows_nothing_of_is_told() -> None:
+    found = mismatch(Told().seen("1", 1, None))
+    assert found is not None
+    assert (found.kind, "knows of no switch" in found.why) == ("route", True)
+
+
+@pytest.mark.parametrize(
+    ("later", "age", "found"),
+    [
+        (None, timedelta(hours=3), True),
+        (None, timedelta(minutes=30), False),
+        (Action.DEPLOY, timedelta(hours=3), False),
+        (Action.RECONCILE, timedelta(hours=3), False),
+        (Action.ROLLBACK, timedelta(hours=3), True),
+    ],
+)
+def test_a_promotion_that_nobody_carried_on_is_found_once(
+    later: Action | None, age: timedelta, found: bool
+) -> None:
+    told = Told()
+    promotion = told.add(Action.GATE, None, "promote")
+    told.add(Action.GATE, None, "hold")
+    if later is not None:
+        told.add(later, None, None, settles=promotion.entry_hash)
+
+    unused = unused_promotion(told.entries, NOW + age)
+
+    assert unused == (promotion if found else None)
