@@ -1,10 +1,13 @@
-"""What a version answered to the frozen rows when it was judged, and what its reproduction answers."""
+"""What an archive answers to the frozen rows.
+
+Both archives are asked here, in the same batches: the same weights answer the same row with other last digits
+in a batch of another size, and the evaluation that was recorded also had rows of the anchor in its batches.
+"""
 
 import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from tasks.contracts import DataSnapshot
 from tasks.evaluation import metrics
@@ -13,38 +16,25 @@ from tasks.evaluation.evaluate import answer_columns
 from tasks.evaluation.frozen_rows import freeze
 from tasks.evaluation.scoring import score
 from tasks.provenance.decide import Answered
-from tasks.spec import PipelineSpec
-
-CANDIDATE = "candidate_"
-
-
-def recorded(path: Path) -> Answered:
-    """Those of the evaluation's answers.parquet."""
-    table = pq.read_table(path)
-    columns = {
-        name.removeprefix(CANDIDATE): table[name].to_pylist()
-        for name in table.column_names
-        if name.startswith(CANDIDATE)
-    }
-    return _answered(columns)
+from tasks.spec import PipelineSpec, metrics_of
 
 
 def ask(
-    archive: Path, spec: PipelineSpec, snapshot: DataSnapshot, names: list[str], folder: Path
+    archive: Path, spec: PipelineSpec, snapshot: DataSnapshot, folder: Path
 ) -> tuple[Answered, dict[str, float]]:
-    """Those of an archive, and its metrics.
+    """The answers of an archive to the whole test part, and the metrics of its task that they define.
 
     Args:
-        names: The metrics.
+        folder: To work in.
 
     Raises:
         FrozenSetMismatch: The test part is not the one that the snapshot froze.
         InvalidProject, ServingError: The archive cannot be scored.
     """
-    frozen = freeze(spec, snapshot.train, snapshot.test, folder / "frozen")
+    frozen = freeze(spec, snapshot.train, snapshot.test, folder)
     judged = Judged.of(score(archive, frozen.path, spec.data.features, latency_samples=0), frozen.target)
     columns = {name: column.to_pylist() for name, column in answer_columns(judged, frozen.target)}
-    measured = metrics.measure(names, frozen.target, frozen.truth, judged.answers)
+    measured = metrics.measure(metrics_of(spec.task), frozen.target, frozen.truth, judged.answers)
     return _answered(columns), {metric.name: metric.value for metric in measured.metrics}
 
 

@@ -6,13 +6,11 @@ A file of the store is where its URL says, or, where that path is another machin
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.contracts import Archive, EvaluationReport, ModelVersion, Surroundings, TrainingRun
+from tasks.contracts import Archive, ModelVersion, Surroundings, TrainingRun
 from tasks.errors import InvalidRequest, NotReproducible
 from tasks.stores import files, registry
 
 ARCHIVES = "archive"
-REPORT = "evaluation/report.json"
-ANSWERS = "evaluation/answers.parquet"
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Recorded:
     Attributes:
         surroundings: None in a record of before they were kept.
         tags: Of its MLflow run.
-        archive, answers: Files on this machine: what serves, and what it answered to the frozen rows.
+        archive: On this machine: what was judged and registered.
         log: What its training program said; empty where that is not at hand.
     """
 
@@ -30,9 +28,7 @@ class Recorded:
     run: TrainingRun
     surroundings: Surroundings | None
     tags: dict[str, str]
-    report: EvaluationReport
     archive: Path
-    answers: Path
     log: str
 
 
@@ -42,28 +38,17 @@ def read(model: str, number: str, folder: Path) -> Recorded:
     Raises:
         InvalidRequest: There is no such version.
         RegistryError: Perennial did not register it, or its run has no lineage.
-        NotReproducible: Its archive or its evaluation is gone.
+        NotReproducible: Its archive is gone.
     """
     version = _version(model, number)
     run_id = version.run_id
-    report = registry.read_text(run_id, REPORT)
-    answers = registry.fetch_artifact(run_id, ANSWERS, folder)
-    if report is None or answers is None:
-        raise NotReproducible(
-            f"The MLflow run {run_id} of version {number} of {model!r} has no artifact "
-            f"{REPORT if report is None else ANSWERS}, so nothing says what the model answered to the frozen "
-            "rows. Bring back MLflow's artifacts from a backup.",
-            run_id=run_id,
-        )
     run, surroundings = registry.training_run(run_id), registry.read_text(run_id, registry.SURROUNDINGS)
     return Recorded(
         version=version,
         run=run,
         surroundings=Surroundings.model_validate_json(surroundings) if surroundings else None,
         tags=registry.run_tags(run_id),
-        report=EvaluationReport.model_validate_json(report),
         archive=_archive(version.archive, folder),
-        answers=answers,
         log=_log(run),
     )
 

@@ -128,21 +128,17 @@ def _reproduce(again: Again, request: ReproduceRequest) -> Reproduction:
     recorded, tolerance = again.recorded, request.tolerance
     trained = _train(again, request)
     archive = _package(again, trained.output)
-    answered, measured = answers.ask(
-        archive,
-        again.spec,
-        again.snapshot,
-        [metric.name for metric in recorded.report.candidate.metrics],
-        again.folder,
+    (then, was), (now, is_now) = (
+        answers.ask(asked, again.spec, again.snapshot, again.folder / name)
+        for name, asked in (("recorded-rows", recorded.archive), ("rows-again", archive))
     )
-    then = {metric.name: metric.value for metric in recorded.report.candidate.metrics}
     compared = weights.compare(recorded.archive, archive, again.spec, again.folder, tolerance)
     found = Findings(
         tensors=compared.tensors,
         differing=compared.differing,
         files=compared.files,
-        metrics=decide.compare_metrics(then, measured, tolerance),
-        answers=decide.compare_answers(answers.recorded(recorded.answers), answered, tolerance),
+        metrics=decide.compare_metrics(was, is_now, tolerance),
+        answers=decide.compare_answers(then, now, tolerance),
         conditions=(*_conditions(again), *compared.code),
         operators=decide.nondeterministic_operators((recorded.log, trained.log)),
     )

@@ -381,7 +381,7 @@ def frozen(folder: Path) -> DataSnapshot:
         name: part(
             folder / "parts",
             name,
-            pa.table({"id": ids, "number": [1] * 400, "label": [label] * 399 + [1 - label]}),
+            pa.table({"id": ids, "number": range(400), "label": [label] * 399 + [1 - label]}),
         )
         for name, label in labels.items()
         for ids in [[f"{name}{number}" for number in range(400)]]
