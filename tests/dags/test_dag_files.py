@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 FAMILIES = ("train", "judge_again", "drift", "collect", "reproduce")
+"""Of DAGs, of which each model has one."""
 HEAVY = {
     "pandas",
     "numpy",
@@ -34,8 +35,6 @@ HEAVY = {
     "duckdb",
     "sklearn",
 }
-
-"""Of DAGs, of which each model has one."""
 
 
 @pytest.fixture
