@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -22,6 +23,10 @@ os.environ.update({"NO_GCE_CHECK": "true", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": 
 # A worker imports the libraries of all families, millions of objects that stay, and would look through them
 # again and again.
 gc.set_threshold(100_000)
+
+# How fast a machine is decides no test: an example that first imports a library takes seconds on a busy one.
+hypothesis.settings.register_profile("perennial", deadline=None)
+hypothesis.settings.load_profile("perennial")
 
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
 LONGEST = ("compose", "system", "services", "containers", "dags", "model", "steps")

@@ -198,7 +198,8 @@ def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdi
         against = (
             f", {tell_difference(overall, evaluation.primary_metric)} against the champion" if overall else ""
         )
-        return f"Promoted: all {len(rules)} rules passed. {own} on {evaluation.rows} test rows{against}."
+        told = f"Promoted: all {len(rules)} rules passed. {own} on {evaluation.rows} test rows{against}."
+        return " ".join([told, *(rule.why for rule in rules if rule.rule.startswith("newest_rows."))])
     failed = [rule for rule in rules if not rule.passed and (verdict == "hold" or rule.blocks == "reject")]
     done = "Rejected" if verdict == "reject" else "Held"
     return f"{done} by {len(failed)} of {len(rules)} rules: " + " ".join(
