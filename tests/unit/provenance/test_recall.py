@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.contracts import Recall, RecallRequest, StepContext
+from tasks.contracts import Action, Recall, RecallRequest, StepContext
 from tasks.errors import NotFound, RegistryError, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring import retrain
@@ -64,7 +64,9 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
     monkeypatch.setattr(
         recall_module,
         "leave_out",
-        lambda *arguments: written.append(entries.history(TABLE)[-1].entry_hash) or marked(*arguments),
+        lambda *arguments: (
+            written.append(entries.history(TABLE, [Action.RECALL])[-1].entry_hash) or marked(*arguments)
+        ),
     )
 
     done = recalled()
@@ -80,10 +82,10 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
     assert world.snapshot("after").rows == 120, "100 of the first batch, 20 of the last"
     assert world.lake.latest(TABLE) == done.table_version
     assert recalled() == done, "killed and tried again"
-    entry = entries.history(TABLE)[-1]
-    assert (entry.action, entry.before, entry.why) == ("recall", POISON, WHY)
+    (entry,) = entries.history(TABLE, [Action.RECALL])
+    assert (entry.before, entry.why, entry.entry_hash) == (POISON, WHY, done.ledger_hash)
     found = why(POISON)
-    assert [each.entry_hash for each in found.decisions] == [done.ledger_hash]
+    assert [each.action for each in found.decisions] == ["recall", "done"]
     assert any("It was recalled" in sentence for sentence in found.why)
 
 

@@ -32,6 +32,7 @@ from tasks.spec import PipelineSpec
 from tasks.stores import registry
 from tasks.stores.lake import Lake
 from tasks.training import mlflow_run
+from tasks.training.surroundings import find_surroundings
 from tests.unit import judged
 from tests.unit.gateway.test_settings import settings as gateway_settings
 from tests.unit.reviews import SPEC
@@ -74,7 +75,7 @@ class World:
         experiment_id = mlflow_run.experiment(MODEL)
         run_id = mlflow_run.start(experiment_id, request, {"epochs": 3})
         run = judged.run(run_id=run_id, experiment_id=experiment_id, snapshot=taken)
-        mlflow_run.complete(run, request)
+        mlflow_run.complete(run, request, find_surroundings(self.spec))
         self.runs.append(run)
         return run
 
