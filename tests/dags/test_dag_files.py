@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
+FAMILIES = ("train", "judge_again", "drift", "collect", "reproduce")
+"""Of DAGs, of which each model has one."""
 HEAVY = {
     "pandas",
     "numpy",
@@ -33,9 +35,6 @@ HEAVY = {
     "duckdb",
     "sklearn",
 }
-
-FAMILIES = ("train", "judge_again", "drift", "collect", "reproduce")
-"""Of DAGs, of which each model has one."""
 
 
 @pytest.fixture
