@@ -76,7 +76,9 @@ def write_parts(spec: PipelineSpec, rows: pd.DataFrame, folder: Path) -> None:
     """Part the rows as a snapshot does."""
     folder.mkdir()
     rows = rows.dropna(subset=spec.data.label)
-    parts = part_of(pa.chunked_array([rows[spec.data.split.by].tolist()]), spec.data.split)
+    split = spec.data.split
+    texts = rows[list(split.columns)].astype(str).agg("\x1f".join, axis=1)
+    parts = part_of(pa.chunked_array([texts.tolist()]), split)
     for number, name in enumerate(PARTS):
         rows[parts == number].to_parquet(folder / f"{name}.parquet")
 
