@@ -129,7 +129,10 @@ def test_another_clone_neither_reports_nor_touches_the_platform_even_in_a_shell_
 def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
     paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
     families = {dag_id.partition("_")[0] for dag_id in paused}
-    assert families == {"ingest", "train", "drift", "collect", "rollback", "withdraw", "reproduce"}
+    assert families == {
+        *("ingest", "train", "judge", "drift", "collect", "reproduce", "reconcile"),
+        *("rollback", "withdraw", "recall", "label", "decide"),
+    }
     assert not any(paused.values())
 
 
