@@ -60,7 +60,7 @@ class Released:
 @pytest.fixture(scope="module")
 def released(services: Platform, settled: Path) -> Iterator[Released]:
     """Version `three` serves; the tests follow each other, and the last of them rolls back."""
-    model = new_model(settled)
+    model = new_model(settled, timeout_seconds=30)
     requests = {"one": model.request(model.promoted("one"))}
     rollouts = {"one": deploy(requests["one"])}
     with load_on(services, model.name) as load:
