@@ -1,9 +1,9 @@
 """The Airflow DAG `decide_batch_model`."""
 
+from plugins.by_hand import decide_batch as decide
 from plugins.forms import batch_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
-from plugins.verbs import decide_batch as decide
 
 
 @pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=batch_form, paused=False)

@@ -1,9 +1,9 @@
 """The Airflow DAG `label_incident_model`."""
 
+from plugins.by_hand import answer_label_incident
 from plugins.forms import label_incident_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
-from plugins.verbs import answer_label_incident
 
 
 @pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=label_incident_form, paused=False)

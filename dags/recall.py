@@ -1,9 +1,9 @@
 """The Airflow DAG `recall_batch`."""
 
+from plugins.by_hand import recall_batch, start_trainings
 from plugins.forms import recall_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
-from plugins.verbs import recall_batch, start_trainings
 
 
 @pipeline(over=lambda _: {"batch": "batch"}, schedule=only_when_asked, form=recall_form, paused=False)

@@ -1,9 +1,9 @@
 """The Airflow DAG `reconcile_ledger`."""
 
 from plugins.forms import no_form
+from plugins.housekeeping import look_for_mismatches, settle_mismatches
 from plugins.pipeline import pipeline
 from plugins.schedules import each_minute
-from plugins.verbs import look_for_mismatches, settle_mismatches
 
 
 @pipeline(over=lambda _: {"ledger": "ledger"}, schedule=each_minute, form=no_form, paused=False)

@@ -1,9 +1,9 @@
 """The Airflow DAG `rollback_model`."""
 
+from plugins.by_hand import roll_back
 from plugins.forms import rollback_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
-from plugins.verbs import roll_back
 
 
 @pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=rollback_form, paused=False)

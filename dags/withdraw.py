@@ -1,9 +1,9 @@
 """The Airflow DAG `withdraw_model`."""
 
+from plugins.by_hand import withdraw as withdraw_service
 from plugins.forms import withdrawal_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
-from plugins.verbs import withdraw as withdraw_service
 
 
 @pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=withdrawal_form, paused=False)

@@ -8,16 +8,12 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.attempts import context_of
-from plugins.forms import require_sound, window
-from plugins.janitor import GONE, sweep
+from plugins.forms import window
+from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
-from plugins.reconciler import differing_models, give_back_unstarted, wanted
 from plugins.runners import Owner
-from plugins.runners.connections import reach_store
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
-from tasks.errors import ServiceAway, ServingError
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
@@ -37,7 +33,7 @@ def ingest_files(table: TableSpec) -> XComArg:
     def decided(work_url: str) -> dict[str, Any]:
         return result_of(table.table, Outcomes(work_url).all()).model_dump(mode="json")
 
-    return _step(
+    return step(
         "ingest",
         {"table": table},
         from_run=lambda run: {"files": run["params"]["files"]},
@@ -107,13 +103,11 @@ def count_rows(spec: PipelineSpec) -> XComArg:
             "minimum_new_rows": spec.training.minimum_new_rows if by_data else 0,
         }
 
-    return _step("count", {"spec": spec}, from_run=wanted)
+    return step("count", {"spec": spec}, from_run=wanted)
 
 
 def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
-    """Look at the place where the training will run, with
-    its image, devices and limits, before anything is spent.
-    """
+    """Look at the place where the training will run, its image, devices and limits, before it begins."""
     place = _model_step("preflight", spec, {}, **_gpu_place(spec))
     after >> place
     return place
@@ -128,7 +122,7 @@ def check_labels(spec: PipelineSpec, after: XComArg) -> XComArg:
 
 def quarantine(spec: PipelineSpec, check: XComArg) -> XComArg:
     """Write down what was found; a batch whose labels seem wrong is not trained on until a person says so."""
-    return _step("quarantine", {"spec": spec}, {"check": check})
+    return step("quarantine", {"spec": spec}, {"check": check})
 
 
 def report_quarantined(check: XComArg, quarantined: XComArg) -> XComArg:
@@ -148,7 +142,7 @@ def report_quarantined(check: XComArg, quarantined: XComArg) -> XComArg:
 def take_snapshot(spec: PipelineSpec, after: XComArg, labels: XComArg | None = None) -> XComArg:
     """Pin the rows that this run sees, in three parts; where their labels were checked, as they were then."""
     inputs = {} if labels is None else {"label_check": labels}
-    snapshot = _step(
+    snapshot = step(
         "snapshot", {"spec": spec}, inputs, from_run=lambda run: {"as_of": run["params"].get("as_of")}
     )
     after >> snapshot
@@ -157,17 +151,17 @@ def take_snapshot(spec: PipelineSpec, after: XComArg, labels: XComArg | None = N
 
 def validate(spec: PipelineSpec, snapshot: XComArg) -> XComArg:
     """Hold the rows against their expectations; data that breaks them is never trained on."""
-    return _step("validate", {"spec": spec}, {"snapshot": snapshot})
+    return step("validate", {"spec": spec}, {"snapshot": snapshot})
 
 
 def find_held(spec: PipelineSpec) -> XComArg:
     """Look for a held candidate that so many rows have come for that it can be decided."""
-    return _step("held", {"spec": spec})
+    return step("held", {"spec": spec})
 
 
 def take_up(spec: PipelineSpec, held: XComArg, snapshot: XComArg, after: XComArg) -> XComArg:
     """The held candidate as it was trained, to be judged on the test part of the newer snapshot."""
-    run = _step("take_up", {"spec": spec}, {"held": held, "snapshot": snapshot})
+    run = step("take_up", {"spec": spec}, {"held": held, "snapshot": snapshot})
     after >> run
     return run
 
@@ -187,7 +181,7 @@ def package(spec: PipelineSpec, run: XComArg) -> XComArg:
 
 def find_champion(spec: PipelineSpec, after: XComArg | None = None) -> XComArg:
     """Look which version serves now, and whether MLflow's alias agrees."""
-    champion = _step("champion", {"spec": spec})
+    champion = step("champion", {"spec": spec})
     if after is not None:
         after >> champion
     return champion
@@ -200,44 +194,18 @@ def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComAr
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
     """Decide: promote, hold or reject."""
-    return _step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
+    return step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
 
 
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
-    """Make a promoted candidate a version; skipped, with
-    all that follows, when the gate did not promote it.
-    """
+    """Make a promoted candidate a version; skipped, with all that follows, when the gate did not promote."""
     inputs = {"run": run, "archive": archive, "decision": decision}
-    return _step("register", {"spec": spec}, inputs, skip_because=not_promoted)
+    return step("register", {"spec": spec}, inputs, skip_because=not_promoted)
 
 
 def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     """Let the version serve, without a failed request, and make it the champion once it does."""
-    return _step("deploy", {"spec": spec}, {"version": version})
-
-
-def roll_back() -> XComArg:
-    """Send the requests of the model that the form names back to the version that served before."""
-    asked = ("model", "reason", "leaving")
-    return _step("rollback", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
-
-
-def decide_batch() -> XComArg:
-    """Release the batch that the form names from quarantine, or confirm that it is never trained on."""
-    asked = ("model", "batch_id", "decision", "reason")
-    return _step("decide_batch", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
-
-
-def answer_label_incident() -> XComArg:
-    """Write down what the form says of the labels of the model that it names."""
-    asked = ("model", "answer", "reason")
-    return _step("label_incident", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
-
-
-def withdraw() -> XComArg:
-    """Serve the model that the form names no longer; its records stay."""
-    asked = ("model", "reason")
-    return _step("withdraw", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
+    return step("deploy", {"spec": spec}, {"version": version})
 
 
 def asked_of_training(run: Context) -> dict[str, Any]:
@@ -263,12 +231,12 @@ def not_promoted(inputs: dict[str, Any]) -> str | None:
 
 def collect(spec: PipelineSpec) -> XComArg:
     """Bring predictions and labels from the gateway's log to the lake."""
-    return _step("collect", {"spec": spec})
+    return step("collect", {"spec": spec})
 
 
 def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Judge the window's traffic; broken data fails the task as an incident and never leads to a training."""
-    decision = _step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
+    decision = step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
     after >> decision
     return decision
 
@@ -282,25 +250,7 @@ def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
         return {"hindrance": hindrance(run, f"train_{spec.name}")}
 
     inputs = {"decision": decision}
-    return _step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
-
-
-def recall_batch() -> XComArg:
-    """Leave the batch that the form names out of every later training, and ask for trainings without it."""
-    asked = ("batch_id", "table", "reason")
-    return _step("recall", {}, from_run=lambda run: {name: run["params"][name] for name in asked})
-
-
-def start_trainings(recalled: XComArg) -> None:
-    """Start each training that a recall was granted; skipped where there is none."""
-
-    @task(task_id="tickets", retries=0)
-    def tickets(result: dict[str, Any]) -> list[dict[str, Any]]:
-        return [
-            {"trigger_dag_id": f"train_{ticket['model']}", "ticket": ticket} for ticket in result["tickets"]
-        ]
-
-    StartTraining.partial(task_id="start_training").expand_kwargs(tickets(recalled))
+    return step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
 
 
 def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
@@ -348,7 +298,7 @@ def reproduce_version(spec: PipelineSpec, champion: XComArg) -> XComArg:
 
 def attest(reproduction: XComArg) -> XComArg:
     """Keep what came of it in the ledger; fails where it is another model."""
-    return _step("attest", {}, {"reproduction": reproduction}, fail_because=not_reproduced)
+    return step("attest", {}, {"reproduction": reproduction}, fail_because=not_reproduced)
 
 
 def not_reproduced(reproduction: dict[str, Any]) -> str | None:
@@ -359,58 +309,14 @@ def not_reproduced(reproduction: dict[str, Any]) -> str | None:
     return f"{version}, trained again, is {reproduction['why']}"
 
 
-# --- housekeeping -------------------------------------------------------------------------------------------
-
-
-def remove_left_behind() -> XComArg:
-    """Remove the steps that their workers left behind."""
-
-    @task(task_id="remove_left_behind", retries=0, execution_timeout=STEP_LIMIT)
-    def remove() -> list[str]:
-        require_sound(get_current_context())
-        return sweep(_state_of)
-
-    return remove()
-
-
-def look_for_mismatches() -> XComArg:
-    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
-
-    @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
-    def look() -> dict[str, Any]:
-        run = get_current_context()
-        require_sound(run)
-        reach_store()
-        give_back_unstarted(_is_known, context_of(run["ti"]).actor)
-        try:
-            models = differing_models()
-        except (ServiceAway, ServingError) as away:
-            raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
-        asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
-        if asked is None:
-            raise AirflowSkipException("All agrees with the ledger.")
-        return asked
-
-    return look()
-
-
-def settle_mismatches(looked: XComArg) -> XComArg:
-    """Carry on or undo what does not agree with the ledger."""
-    return _step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
-
-
-def _is_known(dag_id: str, run_id: str) -> bool:
-    """Whether Airflow has a run."""
-    return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
-
-
 def _state_here(task_id: str) -> str | None:
     """The state of a task of this run."""
     ti = get_current_context()["ti"]
-    return _state_of(Owner(ti.dag_id, ti.run_id, task_id, -1, ti.try_number))
+    return state_of(Owner(ti.dag_id, ti.run_id, task_id, -1, ti.try_number))
 
 
-def _state_of(owner: Owner) -> str | None:
+def state_of(owner: Owner) -> str | None:
+    """The state of a task of any run; `GONE` where Airflow does not know it."""
     ti = get_current_context()["ti"]
     mapped = owner.map_index >= 0
     states = ti.get_task_states(
@@ -422,9 +328,7 @@ def _state_of(owner: Owner) -> str | None:
 
 
 def _gpu_place(spec: PipelineSpec) -> dict[str, Any]:
-    """Where a step that wishes for a GPU waits for one, without
-    holding a slot, and who runs it; nothing for others.
-    """
+    """Where a step that wishes for a GPU waits for one, without holding a slot; nothing for others."""
     if spec.resources.gpus == "none":
         return {}
     place = settings()
@@ -433,10 +337,11 @@ def _gpu_place(spec: PipelineSpec) -> dict[str, Any]:
 
 def _model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: Any) -> XComArg:
     """A step in the model's own environment."""
-    return _step(verb, {"spec": spec}, inputs, model=spec.name, **more)
+    return step(verb, {"spec": spec}, inputs, model=spec.name, **more)
 
 
-def _step(verb: str, constants: dict[str, Any], inputs: dict[str, Any] | None = None, **more: Any) -> XComArg:
+def step(verb: str, constants: dict[str, Any], inputs: dict[str, Any] | None = None, **more: Any) -> XComArg:
+    """A step as a task of the verb's name, by the runner that the settings choose."""
     options = {"execution_timeout": STEP_LIMIT} | more
     operator = step_operator()
     return operator(task_id=verb, verb=verb, constants=constants, inputs=inputs, **options).output

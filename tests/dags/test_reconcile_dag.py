@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins import verbs
+from plugins import housekeeping
 from tasks.errors import ServiceAway
 from tests.dags.runs import RunDag, SetScript, asked, states
 
@@ -15,10 +15,10 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     def away() -> list[str]:
         raise ServiceAway("MLflow does not answer.")
 
-    monkeypatch.setattr(verbs, "differing_models", lambda: ["review_sentiment"])
+    monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
     assert states(run_dag("reconcile_ledger")) == {"look": "success", "reconcile": "success"}
     [request] = asked(home, "reconcile")
     assert (request["models"], request["thorough"]) == ([], True)
 
-    monkeypatch.setattr(verbs, "differing_models", away)
+    monkeypatch.setattr(housekeeping, "differing_models", away)
     assert states(run_dag("reconcile_ledger")) == {"look": "skipped", "reconcile": "skipped"}

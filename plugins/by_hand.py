@@ -1,0 +1,54 @@
+"""The tasks of the DAGs that a person starts with a form: what is decided by hand, and why."""
+
+from typing import Any
+
+from airflow.sdk import Context, XComArg, task
+
+from plugins.operators import StartTraining
+from plugins.verbs import step
+
+
+def roll_back() -> XComArg:
+    """Send the requests of the model that the form names back to the version that served before."""
+    return _asked("rollback", "model", "reason", "leaving")
+
+
+def decide_batch() -> XComArg:
+    """Release the batch that the form names from quarantine, or confirm that it is never trained on."""
+    return _asked("decide_batch", "model", "batch_id", "decision", "reason")
+
+
+def answer_label_incident() -> XComArg:
+    """Write down what the form says of the labels of the model that it names."""
+    return _asked("label_incident", "model", "answer", "reason")
+
+
+def withdraw() -> XComArg:
+    """Serve the model that the form names no longer; its records stay."""
+    return _asked("withdraw", "model", "reason")
+
+
+def recall_batch() -> XComArg:
+    """Leave the batch that the form names out of every later training, and ask for trainings without it."""
+    return _asked("recall", "batch_id", "table", "reason")
+
+
+def start_trainings(recalled: XComArg) -> None:
+    """Start each training that a recall was granted; skipped where there is none."""
+
+    @task(task_id="tickets", retries=0)
+    def tickets(result: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"trigger_dag_id": f"train_{ticket['model']}", "ticket": ticket} for ticket in result["tickets"]
+        ]
+
+    StartTraining.partial(task_id="start_training").expand_kwargs(tickets(recalled))
+
+
+def _asked(verb: str, *names: str) -> XComArg:
+    """A step that is asked for what these fields of the form say."""
+
+    def fields(run: Context) -> dict[str, Any]:
+        return {name: run["params"][name] for name in names}
+
+    return step(verb, {}, from_run=fields)

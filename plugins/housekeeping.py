@@ -1,0 +1,56 @@
+"""The tasks that keep the house: what was left behind, and what does not agree with the ledger."""
+
+from typing import Any
+
+from airflow.sdk import XComArg, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from plugins.attempts import context_of
+from plugins.forms import require_sound
+from plugins.janitor import sweep
+from plugins.reconciler import differing_models, give_back_unstarted, wanted
+from plugins.runners.connections import reach_store
+from plugins.verbs import STEP_LIMIT, state_of, step
+from tasks.errors import ServiceAway, ServingError
+
+
+def remove_left_behind() -> XComArg:
+    """Remove the steps that their workers left behind."""
+
+    @task(task_id="remove_left_behind", retries=0, execution_timeout=STEP_LIMIT)
+    def remove() -> list[str]:
+        require_sound(get_current_context())
+        return sweep(state_of)
+
+    return remove()
+
+
+def look_for_mismatches() -> XComArg:
+    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
+
+    @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
+    def look() -> dict[str, Any]:
+        run = get_current_context()
+        require_sound(run)
+        reach_store()
+        give_back_unstarted(_is_known, context_of(run["ti"]).actor)
+        try:
+            models = differing_models()
+        except (ServiceAway, ServingError) as away:
+            raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
+        asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
+        if asked is None:
+            raise AirflowSkipException("All agrees with the ledger.")
+        return asked
+
+    return look()
+
+
+def settle_mismatches(looked: XComArg) -> XComArg:
+    """Carry on or undo what does not agree with the ledger."""
+    return step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
+
+
+def _is_known(dag_id: str, run_id: str) -> bool:
+    """Whether Airflow has a run."""
+    return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
