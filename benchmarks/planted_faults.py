@@ -3,8 +3,10 @@
     .perennial/envs/dev/bin/python benchmarks/planted_faults.py [--model flight_delay] [--fault noisy]
 
 A first champion learns from two batches of real rows. Then, each in a copy of that state, a batch with a
-fault lands, or the training itself has one, and a candidate is made: snapshot, validation, training, archive,
-evaluation, gate. What the batch holds in place of the truth is also in today's test part, as it would be.
+fault lands, or the training itself has one, and a candidate is made: check of the labels, snapshot,
+validation, training, archive, evaluation, gate. What the batch holds in place of the truth is also in today's
+test part, as it would be. A batch that the check would keep from the training is trained on all the same, as
+if a person had released it: the gate is to refuse what the check lets through, and what it does not.
 
 | fault | what is wrong |
 |---|---|
@@ -175,7 +177,8 @@ def base(model: str, folder: Path) -> Base:
     land(loop, every.iloc[: history // 2], "first")
     before = datetime.now(UTC)
     land(loop, every.iloc[history // 2 : history], "second")
-    judged = loop.train("first")
+    loop.quarantine(loop.check_labels())
+    judged = loop.train()
     if judged.decision.verdict != "promote":
         raise SystemExit(f"The first champion of {model} was not promoted: {judged.decision.why}")
     seen, unseen = folder / "seen.csv", folder / "unseen.csv"
@@ -211,12 +214,17 @@ def _candidate(plant: Plant, of: Base, home: Path) -> dict[str, Any]:
         as_of = of.before_newest
     else:
         loop = loop_at(home, plant.model, _with_handler(plant, home))
+    run = f"planted-{plant.fault}"
+    checked = loop.check_labels(run).verdicts
+    quarantined = [verdict.why[:400] for verdict in checked if verdict.state == "quarantined"]
+    refused = ["check_labels"] if quarantined else []
     try:
-        decision = loop.train(f"planted-{plant.fault}", of.champion, as_of).decision
+        decision = loop.train(run, of.champion, as_of).decision
     except PerennialError as error:
-        return {"verdict": "stopped", "refused_by": [type(error).__name__], "why": str(error)[:400]}
-    refused = [rule.rule for rule in decision.rules if not rule.passed]
-    return {"verdict": decision.verdict, "refused_by": refused, "why": decision.why[:400]}
+        refused.append(type(error).__name__)
+        return {"verdict": "stopped", "refused_by": refused, "why": [*quarantined, str(error)[:400]]}
+    refused += [rule.rule for rule in decision.rules if not rule.passed]
+    return {"verdict": decision.verdict, "refused_by": refused, "why": [*quarantined, decision.why[:400]]}
 
 
 def _near_copies(loop: ByHand, of: Base, count: int) -> Frame:

@@ -16,6 +16,10 @@ from tasks.stores import database
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+# What no fixture gave a state folder of its own is kept from this clone's and from the one that the shell
+# names, where somebody's platform may run: nothing can be written below a file.
+os.environ["PERENNIAL_HOME"] = str(Path(__file__) / "this test names no PERENNIAL_HOME")
+
 # Google's libraries read these when they are first imported, and would wait for minutes for a machine of
 # Google's, and for what tells the kind of a bucket.
 os.environ.update({"NO_GCE_CHECK": "true", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"})

@@ -28,7 +28,7 @@ def find_marked(variable: str, value: str) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             carries = process.pid not in own and process.environ().get(variable) == value
-            if carries and process.status() != psutil.STATUS_ZOMBIE:
+            if carries and not _is_zombie(process):
                 found.append(process)
     return found
 
@@ -51,11 +51,29 @@ def end(processes: Sequence[psutil.Process], *, patience_seconds: float) -> None
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _gone, alive = psutil.wait_procs(alive, timeout=patience_seconds)
+        alive = _still_running(alive, patience_seconds)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=5)
+    _still_running(alive, 5)
+
+
+def _still_running(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended within the time. One that has, and that nobody waits for, stays as a zombie
+    for as long as its parent lives: process 1 of a container may be such a parent.
+    """
+    deadline = time.monotonic() + seconds
+    while processes and (left := deadline - time.monotonic()) > 0:
+        _gone, alive = psutil.wait_procs(processes, timeout=min(0.1, left))
+        processes = [process for process in alive if not _is_zombie(process)]
+    return processes
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def end_one(pid: int, *, patience_seconds: float) -> None:

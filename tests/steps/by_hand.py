@@ -10,6 +10,7 @@ import pytest
 from tasks.contracts import (
     Archive,
     Champion,
+    CheckLabelsRequest,
     DataSnapshot,
     EvaluateRequest,
     EvaluationReport,
@@ -17,8 +18,11 @@ from tasks.contracts import (
     GateRequest,
     IngestRequest,
     IngestResult,
+    LabelCheck,
     ModelVersion,
     PackageRequest,
+    Quarantine,
+    QuarantineRequest,
     ReproduceRequest,
     Reproduction,
     SnapshotRequest,
@@ -33,6 +37,8 @@ from tasks.data.validate import validate
 from tasks.evaluation.evaluate import evaluate
 from tasks.gate.champion import with_standing
 from tasks.gate.gate import gate
+from tasks.monitoring.labels.check_labels import check_labels
+from tasks.monitoring.labels.quarantine import quarantine
 from tasks.provenance.reproduce import reproduce
 from tasks.release.register import tags_of
 from tasks.settings import settings
@@ -78,6 +84,16 @@ class ByHand:
 
     def snapshot(self, run: str = "first", as_of: datetime | None = None) -> DataSnapshot:
         return snapshot(SnapshotRequest(context=self.context(run, "snapshot"), spec=self.spec, as_of=as_of))
+
+    def check_labels(self, run: str = "first") -> LabelCheck:
+        """What is found in the labels of the batches that no check has judged; nothing is left out for it."""
+        return check_labels(CheckLabelsRequest(context=self.context(run, "check_labels"), spec=self.spec))
+
+    def quarantine(self, check: LabelCheck, run: str = "first") -> Quarantine:
+        """Keep what the check found, so that no later one looks at these batches again."""
+        return quarantine(
+            QuarantineRequest(context=self.context(run, "quarantine"), spec=self.spec, check=check)
+        )
 
     def train(
         self, run: str = "first", champion: ModelVersion | None = None, as_of: datetime | None = None
