@@ -97,10 +97,11 @@ def count_rows(spec: PipelineSpec) -> XComArg:
     """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
 
     def wanted(run: Context) -> dict[str, Any]:
-        by_data = run["dag_run"].run_type == BY_DATA
+        started = run["dag_run"].run_type
         return {
             "as_of": run["params"]["as_of"],
-            "minimum_new_rows": spec.training.minimum_new_rows if by_data else 0,
+            "minimum_new_rows": spec.training.minimum_new_rows if started == BY_DATA else 0,
+            "by_itself": started in {BY_CLOCK, BY_DATA},
         }
 
     return step("count", {"spec": spec}, from_run=wanted)

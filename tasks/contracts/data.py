@@ -52,11 +52,17 @@ class IngestResult(Contract):
 
 
 class CountRequest(Request):
-    """`minimum_new_rows`: the fewest that no training has seen; 0 where that does not matter."""
+    """What a training would see.
+
+    Attributes:
+        minimum_new_rows: The fewest rows that no training has seen; 0 where that does not matter.
+        by_itself: Whether nobody asked for the training: then there is none while a label incident is open.
+    """
 
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
     minimum_new_rows: int = 0
+    by_itself: bool = False
 
 
 class RowCount(Contract):

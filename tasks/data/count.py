@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from tasks.contracts import CountRequest, RowCount
 from tasks.data.model_query import ask, pin
 from tasks.errors import NothingToDo
+from tasks.ledger.incidents import open_incident, why_nothing_is_trained
 from tasks.spec import DataSpec, PipelineSpec
-from tasks.stores import snapshots
+from tasks.stores import database, snapshots
 from tasks.stores.lake import Lake, rows_of
 
 
@@ -18,11 +19,13 @@ def count(request: CountRequest) -> RowCount:
 
     Raises:
         NothingToDo: A table is not there yet, or there are too few rows for a first training, or fewer new
-            ones than `minimum_new_rows`.
+            ones than `minimum_new_rows`; or a label incident is open, and nobody asked for the training.
         LakeError: A table did not exist at `as_of`.
         InvalidQuery: The model's query is wrong.
     """
     lake, data, model = Lake(), request.spec.data, request.spec.name
+    if request.by_itself:
+        _require_answers(model)
     _require_tables(lake, data, model)
     versions = pin(lake, data, request.as_of)
     seen = snapshots.newest_versions(model, besides=request.context.run_key)
@@ -73,6 +76,13 @@ def _require_tables(lake: Lake, data: DataSpec, model: str) -> None:
                 f"There is no table {name!r} yet, so {model!r} has nothing to learn from. The first file in "
                 f"its landing folder makes it; the DAG ingest_{name} has to be on."
             )
+
+
+def _require_answers(model: str) -> None:
+    with database.engine().connect() as connection:
+        incident = open_incident(connection, model)
+    if incident is not None:
+        raise NothingToDo(why_nothing_is_trained(incident))
 
 
 def _latest(lake: Lake, table: str) -> int:

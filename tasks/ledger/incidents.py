@@ -1,4 +1,4 @@
-"""Is a label incident open? Asked by the gate and by whoever grants a training."""
+"""Is a label incident open? Asked by the gate and by whoever grants or begins a training."""
 
 from collections.abc import Iterable
 
@@ -29,6 +29,15 @@ def unanswered(answers: Iterable[LedgerEntry], judged: Iterable[LedgerEntry]) ->
         if entry.after == "promote":  # while one is open, nothing is promoted
             return None
     return None
+
+
+def why_nothing_is_trained(incident: LedgerEntry) -> str:
+    """Why no training starts by itself while the incident is open, and what ends it."""
+    return (
+        f"The label incident of the ledger's entry {incident.sequence} is not answered: until a person says "
+        "whether the new labels are wrong or the world is another, nothing is promoted, so nothing is "
+        "trained. The DAG label_incident_model takes the answer."
+    )
 
 
 def _found(entry: LedgerEntry) -> bool:

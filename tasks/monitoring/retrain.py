@@ -14,9 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, LedgerEntry, RetrainRequest, RetrainTicket
+from tasks.contracts import Action, RetrainRequest, RetrainTicket
 from tasks.ledger import entries, precedent
-from tasks.ledger.incidents import open_incident
+from tasks.ledger.incidents import open_incident, why_nothing_is_trained
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine
 from tasks.stores.database import retrain_requests as requests
@@ -116,7 +116,7 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -
             model=model, granted=True, train_run_id=opened.train_run_id, reason=opened.reason
         )
     if (incident := open_incident(connection, model)) is not None:
-        return _refuse(connection, request, _unanswered(incident))
+        return _refuse(connection, request, why_nothing_is_trained(incident))
     refusal = _not_ended(opened, now) if opened is not None else _pause(connection, request.spec, now)
     if refusal is not None:
         return _refuse(connection, request, refusal)
@@ -127,14 +127,6 @@ def _request_id(model: str, step_key: str, granted_before: int) -> str:
     """Another one each time that a step is granted a training: Airflow has the run of the time before."""
     again = f"\n{granted_before}" if granted_before else ""
     return hashlib.sha256(f"{model}\n{step_key}{again}".encode()).hexdigest()[:16]
-
-
-def _unanswered(incident: LedgerEntry) -> str:
-    return (
-        f"The label incident of the ledger's entry {incident.sequence} is not answered: until a person says "
-        "whether the new labels are wrong or the world is another, nothing is promoted, so nothing is "
-        "trained. The DAG label_incident_model takes the answer."
-    )
 
 
 def _not_ended(opened: sa.Row[Any], now: datetime) -> str:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,10 @@ DATABASES = PROJECT / "containers" / "compose" / "databases.sh"
 
 
 @pytest.fixture
-def postgres(engine: "DockerClient", bases: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
-    """An empty PostgreSQL that the settings point to."""
+def postgres(
+    engine: "DockerClient", bases: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sa.Engine]:
+    """An empty PostgreSQL that the settings point to, with the ledger's heads in `home`."""
     password = secrets.token_hex(8)
     with running(
         engine,
@@ -40,6 +43,7 @@ def postgres(engine: "DockerClient", bases: None, monkeypatch: pytest.MonkeyPatc
         settings.cache_clear()
         database.engine.cache_clear()
         yield sa.create_engine(url, poolclass=sa.NullPool)
+    monkeypatch.delenv("PERENNIAL_DATABASE_URL")
     settings.cache_clear()
     database.engine.cache_clear()
 

@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 from tasks.contracts import (
     Action,
     Circumstances,
+    CountRequest,
     EvaluationReport,
     GateDecision,
     LabelIncidentAnswer,
     LabelIncidentRequest,
     RetrainRequest,
+    RowCount,
     SnapshotPart,
     StepContext,
     TrainingRun,
 )
-from tasks.errors import InvalidRequest
+from tasks.data.count import count
+from tasks.errors import InvalidRequest, NothingToDo
 from tasks.gate import gate
 from tasks.gate.decide import replay
 from tasks.gate.label_incident import label_incident
@@ -130,6 +133,12 @@ def answer(said: str, step: str = "1") -> LabelIncidentAnswer:
     return label_incident(asked)
 
 
+def counted(**asked: Any) -> RowCount:
+    """What the first step of a training says before anything is spent."""
+    spec = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"minimum_rows": 10})})
+    return count(CountRequest(context=request().context, spec=spec, **asked))
+
+
 def rules(decision: GateDecision) -> list[str]:
     return [each.rule for each in decision.rules]
 
@@ -148,9 +157,13 @@ def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trai
     assert again == gate.judge(candidate(1, 0.1), START + timedelta(days=31)), "the same evidence, once"
     assert failed(diluted) == ["label_incident"]
     assert "of the ledger's entry 2 is not answered" in diluted.why
+    with pytest.raises(NothingToDo, match="entry 2 is not answered"):
+        counted(by_itself=True)
+    assert counted().rows == 30, "who asks for a training gets it, and it is held"
     assert (refused.granted, "entry 2 is not answered" in refused.reason) == (False, True)
     said = answer("poison")
     assert (said.incident, answer("poison") == said) == (2, True)
+    assert counted(by_itself=True).rows == 30
     assert "land the rows once more" in said.next_step
     assert [(batch.batch_id, batch.rows) for batch in said.batches] == [("day.csv", 30)]
     assert judge(candidate(3, 0.1)).verdict == "hold", "the batch is still there"
