@@ -2,7 +2,7 @@
 
     .perennial/envs/dev/bin/python benchmarks/planted_faults.py [--model flight_delay] [--fault noisy]
 
-A first champion learns from two batches of real rows. Then, each in a copy of that state, a batch with a
+A first champion learns from eight batches of real rows. Then, each in a copy of that state, a batch with a
 fault lands, or the training itself has one, and a candidate is made: check of the labels, snapshot,
 validation, training, archive, evaluation, gate. What the batch holds in place of the truth is also in today's
 test part, as it would be. A batch that the check would keep from the training is trained on all the same, as
@@ -52,6 +52,7 @@ from tests.model.conftest import example_data  # noqa: E402
 from tests.steps.by_hand import ByHand  # noqa: E402
 
 SIZES = (800, 2_000, 8_000)
+BATCHES_BEFORE = 8
 HISTORY = {"review_sentiment": 8_000, "flight_delay": 30_000}
 NEWEST = {"review_sentiment": "written_at", "flight_delay": "scheduled_at"}
 TRUNCATED = {"review_sentiment": "text", "flight_delay": "departure_minute"}
@@ -174,9 +175,9 @@ def base(model: str, folder: Path) -> Base:
     every = example_data(model, folder / "all", "--rows", str(history + max(SIZES) * 2))
     every = every.dropna(subset=loop.spec.data.label).astype({loop.spec.data.label: "int64"})
     registry.client().create_experiment(model, artifact_location=str(home / "artifacts"))
-    land(loop, every.iloc[: history // 2], "first")
-    before = datetime.now(UTC)
-    land(loop, every.iloc[history // 2 : history], "second")
+    for number, rows in enumerate(np.array_split(np.arange(history), BATCHES_BEFORE)):
+        before = datetime.now(UTC)
+        land(loop, every.iloc[rows], f"batch-{number}")
     loop.quarantine(loop.check_labels())
     judged = loop.train()
     if judged.decision.verdict != "promote":
@@ -184,7 +185,9 @@ def base(model: str, folder: Path) -> Base:
     seen, unseen = folder / "seen.csv", folder / "unseen.csv"
     every.iloc[:history].to_csv(seen, index=False)
     every.iloc[history:].to_csv(unseen, index=False)
-    return Base(model, str(home), str(seen), str(unseen), loop.register(judged), before)
+    champion = loop.register(judged)
+    registry.set_champion(model, champion.version)
+    return Base(model, str(home), str(seen), str(unseen), champion, before)
 
 
 def try_plant(plant: Plant, of: Base, folder: str) -> dict[str, Any]:
