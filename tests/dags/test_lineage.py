@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from embedded import lineage, ports
 from tasks.settings import settings
 from tests.dags.runs import RunDag, SetScript, grant, pause, states
+from tests.documents import blocks
 
 Event = dict[str, Any]
 SwitchOn = Callable[..., None]
@@ -119,6 +120,19 @@ def test_a_training_is_one_chain_from_the_table_to_what_serves(
     assert read["gate"] == made["package"] | made["evaluate"]
     assert (read["register"], read["deploy"]) == (made["package"], made["register"])
     assert made["deploy"] == {(settings().gateway_url, "v1/models/review_sentiment", "1")}
+    for block in [block for block in blocks("json") if block.label.startswith("event of ")]:
+        example = json.loads(block.text)
+        assert example["job"]["name"] == block.label.removeprefix("event of ")
+        assert is_like(example, of_job[example["job"]["name"]])
+
+
+def is_like(example: Any, event: Any) -> bool:
+    """Whether the event has all that the example has, by other names and numbers where it is about others."""
+    if isinstance(example, dict):
+        return example.keys() <= event.keys() and all(is_like(example[key], event[key]) for key in example)
+    if isinstance(example, list):
+        return all(any(is_like(one, other) for other in event) for one in example)
+    return type(example) is type(event)
 
 
 def test_a_file_gets_one_event_a_line(
