@@ -10,6 +10,17 @@ SEND_SECONDS = 2
 LONGEST_SECONDS = 3
 """A task waits for its event no longer than this, whatever the collector does."""
 
+HOUSEKEEPING = "reconcile_ledger|tidy_.*"
+SILENT = (
+    {"scope": {"dag_id": HOUSEKEEPING}, "match_mode": "regex", "controls": {"emit_dag_events": False}},
+    {
+        "scope": {"dag_id": HOUSEKEEPING, "task_id": "look|remove_left_behind"},
+        "match_mode": "regex",
+        "controls": {"emit": False},
+    },
+)
+"""What looks each minute whether there is something to do, and nearly always finds nothing, tells nothing."""
+
 
 def _sendable(url: str) -> str:
     if url and not _is_collector(url) and not _file_of(url):
@@ -37,6 +48,7 @@ def options(url: str, key: str, namespace: str) -> dict[str, object]:
         "disabled": False,
         "namespace": namespace,
         "transport": json.dumps(_to_file(url) if _file_of(url) else _to_collector(url, key)),
+        "emission_policy": json.dumps(SILENT),
         # In a fork, which is the default, the task's connection to its supervisor is open twice.
         "execute_in_thread": True,
         "execution_timeout": LONGEST_SECONDS,

@@ -10,12 +10,17 @@ from plugins.lineage.places import Places, also_called
 from tasks.contracts import (
     DeployRequest,
     ModelVersion,
+    ReconcileRequest,
+    Reconciliation,
     RegisterRequest,
     ReproduceRequest,
     Reproduction,
     RollbackRequest,
     Rollout,
 )
+
+CHANGES = frozenset({"carried on", "undone", "released"})
+"""What a reconciliation may do that may change what serves."""
 
 
 def register(places: Places, request: RegisterRequest, result: ModelVersion | None) -> StepLineage:
@@ -38,6 +43,14 @@ def rollback(places: Places, _request: RollbackRequest, result: Rollout | None) 
         return StepLineage()
     back = read(places.registered(result.model), result.stable.model_version)
     return StepLineage([back], *_switched(places, result))
+
+
+def reconcile(places: Places, _request: ReconcileRequest, result: Reconciliation | None) -> StepLineage:
+    """What answers requests otherwise than before, of the models that were settled by changing that."""
+    settled = result.settled if result else ()
+    changed = sorted({one.model for one in settled if one.outcome in CHANGES})
+    facts = {f"settled.{number}": f"{one.model}: {one.why}" for number, one in enumerate(settled)}
+    return StepLineage([], [written(places.served(model)) for model in changed], tags(facts))
 
 
 def _switched(places: Places, result: Rollout | None) -> tuple[list[OutputDataset], dict[str, Any]]:

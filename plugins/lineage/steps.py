@@ -28,6 +28,7 @@ VERBS_WITH_DATA: dict[str, Callable[[Places, Any, Any], StepLineage]] = {
     "register": release.register,
     "deploy": release.deploy,
     "rollback": release.rollback,
+    "reconcile": release.reconcile,
     "reproduce": release.reproduce,
     "collect": data.collect,
     "drift": data.drift,

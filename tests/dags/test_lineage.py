@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from embedded import lineage, ports
+from plugins import housekeeping
 from tasks.settings import settings
 from tests.dags.runs import RunDag, SetScript, grant, pause, states
 from tests.documents import blocks
@@ -166,6 +167,32 @@ def test_a_step_that_fails_says_what_it_was_to_read_and_why_it_failed(
     assert "This cannot be." in failed["run"]["facets"]["errorMessage"]["message"]
     assert datasets(failed, "inputs") == {(settings().gateway_url, "log/review_sentiment", None)}
     assert failed["outputs"] == []
+
+
+def test_what_looks_each_minute_tells_nothing_until_something_is_settled(
+    run_dag: RunDag, heavy: SetScript, home: Path, lineage_to: SwitchOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = {"model": "review_sentiment", "outcome": "released", "why": "The alias was moved to version 3."}
+    heavy({"reconcile": [{"result": {"settled": [settled]}}]})
+    monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
+    lineage_to(f"file://{home}/lineage.jsonl")
+
+    run_dag("reconcile_ledger")
+
+    events = [json.loads(line) for line in (home / "lineage.jsonl").read_text().splitlines()]
+    assert {event["job"]["name"] for event in events} == {"reconcile_ledger.reconcile"}
+    done = ended(events)["reconcile_ledger.reconcile"]
+    assert datasets(done, "outputs") == {(settings().gateway_url, "v1/models/review_sentiment", None)}
+    assert not emits("reconcile_ledger")
+    assert not emits("tidy_docker")
+    assert emits(TRAIN)
+
+
+def emits(dag_id: str) -> bool:
+    """Whether the events of the DAG's runs, which the scheduler sends, are sent."""
+    from airflow.providers.openlineage.utils.emission_policy import resolve_dag_emission_policy
+
+    return bool(resolve_dag_emission_policy(dag_id=dag_id).emit)
 
 
 def test_a_collector_that_is_away_fails_nothing_and_is_told_in_the_log(

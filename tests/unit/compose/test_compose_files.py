@@ -29,7 +29,7 @@ SAME_ON_BOTH = (
     "logging__worker_log",
     "logging__trigger_log",
     "logging__namespace",
-    "openlineage__execut",
+    "openlineage__e",
 )
 IMAGES = ("AIRFLOW", "TORCHSERVE", "MLFLOW", "GATEWAY", "ENGINE", "OBJECTSTORE", "STEP")
 PLACES = re.compile(r"_(PATH|SECRET)$")
