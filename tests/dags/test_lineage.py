@@ -22,6 +22,7 @@ Event = dict[str, Any]
 SwitchOn = Callable[..., None]
 COLLECT, TRAIN, DRIFT = "collect_review_sentiment", "train_review_sentiment", "drift_review_sentiment"
 NAMESPACE = "perennial-tests"
+ASKED_FOR = "asked_for__by_drift"
 
 
 class Collector:
@@ -223,15 +224,16 @@ def test_a_collector_that_never_answers_holds_a_task_no_longer_than_it_may(
 def test_a_training_that_drift_started_knows_whose_child_it_is(
     run_dag: RunDag, heavy: SetScript, lineage_to: SwitchOn, collector: Collector
 ) -> None:
-    heavy({"drift": [{}, {"result": {"verdict": "retrain", "why": "The traffic moved."}}]})
+    drifted = {"result": {"verdict": "retrain", "why": "The traffic moved."}}
+    heavy({"drift": [{}, drifted], "retrain": [{"result": {"train_run_id": ASKED_FOR}}]})
     run_dag(DRIFT)  # makes the DAGs known to the database
     pause(TRAIN, paused=False)
-    grant("retrain__1")
+    grant(ASKED_FOR)
     lineage_to(collector.url)
 
     run_dag(DRIFT)
 
-    asker = started("retrain__1")["openlineage"]
+    asker = started(ASKED_FOR)["openlineage"]
     assert asker["parentJobName"] == f"{DRIFT}.start_training"
     assert asker["parentRunId"] == ended(collector.events)[asker["parentJobName"]]["run"]["runId"]
 
