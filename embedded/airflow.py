@@ -8,6 +8,7 @@ from pathlib import Path
 
 import requests
 
+from embedded import clone, lineage
 from embedded.migration import Migration, version_of
 from embedded.private import Secrets, write_private
 from embedded.settings import EmbeddedSettings
@@ -58,6 +59,11 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
         "api_auth": {"jwt_secret": secrets.airflow_jwt_secret, "jwt_issuer": "perennial"},
         "logging": _logging(home),
         "usage_data_collection": {"enabled": False},
+        "openlineage": lineage.options(
+            settings.openlineage_url,
+            settings.openlineage_key.get_secret_value(),
+            clone.installation(settings),
+        ),
     }
     flat = {
         f"AIRFLOW__{section}__{key}".upper(): str(value)

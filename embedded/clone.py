@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from embedded.errors import OtherClone
+from embedded.settings import EmbeddedSettings
 from tasks.settings import PROJECT, is_of_another_clone
 from tasks.stores.files import write_text
 
@@ -44,6 +45,7 @@ def require_own(home: Path) -> None:
         )
 
 
-def installation(home: Path) -> str:
+def installation(settings: EmbeddedSettings) -> str:
     """What the steps of a platform are labelled with, where they run in containers or pods beside others."""
-    return f"perennial-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
+    made = f"perennial-{hashlib.sha256(os.fsencode(settings.home)).hexdigest()[:8]}"
+    return settings.installation or made

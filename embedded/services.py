@@ -19,11 +19,13 @@ FOREIGN = (
     "AIRFLOW__",
     "_AIRFLOW_",
     "MLFLOW_",
+    "OPENLINEAGE_",
     "_MLFLOW_",
     "PYTHON",
     "SUPERVISOR_",
     "TS_",
     "VIRTUAL_ENV",
+    "PERENNIAL_OPENLINEAGE_KEY",
     "PERENNIAL_PREDICTION_TOKENS",
     MARK,
 )
@@ -39,7 +41,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         **mlflow.PATIENCE,
         "MLFLOW_TRACKING_URI": addresses.mlflow,
         CLONE: str(PROJECT),
-        "PERENNIAL_INSTALLATION": settings.installation or clone.installation(settings.home),
+        "PERENNIAL_INSTALLATION": clone.installation(settings),
         "PERENNIAL_HOME": str(settings.home),
         "PERENNIAL_ENVIRONMENTS": str(settings.environments),
         "PERENNIAL_AIRFLOW_URL": addresses.airflow,
@@ -68,7 +70,8 @@ def clean_environment() -> dict[str, str]:
     our programs behind our back, and past any proxy on loopback.
 
     Airflow connections and variables (AIRFLOW_CONN_..., AIRFLOW_VAR_...) and our own settings pass. The
-    tokens of the gateway's users do not: they are for the gateway alone.
+    tokens of the gateway's users do not, which are for the gateway alone, nor the key of a collector of
+    lineage, which Airflow has in its own configuration.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     for name in ("no_proxy", "NO_PROXY"):

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from embedded.lineage import LineageUrl
 from tasks.settings import PROJECT
 from tasks.variables import Folder
 
@@ -47,6 +48,9 @@ class EmbeddedSettings(BaseSettings):
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
+        openlineage_url: Where the events of OpenLineage are sent: `http(s)://...` of a collector, or
+            `file:///...`; empty for nowhere.
+        openlineage_key: What that collector asks for, as a bearer token; empty where it asks for nothing.
         minimum_disk_mib: Free space below which the platform does not start.
         minimum_memory_mib: Available memory below which the platform does not start.
     """
@@ -70,6 +74,8 @@ class EmbeddedSettings(BaseSettings):
     stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
+    openlineage_url: LineageUrl = ""
+    openlineage_key: SecretStr = SecretStr("")
     minimum_disk_mib: int = Field(default=2048, ge=0)
     minimum_memory_mib: int = Field(default=2048, ge=0)
 

@@ -16,6 +16,8 @@ from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
 
 A_DAY = timedelta(days=1)
+OPENLINEAGE = "openlineage"
+"""Where OpenLineage is on, a run that a task starts has this beside the form's values: whose child it is."""
 
 # Airflow draws a picker for the format `date-time` but does not check it, so the pattern does.
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
@@ -76,7 +78,7 @@ def faults(
         run_after: When the run was asked for.
     """
     told = []
-    if unknown := sorted(set(conf) - known):
+    if unknown := sorted(set(conf) - known - {OPENLINEAGE}):
         told.append(
             f"There is no parameter {', '.join(unknown)}. Known: {', '.join(sorted(known)) or 'none'}."
         )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.models.xcom import XCOM_RETURN_KEY
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -24,6 +24,9 @@ from tasks.spec import faults_of
 from tasks.step import exit_code
 from tasks.stores.faults import explain
 from tasks.verbs import VERBS
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 Document = dict[str, Any]
 
@@ -126,6 +129,20 @@ class StepOperator(BaseOperator):
         """Stop the step: the task was cleared, marked, or timed out, or the worker shuts down."""
         if self._job is not None:
             self._job.stop()
+
+    def get_openlineage_facets_on_complete(self, _ti: Any) -> "OperatorLineage":
+        """What the step read and wrote, for the event of this task, also of one that failed.
+
+        Airflow's provider asks, where OpenLineage is switched on.
+        """
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from plugins.lineage import Places, lineage_of
+
+        if self._job is None:
+            return OperatorLineage()
+        told = lineage_of(self.verb, self._job.request, self.outcome, Places.of(settings()))
+        return OperatorLineage(**vars(told))
 
     def runner(self) -> Runner:
         """What runs the step of this try."""

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.forms import window
+from plugins.forms import OPENLINEAGE, window
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
@@ -21,7 +21,7 @@ STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
 CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
-FORM_ONLY = ("reason", "as_of")
+FORM_ONLY = ("reason", "as_of", OPENLINEAGE)
 
 
 # --- data ---------------------------------------------------------------------------------------------------

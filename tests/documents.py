@@ -7,6 +7,7 @@ A block opens with its language, and after it what the language alone does not s
     ```yaml                        an excerpt of a file of the project, as json and python are
     ```yaml pipeline.yaml          a part that a model's pipeline.yaml may have
     ```yaml docker-compose.override.yaml
+    ```json event of TASK          what the task sends to OpenLineage, without some of it
     ```ini                         settings: each name is one that something reads
     ```text                        a drawing
 """

@@ -10,6 +10,7 @@ need_compose
 name_project
 require_own
 sh containers/compose/secrets.sh
+sh containers/compose/lineage.sh
 name_project
 # Others than you must be able to read what the containers mount, whatever your umask was when you cloned.
 chmod -R go+rX containers/compose

@@ -2,6 +2,7 @@
 engine: secrets, what is exposed, and that nothing drifts apart.
 """
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from embedded import airflow
+from embedded import airflow, lineage
 from embedded.private import Secrets
 from embedded.settings import EmbeddedSettings
 from tests.conftest import PROJECT
@@ -28,6 +29,7 @@ SAME_ON_BOTH = (
     "logging__worker_log",
     "logging__trigger_log",
     "logging__namespace",
+    "openlineage__e",
 )
 IMAGES = ("AIRFLOW", "TORCHSERVE", "MLFLOW", "GATEWAY", "ENGINE", "OBJECTSTORE", "STEP")
 PLACES = re.compile(r"_(PATH|SECRET)$")
@@ -117,6 +119,45 @@ def test_the_encryption_key_of_connections_is_one_that_airflow_takes(
     secret = read(tmp_path / "env")
     assert Fernet(secret["AIRFLOW_FERNET_KEY"])
     assert len(secret["AIRFLOW_JWT_SECRET"]) >= 64
+
+
+# --- where lineage goes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://marquez:5000", ""),
+        ("https://lineage.example/base/", "a-bearer-token"),
+        ("file:///home/perennial/airflow/logs/lineage.jsonl", ""),
+    ],
+)
+def test_airflow_in_containers_sends_lineage_as_airflow_on_one_machine_does(
+    own: dict[str, str], tmp_path: Path, url: str, key: str
+) -> None:
+    asked = f"PERENNIAL_OPENLINEAGE_URL={url}\nPERENNIAL_OPENLINEAGE_KEY={key}\n"
+    (tmp_path / "env").write_text(asked, encoding="utf-8")
+    done = script("lineage.sh", own)
+    assert done.returncode == 0, done.stderr
+    wanted = lineage.options(url, key, "unit")["transport"]
+    assert json.loads(read(tmp_path / "env")["OPENLINEAGE_TRANSPORT"]) == json.loads(str(wanted))
+
+    (tmp_path / "env").write_text("PERENNIAL_OPENLINEAGE_URL=\nOPENLINEAGE_TRANSPORT={}\n", encoding="utf-8")
+    script("lineage.sh", own)
+    assert not read(tmp_path / "env")["OPENLINEAGE_TRANSPORT"]
+
+
+@pytest.mark.parametrize(
+    "url", ["marquez:5000", "http://", "file://lineage.jsonl", "file:///logs/", 'http://a"b']
+)
+def test_a_place_where_lineage_cannot_go_ends_make_up_with_a_sentence(
+    own: dict[str, str], tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "env").write_text(f"PERENNIAL_OPENLINEAGE_URL={url}\n", encoding="utf-8")
+    done = script("lineage.sh", own)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"PERENNIAL_OPENLINEAGE_URL in {tmp_path / 'env'} ")
+    assert "OPENLINEAGE_TRANSPORT" not in read(tmp_path / "env")
 
 
 # --- what can go wrong --------------------------------------------------------------------------------------
@@ -251,7 +292,8 @@ def test_steps_may_be_what_the_workers_ask_for_and_the_proxy_lets_pass(compose: 
 def test_airflow_in_containers_and_airflow_on_one_machine_wait_for_the_same_times(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:
-    embedded = airflow.variables(EmbeddedSettings(home=tmp_path), PROJECT, 8080, Secrets())
+    with_lineage = EmbeddedSettings(home=tmp_path, openlineage_url="http://collector")
+    embedded = airflow.variables(with_lineage, PROJECT, 8080, Secrets())
     here = compose["services"]["airflow-scheduler"]["environment"]
     same = tuple(f"AIRFLOW__{section.upper()}" for section in SAME_ON_BOTH)
     wanted = {

@@ -1,11 +1,13 @@
 """A run that asks for what there is not is told so in a sentence."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from plugins.forms import faults
+from plugins.forms import OPENLINEAGE, faults
+from plugins.verbs import asked_of_training
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TRAINING = {"as_of", "reason"}
@@ -46,3 +48,12 @@ def test_a_time_that_is_none_is_named_with_its_parameter(value: str) -> None:
 def test_other_values_are_told_as_they_are(known: set[str], params: dict[str, Any], said: str | None) -> None:
     told = faults(known, {}, params, NOW)
     assert told == [] if said is None else said in told[0]
+
+
+def test_what_openlineage_adds_to_a_run_is_neither_a_fault_nor_a_parameter() -> None:
+    added = {OPENLINEAGE: {"parentRunId": "01a222a0-0d75-728b-93d9-70c3c820962d"}}
+    assert faults(TRAINING, added, {"as_of": None}, NOW) == []
+
+    params = {"as_of": None, "reason": "drift", "epochs": 3, **added}
+    run: Any = {"params": params, "dag_run": SimpleNamespace(run_type="manual")}
+    assert asked_of_training(run) == {"parameters": {"epochs": 3}, "reason": "drift"}
