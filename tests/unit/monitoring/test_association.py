@@ -1,4 +1,4 @@
-"""Labels that have nothing to do with the rows of their own batch are found, whatever other batches are like."""
+"""Labels that have nothing to do with the rows of their own batch are found, whatever other days are like."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def test_shuffled_labels_are_found_where_no_day_is_like_another_and_sound_ones_a
     assert len(measured) == 15, "each batch before is learnt once"
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000), classes=st.integers(2, 4))
 def test_labels_in_another_order_are_less_learnable(seed: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
@@ -83,12 +83,11 @@ def test_a_label_of_few_rows_is_left_out_and_one_label_alone_is_not_learnt() -> 
 @pytest.mark.parametrize("batches", [12, 40])
 def test_as_many_sound_batches_are_surely_low_as_the_level_says(batches: int) -> None:
     rng = np.random.default_rng(batches)
-    found = [compared(rng.normal(0.6, np.hypot(0.1, 0.04), batches + 1), at=0.01) for _ in range(2_000)]
-    low = np.mean([each.p_value < 0.01 for each in found if isinstance(each, Association)])
-    assert 0.004 < low < 0.02
-    assert not any(
-        each.p_value < 0.01 and each.p_half < 0.05 for each in found if isinstance(each, Association)
-    )
+    skills = rng.normal(0.6, np.hypot(0.1, 0.04), (600, batches + 1))
+    found = [each for each in (compared(own, at=0.01) for own in skills) if isinstance(each, Association)]
+    assert len(found) > 550
+    assert np.mean([each.p_value < 0.01 for each in found]) < 0.02
+    assert not any(map(is_bad, found))
 
 
 def test_rows_that_tell_less_but_tell_it_clearly_are_another_kind_and_no_fault() -> None:
