@@ -36,7 +36,8 @@ def is_bad(found: Association | str) -> bool:
 def known(skills: np.ndarray, error: float) -> Known:
     """As if each batch had been learnt already: from 200 of its 250 rows, the newest one from all."""
     *before, newest = (Skill(float(value), error) for value in skills)
-    return {(f"b{n}", 200): each for n, each in enumerate(before)} | {("new", 250): newest}
+    found: Known = {(f"b{n}", 200): each for n, each in enumerate(before)}
+    return found | {("new", 250): newest}
 
 
 def compared(skills: np.ndarray, error: float = 0.04, at: float = LEVEL) -> Association | str:
