@@ -19,7 +19,8 @@ day of that year late flights are those that the champion calls punctual. It is 
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,17 +41,20 @@ from tasks.monitoring.labels.agreement import (  # noqa: E402
     MOST_ROWS,
     Labelled,
     compare,
-    skill,
     usual_skill,
 )
+from tasks.monitoring.labels.association import Known  # noqa: E402
 from tasks.monitoring.labels.judge import Rows, judge  # noqa: E402
 from tasks.monitoring.labels.next_batch import NextBatch  # noqa: E402
+from tasks.monitoring.labels.skill import skill  # noqa: E402
 from tasks.spec import DataSpec, PipelineSpec  # noqa: E402
 
 SIZES = (800, 2_000, 8_000)
 FOUND_GOAL, FLIGHTS_GOAL_ROWS, FALSE_GOAL = 0.95, 8_000, 0.01
 TWO = Target("binary", (0, 1))
 DAYS = 60
+NUMBERS = count()
+"""No two batches that are judged have one name, whatever was planted in them."""
 
 Labels = NDArray[np.int64]
 Frame = pd.DataFrame
@@ -75,25 +79,26 @@ class World:
 
     Attributes:
         usual: The champion's skill on batches of its own test rows.
+        known: How well the rows of each batch of a history tell their labels, measured once.
     """
 
     data: DataSpec
     rows: Frame
     champion: NDArray[np.float64]
     usual: NextBatch | None
+    known: Known = field(default_factory=dict)
 
     def verdict(self, history: list[NDArray[Any]], batch: NDArray[Any], labels: Labels) -> BatchVerdict:
         """Judge a batch against those of its history; all are places of rows."""
         places = np.concatenate([*history, batch])
-        names = np.repeat(
-            [f"b{n}" for n in range(len(history) + 1)], [len(each) for each in (*history, batch)]
-        )
+        accepted, new = [f"b{places[0]}-{places[-1]}" for places in history], f"new{next(NUMBERS)}"
+        names = np.repeat([*accepted, new], [len(each) for each in (*history, batch)])
         truth = self.rows[self.data.label].to_numpy()[places].copy()
         truth[len(truth) - len(batch) :] = labels
         table = pa.Table.from_pandas(self.rows[list(self.data.features)].iloc[places], preserve_index=False)
         rows = Rows(table, truth, names.astype(object), TWO)
-        accepted, new = [f"b{n}" for n in range(len(history))], f"b{len(history)}"
-        [verdict] = judge(rows, self.data, [new], accepted, {new: self._agreement(batch, labels)})
+        agreed = {new: self._agreement(batch, labels)}
+        [verdict] = judge(rows, self.data, [new], accepted, agreed, self.known)
         return verdict
 
     def _agreement(self, batch: NDArray[Any], labels: Labels) -> Agreement | str:

@@ -45,6 +45,7 @@ from tasks.contracts.held import Held, HeldRequest, TakeUpRequest
 from tasks.contracts.label_incident import JoinedBatch, LabelIncidentAnswer, LabelIncidentRequest
 from tasks.contracts.labels import (
     Agreement,
+    Association,
     BatchDecision,
     BatchFindings,
     BatchState,
@@ -125,6 +126,7 @@ __all__ = [
     "Answers",
     "Archive",
     "AsTrained",
+    "Association",
     "AttestRequest",
     "BatchDecision",
     "BatchFindings",

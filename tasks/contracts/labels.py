@@ -63,6 +63,25 @@ class Agreement(Contract):
     p_value: float
 
 
+class Association(Contract):
+    """How well a batch's rows tell its own labels, learnt from no other batch: 1 fully, 0 by chance.
+
+    Attributes:
+        before: The same of batches before it, each learnt from itself alone, on average.
+        batches: How many these are.
+        rows: How many of the batch were looked at.
+        p_value: That one more sound batch is as low, by how much batches differ.
+        p_half: That it is half of `before` or more, by the error of its measurement alone.
+    """
+
+    batch: float
+    before: float
+    batches: int
+    rows: int
+    p_value: float
+    p_half: float
+
+
 class BatchFindings(Contract):
     """What was measured of one new batch; what could not be measured is None, and `untold` says why.
 
@@ -77,6 +96,7 @@ class BatchFindings(Contract):
     share: UnusualShare | None = None
     noise: LabelNoise | None = None
     agreement: Agreement | None = None
+    association: Association | None = None
     untold: tuple[str, ...] = ()
 
 

@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from scipy import stats
 
 from tasks.contracts import Agreement, ModelVersion, TrainingRun
 from tasks.errors import ArchiveMismatch, CheckFailed, InvalidProject, ServingError
-from tasks.evaluation import metrics
 from tasks.evaluation.answers import Answers, Judged, Target
 from tasks.evaluation.metrics import Truth
 from tasks.evaluation.scoring import Scores, score
 from tasks.monitoring.labels.judge import Rows
-from tasks.monitoring.labels.next_batch import NextBatch, expected
+from tasks.monitoring.labels.next_batch import NextBatch
+from tasks.monitoring.labels.skill import Skill, skill, usual
 from tasks.spec import PipelineSpec
 from tasks.stores import files
 from tasks.stores.parts import read_part
@@ -32,14 +31,6 @@ RETAINED = 0.5
 SURE = 3.0
 """By how many standard errors the champion has to be better than chance on its own test rows."""
 SEED = 20_250_101
-
-
-@dataclass(frozen=True)
-class Skill:
-    """Agreement beyond chance, and its standard error."""
-
-    value: float
-    error: float
 
 
 @dataclass(frozen=True)
@@ -78,10 +69,10 @@ def agreements(
     method = (
         "roc_auc" if target.task == "binary" and all(each.scores is not None for each in answers) else "kappa"
     )
-    usual = usual_skill(method, target, own, answers[0], sizes)
+    before = usual_skill(method, target, own, answers[0], sizes)
     return {
-        batch_id: compare(method, usual, skill(method, target, batch.truth, its), run.run_id, sizes[batch_id])
-        for batch_id, batch, its in zip(batch_ids, asked, answers[1:], strict=True)
+        name: compare(method, before, skill(method, target, batch.truth, its), run.run_id, sizes[name])
+        for name, batch, its in zip(batch_ids, asked, answers[1:], strict=True)
     }
 
 
@@ -94,58 +85,32 @@ def usual_skill(
         rows_of: How many rows each batch has, tested or not.
     """
     names, counts = np.unique(own.batches.astype(str), return_counts=True)
-    found = []
-    for name in names[counts >= FEWEST_ROWS]:
-        rows = own.batches == name
-        its = skill(method, target, own.truth[rows], answers.where(rows))
-        if its is not None and its.error > 0:
-            found.append((its.value, its.error**2, rows_of[name]))
-    values, variances, sizes = np.array(found, dtype=np.float64).reshape(-1, 3).T
-    return expected(values, variances, sizes)
+    of_batch = {name: own.batches == name for name in names[counts >= FEWEST_ROWS]}
+    return usual(
+        (skill(method, target, own.truth[rows], answers.where(rows)), rows_of[name])
+        for name, rows in of_batch.items()
+    )
 
 
 def compare(
-    method: str, usual: NextBatch | None, batch: Skill | None, run_id: str, rows: int
+    method: str, before: NextBatch | None, batch: Skill | None, run_id: str, rows: int
 ) -> Agreement | str:
-    """Whether a batch's skill is surely less than half of what is usual.
+    """Whether a batch's skill is surely less than half of what batches had before it.
 
     Args:
         rows: Of the batch.
     """
-    if usual is None:
+    if before is None:
         return "the champion's test rows are of too few batches to know how much its agreement differs"
-    if usual.center < SURE * np.sqrt(usual.of_center):
+    if before.center < SURE * np.sqrt(before.of_center):
         return "the champion is not surely better than chance on its own test rows"
     if batch is None:
         return "its rows do not define how far the champion agrees, for example because all have one label"
-    short = batch.value - RETAINED * usual.center
+    short = batch.value - RETAINED * before.center
     return Agreement.model_validate(
-        {"champion_run_id": run_id, "method": method, "batch": batch.value, "before": usual.center}
-        | {"rows": rows, "p_value": usual.p_below(short, usual.error(batch.error**2, rows))}
+        {"champion_run_id": run_id, "method": method, "batch": batch.value, "before": before.center}
+        | {"rows": rows, "p_value": before.p_below(short, before.error(batch.error**2, rows))}
     )
-
-
-def skill(method: str, target: Target, truth: Truth, answers: Answers) -> Skill | None:
-    """2 AUC - 1, or Cohen's kappa; None where the rows do not define it."""
-    found = metrics.measure(
-        ["roc_auc" if method == "roc_auc" else "accuracy"], target, truth, answers
-    ).metrics
-    if not found:
-        return None
-    by_chance = 0.5 if method == "roc_auc" else _by_chance(truth, answers, len(target.classes))
-    if by_chance >= 1:
-        return None
-    scale = 1 - by_chance
-    # The half width of a 95 % interval is 1.96 standard errors.
-    error = (found[0].high - found[0].low) / (2 * stats.norm.isf(0.025)) / scale
-    return Skill((found[0].value - by_chance) / scale, float(error))
-
-
-def _by_chance(truth: Truth, answers: Answers, classes: int) -> float:
-    """How often labels and answers would agree that have nothing to do with each other."""
-    said = answers.predictions
-    shares = (np.bincount(values[values >= 0], minlength=classes) / len(truth) for values in (truth, said))
-    return float(np.prod(list(shares), axis=0).sum())
 
 
 def _reference(spec: PipelineSpec, run: TrainingRun, known: Rows) -> Labelled:

@@ -9,7 +9,9 @@ from tasks.contracts import BatchFindings, BatchVerdict
 from tasks.spec import LabelCheckSpec
 
 BATCHES_OF_A_YEAR = 365
-CHECKS = 3
+CHECKS = 4
+SURE_OF_HALF = 0.05
+"""Rows that tell half as much as usual look this bad by chance with this probability."""
 
 
 def level(rules: LabelCheckSpec) -> float:
@@ -22,7 +24,8 @@ def decide(findings: BatchFindings, rules: LabelCheckSpec) -> BatchVerdict:
     if faults := list(_faults(findings, rules)):
         return BatchVerdict(findings=findings, state="quarantined", why=_sentence(findings, faults))
     untold = "; ".join(findings.untold)
-    if findings.share is None and findings.noise is None and findings.agreement is None:
+    made = (findings.share, findings.noise, findings.agreement, findings.association)
+    if all(finding is None for finding in made):
         return BatchVerdict(
             findings=findings,
             state="cannot_tell",
@@ -42,7 +45,8 @@ def _sentence(findings: BatchFindings, faults: list[str]) -> str:
 
 def _faults(findings: BatchFindings, rules: LabelCheckSpec) -> Iterator[str]:
     most = level(rules)
-    share, noise, agreement = findings.share, findings.noise, findings.agreement
+    share, noise = findings.share, findings.noise
+    agreement, association = findings.agreement, findings.association
     if share is not None and share.p_value < most:
         yield (
             f"the label {share.label} has the share {share.share:.3f}, and {share.batches} earlier batches "
@@ -57,4 +61,10 @@ def _faults(findings: BatchFindings, rules: LabelCheckSpec) -> Iterator[str]:
         yield (
             f"its labels agree with the champion's answers by {agreement.batch:.2f} (1 fully, 0 by chance), "
             f"surely less than half of the {agreement.before:.2f} that batches before it do on average"
+        )
+    if association is not None and association.p_value < most and association.p_half < SURE_OF_HALF:
+        yield (
+            f"its rows tell its labels by {association.batch:.2f} (1 fully, 0 by chance), surely less "
+            f"than in the {association.batches} batches before it, {association.before:.2f} on average: the "
+            "labels look shuffled, or joined to other rows"
         )

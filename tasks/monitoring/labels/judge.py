@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.contracts import Agreement, BatchFindings, BatchVerdict, LabelNoise, UnusualShare
+from tasks.contracts import Agreement, Association, BatchFindings, BatchVerdict, LabelNoise, UnusualShare
 from tasks.evaluation.answers import Target
-from tasks.monitoring.domain_classifier import kinds_of
+from tasks.monitoring.domain_classifier import Kind, kinds_of
 from tasks.monitoring.labels import noise
+from tasks.monitoring.labels.association import Known, Learnable, association
 from tasks.monitoring.labels.decide import decide, level
 from tasks.monitoring.labels.shares import unusual_share
 from tasks.spec import DataSpec, label_text
@@ -69,6 +70,7 @@ def judge(
     new: Sequence[str],
     accepted: Sequence[str],
     agreed: Mapping[str, Agreement | str],
+    known: Known | None = None,
 ) -> Iterator[BatchVerdict]:
     """Each new batch against those before it; one that is quarantined is no history of the next.
 
@@ -76,9 +78,11 @@ def judge(
         new: The batches to judge, in the order of arrival.
         accepted: Those before them that are trained on.
         agreed: How each that has rows enough agrees with the champion, or why that is not known.
+        known: How well the rows of batches tell their labels, as far as it was measured; more is added.
     """
     rules = data.label_check
     history = list(accepted)
+    known = {} if known is None else known
     for batch_id in new:
         measured = Measured()
         own, before = rows.of([batch_id]), rows.of(history)
@@ -91,6 +95,7 @@ def judge(
             measured.add("share", _share(rows, data, batch_id, history))
             measured.add("noise", _noise(rows, data, own, before))
             measured.add("agreement", agreed[batch_id])
+            measured.add("association", _association(rows, data, batch_id, history, known))
         findings = BatchFindings.model_validate(
             {"batch_id": batch_id, "rows": len(own), "history_rows": len(before)}
             | {**measured.found, "untold": tuple(measured.untold)}
@@ -113,7 +118,7 @@ def _noise(rows: Rows, data: DataSpec, own: NDArray[np.int64], before: NDArray[n
     if not len(before):
         return "there are no earlier rows to estimate wrong labels from"
     features = rows.table.select(list(data.features))
-    kinds = kinds_of(data.feature_types, features.take(_sample(before, KIND_ROWS)).to_pandas())
+    kinds = _kinds(features, data, before)
     history = _sample(before, noise.most_history_rows(kinds))
     batch = _sample(own, noise.rows_to_judge(len(history)))
     frames = [features.take(each).to_pandas() for each in (history, batch)]
@@ -125,6 +130,22 @@ def _noise(rows: Rows, data: DataSpec, own: NDArray[np.int64], before: NDArray[n
         kinds,
         data.label_check.maximum_noise_share,
     )
+
+
+def _association(
+    rows: Rows, data: DataSpec, batch_id: str, history: list[str], known: Known
+) -> Association | str:
+    before = {each: rows.of([each]) for each in history}
+    if not history:
+        return "there are no earlier batches to compare how well its rows tell its labels"
+    features = rows.table.select(list(data.features))
+    kinds = _kinds(features, data, np.concatenate(list(before.values())))
+    learnable = Learnable(features, rows.labels, kinds, known)
+    return association(learnable, batch_id, rows.of([batch_id]), before, level(data.label_check))
+
+
+def _kinds(features: pa.Table, data: DataSpec, before: NDArray[np.int64]) -> dict[str, Kind]:
+    return kinds_of(data.feature_types, features.take(_sample(before, KIND_ROWS)).to_pandas())
 
 
 def _sample(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:

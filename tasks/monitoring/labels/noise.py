@@ -14,7 +14,6 @@ Sources: Northcutt, Jiang and Chuang, Confident Learning, J. Artif. Intell. Res.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from tasks.contracts import LabelNoise
-from tasks.monitoring.domain_classifier import Kind, number_table, table_classifier, text_matrix
+from tasks.monitoring.domain_classifier import Kind
+from tasks.monitoring.labels.out_of_fold import SMALLEST, log_probabilities
 
 HISTORY_ROWS, HISTORY_ROWS_WITH_TEXT = 20_000, 10_000
 SHARE_OF_HISTORY = 0.5
@@ -30,10 +30,7 @@ SHARE_OF_HISTORY = 0.5
 FEWEST_HISTORY_ROWS = 500
 FEWEST_OF_CLASS = 10
 MOST_CLASSES = 20
-FOLDS = 5
-SEED = 20_250_101
 STARTS = (0.05, 0.5, 0.9)
-SMALLEST = 1e-9
 
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -69,7 +66,7 @@ def estimate(
         return fault
     rows = pd.concat([history, batch], ignore_index=True)
     labels = np.concatenate([history_labels, batch_labels])
-    log_odds = _out_of_fold(rows, labels, classes, kinds)
+    log_odds = log_probabilities(rows, labels, classes, kinds)
     slope = _slope(log_odds[: len(history)], history_labels)
     return _most_likely(slope * log_odds[len(history) :], batch_labels, most_wrong)
 
@@ -83,44 +80,6 @@ def _untold(history_labels: Codes, classes: int) -> str:
     if classes < 2 or counts.min() < FEWEST_OF_CLASS:
         return f"a label that fewer than {FEWEST_OF_CLASS} earlier rows have, or only one label at all"
     return ""
-
-
-def _out_of_fold(rows: pd.DataFrame, labels: Codes, classes: int, kinds: Mapping[str, Kind]) -> Numbers:
-    """The log of each class's probability, shape (rows, classes); of text and table together their sum."""
-    text, table = text_matrix(rows, kinds), number_table(rows, kinds)
-    folds = _folds(labels)
-    found = np.zeros((len(rows), classes))
-    for fold in range(FOLDS):
-        learn, judge = folds != fold, folds == fold
-        if text is not None:
-            found[judge] += _log_probabilities(_text_classifier(), text, labels, learn, judge, classes)
-        if table is not None:
-            found[judge] += _log_probabilities(table_classifier(kinds), table, labels, learn, judge, classes)
-    return found
-
-
-def _folds(labels: Codes) -> Codes:
-    """Each row's fold, with the same shares of labels in each."""
-    rng = np.random.default_rng(SEED)
-    order = np.lexsort([rng.random(len(labels)), labels])
-    folds = np.empty(len(labels), dtype=np.int64)
-    folds[order] = np.arange(len(labels)) % FOLDS
-    return folds
-
-
-def _log_probabilities(
-    model: Any, values: Any, labels: Codes, learn: NDArray[np.bool_], judge: NDArray[np.bool_], classes: int
-) -> Numbers:
-    model.fit(values[learn], labels[learn])
-    found = np.full((int(judge.sum()), classes), np.log(SMALLEST))
-    found[:, model.classes_] = np.log(np.maximum(model.predict_proba(values[judge]), SMALLEST))
-    return found
-
-
-def _text_classifier() -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=3.0, max_iter=200, random_state=SEED)
 
 
 def _slope(log_odds: Numbers, labels: Codes) -> float:

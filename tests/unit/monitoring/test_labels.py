@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.contracts import Agreement, BatchFindings, BatchVerdict, LabelNoise, UnusualShare
+from tasks.contracts import Agreement, Association, BatchFindings, BatchVerdict, LabelNoise, UnusualShare
 from tasks.evaluation.answers import Answers, Target
-from tasks.monitoring.labels.agreement import Labelled, compare, skill, usual_skill
-from tasks.monitoring.labels.decide import decide, level
+from tasks.monitoring.labels.agreement import Labelled, compare, usual_skill
+from tasks.monitoring.labels.decide import SURE_OF_HALF, decide, level
 from tasks.monitoring.labels.judge import Rows, judge
 from tasks.monitoring.labels.noise import estimate
 from tasks.monitoring.labels.shares import unusual_share
+from tasks.monitoring.labels.skill import skill
 from tasks.spec import DataSpec, LabelCheckSpec
 
 RULES = LabelCheckSpec()
@@ -149,13 +150,18 @@ def test_labels_that_contradict_the_champion_are_found_and_those_it_is_less_good
 
 SHARE = {"label": "1", "share": 0.5, "low": 0.4, "high": 0.6, "batches": 9}
 AGREEMENT = {"champion_run_id": "r", "method": "kappa", "batch": 0.1, "before": 0.8, "rows": 300}
+ASSOCIATION = {"batch": 0.1, "before": 0.5, "batches": 40, "rows": 300}
 P_VALUES = st.one_of(st.none(), st.floats(0, 1))
 
 
 @settings(max_examples=50)
-@given(P_VALUES, P_VALUES, P_VALUES)
+@given(P_VALUES, P_VALUES, P_VALUES, P_VALUES, st.floats(0, 1))
 def test_a_batch_is_quarantined_if_and_only_if_one_check_is_sure(
-    share: float | None, noise: float | None, agreement: float | None
+    share: float | None,
+    noise: float | None,
+    agreement: float | None,
+    association: float | None,
+    half: float,
 ) -> None:
     findings = BatchFindings(
         batch_id="b",
@@ -164,8 +170,17 @@ def test_a_batch_is_quarantined_if_and_only_if_one_check_is_sure(
         share=None if share is None else UnusualShare.model_validate(SHARE | {"p_value": share}),
         noise=None if noise is None else LabelNoise(share=0.2, rows=300, p_value=noise),
         agreement=None if agreement is None else Agreement.model_validate(AGREEMENT | {"p_value": agreement}),
+        association=None
+        if association is None
+        else Association.model_validate(ASSOCIATION | {"p_value": association, "p_half": half}),
     )
-    made = [value for value in (share, noise, agreement) if value is not None]
-    sure = any(value < level(RULES) for value in made)
+    made = [value for value in (share, noise, agreement, association) if value is not None]
+    counts = (
+        share,
+        noise,
+        agreement,
+        association if half < SURE_OF_HALF else None,
+    )
+    sure = any(value < level(RULES) for value in counts if value is not None)
     state = decide(findings, RULES).state
     assert state == ("quarantined" if sure else "passed" if made else "cannot_tell")
