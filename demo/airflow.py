@@ -61,7 +61,7 @@ class Airflow(airflow.Airflow):
             time.sleep(POLL_SECONDS)
 
     def _is_whole(self, dag_id: str) -> bool:
-        """Whether it can be asked for its runs: on a busy machine, Airflow lists a DAG seconds before that."""
+        """Whether it can be asked for its runs: a busy Airflow lists a DAG seconds before that."""
         with _faults_of_the_story():
             try:
                 super().call("GET", f"/dags/{dag_id}/details")
