@@ -3,16 +3,21 @@
 from tasks.contracts import AsTrained, RuleVerdict
 from tasks.spec import kind_of
 
-TOLERANCE = 0.005
+TOLERANCE = 0.001
 """Of a share absolute, of a metric in the label's units relative: rounding on other hardware stays far below
 it, and a preparation that matters does not."""
+TURNED_ROWS = 2
+"""So many answers may be others by rounding, where a score is next to the threshold."""
 
 
 def serves_as_trained(found: AsTrained) -> RuleVerdict:
     """An archive whose validation metric is another than the training's rejects, for the better as for the
     worse: its handler prepares the rows in another way, or holds other weights.
     """
-    limit = TOLERANCE * (max(1.0, abs(found.trained)) if kind_of(found.metric).in_label_units else 1.0)
+    if kind_of(found.metric).in_label_units:
+        limit = TOLERANCE * max(1.0, abs(found.trained))
+    else:
+        limit = max(TOLERANCE, TURNED_ROWS / max(1, found.rows))
     if found.served is None:
         gap, said = None, f"the archive's answers to the {found.rows} validation rows do not define it"
     else:

@@ -189,8 +189,9 @@ def test_an_archive_that_answers_otherwise_than_was_trained_rejects_whichever_is
 
 def test_an_archive_that_answers_as_was_trained_passes_in_the_units_of_its_metric() -> None:
     assert serves_as_trained(AsTrained(metric="accuracy", rows=400, trained=0.9, served=0.9025)).passed
-    assert serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.1)).passed
-    assert not serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.2)).passed
+    assert not serves_as_trained(AsTrained(metric="accuracy", rows=4000, trained=0.9, served=0.9025)).passed
+    assert serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.02)).passed
+    assert not serves_as_trained(AsTrained(metric="rmse", rows=400, trained=30, served=30.04)).passed
 
 
 def test_an_archive_that_is_too_large_rejects() -> None:
