@@ -18,7 +18,6 @@ from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
-from tasks.errors import LedgerBroken
 from tasks.settings import settings
 from tasks.variables import read
 
@@ -137,14 +136,8 @@ class Place:
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            try:
-                with _database_answers():
-                    return entries.history(model)
-            except ValueError as error:  # JSON that is none, or not an entry's
-                raise LedgerBroken(
-                    "An entry of the ledger cannot be read: somebody changed it. `perennial ledger --verify` "
-                    "names it."
-                ) from error
+            with _database_answers():
+                return entries.history(model)
         self.require_running()
         asked = {"model": model} if model else {}
         found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]

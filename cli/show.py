@@ -20,7 +20,9 @@ LAST_COLUMN = 24
 def as_json(document: Any) -> None:
     """Print one JSON document: contracts and plain values."""
     plain = to_jsonable_python(document, inf_nan_mode="strings", serialize_unknown=True)
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    told = json.dumps(plain, indent=2, ensure_ascii=False)
+    # Half of a pair of surrogates, which JSON can name and UTF-8 cannot write.
+    typer.echo(told.encode("utf-8", "backslashreplace").decode())
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], *, nothing: str) -> None:
@@ -88,7 +90,10 @@ def trouble(sentence: str) -> None:
 
 
 def _text(value: object) -> str:
-    return "-" if value is None or value == "" else str(value)
+    """As text without control characters: a file's name, or a person's reason, must not steer a terminal."""
+    if value is None or value == "":
+        return "-"
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(value))
 
 
 def _in_one_line(value: object) -> str:

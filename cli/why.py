@@ -38,7 +38,7 @@ def why(
 
     found = explain(" ".join(subject))
     if html:
-        write(html, page(found).encode())
+        write(html, page(found).encode("utf-8", "backslashreplace"))
         if html != STANDARD_OUTPUT:
             show.tell(f"Written to {html}.")
     elif json:

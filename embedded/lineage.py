@@ -28,6 +28,11 @@ def _sendable(url: str) -> str:
             "is no place that events of OpenLineage can be sent to: give http(s)://host[:port] of a "
             "collector, or file:///folder/lineage.jsonl"
         )
+    if _is_collector(url) and "@" in urlsplit(url).netloc:
+        raise ValueError(
+            "has a login in it, which Airflow's logs would show: leave it out, and give the collector's "
+            "token as PERENNIAL_OPENLINEAGE_KEY"
+        )
     return url
 
 

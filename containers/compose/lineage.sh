@@ -13,6 +13,13 @@ plain() { # name, value: what stands in a JSON text, and in .env, as it is
 
 plain PERENNIAL_OPENLINEAGE_URL "$url"
 plain PERENNIAL_OPENLINEAGE_KEY "$key"
+authority=${url#http*://}
+case ${authority%%/*} in
+*@*)
+    fail "PERENNIAL_OPENLINEAGE_URL in $environment_file has a login in it, which Airflow's logs would show:" \
+        "leave it out, and give the collector's token as PERENNIAL_OPENLINEAGE_KEY"
+    ;;
+esac
 case $url in
 "") transport= ;;
 http://[!/]* | https://[!/]*)

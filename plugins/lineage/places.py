@@ -32,7 +32,8 @@ class Places:
 
     @classmethod
     def of(cls, place: Settings) -> "Places":
-        return cls(place.installation, place.lake, place.landing, place.mlflow_url, place.gateway_url)
+        services = (_without_login(url) for url in (place.mlflow_url, place.gateway_url))
+        return cls(place.installation, place.lake, place.landing, *services)
 
     def table(self, table: str) -> Name:
         return located(f"{self.lake.rstrip('/')}/{table}")
@@ -59,6 +60,13 @@ class Places:
     def log(self, model: str) -> Name:
         """The gateway's log of a model's answers and labels."""
         return Name(self.gateway, f"log/{model}")
+
+
+def _without_login(url: str) -> str:
+    """An address as others may read it: events go to whoever reads the collector."""
+    scheme, found, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{found}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def located(url: str) -> Name:

@@ -166,8 +166,9 @@ def _verdicts(
         yield current_test_rows(evaluation)
         yield from _comparisons(evaluation, rules, look, policy_of(rules, circumstances))
         yield from worse_on_no_slice(evaluation, rules)
-        if evaluation.sets is not None:
-            yield label_incident(evaluation, rules, circumstances)
+    # One that is open holds whatever is judged, also what serves already: a promotion would close it.
+    if circumstances.incident is not None or (meets_another(evaluation) and evaluation.sets is not None):
+        yield label_incident(evaluation, rules, circumstances)
     yield from fair_to_groups(evaluation, rules)
     yield from behaves(evaluation)
     yield latency(evaluation, rules)

@@ -8,10 +8,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, EvaluationReport, GateDecision, GateRequest, LedgerEntry, Look, ModelScore
+from tasks.contracts import (
+    Action,
+    Circumstances,
+    EvaluationReport,
+    GateDecision,
+    GateRequest,
+    LedgerEntry,
+    Look,
+    ModelScore,
+)
 from tasks.errors import FrozenSetMismatch, InvalidRequest
 from tasks.gate import budget
-from tasks.gate.decide import decide, meets_another
+from tasks.gate.decide import decide, meets_another, policy_of
 from tasks.gate.standing import circumstances, standing
 from tasks.ledger import entries, verify
 from tasks.spec import GateSpec, PipelineSpec
@@ -78,8 +87,8 @@ def _decide(
     end = entries.end(connection)
     if evaluation.champion is not None:
         _require_standing(evaluation, evaluation.champion, spec.gate, connection)
-    look = _look(evaluation, spec.gate.false_promotion_rate, at, connection)
     beside = circumstances(connection, evaluation, request.context.run_key)
+    look = _look(evaluation, spec.gate, beside, at, connection)
     decision = decide(evaluation, spec.gate, archive, look, beside)
     entry = entries.append(
         connection,
@@ -130,28 +139,44 @@ def _require_standing(
         )
 
 
-def _look(evaluation: EvaluationReport, rate: float, at: datetime, connection: sa.Connection) -> Look | None:
+def _look(
+    evaluation: EvaluationReport,
+    rules: GateSpec,
+    beside: Circumstances,
+    at: datetime,
+    connection: sa.Connection,
+) -> Look | None:
     """What this comparison may cost; None without a champion to compare with."""
     if not meets_another(evaluation):
         return None
-    asked, spent = _compared(evaluation.model_dump(mode="json")), []
+    rate, spent = rules.false_promotion_rate, []
+    asked = (policy_of(rules, beside), *_compared(evaluation.model_dump(mode="json")))
     year = at - budget.YEAR  # after that, the reserve is as full as before the first comparison
     for entry in entries.newest_first(connection, evaluation.model, Action.GATE, since=year):
         if not entry.evidence.get("look"):
             continue
         look = Look.model_validate(entry.evidence["look"])
-        if look.rate == rate and _compared(entry.evidence["evaluation"]) == asked:
+        if look.rate == rate and _looked_at(entry.evidence) == asked:
             return look
         spent.append(look)
     return budget.allot(rate, budget.last_of(spent), at)
 
 
+def _looked_at(evidence: dict[str, Any]) -> tuple[Any, ...]:
+    rules = GateSpec.model_validate(evidence["rules"])
+    beside = Circumstances.model_validate(evidence.get("circumstances", {}))
+    return (policy_of(rules, beside), *_compared(evidence["evaluation"]))
+
+
 def _compared(evaluation: dict[str, Any]) -> tuple[Any, ...]:
-    """What was compared with what, by which metric, on which rows."""
+    """What was compared with what, by which metric, on which rows: of the same frozen ones more are confirmed
+    as they get older.
+    """
     models = (evaluation["candidate"], evaluation["champion"] or {})
     archives = (model.get("archive_sha256") for model in models)
     called_right = (evaluation.get("sets") or {}).get("world_sha256")
-    return (*archives, evaluation["primary_metric"], evaluation["frozen_sha256"], called_right)
+    rows = (evaluation["frozen_sha256"], evaluation["rows"], called_right)
+    return (*archives, evaluation["primary_metric"], *rows)
 
 
 def _keep(decision: GateDecision) -> None:

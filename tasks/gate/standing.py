@@ -50,14 +50,20 @@ def standing(connection: sa.Connection, model: str, run_id: str) -> Standing:
 def circumstances(connection: sa.Connection, evaluation: EvaluationReport, run_key: str) -> Circumstances:
     """What the ledger says beside an evaluation in the Airflow run `run_key`.
 
-    An incident that was found on this candidate is measured again, so that the gate says the same twice.
+    An incident that was found on this candidate is measured again, so that the gate says the same twice; but
+    a drift that was found since does not answer it.
     """
     model, champion = evaluation.model, evaluation.champion
+    drifted = _drifted(connection, model, champion.run_id) if champion else None
     found = open_incident(connection, model)
-    is_own = found is not None and found.evidence["decision"]["run_id"] == evaluation.candidate.run_id
+    is_own = (
+        found is not None
+        and found.evidence["decision"]["run_id"] == evaluation.candidate.run_id
+        and found.evidence.get("circumstances", {}).get("drifted") == drifted
+    )
     return Circumstances(
         drift=_granted_for_drift(connection, model, run_key.rpartition("/")[2]),
-        drifted=_drifted(connection, model, champion.run_id) if champion else None,
+        drifted=drifted,
         incident=found.sequence if found and not is_own else None,
     )
 

@@ -161,8 +161,12 @@ def find(entry_hash: str) -> LedgerEntry | None:
 
 
 def history(model: str | None = None, actions: Collection[Action] = ()) -> list[LedgerEntry]:
-    """Every entry, oldest first; of one model and of some kinds where they are named."""
-    query = entries.select().order_by(entries.c.sequence)
+    """Every entry, oldest first; of one model and of some kinds where they are named.
+
+    Raises:
+        LedgerBroken: An entry is none any more.
+    """
+    query = AS_KEPT.order_by(entries.c.sequence)
     if model:
         query = query.where(entries.c.model == model)
     if actions:
@@ -197,7 +201,7 @@ def newest_first(
     connection: sa.Connection, model: str, action: Action, since: datetime | None = None
 ) -> Iterator[LedgerEntry]:
     """A model's entries of one kind as the caller's transaction sees them."""
-    query = entries.select().where(entries.c.model == model, entries.c.action == action)
+    query = AS_KEPT.where(entries.c.model == model, entries.c.action == action)
     if since is not None:
         query = query.where(entries.c.at >= since)
     for row in connection.execute(query.order_by(entries.c.sequence.desc())):
@@ -261,7 +265,7 @@ def _require_open_end(conflict: sa.exc.IntegrityError) -> str | None:
 
 def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -> LedgerEntry | None:
     row = connection.execute(
-        entries.select().where(
+        AS_KEPT.where(
             entries.c.evidence_sha256 == evidence_sha256,
             entries.c.model == decision["model"],
             entries.c.actor == decision["actor"],
@@ -284,7 +288,14 @@ def _is_whole(row: sa.Row[Any]) -> bool:
 
 
 def _entry(row: sa.Row[Any]) -> LedgerEntry:
-    return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
+    try:
+        return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
+    except ValueError as error:  # JSON that is none, or not an entry's
+        raise LedgerBroken(
+            f"Entry {row.sequence} of the ledger cannot be read: somebody changed it. `perennial ledger "
+            "--verify` names all that is wrong.",
+            sequence=row.sequence,
+        ) from error
 
 
 def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,10 @@ def names() -> list[tuple[int, str]]:
 def read(sequence: int, entry_hash: str) -> Kept:
     """The head that lies in the store under this sequence and hash."""
     place = files.at(settings().ledger, FOLDER, _name(sequence, entry_hash))
-    head = _parsed(place.read_text(encoding="utf-8"))
+    try:
+        head = _parsed(place.read_bytes())
+    except (FileNotFoundError, IsADirectoryError):
+        head = None
     if head is not None and (head.sequence, head.entry_hash) != (sequence, entry_hash):
         head = None
     return Kept(str(place), head)
@@ -90,7 +93,7 @@ def _name(sequence: int, entry_hash: str) -> str:
     return f"{sequence:010d}-{entry_hash}.json"
 
 
-def _parsed(text: str) -> LedgerHead | None:
+def _parsed(text: str | bytes) -> LedgerHead | None:
     try:
         return LedgerHead.model_validate_json(text)
     except ValidationError:

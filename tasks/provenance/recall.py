@@ -6,13 +6,14 @@ run again does what is left to do.
 
 from tasks.contracts import Action, Recall, RecallRequest, RetrainRequest, RetrainTicket, Usage
 from tasks.data.recalled import leave_out
-from tasks.errors import InvalidProject, NotFound, ServiceAway
+from tasks.errors import InvalidProject, InvalidRequest, NotFound, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring.retrain import retrain
 from tasks.provenance.looks import tables
 from tasks.provenance.trace import spec_of
 from tasks.provenance.usage import usage_of_batch
 from tasks.stores.lake import Lake
+from tasks.stores.lake_sql import MARKS, RECALLS
 
 
 def recall(request: RecallRequest) -> Recall:
@@ -23,6 +24,7 @@ def recall(request: RecallRequest) -> Recall:
 
     Raises:
         NotFound: No table has the batch, or several have and none was named.
+        InvalidRequest: It is a mark that takes rows back.
         LedgerBroken: Nothing can be recorded.
         ServiceAway: The batch is left out, but MLflow or the gateway does not answer: try again.
     """
@@ -50,6 +52,11 @@ def recall(request: RecallRequest) -> Recall:
 
 
 def _table_of(lake: Lake, request: RecallRequest) -> str:
+    if request.batch_id.startswith((RECALLS, MARKS)):
+        raise InvalidRequest(
+            f"{request.batch_id!r} is a mark that takes rows back, and marks stay: recalling one changes "
+            "nothing. Name the batch of a file that landed."
+        )
     names = [request.table] if request.table else tables(lake)
     found = [name for name in names if lake.app_version(name, request.batch_id) is not None]
     if len(found) == 1:

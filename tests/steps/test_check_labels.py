@@ -1,5 +1,6 @@
 """New labels from the check to the snapshot: what is quarantined is not trained on until a person says so."""
 
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from tasks.contracts import (
 )
 from tasks.data import batches
 from tasks.data.snapshot import PARTS, snapshot
-from tasks.errors import InvalidRequest
+from tasks.errors import InvalidRequest, LakeError
 from tasks.ledger import entries
 from tasks.monitoring.labels.check_labels import check_labels
 from tasks.monitoring.labels.decide_batch import decide_batch
 from tasks.monitoring.labels.quarantine import quarantine
 from tasks.spec import PipelineSpec
-from tasks.stores import files, registry
+from tasks.stores import files, lake_rows, registry
 from tasks.stores.lake import Lake
 from tasks.stores.parts import read_part
 from tests.archives import write_archive
@@ -166,6 +167,20 @@ def test_a_person_releases_or_confirms_a_batch_and_the_next_snapshot_goes_by_it(
     assert take(home, "confirmed", trained).rows == 1_250
     assert batches.left_out(Lake(), SPEC.name, "reviews") == ("bad", "old0")
     assert entries.broken_entries() == []
+
+
+def test_a_decision_that_has_no_effect_because_the_clock_went_back_says_so(
+    home: Path, trained: PipelineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Earlier":
+            return cls(2026, 1, 1, tzinfo=tz)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lake_rows, "datetime", Earlier)
+        with pytest.raises(LakeError, match=r"'old0' .* is still cannot_tell: .* Set the clock right"):
+            decide(home, "old0", "confirm")
 
 
 def test_where_the_check_is_off_nothing_is_judged(home: Path, trained: PipelineSpec) -> None:

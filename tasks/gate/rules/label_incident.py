@@ -4,7 +4,7 @@ New labels may be wrong, by an accident or by intent, or the world may have chan
 of the two. So a person does.
 """
 
-from math import sqrt
+from math import isfinite, sqrt
 
 from tasks.contracts import Action, Circumstances, EvaluationReport, Metric, RuleVerdict, SetScore
 from tasks.gate.rules.anchor import deciding_anchor, why_not
@@ -45,12 +45,16 @@ def label_incident(
             f"{rows} test rows have labels that the champion's snapshot has not: too few to tell anything of."
         )
         return _verdict(None, None, passed=True, why=why)
-    if suspect.champion is None:
+    if suspect.champion is None or not _is_told(suspect.champion):
         why = f"The champion's {rules.primary_metric} is not defined on the {rows} new rows."
         return _verdict(None, None, passed=False, why=why)
     anchor = deciding_anchor(evaluation)
-    if anchor is not None and anchor.champion is not None and circumstances.drifted is None:
-        return _by_fall(suspect.champion, anchor.champion, rules, rows)
+    before = anchor.champion if anchor is not None else None
+    if before is not None and not _is_told(before):
+        why = f"The champion's {rules.primary_metric} is not defined on the anchor."
+        return _verdict(None, None, passed=False, why=why)
+    if before is not None and circumstances.drifted is None:
+        return _by_fall(suspect.champion, before, rules, rows)
     return _by_advantage(suspect, suspect.champion, anchor, rules, evaluation, circumstances)
 
 
@@ -77,7 +81,7 @@ def _by_advantage(
 ) -> RuleVerdict:
     name, sign = rules.primary_metric, kind_of(rules.primary_metric).sign
     dealt = suspect.at_random
-    if dealt is None:
+    if dealt is None or not isfinite(dealt):
         why = f"{name} of labels dealt out at random is not defined on the {suspect.rows} new rows."
         return _verdict(None, None, passed=False, why=why)
     expected = 0.0
@@ -96,6 +100,10 @@ def _by_advantage(
     else:
         why = f"The champion has {told}. {why_not(evaluation)} So a smaller fall cannot be told."
     return _verdict(new.value, dealt + sign * expected, passed=not fallen, why=why)
+
+
+def _is_told(metric: Metric) -> bool:
+    return all(isfinite(each) for each in (metric.value, metric.low, metric.high))
 
 
 def _error(metric: Metric) -> float:

@@ -134,7 +134,7 @@ def tell_needed(found: PairedDifference, sought: float, what: str, look: Look) -
 
 def needed(found: PairedDifference, sought: float, look: Look) -> float | None:
     """How many rows would show `sought` in four of five cases; None where no number of rows would."""
-    if sought <= 0 or found.high == found.low:
+    if sought <= 0 or found.high == found.low or look.alpha <= 0:
         return None
     reach = NORMAL.inv_cdf(POWER) - NORMAL.inv_cdf(look.alpha)
     errors = reach * abs(found.high - found.low) / 2 / REACH / sought

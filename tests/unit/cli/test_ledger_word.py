@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tasks.contracts import Action
+from tasks.ledger import entries
 from tasks.stores.database import ledger_entries
 from tests.unit.cli.conftest import Ask
 from tests.unit.tampering import tamper
@@ -30,6 +32,24 @@ def test_a_narrow_terminal_gets_every_word_of_every_entry(ask: Ask) -> None:
     assert narrow.shown.count("DECISION") == 3
     assert max(map(len, narrow.shown.splitlines())) <= 40
     assert "".join(narrow.shown.split()).count("isabove0.8") == 3
+
+
+def test_what_somebody_wrote_does_not_steer_a_terminal_nor_break_a_document(ask: Ask) -> None:
+    entries.record(
+        model="review_sentiment",
+        actor="airflow:ingest",
+        action=Action.INGEST,
+        before=None,
+        after="refused",
+        why="\x1b]0;owned\x07 day.csv",
+        evidence={"file": "half a pair: \ud800"},
+    )
+    shown = ask("ledger", "--last", "1", columns=250).shown
+    assert "]0;owned  day.csv" in shown
+    assert not {"\x1b", "\x07"} & set(shown)
+    answer = ask("ledger", "--last", "1", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.shown)["entries"][0]["evidence"] == {"file": "half a pair: \ud800"}
 
 
 def test_programs_get_the_entries_as_they_are(ask: Ask) -> None:

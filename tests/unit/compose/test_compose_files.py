@@ -148,7 +148,15 @@ def test_airflow_in_containers_sends_lineage_as_airflow_on_one_machine_does(
 
 
 @pytest.mark.parametrize(
-    "url", ["marquez:5000", "http://", "file://lineage.jsonl", "file:///logs/", 'http://a"b']
+    "url",
+    [
+        "marquez:5000",
+        "http://",
+        "file://lineage.jsonl",
+        "file:///logs/",
+        'http://a"b',
+        "https://ada:secret@host",
+    ],
 )
 def test_a_place_where_lineage_cannot_go_ends_make_up_with_a_sentence(
     own: dict[str, str], tmp_path: Path, url: str

@@ -63,3 +63,12 @@ def test_a_wrong_setting_is_named_with_what_it_should_be(
         match=r"^PERENNIAL_OPENLINEAGE_URL \(from the environment\) is no place .*file:///folder/lineage.jsonl",
     ):
         variables(tmp_path)
+
+
+def test_a_login_in_the_address_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_OPENLINEAGE_URL", "https://ada:secret@marquez.example/")
+    with pytest.raises(InvalidSettings, match=r"has a login in it.*PERENNIAL_OPENLINEAGE_KEY") as refused:
+        variables(tmp_path)
+    assert "secret" not in str(refused.value)

@@ -16,6 +16,7 @@ from tasks.contracts import (
     GateDecision,
     LabelIncidentAnswer,
     LabelIncidentRequest,
+    Metric,
     RetrainRequest,
     RowCount,
     SnapshotPart,
@@ -30,6 +31,7 @@ from tasks.gate.label_incident import label_incident
 from tasks.gate.rules.label_incident import label_incident as rule
 from tasks.gate.standing import standing
 from tasks.ledger import entries
+from tasks.ledger.incidents import open_incident
 from tasks.monitoring.retrain import retrain
 from tasks.stores import registry
 from tasks.stores.database import engine
@@ -72,6 +74,22 @@ def test_a_metric_that_the_new_rows_do_not_define_holds() -> None:
     for undefined in ({"champion": None}, {"at_random": None}):
         newest = set_score(0.8).model_copy(update=undefined)
         assert not rule(evaluation(sets=sets(newest, anchor=ANCHOR)), SPEC.gate, DRIFT).passed
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_metric_that_is_no_number_holds(value: float) -> None:
+    sound, none = set_score(0.87), Metric(name="accuracy", value=value, low=value, high=value)
+    unsound, undealt = (
+        sound.model_copy(update=changes) for changes in ({"champion": none}, {"at_random": value})
+    )
+    for suspect, old, circumstances in (
+        (unsound, sound, BY_CLOCK),
+        (unsound, sound, DRIFT),
+        (undealt, sound, DRIFT),
+        (sound, unsound, BY_CLOCK),
+    ):
+        report = evaluation(sets=sets(suspect, anchor=anchor(old)))
+        assert not rule(report, SPEC.gate, circumstances).passed
 
 
 @given(old=st.floats(0.5, 1), new=st.floats(0, 1), margin=st.floats(0, 0.2))
@@ -174,6 +192,29 @@ def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trai
         "poison",
     ]
     assert all(replay(entry).verdict == entry.after for entry in entries.history() if entry.action == "gate")
+
+
+def test_neither_what_serves_nor_a_drift_that_was_found_since_answers_an_incident(home: Path) -> None:
+    first_model()
+    assert failed(judge(candidate(1, 0.75))) == ["label_incident"]
+
+    itself = judge(request(evaluation=evaluation(champion=0.9, sets=sets()).model_copy(
+        update={"champion": score("champion", 0.91, run_id=judged.RUN, archive_sha256="1" * 64)}
+    )))  # fmt: skip
+    entries.record(
+        model=SPEC.name,
+        actor="drift",
+        action=Action.DRIFT,
+        before=judged.RUN,
+        after="wait",
+        why="So.",
+        evidence={},
+    )
+    again = judge(candidate(1, 0.75))
+
+    assert (failed(itself), failed(again)) == (["label_incident"], ["label_incident"])
+    with engine().connect() as connection:
+        assert open_incident(connection, SPEC.name) is not None
 
 
 def test_the_world_lets_the_next_training_through_and_the_anchor_begins_anew(

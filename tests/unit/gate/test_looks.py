@@ -8,7 +8,9 @@ from typing import Any
 
 from tasks.contracts import GateDecision
 from tasks.gate import budget, gate
+from tasks.gate.decide import decide
 from tasks.ledger import entries
+from tests.unit import judged
 from tests.unit.judged import SPEC, archive, evaluation, request, run, score
 
 
@@ -51,6 +53,26 @@ def test_each_comparison_costs_of_the_years_rate_and_the_same_one_costs_once(hom
     rested = judged_at(200, **of_candidate(22)).look
     assert rested is not None
     assert rested.alpha == levels[0]
+
+
+def test_more_rows_that_were_confirmed_since_and_another_policy_are_other_comparisons(home: Path) -> None:
+    """Else a held candidate could be judged each day anew, on a few more of the same frozen rows."""
+    asked = of_candidate(1)
+    first = judged_at(0, **asked)
+    older = judged_at(1, **asked | {"evaluation": asked["evaluation"].model_copy(update={"rows": 1100})})
+    rules = SPEC.gate.model_copy(update={"policy": "non_inferiority"})
+    otherwise = judged_at(1, **asked | {"spec": SPEC.model_copy(update={"gate": rules})})
+
+    levels = [found.look.alpha for found in (first, older, otherwise) if found.look is not None]
+    assert levels == sorted(set(levels), reverse=True)
+    assert len(levels) == 3
+
+
+def test_a_level_of_nothing_shows_nothing(home: Path) -> None:
+    """So little is left when the clock stands still for a thousand comparisons."""
+    spent = judged.LOOK.model_copy(update={"alpha": 0.0})
+    held = decide(evaluation(candidate=0.9), SPEC.gate, archive(), spent)
+    assert held.verdict == "hold"
 
 
 def test_a_first_model_costs_nothing(home: Path) -> None:

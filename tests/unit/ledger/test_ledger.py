@@ -125,6 +125,22 @@ def test_evidence_that_is_no_json_any_more_is_found_and_not_trusted(home: Path) 
     assert entries.find(entry.entry_hash) is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"evidence": "{"},
+        {"evidence": "[]"},
+        {"action": "none"},
+        {"at": sa.literal("yesterday", sa.String)},
+    ],
+)
+def test_who_reads_an_entry_that_is_none_any_more_gets_a_sentence(home: Path, change: dict[str, Any]) -> None:
+    decide(1)
+    tamper(ledger_entries.update().values(change))
+    with pytest.raises(LedgerBroken, match="Entry 1 of the ledger cannot be read"):
+        entries.history()
+
+
 def test_a_time_that_is_no_time_any_more_is_found_and_not_trusted(home: Path) -> None:
     entry = decide(1)
     tamper(ledger_entries.update().values(at=sa.literal("yesterday", sa.String)))

@@ -92,6 +92,15 @@ def test_a_head_that_another_signed_proves_nothing_and_hides_nothing(home: Path)
     assert ("head", None) in told()
 
 
+def test_a_head_that_cannot_be_read_is_told_and_stops_nobody(home: Path) -> None:
+    decide(1)
+    (folder() / heads._name(7, "e" * 64)).write_bytes(b"\xff\xfe\x00")
+    (folder() / heads._name(8, "f" * 64)).mkdir()
+
+    verify.require_whole_end()
+    assert told() == [("head", None), ("head", None)]
+
+
 def test_an_entry_without_a_head_is_told_until_the_next_is_written(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

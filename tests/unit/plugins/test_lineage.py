@@ -22,6 +22,7 @@ from tasks.contracts import (
     ValidateRequest,
 )
 from tasks.data.quarantine import name_of
+from tasks.settings import Settings
 from tasks.spec import PipelineSpec
 from tasks.verbs import VERBS
 from tests.unit import judged
@@ -49,6 +50,12 @@ def told(verb: str, request: Request, outcome: dict[str, Any] | None = None) -> 
     )
     assert Serde.to_json(event)
     return found
+
+
+def test_no_event_has_a_login_in_it() -> None:
+    place = Settings(mlflow_url="https://ada:secret@mlflow/x@y", gateway_url="http://gateway:8000")
+    found = Places.of(place)
+    assert (found.mlflow, found.gateway) == ("https://mlflow/x@y", "http://gateway:8000")
 
 
 def names(sets: Any) -> list[tuple[str, str, str | None]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.contracts import Action, Recall, RecallRequest, StepContext
-from tasks.errors import NotFound, RegistryError, ServiceAway
+from tasks.errors import InvalidRequest, NotFound, RegistryError, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.provenance import recall as recall_module
@@ -37,6 +37,13 @@ def test_a_service_that_is_away_is_waited_for_with_the_batch_left_out(
             recalled()
     settings.cache_clear()
     assert world.snapshot("meanwhile").rows == 120
+
+
+@pytest.mark.parametrize("mark", [f"recalled-{POISON}", "taken-back-1"])
+def test_a_mark_is_not_recalled(world: World, mark: str) -> None:
+    with pytest.raises(InvalidRequest, match="is a mark"):
+        recalled(mark)
+    assert not [entry for entry in entries.history(TABLE) if entry.before == mark]
 
 
 def test_a_training_of_which_nobody_can_say_what_it_saw_may_have_used_any_batch(
