@@ -38,7 +38,7 @@ def ledger(
     faults = place.verify() if verify else []
     found = _readable(place, model, expected=not faults)[-last:]
     if json:
-        show.as_json({"verified": verify and not faults, "faults": faults, "entries": found})
+        show.as_json({"verified": not faults if verify else None, "faults": faults, "entries": found})
     else:
         _print(found)
     for fault in faults:

@@ -113,8 +113,8 @@ class Place:
         with _database_answers():
             return standing.standing(model)
 
-    def look(self) -> "Airflows":
-        """What Airflow has at work, and what is wrong with it.
+    def look(self, only: str | None = None) -> "Airflows":
+        """What Airflow has at work, and what is wrong with it, or with one model's runs.
 
         Raises:
             PlatformAway: It does not answer, and nothing else of the platform can be reached either.
@@ -124,7 +124,7 @@ class Place:
 
         if self.is_remote:
             self.airflow.get("/version")
-        return look(self.airflow)
+        return look(self.airflow, only)
 
     def history(self, model: str | None = None) -> list[LedgerEntry]:
         """The entries of the ledger, oldest first; of one model where it is named.

@@ -51,8 +51,11 @@ class Airflows:
     faults: tuple[str, ...]
 
 
-def look(airflow: Airflow) -> Airflows:
+def look(airflow: Airflow, only: str | None = None) -> Airflows:
     """Ask Airflow for everything that `status` tells of it; that it does not answer is a fault too.
+
+    Args:
+        only: The model of whose runs a failure is told, with those of every table; None for all models.
 
     Raises:
         LoginRefused: It answers, but not to this user or token.
@@ -62,7 +65,7 @@ def look(airflow: Airflow) -> Airflows:
         return Airflows(
             runs=tuple(_at_work(airflow)),
             paused=frozenset(dag["dag_id"] for dag in dags if dag["is_paused"]),
-            faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags)),
+            faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags, only)),
         )
     except LoginRefused:
         raise
@@ -100,10 +103,11 @@ def _not_imported(airflow: Airflow) -> Iterator[str]:
         yield f"Airflow cannot read {error['filename']}: {reason}"
 
 
-def _failed(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:
+def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> Iterator[str]:
     """The DAGs whose newest run that ended has failed."""
     for dag_id in (dag["dag_id"] for dag in dags):
-        if not dag_id.startswith(tuple(f"{family}_" for family in WATCHED)):
+        family, _, name = dag_id.partition("_")
+        if family not in WATCHED or (only and family != "ingest" and name != only):
             continue
         newest = airflow.get(f"/dags/{dag_id}/dagRuns", state=ENDED, order_by="-id", limit=1)["dag_runs"]
         if newest and newest[0]["state"] == "failed":

@@ -25,7 +25,7 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
     place.require_running()
     if model:
         require_known(place, model)
-    airflow = place.look()
+    airflow = place.look(model)
     standings, faults = _standings(place, model)
     wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place)]))
     if json:
@@ -126,4 +126,4 @@ def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wro
         if not any(run.of(model) for model in models):
             show.tell(f"At work: {run}")
     for fault in wrong:
-        show.trouble(f"Wrong: {fault}")
+        show.trouble(f"Wrong: {' '.join(fault.split())}")

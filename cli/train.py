@@ -1,12 +1,18 @@
 """`perennial train`: ask for a training, as the Trigger button of its DAG does."""
 
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import show
 from cli.app import AsJson, app, place_of
+from cli.exits import REFUSED
 from cli.names import Model, require_known
+from tasks.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from cli.airflow import Airflow
 
 
 @app.command()
@@ -28,7 +34,7 @@ def train(
     json: AsJson = False,
 ) -> None:
     """Start a training: the same DAG, form and checks as with Trigger in Airflow's pages."""
-    from cli.asked import follow, start
+    from cli.asked import start
 
     place = place_of(context)
     place.require_running()
@@ -44,12 +50,32 @@ def train(
     if not json:
         show.tell(f"Started {run_id}: {document['page']}")
     if wait:
-        follow(place.airflow, dag_id, run_id)
-        document["gate"] = place.airflow.result(dag_id, run_id, "gate")
+        document["gate"] = _judged(place.airflow, dag_id, run_id)
     if json:
         show.as_json(document)
     elif wait:
-        typer.echo(f"The gate says {document['gate']['verdict']}. {document['gate']['why']}")
+        typer.echo(_told(document["gate"]))
+    if wait and document["gate"]["verdict"] != "promote":
+        raise typer.Exit(REFUSED)
+
+
+def _judged(airflow: "Airflow", dag_id: str, run_id: str) -> dict[str, Any]:
+    """What the gate said at the run's end. Where it had said it before something else failed, as where a
+    batch was quarantined, that is told first.
+    """
+    from cli.asked import RunFailed, follow
+
+    try:
+        follow(airflow, dag_id, run_id)
+    except RunFailed:
+        with suppress(InvalidRequest):
+            show.tell(_told(airflow.result(dag_id, run_id, "gate")))
+        raise
+    return airflow.result(dag_id, run_id, "gate")
+
+
+def _told(gate: dict[str, Any]) -> str:
+    return f"The gate says {gate['verdict']}. {gate['why']}"
 
 
 def _parsed(pairs: list[str]) -> dict[str, Any]:

@@ -43,11 +43,12 @@ class Files:
         return cls(*(at(folder, name) for name in names))
 
 
-def context_of(ti: Any) -> StepContext:
+def context_of(ti: Any, person: str | None = None) -> StepContext:
     """Who asks, and the folder of the task: the same for each of its tries.
 
     Args:
         ti: Airflow's running task instance.
+        person: The user of Airflow who started the run; None where nobody did.
     """
     mapped = [str(ti.map_index)] if ti.map_index >= 0 else []
     key = "/".join([ti.dag_id, ti.run_id, ti.task_id, *mapped])
@@ -57,7 +58,8 @@ def context_of(ti: Any) -> StepContext:
     # A run of a versioned bundle is pinned to its commit; `dag.test()` knows no bundle.
     bundle = getattr(ti, "bundle_instance", None)
     commit = getattr(bundle, "version", None) or settings().code_commit or None
-    return StepContext(actor=f"airflow:{key}", step_key=key, work_url=str(folder), code_commit=commit)
+    actor = f"airflow:{key}" + (f", asked for by {person}" if person else "")
+    return StepContext(actor=actor, step_key=key, work_url=str(folder), code_commit=commit)
 
 
 def folder_name(name: str) -> str:

@@ -8,7 +8,7 @@ class StepContext(Contract):
 
     Attributes:
         actor: What the ledger names as the decider, for example
-            `airflow:train_review_sentiment/manual__2026-…/gate`.
+            `airflow:train_review_sentiment/manual__2026-…/gate, asked for by ann`.
         step_key: DAG, run, task and map index: the same for every try of one task.
         work_url: A folder of the step's own, where it keeps its reports and intermediate files.
         code_commit: The commit that the run's DAG came from; None where that is not known, as in a plain

@@ -53,6 +53,8 @@ def mentions(evidence: Any, text: str) -> bool:
 def _is_about(entry: LedgerEntry, run_id: str, train_run_id: str | None) -> bool:
     if entry.action == Action.GATE:
         return _judges(entry, run_id)
+    if entry.action == Action.BATCH:
+        return train_run_id is not None and f"/{train_run_id}/" in entry.actor
     if entry.action == Action.RETRAIN:
         return train_run_id is not None and train_run_id in {
             entry.before,

@@ -29,6 +29,10 @@ def tell(explanation: Explanation) -> tuple[str, ...]:
 def _sentences(found: Explanation) -> Iterator[str]:
     if found.usage is not None:
         yield from _of_usage(found.usage)
+        judged = {(each.model, each.before): each for each in found.decisions if each.action == Action.BATCH}
+        for entry in judged.values():
+            state = (entry.after or "").replace("_", " ")
+            yield f"{entry.model} has it as {state} (entry {entry.sequence}). {_sentence(entry.why)}"
     if found.lineage is not None:
         yield from _of_lineage(found, found.lineage)
     elif found.subject.kind == "model":
@@ -84,11 +88,13 @@ def _trained(lineage: Lineage) -> str:
     name = f"Version {number} of {lineage.model}" if number else f"The run of {lineage.model}"
     if lineage.run is None:
         return f"{name} is the MLflow run {lineage.run_id}; what it was trained from is not known."
-    tables = ", ".join(f"{each.table} v{each.version}" for each in lineage.run.snapshot.pinned)
+    rows = lineage.run.snapshot
+    tables = ", ".join(f"{each.table} v{each.version}" for each in rows.pinned)
     reason = f" Why it was trained: {_sentence(lineage.reason)}" if lineage.reason else ""
     return (
-        f"{name} is the MLflow run {lineage.run_id}, trained on {lineage.run.snapshot.rows} rows of {tables} "
-        f"at commit {lineage.run.code_commit or 'unknown'}.{reason}"
+        f"{name} is the MLflow run {lineage.run_id}, trained on {rows.train.rows} rows of {tables} "
+        f"({rows.validation.rows} more for validation, {rows.test.rows} kept for the test) at commit "
+        f"{lineage.run.code_commit or 'unknown'}.{reason}"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tasks.contracts import (
+    Action,
     Answer,
     EvaluationReport,
     Explanation,
@@ -91,6 +92,8 @@ def _of_rows(subject: Subject) -> Explanation:
     names = [batch.batch_id for batch in usage.batches]
     history = entries.history(table)
     about = {entry.entry_hash for entry in history if any(mentions(entry.evidence, name) for name in names)}
+    history = sorted([*history, *entries.history(actions={Action.BATCH})], key=lambda entry: entry.sequence)
+    about |= {entry.entry_hash for entry in history if entry.action == Action.BATCH and entry.before in names}
     return Explanation(
         subject=subject,
         asked_at=datetime.now(UTC),

@@ -41,7 +41,8 @@ def test_a_promoted_candidate_is_registered_and_deployed(
     assert request["reason"] == "to see it run"
     assert request["parameters"]["epochs"] == 3
     assert request["snapshot"]["as_of"] == "2026-01-01T00:00:00Z"
-    assert request["context"]["actor"] == f"airflow:{TRAIN}/{run.run_id}/train"
+    person = run.triggering_user_name
+    assert request["context"]["actor"] == f"airflow:{TRAIN}/{run.run_id}/train, asked for by {person}"
     assert request["context"]["work_url"].startswith(str(home / "runs" / TRAIN))
     assert xcom(run, "train", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"
     assert xcom(run, "gate", "_link_MLflowRunLink") == "http://127.0.0.1:5000/#/experiments/7/runs/run-1"

@@ -109,6 +109,28 @@ def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(s
     assert serve({**LOGIN, **there}).start("train", {}).startswith("manual__")
 
 
+def test_a_failure_of_another_models_run_is_none_of_this_ones(serve: Serve) -> None:
+    dags = [{"dag_id": name, "is_paused": False} for name in ("train_a", "train_b", "ingest_rows")]
+    failed = {"dag_runs": [{"state": "failed", "dag_run_id": "one"}]}
+    airflow = serve(
+        {
+            **LOGIN,
+            "GET /api/v2/dags": (200, {"dags": dags}),
+            "GET /api/v2/dags/~/dagRuns/~/taskInstances": (200, {"task_instances": []}),
+            "GET /api/v2/dags/~/dagRuns": (200, {"dag_runs": []}),
+            "GET /api/v2/monitor/health": (200, {}),
+            "GET /api/v2/importErrors": (200, {"import_errors": []}),
+            **{f"GET /api/v2/dags/{dag['dag_id']}/dagRuns": (200, failed) for dag in dags},
+            **{
+                f"GET /api/v2/dags/{dag['dag_id']}/dagRuns/one/taskInstances": (200, {"task_instances": []})
+                for dag in dags
+            },
+        }
+    )
+    assert [fault.split()[4] for fault in runs.look(airflow, "a").faults] == ["train_a", "ingest_rows"]
+    assert len(runs.look(airflow).faults) == 3
+
+
 def test_a_run_that_fails_tells_what_its_task_said(serve: Serve) -> None:
     task = {
         "dag_id": "rollback_model",

@@ -54,7 +54,7 @@ def test_what_somebody_wrote_does_not_steer_a_terminal_nor_break_a_document(ask:
 
 def test_programs_get_the_entries_as_they_are(ask: Ask) -> None:
     document = json.loads(ask("ledger", "--json", "--last", "1").shown)
-    assert document["verified"] is False
+    assert document["verified"] is None
     [entry] = document["entries"]
     assert (entry["sequence"], entry["action"], entry["evidence"]) == (3, "champion", {"action": "champion"})
 

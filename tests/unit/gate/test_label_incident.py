@@ -194,6 +194,21 @@ def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trai
     assert all(replay(entry).verdict == entry.after for entry in entries.history() if entry.action == "gate")
 
 
+def test_an_incident_is_told_first_whatever_else_is_wrong(home: Path, trained: SnapshotPart) -> None:
+    """A person has to act on it; a rule that rejects would hide one that holds."""
+    first_model()
+    slow = candidate(1, 0.1)
+    scored = slow.evaluation.candidate.model_copy(update={"latency_p95_seconds": 60.0})
+    told = judge(
+        slow.model_copy(update={"evaluation": slow.evaluation.model_copy(update={"candidate": scored})})
+    )
+    assert told.verdict == "reject"
+    assert told.why.startswith(
+        "A label incident is open: The champion has accuracy 0.1000 on the 800 new rows"
+    )
+    assert "Rejected by 1 of" in told.why
+
+
 def test_neither_what_serves_nor_a_drift_that_was_found_since_answers_an_incident(home: Path) -> None:
     first_model()
     assert failed(judge(candidate(1, 0.75))) == ["label_incident"]

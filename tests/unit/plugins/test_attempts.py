@@ -51,6 +51,7 @@ def test_usual_run_ids_stay_readable() -> None:
 def test_the_context_names_the_task_the_same_for_each_try(home: Path) -> None:
     context = context_of(task("../../x", map_index=3))
     assert context.actor == "airflow:train_m/../../x/train/3"
+    assert context_of(task("a"), "ann").actor == f"{context_of(task('a')).actor}, asked for by ann"
     assert context.step_key == "train_m/../../x/train/3"
     assert Path(context.work_url).resolve().is_relative_to(home / "runs" / "train_m")
     assert context.work_url.endswith("/train/3")

@@ -5,7 +5,9 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.contracts import Action
 from tasks.errors import NotFound
+from tasks.ledger import entries
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
 from tasks.settings import settings
@@ -72,6 +74,21 @@ def test_a_batch_leads_to_the_versions_and_the_answers_that_used_it(world: World
     assert (second.rows, second.serves, second.answers.rows) == (40, True, 1)
     assert (third.run_id, third.version, third.verdict) == (world.runs[2].run_id, None, "hold")
     assert (third.serves, third.answers.rows) == (False, 0)
+
+
+def test_a_batch_says_what_each_model_decided_about_its_labels(world: World) -> None:
+    usage = why(POISON).usage
+    assert usage is not None
+    for state, actor in (("quarantined", f"airflow:train_{MODEL}/other/quarantine"), ("confirmed", "ann")):
+        entries.record(
+            model=MODEL, actor=actor, action=Action.BATCH, before=usage.batches[0].batch_id, after=state,
+            why=f"It is {state}", evidence={},
+        )  # fmt: skip
+    found = why(POISON)
+    assert [each.after for each in found.decisions] == ["quarantined", "confirmed"]
+    (told,) = [sentence for sentence in found.why if "(entry" in sentence]
+    assert told.startswith(f"{MODEL} has it as confirmed (entry ")
+    assert told.endswith("It is confirmed.")
 
 
 def test_a_batch_that_a_training_did_not_see_is_none_of_its(world: World) -> None:
