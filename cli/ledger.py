@@ -35,12 +35,15 @@ def ledger(
         require_known(place, model)
     if not place.runs and place.has_ledger_here:
         show.tell("No platform of this clone runs. This is the ledger that the last one left.")
-    faults = place.verify() if verify else []
+    faults, unchecked = place.verify() if verify else ([], [])
     found = _readable(place, model, expected=not faults)[-last:]
     if json:
-        show.as_json({"verified": not faults if verify else None, "faults": faults, "entries": found})
+        told = {"verified": not faults if verify else None, "faults": faults, "unchecked": unchecked}
+        show.as_json({**told, "entries": found})
     else:
         _print(found)
+    for each in unchecked:
+        show.tell(f"Not checked: {each}")
     for fault in faults:
         show.trouble(fault)
     if faults:

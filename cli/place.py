@@ -149,8 +149,8 @@ class Place:
                 "there is of another version. Check that one out."
             ) from error
 
-    def verify(self) -> list[str]:
-        """What is wrong with the ledger, a sentence each.
+    def verify(self) -> tuple[list[str], list[str]]:
+        """What is wrong with the ledger, and what of it could not be looked at, a sentence each.
 
         Raises:
             PlatformAway: It can be read neither here nor through a platform that runs.
@@ -159,10 +159,12 @@ class Place:
             from tasks.ledger.verify import faults, verify
 
             with _database_answers():
-                return [finding.why for finding in faults(verify())]
+                every = verify()
+            wrong = faults(every)
+            return [each.why for each in wrong], [each.why for each in every if each not in wrong]
         self.require_running()
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES)["findings"]
-        return found
+        return found, []
 
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from tasks.contracts import Action
 from tasks.ledger import entries
+from tasks.settings import settings
 from tasks.stores.database import ledger_entries
 from tests.unit.cli.conftest import Ask
 from tests.unit.tampering import tamper
@@ -63,6 +64,13 @@ def test_a_whole_ledger_is_verified(ask: Ask) -> None:
     answer = ask("ledger", "--verify")
     assert answer.code == 0
     assert "whole" in answer.said
+
+
+def test_what_a_verification_could_not_look_at_is_told(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_LEDGER_KEY", "")
+    settings.cache_clear()
+    assert "Not checked: PERENNIAL_LEDGER_KEY is not set" in ask("ledger", "--verify").said
+    assert len(json.loads(ask("ledger", "--verify", "--json").shown)["unchecked"]) >= 1
 
 
 def test_a_changed_entry_ends_with_a_code_of_its_own_and_is_named(ask: Ask) -> None:
