@@ -204,13 +204,11 @@ def _sentence(evaluation: EvaluationReport, verdict: str, rules: tuple[RuleVerdi
         return " ".join([told, *(rule.why for rule in rules if rule.rule.startswith("newest_rows."))])
     failed = [rule for rule in rules if not rule.passed and (verdict == "hold" or rule.blocks == "reject")]
     done = "Rejected" if verdict == "reject" else "Held"
-    told = [
-        f"{done} by {len(failed)} of {len(rules)} rules:",
-        *(f"{rule.rule}: {rule.why}" for rule in failed),
-    ]
+    reasons = " ".join(f"{rule.rule}: {rule.why}" for rule in failed)
+    told = f"{done} by {len(failed)} of {len(rules)} rules: {reasons}"
     # A person has to act on it, whatever else is wrong with the candidate.
     incident = [rule for rule in rules if rule.rule == Action.LABEL_INCIDENT and not rule.passed]
-    return " ".join([f"A label incident is open: {rule.why}" for rule in incident if len(failed) > 1] + told)
+    return f"A label incident is open: {incident[0].why} {told}" if incident and failed != incident else told
 
 
 def _same_candidate(evaluation: EvaluationReport, rules: GateSpec, archive: Archive) -> None:
