@@ -24,11 +24,15 @@ def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: boo
     """Start a run and return its id.
 
     Raises:
-        InvalidRequest: Airflow has no such DAG, takes no such value, or the DAG is paused, so that the run
-            would wait.
+        InvalidRequest: Airflow has no such DAG, its form no such field, Airflow takes no such value, or the
+            DAG is paused, so that the run would wait.
         PlatformAway, LoginRefused, AirflowRefused: As `Airflow.call`.
     """
-    if airflow.get(f"/dags/{dag_id}")["is_paused"]:
+    dag = airflow.get(f"/dags/{dag_id}/details")
+    if unknown := sorted(set(conf) - set(dag["params"])):  # Airflow takes any name; the run would fail by it
+        fields = ", ".join(sorted(dag["params"]))
+        raise InvalidRequest(f"The form of {dag_id} has no field {', '.join(unknown)}. It has: {fields}.")
+    if dag["is_paused"]:
         if not unpause:
             raise InvalidRequest(
                 f"The DAG {dag_id} is paused, so the run would wait. Switch it on in Airflow's pages "

@@ -50,13 +50,21 @@ def why(
 
 
 def _print(found: "Explanation") -> None:
+    from tasks.provenance.numbers import tell_number
+
     for sentence in found.why:
         typer.echo(sentence)
     rules = found.gate.rules if found.gate else ()
     if rules:
         typer.echo()
         rows = [
-            (rule.rule, "passed" if rule.passed else rule.blocks, rule.value, rule.threshold, rule.why)
+            (
+                rule.rule,
+                "passed" if rule.passed else rule.blocks,
+                tell_number(rule.value),
+                tell_number(rule.threshold),
+                rule.why,
+            )
             for rule in rules
         ]
         show.table(RULES, rows, nothing="")

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tasks.contracts import Explanation
 from tasks.provenance.forest import differences_of, forest, scores_of, slices_of
+from tasks.provenance.numbers import tell_number
 from tasks.provenance.picture import picture_of
 from tasks.provenance.subject import told
 
@@ -34,6 +35,7 @@ def page(found: Explanation) -> str:
         picture=picture_of(found),
         plots=plots,
         as_json=_as_json,
+        number=tell_number,
         time=_time,
     )
 

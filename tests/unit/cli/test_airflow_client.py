@@ -97,11 +97,18 @@ def test_a_list_of_several_pages_is_read_to_its_end(serve: Serve) -> None:
 
 
 def test_a_run_of_a_paused_dag_is_not_started_unless_it_is_switched_on(serve: Serve) -> None:
-    answers = {**LOGIN, "GET /api/v2/dags/train": (200, {"is_paused": True})}
+    answers = {**LOGIN, "GET /api/v2/dags/train/details": (200, {"is_paused": True, "params": {}})}
     with pytest.raises(InvalidRequest, match="--unpause"):
         asked.start(serve(answers), "train", {})
     more = {"PATCH /api/v2/dags/train": (200, {}), "POST /api/v2/dags/train/dagRuns": (200, {})}
     assert asked.start(serve(answers | more), "train", {}, unpause=True).startswith("manual__")
+
+
+def test_a_field_that_the_form_has_not_starts_no_run(serve: Serve) -> None:
+    there = {"is_paused": False, "params": {"epochs": {}, "reason": {}}}
+    airflow = serve({**LOGIN, "GET /api/v2/dags/train/details": (200, there)})
+    with pytest.raises(InvalidRequest, match=r"has no field nosuch\. It has: epochs, reason"):
+        asked.start(airflow, "train", {"nosuch": 1, "epochs": 2})
 
 
 def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(serve: Serve) -> None:

@@ -21,7 +21,7 @@ def airflow(state: str, task: str, result: tuple[int, Any]) -> dict[str, Any]:
     runs = f"{DAG}/dagRuns/one"
     return {
         **LOGIN,
-        DAG: (200, {"is_paused": False}),
+        f"{DAG}/details": (200, {"is_paused": False, "params": dict.fromkeys(CONF)}),
         "POST /api/v2/dags/reproduce_m/dagRuns": (200, {}),
         runs: (200, {"state": state}),
         f"{runs}/taskInstances": (200, {"task_instances": []}),
