@@ -19,6 +19,7 @@ WORDS = (
     "train",
     "rollback",
     "answer",
+    "decide",
     "recall",
     "reproduce",
     "withdraw",
@@ -33,7 +34,17 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for programs, instead of a table.")]
-Why = Annotated[str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.")]
+
+
+def _said(why: str) -> str:
+    if not why.strip():
+        raise typer.BadParameter("say why in a sentence: the ledger keeps it.")
+    return why
+
+
+Why = Annotated[
+    str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", callback=_said)
+]
 
 
 @app.callback()

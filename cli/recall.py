@@ -24,8 +24,6 @@ def recall(
     """Leave a batch out of every later training, name what used it, and ask for trainings without it."""
     place = place_of(context)
     require_records(place)
-    if not why.strip():
-        raise typer.BadParameter("say why in a sentence: the ledger keeps it.", param_hint="--why")
     from tasks.provenance.subject import find, told
 
     subject = find(batch)

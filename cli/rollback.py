@@ -38,8 +38,6 @@ def rollback(
     place = place_of(context)
     place.require_running()
     require_known(place, model)
-    if not why.strip():
-        raise typer.BadParameter("say why in a sentence: the ledger keeps it.", param_hint="--why")
     does = _directly if directly else _by_airflow
     rollout = does(place, model, why, leaving)
     if json:

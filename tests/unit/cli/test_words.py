@@ -63,6 +63,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["train", "review_sentiment"],
         ["rollback", "review_sentiment", "--why", "It is rude."],
         ["answer", "review_sentiment", "poison", "--why", "They are rude."],
+        ["decide", "review_sentiment", "day.csv", "release", "--why", "They are right."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
         ["open"],
     ],
@@ -75,6 +76,13 @@ def test_where_no_platform_runs_that_is_said_with_a_code_of_its_own(
     assert answer.code == 4
     assert "make start" in answer.said
     assert answer.shown == ""
+
+
+@pytest.mark.parametrize("words", [["answer", "m", "poison"], ["recall", "day.csv"], ["withdraw", "m"]])
+def test_a_decision_without_a_reason_is_refused(ask: Ask, nowhere: None, words: list[str]) -> None:
+    answer = ask(*words, "--why", " ")
+    assert answer.code == 2
+    assert "say why in a sentence" in answer.said
 
 
 def test_the_models_of_the_project_are_listed_without_a_platform(ask: Ask, nowhere: None) -> None:
