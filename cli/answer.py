@@ -1,14 +1,20 @@
 """`perennial answer`: say what a label incident is."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cli import show
-from cli.app import AsJson, Why, app, place_of
+from cli.app import AsJson, app, place_of
 from cli.names import Model, require_known
+from cli.times import short
+
+if TYPE_CHECKING:
+    from cli.place import Place
 
 DAG = "label_incident_model"
+COLUMNS = ("BATCH", "FILE", "JOINED", "ROWS")
 
 
 @app.command()
@@ -16,30 +22,61 @@ def answer(
     context: typer.Context,
     model: Model,
     what: Annotated[
-        Literal["poison", "the_world"],
+        Literal["poison", "the_world"] | None,
         typer.Argument(
             metavar="poison|the_world",
-            help="poison: the new labels are wrong. the_world: they are right, and it has changed.",
+            help="poison: the new labels are wrong. the_world: they are right, and it has changed. Without "
+            "either, the open incident and its batches are shown, and nothing is answered.",
         ),
-    ],
+    ] = None,
     *,
-    why: Why,
+    why: Annotated[
+        str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", show_default=False)
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Answer a label incident, which holds a model's candidates until a person has looked at the labels."""
     from cli.asked import follow, start
 
+    if what and not why.strip():
+        raise typer.BadParameter("say why in a sentence: the ledger keeps it.", param_hint="--why")
     place = place_of(context)
     place.require_running()
     require_known(place, model)
+    if what is None:
+        _look(place, model, json=json)
+        return
     run_id = start(place.airflow, DAG, {"model": model, "answer": what, "reason": why})
     follow(place.airflow, DAG, run_id)
     answered = place.airflow.result(DAG, run_id, "label_incident")
     if json:
         show.as_json(answered)
         return
-    rows = [(batch["batch_id"], batch["rows"]) for batch in answered["batches"]]
-    show.table(
-        ("BATCH", "ROWS"), rows, nothing="No batch has joined the table since the champion's snapshot."
-    )
+    _print(answered["batches"])
     show.tell(answered["next_step"])
+
+
+def _look(place: "Place", model: str, *, json: bool) -> None:
+    """Show the incident and the batches that may have led to it."""
+    from cli.about import require_records
+
+    require_records(place)
+    from tasks.gate.label_incident import suspects
+
+    incident, batches = suspects(model)
+    plain = [batch.model_dump(mode="json", exclude={"contract_version"}) for batch in batches]
+    if json:
+        show.as_json({"incident": incident, "batches": plain})
+        return
+    rule = next(each for each in incident.evidence["decision"]["rules"] if each["rule"] == "label_incident")
+    typer.echo(f"Entry {incident.sequence} of the ledger: {rule['why']}")
+    _print(plain)
+
+
+def _print(batches: list[dict[str, Any]]) -> None:
+    rows = [(each["batch_id"], each["file"], _joined(each["joined_at"]), each["rows"]) for each in batches]
+    show.table(COLUMNS, rows, nothing="No batch has joined the table since the champion's snapshot.")
+
+
+def _joined(at: str | None) -> str | None:
+    return short(datetime.fromisoformat(at)) if at else None

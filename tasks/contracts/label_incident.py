@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from tasks.contracts.contract import Contract
 from tasks.contracts.release import WithReason
 
@@ -13,10 +15,17 @@ class LabelIncidentRequest(WithReason):
 
 
 class JoinedBatch(Contract):
-    """Rows that joined a table together."""
+    """Rows that joined a table together.
+
+    Attributes:
+        file: The landed file; None where that is not known, as of labels that were collected.
+        joined_at: When the last of them joined.
+    """
 
     batch_id: str
     rows: int
+    file: str | None = None
+    joined_at: AwareDatetime | None = None
 
 
 class LabelIncidentAnswer(Contract):

@@ -14,6 +14,7 @@ from tasks.contracts import (
     LedgerEntry,
     TrainingRun,
 )
+from tasks.data import batches
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident
@@ -44,12 +45,8 @@ def label_incident(request: LabelIncidentRequest) -> LabelIncidentAnswer:
     """
     model, key = request.model, request.context.step_key
     entry = _answered_by(model, key)
-    incident = _incident(model) if entry is None else entries.find(str(entry.before))
-    if incident is None:
-        raise InvalidRequest(
-            f"No label incident of {model!r} is open: the gate found none since the last answer or "
-            "promotion. Nothing is to be answered."
-        )
+    answered = entries.find(str(entry.before)) if entry else None
+    incident = answered or _open(model)
     candidate = registry.training_run(incident.evidence["decision"]["run_id"])
     if entry is None:
         entry = _record(request, incident, candidate)
@@ -64,9 +61,26 @@ def label_incident(request: LabelIncidentRequest) -> LabelIncidentAnswer:
     )
 
 
-def _incident(model: str) -> LedgerEntry | None:
+def suspects(model: str) -> tuple[LedgerEntry, tuple[JoinedBatch, ...]]:
+    """The model's open incident, and the batches that may have led to it, newest first.
+
+    Raises:
+        InvalidRequest: No incident of the model is open.
+        RegistryError: The run that the incident was found on is incomplete.
+    """
+    incident = _open(model)
+    return incident, _joined_since(incident, registry.training_run(incident.evidence["decision"]["run_id"]))
+
+
+def _open(model: str) -> LedgerEntry:
     with engine().connect() as connection:
-        return open_incident(connection, model)
+        incident = open_incident(connection, model)
+    if incident is None:
+        raise InvalidRequest(
+            f"No label incident of {model!r} is open: the gate found none since the last answer or "
+            "promotion. Nothing is to be answered."
+        )
+    return incident
 
 
 def _answered_by(model: str, step_key: str) -> LedgerEntry | None:
@@ -94,7 +108,9 @@ def _record(request: LabelIncidentRequest, incident: LedgerEntry, candidate: Tra
 
 
 def _joined_since(incident: LedgerEntry, candidate: TrainingRun) -> tuple[JoinedBatch, ...]:
-    """The batches that joined the candidate's table after the champion's snapshot, newest first."""
+    """The batches that joined the candidate's table after the champion's snapshot, newest first, without
+    those that the model leaves out of its trainings.
+    """
     table, lake = candidate.snapshot.table, Lake()
     if not lake.exists(table):
         return ()
@@ -102,7 +118,14 @@ def _joined_since(incident: LedgerEntry, candidate: TrainingRun) -> tuple[Joined
     after = next((f"AND ingested_at > TIMESTAMPTZ '{pin['version_at']}' " for pin in seen), "")
     where = f"NOT {IS_MARK} AND NOT {IS_RECALL} {after}"
     counting = (
-        f"SELECT batch_id, count(*) AS rows FROM {quote(table)} WHERE {where} "  # noqa: S608 - a table's name and a time
-        "GROUP BY batch_id ORDER BY max(ingested_at) DESC, batch_id"
+        "SELECT batch_id, count(*) AS rows, max(ingested_at) AS joined_at "  # noqa: S608 - a name and a time
+        f"FROM {quote(table)} WHERE {where} "
+        "GROUP BY batch_id ORDER BY joined_at DESC, batch_id"
     )
-    return tuple(JoinedBatch.model_validate(row) for row in lake.query(counting, [table]).to_pylist())
+    left_out = batches.left_out(lake, candidate.model, table)
+    files = {commit.batch_id: commit.file for commit in lake.commits(table)}
+    return tuple(
+        JoinedBatch(**row, file=files.get(row["batch_id"]))
+        for row in lake.query(counting, [table]).to_pylist()
+        if row["batch_id"] not in left_out
+    )

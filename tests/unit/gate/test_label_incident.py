@@ -27,7 +27,7 @@ from tasks.data.count import count
 from tasks.errors import InvalidRequest, NothingToDo
 from tasks.gate import gate
 from tasks.gate.decide import replay
-from tasks.gate.label_incident import label_incident
+from tasks.gate.label_incident import label_incident, suspects
 from tasks.gate.rules.label_incident import label_incident as rule
 from tasks.gate.standing import standing
 from tasks.ledger import entries
@@ -179,11 +179,15 @@ def test_an_incident_holds_every_candidate_until_it_is_answered(home: Path, trai
         counted(by_itself=True)
     assert counted().rows == 30, "who asks for a training gets it, and it is held"
     assert (refused.granted, "entry 2 is not answered" in refused.reason) == (False, True)
+    incident, suspected = suspects(SPEC.name)
+    assert (incident.sequence, [batch.rows for batch in suspected]) == (2, [30])
     said = answer("poison")
+    assert suspected == said.batches
     assert (said.incident, answer("poison") == said) == (2, True)
     assert counted(by_itself=True).rows == 30
     assert "land the rows once more" in said.next_step
     assert [(batch.batch_id, batch.rows) for batch in said.batches] == [("day.csv", 30)]
+    assert all(batch.joined_at for batch in said.batches)
     assert judge(candidate(3, 0.1)).verdict == "hold", "the batch is still there"
     answer("poison", step="2")
     assert judge(candidate(4, 0.9)).verdict == "promote"
