@@ -29,9 +29,11 @@ def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: boo
         PlatformAway, LoginRefused, AirflowRefused: As `Airflow.call`.
     """
     dag = airflow.get(f"/dags/{dag_id}/details")
-    if unknown := sorted(set(conf) - set(dag["params"])):  # Airflow takes any name; the run would fail by it
-        fields = ", ".join(sorted(dag["params"]))
-        raise InvalidRequest(f"The form of {dag_id} has no field {', '.join(unknown)}. It has: {fields}.")
+    fields = sorted(dag["params"] or {})
+    if unknown := sorted(set(conf) - set(fields)):  # Airflow takes any name; the run would fail by it
+        raise InvalidRequest(
+            f"The form of {dag_id} has no field {', '.join(unknown)}. It has: {', '.join(fields)}."
+        )
     if dag["is_paused"]:
         if not unpause:
             raise InvalidRequest(

@@ -38,7 +38,8 @@ def start(ticket: RetrainTicket, *, paused: bool = False) -> None:
         map_index=-1,
         get_dag=lambda _: SimpleNamespace(is_paused=paused),
     )
-    operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+    run = SimpleNamespace(triggering_user_name=None)
+    operator.execute({"ti": ti, "dag_run": run})  # type: ignore[typeddict-item]
 
 
 def test_a_ticket_that_the_pause_closed_starts_nothing_until_the_retrain_is_asked_for_again(
