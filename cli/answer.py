@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import show
-from cli.app import AsJson, app, place_of
+from cli.app import AsJson, app, place_of, require_reason
 from cli.names import Model, require_known
 from cli.times import short
 
@@ -38,8 +38,8 @@ def answer(
     """Answer a label incident, which holds a model's candidates until a person has looked at the labels."""
     from cli.asked import follow, start
 
-    if what and not why.strip():
-        raise typer.BadParameter("say why in a sentence: the ledger keeps it.", param_hint="--why")
+    if what:
+        require_reason(why)
     place = place_of(context)
     place.require_running()
     require_known(place, model)

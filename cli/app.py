@@ -36,14 +36,15 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document for programs, instead of a table.")]
 
 
-def _said(why: str) -> str:
+def require_reason(why: str) -> str:
+    """Refuse a blank reason, as a word that was called wrongly."""
     if not why.strip():
         raise typer.BadParameter("say why in a sentence: the ledger keeps it.")
     return why
 
 
 Why = Annotated[
-    str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", callback=_said)
+    str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", callback=require_reason)
 ]
 
 
