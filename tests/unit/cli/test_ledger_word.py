@@ -35,30 +35,26 @@ def test_a_narrow_terminal_gets_every_word_of_every_entry(ask: Ask) -> None:
     assert "".join(narrow.shown.split()).count("isabove0.8") == 3
 
 
-def test_what_was_decided_about_the_files_of_a_table_is_asked_for_by_its_name(ask: Ask) -> None:
+def refuse(table: str, why: str, file: str) -> None:
     entries.record(
-        model="reviews",
+        model=table,
         actor="airflow:ingest",
         action=Action.INGEST,
         before=None,
         after="refused",
-        why="It is no CSV.",
-        evidence={"file": "day.csv"},
+        why=why,
+        evidence={"file": file},
     )
+
+
+def test_what_was_decided_about_the_files_of_a_table_is_asked_for_by_its_name(ask: Ask) -> None:
+    refuse("reviews", "It is no CSV.", "day.csv")
     assert [row[2:4] for row in ask("ledger", "reviews").rows] == [["reviews", "ingest"]]
     assert ask("ledger", "revews").code == 2
 
 
 def test_what_somebody_wrote_does_not_steer_a_terminal_nor_break_a_document(ask: Ask) -> None:
-    entries.record(
-        model="review_sentiment",
-        actor="airflow:ingest",
-        action=Action.INGEST,
-        before=None,
-        after="refused",
-        why="\x1b]0;owned\x07 day.csv",
-        evidence={"file": "half a pair: \ud800"},
-    )
+    refuse("review_sentiment", "\x1b]0;owned\x07 day.csv", "half a pair: \ud800")
     shown = ask("ledger", "--last", "1", columns=250).shown
     assert "]0;owned  day.csv" in shown
     assert not {"\x1b", "\x07"} & set(shown)
