@@ -8,7 +8,8 @@ are free.
 
 It ends, and everything with it, when its standard input closes (whoever started it is gone, however), on
 SIGTERM, SIGINT or SIGHUP, and when supervisord ends. supervisord itself ends when the guardian is killed, by
-the kernel's parent-death signal.
+the kernel's parent-death signal; what loses its parent then has no guardian to go to, so that a witness kills
+it: a process that does nothing until both are gone.
 """
 
 import contextlib
@@ -19,9 +20,11 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
-from embedded.launch import die_with_parent
+from embedded.launch import START_MARK, die_with_parent
+from tasks.runtime import processes
 from tasks.runtime.processes import kill
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -41,12 +44,21 @@ class Guardian:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._ask)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        guardian = os.getpid()
+        guardian, start = os.getpid(), uuid.uuid4().hex
+        # supervisord has no use for its standard input, and does not hand it on to its programs.
+        watched, held = os.pipe()
+        self.witness = subprocess.Popen(
+            [sys.executable, "-m", processes.__name__, START_MARK, start],
+            stdin=watched,
+            start_new_session=True,
+        ).pid
         self.supervisor = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=held,
+            env={**os.environ, START_MARK: start},
             preexec_fn=lambda: die_with_parent(guardian),  # noqa: PLW1509 - this process has one thread
         ).pid
+        os.close(watched)
         self.supervisor_runs = True
 
     def watch(self) -> int:
@@ -82,9 +94,9 @@ class Guardian:
                 self.supervisor_runs = self.supervisor_runs and pid != self.supervisor
 
     def _kill_orphans(self) -> None:
-        for pid in self._children():
-            if pid != self.supervisor or not self.supervisor_runs:
-                kill(pid)
+        spared = {self.witness, self.supervisor} if self.supervisor_runs else {self.witness}
+        for pid in set(self._children()) - spared:
+            kill(pid)
 
     def _end(self) -> None:
         """Let supervisord stop its programs in order; then
@@ -93,12 +105,13 @@ class Guardian:
         if self.supervisor_runs:
             os.kill(self.supervisor, signal.SIGTERM)
         until = time.monotonic() + PATIENCE_SECONDS
-        while self._children():
+        while set(self._children()) - {self.witness}:
             if time.monotonic() > until:
                 self.supervisor_runs = False
             self._kill_orphans()
             time.sleep(0.05)
             self._reap()
+        kill(self.witness)
 
     @staticmethod
     def _children() -> list[int]:

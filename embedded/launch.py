@@ -2,7 +2,7 @@
 
 A file rather than supervisord's own settings, because it may hold secrets (the file is private), and values
 with any character. The kernel ends the program when the supervisor dies, even by SIGKILL: nothing is left
-behind that nobody watches.
+behind that nobody watches. The mark of the platform's start, which comes from the guardian, is passed on.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+START_MARK = "PERENNIAL_PLATFORM_PROCESS_OF_START"
 
 
 def die_with_parent(parent: int) -> None:
@@ -28,8 +29,9 @@ def main(file: Path) -> None:
     """Replace this process by the program."""
     die_with_parent(os.getppid())
     program = json.loads(file.read_text(encoding="utf-8"))
+    mark = {name: value for name, value in os.environ.items() if name == START_MARK}
     os.chdir(program["folder"])
-    os.execve(program["command"][0], program["command"], program["environment"])  # noqa: S606
+    os.execve(program["command"][0], program["command"], {**program["environment"], **mark})  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -63,7 +63,10 @@ def test_no_process_outlives_a_platform_whose_supervisor_was_killed(
     guardian = Platform(up.home).guardian
     assert guardian, said
     assert len(processes.find_marked(up.home)) > len(SERVICES)
-    psutil.Process(guardian).children()[0].kill()
+    [supervisor] = [
+        each for each in psutil.Process(guardian).children() if "supervisor.supervisord" in each.cmdline()
+    ]
+    supervisor.kill()
     said += again.communicate(timeout=60)[0]
     assert (again.returncode, wait_until_gone(up.home, timeout_seconds=30)) == (1, [])
     assert "The platform ended by itself" in said
