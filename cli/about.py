@@ -9,7 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from cli.place import Place
+    from tasks.contracts import Explanation, Subject
 
+EXPLAIN = "explain_subject"
 STANDARD_OUTPUT = "-"
 
 About = Annotated[
@@ -22,8 +24,53 @@ About = Annotated[
 ]
 
 
+def explanation_of(place: "Place", subject: str) -> "Explanation":
+    """Explain what a text names: here where the records can be read, else by the DAG of a platform elsewhere.
+
+    Raises:
+        NotFound: Nothing has this name, or several things have.
+        RunFailed: The same, said by the task of a platform elsewhere.
+        PlatformAway: None runs.
+    """
+    if place.is_remote:
+        return _explained_there(place, subject)
+    require_records(place)
+    from tasks.provenance.why import why
+
+    return why(subject)
+
+
+def batch_of(place: "Place", name: str) -> "Subject":
+    """The batch that a text names.
+
+    Raises:
+        InvalidRequest: It is the name of something else.
+        NotFound, RunFailed, PlatformAway: As `explanation_of`.
+    """
+    from tasks.errors import InvalidRequest
+    from tasks.provenance.subject import find, told
+
+    if place.is_remote:
+        subject = _explained_there(place, name).subject
+    else:
+        require_records(place)
+        subject = find(name)
+    if subject.kind != "batch":
+        raise InvalidRequest(f"{name!r} is {told(subject)}, and this is said of batches alone.")
+    return subject
+
+
+def _explained_there(place: "Place", subject: str) -> "Explanation":
+    from cli.asked import follow, start
+    from tasks.contracts import Explained
+
+    run_id = start(place.airflow, EXPLAIN, {"subject": subject})
+    follow(place.airflow, EXPLAIN, run_id)
+    return Explained.model_validate(place.airflow.result(EXPLAIN, run_id, "explain")).explanation
+
+
 def require_records(place: "Place") -> None:
-    """Refuse a platform whose lake, ledger and MLflow this process cannot read.
+    """Refuse a platform that does not run or whose lake, ledger and MLflow this process cannot read.
 
     Raises:
         InvalidRequest: The platform is elsewhere.
@@ -33,8 +80,8 @@ def require_records(place: "Place") -> None:
 
     if place.is_remote:
         raise InvalidRequest(
-            "This reads the lake, the ledger and MLflow themselves, which a platform elsewhere does not "
-            "show. Ask on its own machine, without PERENNIAL_URL."
+            "This reads the files of the lake themselves, which a platform elsewhere does not show. Ask on "
+            "its own machine, without PERENNIAL_URL."
         )
     place.require_running()
     # A look is no step: it waits for nobody, and shows no bar for a file of a few lines.

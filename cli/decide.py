@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 import typer
 
 from cli import show
-from cli.about import require_records
+from cli.about import batch_of
 from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
 from cli.names import Model, require_known
-from tasks.errors import InvalidRequest
 
 DAG = "decide_batch_model"
 
@@ -32,13 +31,8 @@ def decide(
 ) -> None:
     """Release a batch whose labels a model has in quarantine, or confirm that it is never trained on."""
     place = place_of(context)
-    require_records(place)
     require_known(place, model)
-    from tasks.provenance.subject import find, told
-
-    subject = find(batch)
-    if subject.kind != "batch":
-        raise InvalidRequest(f"{batch!r} is {told(subject)}, and only of a batch this can be decided.")
+    subject = batch_of(place, batch)
     asked = {"model": model, "batch_id": subject.batch_id, "decision": what, "reason": why}
     run_id = start(place.airflow, DAG, asked)
     follow(place.airflow, DAG, run_id)

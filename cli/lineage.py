@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import show
-from cli.about import STANDARD_OUTPUT, About, require_records, write
+from cli.about import STANDARD_OUTPUT, About, explanation_of, require_records, write
 from cli.app import AsJson, app, place_of
 from cli.times import short
 from tasks.errors import InvalidRequest
@@ -32,10 +32,10 @@ def lineage(
     json: AsJson = False,
 ) -> None:
     """Show what an answer or a version came from, or which versions and answers used a batch or a row."""
-    require_records(place_of(context))
-    from tasks.provenance.why import why
-
-    found = why(" ".join(subject))
+    place = place_of(context)
+    if rows:
+        require_records(place)
+    found = explanation_of(place, " ".join(subject))
     if rows:
         found = _with_rows(found, rows)
     if rows == STANDARD_OUTPUT:

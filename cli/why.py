@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import show
-from cli.about import STANDARD_OUTPUT, About, require_records, write
+from cli.about import STANDARD_OUTPUT, About, explanation_of, write
 from cli.app import AsJson, app, place_of
 from cli.exits import BROKEN
 from cli.times import short
@@ -32,12 +32,10 @@ def why(
 
     Ends with 6 where the ledger was altered, after it has told what it found.
     """
-    require_records(place_of(context))
-    from tasks.provenance.page import page
-    from tasks.provenance.why import why as explain
-
-    found = explain(" ".join(subject))
+    found = explanation_of(place_of(context), " ".join(subject))
     if html:
+        from tasks.provenance.page import page
+
         write(html, page(found).encode("utf-8", "backslashreplace"))
         if html != STANDARD_OUTPUT:
             show.tell(f"Written to {html}.")

@@ -33,6 +33,11 @@ def recall_batch() -> XComArg:
     return _asked("recall", "batch_id", "table", "reason")
 
 
+def explain() -> XComArg:
+    """Say why, of what the form names, and write the auditors' page."""
+    return _asked("explain", "subject")
+
+
 def start_trainings(recalled: XComArg) -> None:
     """Start each training that a recall was granted; skipped where there is none."""
 

@@ -218,6 +218,21 @@ def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def explanation_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The name of what is to be explained."""
+    return {
+        "subject": Param(
+            description="A prediction's id, a version (model/3), a run's id, a batch's id or file, a row "
+            "(table:key), or a model.",
+            title="What",
+            type="string",
+            minLength=1,
+            maxLength=300,
+            pattern=r"\S",
+        )
+    }
+
+
 def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
     """What the new labels are on which the gate found that the champion falls, and how one knows."""
     return {

@@ -60,5 +60,6 @@ VERBS: dict[str, Verb] = {
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
+    "explain": Verb("tasks.provenance.explain", contracts.ExplainRequest, contracts.Explained),
     "recall": Verb("tasks.provenance.recall", contracts.RecallRequest, contracts.Recall),
 }

@@ -52,6 +52,16 @@ class EvaluationReportLink(BaseOperatorLink):
         return report_page(url) if url else ""
 
 
+class ExplanationLink(BaseOperatorLink):
+    """To the auditors' page."""
+
+    name = "Why"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
+        url = operator.outcome.get("report_url")
+        return report_page(url) if url else ""
+
+
 class MLflowRunLink(BaseOperatorLink):
     """To the run in MLflow that the step made or works on."""
 
@@ -75,6 +85,7 @@ LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {
     "register": (MLflowRunLink(),),
     "drift": (DriftReportLink(),),
     "reproduce": (MLflowRunLink(),),
+    "explain": (ExplanationLink(),),
 }
 
 

@@ -203,6 +203,23 @@ class Explanation(Contract):
     broken_entries: tuple[int, ...] = ()
 
 
+class ExplainRequest(Request):
+    """Explain one thing.
+
+    Attributes:
+        subject: Its name, in any of the forms that `perennial why` takes.
+    """
+
+    subject: str = Field(min_length=1)
+
+
+class Explained(Contract):
+    """An explanation, and where its page lies in the store."""
+
+    explanation: Explanation
+    report_url: str
+
+
 class RecallRequest(Request):
     """Leave a batch out of every later training.
 

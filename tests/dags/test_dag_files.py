@@ -183,6 +183,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
         "decide_batch_model",
+        "explain_subject",
         "label_incident_model",
         "recall_batch",
         "reconcile_ledger",

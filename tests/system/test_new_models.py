@@ -73,11 +73,13 @@ def test_a_person_at_a_shell_sees_what_serves_and_why_and_is_told_why_nothing_go
 
     document = json.loads(ask(inside, "status", "--json").stdout)
     refused = ask(inside, "rollback", MULTICLASS, "--why", "It is rude.")
+    here = json.loads(ask(inside, "why", MULTICLASS, "--json").stdout)
     remote = {"PERENNIAL_URL": inside.addresses.airflow, "PERENNIAL_TOKEN": inside.airflow_token()}
     with pytest.MonkeyPatch.context() as patched:
         for name, value in remote.items():
             patched.setenv(name, value)
         verified = ask(inside, "ledger", MULTICLASS, "--verify", "--json")
+        there = ask(inside, "why", MULTICLASS, "--json")
 
     standing = next(each for each in document["models"] if each["model"] == MULTICLASS)
     assert (standing["serving"]["run_id"], standing["faults"]) == (served["run_id"], [])
@@ -86,6 +88,8 @@ def test_a_person_at_a_shell_sees_what_serves_and_why_and_is_told_why_nothing_go
     assert refused.returncode == 1
     assert "There is nothing to roll" in refused.stderr
     assert verified.returncode == 0, verified.stderr
+    assert there.returncode == 0, there.stderr
+    assert json.loads(there.stdout) | {"asked_at": here["asked_at"]} == here
     told = [entry["entry_hash"] for entry in json.loads(verified.stdout)["entries"]]
     assert told == [entry.entry_hash for entry in entries.history(MULTICLASS)]
 

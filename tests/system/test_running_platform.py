@@ -131,7 +131,7 @@ def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
     families = {dag_id.partition("_")[0] for dag_id in paused}
     assert families == {
         *("ingest", "train", "judge", "drift", "collect", "reproduce", "reconcile"),
-        *("rollback", "withdraw", "recall", "label", "decide"),
+        *("rollback", "withdraw", "recall", "label", "decide", "explain"),
     }
     assert not any(paused.values())
 

@@ -82,9 +82,3 @@ def test_what_cannot_be_asked_for_is_said_with_its_code(
     told = ask(*words)
     assert (told.code, told.shown) == (code, "")
     assert says in " ".join(told.said.split())
-
-
-def test_a_platform_elsewhere_is_asked_on_its_own_machine(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERENNIAL_URL", "https://perennial.example.org")
-    told = ask("why", MODEL)
-    assert (told.code, "Ask on its own machine" in told.said) == (20, True)
