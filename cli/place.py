@@ -109,7 +109,7 @@ class Place:
         from tasks.release import standing
 
         if self.is_remote:
-            return standing.explain(model, seen, self.history(model))
+            return standing.explain(model, seen, self.history)
         with _database_answers():
             return standing.standing(model)
 

@@ -7,7 +7,7 @@ import typer
 from cli import show
 from cli.app import AsJson, app, place_of
 from cli.exits import TROUBLE
-from cli.names import AnyModel, names_here, require_known
+from cli.names import AnyModel, known_names, names_here, require_known
 from cli.times import short
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ def _standings(place: "Place", only: str | None) -> "tuple[list[Standing], list[
 
     faults: list[str] = []
     served: dict[str, Serving] = {}
+    here = [] if place.is_remote else names_here()
+    known = here
     try:
         served = place.serves()
+        known = known_names(place) if place.is_remote and not only else here
     except PerennialError as error:
         faults.append(str(error))
-    here = [] if place.is_remote else names_here()
-    names = [only] if only else sorted({*here, *served})
+    names = [only] if only else sorted({*known, *served})
     standings = [_standing(place, name, served.get(name)) for name in names]
     if here:
         faults += [_orphan(name) for name in sorted(set(served) - set(here))]

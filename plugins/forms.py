@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.failures import StepInvalid
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -59,11 +59,11 @@ def require_sound(run: Context) -> None:
     """Refuse a run that asks for what there is not, in its first task; Airflow itself lets it pass.
 
     Raises:
-        AirflowFailException: The message names each fault.
+        StepInvalid: The message names each fault.
     """
     known, conf = set(run["dag"].params), run["dag_run"].conf or {}
     if told := faults(known, conf, run["params"], run["dag_run"].run_after):
-        raise AirflowFailException(" ".join(told))
+        raise StepInvalid(" ".join(told))
 
 
 def faults(
