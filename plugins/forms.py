@@ -222,8 +222,8 @@ def explanation_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The name of what is to be explained."""
     return {
         "subject": Param(
-            description="A prediction's id, a version (model/3), a run's id, a batch's id or file, a row "
-            "(table:key), or a model.",
+            description="A prediction's id, a version (model/3), the id of a run of MLflow's or Airflow's, an "
+            "entry's number in the ledger, a batch's id or file, a row (table:key), or a model.",
             title="What",
             type="string",
             minLength=1,

@@ -14,11 +14,16 @@ from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import Name
 
-Kind = Literal["prediction", "version", "run", "batch", "row", "model"]
+Kind = Literal["prediction", "version", "run", "airflow_run", "entry", "batch", "row", "model"]
 
 
 class Subject(Contract):
-    """What was asked about: whatever names it is set, the rest is None."""
+    """What was asked about: whatever names it is set, the rest is None.
+
+    Attributes:
+        airflow_run: `<dag>/<run>`, of a run that made no training.
+        entry: The number of a ledger's entry.
+    """
 
     kind: Kind
     model: str | None = None
@@ -28,6 +33,8 @@ class Subject(Contract):
     table: str | None = None
     batch_id: str | None = None
     key: str | None = None
+    airflow_run: str | None = None
+    entry: int | None = None
 
 
 class Label(Contract):
