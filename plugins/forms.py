@@ -198,18 +198,19 @@ def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
 
 
 def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
-    """The batch to leave out of every later training, and why."""
+    """The batches to leave out of every later training, and why."""
     return {
-        "batch_id": Param(
-            description="Its id; `perennial why FILE` says it, for the name of the file that landed.",
-            title="Batch",
-            type="string",
-            minLength=1,
-            pattern=r"\S",
+        "batch_ids": Param(
+            description="Their ids, one a line; `perennial why FILE` says one, for the name of the file that "
+            "landed.",
+            title="Batches",
+            type="array",
+            items={"type": "string", "minLength": 1, "pattern": r"\S"},
+            minItems=1,
         ),
         "table": Param(
             None,
-            "The table that it is in. Empty: whichever has it.",
+            "The table that they are in. Empty: whichever has it.",
             type=["string", "null"],
             pattern=r"^[a-z][a-z0-9_]{0,62}$",
             title="Table",
@@ -222,7 +223,7 @@ def explanation_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The name of what is to be explained."""
     return {
         "subject": Param(
-            description="A prediction's id, a version (model/3), the id of a run of MLflow's or Airflow's, an "
+            description="A prediction's id, a version (model/3), a run's id (MLflow's or Airflow's), an "
             "entry's number in the ledger, a batch's id or file, a row (table:key), or a model.",
             title="What",
             type="string",
