@@ -37,6 +37,7 @@ from tasks.contracts.evaluation import (
     Metric,
     ModelScore,
     PairedDifference,
+    PassedByChampion,
     SetScore,
     SliceScore,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "NearDuplicates",
     "PackageRequest",
     "PairedDifference",
+    "PassedByChampion",
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",

@@ -179,7 +179,9 @@ def test_a_champion_that_is_evaluated_again_meets_itself(home: Path, archives: A
 
 
 def test_behaviour_is_tried_on_the_archive_and_a_failing_case_stops_it(home: Path, archives: Any) -> None:
-    """The archive answers the first figure of a text, and knows no texts without one."""
+    """The archive answers the first figure of a text, and knows no texts without one. The champion takes no
+    notice of a swap.
+    """
     tests = (
         BehaviourTest(name="one", kind="minimum_functionality", instances=({"text": "1 7"},), answer=1),
         BehaviourTest(name="same", kind="invariance", test_rows=30, swap=(("0", "1"),), required_share=0.5),
@@ -203,13 +205,17 @@ def test_behaviour_is_tried_on_the_archive_and_a_failing_case_stops_it(home: Pat
     )
     spec = SPEC.model_copy(update={"behaviour": tests})
 
-    report = evaluate.compare(request(home, candidate, spec=spec), None)
+    champion = version(archives("steady", 'return {"prediction": 1, "score": 0.9}'))
+    report = evaluate.compare(request(home, candidate, spec=spec), champion)
 
     found = {each.name: (each.cases, each.passed) for each in report.behaviour}
     assert found == {"one": (1, 1), "same": (30, 0), "up": (2, 1)}
-    decision = decide(report, spec.gate, candidate, None)
+    beside = {each.name: each.champion.passed for each in report.behaviour if each.champion}
+    assert beside == {"same": 30}, "of the cases of test rows alone"
+    decision = decide(report, spec.gate, candidate, judged.LOOK)
     assert decision.verdict == "reject"
-    assert [rule.rule for rule in decision.rules if not rule.passed] == ["behaviour.same", "behaviour.up"]
+    failed = [rule.rule for rule in decision.rules if not rule.passed and "behaviour" in rule.rule]
+    assert failed == ["behaviour.same", "behaviour.up"]
     assert '{"text": "x 7"}, changed to {"text": "1 7"}: The handler refused it: no figure' in decision.why
 
 
