@@ -19,10 +19,10 @@ RUN = f"{DAG}/dagRuns/one"
 __all__ = ["ask", "serve"]
 
 
-@pytest.fixture
-def explained(world: World, tmp_path: Path) -> dict[str, Explained]:
+@pytest.fixture(scope="module")
+def explained(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Explained]:
     """What the step says of an answer and of a batch."""
-    context = StepContext(actor="tests", step_key="explain", work_url=str(tmp_path / "work"))
+    context = StepContext(actor="tests", step_key="explain", work_url=str(tmp_path_factory.mktemp("work")))
     return {
         subject: explain(ExplainRequest(context=context, subject=subject)) for subject in (POISONED, POISON)
     }
