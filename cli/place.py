@@ -182,6 +182,19 @@ class Place:
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES)["findings"]
         return found, []
 
+    def wrong_at_end(self) -> list[str]:
+        """What is wrong with the newest entries of the ledger and with its heads in the store. Raises as
+        `verify`.
+        """
+        if self.has_ledger_here:
+            from tasks.ledger.verify import verify_end
+
+            with _database_answers():
+                return [each.why for each in verify_end()]
+        self.require_running()
+        found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES, end=True)["findings"]
+        return found
+
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""
         if not self.has_ledger_here:

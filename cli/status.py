@@ -27,7 +27,7 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
         require_known(place, model)
     airflow = place.look(model)
     standings, faults = _standings(place, model)
-    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place)]))
+    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place), *_ledger_faults(place)]))
     if json:
         show.as_json(_document(place, standings, airflow, wrong))
     else:
@@ -81,6 +81,16 @@ def _project_faults(place: "Place") -> list[str]:
     from tasks.spec import read_specs
 
     return [str(fault) for fault in read_specs(settings().models)[1]]
+
+
+def _ledger_faults(place: "Place") -> list[str]:
+    """What is wrong with the ledger's end; `ledger --verify` looks at all of it."""
+    from tasks.errors import PerennialError
+
+    try:
+        return place.wrong_at_end()
+    except PerennialError as error:
+        return [str(error)]
 
 
 def _document(

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from cli.place import Place
+from tasks.contracts import Action
+from tasks.ledger import entries
 from tasks.settings import settings
 from tests.unit.cli.conftest import Ask
 from tests.unit.cli.test_airflow_client import LOGIN, Serve, serve
@@ -69,3 +71,37 @@ def test_what_cannot_be_known_of_its_models_is_said(
     told = ask("models")
     assert [row[:3] for row in told.rows] == [["far", "-", "-"]]
     assert "TASK, TABLES, TRAINS, OWNER and ABOUT are in the files of the models" in told.said
+
+
+def test_status_tells_of_an_altered_ledger_and_of_a_batch_that_waits_for_a_person(
+    ask: Ask, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantined = entries.record(
+        model="far", actor="tests", action=Action.BATCH, before="b7", after="quarantined",
+        why="It is poison.", evidence={},
+    )  # fmt: skip
+    waiting = {"entries": [quarantined.model_dump(mode="json")]}
+    nothing = {"task_instances": [], "dag_runs": [], "import_errors": []}
+    airflow = serve(
+        {
+            **LOGIN,
+            **{
+                f"GET /api/v2/{path}": (200, nothing)
+                for path in ("dags/~/dagRuns/~/taskInstances", "dags/~/dagRuns", "importErrors", "version")
+            },
+            "GET /api/v2/monitor/health": (200, {}),
+            "GET /api/v2/dags": (200, {"dags": [{"dag_id": "train_far", "is_paused": False}]}),
+            "GET /api/v2/dags/train_far/dagRuns": (200, {"dag_runs": []}),
+            "GET /v1/models": (200, {"models": []}),
+            "GET /perennial/ledger/entries": (200, waiting),
+            "GET /perennial/ledger/broken?end=True": (
+                200,
+                {"findings": ["Entry 3 of the ledger is changed."]},
+            ),
+        }
+    )
+    monkeypatch.setenv("PERENNIAL_URL", airflow.url)
+    told = ask("status")
+    assert (told.code, [row[0] for row in told.rows]) == (3, ["far"])
+    assert "Wrong: Entry 3 of the ledger is changed." in told.said
+    assert "perennial decide far b7 release, or confirm. It is poison." in told.said
