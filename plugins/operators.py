@@ -18,7 +18,7 @@ from plugins.jobs import StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
 from plugins.runners.connections import reach_store
-from tasks.contracts import Request, StepContext
+from tasks.contracts import Request
 from tasks.errors import PerennialError
 from tasks.settings import settings
 from tasks.spec import faults_of
@@ -165,7 +165,7 @@ class StepOperator(BaseOperator):
 
     def _request(self, context: Context) -> Request:
         of_run = self.from_run(context) if self.from_run else {}
-        fields = {**self.inputs, **of_run, **self.constants, "context": _asking(context)}
+        fields = {**self.inputs, **of_run, **self.constants, "context": attempts.asking(context)}
         try:
             return VERBS[self.verb].request.model_validate(fields)
         except ValidationError as error:
@@ -245,9 +245,5 @@ class StartTraining(TriggerDagRunOperator):
             )
         if why := hindrance(context, self.trigger_dag_id):
             reach_store()
-            close_unstarted(*request, why=why, actor=_asking(context).actor)
+            close_unstarted(*request, why=why, actor=attempts.asking(context).actor)
             raise AirflowSkipException(why)
-
-
-def _asking(context: Context) -> StepContext:
-    return attempts.context_of(context["ti"], context["dag_run"].triggering_user_name)
