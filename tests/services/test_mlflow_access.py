@@ -29,8 +29,8 @@ from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 from tests.services.conftest import TOKEN, Platform
 from tests.services.mlflow_server import MlflowServer, logged_in
-from tests.steps.test_evaluate import part
 from tests.unit import judged, trained
+from tests.unit.judged import part
 
 MODEL, OTHER = "tiny", "other"
 OF_MODEL, OF_OTHER = f"perennial-model-{MODEL}", f"perennial-model-{OTHER}"
