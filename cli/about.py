@@ -18,8 +18,8 @@ About = Annotated[
     list[str],
     typer.Argument(
         metavar="SUBJECT",
-        help="A prediction's id, a version (model/3), a run's id, a batch's id or file, a row (table:key), "
-        "or a model.",
+        help="A prediction's id, a version (model/3), the id of a run of MLflow's or Airflow's, an entry's "
+        "number in the ledger, a batch's id or file, a row (table:key), or a model.",
     ),
 ]
 

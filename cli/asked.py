@@ -1,23 +1,29 @@
 """Start a run of Airflow's, as its Trigger button does, and follow it to its end."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import show
-from cli.exits import FAULT
 from tasks.errors import InvalidRequest, PerennialError
 
 if TYPE_CHECKING:
     from cli.airflow import Airflow
+    from cli.runs import Failure
 
 POLL_SECONDS = 0.5
 ENDED = ("success", "failed")
 
 
 class RunFailed(PerennialError):
-    """A run that the command started has failed; the message has what its task said."""
+    """A run that the command started has failed; the message has what its tasks said, and the command ends
+    with the code of what failed.
+    """
 
-    exit_code = FAULT
+    def __init__(self, message: str, failures: "Sequence[Failure]", code: int) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+        self.exit_code = code
 
 
 def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: bool = False) -> str:
@@ -56,9 +62,10 @@ def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
         show.tell(f"The run goes on: {airflow.page(dag_id, run_id)}")
         raise
     if run["state"] == "failed":
-        from cli.runs import why_failed
+        from cli.runs import code_of, failures, why_failed
 
-        raise RunFailed(f"{dag_id} failed. {why_failed(airflow, dag_id, run_id)}", run_id=run_id)
+        found, page = failures(airflow, dag_id, run_id), airflow.page(dag_id, run_id)
+        raise RunFailed(f"{dag_id} failed. {why_failed(found)}. {page}", found, code_of(found))
 
 
 def _at_its_end(airflow: "Airflow", dag_id: str, run_id: str) -> dict[str, Any]:

@@ -34,8 +34,21 @@ def models(context: typer.Context, *, json: AsJson = False) -> None:
     else:
         rows = [list(each.values()) for each in found]
         show.table(COLUMNS, rows, nothing="The project has no model yet: make model NAME=... TASK=...")
+        if empty := [each["model"] for each in found if each["model"] not in described]:
+            show.tell(_why_empty(place, empty))
     for fault in faults:
         show.trouble(str(fault))
+
+
+def _why_empty(place: "Place", models: list[str]) -> str:
+    """Why nothing but the version is told of some models."""
+    columns = f"{', '.join(COLUMNS[2:-1])} and {COLUMNS[-1]}"
+    if place.is_remote:
+        return (
+            f"{columns} are in the files of the models, which a platform elsewhere does not show. Ask on its "
+            "own machine, without PERENNIAL_URL, or look into the project that it runs."
+        )
+    return f"{columns} are unknown of {', '.join(models)}: the project has no readable pipeline.yaml of it."
 
 
 def _served(place: "Place") -> "dict[str, Serving]":

@@ -37,19 +37,21 @@ def open_(
 
 
 def _pages(place: "Place") -> list[tuple[str, str, str, str]]:
-    from tasks.settings import settings
-
-    login, public = place.settings, (place.settings.public_url or place.settings.url).rstrip("/")
-    mlflow_user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
-    mlflow_password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
-    airflow_secret = (login.airflow_password or login.token).get_secret_value()
+    login, public = place.settings, place.settings.public_url.rstrip("/")
+    password = login.airflow_password.get_secret_value()
+    behind = "v1/models" if public or place.is_remote else ""  # a proxy has Airflow's pages at its root
     return [
-        ("Airflow", f"{public}/" if public else place.airflow_url, login.airflow_user, airflow_secret),
-        ("MLflow", f"{public}/mlflow/" if public else settings().mlflow_url, mlflow_user, mlflow_password),
         (
-            "models",
-            f"{public}/v1/models" if public else f"{settings().gateway_url}/",
-            "",
-            login.prediction_token.get_secret_value(),
+            "Airflow",
+            f"{public or place.airflow_url}/",
+            login.airflow_user if password else "",
+            password or login.token.get_secret_value(),
         ),
+        (
+            "MLflow",
+            place.mlflow_url,
+            os.environ.get("MLFLOW_TRACKING_USERNAME", ""),
+            os.environ.get("MLFLOW_TRACKING_PASSWORD", ""),
+        ),
+        ("models", f"{place.gateway_url}/{behind}", "", login.prediction_token.get_secret_value()),
     ]

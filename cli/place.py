@@ -62,6 +62,24 @@ class Place:
         """Whether there is a platform to ask; a ledger may lie here without one."""
         return bool(self.airflow_url)
 
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway answers: below a reverse proxy, unless PERENNIAL_GATEWAY_URL says otherwise."""
+        public = self.settings.url or self.settings.public_url
+        named = self.is_remote and "gateway_url" in settings().model_fields_set
+        return (settings().gateway_url if named or not public else public).rstrip("/")
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where MLflow's pages are: below a reverse proxy, unless PERENNIAL_MLFLOW_PAGES or, of a platform
+        elsewhere, PERENNIAL_MLFLOW_URL says otherwise.
+        """
+        public, place = (self.settings.public_url or self.settings.url).rstrip("/"), settings()
+        if "://" in place.mlflow_pages:
+            return place.mlflow_pages
+        named = self.is_remote and "mlflow_url" in place.model_fields_set
+        return place.mlflow_url if named or not public else f"{public}/mlflow/"
+
     def require_running(self) -> None:
         """Refuse what needs the services.
 
@@ -95,9 +113,7 @@ class Place:
             return everything_served()
         from cli.public_page import models
 
-        named = "gateway_url" in settings().model_fields_set
-        gateway = settings().gateway_url.rstrip("/") if named else self.airflow_url
-        return models(gateway, self.settings.prediction_token.get_secret_value())
+        return models(self.gateway_url, self.settings.prediction_token.get_secret_value())
 
     def standing(self, model: str, seen: Serving | None) -> Standing:
         """How a model stands; `seen` is what `serves` gave of it.
@@ -109,7 +125,7 @@ class Place:
         from tasks.release import standing
 
         if self.is_remote:
-            return standing.explain(model, seen, self.history(model))
+            return standing.explain(model, seen, self.history)
         with _database_answers():
             return standing.standing(model)
 
@@ -165,6 +181,19 @@ class Place:
         self.require_running()
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES)["findings"]
         return found, []
+
+    def wrong_at_end(self) -> list[str]:
+        """What is wrong with the newest entries of the ledger and with its heads in the store. Raises as
+        `verify`.
+        """
+        if self.has_ledger_here:
+            from tasks.ledger.verify import verify_end
+
+            with _database_answers():
+                return [each.why for each in verify_end()]
+        self.require_running()
+        found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES, end=True)["findings"]
+        return found
 
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""

@@ -1,14 +1,13 @@
-"""`perennial recall`: leave a batch out of every later training, and train again what serves by it."""
+"""`perennial recall`: leave batches out of every later training, and train again what serves by them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import show
-from cli.about import require_records
+from cli.about import batch_of
 from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
-from tasks.errors import InvalidRequest
 
 DAG = "recall_batch"
 
@@ -16,31 +15,44 @@ DAG = "recall_batch"
 @app.command()
 def recall(
     context: typer.Context,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, or the name of the file.")],
+    batches: Annotated[
+        list[str], typer.Argument(metavar="BATCH...", help="The id of each, or the name of its file.")
+    ],
     *,
     why: Why,
     json: AsJson = False,
 ) -> None:
-    """Leave a batch out of every later training, name what used it, and ask for trainings without it."""
-    place = place_of(context)
-    require_records(place)
-    from tasks.provenance.subject import find, told
+    """Leave batches out of every later training, name what used them, and ask for trainings without them.
 
-    subject = find(batch)
-    if subject.kind != "batch":
-        raise InvalidRequest(f"{batch!r} is {told(subject)}, and only a batch can be recalled.")
-    asked = {"batch_id": subject.batch_id, "table": subject.table, "reason": why}
+    All names are looked up before the first is recalled, and each model is trained again once.
+    """
+    place = place_of(context)
+    subjects = [batch_of(place, name) for name in batches]
+    tables = {subject.table for subject in subjects}
+    asked = {
+        "batch_ids": [subject.batch_id for subject in subjects],
+        "table": tables.pop() if len(tables) == 1 else None,
+        "reason": why,
+    }
     run_id = start(place.airflow, DAG, asked)
     follow(place.airflow, DAG, run_id)
     done = place.airflow.result(DAG, run_id, "recall")
     if json:
         show.as_json(done)
         return
-    typer.echo(f"The batch {subject.batch_id} of {subject.table} is left out of every training from now on.")
-    for use in done["usage"]["uses"]:
-        version = f"version {use['version']}" if use["version"] else "no version"
-        serves = ", which serves," if use["serves"] else ""
-        typer.echo(f"{use['model']}: {version}{serves} used it and gave {use['answers']['rows']} answers.")
+    for batch in done["batches"]:
+        _print(batch["usage"])
     for ticket in done["tickets"]:
         asked_for = f"training {ticket['train_run_id']} starts" if ticket["granted"] else "no training starts"
         typer.echo(f"{ticket['model']}: {asked_for}. {ticket['reason']}")
+
+
+def _print(usage: dict[str, Any]) -> None:
+    [batch] = usage["batches"]
+    typer.echo(
+        f"The batch {batch['batch_id']} of {usage['table']} is left out of every training from now on."
+    )
+    for use in usage["uses"]:
+        version = f"version {use['version']}" if use["version"] else "no version"
+        serves = ", which serves," if use["serves"] else ""
+        typer.echo(f"{use['model']}: {version}{serves} used it and gave {use['answers']['rows']} answers.")

@@ -6,11 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from cli.airflow import Airflow
-from cli.exits import LoginRefused
+from cli.exits import FAULT, INVALID, NOTHING, QUARANTINED, REFUSED, LoginRefused
 from tasks.errors import PerennialError
 
 WATCHED = ("ingest", "train", "drift", "collect")
 ENDED = ("success", "failed")
+
+REPORTS_QUARANTINED = "report_quarantined"
+"""The task that fails where batches were quarantined, while the training goes on without them."""
+
+FAILED_WITH = {"StepRefused": REFUSED, "StepInvalid": INVALID, "StepHadNothing": NOTHING}
+"""The errors of plugins/failures.py, by which a task fails for good."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,15 @@ class Run:
 
     def __str__(self) -> str:
         return f"{self.dag_id}: {', '.join(self.tasks) or self.state}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed, what it said, and the exit code that says so."""
+
+    task: str
+    why: str
+    code: int
 
 
 @dataclass(frozen=True)
@@ -104,36 +119,52 @@ def _not_imported(airflow: Airflow) -> Iterator[str]:
 
 
 def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> Iterator[str]:
-    """The DAGs whose newest run that ended has failed."""
+    """The DAGs whose newest run that ended has failed, but for a quarantined batch alone: the ledger says
+    whether that still waits for a person.
+    """
     for dag_id in (dag["dag_id"] for dag in dags):
         family, _, name = dag_id.partition("_")
         if family not in WATCHED or (only and family != "ingest" and name != only):
             continue
         newest = airflow.get(f"/dags/{dag_id}/dagRuns", state=ENDED, order_by="-id", limit=1)["dag_runs"]
-        if newest and newest[0]["state"] == "failed":
-            run_id = newest[0]["dag_run_id"]
-            yield f"The newest run of {dag_id} failed: {why_failed(airflow, dag_id, run_id)}"
+        if not newest or newest[0]["state"] != "failed":
+            continue
+        found = failures(airflow, dag_id, newest[0]["dag_run_id"])
+        if code_of(found) != QUARANTINED:
+            page = airflow.page(dag_id, newest[0]["dag_run_id"])
+            yield f"The newest run of {dag_id} failed: {why_failed(found)}. {page}"
 
 
-def why_failed(airflow: Airflow, dag_id: str, run_id: str) -> str:
-    """Which task of a run failed and what it said, and where its page is."""
+def failures(airflow: Airflow, dag_id: str, run_id: str) -> list[Failure]:
+    """The tasks of a run that failed, in the order in which they started."""
     tasks = [task for task in airflow.tasks(dag_id, run_id) if task["state"] == "failed"]
-    told = "; ".join(f"{task['task_id']}: {_last_words(airflow, task)}" for task in tasks)
-    return f"{told or 'no task of it did'}. {airflow.page(dag_id, run_id)}"
+    return [_failure(airflow, task) for task in tasks]
 
 
-def _last_words(airflow: Airflow, task: dict[str, Any]) -> str:
-    """The sentence that the task ended with, as its log has it."""
-    place = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+def why_failed(found: list[Failure]) -> str:
+    """Which tasks failed, and what each said; without a full stop."""
+    return "; ".join(f"{each.task}: {each.why}" for each in found) or "no task of it did"
+
+
+def code_of(found: list[Failure]) -> int:
+    """The exit code for a run that failed: what failed first says it, before any quarantined batch."""
+    codes = [each.code for each in found]
+    return next((code for code in codes if code != QUARANTINED), codes[0] if codes else FAULT)
+
+
+def _failure(airflow: Airflow, task: dict[str, Any]) -> Failure:
+    """The sentence that a task ended with, as its log has it."""
+    name, quarantined = task["task_id"], task["task_id"] == REPORTS_QUARANTINED
+    place = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{name}"
     try:
         lines = airflow.get(f"{place}/logs/{task['try_number']}", full_content=True)["content"]
     except PerennialError as error:
-        return f"its log cannot be read ({error})"
-    said = [
-        fault["exc_value"]
-        for line in lines
-        if isinstance(line, dict)
-        for fault in line.get("error_detail") or ()
-        if fault.get("exc_value")
-    ]
-    return str(said[-1]).strip().rstrip(".") if said else "its log says why"
+        return Failure(name, f"its log cannot be read ({error})", QUARANTINED if quarantined else FAULT)
+    faults = [fault for line in lines if isinstance(line, dict) for fault in line.get("error_detail") or ()]
+    said = [fault["exc_value"] for fault in faults if fault.get("exc_value")]
+    codes = [FAILED_WITH[fault["exc_type"]] for fault in faults if fault.get("exc_type") in FAILED_WITH]
+    return Failure(
+        task=name,
+        why=str(said[-1]).strip().rstrip(".") if said else "its log says why",
+        code=QUARANTINED if quarantined else next(reversed(codes), FAULT),
+    )

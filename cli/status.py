@@ -7,7 +7,7 @@ import typer
 from cli import show
 from cli.app import AsJson, app, place_of
 from cli.exits import TROUBLE
-from cli.names import AnyModel, names_here, require_known
+from cli.names import AnyModel, known_names, names_here, require_known
 from cli.times import short
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
         require_known(place, model)
     airflow = place.look(model)
     standings, faults = _standings(place, model)
-    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place)]))
+    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place), *_ledger_faults(place)]))
     if json:
         show.as_json(_document(place, standings, airflow, wrong))
     else:
@@ -42,12 +42,14 @@ def _standings(place: "Place", only: str | None) -> "tuple[list[Standing], list[
 
     faults: list[str] = []
     served: dict[str, Serving] = {}
+    here = [] if place.is_remote else names_here()
+    known = here
     try:
         served = place.serves()
+        known = known_names(place) if place.is_remote and not only else here
     except PerennialError as error:
         faults.append(str(error))
-    here = [] if place.is_remote else names_here()
-    names = [only] if only else sorted({*here, *served})
+    names = [only] if only else sorted({*known, *served})
     standings = [_standing(place, name, served.get(name)) for name in names]
     if here:
         faults += [_orphan(name) for name in sorted(set(served) - set(here))]
@@ -79,6 +81,16 @@ def _project_faults(place: "Place") -> list[str]:
     from tasks.spec import read_specs
 
     return [str(fault) for fault in read_specs(settings().models)[1]]
+
+
+def _ledger_faults(place: "Place") -> list[str]:
+    """What is wrong with the ledger's end; `ledger --verify` looks at all of it."""
+    from tasks.errors import PerennialError
+
+    try:
+        return place.wrong_at_end()
+    except PerennialError as error:
+        return [str(error)]
 
 
 def _document(

@@ -1,18 +1,19 @@
 """`perennial train`: ask for a training, as the Trigger button of its DAG does."""
 
-from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import show
 from cli.app import AsJson, app, place_of
-from cli.exits import REFUSED
+from cli.exits import DONE, LABEL_INCIDENT, NOTHING, REFUSED
 from cli.names import Model, require_known
 from tasks.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from cli.airflow import Airflow
+    from cli.asked import RunFailed
 
 
 @app.command()
@@ -42,36 +43,49 @@ def train(
     dag_id = f"train_{model}"
     conf = {**_parsed(parameters or []), **({"reason": why} if why else {})}
     run_id = start(place.airflow, dag_id, conf, unpause=unpause)
-    document: dict[str, Any] = {
-        "dag_id": dag_id,
-        "run_id": run_id,
-        "page": place.airflow.page(dag_id, run_id),
-    }
+    page = place.airflow.page(dag_id, run_id)
     if not json:
-        show.tell(f"Started {run_id}: {document['page']}")
+        show.tell(f"Started {run_id}: {page}")
+    document: dict[str, Any] = {"dag_id": dag_id, "run_id": run_id, "page": page}
+    failed = None
     if wait:
-        document["gate"] = _judged(place.airflow, dag_id, run_id)
+        document["gate"], failed = _end(place.airflow, dag_id, run_id)
+        document["failed"] = [asdict(each) for each in failed.failures] if failed else []
     if json:
         show.as_json(document)
-    elif wait:
+    elif wait and document["gate"]:
         typer.echo(_told(document["gate"]))
-    if wait and document["gate"]["verdict"] != "promote":
-        raise typer.Exit(REFUSED)
+    if failed is not None:
+        raise failed
+    if wait and (code := _code(document["gate"])) != DONE:
+        raise typer.Exit(code)
 
 
-def _judged(airflow: "Airflow", dag_id: str, run_id: str) -> dict[str, Any]:
-    """What the gate said at the run's end. Where it had said it before something else failed, as where a
-    batch was quarantined, that is told first.
+def _end(airflow: "Airflow", dag_id: str, run_id: str) -> "tuple[dict[str, Any] | None, RunFailed | None]":
+    """What the gate said by a run's end, None where it had nothing to judge; and how the run failed, if it
+    did. The gate may have said it before that, as where a batch was quarantined.
     """
     from cli.asked import RunFailed, follow
 
+    failed = None
     try:
         follow(airflow, dag_id, run_id)
-    except RunFailed:
-        with suppress(InvalidRequest):
-            show.tell(_told(airflow.result(dag_id, run_id, "gate")))
-        raise
-    return airflow.result(dag_id, run_id, "gate")
+    except RunFailed as error:
+        failed = error
+    try:
+        return airflow.result(dag_id, run_id, "gate"), failed
+    except InvalidRequest:
+        return None, failed
+
+
+def _code(gate: dict[str, Any] | None) -> int:
+    """The exit code for a run that ended well."""
+    if gate is None:
+        show.tell("The run was skipped before the gate: its page says why nothing was judged.")
+        return NOTHING
+    if any(rule["rule"] == "label_incident" and not rule["passed"] for rule in gate["rules"]):
+        return LABEL_INCIDENT
+    return DONE if gate["verdict"] == "promote" else REFUSED
 
 
 def _told(gate: dict[str, Any]) -> str:

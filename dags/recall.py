@@ -8,5 +8,5 @@ from plugins.schedules import only_when_asked
 
 @pipeline(over=lambda _: {"batch": "batch"}, schedule=only_when_asked, form=recall_form, paused=False)
 def recall(_: str) -> None:
-    """Leave a batch out of every later training, and train again what serves by it."""
+    """Leave batches out of every later training, and train again what serves by them."""
     start_trainings(recall_batch())

@@ -13,7 +13,7 @@ import json
 import re
 import signal
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from upath import UPath
@@ -23,6 +23,9 @@ from tasks.errors import EXIT_FAULT
 from tasks.settings import settings
 from tasks.step import ERROR_SUFFIX, read_result
 from tasks.stores.files import at, remove, write_whole
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 LONGEST_NAME = 100
 
@@ -60,6 +63,11 @@ def context_of(ti: Any, person: str | None = None) -> StepContext:
     commit = getattr(bundle, "version", None) or settings().code_commit or None
     actor = f"airflow:{key}" + (f", asked for by {person}" if person else "")
     return StepContext(actor=actor, step_key=key, work_url=str(folder), code_commit=commit)
+
+
+def asking(run: "Context") -> StepContext:
+    """Who asks, of a task that is at work; whoever started its run is named with it."""
+    return context_of(run["ti"], run["dag_run"].triggering_user_name)
 
 
 def folder_name(name: str) -> str:

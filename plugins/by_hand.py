@@ -29,8 +29,8 @@ def withdraw() -> XComArg:
 
 
 def recall_batch() -> XComArg:
-    """Leave the batch that the form names out of every later training, and ask for trainings without it."""
-    return _asked("recall", "batch_id", "table", "reason")
+    """Leave the batches that the form names out of every later training; ask for trainings without them."""
+    return _asked("recall", "batch_ids", "table", "reason")
 
 
 def explain() -> XComArg:

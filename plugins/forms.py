@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import AirflowFailException
 
+from plugins.failures import StepInvalid
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -59,11 +59,11 @@ def require_sound(run: Context) -> None:
     """Refuse a run that asks for what there is not, in its first task; Airflow itself lets it pass.
 
     Raises:
-        AirflowFailException: The message names each fault.
+        StepInvalid: The message names each fault.
     """
     known, conf = set(run["dag"].params), run["dag_run"].conf or {}
     if told := faults(known, conf, run["params"], run["dag_run"].run_after):
-        raise AirflowFailException(" ".join(told))
+        raise StepInvalid(" ".join(told))
 
 
 def faults(
@@ -198,18 +198,19 @@ def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
 
 
 def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
-    """The batch to leave out of every later training, and why."""
+    """The batches to leave out of every later training, and why."""
     return {
-        "batch_id": Param(
-            description="Its id; `perennial why FILE` says it, for the name of the file that landed.",
-            title="Batch",
-            type="string",
-            minLength=1,
-            pattern=r"\S",
+        "batch_ids": Param(
+            description="Their ids, one a line; `perennial why FILE` says one, for the name of the file that "
+            "landed.",
+            title="Batches",
+            type="array",
+            items={"type": "string", "minLength": 1, "pattern": r"\S"},
+            minItems=1,
         ),
         "table": Param(
             None,
-            "The table that it is in. Empty: whichever has it.",
+            "The table that they are in. Empty: whichever has it.",
             type=["string", "null"],
             pattern=r"^[a-z][a-z0-9_]{0,62}$",
             title="Table",
@@ -222,8 +223,8 @@ def explanation_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The name of what is to be explained."""
     return {
         "subject": Param(
-            description="A prediction's id, a version (model/3), a run's id, a batch's id or file, a row "
-            "(table:key), or a model.",
+            description="A prediction's id, a version (model/3), a run's id (MLflow's or Airflow's), an "
+            "entry's number in the ledger, a batch's id or file, a row (table:key), or a model.",
             title="What",
             type="string",
             minLength=1,

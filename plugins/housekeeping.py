@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from plugins.attempts import context_of
+from plugins.attempts import asking
 from plugins.forms import require_sound
 from plugins.janitor import sweep
 from plugins.reconciler import differing_models, give_back_unstarted, wanted
@@ -33,7 +33,7 @@ def look_for_mismatches() -> XComArg:
         run = get_current_context()
         require_sound(run)
         reach_store()
-        give_back_unstarted(_is_known, context_of(run["ti"]).actor)
+        give_back_unstarted(_is_known, asking(run).actor)
         try:
             models = differing_models()
         except (ServiceAway, ServingError) as away:

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from plugins import attempts
 from plugins.attempts import Files
+from plugins.failures import FINAL_FAILURES
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
 from tasks.contracts import Request
-from tasks.errors import EXIT_NOTHING, FINAL
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, faults_of
 
@@ -28,10 +28,6 @@ SEEN_EVERY_SECONDS = 5.0
 AFTER_TIMEOUT_SECONDS = 300
 AS_THE_TRAINING = frozenset({"preflight", "train", "reproduce"})
 LONGEST = timedelta(days=1)
-
-
-class StepHadNothing(AirflowFailException):
-    """The step found nothing to do."""
 
 
 @dataclass
@@ -80,8 +76,7 @@ class StepJob:
         """Pass on the step's log until it ends, and return its result.
 
         Raises:
-            StepHadNothing: It found nothing to do.
-            AirflowFailException: It failed, and would fail again.
+            StepRefused, StepInvalid, StepHadNothing, AirflowFailException: It failed, and would fail again.
             AirflowException: It failed, and may not fail again.
             WorkerLost: This try is no longer the one that follows the step.
         """
@@ -120,10 +115,8 @@ class StepJob:
     def _fail(self, code: int, ended: Ended) -> Document:
         self.outcome = attempts.evidence(self.files)
         message = attempts.why(self.step.verb, code, self.files, ended.why)
-        if code == EXIT_NOTHING:
-            raise StepHadNothing(message)
-        final = ended.final or code in FINAL
-        raise (AirflowFailException if final else AirflowException)(message)
+        other = AirflowFailException if ended.final else AirflowException
+        raise FINAL_FAILURES.get(code, other)(message)
 
     def _result(self) -> Document:
         verb, file = self.step.verb, self.files.result

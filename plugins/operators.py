@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.models.xcom import XCOM_RETURN_KEY
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from pydantic import BaseModel, ValidationError
 
 from plugins import attempts
+from plugins.failures import FINAL_FAILURES, StepHadNothing, StepInvalid, StepRefused
 from plugins.forms import require_sound
-from plugins.jobs import StepHadNothing, StepJob, step_of
+from plugins.jobs import StepJob, step_of
 from plugins.pages.links import links_of
 from plugins.runners import EngineFault, Runner, not_installed, runner
 from plugins.runners.connections import reach_store
-from tasks.contracts import Request, StepContext
-from tasks.errors import FINAL, PerennialError
+from tasks.contracts import Request
+from tasks.errors import PerennialError
 from tasks.settings import settings
 from tasks.spec import faults_of
 from tasks.step import exit_code
@@ -115,7 +116,7 @@ class StepOperator(BaseOperator):
         finally:
             self.outcome = self.outcome or (self._job.outcome if self._job else {})
         if self.fail_because and (reason := self.fail_because(self.outcome)):
-            raise AirflowFailException(reason)
+            raise StepRefused(reason)
         self.log.info("Result of %s: %s", self.verb, json.dumps(self.outcome, indent=2))
         return self.outcome
 
@@ -164,12 +165,12 @@ class StepOperator(BaseOperator):
 
     def _request(self, context: Context) -> Request:
         of_run = self.from_run(context) if self.from_run else {}
-        fields = {**self.inputs, **of_run, **self.constants, "context": _asking(context)}
+        fields = {**self.inputs, **of_run, **self.constants, "context": attempts.asking(context)}
         try:
             return VERBS[self.verb].request.model_validate(fields)
         except ValidationError as error:
             faults = "; ".join(faults_of(error))
-            raise AirflowFailException(
+            raise StepInvalid(
                 f"The request of {self.verb!r} breaks its contract: {faults}. Correct these fields."
             ) from error
 
@@ -198,7 +199,7 @@ def _as_airflow_error(error: Exception) -> Exception:
     told = error if isinstance(error, AirflowException) else explain(error) or error
     if not isinstance(told, PerennialError | EngineFault):
         return error
-    airflow_s: type[Exception] = AirflowFailException if exit_code(told) in FINAL else AirflowException
+    airflow_s: type[Exception] = FINAL_FAILURES.get(exit_code(told), AirflowException)
     return airflow_s(str(told))
 
 
@@ -244,9 +245,5 @@ class StartTraining(TriggerDagRunOperator):
             )
         if why := hindrance(context, self.trigger_dag_id):
             reach_store()
-            close_unstarted(*request, why=why, actor=_asking(context).actor)
+            close_unstarted(*request, why=why, actor=attempts.asking(context).actor)
             raise AirflowSkipException(why)
-
-
-def _asking(context: Context) -> StepContext:
-    return attempts.context_of(context["ti"], context["dag_run"].triggering_user_name)

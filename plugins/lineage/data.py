@@ -110,11 +110,11 @@ def collect(places: Places, request: CollectRequest, result: CollectResult | Non
 
 
 def recall(places: Places, _request: RecallRequest, result: Recall | None) -> StepLineage:
-    """The table, of which snapshots see less from this version on."""
-    if result is None:
-        return StepLineage()
-    table = places.table(result.usage.table)
-    return StepLineage(outputs=[written(table, result.table_version, table_facets())])
+    """Each table, of which snapshots see less from this version on."""
+    newest: dict[str, int] = {}
+    for batch in result.batches if result else ():
+        newest[batch.usage.table] = max(batch.table_version, newest.get(batch.usage.table, 0))
+    return StepLineage(outputs=[written(places.table(name), newest[name], table_facets()) for name in newest])
 
 
 def drift(places: Places, request: DriftRequest, result: DriftDecision | None) -> StepLineage:

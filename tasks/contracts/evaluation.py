@@ -138,12 +138,29 @@ class FailedCase(Contract):
     why: str
 
 
+class PassedByChampion(Contract):
+    """How the champion fared in the same cases.
+
+    Attributes:
+        passed: How many it passed.
+        difference, low, high: The candidate's share of passed cases minus its share, with the 95 % interval.
+    """
+
+    passed: int
+    difference: float
+    low: float
+    high: float
+
+
 class BehaviourResult(Contract):
     """What became of one test of behaviour.yaml.
 
     Attributes:
         cases, passed: How many there were, and how many of them were answered as expected.
         failed: The first of the others.
+        low, high: The 95 % interval of the share that passed; None where the file names the cases, so that
+            they are no sample of others, and in reports of an earlier Perennial.
+        champion: None where the share is no sample's or is large enough, or no champion answered every case.
     """
 
     name: str
@@ -152,6 +169,9 @@ class BehaviourResult(Contract):
     passed: int
     required_share: float
     failed: tuple[FailedCase, ...]
+    low: float | None = None
+    high: float | None = None
+    champion: PassedByChampion | None = None
 
 
 class SetScore(Contract):

@@ -1,6 +1,6 @@
 """What is asked and said of where something came from, what came from it, and why it was decided."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
@@ -14,11 +14,16 @@ from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import Name
 
-Kind = Literal["prediction", "version", "run", "batch", "row", "model"]
+Kind = Literal["prediction", "version", "run", "airflow_run", "entry", "batch", "row", "model"]
 
 
 class Subject(Contract):
-    """What was asked about: whatever names it is set, the rest is None."""
+    """What was asked about: whatever names it is set, the rest is None.
+
+    Attributes:
+        airflow_run: `<dag>/<run>`, of a run that made no training.
+        entry: The number of a ledger's entry.
+    """
 
     kind: Kind
     model: str | None = None
@@ -28,6 +33,8 @@ class Subject(Contract):
     table: str | None = None
     batch_id: str | None = None
     key: str | None = None
+    airflow_run: str | None = None
+    entry: int | None = None
 
 
 class Label(Contract):
@@ -221,16 +228,22 @@ class Explained(Contract):
 
 
 class RecallRequest(Request):
-    """Leave a batch out of every later training.
+    """Leave batches out of every later training.
 
     Attributes:
-        table: Where the batch is; None to look into every table.
+        batch_ids: Each once, in the order of the request.
+        table: Where the batches are; None to look into every table.
         reason: Why; the ledger keeps it.
     """
 
-    batch_id: str = Field(min_length=1)
+    batch_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
     table: Name | None = None
     reason: str
+
+    @field_validator("batch_ids")
+    @classmethod
+    def _each_once(cls, batch_ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(batch_ids))
 
     @field_validator("reason")
     @classmethod
@@ -240,17 +253,27 @@ class RecallRequest(Request):
         return reason
 
 
-class Recall(Contract):
-    """What a recall did, and what had used the batch.
+class RecalledBatch(Contract):
+    """A batch that was recalled, and what had used it.
 
     Attributes:
         table_version: From this version on no snapshot sees the batch.
         ledger_hash: Of the entry that was written first.
-        tickets: Trainings without the batch that were asked for, one for each model whose serving version
-            used it; a refused one says why.
     """
 
     usage: Usage
     table_version: int
     ledger_hash: str
+
+
+class Recall(Contract):
+    """What a recall did.
+
+    Attributes:
+        batches: In the order of the request.
+        tickets: Trainings without the batches that were asked for, one for each model whose serving version
+            used any of them; a refused one says why.
+    """
+
+    batches: tuple[RecalledBatch, ...]
     tickets: tuple[RetrainTicket, ...]

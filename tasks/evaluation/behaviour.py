@@ -1,21 +1,24 @@
 """Run the tests of behaviour.yaml on a packaged archive: the same handler, asked as for the frozen rows."""
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.contracts import BehaviourResult, FailedCase
+from tasks.contracts import BehaviourResult, FailedCase, PassedByChampion
 from tasks.evaluation.answers import Judged
 from tasks.evaluation.expectations import Answer, fault_of
 from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.score_program import as_json
 from tasks.evaluation.scoring import Scores, answer_all
+from tasks.evaluation.shares import difference, measure
 from tasks.spec import BehaviourTest, PipelineSpec, behaviour_cases
 
 SHOWN_CASES = 5
@@ -30,12 +33,28 @@ class Case:
     changed: dict[str, Any] | None
 
 
-def behave(archive: Path, spec: PipelineSpec, frozen: Frozen, folder: Path) -> tuple[BehaviourResult, ...]:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: why it failed, None where it passed; and whether the handler refused it."""
+
+    fault: str | None
+    refused: bool
+
+
+Outcomes = dict[str, list[Outcome]]
+
+
+def behave(
+    archive: Path, spec: PipelineSpec, frozen: Frozen, folder: Path, champion: Path | None = None
+) -> tuple[BehaviourResult, ...]:
     """The result of each test; an instance that the handler refuses fails its case.
+
+    The champion is asked the cases of test rows of which the candidate fails too many.
 
     Args:
         archive: The candidate's .mar file on this machine.
         folder: For the file of instances.
+        champion: That of what serves; None for a first model.
 
     Raises:
         InvalidProject: The archive's handler cannot be imported.
@@ -43,27 +62,75 @@ def behave(archive: Path, spec: PipelineSpec, frozen: Frozen, folder: Path) -> t
     """
     if not spec.behaviour:
         return ()
-    cases = {test.name: list(_cases(test, spec, frozen)) for test in spec.behaviour}
-    instances = [each for found in cases.values() for case in found for each in _asked(case)]
+    cases = {test.name: list(cases_of(test, spec, frozen)) for test in spec.behaviour}
+    found = _outcomes(archive, spec.behaviour, cases, spec, frozen, folder)
+    short = [test for test in spec.behaviour if test.test_rows and _is_short(test, found[test.name])]
+    beside: Outcomes = {}
+    if champion is not None and short:
+        same = champion == archive
+        beside = found if same else _outcomes(champion, short, cases, spec, frozen, folder)
+    return tuple(
+        _result(test, cases[test.name], found[test.name], beside.get(test.name, []) if test in short else [])
+        for test in spec.behaviour
+    )
+
+
+def _is_short(test: BehaviourTest, found: list[Outcome]) -> bool:
+    return bool(found) and float(_passed(found).mean()) < test.required_share
+
+
+def _passed(found: list[Outcome]) -> NDArray[np.bool_]:
+    return np.array([each.fault is None for each in found], dtype=np.bool_)
+
+
+def _outcomes(
+    archive: Path,
+    tests: Sequence[BehaviourTest],
+    cases: Mapping[str, list[Case]],
+    spec: PipelineSpec,
+    frozen: Frozen,
+    folder: Path,
+) -> Outcomes:
+    """What became of each case of some tests, asked in one go."""
+    instances = [each for test in tests for case in cases[test.name] for each in _asked(case)]
     answers = iter(_answers(archive, instances, spec, frozen, folder))
-    return tuple(_result(test, spec, cases[test.name], answers) for test in spec.behaviour)
+    return {test.name: [_outcome(test, spec, case, answers) for case in cases[test.name]] for test in tests}
 
 
-def _cases(test: BehaviourTest, spec: PipelineSpec, frozen: Frozen) -> Iterator[Case]:
+def _outcome(test: BehaviourTest, spec: PipelineSpec, case: Case, answers: Iterator[Answer]) -> Outcome:
+    before = next(answers)
+    after = None if case.changed is None else next(answers)
+    refused = any(each is not None and each.refused is not None for each in (before, after))
+    return Outcome(fault_of(test, spec.task, before, after), refused)
+
+
+def cases_of(test: BehaviourTest, spec: PipelineSpec, frozen: Frozen) -> Iterator[Case]:
+    """What a test asks: the instances of its file, or the test rows that it looks at."""
     if test.test_rows is None:
         given = behaviour_cases(test, spec.data, spec.serving)
     else:
-        rows = frozen.rows.select(spec.data.features).to_pylist()
         given = (
             (instance, instance | change)
-            for row in rows
-            for instance in [{name: as_json(value) for name, value in row.items()}]
+            for instance in _in_order_of_hash(frozen, spec)
             for change in test.changed or ({},)
         )
     if test.swap:
         given = ((instance, swapped(instance, test.swap)) for instance, _ in given)
     changing = (Case(*each) for each in given if each[1] is None or each[0] != each[1])
     return changing if test.test_rows is None else islice(changing, test.test_rows)
+
+
+def _in_order_of_hash(frozen: Frozen, spec: PipelineSpec) -> list[dict[str, Any]]:
+    """The test rows' features. The first so many are a random sample of them, which stays nearly the same one
+    when rows join: a row that joins takes another's place only where its own hash is smaller.
+    """
+    rows = frozen.rows.select(spec.data.features).to_pylist()
+    instances = [{name: as_json(value) for name, value in row.items()} for row in rows]
+    return sorted(instances, key=_hash)
+
+
+def _hash(instance: dict[str, Any]) -> bytes:
+    return hashlib.sha256(json.dumps(instance, sort_keys=True, default=str).encode()).digest()
 
 
 def swapped(instance: dict[str, Any], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -124,14 +191,14 @@ def _number(row: int, raw: Scores, spec: PipelineSpec) -> float | None:
 
 
 def _result(
-    test: BehaviourTest, spec: PipelineSpec, cases: list[Case], answers: Iterator[Answer]
+    test: BehaviourTest, cases: list[Case], found: list[Outcome], champion: list[Outcome]
 ) -> BehaviourResult:
-    failed: list[FailedCase] = []
-    for case in cases:
-        before = next(answers)
-        after = None if case.changed is None else next(answers)
-        if why := fault_of(test, spec.task, before, after):
-            failed.append(FailedCase(instance=_shown(case.instance), changed=_shown(case.changed), why=why))
+    failed = [
+        FailedCase(instance=_shown(case.instance), changed=_shown(case.changed), why=outcome.fault)
+        for case, outcome in zip(cases, found, strict=True)
+        if outcome.fault is not None
+    ]
+    share = measure(_passed(found)) if test.test_rows and found else None
     return BehaviourResult(
         name=test.name,
         kind=test.kind,
@@ -139,7 +206,19 @@ def _result(
         passed=len(cases) - len(failed),
         required_share=test.required_share,
         failed=tuple(failed[:SHOWN_CASES]),
+        low=share.low if share else None,
+        high=share.high if share else None,
+        champion=_beside(found, champion),
     )
+
+
+def _beside(found: list[Outcome], champion: list[Outcome]) -> PassedByChampion | None:
+    """None also where the champion refuses a case: being better than no answer says nothing."""
+    if not champion or any(each.refused for each in champion):
+        return None
+    own, its = _passed(found), _passed(champion)
+    apart, _ = difference(own, its)
+    return PassedByChampion(passed=int(its.sum()), difference=apart.value, low=apart.low, high=apart.high)
 
 
 def _shown(instance: dict[str, Any] | None) -> str | None:

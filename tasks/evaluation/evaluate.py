@@ -95,7 +95,8 @@ def compare(
         candidate, held = _candidate(request, sets.frozen, folder, trained)
         champion = _champion(version, archive, candidate, spec, sets.frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, sets.frozen, folder) if root else None
-        behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder)
+        serving = folder / f"{version.archive.sha256}.mar" if version else None
+        behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder, serving)
         simple_name, simple = choose_baseline(read_part(snapshot.train), spec, sets.frozen, sets.test)
     answered = Answered(candidate, champion, first)
     tested, tested_simple = answered.where(sets.test), simple.where(sets.test)

@@ -242,6 +242,23 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
     return broken
 
 
+def broken_at_end(most: int) -> list[int]:
+    """Those of the newest entries, at most so many, that are changed or do not follow the one before."""
+    newest = AS_KEPT.order_by(entries.c.sequence.desc()).limit(most + 1)
+    with engine().connect() as connection:
+        rows = list(connection.execute(newest))[::-1]
+    first = End(0, GENESIS)
+    if len(rows) > most:
+        first = End(rows[0].sequence, rows[0].entry_hash)
+        rows = rows[1:]
+    before = [first, *(End(row.sequence, row.entry_hash) for row in rows)]
+    return [
+        row.sequence
+        for row, (sequence, entry_hash) in zip(rows, before, strict=False)
+        if row.sequence != sequence + 1 or row.previous_hash != entry_hash or not _is_whole(row)
+    ]
+
+
 def _require_open_end(conflict: sa.exc.IntegrityError) -> str | None:
     """The newest entry's hash, after which there is none.
 

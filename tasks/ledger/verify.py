@@ -1,5 +1,6 @@
 """Is the ledger what was written? Held against itself, and against its heads in the store and in MLflow."""
 
+import time
 from collections.abc import Iterable, Iterator
 
 from tasks.contracts import Finding
@@ -7,6 +8,10 @@ from tasks.errors import LedgerBroken, MlflowRefused, ServiceAway
 from tasks.ledger import entries, heads
 from tasks.ledger.heads import Kept
 from tasks.ledger.signature import can_sign, is_signed
+
+NEWEST = 100
+ONCE_MORE_SECONDS = 1.0
+"""A writer has kept the head of its entry by then."""
 
 RESTORE = "Compare the table `ledger` with a backup; docs/ledger.md says what may have happened."
 
@@ -23,6 +28,25 @@ def verify() -> list[Finding]:
     ]
     chain = dict(entries.links())
     return [*broken, *_of_key(chain), *_of_store(chain), *_of_mlflow(chain)]
+
+
+def verify_end() -> list[Finding]:
+    """What is wrong with the newest entries, and with the heads in the store: a look that every `status` can
+    afford. An entry that joins meanwhile is no finding: what is found is looked at once more.
+    """
+    found = _of_end()
+    if found:
+        time.sleep(ONCE_MORE_SECONDS)
+        found = _of_end()
+    return found
+
+
+def _of_end() -> list[Finding]:
+    broken = entries.broken_at_end(NEWEST)
+    return [
+        *(Finding(kind="entry", sequence=number, why=_broken(number)) for number in broken),
+        *_of_store(dict(entries.links())),
+    ]
 
 
 def faults(found: list[Finding]) -> list[Finding]:

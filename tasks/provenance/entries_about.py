@@ -27,6 +27,25 @@ def entries_about(
     return with_completions(history, own)
 
 
+def dag_runs_named(entry: LedgerEntry) -> set[str]:
+    """The runs of Airflow that an entry names, as `<dag>/<run>`: whose step decided, and which training was
+    granted or closed.
+    """
+    _, told, step = entry.actor.partition("airflow:")
+    named = {"/".join(step.split("/")[:2])} if told and step.count("/") > 1 else set()
+    if entry.action == Action.RETRAIN:
+        trainings = {entry.before, entry.evidence.get("train_run_id")} - {None}
+        named |= {f"train_{entry.model}/{run}" for run in trainings}
+    return named
+
+
+def run_of(entry: LedgerEntry) -> str | None:
+    """The MLflow run that an entry judged, or sent requests to; None where it did neither."""
+    about = entry.evidence.get("decision") or {} if entry.action == Action.GATE else {}
+    found = about.get("run_id") or (entry.evidence.get("route") or {}).get("run_id")
+    return str(found) if found else None
+
+
 def with_completions(history: Sequence[LedgerEntry], hashes: set[str]) -> list[LedgerEntry]:
     """The entries with these hashes, and those that say that what they decided has taken effect."""
     return [

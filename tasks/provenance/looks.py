@@ -13,6 +13,13 @@ from tasks.data.landing import Landing
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, predictions
+from tasks.provenance.looks_at_decisions import (
+    AIRFLOW_RUN,
+    ENTRY,
+    entry_of,
+    runs_in_ledger,
+    trainings_of,
+)
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import read_specs
@@ -58,12 +65,16 @@ def look(text: str) -> Looks:
         (ID, _prediction),
         (ID, _run),
         (NAME, _model),
+        (ENTRY, _entry),
     ]
     for form, find in forms:
         if match := form.fullmatch(text):
             find(looks, match)
     if not looks.found and "/" not in text:
         _batch(looks, text)
+    # An id of a run may look like anything, so this is the last look.
+    if not looks.found and (match := AIRFLOW_RUN.fullmatch(text)):
+        _airflow_run(looks, match)
     return looks
 
 
@@ -125,6 +136,19 @@ def _is_served(looks: Looks, name: str) -> bool:
     except ServingError as error:
         looks.away.append(f"the gateway's routes: {error}")
         return False
+
+
+def _entry(looks: Looks, match: re.Match[str]) -> None:
+    with looks.at("the numbers of the ledger's entries"):
+        looks.found += entry_of(match)
+
+
+def _airflow_run(looks: Looks, match: re.Match[str]) -> None:
+    with looks.at("the Airflow runs of MLflow's runs"):
+        looks.found += trainings_of(match)
+    if not looks.found:
+        with looks.at("the Airflow runs that entries of the ledger name"):
+            looks.found += runs_in_ledger(match)
 
 
 def _batch(looks: Looks, text: str) -> None:

@@ -14,6 +14,8 @@ from tasks.training.mlflow_run import STEP_KEY
 
 PAGE_RUNS = 1000
 ID = re.compile(r"[0-9a-f]{32}")
+DAG_RUN_ID = re.compile(r"[A-Za-z0-9_.~:+-]+")
+"""Airflow's own pattern."""
 PINNED = re.compile(r"(\w+) v(\d+)")
 
 
@@ -79,6 +81,13 @@ def trainings_on(table: str) -> list[Record]:
     """Every run whose snapshot pinned a version of the table, oldest first. Raises as `record_of`."""
     found = _search("tags.`perennial.snapshot` LIKE '%'")
     return sorted((each for each in found if table in each.pinned), key=lambda each: each.started_at)
+
+
+def trainings_of(dag_run_id: str) -> list[Record]:
+    """Every run that runs of Airflow with this id made, of any DAG, oldest first. Raises as `record_of`."""
+    found = _search(f"tags.`{STEP_KEY}` LIKE '%/{dag_run_id}/%'") if DAG_RUN_ID.fullmatch(dag_run_id) else []
+    own = (each for each in found if (each.dag_run or "").endswith(f"/{dag_run_id}"))
+    return sorted(own, key=lambda each: each.started_at)
 
 
 def _search(condition: str) -> list[Record]:

@@ -1,4 +1,4 @@
-"""What a text is about: a prediction, a version, a run, a batch, a row or a model."""
+"""What a text is about: a prediction, a version, a run, an entry, a batch, a row or a model."""
 
 from tasks.contracts import Subject
 from tasks.errors import NotFound
@@ -6,8 +6,9 @@ from tasks.provenance.looks import Looks, look
 
 LONGEST = 300
 FORMS = (
-    "Give a prediction's id, a version (review_sentiment/3), an MLflow run's id, a batch's id or the name "
-    "of the file that it landed as, a row (reviews:r17, table and key), or a model's name."
+    "Give a prediction's id, a version (review_sentiment/3), the id of a run of MLflow's or Airflow's, the "
+    "number of an entry of the ledger, a batch's id or the name of the file that it landed as, a row "
+    "(reviews:r17, table and key), or a model's name."
 )
 
 
@@ -40,6 +41,8 @@ def told(subject: Subject) -> str:
         "prediction": f"the prediction {subject.prediction_id} of {subject.model}",
         "version": f"version {subject.version} of {subject.model}",
         "run": f"the run {subject.run_id} of {subject.model}",
+        "airflow_run": f"the run {subject.airflow_run} of Airflow",
+        "entry": f"entry {subject.entry} of the ledger",
         "batch": f"the batch {subject.batch_id} of {subject.table}",
         "row": f"the row {subject.key} of {subject.table}",
         "model": f"the model {subject.model}",

@@ -27,6 +27,8 @@ def tell(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _sentences(found: Explanation) -> Iterator[str]:
+    if found.subject.kind in {"entry", "airflow_run"}:
+        yield from _decided(found)
     if found.usage is not None:
         yield from _of_usage(found.usage)
         judged = {(each.model, each.before): each for each in found.decisions if each.action == Action.BATCH}
@@ -58,6 +60,20 @@ def mismatches(lineage: Lineage, gate: GateDecision | None, report: EvaluationRe
             f"{gate.archive_sha256}: the version's tags were changed since."
         )
     return told
+
+
+def _decided(found: Explanation) -> Iterator[str]:
+    """The entry that was asked about; or what a run of Airflow decided, which made no training."""
+    run = found.subject.airflow_run
+    if run is not None:
+        yield f"The run {run} of Airflow made no training. Its page there says how each task ended."
+    for entry in found.decisions:
+        if found.subject.entry in {None, entry.sequence}:
+            change = " to ".join(filter(None, [entry.before, entry.after]))
+            yield (
+                f"{_time(entry.at)}: {entry.actor} decided on {entry.model} (entry {entry.sequence}, "
+                f"{entry.action}{f': {change}' if change else ''}). {_sentence(entry.why)}"
+            )
 
 
 def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:

@@ -16,7 +16,14 @@ from tasks.contracts import (
 from tasks.errors import NotFound, ServingError
 from tasks.ledger import entries
 from tasks.provenance import predictions
-from tasks.provenance.entries_about import entries_about, judgement, mentions, with_completions
+from tasks.provenance.entries_about import (
+    dag_runs_named,
+    entries_about,
+    judgement,
+    mentions,
+    run_of,
+    with_completions,
+)
 from tasks.provenance.subject import find, told
 from tasks.provenance.tell import mismatches, tell
 from tasks.provenance.trace import trace
@@ -45,6 +52,8 @@ def explain(subject: Subject) -> Explanation:
         "model": _of_model,
         "batch": _of_rows,
         "row": _of_rows,
+        "entry": _of_entry,
+        "airflow_run": _of_airflow_run,
     }
     found = kinds.get(subject.kind, _of_run)(subject)
     checked = found.model_copy(update={"broken_entries": tuple(entries.broken_entries())})
@@ -100,6 +109,31 @@ def _of_rows(subject: Subject) -> Explanation:
         why=(),
         usage=usage,
         decisions=tuple(with_completions(history, about)),
+    )
+
+
+def _of_entry(subject: Subject) -> Explanation:
+    """An entry, with what it completes or what completes it; and the run that it is about, where it is."""
+    history = entries.history()
+    entry = next(each for each in history if each.sequence == subject.entry)
+    ends = entry.evidence.get("completes") or entry.entry_hash
+    run_id = run_of(entry)
+    found = (
+        _about_run(subject, entry.model, run_id)
+        if run_id
+        else Explanation(subject=subject, asked_at=datetime.now(UTC), why=())
+    )
+    return found.model_copy(update={"decisions": tuple(with_completions(history, {ends, entry.entry_hash}))})
+
+
+def _of_airflow_run(subject: Subject) -> Explanation:
+    history = entries.history()
+    named = {each.entry_hash for each in history if subject.airflow_run in dag_runs_named(each)}
+    return Explanation(
+        subject=subject,
+        asked_at=datetime.now(UTC),
+        why=(),
+        decisions=tuple(with_completions(history, named)),
     )
 
 

@@ -3,7 +3,7 @@
 For looks that must be quick: MLflow is asked over its REST API, for its own client takes seconds to import.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tasks.contracts import Action, LedgerEntry, Route, Serving, Standing
 from tasks.errors import PerennialError, ServingError
@@ -14,6 +14,8 @@ from tasks.serving.champion import alias_without_route, deleted_version, disagre
 from tasks.serving.gateway import Gateway
 from tasks.stores import mlflow_rest
 from tasks.stores.registry import ALIAS
+
+Histories = Callable[[str], Iterable[LedgerEntry]]
 
 
 def everything_served() -> dict[str, Serving]:
@@ -37,19 +39,19 @@ def standing(model: str, gateway: Gateway | None = None) -> Standing:
     route = gateway.route(model)
     serving = _serving(route, gateway) if route else None
     faults = [*_answers(gateway, route), *_registry_agrees(model, route)]
-    return explain(model, serving, entries.history(model), faults)
+    return explain(model, serving, entries.history, faults)
 
 
 def explain(
-    model: str, serving: Serving | None, history: Iterable[LedgerEntry], faults: Iterable[str] = ()
+    model: str, serving: Serving | None, history_of: Histories, faults: Iterable[str] = ()
 ) -> Standing:
-    """Find in a model's ledger why this version serves.
+    """Find in the ledger why this version serves, and what waits for a person.
 
     Args:
-        history: Its entries, oldest first.
+        history_of: Gives the entries about a model or a table, oldest first.
         faults: What is known to be wrong already.
     """
-    told = list(history)
+    told = list(history_of(model))
     decided = None if serving is None else _decided(serving, told)
     unfounded = () if serving is None or decided else (_unfounded(model, serving),)
     return Standing(
@@ -58,7 +60,13 @@ def explain(
         why=decided.why if decided else None,
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
-        faults=(*faults, *unfounded, *_label_incident(told), *_incident(told)),
+        faults=(
+            *faults,
+            *unfounded,
+            *_label_incident(told),
+            *_quarantined(told, history_of),
+            *_incident(told),
+        ),
     )
 
 
@@ -90,6 +98,22 @@ def _label_incident(history: list[LedgerEntry]) -> Iterator[str]:
             f"they are wrong or the world has changed: perennial answer {found.model} poison, or the_world. "
             f"The gate: {found.why}"
         )
+
+
+def _quarantined(history: list[LedgerEntry], history_of: Histories) -> Iterator[str]:
+    """The batches whose labels nobody has decided on since they were quarantined, nor recalled the batch."""
+    newest = {each.before: each for each in history if each.action == Action.BATCH}
+    waiting = [each for each in newest.values() if each.after == "quarantined"]
+    tables = {name for each in waiting for name in _tables_of(each)}
+    recalled = {
+        (table, each.before) for table in tables for each in history_of(table) if each.action == Action.RECALL
+    }
+    for each in waiting:
+        if not any((table, each.before) in recalled for table in _tables_of(each)):
+            yield (
+                f"Nobody has decided on a quarantined batch of {each.model} (entry {each.sequence} of the "
+                f"ledger): perennial decide {each.model} {each.before} release, or confirm. {each.why}"
+            )
 
 
 def _incident(history: list[LedgerEntry]) -> Iterator[str]:
@@ -132,3 +156,8 @@ def _registry_agrees(model: str, route: Route | None) -> Iterator[str]:
         yield str(deleted_version(route))
     elif registered != alias:
         yield disagreement(model, registered, alias)
+
+
+def _tables_of(entry: LedgerEntry) -> list[str]:
+    """The tables that the check of a batch read."""
+    return [each["table"] for each in entry.evidence.get("tables", ())]

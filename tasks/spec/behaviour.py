@@ -30,8 +30,8 @@ class BehaviourTest(Spec):
         instances: What is asked. Features that an instance does not name are those of
             `serving.input_example`. In a text, `{word}` stands for each of the `words` of that name in turn;
             a value that is `{word}` alone takes their type too.
-        test_rows: In place of instances so many of the model's test rows, the first ones that `swap` changes,
-            or the first ones at all.
+        test_rows: In place of instances so many of the model's test rows, of those that `swap` changes where
+            it is there: a random sample that stays nearly the same one when rows join.
         changed: What an instance is changed to: the features that become others, with the same words.
         swap: Terms that take each other's place in every text, as whole words, in upper or lower case.
         words: What the placeholders stand for; each combination is a case.
@@ -43,7 +43,7 @@ class BehaviourTest(Spec):
         of: The class whose probability is looked at.
         tolerance: How far the same number may move where nothing should change; None where the label alone
             counts.
-        required_share: Of the cases, how many have to pass.
+        required_share: Of the cases, how many have to pass; of test rows as far as their number can tell.
     """
 
     name: Name

@@ -212,13 +212,14 @@ def attest(request: dict[str, Any]) -> dict[str, Any]:
 def recall(request: dict[str, Any]) -> dict[str, Any]:
     batch = {
         "table": "reviews",
-        "batch_id": request["batch_id"],
+        "batch_id": request["batch_ids"][0],
         "file": None,
         "ingested_at": None,
         "rows": 3,
     }
     usage = {"table": "reviews", "key": None, "batches": [batch], "uses": []}
-    return {"usage": usage, "table_version": 5, "ledger_hash": SHA, "tickets": []}
+    recalled = {"usage": usage, "table_version": 5, "ledger_hash": SHA}
+    return {"batches": [recalled], "tickets": []}
 
 
 def ingest(request: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from tests.dags.runs import Dags, RunDag, SetScript, asked, grant, pause, states
 from tests.dags.test_drift_dag import TRAIN, train_runs
 
-BATCH = {"batch_id": "0a1b", "reason": "Its labels are inverted."}
+BATCH = {"batch_ids": ["0a1b", "2c3d"], "reason": "Its labels are inverted."}
 
 
 def ticket(**changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_a_recall_starts_what_it_was_granted_and_skips_what_was_refused(
     assert train_runs()["retrain__9"] == {"reason": "Recalled."}
     assert states(nothing) == {"recall": "success", "tickets": "success", "start_training": "skipped"}
     [first, _] = asked(home, "recall")
-    assert (first["batch_id"], first["table"], first["reason"]) == ("0a1b", None, BATCH["reason"])
+    assert (first["batch_ids"], first["table"], first["reason"]) == (["0a1b", "2c3d"], None, BATCH["reason"])
 
 
 def test_the_form_asks_for_a_batch_and_a_reason(dags: Dags) -> None:
@@ -48,7 +48,11 @@ def test_the_form_asks_for_a_batch_and_a_reason(dags: Dags) -> None:
 
     dag = dags()["recall_batch"]
     assert (dag.is_paused_upon_creation, dag.timetable.can_be_scheduled) == (False, False)
-    for name, bad in (("batch_id", ["", " ", None]), ("reason", ["", " ", None]), ("table", ["", "A b"])):
+    for name, bad in (
+        ("batch_ids", ["", [], [""], [" "], None]),
+        ("reason", ["", " ", None]),
+        ("table", ["", "A b"]),
+    ):
         for value in bad:
             with pytest.raises(ParamValidationError):
                 dag.params.get_param(name).resolve(value)

@@ -15,8 +15,13 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     def away() -> list[str]:
         raise ServiceAway("MLflow does not answer.")
 
+    actors: list[str] = []
+    monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda _, actor: actors.append(actor))
     monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
-    assert states(run_dag("reconcile_ledger")) == {"look": "success", "reconcile": "success"}
+    run = run_dag("reconcile_ledger")
+    assert states(run) == {"look": "success", "reconcile": "success"}
+    person = f", asked for by {run.triggering_user_name}"
+    assert actors == [f"airflow:reconcile_ledger/{run.run_id}/look{person}"]
     [request] = asked(home, "reconcile")
     assert (request["models"], request["thorough"]) == ([], True)
 

@@ -14,9 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 
+from plugins.failures import FINAL_FAILURES
 from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
-from tasks.errors import FINAL, DeletedInMlflow, MlflowRefused
+from tasks.errors import DeletedInMlflow, MlflowRefused
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
@@ -28,8 +29,8 @@ from tasks.stores.faults import explain
 from tasks.verbs import VERBS
 from tests.services.conftest import TOKEN, Platform
 from tests.services.mlflow_server import MlflowServer, logged_in
-from tests.steps.test_evaluate import part
 from tests.unit import judged, trained
+from tests.unit.judged import part
 
 MODEL, OTHER = "tiny", "other"
 OF_MODEL, OF_OTHER = f"perennial-model-{MODEL}", f"perennial-model-{OTHER}"
@@ -451,7 +452,7 @@ def test_a_deleted_experiment_is_told_at_preflight_and_by_the_training_and_can_b
         }.items():
             with pytest.raises(DeletedInMlflow, match=f"restore --experiment-id {experiment_id}") as told:
                 step(verb, **more)
-            assert exit_code(told.value) in FINAL
+            assert exit_code(told.value) in FINAL_FAILURES
     finally:
         world.client.restore_experiment(experiment_id)
     assert step("preflight").model == MODEL

@@ -40,8 +40,9 @@ from tasks.stores import files, registry
 from tasks.stores.database import engine
 from tests.services.conftest import TOKEN, Platform, build_archive
 from tests.services.mlflow_server import MlflowServer
-from tests.steps.test_evaluate import part, rows
+from tests.steps.evaluated import rows
 from tests.unit import judged
+from tests.unit.judged import part
 from tests.unit.tampering import tamper
 
 SPEC = judged.SPEC

@@ -14,7 +14,7 @@ from tasks.evaluation import evaluate
 from tasks.spec import PipelineSpec, SliceSpec
 from tasks.stores import files
 from tests.archives import write_archive
-from tests.steps.test_evaluate import HANDLER, OF_NUMBERS, SPEC, request, spec_of, version
+from tests.steps.evaluated import HANDLER, OF_NUMBERS, SPEC, request, spec_of, version
 from tests.unit import judged
 
 

@@ -13,11 +13,10 @@ from tasks.contracts import Archive, Circumstances, EvaluateRequest, EvaluationR
 from tasks.evaluation import evaluate
 from tasks.evaluation.sets import Known
 from tasks.gate.decide import decide
-from tests.steps.test_evaluate import SPEC, archives, request, right, version
+from tests.steps.evaluated import SPEC, request, right, version
 from tests.unit import judged
 from tests.unit.judged import part
 
-__all__ = ["archives"]
 DRIFT = Circumstances(drift="d" * 64, drifted="d" * 64)
 OLD, NEW = 1200, 600
 

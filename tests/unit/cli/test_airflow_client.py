@@ -11,7 +11,9 @@ import pytest
 from cli import asked, runs
 from cli.airflow import PAGE, Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
+from plugins.failures import FINAL_FAILURES
 from tasks.errors import InvalidRequest
+from tests.unit.cli.conftest import Ask
 
 Serve = Callable[[dict[str, Any]], Airflow]
 LOGIN = {"POST /auth/token": (201, {"access_token": "good"})}
@@ -116,8 +118,12 @@ def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(s
     assert serve({**LOGIN, **there}).start("train", {}).startswith("manual__")
 
 
-def test_a_failure_of_another_models_run_is_none_of_this_ones(serve: Serve) -> None:
-    dags = [{"dag_id": name, "is_paused": False} for name in ("train_a", "train_b", "ingest_rows")]
+def test_a_failure_of_another_models_run_or_of_a_quarantined_batch_is_not_told(serve: Serve) -> None:
+    names = ("train_a", "train_b", "train_quarantined", "ingest_rows")
+    dags = [{"dag_id": name, "is_paused": False} for name in names]
+    run = "GET /api/v2/dags/train_quarantined/dagRuns/one/taskInstances"
+    report = {"dag_id": "train_quarantined", "dag_run_id": "one", "task_id": "report_quarantined"}
+    report |= {"state": "failed", "try_number": 1, "start_date": None}
     failed = {"dag_runs": [{"state": "failed", "dag_run_id": "one"}]}
     airflow = serve(
         {
@@ -132,33 +138,112 @@ def test_a_failure_of_another_models_run_is_none_of_this_ones(serve: Serve) -> N
                 f"GET /api/v2/dags/{dag['dag_id']}/dagRuns/one/taskInstances": (200, {"task_instances": []})
                 for dag in dags
             },
+            run: (200, {"task_instances": [report]}),
         }
     )
     assert [fault.split()[4] for fault in runs.look(airflow, "a").faults] == ["train_a", "ingest_rows"]
     assert len(runs.look(airflow).faults) == 3
 
 
-def test_a_run_that_fails_tells_what_its_task_said(serve: Serve) -> None:
-    task = {
-        "dag_id": "rollback_model",
-        "dag_run_id": "one",
-        "task_id": "rollback",
-        "state": "failed",
-        "try_number": 1,
-        "start_date": None,
+def failed_run(*failed: tuple[str, str, str]) -> dict[str, Any]:
+    """The answers on a run whose tasks failed: each one's name, error and last words."""
+    tasks = [
+        {"dag_id": "rollback_model", "dag_run_id": "one", "task_id": name, "state": "failed", "try_number": 1}
+        | {"start_date": None}
+        for name, _, _ in failed
+    ]
+    logs = {
+        f"GET {RUN}/taskInstances/{name}/logs/1": (
+            200,
+            {"content": [{"error_detail": [{"exc_type": error, "exc_value": said}]}]},
+        )
+        for name, error, said in failed
     }
-    fault = {"exc_type": "AirflowFailException", "exc_value": "There is nothing to go back to."}
-    log = {"content": [{"event": "Task failed", "error_detail": [fault]}]}
+    run = {f"GET {RUN}": (200, {"state": "failed"})}
+    return {**LOGIN, **run, f"GET {RUN}/taskInstances": (200, {"task_instances": tasks}), **logs}
+
+
+QUARANTINED = ("report_quarantined", "AirflowFailException", "The batch b7 is quarantined.")
+
+
+@pytest.mark.parametrize(
+    ("failed", "code"),
+    [
+        ([("rollback", "AirflowException", "There is nothing to go back to.")], 1),
+        ([("rollback", "StepRefused", "There is nothing to go back to.")], 10),
+        ([("rollback", "StepInvalid", "There is nothing to go back to.")], 20),
+        ([("rollback", "StepHadNothing", "There is nothing to go back to.")], 30),
+        ([QUARANTINED], 11),
+        ([QUARANTINED, ("rollback", "StepInvalid", "There is nothing to go back to.")], 20),
+    ],
+)
+def test_a_run_that_fails_tells_what_its_tasks_said_by_the_code_too(
+    serve: Serve, failed: list[tuple[str, str, str]], code: int
+) -> None:
+    with pytest.raises(asked.RunFailed) as raised:
+        asked.follow(serve(failed_run(*failed)), "rollback_model", "one")
+    assert all(f"{name}: {said.rstrip('.')}" in str(raised.value) for name, _, said in failed)
+    assert raised.value.exit_code == code
+
+
+def test_the_errors_of_the_tasks_are_known_by_their_names() -> None:
+    assert {error.__name__: code for code, error in FINAL_FAILURES.items()} == runs.FAILED_WITH
+
+
+GATE = {"verdict": "promote", "why": "All passed.", "rules": []}
+INCIDENT = {
+    "verdict": "hold",
+    "why": "The champion falls.",
+    "rules": [{"rule": "label_incident", "passed": False}],
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "gate", "code", "failed"),
+    [
+        ("success", GATE, 0, []),
+        ("success", GATE | {"verdict": "reject"}, 10, []),
+        ("success", INCIDENT, 12, []),
+        ("success", None, 30, []),
+        ("failed", GATE, 11, ["report_quarantined"]),
+        ("failed", None, 11, ["report_quarantined"]),
+    ],
+)
+def test_how_a_training_ended_is_told_by_the_code(
+    ask: Ask,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    gate: Any,
+    code: int,
+    failed: list[str],
+) -> None:
+    run = "GET /api/v2/dags/train_review_sentiment/dagRuns/one"
+    answers = {
+        name.replace("rollback_model", "train_review_sentiment"): answer
+        for name, answer in failed_run(QUARANTINED).items()
+    }
+    tasks = answers[f"{run}/taskInstances"][1]["task_instances"]
+    tasks[0]["dag_id"] = "train_review_sentiment"
+    result = (404, {}) if gate is None else (200, {"value": json.dumps(gate)})
     airflow = serve(
-        {
-            **LOGIN,
-            f"GET {RUN}": (200, {"state": "failed"}),
-            f"GET {RUN}/taskInstances": (200, {"task_instances": [task]}),
-            f"GET {RUN}/taskInstances/rollback/logs/1": (200, log),
+        answers
+        | {
+            run: (200, {"state": state}),
+            "GET /api/v2/dags/train_review_sentiment/details": (200, {"is_paused": False, "params": {}}),
+            "POST /api/v2/dags/train_review_sentiment/dagRuns": (200, {}),
+            f"{run}/taskInstances/gate/xcomEntries/return_value": result,
         }
     )
-    with pytest.raises(asked.RunFailed, match="rollback: There is nothing to go back to"):
-        asked.follow(airflow, "rollback_model", "one")
+    monkeypatch.setattr("cli.airflow.Airflow.start", lambda *_: "one")
+    monkeypatch.setenv("PERENNIAL_AIRFLOW_URL", airflow.url)
+    monkeypatch.setenv("PERENNIAL_TOKEN", "good")
+
+    told = ask("train", "review_sentiment", "--wait", "--json")
+
+    assert told.code == code, told.said
+    document = json.loads(told.shown)
+    assert (document["gate"], [each["task"] for each in document["failed"]]) == (gate, failed)
 
 
 def test_an_airflow_that_does_not_answer_is_one_of_the_things_that_are_wrong() -> None:

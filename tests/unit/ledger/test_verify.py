@@ -176,3 +176,39 @@ def test_a_key_that_is_none_is_refused_with_a_sentence(
 
     with pytest.raises(InvalidSettings, match="give 64 hexadecimal digits"):
         decide(1)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "ONCE_MORE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("newest", [1, 2, 100])
+def test_a_look_at_the_end_finds_what_was_done_to_it(
+    home: Path, at_once: None, monkeypatch: pytest.MonkeyPatch, newest: int
+) -> None:
+    monkeypatch.setattr(verify, "NEWEST", newest)
+    for number in range(1, 4):
+        decide(number)
+    assert verify.verify_end() == []
+    tamper(ledger_entries.update().where(ledger_entries.c.sequence == 3).values(why="otherwise"))
+    assert [(each.kind, each.sequence) for each in verify.verify_end()] == [("entry", 3)]
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence == 3))
+    assert [(each.kind, each.sequence) for each in verify.verify_end()] == [("cut", 3)]
+
+
+def test_a_look_at_the_end_finds_a_chain_that_was_written_anew(home: Path, at_once: None) -> None:
+    for number in range(1, 4):
+        decide(number)
+    rewrite("otherwise")
+    assert {each.kind for each in verify.verify_end()} >= {"rewritten"}
+
+
+def test_an_entry_whose_head_is_being_kept_is_no_finding(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(heads, "keep", lambda *_: None)
+        decide(2)
+    last = entries.newest()
+    monkeypatch.setattr(verify.time, "sleep", lambda _: last and heads.keep(*last))
+    assert verify.verify_end() == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.contracts import Action, Recall, RecallRequest, StepContext
+from tasks.contracts import Action, Recall, RecallRequest, RetrainRequest, RetrainTicket, StepContext
 from tasks.errors import InvalidRequest, NotFound, RegistryError, ServiceAway
 from tasks.ledger import entries
 from tasks.monitoring import retrain
@@ -12,15 +12,19 @@ from tasks.provenance.recall import recall
 from tasks.provenance.usage import usage_of_batch
 from tasks.provenance.why import why
 from tasks.settings import settings
-from tests.unit.provenance.conftest import POISON, batch
+from tests.unit.provenance.conftest import FIRST, LATER, POISON, batch
 from tests.unit.provenance.world import MODEL, TABLE, World
 
 WHY = "Its labels are inverted."
 
 
-def recalled(batch_id: str = POISON, actor: str = "ann") -> Recall:
+def recalled(*batch_ids: str, actor: str = "ann") -> Recall:
     context = StepContext(actor=actor, step_key="recall_batch/1/recall", work_url="unused")
-    return recall(RecallRequest(context=context, batch_id=batch_id, reason=WHY))
+    return recall(RecallRequest(context=context, batch_ids=batch_ids or (POISON,), reason=WHY))
+
+
+def refused(request: RetrainRequest) -> RetrainTicket:
+    return RetrainTicket(model=MODEL, granted=False, train_run_id=None, reason=request.reason)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +82,9 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
 
     done = recalled()
 
-    assert written == [done.ledger_hash], "the ledger comes first"
-    assert [(use.version, use.rows, use.answers.rows) for use in done.usage.uses] == [
+    [poison] = done.batches
+    assert written == [poison.ledger_hash], "the ledger comes first"
+    assert [(use.version, use.rows, use.answers.rows) for use in poison.usage.uses] == [
         ("2", 40, 1),
         (None, 40, 0),
     ]
@@ -87,10 +92,10 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
     assert (ticket.model, ticket.granted) == (MODEL, True)
     assert WHY in ticket.reason
     assert world.snapshot("after").rows == 120, "100 of the first batch, 20 of the last"
-    assert world.lake.latest(TABLE) == done.table_version
+    assert world.lake.latest(TABLE) == poison.table_version
     assert recalled() == done, "killed and tried again"
     (entry,) = entries.history(TABLE, [Action.RECALL])
-    assert (entry.before, entry.why, entry.entry_hash) == (POISON, WHY, done.ledger_hash)
+    assert (entry.before, entry.why, entry.entry_hash) == (POISON, WHY, poison.ledger_hash)
     found = why(POISON)
     assert [each.action for each in found.decisions] == ["recall", "done"]
     assert any("It was recalled" in sentence for sentence in found.why)
@@ -100,5 +105,15 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
 def test_a_batch_that_is_nowhere_is_not_recalled(world: World, batch_id: str) -> None:
     before = world.lake.latest(TABLE)
     with pytest.raises(NotFound, match="No batch"):
-        recalled(batch_id)
+        recalled(FIRST, batch_id)
     assert world.lake.latest(TABLE) == before
+
+
+def test_of_several_batches_each_is_recalled_and_a_model_is_trained_again_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrain, "_answer", lambda _, request, __: refused(request))
+    done = recalled(LATER, FIRST, LATER)
+    assert [each.usage.batches[0].batch_id for each in done.batches] == [LATER, FIRST]
+    [ticket] = done.tickets
+    assert ticket.reason == f"Without the batch {FIRST} of {TABLE}, which was recalled: {WHY}"

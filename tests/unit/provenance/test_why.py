@@ -118,6 +118,38 @@ def test_a_run_that_the_gate_held_says_so(world: World) -> None:
     assert any(sentence.startswith("The gate said hold: ") for sentence in found.why)
 
 
+@pytest.mark.parametrize("text", ["scheduled__3", f"train_{MODEL}/scheduled__3"])
+def test_a_run_of_airflow_leads_to_its_training(world: World, text: str) -> None:
+    subject = why(text).subject
+    assert (subject.kind, subject.run_id) == ("run", world.runs[2].run_id)
+
+
+def test_a_run_of_airflow_that_trained_nothing_leads_to_what_it_decided(world: World) -> None:
+    entries.record(
+        model=MODEL, actor=f"airflow:train_{MODEL}/manual__9/quarantine, asked for by ann", before="b9",
+        action=Action.BATCH, after="quarantined", why="It is quarantined", evidence={},
+    )  # fmt: skip
+    found = why("manual__9")
+    assert (found.subject.kind, found.subject.airflow_run) == ("airflow_run", f"train_{MODEL}/manual__9")
+    assert found.why[0].startswith(f"The run train_{MODEL}/manual__9 of Airflow made no training")
+    assert "asked for by ann" in found.why[1]
+    assert actions(found) == [("batch", "quarantined")]
+    with pytest.raises(NotFound):
+        why("train_other/manual__9")
+
+
+def test_an_entry_is_explained_with_its_run_by_its_number(world: World) -> None:
+    gate = next(each for each in entries.history(MODEL) if each.action == Action.GATE)
+    done = entries.complete(gate, "It was registered.")
+    for text, number in ((str(gate.sequence), gate.sequence), (f"entry {done.sequence}", done.sequence)):
+        found = why(text)
+        assert [each.sequence for each in found.decisions] == [gate.sequence, done.sequence]
+        assert f"(entry {number}, " in found.why[0]
+    found = why(str(gate.sequence))
+    assert found.gate is not None
+    assert (found.gate.run_id, found.gate.verdict) == (world.runs[0].run_id, "promote")
+
+
 def test_a_model_is_explained_by_what_serves_and_its_newest_decisions(world: World) -> None:
     found = why(MODEL)
     assert found.lineage is not None
@@ -126,7 +158,7 @@ def test_a_model_is_explained_by_what_serves_and_its_newest_decisions(world: Wor
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "a\0b", "a\nb", "x" * 301, "nothing", "f" * 32, "../etc", f"{MODEL}/9"]
+    "text", ["", " ", "a\0b", "a\nb", "x" * 301, "nothing", "f" * 32, "../etc", f"{MODEL}/9", "999999"]
 )
 def test_what_nothing_has_the_name_of_says_where_it_was_looked_for(world: World, text: str) -> None:
     with pytest.raises(NotFound) as raised:

@@ -20,15 +20,17 @@ def serving(sha256: str) -> Serving:
     )
 
 
-def decide(action: str, after: str, **evidence: Any) -> LedgerEntry:
+def decide(
+    action: str, after: str, *, before: str | None = None, model: str = "reviews", **evidence: Any
+) -> LedgerEntry:
     return entries.record(
-        model="reviews",
+        model=model,
         actor="somebody",
         action=action,
-        before=None,
+        before=before,
         after=after,
         why=f"{action} to {after}",
-        evidence=evidence,
+        evidence=evidence | {"of": before},
     )
 
 
@@ -36,11 +38,15 @@ def switch(action: str, after: str, sha256: str) -> LedgerEntry:
     return decide(action, after, route={"archive_sha256": sha256})
 
 
+def no_entries(_: str) -> list[LedgerEntry]:
+    return []
+
+
 def test_the_newest_switch_says_why_a_version_serves() -> None:
     switch("deploy", "1", FIRST)
     decided = switch("deploy", "2", SECOND)
     decide("champion", "2", route={"archive_sha256": SECOND})
-    standing = explain("reviews", serving(SECOND), entries.history())
+    standing = explain("reviews", serving(SECOND), entries.history)
     assert (standing.why, standing.by, standing.entry) == ("deploy to 2", "somebody", decided.sequence)
     assert standing.faults == ()
 
@@ -48,30 +54,48 @@ def test_the_newest_switch_says_why_a_version_serves() -> None:
 def test_a_version_that_serves_past_the_ledger_is_a_fault() -> None:
     switch("deploy", "1", FIRST)
     switch("rollback", "1", FIRST)
-    standing = explain("reviews", serving(SECOND), entries.history())
+    standing = explain("reviews", serving(SECOND), entries.history)
     assert standing.why is None
     assert "changed past the ledger" in standing.faults[0]
-    assert explain("reviews", serving(SECOND), []).faults, "a ledger that knows nothing of it"
+    assert explain("reviews", serving(SECOND), no_entries).faults, "a ledger that knows nothing of it"
 
 
 def test_a_model_that_never_served_stands_as_it_should() -> None:
-    standing = explain("reviews", None, [])
+    standing = explain("reviews", None, no_entries)
     assert (standing.serving, standing.why, standing.faults) == (None, None, ())
 
 
 def test_a_label_incident_is_a_fault_until_a_person_answers_it() -> None:
     rule = {"rule": "label_incident", "passed": False, "value": 0.1}
     decide("gate", "hold", decision={"rules": [rule]})
-    [fault] = explain("reviews", None, entries.history()).faults
+    [fault] = explain("reviews", None, entries.history).faults
     assert "perennial answer reviews poison" in fault
     decide("label_incident", "poison")
-    assert explain("reviews", None, entries.history()).faults == ()
+    assert explain("reviews", None, entries.history).faults == ()
 
 
 def test_an_incident_is_a_fault_until_the_next_look_finds_none() -> None:
     switch("deploy", "2", SECOND)
     decide("drift", "incident", look=1)
-    [fault] = explain("reviews", serving(SECOND), entries.history()).faults
+    [fault] = explain("reviews", serving(SECOND), entries.history).faults
     assert "drift to incident" in fault
     decide("drift", "quiet", look=2)
-    assert explain("reviews", serving(SECOND), entries.history()).faults == ()
+    assert explain("reviews", serving(SECOND), entries.history).faults == ()
+
+
+@pytest.mark.parametrize("decided", ["released", "confirmed"])
+def test_a_quarantined_batch_is_a_fault_until_a_person_decides(decided: str) -> None:
+    decide("batch", "quarantined", before="b1", tables=[{"table": "rows"}])
+    decide("batch", "passed", before="b2")
+    [fault] = explain("reviews", None, entries.history).faults
+    assert "perennial decide reviews b1 release, or confirm. batch to quarantined" in fault
+    decide("batch", decided, before="b1")
+    assert explain("reviews", None, entries.history).faults == ()
+
+
+def test_a_quarantined_batch_that_was_recalled_waits_for_nobody() -> None:
+    decide("batch", "quarantined", before="b1", tables=[{"table": "rows"}])
+    decide("recall", "left out", before="b2", model="rows")
+    assert len(explain("reviews", None, entries.history).faults) == 1, "another batch was recalled"
+    decide("recall", "left out", before="b1", model="rows")
+    assert explain("reviews", None, entries.history).faults == ()
