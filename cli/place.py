@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from cli import show
 from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
@@ -165,6 +166,17 @@ class Place:
         self.require_running()
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES)["findings"]
         return found, []
+
+    def require_whole_ledger(self) -> None:
+        """Refuse to add to a ledger whose end was altered; what cannot be checked here is told.
+
+        Raises:
+            LedgerBroken: It was cut off or written anew.
+        """
+        from tasks.ledger.verify import require_whole_end
+
+        with _database_answers():
+            require_whole_end(say=show.tell)
 
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""
