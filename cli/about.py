@@ -17,7 +17,7 @@ About = Annotated[
     typer.Argument(
         metavar="SUBJECT",
         help="A prediction's id, a version (model/3), a run's id, a batch's id or file, a row (table:key), "
-        "or a model.",
+        "or a model; where several have the name, with the kind before it (batch:day.csv, model:reviews).",
     ),
 ]
 

@@ -9,7 +9,6 @@ from cli.about import require_records
 from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
 from cli.names import Model, require_known
-from tasks.errors import InvalidRequest
 
 DAG = "decide_batch_model"
 
@@ -34,11 +33,9 @@ def decide(
     place = place_of(context)
     require_records(place)
     require_known(place, model)
-    from tasks.provenance.subject import find, told
+    from tasks.provenance.subject import find_batch
 
-    subject = find(batch)
-    if subject.kind != "batch":
-        raise InvalidRequest(f"{batch!r} is {told(subject)}, and only of a batch this can be decided.")
+    subject = find_batch(batch, "can be decided on")
     asked = {"model": model, "batch_id": subject.batch_id, "decision": what, "reason": why}
     run_id = start(place.airflow, DAG, asked)
     follow(place.airflow, DAG, run_id)

@@ -8,7 +8,6 @@ from cli import show
 from cli.about import require_records
 from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
-from tasks.errors import InvalidRequest
 
 DAG = "recall_batch"
 
@@ -24,11 +23,9 @@ def recall(
     """Leave a batch out of every later training, name what used it, and ask for trainings without it."""
     place = place_of(context)
     require_records(place)
-    from tasks.provenance.subject import find, told
+    from tasks.provenance.subject import find_batch
 
-    subject = find(batch)
-    if subject.kind != "batch":
-        raise InvalidRequest(f"{batch!r} is {told(subject)}, and only a batch can be recalled.")
+    subject = find_batch(batch, "can be recalled")
     asked = {"batch_id": subject.batch_id, "table": subject.table, "reason": why}
     run_id = start(place.airflow, DAG, asked)
     follow(place.airflow, DAG, run_id)
