@@ -19,6 +19,7 @@ from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.errors import DatabaseAway
 from tasks.settings import settings
 from tasks.variables import read
 
@@ -220,8 +221,12 @@ def _database_answers() -> Iterator[None]:
     from sqlalchemy import make_url
     from sqlalchemy.exc import DBAPIError
 
+    from tasks.stores.database import told
+
     try:
         yield
+    except DatabaseAway as error:
+        raise PlatformAway(f"The ledger cannot be read. {error}") from error
     except DBAPIError as error:
-        database = make_url(settings().database).render_as_string()
-        raise PlatformAway(f"The ledger cannot be read from {database}: {error.orig}") from error
+        where = told(make_url(settings().database))
+        raise PlatformAway(f"The ledger cannot be read from {where}: {error.orig}") from error

@@ -38,7 +38,7 @@ class Rows:
 
     @cached_property
     def places(self) -> dict[str, NDArray[np.int64]]:
-        """The places of each batch's rows, found in one pass: a check asks for every earlier batch each time."""
+        """The places of each batch's rows, found in one pass: each check asks for every earlier batch."""
         names, code = np.unique(self.batches.astype(str), return_inverse=True)
         ends = np.cumsum(np.bincount(code, minlength=len(names)))[:-1]
         return dict(zip(names.tolist(), np.split(np.argsort(code, kind="stable"), ends), strict=True))
