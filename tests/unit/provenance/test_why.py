@@ -192,16 +192,16 @@ def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: Worl
 @pytest.mark.parametrize("kind", ["model", "prediction", "row"])
 def test_a_batch_that_is_called_like_something_else_is_found_too(world: World, kind: str) -> None:
     name = {"model": MODEL, "prediction": ANSWER, "row": f"{TABLE}:r1"}[kind]
-    own = {"batch_id": hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}
+    batch_id = hashlib.sha256(name.encode()).hexdigest()[:32]
     rows = world.lake.read(TABLE).slice(0, 1).drop(["batch_id", "ingested_at"])
-    world.lake.append("other", rows, **own, metadata={"file": name})
+    world.lake.append("other", rows, batch_id=batch_id, metadata={"file": name})
 
     with pytest.raises(NotFound, match="is the name of 2 things") as raised:
         find(name)
 
     chosen = [find(text).kind for text in re.findall(r"\(([^()]+)\)", str(raised.value))]
     assert sorted(chosen) == sorted(["batch", kind])
-    assert find_batch(name, "can be recalled").batch_id == find(f"batch:{name}").batch_id == own["batch_id"]
+    assert find_batch(name, "can be recalled").batch_id == find(f"batch:{name}").batch_id == batch_id
     assert find(f"{kind}:{name}").kind == kind
 
 
