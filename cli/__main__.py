@@ -1,10 +1,16 @@
 """`python -m cli`: the command on the platform that the environment names, as in the image of the steps."""
 
+import contextlib
+import errno
+import os
 import sys
 from typing import NoReturn
 
-from cli.exits import BROKEN
-from tasks.errors import LedgerBroken, PerennialError
+from cli.exits import AWAY, BROKEN, FAULT
+from tasks.errors import DatabaseAway, LedgerBroken, PerennialError
+
+NOT_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF})
+"""What standard output says that takes no more."""
 
 
 def main(words: list[str] | None = None) -> None:
@@ -13,18 +19,54 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: What stands behind `perennial`; None for this process's own arguments.
     """
+    try:
+        try:
+            _run(words)
+        finally:
+            sys.stdout.flush()  # the interpreter would do it at its end, where nobody can say what failed
+    except PerennialError as error:
+        end(error)
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN or error.filename is not None:
+            raise
+        _end_unwritten(error)
+
+
+def _run(words: list[str] | None) -> None:
     from cli.app import load_words
 
     try:
         load_words()(words, prog_name="perennial")
-    except PerennialError as error:
-        end(error)
+    except Exception as error:
+        if told := _of_database(error):
+            raise told from error
+        raise
+
+
+def _of_database(error: Exception) -> PerennialError | None:
+    """A database that went away between two looks; nobody imports its library only to ask this."""
+    library = sys.modules.get("sqlalchemy.exc")
+    if library is None or not isinstance(error, library.DBAPIError):
+        return None
+    return DatabaseAway(f"The platform's database does not answer as it should: {error.orig}")
 
 
 def end(error: PerennialError) -> NoReturn:
     """Say what went wrong, and end with its code."""
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)
-    sys.exit(BROKEN if isinstance(error, LedgerBroken) else error.exit_code)
+    with contextlib.suppress(OSError):
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    codes = ((LedgerBroken, BROKEN), (DatabaseAway, AWAY))
+    sys.exit(next((code for kind, code in codes if isinstance(error, kind)), error.exit_code))
+
+
+def _end_unwritten(error: OSError) -> NoReturn:
+    """Say that the output was not taken; who closed the pipe, like `head`, knows it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:
+        with contextlib.suppress(OSError):
+            print(f"What was asked for cannot be written: {error.strerror}.", file=sys.stderr)
+    sys.exit(FAULT)
 
 
 if __name__ == "__main__":

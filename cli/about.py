@@ -19,7 +19,8 @@ About = Annotated[
     typer.Argument(
         metavar="SUBJECT",
         help="A prediction's id, a version (model/3), the id of a run of MLflow's or Airflow's, an entry's "
-        "number in the ledger, a batch's id or file, a row (table:key), or a model.",
+        "number in the ledger, a batch's id or file, a row (table:key), or a model; where several have the "
+        "name, with the kind before it (batch:day.csv, model:reviews).",
     ),
 ]
 
@@ -40,23 +41,27 @@ def explanation_of(place: "Place", subject: str) -> "Explanation":
     return why(subject)
 
 
-def batch_of(place: "Place", name: str) -> "Subject":
+def batch_of(place: "Place", name: str, what: str) -> "Subject":
     """The batch that a text names.
+
+    Args:
+        what: Can be done with a batch alone, for example "can be recalled".
 
     Raises:
         InvalidRequest: It is the name of something else.
         NotFound, RunFailed, PlatformAway: As `explanation_of`.
     """
-    from tasks.errors import InvalidRequest
-    from tasks.provenance.subject import find, told
-
-    if place.is_remote:
-        subject = _explained_there(place, name).subject
-    else:
+    if not place.is_remote:
         require_records(place)
-        subject = find(name)
+        from tasks.provenance.subject import find_batch
+
+        return find_batch(name, what)
+    from tasks.errors import InvalidRequest
+    from tasks.provenance.subject import told
+
+    subject = _explained_there(place, name).subject
     if subject.kind != "batch":
-        raise InvalidRequest(f"{name!r} is {told(subject)}, and this is said of batches alone.")
+        raise InvalidRequest(f"{name!r} is {told(subject)}, and only a batch {what}.")
     return subject
 
 

@@ -32,7 +32,7 @@ def decide(
     """Release a batch whose labels a model has in quarantine, or confirm that it is never trained on."""
     place = place_of(context)
     require_known(place, model)
-    subject = batch_of(place, batch)
+    subject = batch_of(place, batch, "can be decided on")
     asked = {"model": model, "batch_id": subject.batch_id, "decision": what, "reason": why}
     run_id = start(place.airflow, DAG, asked)
     follow(place.airflow, DAG, run_id)

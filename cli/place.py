@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from cli import show
 from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
 from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.errors import DatabaseAway
 from tasks.settings import settings
 from tasks.variables import read
 
@@ -195,6 +197,17 @@ class Place:
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES, end=True)["findings"]
         return found
 
+    def require_whole_ledger(self) -> None:
+        """Refuse to add to a ledger whose end was altered; what cannot be checked here is told.
+
+        Raises:
+            LedgerBroken: It was cut off or written anew.
+        """
+        from tasks.ledger.verify import require_whole_end
+
+        with _database_answers():
+            require_whole_end(say=show.tell)
+
     def models_in_ledger(self) -> list[str]:
         """The models that were judged or served here; none where there is no ledger yet."""
         if not self.has_ledger_here:
@@ -237,8 +250,12 @@ def _database_answers() -> Iterator[None]:
     from sqlalchemy import make_url
     from sqlalchemy.exc import DBAPIError
 
+    from tasks.stores.database import told
+
     try:
         yield
+    except DatabaseAway as error:
+        raise PlatformAway(f"The ledger cannot be read. {error}") from error
     except DBAPIError as error:
-        database = make_url(settings().database).render_as_string()
-        raise PlatformAway(f"The ledger cannot be read from {database}: {error.orig}") from error
+        where = told(make_url(settings().database))
+        raise PlatformAway(f"The ledger cannot be read from {where}: {error.orig}") from error

@@ -27,7 +27,7 @@ def recall(
     All names are looked up before the first is recalled, and each model is trained again once.
     """
     place = place_of(context)
-    subjects = [batch_of(place, name) for name in batches]
+    subjects = [batch_of(place, name, "can be recalled") for name in batches]
     tables = {subject.table for subject in subjects}
     asked = {
         "batch_ids": [subject.batch_id for subject in subjects],

@@ -77,6 +77,8 @@ def _on_this_machine(place: "Place", model: str, version: str | None, code: Whic
     from tasks.provenance.by_hand import attest_here, reproduce_here, request_of
 
     request = request_of(model, place.person, version, code)
+    if place.has_ledger_here:
+        place.require_whole_ledger()
     with redirect_stdout(sys.stderr):
         found = reproduce_here(request)
     if place.has_ledger_here:

@@ -28,7 +28,7 @@ OF_CONTAINERS = {
     "TORCHSERVE_HOST",
     "USER",
 }
-OF_PROCESSES = {"CLONE", "ON", "PLATFORM_PROCESS", "STEP"}
+OF_PROCESSES = {"CLONE", "ON", "PLATFORM_PROCESS", "PLATFORM_PROCESS_OF_START", "STEP"}
 """What programs of ours tell each other; ON is read by `./perennial`."""
 
 OF_SETTINGS = {

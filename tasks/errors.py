@@ -125,6 +125,10 @@ class ServiceAway(PerennialError):
     """A service that the run will need does not answer; raised by preflight and recall."""
 
 
+class DatabaseAway(ServiceAway):
+    """The platform's own database does not answer, or not to this user; raised by who opens it."""
+
+
 class LakeError(PerennialError):
     """A table, a version or a time that the lake does not hold."""
 

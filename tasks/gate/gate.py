@@ -41,7 +41,7 @@ def gate(request: GateRequest) -> GateDecision:
         FrozenSetMismatch: The evaluation was not made on the test part of the run's snapshot.
         ArchiveMismatch: Another archive was evaluated than the one that is asked about.
         InvalidRequest: Run, archive and evaluation are not of one candidate, or of other rules than the
-            model's.
+            model's; or the evaluation lacks what a rule reads.
         LedgerBroken: The ledger's end was cut off or written anew.
     """
     verify.require_whole_end()
@@ -65,9 +65,23 @@ def judge(request: GateRequest, at: datetime) -> GateDecision:
             f"test part of the run {run.run_id} has {run.snapshot.test.sha256}. Evaluate the candidate on "
             "its own snapshot."
         )
+    _require_whole(evaluation)
     _require_behaviour(spec, evaluation)
     decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection))
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def _require_whole(evaluation: EvaluationReport) -> None:
+    """Refuse an evaluation that leaves out what a rule reads: a record of an earlier Perennial has none, and
+    is only decided again as it was.
+    """
+    missing = [name for name in ("health", "sets") if getattr(evaluation, name) is None]
+    if missing:
+        raise InvalidRequest(
+            f"{evaluation.report_url} lacks {' and '.join(missing)}, so that rules of the gate would be left "
+            "out. Evaluate the candidate again.",
+            missing=missing,
+        )
 
 
 def _require_behaviour(spec: PipelineSpec, evaluation: EvaluationReport) -> None:

@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from tasks.contracts import Action, LedgerEntry
 from tasks.errors import LedgerBroken
 from tasks.ledger import heads
+from tasks.ledger.whole_end import require_whole_end
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 from tasks.stores.utc_time import as_text
@@ -78,13 +79,20 @@ def complete(entry: LedgerEntry, why: str) -> LedgerEntry:
     )
 
 
-def in_turn(act: Callable[[sa.Connection], Done]) -> Done:
+def in_turn(act: Callable[[sa.Connection], Done], *, whatever_the_heads_say: bool = False) -> Done:
     """Do in one transaction what appends to the ledger, once more each time that another writer was first;
     then keep the ledger's head outside the database.
+
+    Before, the end is held against the heads that are there: a new one would hide what they tell.
+
+    Args:
+        whatever_the_heads_say: A person has looked, and goes on with this ledger.
 
     Raises:
         LedgerBroken: The ledger's end was altered, so that nothing can follow it.
     """
+    if not whatever_the_heads_say:
+        require_whole_end(hash_of)
     at_last_failure: str | None = ""
     while True:
         try:

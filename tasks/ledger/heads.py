@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from tasks.contracts import LedgerHead
-from tasks.ledger.signature import sign
+from tasks.ledger.signature import can_sign, has_signature, sign
 from tasks.settings import settings
 from tasks.stores import files, mlflow_rest
 
@@ -31,11 +31,15 @@ class Kept(NamedTuple):
 
 
 def keep(sequence: int, entry_hash: str) -> None:
-    """Note the ledger's newest entry in the store, once."""
+    """Note the ledger's newest entry in the store, once.
+
+    Who has no key keeps none after a signed one: it would stand where only a signed one is believed. The next
+    signed head covers the entry.
+    """
     place = files.at(settings().ledger, FOLDER, _name(sequence, entry_hash))
-    if sequence and not place.exists():
-        head = made(sequence, entry_hash)
-        files.write_whole(place, head.model_dump_json(indent=2).encode())
+    if not sequence or place.exists() or (not can_sign() and _newest_has_signature()):
+        return
+    files.write_whole(place, made(sequence, entry_hash).model_dump_json(indent=2).encode())
 
 
 def made(sequence: int, entry_hash: str) -> LedgerHead:
@@ -87,6 +91,12 @@ def of_models(registered: Iterable[Mapping[str, Any]]) -> Iterator[Kept]:
                 yield Kept(
                     f"the tag {TAG} of MLflow's registered model {model['name']}", _parsed(tag["value"])
                 )
+
+
+def _newest_has_signature() -> bool:
+    known = names()
+    newest = read(*known[-1]).head if known else None
+    return newest is not None and has_signature(newest)
 
 
 def _name(sequence: int, entry_hash: str) -> str:

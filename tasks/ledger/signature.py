@@ -24,21 +24,32 @@ def sign(head: LedgerHead) -> LedgerHead:
 
 
 def is_signed(head: LedgerHead) -> bool:
-    """Whether this installation signed the head; any head passes where there is no key to ask.
+    """Whether this installation signed the head.
+
+    Where there is no key to ask, a signature is held against the public key that the head itself names, and a
+    head without one passes.
 
     Raises:
         InvalidSettings: The key is not one.
     """
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = _key()
-    if key is None:
+    if key is None and not has_signature(head):
         return True
     try:
-        key.public_key().verify(bytes.fromhex(head.signature or ""), _content(head))
+        named = bytes.fromhex(head.public_key or "")
+        public = key.public_key() if key else Ed25519PublicKey.from_public_bytes(named)
+        public.verify(bytes.fromhex(head.signature or ""), _content(head))
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def has_signature(head: LedgerHead) -> bool:
+    """Whether anybody signed the head, or says so."""
+    return bool(head.signature or head.public_key)
 
 
 def can_sign() -> bool:

@@ -1,19 +1,18 @@
 """Is the ledger what was written? Held against itself, and against its heads in the store and in MLflow."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tasks.contracts import Finding
-from tasks.errors import LedgerBroken, MlflowRefused, ServiceAway
-from tasks.ledger import entries, heads
+from tasks.errors import MlflowRefused, ServiceAway
+from tasks.ledger import entries, heads, whole_end
 from tasks.ledger.heads import Kept
 from tasks.ledger.signature import can_sign, is_signed
+from tasks.ledger.whole_end import NO_KEY, RESTORE, held_against, is_proven, not_ours
 
 NEWEST = 100
 ONCE_MORE_SECONDS = 1.0
 """A writer has kept the head of its entry by then."""
-
-RESTORE = "Compare the table `ledger` with a backup; docs/ledger.md says what may have happened."
 
 
 def verify() -> list[Finding]:
@@ -54,42 +53,24 @@ def faults(found: list[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.kind != "unchecked"]
 
 
-def require_whole_end(elsewhere: Iterable[Kept] = ()) -> None:
+def require_whole_end(elsewhere: Iterable[Kept] = (), say: Callable[[str], None] = print) -> None:
     """Refuse to decide or act by a ledger whose end was cut off or written anew: one look into the store.
 
     Args:
         elsewhere: Further heads that are held against it.
+        say: Told what could not be checked here, a sentence.
 
     Raises:
-        LedgerBroken: A head that this installation kept names an entry that is not there.
+        LedgerBroken: As `whole_end.require_whole_end`.
     """
-    known = heads.names()
-    while known and not _fits(*known[-1]):
-        _require_not_ours(heads.read(*known.pop()))
-    for kept in elsewhere:
-        if kept.head is not None and not _fits(kept.head.sequence, kept.head.entry_hash):
-            _require_not_ours(kept)
-
-
-def _fits(sequence: int, entry_hash: str) -> bool:
-    return entries.hash_of(sequence) == entry_hash
-
-
-def _require_not_ours(kept: Kept) -> None:
-    found = entries.hash_of(kept.head.sequence) if kept.head else None
-    finding = _held_against(kept, {kept.head.sequence: found} if kept.head and found else {})
-    if finding.kind != "head":
-        raise LedgerBroken(f"{finding.why} Nothing is decided by it.", sequence=finding.sequence)
+    whole_end.require_whole_end(entries.hash_of, elsewhere)
+    if not can_sign() and entries.newest():
+        say(f"Not checked: {NO_KEY}")
 
 
 def _of_key(chain: dict[int, str]) -> Iterator[Finding]:
     if chain and not can_sign():
-        yield Finding(
-            kind="unchecked",
-            sequence=None,
-            why="PERENNIAL_LEDGER_KEY is not set, so nobody can say who signed the ledger's heads. Point the "
-            'shell to the platform (eval "$(make -s env)"), or set the key.',
-        )
+        yield Finding(kind="unchecked", sequence=None, why=NO_KEY)
 
 
 def _of_store(chain: dict[int, str]) -> Iterator[Finding]:
@@ -100,14 +81,14 @@ def _of_store(chain: dict[int, str]) -> Iterator[Finding]:
         )
     for sequence, entry_hash in known:
         if chain.get(sequence) != entry_hash:
-            yield _held_against(heads.read(sequence, entry_hash), chain)
-    true = [sequence for sequence, entry_hash in known if chain.get(sequence) == entry_hash]
+            yield held_against(heads.read(sequence, entry_hash), chain)
+    true = [each for each in known if chain.get(each[0]) == each[1]]
     if true:
-        newest = heads.read(true[-1], chain[true[-1]])
-        if newest.head is None or not is_signed(newest.head):
-            yield _not_ours(newest)
-        if true[-1] < last:
-            yield Finding(kind="uncovered", sequence=last, why=_uncovered(true[-1], last))
+        covered = true[-1][0]
+        if not is_proven(true):
+            yield not_ours(heads.read(*true[-1]))
+        if covered < last:
+            yield Finding(kind="uncovered", sequence=last, why=_uncovered(covered, last))
 
 
 def _of_mlflow(chain: dict[int, str]) -> Iterator[Finding]:
@@ -118,41 +99,16 @@ def _of_mlflow(chain: dict[int, str]) -> Iterator[Finding]:
         return
     for each in kept:
         if each.head is None or not is_signed(each.head):
-            yield _not_ours(each)
+            yield not_ours(each)
         elif chain.get(each.head.sequence) != each.head.entry_hash:
-            yield _held_against(each, chain)
-
-
-def _held_against(kept: Kept, chain: dict[int, str]) -> Finding:
-    """What a head says of a chain that it does not fit."""
-    head = kept.head
-    if head is None or not is_signed(head):
-        return _not_ours(kept)
-    said = (
-        f"On {head.at:%Y-%m-%d %H:%M:%S} UTC the ledger's entry {head.sequence} was {head.entry_hash[:12]}…"
-    )
-    if head.sequence > max(chain, default=0):
-        why = (
-            f"{said}, as {kept.where} says, but the ledger has no such entry: its end was cut off. {RESTORE}"
-        )
-        return Finding(kind="cut", sequence=head.sequence, why=why)
-    found = chain.get(head.sequence, "missing")[:12]
-    why = f"{said}, as {kept.where} says, but it is {found}… now: the ledger was written anew. {RESTORE}"
-    return Finding(kind="rewritten", sequence=head.sequence, why=why)
-
-
-def _not_ours(kept: Kept) -> Finding:
-    why = (
-        f"{kept.where} is no head that this installation signed: somebody changed it, or the key "
-        "PERENNIAL_LEDGER_KEY is another one since."
-    )
-    return Finding(kind="head", sequence=kept.head.sequence if kept.head else None, why=why)
+            yield held_against(each, chain)
 
 
 def _uncovered(head: int, last: int) -> str:
     return (
         f"The ledger's newest head names entry {head}, but there are entries up to {last}: their writer was "
-        "killed before it kept the head, or they were not written by Perennial. Look at them."
+        "killed before it kept the head or has no key to sign it with, or they were not written by "
+        "Perennial. Look at them."
     )
 
 

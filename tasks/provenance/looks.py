@@ -30,6 +30,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 ID = re.compile(r"[0-9a-f]{32}")
 VERSION = re.compile(r"(?:models:/)?([a-z][a-z0-9_]{0,62})[/ ]v?(\d{1,9})")
 ROW = re.compile(r"([a-z][a-z0-9_]{0,62}):(.+)", re.DOTALL)
+FILE = re.compile(r"(?P<name>[^/]+)")
+FILE_OF_TABLE = re.compile(r"(?:(?P<table>[a-z][a-z0-9_]{0,62}):)?(?P<name>[^/]+)")
 
 
 @dataclass
@@ -56,32 +58,54 @@ class Looks:
             self.looked.append(place)
 
 
-def look(text: str) -> Looks:
-    """Look everywhere that a name of this form may be known."""
+def look(text: str, only: str | None = None) -> Looks:
+    """Look everywhere that a name of this form may be known.
+
+    A kind before it says what it is the name of: `model:reviews`, `batch:day.csv`, or of one table
+    `batch:reviews:day.csv`. Where none of that kind has it, the text as it stands is a name, too: of a row in
+    a table `batch`.
+
+    Args:
+        only: Look for this kind alone.
+    """
     looks = Looks()
-    forms: list[tuple[re.Pattern[str], Callable[[Looks, re.Match[str]], None]]] = [
-        (VERSION, _version),
-        (ROW, _row),
-        (ID, _prediction),
-        (ID, _run),
-        (NAME, _model),
-        (ENTRY, _entry),
-    ]
-    for form, find in forms:
-        if match := form.fullmatch(text):
-            find(looks, match)
-    if not looks.found and "/" not in text:
-        _batch(looks, text)
-    # An id of a run may look like anything, so this is the last look.
-    if not looks.found and (match := AIRFLOW_RUN.fullmatch(text)):
-        _airflow_run(looks, match)
+    kind, colon, name = text.partition(":")
+    if colon and kind in OF_KIND and only in {None, kind}:
+        form, find = (FILE_OF_TABLE, _batch) if kind == "batch" else OF_KIND[kind]
+        _look(looks, name.strip(), form, find)
+    if not looks.found:
+        for each, (form, find) in OF_KIND.items():
+            # The id of a run of Airflow's may look like anything: it is looked for where nothing else has it.
+            if only in {None, each} and not (each == "airflow_run" and looks.found):
+                _look(looks, text, form, find)
     return looks
+
+
+def as_chosen(subject: Subject) -> str:
+    """The text that names this subject and nothing else."""
+    return {
+        "prediction": f"prediction:{subject.prediction_id}",
+        "version": f"version:{subject.model}/{subject.version}",
+        "run": f"run:{subject.run_id}",
+        "batch": f"batch:{subject.table}:{subject.batch_id}",
+        "row": f"row:{subject.table}:{subject.key}",
+        "model": f"model:{subject.model}",
+        "entry": f"entry:{subject.entry}",
+        "airflow_run": f"airflow_run:{subject.airflow_run}",
+    }[subject.kind]
 
 
 def tables(lake: Lake) -> list[str]:
     """The tables that files land in, by name: those of the lake without what the steps keep beside them."""
     names = sorted(entry.name for entry in files.entries(files.at(lake.url)))
     return [name for name in names if NAME.fullmatch(name) and "__" not in name and lake.exists(name)]
+
+
+def _look(
+    looks: Looks, text: str, form: re.Pattern[str], find: Callable[[Looks, re.Match[str]], None]
+) -> None:
+    if match := form.fullmatch(text):
+        find(looks, match)
 
 
 def _version(looks: Looks, match: re.Match[str]) -> None:
@@ -151,14 +175,17 @@ def _airflow_run(looks: Looks, match: re.Match[str]) -> None:
             looks.found += runs_in_ledger(match)
 
 
-def _batch(looks: Looks, text: str) -> None:
+def _batch(looks: Looks, match: re.Match[str]) -> None:
     """A batch by its id, or by the name of the file that it landed as."""
-    lake = Lake()
+    lake, named = Lake(), match.groupdict().get("table")
     for table in tables(lake):
+        text = match["name"] if table == named else match[0]
         with looks.at(f"batches and files of the table {table!r}"):
             commits = lake.commits(table)
-            named = {commit.batch_id for commit in commits if commit.file == text and commit.batch_id}
-            batches = {text} if lake.app_version(table, text) is not None else named or _archived(table, text)
+            of_file = {commit.batch_id for commit in commits if commit.file == text and commit.batch_id}
+            batches = (
+                {text} if lake.app_version(table, text) is not None else of_file or _archived(table, text)
+            )
             looks.found += [Subject(kind="batch", table=table, batch_id=each) for each in sorted(batches)]
             if not batches and (reason := Landing(table).why_refused(text)):
                 looks.refused.append(f"The file {text} was refused and joined no row to {table}: {reason}")
@@ -168,3 +195,16 @@ def _archived(table: str, name: str) -> set[str]:
     """The batches of a file that an earlier Perennial ingested, whose commits do not name them."""
     found = (Landing(table).url / ".archive").glob(f"*/{glob.escape(name)}")
     return {path.parent.name for path in found}
+
+
+OF_KIND: dict[str, tuple[re.Pattern[str], Callable[[Looks, re.Match[str]], None]]] = {
+    "version": (VERSION, _version),
+    "row": (ROW, _row),
+    "prediction": (ID, _prediction),
+    "run": (ID, _run),
+    "model": (NAME, _model),
+    "entry": (ENTRY, _entry),
+    "batch": (FILE, _batch),
+    "airflow_run": (AIRFLOW_RUN, _airflow_run),
+}
+"""What a name may be of: its form, and where it is looked for."""

@@ -5,19 +5,24 @@ Every table is declared here, so that whoever opens the database finds all of th
 A table of an earlier version is rewritten where its declaration has changed.
 """
 
+import math
 import sqlite3
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_random
 
+from tasks.errors import DatabaseAway, InvalidSettings
 from tasks.settings import settings
 from tasks.stores.append_only import is_given_away, make_append_only
 from tasks.stores.upgrade import rewrite_times
 from tasks.stores.utc_time import UtcTime
 
 BUSY_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+FINAL = ("authentication failed", "does not exist", "unable to open database file", "no password supplied")
+"""What a database says when asking again does not help."""
 
 metadata = sa.MetaData()
 
@@ -72,14 +77,84 @@ def engine() -> sa.Engine:
 
     A connection is opened for each use: decisions are rare, and Airflow forks processes that would share a
     kept one. SQLite waits for other writers instead of failing, and syncs each commit to disk.
+
+    Raises:
+        InvalidSettings: PERENNIAL_DATABASE_URL is not the URL of a database that can be opened here.
+        DatabaseAway: It does not answer.
     """
-    url = sa.make_url(settings().database)
+    url = _url()
     if url.get_backend_name() != "sqlite":
-        return _with_tables(sa.create_engine(url, poolclass=sa.NullPool))
+        return _with_tables(_reached(_made(url, _bounded(url))))
     settings().home.mkdir(parents=True, exist_ok=True)
-    made = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, poolclass=sa.NullPool)
+    made = _made(url, {"timeout": BUSY_SECONDS})
     sa.event.listen(made, "connect", _durable)
-    return _with_tables(made)
+    return _with_tables(_reached(made))
+
+
+def told(url: sa.URL) -> str:
+    """Where the database is, without the password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _url() -> sa.URL:
+    try:
+        return sa.make_url(settings().database)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise InvalidSettings(
+            "PERENNIAL_DATABASE_URL is no URL of a database. Write it as "
+            "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, special letters of the password as %XX; or do "
+            "not set it, for SQLite."
+        ) from error
+
+
+def _made(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
+    try:
+        return sa.create_engine(url, connect_args=connect, poolclass=sa.NullPool)
+    except (sa.exc.ArgumentError, ImportError, TypeError) as error:
+        raise InvalidSettings(
+            f"PERENNIAL_DATABASE_URL names a database that cannot be opened here, {told(url)}: {error}. "
+            "Write postgresql+psycopg://…, or do not set it, for SQLite."
+        ) from error
+
+
+def _bounded(url: sa.URL) -> dict[str, Any]:
+    """How long libpq waits for a server; without it, for as long as the network lets it."""
+    of_libpq = url.drivername in {"postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
+    return (
+        {"connect_timeout": math.ceil(CONNECT_SECONDS)}
+        if of_libpq and "connect_timeout" not in url.query
+        else {}
+    )
+
+
+def _reached(made: sa.Engine) -> sa.Engine:
+    """The engine, once a connection could be opened; a server that is just starting is waited for.
+
+    Raises:
+        DatabaseAway: None could.
+    """
+    again = Retrying(
+        retry=retry_if_exception(_may_pass),
+        wait=wait_random(0.2, 0.6),
+        stop=stop_after_delay(CONNECT_SECONDS),
+        reraise=True,
+    )
+    try:
+        for attempt in again:
+            with attempt, made.connect():
+                pass
+    except sa.exc.DBAPIError as error:
+        said = " ".join(str(error.orig).split())
+        raise DatabaseAway(
+            f"The platform's database cannot be opened at {told(made.url)} ({said}). Look whether it runs, "
+            "and whether PERENNIAL_DATABASE_URL is right."
+        ) from error
+    return made
+
+
+def _may_pass(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, sa.exc.OperationalError) and not any(words in said for words in FINAL)
 
 
 def _durable(connection: Any, _record: Any) -> None:

@@ -24,7 +24,7 @@ from tasks.errors import LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
 from tasks.stores import files, google
-from tasks.stores.lake_history import Commit, commits_of
+from tasks.stores.lake_history import INGESTED_AT, Commit, commits_of, next_time
 from tasks.stores.lake_rows import (
     ADDED,
     Stream,
@@ -125,8 +125,8 @@ class Lake:
         app_previous: int | None = None,
         metadata: dict[str, str] | None = None,
     ) -> int:
-        """Append rows with the time and `batch_id`, once for
-        each `app_id` (default: the batch) and `app_version`.
+        """Append rows with the time and `batch_id`, once for each `app_id` (default: the batch) and
+        `app_version`; the time is later than that of every row before, also where the clock was set back.
 
         A table that is missing is made with the rows' columns. An append of an `app_version` that the table
         already holds, or a later one, writes nothing. Columns of the table that the rows lack are null.
@@ -142,8 +142,6 @@ class Lake:
             LakeError: The rows have columns that the table has not, or values that its types do not hold.
         """
         transaction = Transaction(app_id or batch_id, app_version)
-        told = {"batch_id": batch_id, **(metadata or {})}
-        properties = CommitProperties(custom_metadata=told, app_transactions=[transaction])
         for attempt in _until_no_conflict():
             with attempt:
                 if not self.exists(table):
@@ -152,7 +150,10 @@ class Lake:
                 written = delta.transaction_version(transaction.app_id) or 0
                 if written < app_version and app_previous in {None, written}:
                     schema = pa.schema(delta.schema().to_arrow())
-                    rows_to_write = stamp(as_stream(rows, schema, table), batch_id, schema)
+                    at = next_time(delta)
+                    told = {**(metadata or {}), "batch_id": batch_id, INGESTED_AT: at.isoformat()}
+                    properties = CommitProperties(custom_metadata=told, app_transactions=[transaction])
+                    rows_to_write = stamp(as_stream(rows, schema, table), batch_id, schema, at)
                     write_deltalake(delta, rows_to_write, mode="append", commit_properties=properties)
         return self.latest(table)
 

@@ -1,10 +1,16 @@
-"""The commits of a table: when each was made, and which batch it appended."""
+"""The commits of a table: when each was made, which batch it appended, and when the next one is."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple
 
 from deltalake import DeltaTable
+
+INGESTED_AT = "ingested_at"
+"""What a commit of rows says: the time that they have."""
+
+RECENT = 10
+"""So many commits are looked at for the latest time: writers at the same time do not see each other's."""
 
 
 class Commit(NamedTuple):
@@ -36,3 +42,18 @@ def commits_of(delta: DeltaTable) -> tuple[Commit, ...]:
         )
         for commit, milliseconds in zip(found, times, strict=True)
     )
+
+
+def next_time(delta: DeltaTable) -> datetime:
+    """The time of the rows that join the table next: now, and later than every row and commit that is there.
+
+    A machine's clock may be set back. Of a key the row with the latest time counts, so that a later file
+    would lose to an earlier one.
+    """
+    found = delta.history(RECENT)
+    if not any(INGESTED_AT in commit for commit in found):  # of an earlier Perennial, or without rows
+        found = delta.history()
+    # A commit's own time is cut off to milliseconds.
+    ends = [datetime.fromtimestamp((int(commit["timestamp"]) + 1) / 1000, UTC) for commit in found]
+    rows = [datetime.fromisoformat(commit[INGESTED_AT]) for commit in found if INGESTED_AT in commit]
+    return max(datetime.now(UTC), max([*ends, *rows]) + timedelta(microseconds=1))

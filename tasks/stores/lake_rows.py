@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -40,9 +40,9 @@ def as_stream(rows: pa.Table | Stream, schema: pa.Schema, table: str) -> Stream:
     return Stream(own.schema, own.to_batches)
 
 
-def stamp(rows: Stream, batch_id: str, schema: pa.Schema) -> pa.RecordBatchReader:
+def stamp(rows: Stream, batch_id: str, schema: pa.Schema, at: datetime) -> pa.RecordBatchReader:
     """The rows in the columns of the table, with the time and the batch."""
-    now = pa.scalar(datetime.now(UTC), ADDED.field("ingested_at").type)
+    now = pa.scalar(at, ADDED.field("ingested_at").type)
     added = {"ingested_at": now, "batch_id": pa.scalar(batch_id, pa.string())}
 
     def batches() -> Iterable[pa.RecordBatch]:

@@ -15,6 +15,7 @@ from tasks.contracts import (
     EvaluationReport,
     FrozenSets,
     GateRequest,
+    Health,
     Look,
     Metric,
     ModelScore,
@@ -38,6 +39,7 @@ CONSTANT = {"baseline": "constant", "minimum_gain_over_baseline": 0.05}
 SPEC = SHIPPED.model_copy(update={"behaviour": (), "gate": SHIPPED.gate.model_copy(update=CONSTANT)})
 """Without what archives that are made of a few lines do not pass: its behavioural tests and its baseline."""
 TABLE = PinnedTable(table="reviews", version=3, version_at=datetime(2026, 1, 1, tzinfo=UTC))
+SOUND = Health(rows=1000, not_finite=0, not_probabilities=0, constant=None)
 LOOK = Look(at=datetime(2026, 2, 1, tzinfo=UTC), rate=0.05, available=0.0125, alpha=0.00625)
 
 
@@ -177,6 +179,10 @@ def sets(newest: SetScore | None = None, **changes: Any) -> FrozenSets:
     return FrozenSets(**(fields | changes))
 
 
+AS_GOOD = set_score(0.9, to_root=0.0, width=0.002)
+"""On the anchor, a candidate that is neither better nor worse."""
+
+
 def evaluation(
     *,
     candidate: float = 0.91,
@@ -199,6 +205,8 @@ def evaluation(
         "report_url": "report.json",
         "tables": (TABLE,),
         "champion_tables": () if champion is None else (TABLE,),
+        "health": SOUND,
+        "sets": sets(anchor=anchor(None if champion is None else AS_GOOD)),
     }
     return EvaluationReport(**(fields | changes))
 

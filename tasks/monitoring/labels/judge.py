@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -35,14 +36,21 @@ class Rows:
     batches: NDArray[np.object_]
     target: Target
 
-    def of(self, batch_ids: list[str]) -> NDArray[np.int64]:
+    @cached_property
+    def places(self) -> dict[str, NDArray[np.int64]]:
+        """The places of each batch's rows, found in one pass: each check asks for every earlier batch."""
+        names, code = np.unique(self.batches.astype(str), return_inverse=True)
+        ends = np.cumsum(np.bincount(code, minlength=len(names)))[:-1]
+        return dict(zip(names.tolist(), np.split(np.argsort(code, kind="stable"), ends), strict=True))
+
+    def of(self, batch_ids: Sequence[str]) -> NDArray[np.int64]:
         """The places of the rows of some batches."""
-        return np.flatnonzero(np.isin(self.batches.astype(str), batch_ids))
+        found = [self.places[each] for each in set(batch_ids) if each in self.places]
+        return np.sort(np.concatenate(found)) if found else np.array([], dtype=np.int64)
 
     def sizes(self) -> dict[str, int]:
         """How many rows each batch has."""
-        names, rows = np.unique(self.batches.astype(str), return_counts=True)
-        return dict(zip(names.tolist(), rows.tolist(), strict=True))
+        return {name: len(rows) for name, rows in self.places.items()}
 
     def counts(self, batch_id: str) -> NDArray[np.int64]:
         """How often each label is in a batch, shape (classes,)."""

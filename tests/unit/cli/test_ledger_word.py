@@ -1,6 +1,11 @@
 """`perennial ledger` on a real ledger: what it shows to whom, and that it notices who touched it."""
 
 import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,9 +14,24 @@ import sqlalchemy as sa
 from tasks.contracts import Action
 from tasks.ledger import entries
 from tasks.settings import settings
+from tasks.stores import database
 from tasks.stores.database import ledger_entries
 from tests.unit.cli.conftest import Ask
 from tests.unit.tampering import tamper
+
+
+@contextmanager
+def database_at(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[None]:
+    """The platform's database is elsewhere, and waited for only shortly."""
+    with monkeypatch.context() as patched:
+        patched.setenv("PERENNIAL_DATABASE_URL", url)
+        patched.setattr(database, "CONNECT_SECONDS", 0.1)
+        settings.cache_clear()
+        database.engine.cache_clear()
+        yield
+    settings.cache_clear()
+    database.engine.cache_clear()
+
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -124,3 +144,51 @@ def test_an_unknown_model_is_refused_with_the_nearest_one(ask: Ask) -> None:
 def test_a_model_that_decided_nothing_yet_has_no_line(ask: Ask) -> None:
     assert ask("ledger", "flight_delay").rows == []
     assert "nothing was decided" in ask("ledger", "flight_delay", columns=100).shown
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("nonsense", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
+        ("postgresql+psycopg://u:secret@h:port/x", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
+        ("nothing://u:secret@h/x", 20, "cannot be opened here, nothing://u:***@h/x"),
+        ("oracle+cx_oracle://u:secret@h/x", 20, "cannot be opened here, oracle"),
+        ("postgresql+psycopg://u:secret@127.0.0.1:1/x", 4, "u:***@127.0.0.1:1/x (connection failed"),
+        ("sqlite:////no/such/folder/x.db", 4, "unable to open database file"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_told_in_a_sentence(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, url: str, code: int, said: str
+) -> None:
+    with database_at(monkeypatch, url):
+        answers = [ask("ledger"), ask("ledger", "--verify"), ask("reproduce", "nothing", "--here")]
+    for answer in answers:
+        assert (answer.code, said in answer.said, "secret" in answer.said) == (code, True, False), answer.said
+
+
+def test_a_database_that_never_answers_is_not_waited_for_without_end(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with database_at(monkeypatch, f"postgresql+psycopg://u@127.0.0.1:{port}/x"):
+            answer = ask("ledger")
+    assert (answer.code, "timeout expired" in answer.said) == (4, True), answer.said
+
+
+@pytest.mark.parametrize("words", [["ledger"], ["ledger", "--json"], ["--help"]])
+def test_output_that_nobody_takes_ends_with_a_sentence_or_in_silence(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", os.fdopen(os.open("/dev/full", os.O_WRONLY), "w", encoding="utf-8"))
+        full = ask(*words)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", os.fdopen(writer, "w", encoding="utf-8"))
+        closed = ask(*words)
+    assert (full.code, closed.code) == (1, 1)
+    assert "cannot be written: No space left on device" in full.said
+    assert "Traceback" not in full.said + closed.said
+    assert "cannot be written" not in closed.said

@@ -8,7 +8,7 @@ from tasks.spec import GateSpec
 from tests.unit.judged import LOOK, archive, evaluation
 
 SINCE_THEN = {
-    "evaluation": {"behaviour", "health", "baseline_difference", "fairness"},
+    "evaluation": {"behaviour", "health", "sets", "baseline_difference", "fairness"},
     "rules": {"slice_threshold", "slice_thresholds", "baseline", "fairness", "peak_memory_bytes"},
 }
 RULES_THEN = {

@@ -2,7 +2,7 @@
 is never promoted, and every decision can be made again.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -423,6 +423,15 @@ def test_the_ledger_alone_gives_the_same_decision_again(home: Path) -> None:
         assert stored is not None
         assert deciding.replay(stored) == decision
         assert GateDecision.model_validate(stored.evidence["decision"]) == decision
+
+
+@pytest.mark.parametrize("left_out", [("health",), ("sets",), ("health", "sets")])
+def test_an_evaluation_that_leaves_out_what_a_rule_reads_is_refused(
+    home: Path, left_out: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"lacks {' and '.join(left_out)}, so that rules"):
+        gate.judge(request(evaluation=evaluation(**dict.fromkeys(left_out))), datetime.now(UTC))
+    assert entries.history() == []
 
 
 def test_a_mix_of_two_candidates_is_refused_before_it_is_recorded(home: Path) -> None:

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 from tasks.contracts import Health
 from tasks.gate.decide import decide
 from tasks.spec import GateSpec
-from tests.unit.judged import LOOK, archive, evaluation
+from tests.unit.judged import LOOK, SOUND, archive, evaluation
 
 RULES = GateSpec()
-SOUND = Health(rows=1000, not_finite=0, not_probabilities=0, constant=None)
 
 
 @given(
@@ -37,6 +36,6 @@ def test_each_fault_is_told() -> None:
 
 
 def test_a_record_of_before_it_was_looked_at_is_decided_as_it_was() -> None:
-    decision = decide(evaluation(), RULES, archive(), LOOK)
+    decision = decide(evaluation(health=None), RULES, archive(), LOOK)
     assert "numerical_health" not in [rule.rule for rule in decision.rules]
     assert decision.verdict == "promote"

@@ -312,7 +312,6 @@ def test_an_evaluation_on_another_anchor_than_the_ledgers_is_refused(home: Path)
 
 def test_what_an_earlier_perennial_measured_is_judged_as_it_was() -> None:
     """Its evaluations have no sets, so no rule about them is told."""
-    report: EvaluationReport = evaluation()
-    assert report.sets is None
+    report: EvaluationReport = evaluation(sets=None)
     rules = [each.rule for each in gate.decide(report, SPEC.gate, archive(), judged.LOOK).rules]
     assert not {"label_incident", "anchor.accuracy"} & set(rules)

@@ -36,7 +36,7 @@ def test_a_first_model_that_fails_on_a_slice_is_rejected_by_that_slice() -> None
 
     assert decision.verdict == "reject"
     assert decision.why == (
-        "Rejected by 1 of 8 rules: slice_threshold.source=traffic: On 500 rows with source=traffic, accuracy "
+        "Rejected by 1 of 9 rules: slice_threshold.source=traffic: On 500 rows with source=traffic, accuracy "
         "0.7000 [0.6800, 0.7200] is surely below 0.8."
     )
 

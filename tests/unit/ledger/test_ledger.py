@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from tasks.contracts import Action, LedgerEntry, Metric
 from tasks.errors import LedgerBroken
-from tasks.ledger import entries
+from tasks.ledger import entries, heads
 from tasks.settings import settings
 from tasks.stores.database import engine, ledger_entries
 from tests.unit.tampering import tamper
@@ -206,6 +206,8 @@ def test_nothing_is_recorded_after_an_end_that_was_altered(home: Path, sequence:
     for number in range(1, 4):
         decide(number)
     tamper(ledger_entries.update().where(ledger_entries.c.sequence == 3).values(sequence=sequence))
+    for head in (Path(settings().ledger) / heads.FOLDER).iterdir():  # which tell of it otherwise
+        head.unlink()
 
     with pytest.raises(LedgerBroken, match=f"the entry numbered {sequence} follows the newest one"):
         decide(4)

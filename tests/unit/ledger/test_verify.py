@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.errors import InvalidSettings, LedgerBroken, ServiceAway
-from tasks.ledger import entries, heads, restored, verify
+from tasks.ledger import entries, heads, restored, verify, whole_end
 from tasks.ledger.signature import sign
 from tasks.settings import settings
 from tasks.stores import mlflow_rest, registry
@@ -165,6 +165,96 @@ def test_without_the_key_or_mlflow_it_is_said_what_was_not_checked(
     assert [finding.kind for finding in findings] == ["unchecked", "unchecked"]
     assert "PERENNIAL_LEDGER_KEY" in findings[0].why
     assert "MLflow does not answer" in findings[1].why
+
+
+def set_key(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("PERENNIAL_LEDGER_KEY", key)
+    settings.cache_clear()
+
+
+def replace_heads(*, signed_by_nobody: int = 3) -> None:
+    """Let the newest heads be those of the chain that is there now, without a signature."""
+    for sequence, entry_hash in entries.links()[-signed_by_nobody:]:
+        for old in folder().glob(f"{sequence:010d}-*"):
+            old.unlink()
+        head = heads.made(sequence, entry_hash).model_copy(update={"public_key": None, "signature": None})
+        (folder() / heads._name(sequence, entry_hash)).write_text(head.model_dump_json(), encoding="utf-8")
+
+
+def test_a_rewritten_chain_with_unsigned_heads_is_hidden_by_no_later_entry(home: Path) -> None:
+    for number in range(1, 4):
+        decide(number)
+    rewrite("otherwise")
+    replace_heads()
+
+    for refused in (verify.require_whole_end, lambda: decide(4)):
+        with pytest.raises(LedgerBroken, match=r"newest head.*tasks\.ledger\.restored"):
+            refused()
+    assert len(entries.links()) == 3
+    assert told() == [("head", 3)]
+
+
+def test_heads_that_were_all_removed_stop_who_signs_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_end, "FIRST_HEAD_SECONDS", 0.0)
+    decide(1)
+    for head in folder().iterdir():  # as if the first writer had been killed before it kept the head
+        head.unlink()
+    decide(2)
+    for head in folder().iterdir():
+        head.unlink()
+
+    with pytest.raises(LedgerBroken, match="No head of the ledger is kept in the store"):
+        decide(3)
+
+
+@pytest.mark.parametrize("before", ["", "23" * 32])
+def test_a_key_that_is_new_or_another_one_is_gone_on_with_once_a_person_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    set_key(monkeypatch, before)
+    decide(1)
+    set_key(monkeypatch, "17" * 32)
+    monkeypatch.setattr(registry, "registered_models", list)
+    with pytest.raises(LedgerBroken, match="the key is new or another one"):
+        decide(2)
+
+    entry = restored.accept("ada", "The key is new.")
+
+    assert entry is not None
+    assert "is no head that this installation signed" in entry.evidence["fault"]
+    assert told() == []
+    decide(2)
+
+
+def test_who_has_no_key_adds_an_entry_that_the_next_signed_head_covers(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decide(1)
+    set_key(monkeypatch, "")
+    decide(2)
+    verify.require_whole_end()
+    assert "Not checked: PERENNIAL_LEDGER_KEY" in capsys.readouterr().out
+    set_key(monkeypatch, "17" * 32)
+    assert told() == [("uncovered", 2)]
+
+    decide(3)
+
+    assert told() == []
+    verify.require_whole_end()
+
+
+@pytest.mark.parametrize("replaced", [1, 2])
+def test_without_the_key_a_head_without_a_signature_after_a_signed_one_is_noticed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, replaced: int
+) -> None:
+    for number in range(1, 4):
+        decide(number)
+    set_key(monkeypatch, "")
+    replace_heads(signed_by_nobody=replaced)
+
+    with pytest.raises(LedgerBroken, match="newest head"):
+        decide(4)
+    assert ("head", 3) in told()
 
 
 @pytest.mark.parametrize("key", ["too short", "zz" * 32])

@@ -100,4 +100,4 @@ def test_a_batch_of_a_platform_elsewhere_is_found_by_its_file(ask: Ask, elsewher
     )
     assert elsewhere["decide_batch_model"]["batch_id"] == POISON
     refused = ask("decide", MODEL, POISONED, "confirm", "--why", "No.")
-    assert (refused.code, "this is said of batches alone" in " ".join(refused.said.split())) == (20, True)
+    assert (refused.code, "only a batch can be decided on" in " ".join(refused.said.split())) == (20, True)

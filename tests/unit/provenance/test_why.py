@@ -1,6 +1,8 @@
 """The auditor's question: from an answer to its rows and decisions, and from a batch to its answers."""
 
+import hashlib
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from tasks.contracts import Action
 from tasks.errors import NotFound
 from tasks.ledger import entries
+from tasks.provenance.subject import find, find_batch
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
 from tasks.settings import settings
@@ -175,7 +178,8 @@ def test_a_name_of_two_things_names_both(world: World) -> None:
     )
     with pytest.raises(NotFound, match="is the name of 2 things") as raised:
         why(LATER)
-    assert f"the batch {LATER} of {TABLE}" in str(raised.value)
+    assert f"the batch {LATER} of {TABLE} (batch:{TABLE}:{LATER})" in str(raised.value)
+    assert find(f"batch:{TABLE}:{LATER}").table == TABLE
 
 
 def test_a_file_that_was_refused_is_told_with_its_reason(world: World) -> None:
@@ -215,3 +219,27 @@ def test_what_was_changed_in_mlflow_since_the_gate_judged_it_is_told(world: Worl
     assert found.lineage is not None
     assert any("but the gate judged it on" in note for note in found.lineage.notes)
     assert any("The batches of its rows" in note for note in found.lineage.notes), "the part is another one"
+
+
+@pytest.mark.parametrize("kind", ["model", "prediction", "row"])
+def test_a_batch_that_is_called_like_something_else_is_found_too(world: World, kind: str) -> None:
+    name = {"model": MODEL, "prediction": ANSWER, "row": f"{TABLE}:r1"}[kind]
+    batch_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    rows = world.lake.read(TABLE).slice(0, 1).drop(["batch_id", "ingested_at"])
+    world.lake.append("other", rows, batch_id=batch_id, metadata={"file": name})
+
+    with pytest.raises(NotFound, match="is the name of 2 things") as raised:
+        find(name)
+
+    chosen = [find(text).kind for text in re.findall(r"\(([^()]+)\)", str(raised.value))]
+    assert sorted(chosen) == sorted(["batch", kind])
+    assert find_batch(name, "can be recalled").batch_id == find(f"batch:{name}").batch_id == batch_id
+    assert find(f"{kind}:{name}").kind == kind
+
+
+def test_a_table_that_is_called_like_a_kind_has_rows_all_the_same(world: World) -> None:
+    rows = world.lake.read(TABLE).slice(0, 1).drop(["batch_id", "ingested_at"])
+    world.lake.append("batch", rows, batch_id="b1")
+    assert find("batch:no such file").table == "batch"
+    assert find("row:batch:b1").kind == "row"
+    assert find("batch:b1").kind == "batch"

@@ -1,6 +1,7 @@
 """The lake forgets nothing, doubles nothing, and shows each version as it was."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from upath import UPath
 
 from tasks.errors import InvalidQuery, LakeError
+from tasks.stores import lake_history
 from tasks.stores.lake import Lake, rows_of
 from tasks.stores.lake_rows import Stream
 
@@ -204,6 +206,47 @@ def test_a_writer_whose_clock_is_behind_does_not_hide_the_commit_before_it(lake:
 
     assert lake.version_at("events", third + timedelta(minutes=1)) == 1
     assert lake.version_at("events", third + timedelta(hours=2)) == 3
+
+
+@pytest.mark.parametrize("is_of_earlier_perennial", [False, True])
+def test_the_row_that_came_last_counts_though_the_clock_went_back(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, is_of_earlier_perennial: bool
+) -> None:
+    def at(year: int) -> None:
+        now = {"now": classmethod(lambda cls, tz: cls(year, 1, 1, tzinfo=tz))}
+        monkeypatch.setattr(lake_history, "datetime", type("Clock", (datetime,), now))
+
+    def newest() -> list[int]:
+        query = "SELECT n FROM events"
+        return lake.query(query, ["events"], newest_by={"events": "k"})["n"].to_pylist()
+
+    at(2090)
+    lake.append("events", pa.table({"k": ["a"], "n": [0]}), batch_id="z")
+    if is_of_earlier_perennial:  # whose commits do not say the time of their rows, and were made after it
+        log = Path(lake.url) / "events" / "_delta_log" / f"{1:020}.json"
+        log.write_text(
+            re.sub(
+                r'"ingested_at":"[^"]*",?',
+                "",
+                re.sub(r'"timestamp":\d+', '"timestamp":3786912000000', log.read_text()),
+            )
+        )
+    for n, year in enumerate([2020, 2095, 2001, *[2001] * 8], start=1):
+        at(year)
+        lake.append("events", pa.table({"k": ["a"], "n": [n]}), batch_id=f"b{n}")
+        assert newest() == [n]
+
+    times = lake.read("events", columns=["n", "ingested_at"]).sort_by("n")["ingested_at"].to_pylist()
+    assert times == sorted(set(times))
+    assert times[2].year == 2095, "a clock that goes forwards is believed"
+
+
+def test_rows_join_after_the_commit_before_them(lake: Lake) -> None:
+    """Rows since a version are those that are later than it."""
+    lake.append("events", rows("a"), batch_id="a")
+    before = lake.committed_at("events", 1)
+    lake.append("events", rows("b"), batch_id="b")
+    assert lake.read("events", where_sql="batch_id = 'b'")["ingested_at"].to_pylist()[0] > before
 
 
 def test_history_older_than_a_month_is_there_after_a_checkpoint_and_a_cleanup(lake: Lake) -> None:
