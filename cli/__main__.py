@@ -9,6 +9,8 @@ from typing import NoReturn
 from cli.exits import AWAY, BROKEN, FAULT
 from tasks.errors import DatabaseAway, LedgerBroken, PerennialError
 
+DATABASE_WAIT, PATIENCE_SECONDS = "PERENNIAL_DATABASE_WAIT_SECONDS", "10"
+"""A person waits for less long than a step does."""
 NOT_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF})
 """What standard output says that takes no more."""
 
@@ -35,6 +37,7 @@ def main(words: list[str] | None = None) -> None:
 def _run(words: list[str] | None) -> None:
     from cli.app import load_words
 
+    os.environ.setdefault(DATABASE_WAIT, PATIENCE_SECONDS)
     try:
         load_words()(words, prog_name="perennial")
     except Exception as error:

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
             MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
             SQLite in `home`.
+        database_wait_seconds: How long a server that refuses connections, as while it starts, is asked again.
         ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits;
             empty where they are not signed.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     landing_poll_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     landing_subscription: str = ""
     database_url: str = ""
+    database_wait_seconds: float = Field(default=60, ge=0, allow_inf_nan=False)
     ledger_key: SecretStr = SecretStr("")
     mlflow_url: str = "http://127.0.0.1:5000"
     mlflow_pages: str = ""

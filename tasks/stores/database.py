@@ -5,7 +5,6 @@ Every table is declared here, so that whoever opens the database finds all of th
 A table of an earlier version is rewritten where its declaration has changed.
 """
 
-import math
 import sqlite3
 from functools import cache
 from typing import Any
@@ -20,7 +19,8 @@ from tasks.stores.upgrade import rewrite_times
 from tasks.stores.utc_time import UtcTime
 
 BUSY_SECONDS = 60.0
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10
+"""For one try of libpq's."""
 FINAL = ("authentication failed", "does not exist", "unable to open database file", "no password supplied")
 """What a database says when asking again does not help."""
 
@@ -120,11 +120,7 @@ def _made(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:
 def _bounded(url: sa.URL) -> dict[str, Any]:
     """How long libpq waits for a server; without it, for as long as the network lets it."""
     of_libpq = url.drivername in {"postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
-    return (
-        {"connect_timeout": math.ceil(CONNECT_SECONDS)}
-        if of_libpq and "connect_timeout" not in url.query
-        else {}
-    )
+    return {"connect_timeout": CONNECT_SECONDS} if of_libpq and "connect_timeout" not in url.query else {}
 
 
 def _reached(made: sa.Engine) -> sa.Engine:
@@ -136,7 +132,7 @@ def _reached(made: sa.Engine) -> sa.Engine:
     again = Retrying(
         retry=retry_if_exception(_may_pass),
         wait=wait_random(0.2, 0.6),
-        stop=stop_after_delay(CONNECT_SECONDS),
+        stop=stop_after_delay(settings().database_wait_seconds),
         reraise=True,
     )
     try:

@@ -25,7 +25,8 @@ def database_at(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[None]:
     """The platform's database is elsewhere, and waited for only shortly."""
     with monkeypatch.context() as patched:
         patched.setenv("PERENNIAL_DATABASE_URL", url)
-        patched.setattr(database, "CONNECT_SECONDS", 0.1)
+        patched.setenv("PERENNIAL_DATABASE_WAIT_SECONDS", "0.1")
+        patched.setattr(database, "CONNECT_SECONDS", 1)
         settings.cache_clear()
         database.engine.cache_clear()
         yield

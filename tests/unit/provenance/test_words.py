@@ -71,7 +71,11 @@ def test_a_batch_is_shown_with_the_versions_and_answers_that_used_it(ask: Ask, w
     [
         (["why", "nothing"], 20, "Nothing has the name 'nothing'. It was looked for in"),
         (["lineage", "f" * 32], 20, "the gateway's log"),
-        (["recall", MODEL, "--why", "bad"], 20, "is the model review_sentiment, and this is said of batches"),
+        (
+            ["recall", MODEL, "--why", "bad"],
+            20,
+            "is the model review_sentiment, and only a batch can be recalled",
+        ),
         (["recall", "poison.csv", "--why", " "], 2, "say why in a sentence"),
         (["recall", "poison.csv", "nothing.csv", "--why", "bad"], 20, "has the name 'nothing.csv'"),
         (["recall", "poison.csv", "later.csv", "--why", "bad"], 4, "127.0.0.1:1"),
