@@ -185,7 +185,7 @@ class Place:
         return found, []
 
     def wrong_at_end(self) -> list[str]:
-        """What is wrong with the newest entries of the ledger and with its heads in the store. Raises as
+        """What is wrong with the ledger's newest entries and with its newest heads in the store. Raises as
         `verify`.
         """
         if self.has_ledger_here:

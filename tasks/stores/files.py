@@ -100,14 +100,22 @@ def write_text(url: str, *parts: str, text: str) -> str:
     return str(path)
 
 
-def write_whole(path: UPath, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_whole(path: UPath, data: bytes, *, durable: bool = False) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        durable: Also where the machine loses its power: a rename may reach the disk before what it names.
+    """
     if not is_local(path):
         path.fs.pipe_file(path.path, data)
         return
     make_parent(path)
     part = _beside(path)
-    part.write_bytes(data)
+    with part.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     part.replace(path.path)
 
 
