@@ -10,6 +10,7 @@ import requests
 
 from tasks.contracts import Subject
 from tasks.data.landing import Landing
+from tasks.data.landing_names import is_landed
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, predictions
@@ -193,6 +194,8 @@ def _batch(looks: Looks, match: re.Match[str]) -> None:
 
 def _archived(table: str, name: str) -> set[str]:
     """The batches of a file that an earlier Perennial ingested, whose commits do not name them."""
+    if not is_landed(name) or len(name.encode()) > files.NAME_BYTES:  # `..` lies in every folder
+        return set()
     found = (Landing(table).url / ".archive").glob(f"*/{glob.escape(name)}")
     return {path.parent.name for path in found}
 
