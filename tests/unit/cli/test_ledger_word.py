@@ -152,6 +152,9 @@ def test_a_model_that_decided_nothing_yet_has_no_line(ask: Ask) -> None:
     [
         ("nonsense", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
         ("postgresql+psycopg://u:secret@h:port/x", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
+        ("postgresql+psycopg://u:p@secret@h/x", 20, "special letters of the password as %XX"),
+        ("postgresql+psycopg://u:p@b/secret@h/x", 20, "special letters of the password as %XX"),
+        ("postgresql+psycopg://127.0.0.1:1/x?user=u&password=secret", 4, "//127.0.0.1:1/x (connection"),
         ("nothing://u:secret@h/x", 20, "cannot be opened here, nothing://u:***@h/x"),
         ("oracle+cx_oracle://u:secret@h/x", 20, "cannot be opened here, oracle"),
         ("postgresql+psycopg://u:secret@127.0.0.1:1/x", 4, "u:***@127.0.0.1:1/x (connection failed"),
