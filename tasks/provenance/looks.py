@@ -25,6 +25,7 @@ from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import read_specs
 from tasks.stores import files
+from tasks.stores.faults import explain
 from tasks.stores.lake import Lake
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -55,6 +56,11 @@ class Looks:
             yield
         except (PerennialError, requests.RequestException) as error:
             self.away.append(f"{place}: {error}")
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self.away.append(f"{place}: {told}")
         else:
             self.looked.append(place)
 
@@ -179,7 +185,10 @@ def _airflow_run(looks: Looks, match: re.Match[str]) -> None:
 def _batch(looks: Looks, match: re.Match[str]) -> None:
     """A batch by its id, or by the name of the file that it landed as."""
     lake, named = Lake(), match.groupdict().get("table")
-    for table in tables(lake):
+    known: list[str] = []
+    with looks.at("the tables of the lake"):
+        known = tables(lake)
+    for table in known:
         text = match["name"] if table == named else match[0]
         with looks.at(f"batches and files of the table {table!r}"):
             commits = lake.commits(table)
