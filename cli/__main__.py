@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from cli.exits import AWAY, BROKEN, FAULT
-from tasks.errors import DatabaseAway, LedgerBroken, PerennialError
+from tasks.errors import DatabaseAway, LedgerBroken, PerennialError, StoreUnreachable
 
 DATABASE_WAIT, PATIENCE_SECONDS = "PERENNIAL_DATABASE_WAIT_SECONDS", "10"
 """A person waits for less long than a step does."""
@@ -21,6 +21,7 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: What stands behind `perennial`; None for this process's own arguments.
     """
+    _open_what_is_closed()
     try:
         try:
             _run(words)
@@ -34,14 +35,25 @@ def main(words: list[str] | None = None) -> None:
         _end_unwritten(error)
 
 
+def _open_what_is_closed() -> None:
+    """Put something in the place of an output that was closed (`>&-`): the next file that is opened, a
+    database, would be in that place, and what is written to it, too.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")  # which takes nothing
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
 def _run(words: list[str] | None) -> None:
     from cli.app import load_words
+    from tasks.stores.faults import explain
 
     os.environ.setdefault(DATABASE_WAIT, PATIENCE_SECONDS)
     try:
         load_words()(words, prog_name="perennial")
     except Exception as error:
-        if told := _of_database(error):
+        if told := _of_database(error) or explain(error):
             raise told from error
         raise
 
@@ -58,7 +70,7 @@ def end(error: PerennialError) -> NoReturn:
     """Say what went wrong, and end with its code."""
     with contextlib.suppress(OSError):
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-    codes = ((LedgerBroken, BROKEN), (DatabaseAway, AWAY))
+    codes = ((LedgerBroken, BROKEN), (DatabaseAway, AWAY), (StoreUnreachable, AWAY))
     sys.exit(next((code for kind, code in codes if isinstance(error, kind)), error.exit_code))
 
 

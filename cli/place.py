@@ -128,7 +128,7 @@ class Place:
 
         if self.is_remote:
             return standing.explain(model, seen, self.history)
-        with _database_answers():
+        with _records_answer():
             return standing.standing(model)
 
     def look(self, only: str | None = None) -> "Airflows":
@@ -154,7 +154,7 @@ class Place:
         if self.has_ledger_here:
             from tasks.ledger import entries
 
-            with _database_answers():
+            with _records_answer():
                 return entries.history(model)
         self.require_running()
         asked = {"model": model} if model else {}
@@ -176,7 +176,7 @@ class Place:
         if self.has_ledger_here:
             from tasks.ledger.verify import faults, verify
 
-            with _database_answers():
+            with _records_answer():
                 every = verify()
             wrong = faults(every)
             return [each.why for each in wrong], [each.why for each in every if each not in wrong]
@@ -185,13 +185,13 @@ class Place:
         return found, []
 
     def wrong_at_end(self) -> list[str]:
-        """What is wrong with the newest entries of the ledger and with its heads in the store. Raises as
+        """What is wrong with the ledger's newest entries and with its newest heads in the store. Raises as
         `verify`.
         """
         if self.has_ledger_here:
             from tasks.ledger.verify import verify_end
 
-            with _database_answers():
+            with _records_answer():
                 return [each.why for each in verify_end()]
         self.require_running()
         found: list[str] = self.airflow.get("/broken", below=LEDGER_PAGES, end=True)["findings"]
@@ -205,7 +205,7 @@ class Place:
         """
         from tasks.ledger.verify import require_whole_end
 
-        with _database_answers():
+        with _records_answer():
             require_whole_end(say=show.tell)
 
     def models_in_ledger(self) -> list[str]:
@@ -215,7 +215,7 @@ class Place:
         from tasks.contracts import Action
         from tasks.ledger import entries
 
-        with _database_answers():
+        with _records_answer():
             return entries.models([Action.GATE, Action.DEPLOY])
 
     @cached_property
@@ -241,16 +241,18 @@ class Place:
 
 
 @contextmanager
-def _database_answers() -> Iterator[None]:
-    """Say in a sentence that the ledger's database cannot be read.
+def _records_answer() -> Iterator[None]:
+    """Say in a sentence that the ledger's database, or the store of its heads, cannot be read.
 
     Raises:
-        PlatformAway: It does not answer, or is not a database.
+        PlatformAway: The database does not answer, or is not one.
+        StoreUnreachable, StoreRefused: The store does not answer, or not to this user.
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import DBAPIError
 
     from tasks.stores.database import told
+    from tasks.stores.faults import explain
 
     try:
         yield
@@ -259,3 +261,7 @@ def _database_answers() -> Iterator[None]:
     except DBAPIError as error:
         where = told(make_url(settings().database))
         raise PlatformAway(f"The ledger cannot be read from {where}: {error.orig}") from error
+    except Exception as error:
+        if of_store := explain(error):
+            raise of_store from error
+        raise

@@ -23,7 +23,7 @@ def broken(*, end: bool = False) -> dict[str, list[Any]]:
     """What is wrong with it: the numbers of the entries that are meant, and a sentence each.
 
     Args:
-        end: Look only at the newest entries, and at the heads in the store.
+        end: Look only at the newest entries, and at the newest heads in the store.
     """
     try:
         found = faults(verify_end() if end else verify())

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +124,18 @@ def cases_of(test: BehaviourTest, spec: PipelineSpec, frozen: Frozen) -> Iterato
 
 def _in_order_of_hash(frozen: Frozen, spec: PipelineSpec) -> list[dict[str, Any]]:
     """The test rows' features. The first so many are a random sample of them, which stays nearly the same one
-    when rows join: a row that joins takes another's place only where its own hash is smaller.
+    when rows join: a row that joins takes another's place only where its own hash is smaller. Rows that are
+    alike are drawn each for itself, so that many of one kind are as many of the sample, and never all of it.
     """
     rows = frozen.rows.select(spec.data.features).to_pylist()
     instances = [{name: as_json(value) for name, value in row.items()} for row in rows]
-    return sorted(instances, key=_hash)
-
-
-def _hash(instance: dict[str, Any]) -> bytes:
-    return hashlib.sha256(json.dumps(instance, sort_keys=True, default=str).encode()).digest()
+    alike: Counter[str] = Counter()
+    drawn = []
+    for instance in instances:
+        text = json.dumps(instance, sort_keys=True, default=str)
+        alike[text] += 1
+        drawn.append((hashlib.sha256(f"{alike[text]} {text}".encode()).digest(), instance))
+    return [instance for _, instance in sorted(drawn, key=itemgetter(0))]
 
 
 def swapped(instance: dict[str, Any], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

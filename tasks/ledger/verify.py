@@ -26,11 +26,11 @@ def verify() -> list[Finding]:
         Finding(kind="entry", sequence=number, why=_broken(number)) for number in entries.broken_entries()
     ]
     chain = dict(entries.links())
-    return [*broken, *_of_key(chain), *_of_store(chain), *_of_mlflow(chain)]
+    return [*broken, *_of_key(chain), *_of_store(chain, heads.names()), *_of_mlflow(chain)]
 
 
 def verify_end() -> list[Finding]:
-    """What is wrong with the newest entries, and with the heads in the store: a look that every `status` can
+    """What is wrong with the newest entries and the newest heads in the store: a look that every `status` can
     afford. An entry that joins meanwhile is no finding: what is found is looked at once more.
     """
     found = _of_end()
@@ -44,7 +44,7 @@ def _of_end() -> list[Finding]:
     broken = entries.broken_at_end(NEWEST)
     return [
         *(Finding(kind="entry", sequence=number, why=_broken(number)) for number in broken),
-        *_of_store(dict(entries.links())),
+        *_of_store(dict(entries.links()), heads.recent()),
     ]
 
 
@@ -73,8 +73,8 @@ def _of_key(chain: dict[int, str]) -> Iterator[Finding]:
         yield Finding(kind="unchecked", sequence=None, why=NO_KEY)
 
 
-def _of_store(chain: dict[int, str]) -> Iterator[Finding]:
-    known, last = heads.names(), max(chain, default=0)
+def _of_store(chain: dict[int, str], known: list[tuple[int, str]]) -> Iterator[Finding]:
+    last = max(chain, default=0)
     if chain and not known:
         yield Finding(
             kind="head", sequence=None, why=f"No head of the ledger is kept in the store. {RESTORE}"

@@ -35,7 +35,9 @@ def require_whole_end(hash_of: HashOf, elsewhere: Iterable[Kept] = ()) -> None:
         LedgerBroken: A head that this installation kept names an entry that is not there, nobody signed the
             newest head, or there is none.
     """
-    known = heads.names()
+    known = heads.recent()
+    if known and hash_of(known[-1][0]) != known[-1][1]:
+        known = heads.names()  # what lies before it may be in any folder
     while known and hash_of(known[-1][0]) != known[-1][1]:
         _require_not_ours(heads.read(*known.pop()), hash_of)
     for kept in elsewhere:
@@ -57,7 +59,8 @@ def is_proven(known: list[tuple[int, str]]) -> bool:
         return False
     if has_signature(newest):
         return True
-    before = (heads.read(*each).head for each in {known[0], *known[-2:-1]} - {known[-1]})
+    others = {heads.first(), *known[-2:-1]} - {known[-1], None}
+    before = (heads.read(*each).head for each in others if each)
     return not any(head is not None and has_signature(head) for head in before)
 
 

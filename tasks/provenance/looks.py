@@ -10,6 +10,7 @@ import requests
 
 from tasks.contracts import Subject
 from tasks.data.landing import Landing
+from tasks.data.landing_names import is_landed
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.provenance import mlflow_runs, predictions
@@ -24,6 +25,7 @@ from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import read_specs
 from tasks.stores import files
+from tasks.stores.faults import explain
 from tasks.stores.lake import Lake
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -54,6 +56,11 @@ class Looks:
             yield
         except (PerennialError, requests.RequestException) as error:
             self.away.append(f"{place}: {error}")
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self.away.append(f"{place}: {told}")
         else:
             self.looked.append(place)
 
@@ -178,7 +185,10 @@ def _airflow_run(looks: Looks, match: re.Match[str]) -> None:
 def _batch(looks: Looks, match: re.Match[str]) -> None:
     """A batch by its id, or by the name of the file that it landed as."""
     lake, named = Lake(), match.groupdict().get("table")
-    for table in tables(lake):
+    known: list[str] = []
+    with looks.at("the tables of the lake"):
+        known = tables(lake)
+    for table in known:
         text = match["name"] if table == named else match[0]
         with looks.at(f"batches and files of the table {table!r}"):
             commits = lake.commits(table)
@@ -193,6 +203,8 @@ def _batch(looks: Looks, match: re.Match[str]) -> None:
 
 def _archived(table: str, name: str) -> set[str]:
     """The batches of a file that an earlier Perennial ingested, whose commits do not name them."""
+    if not is_landed(name) or len(name.encode()) > files.NAME_BYTES:  # `..` lies in every folder
+        return set()
     found = (Landing(table).url / ".archive").glob(f"*/{glob.escape(name)}")
     return {path.parent.name for path in found}
 

@@ -24,6 +24,12 @@ CONNECT_SECONDS = 10
 FINAL = ("authentication failed", "does not exist", "unable to open database file", "no password supplied")
 """What a database says when asking again does not help."""
 
+NO_URL = (
+    "PERENNIAL_DATABASE_URL is no URL of a database. Write it as "
+    "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, special letters of the password as %XX; or do not set "
+    "it, for SQLite."
+)
+
 metadata = sa.MetaData()
 
 ledger_entries = sa.Table(
@@ -92,19 +98,19 @@ def engine() -> sa.Engine:
 
 
 def told(url: sa.URL) -> str:
-    """Where the database is, without the password."""
-    return url.render_as_string(hide_password=True)
+    """Where the database is, without the password, which the query may have too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _url() -> sa.URL:
+    text = settings().database
     try:
-        return sa.make_url(settings().database)
+        url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise InvalidSettings(
-            "PERENNIAL_DATABASE_URL is no URL of a database. Write it as "
-            "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, special letters of the password as %XX; or do "
-            "not set it, for SQLite."
-        ) from error
+        raise InvalidSettings(NO_URL) from error
+    if url.host and text.count("@") > 1:  # what stands behind the first would be told as the host
+        raise InvalidSettings(NO_URL)
+    return url
 
 
 def _made(url: sa.URL, connect: dict[str, Any]) -> sa.Engine:

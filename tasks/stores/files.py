@@ -100,14 +100,17 @@ def write_text(url: str, *parts: str, text: str) -> str:
     return str(path)
 
 
-def write_whole(path: UPath, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_whole(path: UPath, data: bytes, *, durable: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; a durable one also where the power is lost."""
     if not is_local(path):
         path.fs.pipe_file(path.path, data)
         return
     make_parent(path)
-    part = _beside(path)
-    part.write_bytes(data)
+    with (part := _beside(path)).open("wb") as file:
+        file.write(data)
+        if durable:  # else a rename may reach the disk before what it names
+            file.flush()
+            os.fsync(file.fileno())
     part.replace(path.path)
 
 
@@ -139,8 +142,7 @@ def put(source: Path, path: UPath) -> str:
         path.fs.put_file(str(source), path.path)
         return str(path)
     make_parent(path)
-    part = _beside(path)
-    shutil.copyfile(source, part)
+    shutil.copyfile(source, part := _beside(path))
     part.replace(path.path)
     return str(path)
 

@@ -22,7 +22,7 @@ from tasks.release.withdraw import withdraw
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
-from tasks.stores import registry
+from tasks.stores import files, registry
 from tests.services.conftest import Model, Platform
 from tests.services.test_deploy import answering, loaded
 from tests.services.test_withdraw import asked
@@ -190,7 +190,7 @@ def test_nothing_is_done_by_a_ledger_whose_end_was_cut_off(
             settle(steady)
         assert Gateway().route(steady.name) is None
     finally:
-        (Path(settings().ledger) / heads.FOLDER / heads._name(newest.sequence + 5, "f" * 64)).unlink()
+        files.remove(heads.place_of(newest.sequence + 5, "f" * 64))
     verify.require_whole_end()
     assert outcomes(steady) == ["undone"]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from cli.place import Place
 from tasks.contracts import Action
+from tasks.errors import StoreUnreachable
 from tasks.ledger import entries
+from tasks.provenance.looks import look
 from tasks.settings import settings
-from tasks.stores import database
+from tasks.stores import database, files
 from tasks.stores.database import ledger_entries
 from tests.unit.cli.conftest import Ask
 from tests.unit.tampering import tamper
@@ -152,6 +156,9 @@ def test_a_model_that_decided_nothing_yet_has_no_line(ask: Ask) -> None:
     [
         ("nonsense", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
         ("postgresql+psycopg://u:secret@h:port/x", 20, "PERENNIAL_DATABASE_URL is no URL of a database"),
+        ("postgresql+psycopg://u:p@secret@h/x", 20, "special letters of the password as %XX"),
+        ("postgresql+psycopg://u:p@b/secret@h/x", 20, "special letters of the password as %XX"),
+        ("postgresql+psycopg://127.0.0.1:1/x?user=u&password=secret", 4, "//127.0.0.1:1/x (connection"),
         ("nothing://u:secret@h/x", 20, "cannot be opened here, nothing://u:***@h/x"),
         ("oracle+cx_oracle://u:secret@h/x", 20, "cannot be opened here, oracle"),
         ("postgresql+psycopg://u:secret@127.0.0.1:1/x", 4, "u:***@127.0.0.1:1/x (connection failed"),
@@ -193,3 +200,33 @@ def test_output_that_nobody_takes_ends_with_a_sentence_or_in_silence(
     assert "cannot be written: No space left on device" in full.said
     assert "Traceback" not in full.said + closed.said
     assert "cannot be written" not in closed.said
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "2>&-"])
+def test_an_output_that_was_closed_is_no_fault_of_the_command(ledger: None, closed: str) -> None:
+    told = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m cli ledger {closed}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == (0 if closed == "2>&-" else 1)
+    assert "Traceback" not in told.stderr
+    assert ("cannot be written: Bad file descriptor" in told.stderr) == (closed == ">&-")
+
+
+def test_a_store_that_does_not_answer_is_told_in_a_sentence(
+    ledger: None, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.exceptions import EndpointConnectionError
+
+    def away(_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    monkeypatch.setattr(files, "entries", away)
+    answer = ask("ledger", "--verify")
+    assert (answer.code, "object store" in answer.said, "does not answer" in answer.said) == (4, True, True)
+    with pytest.raises(StoreUnreachable):  # which `status` tells among what is wrong
+        Place().wrong_at_end()
+    looks = look("day.csv", only="batch")
+    assert (looks.found, "does not answer" in looks.away[0]) == ([], True)

@@ -38,3 +38,10 @@ def test_only_rows_that_the_swap_changes_are_asked() -> None:
         ["he is rude", "it is she"],
         ["it is she", "he is rude"],
     )
+
+
+@given(st.integers(0, 19))
+def test_rows_that_are_alike_do_not_take_the_whole_sample(which: int) -> None:
+    others = [f"she {number}" for number in range(500)]
+    sample = asked([*others, *[f"he {which}"] * 500])
+    assert 2 <= sample.count(f"he {which}") <= 18

@@ -206,7 +206,7 @@ def test_nothing_is_recorded_after_an_end_that_was_altered(home: Path, sequence:
     for number in range(1, 4):
         decide(number)
     tamper(ledger_entries.update().where(ledger_entries.c.sequence == 3).values(sequence=sequence))
-    for head in (Path(settings().ledger) / heads.FOLDER).iterdir():  # which tell of it otherwise
+    for head in (Path(settings().ledger) / heads.FOLDER).rglob("*.json"):  # which tell of it otherwise
         head.unlink()
 
     with pytest.raises(LedgerBroken, match=f"the entry numbered {sequence} follows the newest one"):

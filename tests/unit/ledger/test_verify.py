@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from upath import UPath
 
 from tasks.errors import InvalidSettings, LedgerBroken, ServiceAway
 from tasks.ledger import entries, heads, restored, verify, whole_end
 from tasks.ledger.signature import sign
 from tasks.settings import settings
-from tasks.stores import mlflow_rest, registry
+from tasks.stores import files, mlflow_rest, registry
 from tasks.stores.database import engine, ledger_entries
 from tests.unit.ledger.test_ledger import decide
 from tests.unit.tampering import tamper
@@ -49,6 +50,14 @@ def folder() -> Path:
     return Path(settings().ledger) / heads.FOLDER
 
 
+def kept() -> list[Path]:
+    return sorted(folder().rglob("*.json"))
+
+
+def place_of(sequence: int, entry_hash: str) -> Path:
+    return Path(heads.place_of(sequence, entry_hash).path)
+
+
 def test_a_ledger_that_nobody_touched_has_a_signed_head_for_each_end(home: Path) -> None:
     for number in range(1, 4):
         decide(number)
@@ -82,20 +91,20 @@ def test_a_cut_end_and_a_chain_with_fresh_hashes_are_noticed_and_nothing_is_deci
 
 def test_a_head_that_another_signed_proves_nothing_and_hides_nothing(home: Path) -> None:
     first = decide(1)
-    (folder() / heads._name(9, "f" * 64)).write_text("no head", encoding="utf-8")
+    place_of(9, "f" * 64).write_text("no head", encoding="utf-8")
     forged = heads.made(8, "e" * 64).model_copy(update={"signature": "00" * 64})
-    (folder() / heads._name(8, "e" * 64)).write_text(forged.model_dump_json(), encoding="utf-8")
+    place_of(8, "e" * 64).write_text(forged.model_dump_json(), encoding="utf-8")
     verify.require_whole_end()
     assert told() == [("head", 8), ("head", None)]
 
-    (folder() / heads._name(1, first.entry_hash)).write_text(forged.model_dump_json(), encoding="utf-8")
+    place_of(1, first.entry_hash).write_text(forged.model_dump_json(), encoding="utf-8")
     assert ("head", None) in told()
 
 
 def test_a_head_that_cannot_be_read_is_told_and_stops_nobody(home: Path) -> None:
     decide(1)
-    (folder() / heads._name(7, "e" * 64)).write_bytes(b"\xff\xfe\x00")
-    (folder() / heads._name(8, "f" * 64)).mkdir()
+    place_of(7, "e" * 64).write_bytes(b"\xff\xfe\x00")
+    place_of(8, "f" * 64).mkdir()
 
     verify.require_whole_end()
     assert told() == [("head", None), ("head", None)]
@@ -126,7 +135,7 @@ def test_a_head_in_mlflow_tells_of_a_cut_end_when_the_stores_are_gone(
     assert told() == []
 
     tamper(ledger_entries.delete().where(ledger_entries.c.sequence == 2))
-    (folder() / heads._name(2, second.entry_hash)).unlink()
+    place_of(2, second.entry_hash).unlink()
 
     assert told() == [("cut", 2)]
 
@@ -175,10 +184,10 @@ def set_key(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
 def replace_heads(*, signed_by_nobody: int = 3) -> None:
     """Let the newest heads be those of the chain that is there now, without a signature."""
     for sequence, entry_hash in entries.links()[-signed_by_nobody:]:
-        for old in folder().glob(f"{sequence:010d}-*"):
+        for old in folder().rglob(f"{sequence:010d}-*"):
             old.unlink()
         head = heads.made(sequence, entry_hash).model_copy(update={"public_key": None, "signature": None})
-        (folder() / heads._name(sequence, entry_hash)).write_text(head.model_dump_json(), encoding="utf-8")
+        place_of(sequence, entry_hash).write_text(head.model_dump_json(), encoding="utf-8")
 
 
 def test_a_rewritten_chain_with_unsigned_heads_is_hidden_by_no_later_entry(home: Path) -> None:
@@ -197,10 +206,10 @@ def test_a_rewritten_chain_with_unsigned_heads_is_hidden_by_no_later_entry(home:
 def test_heads_that_were_all_removed_stop_who_signs_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole_end, "FIRST_HEAD_SECONDS", 0.0)
     decide(1)
-    for head in folder().iterdir():  # as if the first writer had been killed before it kept the head
+    for head in kept():  # as if the first writer had been killed before it kept the head
         head.unlink()
     decide(2)
-    for head in folder().iterdir():
+    for head in kept():
         head.unlink()
 
     with pytest.raises(LedgerBroken, match="No head of the ledger is kept in the store"):
@@ -266,6 +275,60 @@ def test_a_key_that_is_none_is_refused_with_a_sentence(
 
     with pytest.raises(InvalidSettings, match="give 64 hexadecimal digits"):
         decide(1)
+
+
+def test_a_decision_looks_at_no_more_heads_in_an_old_ledger(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "TOGETHER", 3)
+    for number in range(1, 12):
+        decide(number)
+    listed: list[str] = []
+    entries_of = files.entries
+
+    def counted(place: UPath) -> list[files.Entry]:
+        found = entries_of(place)
+        listed.extend(each.name for each in found if each.is_file)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "entries", counted)
+        decide(12)
+
+    assert len(listed) <= 2 * 3
+    assert heads.names() == entries.links()
+    assert heads.first() == entries.links()[0]
+    assert told() == []
+
+
+def test_heads_that_an_earlier_perennial_kept_in_one_folder_are_believed(home: Path) -> None:
+    for number in range(1, 4):
+        decide(number)
+    for head in kept():
+        head.rename(folder() / head.name)
+    decide(4)
+
+    assert heads.names() == entries.links()
+    assert told() == []
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence > 2))
+    place_of(4, heads.names()[-1][1]).unlink()
+    with pytest.raises(LedgerBroken, match="cut off"):
+        decide(5)
+
+
+def test_folders_that_somebody_made_hide_no_cut_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "TOGETHER", 10)
+    for number in range(1, 4):
+        decide(number)
+    tamper(ledger_entries.delete().where(ledger_entries.c.sequence > 2))
+    (folder() / "0000000030").write_text("no folder", encoding="utf-8")
+    (folder() / "0000000020" / "x").mkdir(parents=True)
+    for number in (11, 12):
+        place_of(number, "f" * 64).parent.mkdir(exist_ok=True)
+        place_of(number, "f" * 64).write_text("no head", encoding="utf-8")
+
+    with pytest.raises(LedgerBroken, match="cut off"):
+        decide(4)
 
 
 @pytest.fixture

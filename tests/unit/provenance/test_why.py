@@ -10,6 +10,7 @@ import pytest
 from tasks.contracts import Action
 from tasks.errors import NotFound
 from tasks.ledger import entries
+from tasks.provenance.looks import look
 from tasks.provenance.subject import find, find_batch
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
@@ -243,3 +244,11 @@ def test_a_table_that_is_called_like_a_kind_has_rows_all_the_same(world: World) 
     assert find("batch:no such file").table == "batch"
     assert find("row:batch:b1").kind == "row"
     assert find("batch:b1").kind == "batch"
+
+
+@pytest.mark.parametrize("text", [".", "..", f"batch:{TABLE}:..", "n" * 256, "batch:" + "é" * 128])
+def test_what_can_be_no_file_is_no_batch_of_an_earlier_perennial(world: World, text: str) -> None:
+    archived = files.at(settings().landing, TABLE, ".archive", "a" * 32, "earlier.csv")
+    files.write_whole(archived, b"text,label")
+    assert find("earlier.csv").batch_id == "a" * 32
+    assert look(text, only="batch").found == []
