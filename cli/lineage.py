@@ -101,7 +101,8 @@ def _fields(found: "Lineage") -> Iterator[tuple[str, object]]:
         yield "rows as SQL", rows.query
         yield "rows as a file", rows.parquet
         for batch in rows.batches:
-            yield "batch", f"{batch.file or batch.batch_id}: {batch.rows} rows"
+            recalled = ", recalled since" if batch.recalled else ""
+            yield "batch", f"{batch.file or batch.batch_id}: {batch.rows} rows{recalled}"
 
 
 def _print(usage: "Usage") -> None:

@@ -1,6 +1,6 @@
 """`perennial recall`: leave batches out of every later training, and train again what serves by them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from cli import show
 from cli.about import batch_of
 from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
+
+if TYPE_CHECKING:
+    from tasks.contracts import Usage
 
 DAG = "recall_batch"
 
@@ -40,19 +43,19 @@ def recall(
     if json:
         show.as_json(done)
         return
+    from tasks.contracts import Usage
+
     for batch in done["batches"]:
-        _print(batch["usage"])
+        _print(Usage.model_validate(batch["usage"]))
     for ticket in done["tickets"]:
         asked_for = f"training {ticket['train_run_id']} starts" if ticket["granted"] else "no training starts"
         typer.echo(f"{ticket['model']}: {asked_for}. {ticket['reason']}")
 
 
-def _print(usage: dict[str, Any]) -> None:
-    [batch] = usage["batches"]
-    typer.echo(
-        f"The batch {batch['batch_id']} of {usage['table']} is left out of every training from now on."
-    )
-    for use in usage["uses"]:
-        version = f"version {use['version']}" if use["version"] else "no version"
-        serves = ", which serves," if use["serves"] else ""
-        typer.echo(f"{use['model']}: {version}{serves} used it and gave {use['answers']['rows']} answers.")
+def _print(usage: "Usage") -> None:
+    from tasks.provenance.tell import tell_use
+
+    [batch] = usage.batches
+    typer.echo(f"The batch {batch.batch_id} of {usage.table} is left out of every training from now on.")
+    for use in usage.uses:
+        typer.echo(tell_use(use))

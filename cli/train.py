@@ -7,7 +7,7 @@ import typer
 
 from cli import show
 from cli.app import AsJson, app, place_of
-from cli.exits import DONE, LABEL_INCIDENT, NOTHING, REFUSED
+from cli.exits import DONE, LABEL_INCIDENT, NOTHING, QUARANTINED, REFUSED
 from cli.names import Model, require_known
 from tasks.errors import InvalidRequest
 
@@ -56,6 +56,9 @@ def train(
     elif wait and document["gate"]:
         typer.echo(_told(document["gate"]))
     if failed is not None:
+        # Both may have happened; the incident holds every candidate, the quarantine one batch.
+        if failed.exit_code == QUARANTINED and document["gate"] and _has_incident(document["gate"]):
+            failed.exit_code = LABEL_INCIDENT
         raise failed
     if wait and (code := _code(document["gate"])) != DONE:
         raise typer.Exit(code)
@@ -83,9 +86,13 @@ def _code(gate: dict[str, Any] | None) -> int:
     if gate is None:
         show.tell("The run was skipped before the gate: its page says why nothing was judged.")
         return NOTHING
-    if any(rule["rule"] == "label_incident" and not rule["passed"] for rule in gate["rules"]):
+    if _has_incident(gate):
         return LABEL_INCIDENT
     return DONE if gate["verdict"] == "promote" else REFUSED
+
+
+def _has_incident(gate: dict[str, Any]) -> bool:
+    return any(rule["rule"] == "label_incident" and not rule["passed"] for rule in gate["rules"])
 
 
 def _told(gate: dict[str, Any]) -> str:

@@ -239,8 +239,8 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
     return {
         "model": _model("Its candidates are held until this is answered."),
         "answer": Param(
-            description="poison: the labels are wrong, and are taken back. the_world: they are right, and "
-            "candidates are judged on them from now on.",
+            description="poison: the labels are wrong; recall their batches (recall_batch), or they are "
+            "trained on again. the_world: they are right, and candidates are judged on them from now on.",
             title="Answer",
             type="string",
             enum=["poison", "the_world"],

@@ -16,6 +16,14 @@ from tasks.contracts import (
 )
 
 SHOWN = 120
+STATES = {
+    "quarantined": "it was quarantined",
+    "released": "it was released from quarantine",
+    "confirmed": "it was confirmed as bad, so that it is never trained on",
+    "passed": "its labels passed",
+    "cannot_tell": "its labels could not be judged",
+}
+"""What was decided of a batch's labels, by the entry's `after`."""
 SWITCHES = (Action.DEPLOY, Action.ROLLBACK)
 
 
@@ -33,8 +41,11 @@ def _sentences(found: Explanation) -> Iterator[str]:
         yield from _of_usage(found.usage)
         judged = {(each.model, each.before): each for each in found.decisions if each.action == Action.BATCH}
         for entry in judged.values():
-            state = (entry.after or "").replace("_", " ")
-            yield f"{entry.model} has it as {state} (entry {entry.sequence}). {_sentence(entry.why)}"
+            by_a_person = entry.after in {"released", "confirmed"}
+            why = f'"{entry.why}"' if by_a_person else _sentence(entry.why)
+            state = STATES.get(entry.after or "", entry.after)
+            by = f"entry {entry.sequence}, {entry.actor}"
+            yield f"{_time(entry.at)}: for {entry.model} {state} ({by}). {why}"
     if found.lineage is not None:
         yield from _of_lineage(found, found.lineage)
     elif found.subject.kind == "model":
@@ -66,7 +77,10 @@ def _decided(found: Explanation) -> Iterator[str]:
     """The entry that was asked about; or what a run of Airflow decided, which made no training."""
     run = found.subject.airflow_run
     if run is not None:
-        yield f"The run {run} of Airflow made no training. Its page there says how each task ended."
+        yield (
+            f"No training of the run {run} of Airflow is recorded: it made none, or has not come so far. Its "
+            "page there says how each task ended."
+        )
     for entry in found.decisions:
         if found.subject.entry in {None, entry.sequence}:
             change = " to ".join(filter(None, [entry.before, entry.after]))
@@ -80,6 +94,7 @@ def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:
     if lineage.answer is not None:
         yield _answered(lineage.answer)
     yield _trained(lineage)
+    yield from _recalled_since(lineage)
     yield _judged(found)
     for entry in found.decisions:
         if entry.action in SWITCHES and _leads_to(entry, lineage.run_id):
@@ -114,6 +129,14 @@ def _trained(lineage: Lineage) -> str:
     )
 
 
+def _recalled_since(lineage: Lineage) -> Iterator[str]:
+    batches = lineage.training_rows.batches if lineage.training_rows else ()
+    for batch in batches:
+        if batch.recalled:
+            name = f"{batch.file} ({batch.batch_id})" if batch.file else batch.batch_id
+            yield f"{batch.rows} of these rows came in the batch {name}, which was recalled since."
+
+
 def _judged(found: Explanation) -> str:
     if found.gate is None:
         return "The gate has not judged it."
@@ -140,10 +163,11 @@ def _of_usage(usage: Usage) -> Iterator[str]:
     elif not usage.uses:
         yield "No training that ended well has used it."
     for use in usage.uses:
-        yield _used(use)
+        yield tell_use(use)
 
 
-def _used(use: Use) -> str:
+def tell_use(use: Use) -> str:
+    """What one training used of a batch, and what became of it."""
     parts = ", ".join(f"{rows} in {name}" for name, rows in (use.parts or {}).items() if rows)
     rows = f"{use.rows} of its rows ({parts})" if parts else "it is not known which of its rows"
     version = f"version {use.version}" if use.version else f"no version ({use.verdict or 'never judged'})"

@@ -95,8 +95,8 @@ def _label_incident(history: list[LedgerEntry]) -> Iterator[str]:
         yield (
             f"The gate found a label incident of {found.model} (entry {found.sequence} of the ledger), so "
             "nothing of it is promoted and no retrain is granted. Look at the new labels and say whether "
-            f"they are wrong or the world has changed: perennial answer {found.model} poison, or the_world. "
-            f"The gate: {found.why}"
+            f'they are wrong or the world has changed: perennial answer {found.model} poison --why "...", or '
+            f"the_world in place of poison. The gate: {found.why}"
         )
 
 
@@ -112,7 +112,8 @@ def _quarantined(history: list[LedgerEntry], history_of: Histories) -> Iterator[
         if not any((table, each.before) in recalled for table in _tables_of(each)):
             yield (
                 f"Nobody has decided on a quarantined batch of {each.model} (entry {each.sequence} of the "
-                f"ledger): perennial decide {each.model} {each.before} release, or confirm. {each.why}"
+                f'ledger): perennial decide {each.model} {each.before} release --why "...", or confirm in '
+                f"place of release. {each.why}"
             )
 
 

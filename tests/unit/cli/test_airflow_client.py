@@ -206,6 +206,7 @@ INCIDENT = {
         ("success", INCIDENT, 12, []),
         ("success", None, 30, []),
         ("failed", GATE, 11, ["report_quarantined"]),
+        ("failed", INCIDENT, 12, ["report_quarantined"]),
         ("failed", None, 11, ["report_quarantined"]),
     ],
 )

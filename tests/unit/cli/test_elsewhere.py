@@ -104,4 +104,4 @@ def test_status_tells_of_an_altered_ledger_and_of_a_batch_that_waits_for_a_perso
     told = ask("status")
     assert (told.code, [row[0] for row in told.rows]) == (3, ["far"])
     assert "Wrong: Entry 3 of the ledger is changed." in told.said
-    assert "perennial decide far b7 release, or confirm. It is poison." in told.said
+    assert 'perennial decide far b7 release --why "...", or confirm in place of release' in told.said

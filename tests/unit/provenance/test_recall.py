@@ -12,7 +12,7 @@ from tasks.provenance.recall import recall
 from tasks.provenance.usage import usage_of_batch
 from tasks.provenance.why import why
 from tasks.settings import settings
-from tests.unit.provenance.conftest import FIRST, LATER, POISON, batch
+from tests.unit.provenance.conftest import FIRST, LATER, POISON, POISONED, batch
 from tests.unit.provenance.world import MODEL, TABLE, World
 
 WHY = "Its labels are inverted."
@@ -99,6 +99,7 @@ def test_what_used_a_batch_is_named_and_a_training_without_it_is_asked_for(
     found = why(POISON)
     assert [each.action for each in found.decisions] == ["recall", "done"]
     assert any("It was recalled" in sentence for sentence in found.why)
+    assert any("which was recalled since" in sentence for sentence in why(POISONED).why)
 
 
 @pytest.mark.parametrize("batch_id", ["0" * 32, "x' OR 'a'='a", "poison.csv", batch("nothing")])

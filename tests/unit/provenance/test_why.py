@@ -91,8 +91,8 @@ def test_a_batch_says_what_each_model_decided_about_its_labels(world: World) -> 
     found = why(POISON)
     assert [each.after for each in found.decisions] == ["quarantined", "confirmed"]
     (told,) = [sentence for sentence in found.why if "(entry" in sentence]
-    assert told.startswith(f"{MODEL} has it as confirmed (entry ")
-    assert told.endswith("It is confirmed.")
+    assert f"for {MODEL} it was confirmed as bad, so that it is never trained on (entry " in told
+    assert told.endswith('"It is confirmed"')
 
 
 def test_a_batch_that_a_training_did_not_see_is_none_of_its(world: World) -> None:
@@ -135,7 +135,7 @@ def test_a_run_of_airflow_that_trained_nothing_leads_to_what_it_decided(world: W
     )  # fmt: skip
     found = why("manual__9")
     assert (found.subject.kind, found.subject.airflow_run) == ("airflow_run", f"train_{MODEL}/manual__9")
-    assert found.why[0].startswith(f"The run train_{MODEL}/manual__9 of Airflow made no training")
+    assert found.why[0].startswith(f"No training of the run train_{MODEL}/manual__9 of Airflow is recorded")
     assert "asked for by ann" in found.why[1]
     assert actions(found) == [("batch", "quarantined")]
     with pytest.raises(NotFound):

@@ -88,7 +88,7 @@ def test_a_quarantined_batch_is_a_fault_until_a_person_decides(decided: str) -> 
     decide("batch", "quarantined", before="b1", tables=[{"table": "rows"}])
     decide("batch", "passed", before="b2")
     [fault] = explain("reviews", None, entries.history).faults
-    assert "perennial decide reviews b1 release, or confirm. batch to quarantined" in fault
+    assert "perennial decide reviews b1 release --why " in fault
     decide("batch", decided, before="b1")
     assert explain("reviews", None, entries.history).faults == ()
 
