@@ -34,7 +34,9 @@ def models(url: str, token: str) -> dict[str, Serving]:
             f"The gateway does not answer at {url}/v1/models: {why_unreachable(error)}"
         ) from error
     except (ValueError, KeyError) as error:
-        raise ServingError(f"What answers at {url}/v1/models is not the gateway.") from error
+        raise ServingError(
+            f"What answers at {url}/v1/models is not the gateway: name its address, PERENNIAL_GATEWAY_URL."
+        ) from error
     return {each["model"]: _serving(each) for each in found}
 
 
