@@ -85,7 +85,7 @@ def test_a_person_at_a_shell_sees_what_serves_and_why_and_is_told_why_nothing_go
     assert (standing["serving"]["run_id"], standing["faults"]) == (served["run_id"], [])
     assert standing["why"].startswith(f"Version {served['model_version']} is loaded")
     assert inside.home.name in document["platform"]
-    assert refused.returncode == 1
+    assert refused.returncode == 20
     assert "There is nothing to roll" in refused.stderr
     assert verified.returncode == 0, verified.stderr
     assert there.returncode == 0, there.stderr

@@ -142,9 +142,9 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://me:secret@127.0.0.1:9/perennial")
-        patch.setattr("tasks.stores.database.BUSY_SECONDS", 0.2)
+        patch.setenv("PERENNIAL_DATABASE_WAIT_SECONDS", "0.2")
         settings.cache_clear()
-        with pytest.raises(ServiceAway, match="database does not answer at postgresql") as away:
+        with pytest.raises(ServiceAway, match="database cannot be opened at postgresql") as away:
             preflight(request_for(home))
     settings.cache_clear()
     assert "secret" not in str(away.value)
