@@ -89,7 +89,8 @@ def test_a_person_at_a_shell_sees_what_serves_and_why_and_is_told_why_nothing_go
     assert "There is nothing to roll" in refused.stderr
     assert verified.returncode == 0, verified.stderr
     assert there.returncode == 0, there.stderr
-    assert json.loads(there.stdout) | {"asked_at": here["asked_at"]} == here
+    told_there = json.loads(there.stdout)
+    assert [told_there[part] for part in ("why", "gate")] == [here[part] for part in ("why", "gate")]
     told = [entry["entry_hash"] for entry in json.loads(verified.stdout)["entries"]]
     assert told == [entry.entry_hash for entry in entries.history(MULTICLASS)]
 
