@@ -66,6 +66,8 @@ from tasks.contracts.monitoring import (
     DriftRequest,
     RetrainRequest,
     RetrainTicket,
+    Signal,
+    State,
 )
 from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.provenance import (
@@ -218,10 +220,12 @@ __all__ = [
     "Serving",
     "SetScore",
     "Settled",
+    "Signal",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
     "Standing",
+    "State",
     "StepContext",
     "Subject",
     "Surroundings",

@@ -33,10 +33,44 @@ class ColumnDistance(Contract):
     method: str
 
 
+class Signal(Contract):
+    """One thing that a check noticed.
+
+    Attributes:
+        question: Which question it answers: is the window valid, has the input changed, has the target
+            changed or the model become worse, does serving prepare rows as the training did.
+        reason: What kind of change it is, for programs: `volume_low`, `nulls`, `new_category`, `location`, ...
+        subject: The column, metric or slice it is about.
+        level: `note` is reported and acts on nothing (a change below its floor, a column that is left out);
+            `suspicious` is not sure yet; `alarm` is; `incident` says that the data is broken, which no training
+            answers.
+        value, threshold: What was measured and what it had to exceed, both in `unit`; None where there is no
+            such number.
+        since: When the change began, as far as can be told: the start of a window.
+        why: The sentence for people.
+    """
+
+    question: Literal["validity", "input", "target", "skew"]
+    reason: str
+    subject: str
+    level: Literal["note", "suspicious", "alarm", "incident"]
+    value: float | None = None
+    threshold: float | None = None
+    unit: str = ""
+    since: AwareDatetime | None = None
+    why: str
+
+
+State = Literal["quiet", "suspicious", "alarm", "retraining", "probation"]
+
+
 class DriftDecision(Contract):
     """Whether the traffic of a window still looks like the champion's reference, and what follows.
 
     Attributes:
+        signals: Everything that was noticed, the gravest first; empty in entries of an earlier Perennial.
+        state: In which state the model's watch is after this check; None in entries of an earlier Perennial.
+        page_url: The check's page: evidence over time, columns then and now, what was decided and why.
         verdict: `quiet`; `too_few` rows to judge; `cannot_tell` (a number that the decision rests on is not
             one: the check fails); `incident` (the data is broken: never a reason to retrain); `wait` (drift,
             but too few new labelled rows to learn from); `retrain`.
@@ -63,6 +97,9 @@ class DriftDecision(Contract):
     validation: ValidationReport | None
     why: str
     report_url: str | None
+    signals: tuple[Signal, ...] = ()
+    state: State | None = None
+    page_url: str | None = None
     ledger_hash: str | None = None
 
 

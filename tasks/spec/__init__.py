@@ -8,7 +8,7 @@ from tasks.spec.fairness import GapMetric
 from tasks.spec.gate import GateSpec, Policy
 from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
-from tasks.spec.monitor import FEWEST_ROWS, MonitorSpec
+from tasks.spec.monitor import FEWEST_ROWS, ColumnRule, MonitorSpec, RetrainBudget
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
 from tasks.spec.serving import ServingSpec
 from tasks.spec.slices import SliceSpec, bin_names
@@ -18,6 +18,7 @@ __all__ = [
     "METRICS",
     "RECALL_OF",
     "BehaviourTest",
+    "ColumnRule",
     "ColumnType",
     "DataSpec",
     "GapMetric",
@@ -29,6 +30,7 @@ __all__ = [
     "Name",
     "PipelineSpec",
     "Policy",
+    "RetrainBudget",
     "ServingSpec",
     "SliceSpec",
     "SplitSpec",

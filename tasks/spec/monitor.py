@@ -1,5 +1,7 @@
 """What a team says of watching its model."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
@@ -12,6 +14,32 @@ RARELY = 1e-6
 """The smallest share of false alarms that a few relabellings of the rows can say anything of."""
 
 YEAR_SECONDS = 366 * 86_400
+
+
+class ColumnRule(Spec):
+    """What a team says of one column's drift.
+
+    Attributes:
+        watch: Whether the column can raise an alarm; False only reports it.
+        floor: The smallest change that matters: of a number in standard deviations of the reference, of a
+            category in shares of the rows; None for the model's own floor.
+    """
+
+    watch: bool = True
+    floor: float | None = Field(default=None, ge=0)
+
+
+class RetrainBudget(Spec):
+    """What automatic retrains may cost in 30 days; a person's own trainings do not count.
+
+    Attributes:
+        runs: Trainings that may be granted.
+        seconds: Processor seconds, or GPU seconds where the model asks for GPUs, that they may take together;
+            None for no limit.
+    """
+
+    runs: int = Field(default=8, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
 
 
 class MonitorSpec(Spec):
@@ -29,6 +57,20 @@ class MonitorSpec(Spec):
             would learn nothing new.
         cooldown_seconds: How long after a retrain request the next one is refused.
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
+        mode: What an alarm leads to: `suggest` says it, `approve` asks a person, `auto` retrains.
+        false_alarms_per_year: How many alarms a year of undrifted traffic may give, all detectors together.
+        time_column: The column of the model's own table that says when a row happened, by which the reference
+            is divided into days; None for the table's only timestamp.
+        number_floor: The smallest change of a number that matters, in standard deviations of the reference.
+        share_floor: The smallest change of a share (of nulls, of a category, of a label) that matters.
+        columns: What holds for single columns instead.
+        tolerance: How much worse than when it was promoted the model may be, in units of the gate's primary
+            metric.
+        retrain_budget: What automatic retrains may cost.
+        breaker_after: After so many retrains in a row whose candidate was refused, or did not help, no further
+            one is granted until a person closes the breaker.
+        rebuild_after: After so many light retrains in a row a person is asked for a full rebuild.
+        probation_checks: So many checks after a retrain, an alarm asks a person instead of retraining again.
     """
 
     schedule: Cron = "0 4 * * *"
@@ -39,3 +81,14 @@ class MonitorSpec(Spec):
     minimum_new_rows: Rows = 200
     cooldown_seconds: float = Field(default=86_400, ge=0, le=YEAR_SECONDS)
     maximum_bad_share: Share = 0.1
+    mode: Literal["suggest", "approve", "auto"] = "auto"
+    false_alarms_per_year: float = Field(default=0.5, gt=0, le=365)
+    time_column: str | None = None
+    number_floor: float = Field(default=0.15, ge=0)
+    share_floor: Share = 0.03
+    columns: dict[str, ColumnRule] = {}
+    tolerance: float = Field(default=0.01, ge=0)
+    retrain_budget: RetrainBudget = RetrainBudget()
+    breaker_after: int = Field(default=3, ge=1)
+    rebuild_after: int = Field(default=4, ge=1)
+    probation_checks: int = Field(default=3, ge=0)
