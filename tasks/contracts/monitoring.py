@@ -39,11 +39,11 @@ class Signal(Contract):
     Attributes:
         question: Which question it answers: is the window valid, has the input changed, has the target
             changed or the model become worse, does serving prepare rows as the training did.
-        reason: What kind of change it is, for programs: `volume_low`, `nulls`, `new_category`, `location`, ...
+        reason: What kind of change it is, for programs: `volume_low`, `nulls`, `new_category`, `location`.
         subject: The column, metric or slice it is about.
         level: `note` is reported and acts on nothing (a change below its floor, a column that is left out);
-            `suspicious` is not sure yet; `alarm` is; `incident` says that the data is broken, which no training
-            answers.
+            `suspicious` is not sure yet; `alarm` is; `incident` says that the data is broken, which no
+            training answers.
         value, threshold: What was measured and what it had to exceed, both in `unit`; None where there is no
             such number.
         since: When the change began, as far as can be told: the start of a window.

@@ -67,8 +67,8 @@ class MonitorSpec(Spec):
         tolerance: How much worse than when it was promoted the model may be, in units of the gate's primary
             metric.
         retrain_budget: What automatic retrains may cost.
-        breaker_after: After so many retrains in a row whose candidate was refused, or did not help, no further
-            one is granted until a person closes the breaker.
+        breaker_after: After so many retrains in a row whose candidate was refused, or did not help, no
+            further one is granted until a person closes the breaker.
         rebuild_after: After so many light retrains in a row a person is asked for a full rebuild.
         probation_checks: So many checks after a retrain, an alarm asks a person instead of retraining again.
     """
@@ -86,7 +86,7 @@ class MonitorSpec(Spec):
     time_column: str | None = None
     number_floor: float = Field(default=0.15, ge=0)
     share_floor: Share = 0.03
-    columns: dict[str, ColumnRule] = {}
+    columns: dict[str, ColumnRule] = Field(default_factory=dict)
     tolerance: float = Field(default=0.01, ge=0)
     retrain_budget: RetrainBudget = RetrainBudget()
     breaker_after: int = Field(default=3, ge=1)
