@@ -10,7 +10,7 @@ import pytest
 from tasks.contracts import ColumnDistance, DriftDecision, RetrainRequest, RetrainTicket, StepContext
 from tasks.errors import InvalidRequest, LedgerBroken
 from tasks.ledger import entries
-from tasks.monitoring import retrain
+from tasks.monitoring import closing, retrain
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine, ledger_entries, retrain_requests
 from tests.unit.tampering import tamper
@@ -105,7 +105,7 @@ def test_a_step_that_is_tried_again_gets_the_same_ticket(home: Path) -> None:
 
 def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) -> None:
     first = ask("step", cooldown_seconds=600)
-    retrain.close(MODEL, str(first.train_run_id))
+    closing.close(MODEL, str(first.train_run_id))
 
     assert "ask again in 10 min" in ask("step", cooldown_seconds=600).reason
     age(601)
@@ -121,7 +121,7 @@ def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) 
 def test_a_ticket_that_started_nothing_is_asked_for_again_without_a_pause(home: Path) -> None:
     first = ask("step", drift(), cooldown_seconds=600)
     assert retrain.is_open(MODEL, str(first.train_run_id))
-    assert retrain.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
+    assert closing.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
     assert not retrain.is_open(MODEL, str(first.train_run_id))
 
     again = ask("step", drift(), cooldown_seconds=600)
@@ -145,7 +145,7 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
     first = ask("one", cooldown_seconds=600)
 
     assert "has not ended" in ask("two", cooldown_seconds=600).reason
-    assert retrain.close(MODEL, str(first.train_run_id))
+    assert closing.close(MODEL, str(first.train_run_id))
     age(500)
     assert "ask again in 100 s" in ask("three", cooldown_seconds=600).reason
     age(101)
@@ -156,7 +156,7 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
 def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:
     first = ask("one", cooldown_seconds=0)
     assert not ask("two", cooldown_seconds=0).granted
-    retrain.close(MODEL, str(first.train_run_id))
+    closing.close(MODEL, str(first.train_run_id))
 
     second = ask("two", cooldown_seconds=0)
 
@@ -178,22 +178,22 @@ def test_what_could_not_start_is_refused_with_that_reason_and_holds_no_lock(home
 def test_closing_twice_or_what_nobody_requested_does_nothing(home: Path) -> None:
     ticket = ask("one")
 
-    assert not retrain.close(MODEL, "manual__2026-01-01")
-    assert not retrain.close("flight_delay", str(ticket.train_run_id))
-    assert retrain.close(MODEL, str(ticket.train_run_id))
-    assert not retrain.close(MODEL, str(ticket.train_run_id))
+    assert not closing.close(MODEL, "manual__2026-01-01")
+    assert not closing.close("flight_delay", str(ticket.train_run_id))
+    assert closing.close(MODEL, str(ticket.train_run_id))
+    assert not closing.close(MODEL, str(ticket.train_run_id))
 
 
 def test_a_training_that_is_never_heard_of_again_expires(home: Path) -> None:
     lost = ask("one")
-    age(retrain.longest_seconds(SPEC) - 60)
+    age(closing.longest_seconds(SPEC) - 60)
     assert not ask("two").granted
     age(61)
 
     ticket = ask("three")
 
     assert ticket.granted
-    assert not retrain.close(MODEL, str(lost.train_run_id))
+    assert not closing.close(MODEL, str(lost.train_run_id))
     assert answers() == ["granted", "refused", "expired", "granted"]
 
 
