@@ -70,6 +70,13 @@ from tasks.contracts.monitoring import (
     State,
 )
 from tasks.contracts.pinned import PinnedTable
+from tasks.contracts.profile import (
+    ColumnProfile,
+    ColumnScale,
+    JointNull,
+    Reference,
+    WindowProfile,
+)
 from tasks.contracts.provenance import (
     Answer,
     Answers,
@@ -147,6 +154,8 @@ __all__ = [
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "ColumnProfile",
+    "ColumnScale",
     "Condition",
     "Contract",
     "CountRequest",
@@ -176,6 +185,7 @@ __all__ = [
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
+    "JointNull",
     "Label",
     "LabelCheck",
     "LabelIncidentAnswer",
@@ -204,6 +214,7 @@ __all__ = [
     "RecalledBatch",
     "ReconcileRequest",
     "Reconciliation",
+    "Reference",
     "RegisterRequest",
     "ReproduceRequest",
     "Reproduction",
@@ -241,6 +252,7 @@ __all__ = [
     "Use",
     "ValidateRequest",
     "ValidationReport",
+    "WindowProfile",
     "WithdrawRequest",
     "Withdrawal",
 ]

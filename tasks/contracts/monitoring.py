@@ -88,7 +88,7 @@ class DriftDecision(Contract):
     window_end: AwareDatetime
     window_rows: int
     reference_rows: int
-    verdict: Literal["quiet", "too_few", "cannot_tell", "incident", "wait", "retrain"]
+    verdict: Literal["quiet", "too_few", "cannot_tell", "incident", "suspicious", "wait", "retrain"]
     domain_auc: float | None
     null_auc: float | None
     threshold: float | None
