@@ -74,6 +74,13 @@ from tasks.contracts.monitoring import (
     Verdict,
 )
 from tasks.contracts.pinned import PinnedTable
+from tasks.contracts.profile import (
+    ColumnProfile,
+    ColumnScale,
+    JointNull,
+    Reference,
+    WindowProfile,
+)
 from tasks.contracts.provenance import (
     Answer,
     Answers,
@@ -154,6 +161,8 @@ __all__ = [
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "ColumnProfile",
+    "ColumnScale",
     "Condition",
     "Contract",
     "CountRequest",
@@ -184,6 +193,7 @@ __all__ = [
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
+    "JointNull",
     "Label",
     "LabelCheck",
     "LabelIncidentAnswer",
@@ -212,6 +222,7 @@ __all__ = [
     "RecalledBatch",
     "ReconcileRequest",
     "Reconciliation",
+    "Reference",
     "RegisterRequest",
     "ReproduceRequest",
     "Reproduction",
@@ -250,6 +261,7 @@ __all__ = [
     "ValidateRequest",
     "ValidationReport",
     "Verdict",
+    "WindowProfile",
     "WithdrawRequest",
     "Withdrawal",
 ]

@@ -1,94 +1,208 @@
-"""Compare a window of predictions with what the champion was validated on.
+"""Compare a window of predictions with the champion's reference.
 
-Broken data is looked for first, by the table's own suite: it is an incident and never a reason to retrain.
-What is left is compared with the validation part of the champion's snapshot, rows like those it learnt from
-that it did not learn from.
+In this order, and no further than each finding allows: is the window valid (its volume, its end, frozen or
+repeated rows, missing values, the table's own suite), has a column changed, have all of them together? Broken
+data is an incident and never a reason to retrain, so it is not judged on its distribution.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.contracts import ColumnDistance, DataSnapshot, TrainingRun, ValidationReport
-from tasks.data.suites import load_suites
-from tasks.data.validate import check_rows
-from tasks.errors import InvalidProject
+from tasks.contracts import (
+    ColumnDistance,
+    DataSnapshot,
+    Reference,
+    Signal,
+    TrainingRun,
+    ValidationReport,
+    WindowProfile,
+)
 from tasks.monitoring import domain_classifier
 from tasks.monitoring.decide import Findings
-from tasks.monitoring.domain_classifier import TIMES, Kind
+from tasks.monitoring.domain_classifier import Kind
 from tasks.monitoring.drift_report import ReportNotDrawn, write_report
+from tasks.monitoring.inputs.columns import Columns, look_at_columns
+from tasks.monitoring.inputs.joint import look_at_all
+from tasks.monitoring.inputs.reference import joint_kinds
 from tasks.monitoring.new_rows import count_new_rows
+from tasks.monitoring.validity import look_at_validity
+from tasks.monitoring.windows import PREDICTED_AT, alike, large_enough
 from tasks.spec import FEWEST_ROWS, PipelineSpec
 from tasks.stores import files
 from tasks.stores.parts import read_part
 
+SHARES = {"input": 0.4, "joint": 0.1, "validity": 0.1, "target": 0.4}
+"""How the false alarms of monitor.false_alarms_per_year are shared out."""
+
+MOST_WINDOWS_A_YEAR = 365.0
+"""A check by hand, of a window shorter than a day, counts as a day's."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a window is judged by.
+
+    Attributes:
+        rows: Its rows: the features, and when each was asked for.
+        windows: The profiles of the windows up to it, in their order.
+        earlier_aucs: The domain classifier's AUC of the windows before it, the last one at the end.
+    """
+
+    rows: pa.Table
+    windows: Sequence[WindowProfile]
+    earlier_aucs: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison gives, beside what is decided on: for the records and for people."""
+
+    findings: Findings
+    validation: ValidationReport | None = None
+    distances: tuple[ColumnDistance, ...] = ()
+    report_url: str | None = None
+    columns: Columns | None = None
+
+
+def rate_of(rules_a_year: float, part: str, length: timedelta) -> float:
+    """How many false alarms one window may give.
+
+    Args:
+        rules_a_year: Of all detectors together.
+        part: A key of `SHARES`.
+        length: How long a window is.
+    """
+    windows = min(MOST_WINDOWS_A_YEAR, timedelta(days=365.25) / length)
+    return rules_a_year * SHARES[part] / windows
+
 
 def compare(
-    window: pa.Table, run: TrainingRun, spec: PipelineSpec, work_url: str
-) -> tuple[Findings, ValidationReport | None, tuple[ColumnDistance, ...], str | None]:
-    """What is found in the window, its validation report, how far each column is, and where the report lies.
-
-    Looks as far as each finding allows: a window that is broken or too much alike is not compared.
+    seen: Seen, reference: Reference, run: TrainingRun, spec: PipelineSpec, work_url: str
+) -> Compared:
+    """What is found out about a window.
 
     Raises:
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
-    rules = spec.monitor
+    rules, window = spec.monitor, seen.windows[-1]
+    length = window.end - window.start
+    found = Findings(
+        window_rows=len(seen.rows),
+        signals=look_at_validity(
+            reference, alike(seen.windows), rate_of(rules.false_alarms_per_year, "validity", length)
+        ),
+        notes=reference.notes,
+    )
+    columns = _columns(seen, reference, spec)
+    if columns is not None:
+        signals = (*(found.signals or ()), *columns.signals)
+        found = replace(found, signals=signals, notes=_notes(found, columns))
+    if len(seen.rows) < rules.minimum_window_rows:
+        return Compared(found, columns=columns)
+    # Imports Great Expectations: seconds that a model without traffic does not pay every day.
+    from tasks.data.suites import load_suites
+    from tasks.data.validate import check_rows
+
     checked = check_rows(
-        window, load_suites(spec.data), str(files.at(work_url, "validation")), only_columns=spec.data.features
+        seen.rows.drop_columns([PREDICTED_AT]),
+        load_suites(spec.data),
+        str(files.at(work_url, "validation")),
+        only_columns=spec.data.features,
     )
+    found = replace(found, bad_share=checked.broken_share)
     if checked.broken_share > rules.maximum_bad_share:
-        return Findings(len(window), bad_share=checked.broken_share), checked.report, (), None
-    reference = _reference(run.snapshot, spec)
-    left_out = [name for name in spec.data.features if name not in reference.columns]
-    kinds = domain_classifier.kinds_of(
-        {name: kind for name, kind in spec.data.feature_types.items() if name not in left_out}, reference
-    )
-    if not kinds:
-        nothing = (
-            f"The champion was trained without the features {', '.join(left_out)}, and there is none "
-            "beside them to compare. Train and release a version that has them."
+        return Compared(found, checked.report, columns=columns)
+    whole = _frame(seen.rows.filter(pa.array(~checked.broken_mask)))
+    compared = _tell_apart(found, whole, seen, reference, run, spec, work_url)
+    return replace(compared, validation=checked.report, columns=columns)
+
+
+def _columns(seen: Seen, reference: Reference, spec: PipelineSpec) -> Columns | None:
+    """What the columns say; None while no window, and no windows together, have enough rows."""
+    window = seen.windows[-1]
+    if not reference.scales:
+        return None
+    judged = large_enough(seen.windows, max(spec.monitor.minimum_window_rows, FEWEST_ROWS))
+    if not judged or judged[-1].end != window.end:
+        return None
+    rate = rate_of(spec.monitor.false_alarms_per_year, "input", window.end - window.start)
+    return look_at_columns(reference, judged, spec.monitor, rate)
+
+
+def _notes(found: Findings, columns: Columns) -> tuple[str, ...]:
+    told = [f"Not followed: {trait.why}" for trait in columns.left_out]
+    if not columns.calibrated:
+        told.append(
+            f"How much days differ is not known yet: the reference has {columns.days} of the "
+            f"{columns.needed} days that it takes. Until then only large changes count."
         )
-        return Findings(len(window), checked.broken_share, unknown=(nothing,)), checked.report, (), None
-    whole = _frame(window.filter(pa.array(~checked.broken_mask)))
-    found = Findings(len(window), checked.broken_share, notes=(_told(left_out),) if left_out else ())
-    found, columns, report_url = _tell_apart(found, whole, reference, kinds, run, spec, work_url)
-    return found, checked.report, columns, report_url
+    return (*found.notes, *told)
 
 
 def _tell_apart(
     found: Findings,
     whole: pd.DataFrame,
-    reference: pd.DataFrame,
-    kinds: Mapping[str, Kind],
+    seen: Seen,
+    reference: Reference,
     run: TrainingRun,
     spec: PipelineSpec,
     work_url: str,
-) -> tuple[Findings, tuple[ColumnDistance, ...], str | None]:
-    """What is found by the classifier, where there are enough rows on both sides."""
+) -> Compared:
+    """What the classifier finds, where there are enough rows on both sides."""
+    known, left_out = _known(run.snapshot, spec)
+    kinds = {name: kind for name, kind in joint_kinds(reference, spec).items() if name in known.columns}
+    if not known.columns.size:
+        return Compared(replace(found, unknown=(_nothing(left_out),)))
+    found = replace(found, notes=(*found.notes, *_told(left_out)))
+    if not kinds:
+        return Compared(_with_new_rows(found, run, spec))
     rules = spec.monitor
-    sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, reference)]
-    usable, known = (len(side) for side in sides)
-    found = replace(found, usable_rows=usable, reference_rows=known)
-    if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or known < FEWEST_ROWS:
-        return found, (), None
+    sides = [domain_classifier.distinct(rows, kinds) for rows in (whole, known)]
+    usable, reference_rows = (len(side) for side in sides)
+    found = replace(found, usable_rows=usable, reference_rows=reference_rows)
+    if usable < max(rules.minimum_window_rows, FEWEST_ROWS) or reference_rows < FEWEST_ROWS:
+        return Compared(found)
     own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
-    columns = domain_classifier.column_distances(own, other, kinds, separation.auc)
+    joint = _joint(separation, seen, reference, spec)
     report_url, not_drawn = _report(own, other, kinds, work_url)
-    new = count_new_rows(run.snapshot, spec.data)
-    told = replace(
-        found,
+    found = replace(
+        _with_new_rows(found, run, spec),
         domain_auc=separation.auc,
         null_auc=separation.null_auc,
-        new_rows=new.rows,
-        unknown=new.unknown,
-        notes=(*found.notes, *new.notes, *not_drawn),
+        signals=(*(found.signals or ()), *joint),
     )
-    return told, columns, report_url
+    distances = domain_classifier.column_distances(own, other, kinds, separation.auc)
+    return Compared(
+        replace(found, notes=(*found.notes, *not_drawn)), distances=distances, report_url=report_url
+    )
+
+
+def _joint(
+    separation: domain_classifier.Separation, seen: Seen, reference: Reference, spec: PipelineSpec
+) -> tuple[Signal, ...]:
+    if not np.isfinite([separation.auc, separation.null_auc]).all():
+        return ()
+    window = seen.windows[-1]
+    signal = look_at_all(
+        [*seen.earlier_aucs, separation.auc],
+        reference.joint,
+        spec.monitor.domain_auc,
+        separation.null_auc,
+        rate_of(spec.monitor.false_alarms_per_year, "joint", window.end - window.start),
+    )
+    return () if signal is None else (signal.model_copy(update={"since": window.start}),)
+
+
+def _with_new_rows(found: Findings, run: TrainingRun, spec: PipelineSpec) -> Findings:
+    new = count_new_rows(run.snapshot, spec.data)
+    return replace(found, new_rows=new.rows, unknown=new.unknown, notes=(*found.notes, *new.notes))
 
 
 def _report(
@@ -101,22 +215,27 @@ def _report(
         return None, (str(error),)
 
 
-def _told(left_out: list[str]) -> str:
+def _told(left_out: list[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
     return (
         f"Not compared: {', '.join(left_out)}. The champion was trained without, so there is nothing to "
-        "compare with until a version that has them serves."
+        "compare with until a version that has them serves.",
     )
 
 
-def _reference(snapshot: DataSnapshot, spec: PipelineSpec) -> pd.DataFrame:
-    """The features of the champion's validation part: those that pipeline.yaml has and its snapshot had."""
-    if TIMES.issuperset(spec.data.feature_types.values()):
-        raise InvalidProject(
-            f"models/{spec.name}/pipeline.yaml: every feature is a time, and times always move on. The drift "
-            "check needs one that is not."
-        )
+def _nothing(left_out: list[str]) -> str:
+    return (
+        f"The champion was trained without the features {', '.join(left_out)}, and there is none "
+        "beside them to compare. Train and release a version that has them."
+    )
+
+
+def _known(snapshot: DataSnapshot, spec: PipelineSpec) -> tuple[pd.DataFrame, list[str]]:
+    """The features of the champion's validation part, rows that it did not learn from, and those it lacks."""
     rows = read_part(snapshot.validation)
-    return _frame(rows.select([name for name in spec.data.features if name in rows.column_names]))
+    known = [name for name in spec.data.features if name in rows.column_names]
+    return _frame(rows.select(known)), [name for name in spec.data.features if name not in known]
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

@@ -9,15 +9,19 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tasks.contracts import LedgerEntry
+from tasks.contracts import LedgerEntry, Signal
 from tasks.spec import FEWEST_ROWS, MonitorSpec
 
-Verdict = Literal["quiet", "too_few", "cannot_tell", "incident", "wait", "retrain"]
+Verdict = Literal["quiet", "too_few", "cannot_tell", "incident", "suspicious", "wait", "retrain"]
 
 ADVICE = (
     "Look at the report's columns; where chance gives more than 1, raise monitor.minimum_window_rows or "
     "monitor.false_alarm_share."
 )
+
+
+MOST_TOLD = 3
+"""So many changes are told in the sentence of a verdict; the others are among its signals."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Findings:
         new_rows: Training rows that joined the table after the champion's snapshot.
         unknown: Why the check cannot tell, beside numbers that are none; sentences.
         notes: What the reader of the verdict has to know beside it; sentences.
+        signals: Everything that was noticed; None in entries of an earlier Perennial, which decided on the
+            classifier's AUC alone.
     """
 
     window_rows: int
@@ -44,6 +50,7 @@ class Findings:
     new_rows: int = 0
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] | None = None
 
 
 def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
@@ -65,7 +72,24 @@ def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
 
 
 def _decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
-    if found.window_rows < rules.minimum_window_rows:
+    if (invalid := _not_valid(found, rules)) is not None:
+        return invalid
+    if (unknown := _not_numbers(found)) or found.unknown:
+        return "cannot_tell", _cannot_tell(found, unknown)
+    if not _at(found, "alarm") and (few := _too_few(found, rules)) is not None:
+        return "too_few", few
+    if found.signals is not None:
+        return _decide_on_signals(found, rules)
+    return _decide_on_auc(found, rules, found.domain_auc or 0.0, found.null_auc or 0.0)
+
+
+def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str] | None:
+    """The verdict on a window that is not judged on its distribution; None for one that is."""
+    if incidents := _at(found, "incident"):
+        return "incident", _told(
+            incidents, "Look for the fault where the data comes from: a training would learn it."
+        )
+    if found.window_rows < rules.minimum_window_rows and not _at(found, "alarm"):
         return (
             "too_few",
             f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
@@ -77,20 +101,51 @@ def _decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
             f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
             "the fault where they come from: a training would learn it."
         )
-    if (unknown := _not_numbers(found)) or found.unknown:
-        return "cannot_tell", _cannot_tell(found, unknown)
+    return None
+
+
+def _too_few(found: Findings, rules: MonitorSpec) -> str | None:
+    """Why there are too few rows to compare; None where there are enough."""
     least = max(rules.minimum_window_rows, FEWEST_ROWS)
     if (found.usable_rows or 0) < least:
-        return "too_few", (
+        return (
             f"Of {found.window_rows} predictions only {found.usable_rows or 0} are whole and different: too "
             f"few to judge, {least} are asked for."
         )
     if found.domain_auc is None or found.null_auc is None:
-        return "too_few", (
+        return (
             f"The champion's validation part has only {found.reference_rows or 0} different rows, too few to "
             f"compare with: {FEWEST_ROWS} are needed. Raise data.split.validation_share."
         )
-    return _decide_on_auc(found, rules, found.domain_auc, found.null_auc)
+    return None
+
+
+def _decide_on_signals(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
+    """What changes that are sure, and such that are not, lead to."""
+    if alarms := _at(found, "alarm"):
+        if found.new_rows < rules.minimum_new_rows:
+            return "wait", _told(
+                alarms,
+                f"But only {found.new_rows} new labelled rows joined the table since, and "
+                f"{rules.minimum_new_rows} are asked for: a training would learn nothing new yet.",
+            )
+        return "retrain", _told(alarms, f"There are {found.new_rows} new labelled rows to learn from.")
+    if suspicions := _at(found, "suspicious"):
+        return "suspicious", _told(suspicions, "That is not sure yet.")
+    small = len(_at(found, "note"))
+    noted = f" {small} changes are certain but too small to matter." if small else ""
+    return "quiet", f"The {found.window_rows} predictions look like what the champion knows.{noted}"
+
+
+def _at(found: Findings, level: str) -> list[Signal]:
+    return [signal for signal in found.signals or () if signal.level == level]
+
+
+def _told(signals: list[Signal], end: str) -> str:
+    """The gravest of them in words, how many there are beside, and what follows."""
+    more = len(signals) - MOST_TOLD
+    beside = [f"{more} more changes are among the signals."] if more > 0 else []
+    return " ".join([*(signal.why for signal in signals[:MOST_TOLD]), *beside, end])
 
 
 def _cannot_tell(found: Findings, not_numbers: list[str]) -> str:

@@ -110,6 +110,20 @@ def separate(
     return Separation(auc, null_auc, len(window), len(reference))
 
 
+def tell_apart(window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind]) -> float:
+    """How well the domain classifier tells two sets apart: its out-of-fold ROC AUC alone.
+
+    NaN where a set has fewer than `FEWEST_ROWS`.
+    """
+    if min(len(window), len(reference)) < FEWEST_ROWS:
+        return nan
+    rows = pd.concat([window, reference], ignore_index=True)
+    label = np.repeat([1, 0], [len(window), len(reference)])
+    return _out_of_fold_auc(
+        text_matrix(rows, kinds), number_table(rows, kinds), label, _folds(rows, kinds), kinds
+    )
+
+
 def column_distances(
     window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], text_auc: float | None = None
 ) -> tuple[ColumnDistance, ...]:

@@ -4,23 +4,16 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 `tasks.monitoring.decide`.
 """
 
-import json
-from datetime import datetime
+from datetime import UTC, datetime
 
-import pyarrow as pa
-
-from tasks.contracts import (
-    Action,
-    ColumnDistance,
-    DriftDecision,
-    DriftRequest,
-    TrainingRun,
-    ValidationReport,
-)
-from tasks.data.typed_values import from_python
+from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
-from tasks.monitoring.decide import Findings, decide
+from tasks.monitoring.comparison import Seen, compare
+from tasks.monitoring.decide import decide
+from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
+from tasks.monitoring.windows import profiles_until, rows_between
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
@@ -43,10 +36,14 @@ def drift(request: DriftRequest) -> DriftDecision:
 
 
 def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
-    """Check the window against what the run `run` was validated on."""
+    """Check the window against what the run `run` was trained on and judged by."""
     spec, work_url = request.spec, request.context.work_url
-    window = _window(request)
-    findings, validation, columns, report_url = _look(window, run, spec, work_url)
+    lake, span = Lake(), (request.window_start.astimezone(UTC), request.window_end.astimezone(UTC))
+    rows = rows_between(lake, spec, *span)
+    reference = reference_of(lake, run, spec)
+    windows = profiles_until(lake, spec, reference, span, rows)
+    compared = compare(Seen(rows, windows, _earlier_aucs(spec, run, span)), reference, run, spec, work_url)
+    findings = compared.findings
     verdict, why = decide(findings, spec.monitor)
     decision = DriftDecision(
         model=spec.name,
@@ -59,11 +56,12 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         domain_auc=findings.domain_auc,
         null_auc=findings.null_auc,
         threshold=None if findings.null_auc is None else max(findings.null_auc, spec.monitor.domain_auc),
-        columns=columns,
+        columns=compared.distances,
         new_rows=findings.new_rows,
-        validation=validation,
+        validation=compared.validation,
         why=why,
-        report_url=report_url,
+        report_url=compared.report_url,
+        signals=findings.signals or (),
     )
     entry = entries.record(
         model=spec.name,
@@ -72,11 +70,40 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         before=run.run_id,
         after=verdict,
         why=why,
-        evidence={"decision": decision, "findings": findings, "rules": spec.monitor},
+        evidence={
+            "decision": decision,
+            "findings": findings,
+            "rules": spec.monitor,
+            "reference": id_of(reference),
+            "windows": [(window.start, window.end, window.rows) for window in windows],
+        },
     )
     recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded
+
+
+def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
+    """The champion's reference; made, and kept, where it has none yet."""
+    known = newest_reference(lake, spec.name, run.run_id)
+    if known is not None:
+        return known
+    made = make_reference(lake, run, spec)
+    keep_reference(lake, spec.name, made)
+    return made
+
+
+def _earlier_aucs(spec: PipelineSpec, run: TrainingRun, span: tuple[datetime, datetime]) -> list[float]:
+    """The classifier's AUC of the champion's windows before this one, in their order: each one's last
+    check."""
+    found = {}
+    for entry in entries.history(spec.name, [Action.DRIFT]):
+        decision = entry.evidence.get("decision", {})
+        if entry.before == run.run_id and decision.get("domain_auc") is not None:
+            end = datetime.fromisoformat(decision["window_end"])
+            if end <= span[0]:
+                found[end] = float(decision["domain_auc"])
+    return [found[end] for end in sorted(found)]
 
 
 def _champion(spec: PipelineSpec) -> TrainingRun:
@@ -87,35 +114,3 @@ def _champion(spec: PipelineSpec) -> TrainingRun:
             f"Run the DAG train_{spec.name} until a model serves."
         )
     return registry.training_run(found.version.run_id)
-
-
-def _window(request: DriftRequest) -> pa.Table:
-    """The features of the window's predictions, in the order of their ids."""
-    lake, table, data = Lake(), f"{request.spec.name}__predictions", request.spec.data
-    features = list(data.features)
-    if not lake.exists(table):
-        return pa.table({name: pa.nulls(0) for name in features})
-    start, end = _sql(request.window_start), _sql(request.window_end)
-    where = f"predicted_at >= {start} AND predicted_at < {end} ORDER BY prediction_id"
-    logged = lake.query(f'SELECT * FROM "{table}" LIMIT 0', [table]).column_names  # noqa: S608 - a model's name
-    if set(features) <= set(logged):
-        return lake.read(table, columns=features, where_sql=where)
-    # The model has had another feature since its table was made: the whole instances are in `request`.
-    asked = lake.read(table, columns=["request"], where_sql=where)["request"].to_pylist()
-    return from_python([json.loads(instance) for instance in asked], data.feature_types).rows
-
-
-def _sql(time: datetime) -> str:
-    return f"TIMESTAMPTZ '{time.isoformat()}'"
-
-
-def _look(
-    window: pa.Table, run: TrainingRun, spec: PipelineSpec, work_url: str
-) -> tuple[Findings, ValidationReport | None, tuple[ColumnDistance, ...], str | None]:
-    """Look as far as each finding allows: no comparison of a window that is too small."""
-    if len(window) < spec.monitor.minimum_window_rows:
-        return Findings(len(window)), None, (), None
-    # Imports Great Expectations and Evidently: seconds that a model without traffic does not pay every day.
-    from tasks.monitoring.comparison import compare
-
-    return compare(window, run, spec, work_url)

@@ -27,7 +27,10 @@ def trained(home: Path) -> Any:
     validation = labelled(400, 2).select(["review_id", "source", "text", "label"])
     pq.write_table(validation, home / "validation.parquet")
     part = SnapshotPart(url=str(home / "validation.parquet"), rows=400, sha256=sha256_of_rows(validation))
+    train = labelled(600, 1).select(["review_id", "source", "text", "label"])
+    test = labelled(200, 4).select(["review_id", "source", "text", "label"])
     version = Lake().latest("reviews")
     pinned = {"table_version": version, "version_at": Lake().committed_at("reviews", version)}
-    frozen = {"validation": part, **pinned}
+    others = {"train": judged.part(home, "train", train), "test": judged.part(home, "test", test)}
+    frozen = {"validation": part, **others, **pinned}
     return judged.run(snapshot=judged.snapshot().model_copy(update=frozen))

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import DriftRequest, SnapshotPart, StepContext
+from tasks.contracts import SnapshotPart
 from tasks.errors import FrozenSetMismatch, InvalidProject
 from tasks.ledger import entries
-from tasks.monitoring import drift, drift_report
+from tasks.monitoring import drift_report
 from tasks.monitoring.decide import replay
 from tasks.monitoring.new_rows import NewRows, count_new_rows
+from tasks.monitoring.windows import rows_between
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
@@ -107,7 +108,8 @@ def test_no_traffic_little_traffic_and_one_repeated_text_are_too_few(home: Path,
     assert (decision := check(home, trained)).verdict == "too_few"
     assert decision.window_rows == 100
     predict(["the very same text every time"] * 400, batch="b")
-    assert "only 101 are whole and different" in check(home, trained).why
+    assert (decision := check(home, trained)).verdict == "incident"
+    assert [signal.reason for signal in decision.signals if signal.level == "incident"] == ["repeated_rows"]
 
 
 def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_request(
@@ -118,13 +120,10 @@ def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_
     data = SPEC.data.model_copy(
         update={"features": ("text", "added_later", "added_today"), "columns": columns}
     )
-    context = StepContext(actor="drift", step_key="drift", work_url=str(home))
     serving = SPEC.serving.model_copy(update={"input_schema": {"type": "object"}})
     spec = SPEC.model_copy(update={"data": data, "serving": serving})
 
-    window = drift._window(
-        DriftRequest(context=context, spec=spec, window_start=START, window_end=START + DAY)
-    )
+    window = rows_between(Lake(), spec, START, START + DAY)
 
     assert window["added_later"].to_pylist() == [1, 1]
     assert window["text"].to_pylist() == ["a", None]

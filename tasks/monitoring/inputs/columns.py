@@ -1,0 +1,207 @@
+"""Has a column changed: follow every column's statistics over the windows, and say what is sure.
+
+A pure function of the reference's profiles, the windows' profiles and the model's rules, so it can be
+replayed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.contracts import ColumnProfile, ColumnScale, Reference, Signal, WindowProfile
+from tasks.monitoring.inputs import sentences, units
+from tasks.monitoring.inputs.calibrate import assumed, calibrate, standardise
+from tasks.monitoring.inputs.charts import Charts, follow
+from tasks.monitoring.inputs.effects import Effects, effects, floors_of
+from tasks.monitoring.inputs.statistics import Measured, Statistic, measure, together
+from tasks.monitoring.inputs.traits import Trait, traits
+from tasks.spec import MonitorSpec
+
+Floats = NDArray[np.float64]
+
+DAYS_FOR_CALIBRATION = 20
+"""With fewer days of the reference nobody knows how much days differ; a wider guess stands in."""
+
+GROSS_TIMES = 2.0
+GROSS_FLOORS = 5.0
+"""A change of so many times its threshold and of so many floors is sure from one window alone."""
+
+NEARLY = 0.1
+"""So much of the slow chart's limit makes a change suspicious."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What was found out about the columns.
+
+    Attributes:
+        signals: What was noticed about them in the last window, the gravest first.
+        statistics: What each statistic is; the arrays below are windows x statistics, or per window.
+        z, effects, charts: How far each was off, how large that is, and both charts.
+        left_out: Columns that are not followed, and why.
+        calibrated: Whether the reference's own days say how much days differ.
+        days: Of how many, and `needed`: how many it takes.
+    """
+
+    signals: tuple[Signal, ...]
+    statistics: tuple[Statistic, ...]
+    z: Floats
+    effects: Effects
+    charts: Charts
+    left_out: tuple[Trait, ...]
+    calibrated: bool
+    days: int
+    needed: int = DAYS_FOR_CALIBRATION
+
+
+def look_at_columns(
+    reference: Reference, windows: Sequence[WindowProfile], rules: MonitorSpec, rate: float
+) -> Columns:
+    """Follow the columns over the windows.
+
+    Args:
+        windows: In their order, at least one; the last is the one that is judged.
+        rate: How many false alarms a window may give, all columns together.
+    """
+    left_out = traits(reference)
+    known, seen = _measured(reference, left_out, windows)
+    days = _weekdays(windows, merged=reference.merged)
+    calibrated = len(reference.days) >= DAYS_FOR_CALIBRATION
+    usual = (
+        calibrate(known, _weekdays(reference.days, merged=reference.merged)) if calibrated else assumed(known)
+    )
+    z, off = standardise(seen, days, usual)
+    floors = floors_of(seen.statistics, rules, calibrated=calibrated)
+    sizes = effects(seen, off, days, usual, floors)
+    charts = follow(z, sizes.matters, sizes.zone, usual, rate)
+    found = Columns((), seen.statistics, z, sizes, charts, left_out, calibrated, len(reference.days))
+    signals = sorted(_signals(found, reference, windows, floors), key=_gravest_first)
+    return replace(found, signals=tuple(signals))
+
+
+def _measured(
+    reference: Reference, left_out: tuple[Trait, ...], windows: Sequence[WindowProfile]
+) -> tuple[Measured, Measured]:
+    """The statistics of the reference's days (without days: of the whole) and of the windows.
+
+    Of a column that is left out only the missing values are followed.
+    """
+    names = {trait.column for trait in left_out}
+    days = reference.days or (reference.whole,)
+    parts = [
+        _part(
+            scale, [*days, *windows], reference.whole.columns[scale.column], only_nulls=scale.column in names
+        )
+        for scale in reference.scales
+    ]
+    whole = together(parts)
+    first = Measured(whole.statistics, whole.values[: len(days)], whole.variances[: len(days)])
+    return first, Measured(whole.statistics, whole.values[len(days) :], whole.variances[len(days) :])
+
+
+def _part(
+    scale: ColumnScale, windows: Sequence[WindowProfile], pooled: ColumnProfile, *, only_nulls: bool
+) -> Measured:
+    profiles = [window.columns[scale.column] for window in windows]
+    part = measure(scale, profiles, np.array(pooled.counts, dtype=float))
+    if not only_nulls:
+        return part
+    kept = [number for number, statistic in enumerate(part.statistics) if statistic.reason == "nulls"]
+    return Measured(
+        tuple(part.statistics[number] for number in kept), part.values[:, kept], part.variances[:, kept]
+    )
+
+
+def _weekdays(windows: Sequence[WindowProfile], *, merged: bool) -> list[int]:
+    """Each window's weekday by its middle; merged days have none of their own."""
+    return [0 if merged else (window.start + (window.end - window.start) / 2).weekday() for window in windows]
+
+
+def _signals(
+    found: Columns, reference: Reference, windows: Sequence[WindowProfile], floors: Floats
+) -> Iterable[Signal]:
+    """One signal for each column and reason: that of the statistic that is off the most."""
+    scales = {scale.column: scale for scale in reference.scales}
+    levels = _levels(found, floors)
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for number, level in enumerate(levels):
+        if level is not None:
+            statistic = found.statistics[number]
+            grouped.setdefault((statistic.column, statistic.reason), []).append(number)
+    for (column, _), numbers in grouped.items():
+        order = sorted(numbers, key=lambda number: (-RANKS[levels[number]], -abs(found.z[-1, number])))
+        yield _signal(found, scales[column], order, levels[order[0]], reference, windows, floors)
+
+
+RANKS = {"alarm": 2, "suspicious": 1, "note": 0, None: -1}
+
+
+def _levels(found: Columns, floors: Floats) -> list[str | None]:
+    """What each statistic gives rise to in the last window."""
+    z, sizes, charts = found.z, found.effects, found.charts
+    now = np.abs(np.nan_to_num(z[-1]))
+    slow = charts.evidence[-1] >= charts.limit
+    nearly = charts.evidence[-1] >= NEARLY * charts.limit
+    own = charts.by_statistic[-1]
+    leads = (own > 0) & (own >= 0.5 * own.max(initial=0))
+    gross = (now >= GROSS_TIMES * charts.thresholds) & (np.abs(sizes.size[-1]) >= GROSS_FLOORS * floors)
+    off = now >= charts.thresholds
+    matters = sizes.matters[-1]
+    alarm = charts.fast[-1] | (leads & slow) | (gross & matters)
+    suspicious = (off & matters) | (leads & nearly)
+    return [
+        "alarm" if alarm[number] else "suspicious" if suspicious[number] else "note" if off[number] else None
+        for number in range(len(now))
+    ]
+
+
+def _signal(
+    found: Columns,
+    scale: ColumnScale,
+    order: list[int],
+    level: str | None,
+    reference: Reference,
+    windows: Sequence[WindowProfile],
+    floors: Floats,
+) -> Signal:
+    number = order[0]
+    statistic = found.statistics[number]
+    change = (
+        units.changed_unit(scale, reference.whole.columns, windows[-1].columns) if level == "alarm" else None
+    )
+    broken = level == "alarm" and (
+        change is not None or (statistic.reason == "nulls" and found.effects.size[-1, number] > 0)
+    )
+    reason = "unit_change" if change is not None else sentences.reason_of(statistic)
+    return Signal(
+        question="validity" if broken else "input",
+        reason=reason,
+        subject=statistic.column,
+        level="incident" if broken else level,
+        value=_finite(found.effects.size[-1, number]),
+        threshold=_finite(floors[number]),
+        unit=sentences.UNITS[statistic.unit],
+        since=windows[_began(found, number)].start,
+        why=sentences.tell(found, scale, order, reference, windows[-1], change),
+    )
+
+
+def _began(found: Columns, number: int) -> int:
+    """The first of the windows in a row, up to the last one, that are off in the last one's direction."""
+    side = np.sign(found.z[-1, number])
+    off = side * np.nan_to_num(found.z[:, number]) >= 1
+    first = len(off) - 1
+    while first > 0 and off[first - 1]:
+        first -= 1
+    return first
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _gravest_first(signal: Signal) -> tuple[int, float]:
+    ranks = {"incident": 0, "alarm": 1, "suspicious": 2, "note": 3}
+    return ranks[signal.level], -abs(signal.value or 0)

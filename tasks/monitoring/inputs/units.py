@@ -1,0 +1,71 @@
+"""Recognise a number whose unit was changed: its whole distribution is that of the reference, stretched.
+
+Nobody's behaviour changes by exactly 1.609; a program that began to send kilometres does. So it is an
+incident, and no reason to train.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.contracts import ColumnProfile, ColumnScale
+
+Floats = NDArray[np.float64]
+
+FACTORS: dict[float, str] = {
+    1.609344: "miles and kilometres",
+    2.204623: "kilograms and pounds",
+    3.28084: "metres and feet",
+    2.54: "inches and centimetres",
+    12.0: "months and years",
+    24.0: "hours and days",
+    60.0: "minutes and hours, or seconds and minutes",
+    100.0: "shares and percent, or cents and a currency",
+    1000.0: "thousands",
+    3600.0: "seconds and hours",
+    1e6: "millions",
+}
+"""Ratios of units that programs confuse."""
+
+FEWEST_BINS = 6
+CLEARLY = 0.1
+"""A smaller distance of the window to the reference is no change of unit."""
+
+LESS = 0.25
+"""So much of the distance to the reference may be left once the change of unit is taken back."""
+
+
+def changed_unit(
+    scale: ColumnScale, reference: Mapping[str, ColumnProfile], window: Mapping[str, ColumnProfile]
+) -> tuple[float, str] | None:
+    """The factor, and between which units, where one explains the window; None where none does."""
+    of_text, discrete = ": " in scale.column, scale.known <= len(scale.edges) + 1
+    if scale.kind != "number" or of_text or discrete or len(scale.edges) < FEWEST_BINS:
+        return None
+    known = np.array(reference[scale.column].counts, dtype=float)
+    seen = np.array(window[scale.column].counts, dtype=float)
+    if min(known.sum(), seen.sum()) == 0:
+        return None
+    apart = {1.0: _distance(seen, known)}
+    for factor in (*FACTORS, *(1 / factor for factor in FACTORS)):
+        apart[factor] = _distance(seen, _stretched(scale, known, factor))
+    best = min(apart, key=lambda factor: apart[factor])
+    if best == 1.0 or apart[1.0] < CLEARLY or apart[best] > LESS * apart[1.0]:
+        return None
+    return best, FACTORS.get(best) or FACTORS[min(FACTORS, key=lambda factor: abs(factor * best - 1))]
+
+
+def _stretched(scale: ColumnScale, counts: Floats, factor: float) -> Floats:
+    """What the reference's counts would be if all of its values were multiplied by the factor."""
+    low = scale.minimum if scale.minimum is not None else scale.edges[0]
+    high = scale.maximum if scale.maximum is not None else scale.edges[-1]
+    places = np.array([min(low, scale.edges[0]), *scale.edges, max(high, scale.edges[-1])])
+    below = np.concatenate([[0.0], np.cumsum(counts)])
+    at_edges = np.interp(np.array(scale.edges) / factor, places, below)
+    return np.diff(np.concatenate([[0.0], at_edges, [counts.sum()]]))
+
+
+def _distance(seen: Floats, expected: Floats) -> float:
+    """Kolmogorov and Smirnov's, of the bins."""
+    return float(np.abs(np.cumsum(seen) / seen.sum() - np.cumsum(expected) / expected.sum()).max())
