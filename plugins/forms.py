@@ -249,6 +249,16 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def breaker_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model whose retrains came to nothing, and what was found out about them."""
+    return {
+        "model": _model("It is not retrained by itself until this is done."),
+        "reason": _reason(
+            "What made its candidates useless, and why the next one is not; the ledger keeps it."
+        ),
+    }
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

@@ -18,7 +18,7 @@ from tasks.monitoring.answers import answer, in_words, is_on_probation
 from tasks.monitoring.watch import UNJUDGED, Case, Check, Level, Memory, Next, recorded_rules
 from tasks.spec import MonitorSpec
 
-CLEAR, AMONG = 2, 3
+CLEAR, AMONG = 3, 4
 ANY: frozenset[State] = frozenset(get_args(State))
 WATCHING: frozenset[State] = frozenset({"quiet", "suspicious", "alarm"})
 
