@@ -259,6 +259,11 @@ def breaker_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def answer_form() -> dict[str, Param]:
+    """What a person says beside yes or no, where the drift check asks one."""
+    return {"why": Param(None, "Why; the ledger keeps it.", type=["string", "null"], title="Reason")}
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}
