@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import object_session
 
 from tasks.errors import PerennialError
 from tasks.monitoring.cost import Cost, cost_of
@@ -22,21 +21,20 @@ def cost_of_run(model: str, dag_run: Any) -> Cost:
 def _wall_seconds(dag_run: Any) -> Counter[str]:
     """Of each task by its name, all its tries together; one that is just being stopped counts until now.
 
-    It reads in the session that the run belongs to: another one of this thread would be the same, and commit
-    what the scheduler has not.
+    It reads by a connection of its own: a session here may be the scheduler's, and committed too early.
     """
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.taskinstancehistory import TaskInstanceHistory
+    from airflow.settings import get_engine
 
-    session, now, seconds = object_session(dag_run), datetime.now(UTC), Counter[str]()
-    if session is None:
-        return seconds
-    for tries in (TaskInstance, TaskInstanceHistory):
-        columns = (tries.task_id, tries.start_date, tries.end_date)
-        own = (tries.dag_id == dag_run.dag_id, tries.run_id == dag_run.run_id)
-        for task_id, start, end in session.execute(sa.select(*columns).where(*own)):
-            if start is not None:
-                seconds[task_id] += max(0.0, ((end or now) - start).total_seconds())
+    now, seconds = datetime.now(UTC), Counter[str]()
+    with get_engine().connect() as connection:
+        for tries in (TaskInstance, TaskInstanceHistory):
+            columns = (tries.task_id, tries.start_date, tries.end_date)
+            own = (tries.dag_id == dag_run.dag_id, tries.run_id == dag_run.run_id)
+            for task_id, start, end in connection.execute(sa.select(*columns).where(*own)):
+                if start is not None:
+                    seconds[task_id] += max(0.0, ((end or now) - start).total_seconds())
     return seconds
 
 
