@@ -42,6 +42,7 @@ class Retrain:
         started: False where nothing had started it.
         promoted: Whether its candidate was; None while there is none that was judged.
         helped: False where the effect report says that it did not.
+        is_reported: Whether there is one.
         rebuild: Whether a person was asked for a full rebuild, and agreed.
     """
 
@@ -50,6 +51,7 @@ class Retrain:
     started: bool = True
     promoted: bool | None = None
     helped: bool = True
+    is_reported: bool = False
     rebuild: bool = False
 
     @property
@@ -88,15 +90,24 @@ def remember(
             out.
     """
     now = now or datetime.now(UTC)
-    kinds = (Action.RETRAIN, Action.GATE, Action.EFFECT, Action.BREAKER)
-    read = [
-        *ledger.newest_first(connection, model, *kinds),
-        *ledger.newest_first(connection, model, Action.DRIFT, since=now - CHECKS_WITHIN),
-    ]
+    read = _read(connection, model, now)
     opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
     return memory_of(
         read, champion_run_id, open_training=opened.train_run_id if opened else None, window=window, now=now
     )
+
+
+def record_of(connection: sa.Connection, model: str) -> Record:
+    """A model's entries as the caller's transaction sees them, sorted by what they are about."""
+    return sort(_read(connection, model, datetime.now(UTC)))
+
+
+def _read(connection: sa.Connection, model: str, now: datetime) -> list[LedgerEntry]:
+    kinds = (Action.RETRAIN, Action.GATE, Action.EFFECT, Action.BREAKER)
+    return [
+        *ledger.newest_first(connection, model, *kinds),
+        *ledger.newest_first(connection, model, Action.DRIFT, since=now - CHECKS_WITHIN),
+    ]
 
 
 def memory_of(
@@ -147,6 +158,23 @@ def sort(entries: Iterable[LedgerEntry]) -> Record:
     )
 
 
+def promotion_of(record: Record, retrain: Retrain) -> LedgerEntry | None:
+    """The gate's entry that promoted a retrain's candidate; None where it was not promoted."""
+    own = {
+        _run_of(each)
+        for each in record.judged
+        if each.evidence.get("circumstances", {}).get("drift") == retrain.granted.entry_hash
+    }
+    promoted = (each for each in record.judged if each.after == "promote" and _run_of(each) in own)
+    return next(promoted, None)
+
+
+def since_promotion(record: Record, run_id: str) -> tuple[Level, ...]:
+    """The levels of the checks that judged a window of this champion, the oldest first."""
+    levels = [_level(entry) for entry in _checks(record, run_id, None)]
+    return tuple(level for level in reversed(levels) if level not in UNJUDGED)
+
+
 def failures(record: Record) -> list[Retrain]:
     """The retrains in a row that came to nothing since the breaker was closed, the newest first."""
     since = record.closed.sequence if record.closed else 0
@@ -178,6 +206,7 @@ def _retrains(in_order: Sequence[LedgerEntry], judged: Sequence[LedgerEntry]) ->
             started=end is None or end.after != "not started",
             promoted=None if candidate is None else candidate in promoted,
             helped=effects.get(entry.entry_hash) != "did_not_help",
+            is_reported=entry.entry_hash in effects,
             rebuild=entry.evidence.get("follows") == "rebuild",
         )
 
