@@ -40,6 +40,7 @@ class Columns:
         signals: What was noticed about them in the last window, the gravest first.
         statistics: What each statistic is; the arrays below are windows x statistics, or per window.
         z, effects, charts: How far each was off, how large that is, and both charts.
+        floors: The smallest change that matters of each statistic.
         left_out: Columns that are not followed, and why.
         calibrated: Whether the reference's own days say how much days differ.
         days: Of how many, and `needed`: how many it takes.
@@ -50,6 +51,7 @@ class Columns:
     z: Floats
     effects: Effects
     charts: Charts
+    floors: Floats
     left_out: tuple[Trait, ...]
     calibrated: bool
     days: int
@@ -76,8 +78,8 @@ def look_at_columns(
     floors = floors_of(seen.statistics, rules, calibrated=calibrated)
     sizes = effects(seen, off, days, usual, floors)
     charts = follow(z, sizes.matters, sizes.zone, usual, rate)
-    found = Columns((), seen.statistics, z, sizes, charts, left_out, calibrated, len(reference.days))
-    signals = sorted(_signals(found, reference, windows, floors), key=_gravest_first)
+    found = Columns((), seen.statistics, z, sizes, charts, floors, left_out, calibrated, len(reference.days))
+    signals = sorted(_signals(found, reference, windows), key=_gravest_first)
     return replace(found, signals=tuple(signals))
 
 
@@ -119,12 +121,10 @@ def _weekdays(windows: Sequence[WindowProfile], *, merged: bool) -> list[int]:
     return [0 if merged else (window.start + (window.end - window.start) / 2).weekday() for window in windows]
 
 
-def _signals(
-    found: Columns, reference: Reference, windows: Sequence[WindowProfile], floors: Floats
-) -> Iterable[Signal]:
+def _signals(found: Columns, reference: Reference, windows: Sequence[WindowProfile]) -> Iterable[Signal]:
     """One signal for each column and reason: that of the statistic that is off the most."""
     scales = {scale.column: scale for scale in reference.scales}
-    levels = _levels(found, floors)
+    levels = _levels(found)
     grouped: dict[tuple[str, str], list[int]] = {}
     for number, level in enumerate(levels):
         if level is not None:
@@ -132,29 +132,40 @@ def _signals(
             grouped.setdefault((statistic.column, statistic.reason), []).append(number)
     for (column, _), numbers in grouped.items():
         order = sorted(numbers, key=lambda number: (-RANKS[levels[number]], -abs(found.z[-1, number])))
-        yield _signal(found, scales[column], order, levels[order[0]], reference, windows, floors)
+        yield _signal(found, scales[column], order, levels[order[0]], reference, windows)
 
 
 RANKS = {"alarm": 2, "suspicious": 1, "note": 0, None: -1}
 
 
-def _levels(found: Columns, floors: Floats) -> list[str | None]:
+def _levels(found: Columns) -> list[str | None]:
     """What each statistic gives rise to in the last window."""
-    z, sizes, charts = found.z, found.effects, found.charts
-    now = np.abs(np.nan_to_num(z[-1]))
-    slow = charts.evidence[-1] >= charts.limit
-    nearly = charts.evidence[-1] >= NEARLY * charts.limit
-    own = charts.by_statistic[-1]
-    leads = (own > 0) & (own >= 0.5 * own.max(initial=0))
-    gross = (now >= GROSS_TIMES * charts.thresholds) & (np.abs(sizes.size[-1]) >= GROSS_FLOORS * floors)
-    off = now >= charts.thresholds
-    matters = sizes.matters[-1]
-    alarm = charts.fast[-1] | (leads & slow) | (gross & matters)
-    suspicious = (off & matters) | (leads & nearly)
+    now = np.abs(np.nan_to_num(found.z[-1]))
+    off, matters = now >= found.charts.thresholds, found.effects.matters[-1]
+    nearly = found.charts.evidence[-1] >= NEARLY * found.charts.limit
+    alarm = alarms(found)[-1]
+    suspicious = (off & matters) | (_leads(found.charts)[-1] & nearly)
     return [
         "alarm" if alarm[number] else "suspicious" if suspicious[number] else "note" if off[number] else None
         for number in range(len(now))
     ]
+
+
+def alarms(found: Columns) -> NDArray[np.bool_]:
+    """Where a change is sure, for each window and statistic: by the fast chart, by the slow one (which the
+    statistics with the most evidence answer for), or because it is gross.
+    """
+    charts, sizes = found.charts, found.effects
+    slow = _leads(charts) & (charts.evidence >= charts.limit)[:, None]
+    far = np.abs(np.nan_to_num(found.z)) >= GROSS_TIMES * charts.thresholds
+    gross = far & (np.abs(sizes.size) >= GROSS_FLOORS * found.floors) & sizes.matters
+    return np.asarray(charts.fast | slow | gross)
+
+
+def _leads(charts: Charts) -> NDArray[np.bool_]:
+    """The statistics that most of a window's evidence is of."""
+    own = charts.by_statistic
+    return np.asarray((own > 0) & (own >= 0.5 * own.max(axis=1, initial=0)[:, None]))
 
 
 def _signal(
@@ -164,7 +175,6 @@ def _signal(
     level: str | None,
     reference: Reference,
     windows: Sequence[WindowProfile],
-    floors: Floats,
 ) -> Signal:
     number = order[0]
     statistic = found.statistics[number]
@@ -181,7 +191,7 @@ def _signal(
         subject=statistic.column,
         level="incident" if broken else level,
         value=_finite(found.effects.size[-1, number]),
-        threshold=_finite(floors[number]),
+        threshold=_finite(found.floors[number]),
         unit=sentences.UNITS[statistic.unit],
         since=windows[_began(found, number)].start,
         why=sentences.tell(found, scale, order, reference, windows[-1], change),
