@@ -20,6 +20,8 @@ ADVICE = (
 )
 
 
+LOOK_FOR_THE_FAULT = "Look for the fault where they come from: a training would learn it."
+
 MOST_TOLD = 3
 """So many changes are told in the sentence of a verdict; the others are among its signals."""
 
@@ -85,21 +87,20 @@ def _decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
 
 def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str] | None:
     """The verdict on a window that is not judged on its distribution; None for one that is."""
-    if incidents := _at(found, "incident"):
-        return "incident", _told(
-            incidents, "Look for the fault where the data comes from: a training would learn it."
+    incidents = _at(found, "incident")
+    if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
+        broken = (
+            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
+            f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share."
         )
+        return "incident", " ".join([broken, _told(incidents, LOOK_FOR_THE_FAULT)])
+    if incidents:
+        return "incident", _told(incidents, LOOK_FOR_THE_FAULT)
     if found.window_rows < rules.minimum_window_rows and not _at(found, "alarm"):
         return (
             "too_few",
             f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
             "for.",
-        )
-    if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
-        return "incident", (
-            f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
-            f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share. Look for "
-            "the fault where they come from: a training would learn it."
         )
     return None
 

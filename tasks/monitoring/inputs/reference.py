@@ -46,10 +46,9 @@ def make_reference(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Referenc
     snapshot = run.snapshot
     _require_comparable(spec)
     parts = [read_part(part) for part in (snapshot.train, snapshot.validation, snapshot.test) if part.rows]
-    features = [name for name in spec.data.features if name in parts[0].column_names]
-    needed = dict.fromkeys(
-        name for name in (spec.data.key, *features, *_times(spec)) if name in parts[0].column_names
-    )
+    common = set(parts[0].column_names).intersection(*(part.column_names for part in parts))
+    features = [name for name in spec.data.features if name in common]
+    needed = dict.fromkeys(name for name in (spec.data.key, *features, *_times(spec)) if name in common)
     rows = pa.concat_tables(part.select(list(needed)) for part in parts)
     if not features:
         return _of_nothing(run, len(rows))
