@@ -82,7 +82,9 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
     assert edges("collect_review_sentiment") == set()
     assert edges("drift_review_sentiment") == {
         ("collect", "drift"),
+        ("drift", "approve"),
         ("drift", "retrain"),
+        ("approve", "retrain"),
         ("retrain", "start_training"),
     }
     assert edges("reproduce_review_sentiment") == {("champion", "reproduce"), ("reproduce", "attest")}
