@@ -10,14 +10,17 @@ from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, Trai
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.comparison import Seen, compare
-from tasks.monitoring.decide import decide
+from tasks.monitoring.decide import in_full, judge
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.memory import remember
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
+from tasks.monitoring.states import next_state
 from tasks.monitoring.windows import profiles_until, rows_between
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
+from tasks.stores.database import engine
 from tasks.stores.lake import Lake
 
 
@@ -47,7 +50,11 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     windows = profiles_until(lake, spec, reference, span, rows)
     compared = compare(Seen(rows, windows, _earlier_aucs(spec, run, span)), reference, run, spec, work_url)
     findings = compared.findings
-    verdict, why = decide(findings, spec.monitor)
+    found = judge(findings, spec.monitor)
+    with engine().connect() as connection:
+        memory = remember(connection, spec.name, run.run_id, window=span)
+    step = next_state(found, memory, spec.monitor)
+    why = in_full(step, findings)
     decision = DriftDecision(
         model=spec.name,
         champion_run_id=run.run_id,
@@ -55,7 +62,9 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         window_end=request.window_end,
         window_rows=findings.window_rows,
         reference_rows=run.snapshot.validation.rows,
-        verdict=verdict,
+        verdict=step.verdict,
+        follows=step.follows,
+        state=step.state,
         domain_auc=findings.domain_auc,
         null_auc=findings.null_auc,
         threshold=None if findings.null_auc is None else max(findings.null_auc, spec.monitor.domain_auc),
@@ -71,11 +80,15 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         actor=request.context.actor,
         action=Action.DRIFT,
         before=run.run_id,
-        after=verdict,
+        after=step.verdict,
         why=why,
         evidence={
             "decision": decision,
             "findings": findings,
+            "check": found,
+            "memory": memory,
+            "state": step.state,
+            "follows": step.follows,
             "rules": spec.monitor,
             "reference": id_of(reference),
             "windows": [(window.start, window.end, window.rows) for window in windows],
