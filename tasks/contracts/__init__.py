@@ -113,6 +113,7 @@ from tasks.contracts.reproduction import (
     TensorDifference,
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -178,6 +179,7 @@ __all__ = [
     "JoinedBatch",
     "Label",
     "LabelCheck",
+    "LabelDay",
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
     "LabelNoise",
@@ -216,6 +218,7 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "ScoreBin",
     "SeenModel",
     "Serving",
     "SetScore",
@@ -228,9 +231,13 @@ __all__ = [
     "State",
     "StepContext",
     "Subject",
+    "Sums",
     "Surroundings",
     "TakeUpRequest",
     "TakenBack",
+    "Tally",
+    "TargetReference",
+    "TargetSummary",
     "TensorDifference",
     "TrainRequest",
     "TrainedFor",
