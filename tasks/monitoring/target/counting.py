@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.contracts import ScoreBin, Sums, Tally
-from tasks.spec import PipelineSpec, SliceSpec, Task, bin_names
+from tasks.spec import PipelineSpec, Task, bin_names
 from tasks.spec.labels import declared_classes, label_text
 from tasks.stores.lake import Lake
 from tasks.stores.lake_sql import literal
@@ -65,10 +65,6 @@ class Group:
 
     column: str
     edges: tuple[float, ...] | None = None
-
-    @classmethod
-    def of(cls, by: SliceSpec, edges: tuple[float, ...]) -> "Group":
-        return cls(by.column, edges if by.has_bins else None)
 
 
 @dataclass(frozen=True)
@@ -179,7 +175,8 @@ def _typed(task: Task, positive: str | None) -> str:
     if task == "regression":
         return f"""
             WITH read AS (SELECT *, {_number("prediction")} AS raw, {_number("label")} AS said FROM logged),
-            typed AS (SELECT * EXCLUDE (label), NULL AS predicted, CASE WHEN isfinite(raw) THEN raw END AS number,
+            typed AS (SELECT * EXCLUDE (label), NULL AS predicted,
+                CASE WHEN isfinite(raw) THEN raw END AS number,
                 CASE WHEN isfinite(said) THEN said END AS truth,
                 CASE WHEN isfinite(said) THEN '' END AS label FROM read)
         """  # noqa: S608 - parts of our own
@@ -216,7 +213,8 @@ def _group_name(group: Group) -> str:
         f"WHEN {column}::DOUBLE < {edge!r} THEN {literal(name)}"
         for edge, name in zip(group.edges, names, strict=False)
     )
-    return f"CASE WHEN {column} IS NULL OR isnan({column}::DOUBLE) THEN '{MISSING}' {cases} ELSE {literal(names[-1])} END"
+    missing = f"{column} IS NULL OR isnan({column}::DOUBLE)"
+    return f"CASE WHEN {missing} THEN '{MISSING}' {cases} ELSE {literal(names[-1])} END"
 
 
 def _by_class(found: Iterable[tuple[str | None, int]]) -> dict[str, int]:

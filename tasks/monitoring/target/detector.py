@@ -13,8 +13,8 @@ from tasks.monitoring.target.evidence import MOST_ERRORS, Measured, Null, Path
 from tasks.monitoring.target.expectation import WINDOWS, Expectation, Known, expect
 from tasks.monitoring.target.measures import merged, share_variance
 
-REFERENCE_REACH = 1.28
-"""How many standard errors the expectation may be wrong, one-sided: what nine of ten references are within."""
+REFERENCE_REACH = 1.0
+"""How many standard errors the expectation may be wrong: five of six references are within, one-sided."""
 
 Measure = Callable[[TargetSummary], Measured | None]
 
@@ -128,7 +128,8 @@ def _expectations(detector: Detector, seen: Sequence[Measured]) -> list[Expectat
     variances = np.array([variance_of(each) for each in learnt], dtype=np.float64)
     places = [len(learnt)] if detector.days else range(min(len(seen), WINDOWS) + 1)
     found = [
-        expect(values[:place], variances[:place], detector.known, detector.assumed_between) for place in places
+        expect(values[:place], variances[:place], detector.known, detector.assumed_between)
+        for place in places
     ]
     return [found[min(place, len(found) - 1)] for place in range(len(seen))]
 

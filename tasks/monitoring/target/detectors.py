@@ -58,12 +58,10 @@ def has_scores(windows: Sequence[TargetSummary]) -> bool:
 
 
 def watched_of(windows: Sequence[TargetSummary], reference: TargetReference) -> str:
-    return measures.watched(reference.primary_metric, reference.task, has_scores(windows))
+    return measures.watched(reference.primary_metric, reference.task, has_scores=has_scores(windows))
 
 
-def performance(
-    windows: Sequence[TargetSummary], reference: TargetReference, rules: MonitorSpec
-) -> Detector:
+def performance(windows: Sequence[TargetSummary], reference: TargetReference, rules: MonitorSpec) -> Detector:
     """Is the model worse than when it was promoted, by more than `tolerance`?"""
     name = watched_of(windows, reference)
     known = measures.known(name, reference.metrics.get(name))
@@ -87,7 +85,7 @@ def tolerance(name: str, usual: float, allowed: float) -> float:
 
 
 def _agreement(windows: Sequence[TargetSummary], reference: TargetReference) -> Detector:
-    method = skill.method_of(reference, has_scores(windows))
+    method = skill.method_of(reference, has_scores=has_scores(windows))
     return Detector(
         reason="agreement",
         subject=method,

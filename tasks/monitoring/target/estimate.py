@@ -61,14 +61,16 @@ class Check:
     typical: float
 
 
-def estimate(name: str, seen: TargetSummary, calibration: float, labelled: bool = False) -> Estimate | None:
+def estimate(
+    name: str, seen: TargetSummary, calibration: float, *, labelled: bool = False
+) -> Estimate | None:
     """The metric by the confidence in all answers, or in the labelled ones; None where it does not tell.
 
     Args:
         calibration: What the confidence may be wrong by.
     """
     if name == "roc_auc":
-        return _auc(seen.bins, calibration, labelled)
+        return _auc(seen.bins, calibration, labelled=labelled)
     prefix = "labelled_" if labelled else ""
     sure, doubt = (seen.every.sums.get(prefix + each, Sums()) for each in ("confidence", "doubt"))
     if sure.rows < measures.FEWEST_ROWS or name not in ESTIMATED:
@@ -79,7 +81,7 @@ def estimate(name: str, seen: TargetSummary, calibration: float, labelled: bool 
     return None if found is None else Estimate(found.value, sqrt(found.variance or 0.0), calibration)
 
 
-def _auc(bins: Sequence[ScoreBin], calibration: float, labelled: bool) -> Estimate | None:
+def _auc(bins: Sequence[ScoreBin], calibration: float, *, labelled: bool) -> Estimate | None:
     rows = np.array([each.labelled if labelled else each.rows for each in bins], dtype=np.float64)
     up = np.array([each.labelled_score_sum if labelled else each.score_sum for each in bins])
     down = rows - up

@@ -4,7 +4,7 @@ A Shiryaev-Roberts e-detector: before each window the evidence gains 1, for a ch
 is then multiplied by the window's e-value, whose expectation is at most 1 while the mean is at most the
 boundary. So the evidence expects at most as many windows as have passed, and reaches `c` not sooner than
 after `c` windows on average, whatever the days before were like. It is a mean over several alternatives, from
-a change that just matters to one of sixteen times that.
+a change that just matters to one of 64 times that.
 
 Of losses in [0, 1] the e-value needs nothing but their sum: of all distributions in [0, 1] with one mean the
 Bernoulli has the largest exponential moments, so that exp(t * sum) / (1 - m + m * exp(t))^n expects at most 1
@@ -23,7 +23,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-ALTERNATIVES = (1.0, 2.0, 4.0, 8.0, 16.0)
+ALTERNATIVES = (1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 """Changes beyond the boundary, in the unit of the detector."""
 MOST_ERRORS = 4.0
 """How many standard errors above the boundary a window counts for."""

@@ -96,4 +96,3 @@ def _alike(deviations: Numbers) -> float:
     if scale <= 0:
         return 0.0
     return min(max(float((deviations[1:] * deviations[:-1]).sum()) / scale, 0.0), MOST_ALIKE)
-

@@ -22,9 +22,7 @@ NUMBERS = {"mae": "absolute_error", "mean_prediction": "prediction"}
 SHARES = {"accuracy", "selection_rate", "true_positive_rate", "false_positive_rate"}
 
 
-def gap_detectors(
-    watched: str, reference: TargetReference, rules: MonitorSpec
-) -> tuple[Detector, ...]:
+def gap_detectors(watched: str, reference: TargetReference, rules: MonitorSpec) -> tuple[Detector, ...]:
     """Of the largest slices, and of every group that the gate compares."""
     return (*_of_slices(watched, reference, rules), *_of_fairness(reference, rules))
 
@@ -47,13 +45,19 @@ def _of_slices(watched: str, reference: TargetReference, rules: MonitorSpec) -> 
             floor=max(rules.share_floor, rules.tolerance) * (1.0 if scale == 1.0 else scale * 5),
             unit=0.02 * scale if scale == 1.0 else 0.1 * scale,
             known=known,
-            assumed_between=((0.02 if scale == 1.0 else 0.1 * scale)) ** 2,
+            assumed_between=(0.02 if scale == 1.0 else 0.1 * scale) ** 2,
         )
 
 
 def _of_fairness(reference: TargetReference, rules: MonitorSpec) -> Iterator[Detector]:
     for gap in reference.fairness:
-        scale = 1.0 if gap.metric in SHARES else max(abs(each.metric) for each in gap.groups) if gap.groups else 1.0
+        scale = (
+            1.0
+            if gap.metric in SHARES
+            else max(abs(each.metric) for each in gap.groups)
+            if gap.groups
+            else 1.0
+        )
         rows = sum(each.rows for each in gap.groups)
         for each in gap.groups:
             others = rows - each.rows
@@ -76,9 +80,7 @@ def _worse(name: str, column: str, value: str, seen: TargetSummary) -> Measured 
     own = _group(seen, column, value)
     if own is None or own.labelled < FEWEST_IN_GROUP:
         return None
-    return _difference(
-        _loss(name, own), _loss(name, rest_of(seen.every, own)), 1
-    )
+    return _difference(_loss(name, own), _loss(name, rest_of(seen.every, own)), 1)
 
 
 def _loss(name: str, tally: Tally) -> Measured | None:

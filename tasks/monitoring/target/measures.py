@@ -8,8 +8,7 @@ nearest of those (`WATCHED`).
 Source: Hanley and McNeil, Radiology 143:29 (1982), for the standard error of an AUC.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 
 import numpy as np
@@ -37,7 +36,7 @@ FEWEST_OF_A_CLASS = 5
 REACH = 1.959963984540054
 
 
-def watched(primary: str, task: Task, has_scores: bool) -> str:
+def watched(primary: str, task: Task, *, has_scores: bool) -> str:
     """The metric that is watched in the place of the primary one."""
     name = WATCHED.get(primary, primary)
     if task == "multiclass" and name == "log_loss":
@@ -177,6 +176,3 @@ def _merged_bin(first: ScoreBin, second: ScoreBin) -> ScoreBin:
 
 def _added(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
     return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
-
-
-Dated = tuple[datetime, Measured]

@@ -1,11 +1,14 @@
-"""What needs no evidence over time: answers that are no numbers, labels that cannot be, and what is missing."""
+"""What needs no evidence over time: answers that are no numbers, labels that cannot be, what is missing."""
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 
 from tasks.contracts import Signal, Sums, TargetReference, TargetSummary
 from tasks.monitoring.target import estimate, measures
 from tasks.spec import MonitorSpec
 
+SURE = 2.576
+"""Standard errors: chance gives more in one of a hundred cases."""
 MOST_WITHOUT = 0.01
 """Of a window's answers so many may have no number; more is a fault of the model or of its preparation."""
 FEWEST_LABELS = 30
@@ -59,6 +62,7 @@ def _constant_labels(counting: Sequence[TargetSummary]) -> Iterator[Signal]:
     if len(newest) < 2 or not all(_is_constant(numbers) for _, numbers in newest):
         return
     value = newest[-1][1].total / newest[-1][1].rows
+    rows = sum(numbers.rows for _, numbers in newest)
     yield Signal(
         question="target",
         reason="constant_labels",
@@ -67,8 +71,7 @@ def _constant_labels(counting: Sequence[TargetSummary]) -> Iterator[Signal]:
         value=value,
         unit="label",
         since=newest[0][0].window_start,
-        why=f"All {sum(numbers.rows for _, numbers in newest)} labels of the last two windows that have labels are "
-        f"{value:g}. Look at what sends them.",
+        why=f"All {rows} labels of the last two windows that have labels are {value:g}. Look at what sends them.",
     )
 
 
@@ -90,12 +93,14 @@ def _selection(counting: Sequence[TargetSummary], rules: MonitorSpec) -> Iterato
     if not off:
         return
     name = max(sorted(off), key=lambda key: abs(off[key]))
-    differs = abs(off[name]) > rules.share_floor
+    usual = _share(counting, "predicted", name) / rows
+    chance = SURE * sqrt(usual * (1 - usual) / labelled)
+    differs = abs(off[name]) > max(rules.share_floor, chance)
     told = f"Labels have come for {labelled / rows:.0%} of the predictions"
     if differs:
         why = (
-            f"{told}, and not for any: {name!r} was answered to {off[name]:+.1%} more of the labelled rows than "
-            "of all. What labels say of the model is said of those rows."
+            f"{told}, and not at random: {name!r} was answered to {usual + off[name]:.1%} of the labelled rows "
+            f"and to {usual:.1%} of all. What labels say of the model is said of those rows."
         )
     else:
         why = f"{told}; the labelled rows were answered like all."
@@ -130,7 +135,7 @@ def _vanished(windows: Sequence[TargetSummary], reference: TargetReference) -> I
             subject=f"{column}={value}",
             level="note",
             since=newest[0].window_start,
-            why=f"No prediction of the last {VANISHED} windows has {column} = {value}, so nothing can be said of it.",
+            why=f"No prediction of the last {VANISHED} windows has {column} = {value}: nothing is known of it.",
         )
 
 
@@ -166,14 +171,19 @@ def estimates(
         return
     bad = boundary is not None and _is_worse(name, found, boundary)
     why = (
-        f"{told}. By the model's own confidence {name} is {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]: "
-        f"an estimate, no measurement{f', beyond {boundary:.3f}' if bad else ''}."
+        f"{told}. By the model's own confidence {name} is {found.value:.3f} "
+        f"[{found.low:.3f}, {found.high:.3f}]: an estimate, no measurement"
+        f"{f', beyond the limit of {boundary:.3f}' if bad else ''}."
     )
     yield _estimate_signal("estimated_performance", name, why, pool, found.value, boundary, bad=bad)
 
 
 def _is_worse(name: str, found: estimate.Estimate, boundary: float) -> bool:
-    return found.high < boundary if measures.as_loss(name, 1.0) < measures.as_loss(name, 0.0) else found.low > boundary
+    return (
+        found.high < boundary
+        if measures.as_loss(name, 1.0) < measures.as_loss(name, 0.0)
+        else found.low > boundary
+    )
 
 
 def _estimate_signal(

@@ -13,7 +13,7 @@ from tasks.contracts import Signal, TargetReference, TargetSummary
 from tasks.monitoring.target import estimate, measures, windows
 from tasks.monitoring.target.detector import Detector, Trace, trace, variance_of
 from tasks.monitoring.target.detectors import alarms_a_year, families, watched_of
-from tasks.monitoring.target.evidence import log_threshold
+from tasks.monitoring.target.evidence import Measured, log_threshold
 from tasks.monitoring.target.measures import REACH
 from tasks.monitoring.target.notes import estimates, facts
 from tasks.spec import MonitorSpec, kind_of
@@ -69,7 +69,11 @@ def signals(
         found += [told for one in each if (told := _told(family, one)) is not None]
     name = watched_of(ordered, reference)
     [performance] = traced["performance"]
-    boundary = measures.as_metric(name, performance.boundaries[-1]) if performance.starts else _promised(performance, name)
+    boundary = (
+        measures.as_metric(name, performance.boundaries[-1])
+        if performance.starts
+        else _promised(performance, name)
+    )
     found += estimates(name, ordered, counting, reference, boundary)
     return tuple(sorted(found, key=lambda signal: RANKS.index(signal.level)))
 
@@ -99,9 +103,7 @@ def _needs_no_labels(detector: Detector) -> bool:
     return detector.subject.startswith(("selection_rate", "mean_prediction"))
 
 
-def series(
-    history: Sequence[TargetSummary], reference: TargetReference, rules: MonitorSpec
-) -> tuple[Point, ...]:
+def series(history: Sequence[TargetSummary], reference: TargetReference) -> tuple[Point, ...]:
     """The windows in order, for plots."""
     ordered = windows.in_order(history)
     name = watched_of(ordered, reference)
@@ -112,21 +114,27 @@ def series(
 
 def _point(name: str, seen: TargetSummary, calibration: float) -> Point:
     found, said = measures.loss(name, seen), estimate.estimate(name, seen, calibration)
-    ends: list[float | None] = [None, None, None]
-    if found is not None:
-        reach = REACH * sqrt(variance_of(found))
-        losses = (found.value, found.value - reach, found.value + reach)
-        value, *limits = (measures.as_metric(name, each) for each in losses)
-        ends = [value, min(limits), max(limits)]
+    value, low, high = _with_interval(name, found) if found is not None else (None, None, None)
     return Point(
-        seen.window_start,
-        seen.every.rows,
-        seen.every.labelled,
-        *ends,
-        *((said.value, said.low, said.high) if said else (None, None, None)),
-        _shares(seen.every.labels),
-        _shares(seen.every.predicted),
+        start=seen.window_start,
+        rows=seen.every.rows,
+        labelled=seen.every.labelled,
+        metric=value,
+        low=low,
+        high=high,
+        estimated=said.value if said else None,
+        estimated_low=said.low if said else None,
+        estimated_high=said.high if said else None,
+        labels=_shares(seen.every.labels),
+        predictions=_shares(seen.every.predicted),
     )
+
+
+def _with_interval(name: str, found: Measured) -> tuple[float, float, float]:
+    reach = REACH * sqrt(variance_of(found))
+    ends = (measures.as_metric(name, found.value + each) for each in (-reach, reach))
+    low, high = sorted(ends)
+    return measures.as_metric(name, found.value), low, high
 
 
 def _shares(counts: dict[str, int]) -> dict[str, float]:
@@ -169,12 +177,15 @@ def _shown(family: str, found: Trace, value: float) -> float:
     if family == "agreement":
         return -value
     measure = found.detector.measure
-    sign = next((each for each in getattr(measure, "args", ()) if each in (1, -1) and isinstance(each, int)), 1)
+    sign = next(
+        (each for each in getattr(measure, "args", ()) if each in (1, -1) and isinstance(each, int)), 1
+    )
     if sign > 0:
         return value
     return 1 - value if found.detector.reason in {"label_share", "prediction_share"} else -value
 
 
+METHODS = {"roc_auc": "2 AUC - 1", "kappa": "Cohen's kappa", "correlation": "Pearson's correlation"}
 SUBJECTS = {
     "label_share": "the share of the label {}",
     "label_mean": "the mean {}",
@@ -197,10 +208,12 @@ def _why(family: str, detector: Detector, shown: list[float], since: datetime, l
         )
     if family == "agreement":
         told = (
-            f"Since {since:%Y-%m-%d} answers and labels agree by {value} ({detector.subject}, 0 is chance), where "
+            f"Since {since:%Y-%m-%d} answers and labels agree by {value} "
+            f"({METHODS[detector.subject]}, 0 is chance), where "
             f"{expected} is usual."
         )
         wrong = " The labels are inverted, mixed up, or of other rows: look at what sends them."
         return told + (wrong if level == "incident" else sure)
     subject = SUBJECTS[detector.reason].format(detector.subject)
-    return f"Since {since:%Y-%m-%d} {subject} is {value}, where {expected} is usual and {boundary} the limit.{sure}"
+    told = f"Since {since:%Y-%m-%d} {subject} is {value}, where {expected} is usual and {boundary} the limit."
+    return told + sure

@@ -19,11 +19,13 @@ def unlike(method: str, seen: TargetSummary) -> Measured | None:
     """The skill with the other sign, so that more is worse."""
     if method == "roc_auc":
         found = auc_loss(seen.bins)
-        return None if found is None else Measured(2 * found.value - 1, found.rows, 4 * (found.variance or 0.0))
+        return (
+            None if found is None else Measured(2 * found.value - 1, found.rows, 4 * (found.variance or 0.0))
+        )
     return _correlation(seen) if method == "correlation" else _kappa(seen)
 
 
-def method_of(reference: TargetReference, has_scores: bool) -> str:
+def method_of(reference: TargetReference, *, has_scores: bool) -> str:
     if reference.task == "regression":
         return "correlation"
     return "roc_auc" if reference.task == "binary" and has_scores else "kappa"

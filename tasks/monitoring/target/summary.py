@@ -1,4 +1,4 @@
-"""Summaries of windows, kept in the lake: made when a window is checked, and again when labels have come since.
+"""Summaries of windows, kept in the lake: made when a window is checked, and again when labels come.
 
 A summary is a row of `<model>__targets`; of one window the newest counts. The rows of a window are read when
 its summary is made, and never for any later question.
@@ -72,7 +72,8 @@ def _table(spec: PipelineSpec) -> str:
 def _kept(lake: Lake, spec: PipelineSpec, run_id: str) -> list[TargetSummary]:
     newest = (
         f"SELECT summary FROM targets WHERE run_id = {literal(run_id)} QUALIFY row_number() OVER "  # noqa: S608
-        "(PARTITION BY window_start, window_end ORDER BY ingested_at DESC) = 1 ORDER BY window_start, window_end"
+        "(PARTITION BY window_start, window_end ORDER BY ingested_at DESC) = 1 "
+        "ORDER BY window_start, window_end"
     )
     found = lake.query(newest, {"targets": (_table(spec), None)})
     return [TargetSummary.model_validate_json(text) for text in found["summary"].to_pylist()]
@@ -163,10 +164,10 @@ def _chosen(lake: Lake, logs: Logs) -> str:
 def _labels_until(lake: Lake, spec: PipelineSpec) -> datetime | None:
     """When the newest label, or the newest word that labels are taken back, came into the lake."""
     logs = {view: table for view, table in _logs(lake, spec).items() if view != "predictions"}
-    each = [f"SELECT max(ingested_at) AS newest FROM {view}" for view in logs]  # noqa: S608 - our own names
-    if not each:
+    each = " UNION ALL ".join(f"SELECT max(ingested_at) AS newest FROM {view}" for view in logs)  # noqa: S608
+    if not logs:
         return None
-    [found] = lake.query(f"SELECT max(newest) AS newest FROM ({' UNION ALL '.join(each)})", logs)["newest"].to_pylist()  # noqa: S608
+    [found] = lake.query(f"SELECT max(newest) AS newest FROM ({each})", logs)["newest"].to_pylist()  # noqa: S608
     return found if isinstance(found, datetime) else None
 
 
@@ -184,7 +185,8 @@ def _changed(lake: Lake, spec: PipelineSpec, kept: Sequence[TargetSummary]) -> l
     )
     sql = """
         SELECT DISTINCT window_start, window_end FROM windows JOIN (
-            SELECT p.predicted_at, l.ingested_at FROM every_label AS l JOIN predictions AS p USING (prediction_id)
+            SELECT p.predicted_at, l.ingested_at
+            FROM every_label AS l JOIN predictions AS p USING (prediction_id)
         ) AS labelled ON predicted_at >= window_start AND predicted_at < window_end
         WHERE until IS NULL OR ingested_at > until
     """

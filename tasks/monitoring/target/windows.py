@@ -33,10 +33,7 @@ def with_labels(windows: Sequence[TargetSummary]) -> tuple[TargetSummary, ...]:
         each
         for place, each in enumerate(windows)
         if each.every.labelled
-        and (
-            place < len(windows) - SETTLED
-            or each.every.labelled >= ENOUGH * usual * each.every.rows
-        )
+        and (place < len(windows) - SETTLED or each.every.labelled >= ENOUGH * usual * each.every.rows)
     )
 
 

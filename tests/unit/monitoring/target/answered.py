@@ -44,7 +44,10 @@ class Answered:
                 "sent_by": "shop",
                 "latency_seconds": 0.01,
                 "features": self.spec.serving.input_example
-                | {name: value[place] if isinstance(value, list) else value for name, value in features.items()},
+                | {
+                    name: value[place] if isinstance(value, list) else value
+                    for name, value in features.items()
+                },
             }
             for place, answer in enumerate(answers)
         ]
@@ -81,4 +84,8 @@ def scored(count: int, seed: int, *, share: float = 0.3) -> tuple[list[int], lis
     """Answers, scores and labels of a model that is calibrated."""
     rng = np.random.default_rng(seed)
     scores = rng.beta(share * 2, (1 - share) * 2, count)
-    return [int(each > 0.5) for each in scores], scores.tolist(), (rng.random(count) < scores).astype(int).tolist()
+    return (
+        [int(each > 0.5) for each in scores],
+        scores.tolist(),
+        (rng.random(count) < scores).astype(int).tolist(),
+    )
