@@ -11,7 +11,7 @@ from tasks.contracts import TargetSummary
 from tasks.monitoring.target import evidence
 from tasks.monitoring.target.evidence import MOST_ERRORS, Measured, Null, Path
 from tasks.monitoring.target.expectation import WINDOWS, Expectation, Known, expect
-from tasks.monitoring.target.measures import merged, share_variance
+from tasks.monitoring.target.measures import merged, narrowed, share_variance
 
 REFERENCE_REACH = 1.0
 """How many standard errors the expectation may be wrong: five of six references are within, one-sided."""
@@ -33,6 +33,7 @@ class Detector:
         assumed_between: The variance of windows' means before any is seen.
         keeps: By what the expectation is multiplied: 1, or the part of an advantage that has to be left.
         most_errors: For how many standard errors one window may speak.
+        group: The column and value of the group that it is about; None for all rows.
     """
 
     reason: str
@@ -45,6 +46,7 @@ class Detector:
     days: tuple[Measured, ...] = ()
     keeps: float = 1.0
     most_errors: float = MOST_ERRORS
+    group: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Trace:
 
 def trace(detector: Detector, windows: Iterable[TargetSummary], log_threshold: float) -> Trace:
     """The evidence over windows that are in order."""
-    dated = chunks(detector.measure, windows)
+    dated = chunks(detector.measure, (narrowed(each, detector.group) for each in windows))
     expectations = _expectations(detector, [seen for _, seen in dated])
     kept = [(at, seen, own) for (at, seen), own in zip(dated, expectations, strict=True) if own is not None]
     boundaries = [_boundary(detector, own) for _, _, own in kept]

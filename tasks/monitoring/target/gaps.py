@@ -41,6 +41,7 @@ def _of_slices(watched: str, reference: TargetReference, rules: MonitorSpec) -> 
         yield Detector(
             reason="slice",
             subject=f"{each.column}={each.value}",
+            group=(each.column, each.value),
             measure=partial(_worse, name, each.column, each.value),
             floor=max(rules.share_floor, rules.tolerance) * (1.0 if scale == 1.0 else scale * 5),
             unit=0.02 * scale if scale == 1.0 else 0.1 * scale,
@@ -68,6 +69,7 @@ def _of_fairness(reference: TargetReference, rules: MonitorSpec) -> Iterator[Det
                 yield Detector(
                     reason="fairness",
                     subject=f"{gap.metric} of {gap.column}={each.value}",
+                    group=(gap.column, each.value),
                     measure=partial(_apart, gap.metric, gap.column, each.value, sign),
                     floor=max(rules.share_floor, rules.tolerance) * scale,
                     unit=0.02 * scale,
@@ -136,13 +138,15 @@ def rest_of(every: Tally, group: Tally) -> Tally:
         name: {key: rows - getattr(group, name).get(key, 0) for key, rows in getattr(every, name).items()}
         for name in names
     }
+    nothing = Sums()
     sums = {
-        name: Sums(
-            rows=each.rows - group.sums.get(name, Sums()).rows,
-            total=each.total - group.sums.get(name, Sums()).total,
-            squares=each.squares - group.sums.get(name, Sums()).squares,
+        name: Sums.model_construct(
+            rows=each.rows - own.rows,
+            total=each.total - own.total,
+            squares=each.squares - own.squares,
         )
         for name, each in every.sums.items()
+        for own in [group.sums.get(name, nothing)]
     }
     rows = {"rows": every.rows - group.rows, "labelled": every.labelled - group.labelled}
     return every.model_copy(update={**counts, **rows, "sums": sums})

@@ -9,6 +9,7 @@ from tasks.contracts import (
     Metric,
     Signal,
     SliceScore,
+    Tally,
     TargetReference,
     TargetSummary,
 )
