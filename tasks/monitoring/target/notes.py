@@ -71,7 +71,8 @@ def _constant_labels(counting: Sequence[TargetSummary]) -> Iterator[Signal]:
         value=value,
         unit="label",
         since=newest[0][0].window_start,
-        why=f"All {rows} labels of the last two windows that have labels are {value:g}. Look at what sends them.",
+        why=f"All {rows} labels of the last two windows that have labels are {value:g}. "
+        "Look at what sends them.",
     )
 
 
@@ -99,8 +100,8 @@ def _selection(counting: Sequence[TargetSummary], rules: MonitorSpec) -> Iterato
     told = f"Labels have come for {labelled / rows:.0%} of the predictions"
     if differs:
         why = (
-            f"{told}, and not at random: {name!r} was answered to {usual + off[name]:.1%} of the labelled rows "
-            f"and to {usual:.1%} of all. What labels say of the model is said of those rows."
+            f"{told}, and not at random: {name!r} was answered to {usual + off[name]:.1%} of the "
+            f"labelled rows and to {usual:.1%} of all. What labels say of the model is said of those rows."
         )
     else:
         why = f"{told}; the labelled rows were answered like all."
@@ -135,7 +136,8 @@ def _vanished(windows: Sequence[TargetSummary], reference: TargetReference) -> I
             subject=f"{column}={value}",
             level="note",
             since=newest[0].window_start,
-            why=f"No prediction of the last {VANISHED} windows has {column} = {value}: nothing is known of it.",
+            why=f"No prediction of the last {VANISHED} windows has {column} = {value}: nothing is known "
+            "of it.",
         )
 
 
