@@ -3,15 +3,15 @@
     .perennial/envs/dev/bin/python benchmarks/drift_target.py [--years 50]
 
 Each simulated year is 365 days of a binary model's labelled predictions; its error is 10 %, and a third of
-the labels are positive. Days differ by one point, normally, in error and in the share of labels. The model was
-promoted on 5,000 test rows. Changes come on day 90; the delay is of those that were found within 180 days.
+the labels are positive. Days differ by one point, normally, in error and in the share of labels. The model
+was promoted on 5,000 test rows. Changes come on day 90; the delay is of those found within 180 days.
 
 Peers: *plain* alarms where a day's error is above the promoted one by two points; *3 of 5* where on three of
 the last five days it is above by 1.645 standard errors. An alarm that goes on is one; ours is one from the
 first detector that alarms to the last that is quiet again, a peer's lasts at least seven days.
 
-Exits with 1 where all target detectors together give more than 0.2 false alarms a year, which is their part of
-`monitor.false_alarms_per_year`, or where a change is missed in more than one of ten years.
+Exits with 1 where all target detectors together give more than 0.2 false alarms a year, which is their part
+of `monitor.false_alarms_per_year`, or where a change is missed in more than one of ten years.
 """
 
 import sys
@@ -124,7 +124,7 @@ def ours(promoted: TargetReference, windows: list[TargetSummary]) -> Flags:
     alarmed = np.zeros(len(windows), np.bool_)
     for each in (one for family in traces(windows, promoted, RULES).values() for one in family):
         places = [(at - START).days for at in each.starts]
-        alarmed[places] |= each.path.log_evidence >= each.log_threshold
+        alarmed[places] |= each.detector.certain & (each.path.log_evidence >= each.log_threshold)
     return alarmed
 
 

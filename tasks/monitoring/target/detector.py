@@ -33,6 +33,8 @@ class Detector:
         assumed_between: The variance of windows' means before any is seen.
         keeps: By what the expectation is multiplied: 1, or the part of an advantage that has to be left.
         most_errors: For how many standard errors one window may speak.
+        least_between: What the variance of windows' means is at least.
+        certain: Whether it can alarm; else it is `suspicious` at most.
         group: The column and value of the group that it is about; None for all rows.
     """
 
@@ -46,6 +48,8 @@ class Detector:
     days: tuple[Measured, ...] = ()
     keeps: float = 1.0
     most_errors: float = MOST_ERRORS
+    least_between: float = 0.0
+    certain: bool = True
     group: tuple[str, str] | None = None
 
 
@@ -71,7 +75,7 @@ class Trace:
 
     @property
     def alarmed(self) -> bool:
-        return bool(len(self.starts)) and bool(self.path.log_evidence[-1] >= self.log_threshold)
+        return self.detector.certain and self.log_evidence >= self.log_threshold
 
     @property
     def log_evidence(self) -> float:
@@ -93,7 +97,9 @@ def trace(detector: Detector, windows: Iterable[TargetSummary], log_threshold: f
     kept = [(at, seen, own) for (at, seen), own in zip(dated, expectations, strict=True) if own is not None]
     boundaries = [_boundary(detector, own) for _, _, own in kept]
     log_e = [
-        evidence.log_e_values(seen, Null(limit, own.between, detector.unit), detector.most_errors)
+        evidence.log_e_values(
+            seen, Null(limit, max(own.between, detector.least_between), detector.unit), detector.most_errors
+        )
         for (_, seen, own), limit in zip(kept, boundaries, strict=True)
     ]
     return Trace(

@@ -1,14 +1,17 @@
 """Which questions are asked of a model's windows, and the share of the false alarms that each may give."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import sqrt
+
+import numpy as np
 
 from tasks.contracts import Sums, TargetReference, TargetSummary
 from tasks.monitoring.target import measures, skill
 from tasks.monitoring.target.detector import Detector, Measure
 from tasks.monitoring.target.evidence import Measured
-from tasks.monitoring.target.expectation import Known
+from tasks.monitoring.target.expectation import Known, between_of
 from tasks.monitoring.target.gaps import gap_detectors
 from tasks.spec import MonitorSpec, kind_of
 
@@ -26,6 +29,8 @@ RETAINED = 0.5
 """Of its agreement with labels, a model that is not compared with wrong ones keeps more."""
 SURE_OF_ONE = 6.0
 """Where answers and labels have turned against each other, one window may tell."""
+FEWEST_DAYS = 14
+"""So many days of the validation part say what days are like; fewer give a mean alone."""
 ASSUMED_SHARE = 0.02
 """The standard deviation between days of a share, before any is seen; of a number a tenth of its own."""
 
@@ -127,12 +132,28 @@ def _prediction_shares(
     elif reference.task == "binary" and has_scores(windows):
         for sign in (1, -1):
             measure = partial(_mean_of, "score", sign)
-            yield _of_share("score_mean", "score", measure, [], rules)
+            made = _of_share("score_mean", "score", measure, [], rules)
+            yield replace(made, least_between=_seasons(reference, windows[-1].positive or ""))
     else:
         for name in _classes([each.every.predicted for each in windows], windows):
             for sign in (1, -1):
                 measure = partial(_predicted_share, name, sign)
-                yield _of_share("prediction_share", name, measure, [], rules)
+                made = _of_share("prediction_share", name, measure, [], rules)
+                yield replace(made, least_between=_seasons(reference, name))
+
+
+def _seasons(reference: TargetReference, name: str) -> float:
+    """By how much the share of a label differs between the days of the validation part, as a variance.
+
+    Answers follow labels through the seasons, of which a version's first windows have seen one.
+    """
+    seen = [(day.labels.get(name, 0), sum(day.labels.values())) for day in reference.label_days]
+    known = [(hits, rows) for hits, rows in seen if rows]
+    if len(known) < FEWEST_DAYS:
+        return 0.0
+    shares = np.array([hits / rows for hits, rows in known])
+    variances = np.array([measures.share_variance(hits, rows) for hits, rows in known])
+    return between_of(shares, variances, ASSUMED_SHARE**2)
 
 
 def _of_share(
@@ -185,9 +206,6 @@ def _before(seen: Sequence[Measured], floor: float) -> tuple[Known | None, tuple
         center * (1 - center) if seen[0].variance is None else max(each.variance or 0 for each in seen) * rows
     )
     return Known(center, sqrt(max(variance, 1e-9) / rows), center - floor, center + floor), ()
-
-
-FEWEST_DAYS = 14
 
 
 def _classes(counts: Sequence[Mapping[str, int]], windows: Sequence[TargetSummary]) -> list[str]:

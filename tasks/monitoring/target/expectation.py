@@ -64,7 +64,7 @@ def expect(
     """
     if known is None and len(values) < FEWEST:
         return None
-    between = _between(values, variances, assumed_between)
+    between = between_of(values, variances, assumed_between)
     if not len(values) and known is not None:
         return Expectation(known.value, known.error, between, 0)
     weights = 1 / (variances + between)
@@ -81,7 +81,8 @@ def _combined(center: float, error: float, known: Known) -> tuple[float, float]:
     return min(max(both, known.low), known.high), sqrt(1 / (own + its))
 
 
-def _between(values: Numbers, variances: Numbers, assumed: float) -> float:
+def between_of(values: Numbers, variances: Numbers, assumed: float) -> float:
+    """The variance of windows' own means, where neighbours are alike as if there were fewer of them."""
     found = expected(values, variances, np.ones(len(values)))
     if found is None or len(values) < FEWEST_BATCHES:
         return assumed

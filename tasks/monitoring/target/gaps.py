@@ -42,6 +42,8 @@ def _of_slices(watched: str, reference: TargetReference, rules: MonitorSpec) -> 
             reason="slice",
             subject=f"{each.column}={each.value}",
             group=(each.column, each.value),
+            # The promotion does not know the slice's error in this measure, and it moves with the labels.
+            certain=own is not None,
             measure=partial(_worse, name, each.column, each.value),
             floor=max(rules.share_floor, rules.tolerance) * (1.0 if scale == 1.0 else scale * 5),
             unit=0.02 * scale if scale == 1.0 else 0.1 * scale,
