@@ -234,3 +234,28 @@ def test_a_reference_of_a_lucky_test_set_does_not_alarm_for_ever() -> None:
         update={"metrics": {"accuracy": Metric(name="accuracy", value=0.83, low=0.815, high=0.845)}}
     )
     assert levels([two_classes(day) for day in range(120)], lucky) <= {"note"}
+
+
+def test_answers_that_follow_the_seasons_of_the_labels_are_quiet() -> None:
+    moved = [two_classes(day, prior=0.8 if day >= 30 else 0.3, labelled_share=0) for day in range(34)]
+    shares = [0.1 + 0.7 * (place // 10 % 2) for place in range(60)]
+    days = tuple(
+        day.model_copy(update={"labels": {"1": round(100 * share), "0": 100 - round(100 * share)}})
+        for day, share in zip(BINARY.label_days, shares, strict=True)
+    )
+    assert "score_mean" not in said(moved, BINARY.model_copy(update={"label_days": days}))
+
+
+def test_an_auc_that_is_lower_within_days_from_the_first_one_on_is_quiet() -> None:
+    lower = Metric(name="roc_auc", value=0.91, low=0.90, high=0.92)
+    reference = BINARY.model_copy(update={"primary_metric": "roc_auc", "metrics": {"roc_auc": lower}})
+    assert "performance" not in said([two_classes(day) for day in range(60)], reference)
+
+
+def test_a_slice_whose_metric_the_promotion_does_not_know_never_alarms() -> None:
+    reference = sliced()
+    other = Metric(name="roc_auc", value=0.87, low=0.86, high=0.88)
+    slices = tuple(each.model_copy(update={"metric": other}) for each in reference.slices)
+    unknown = reference.model_copy(update={"primary_metric": "roc_auc", "slices": slices})
+    worse = [of_regions(day, worse_group="east" if day >= 20 else None) for day in range(30)]
+    assert said(worse, unknown)["slice"].level == "suspicious"
