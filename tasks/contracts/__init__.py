@@ -124,6 +124,7 @@ from tasks.contracts.reproduction import (
     TensorDifference,
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -196,6 +197,7 @@ __all__ = [
     "JointNull",
     "Label",
     "LabelCheck",
+    "LabelDay",
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
     "LabelNoise",
@@ -235,6 +237,7 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "ScoreBin",
     "SeenModel",
     "Serving",
     "SetScore",
@@ -247,9 +250,13 @@ __all__ = [
     "State",
     "StepContext",
     "Subject",
+    "Sums",
     "Surroundings",
     "TakeUpRequest",
     "TakenBack",
+    "Tally",
+    "TargetReference",
+    "TargetSummary",
     "TensorDifference",
     "TrainRequest",
     "TrainedFor",
