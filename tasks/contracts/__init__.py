@@ -70,6 +70,7 @@ from tasks.contracts.monitoring import (
     State,
 )
 from tasks.contracts.pinned import PinnedTable
+from tasks.contracts.plain import ColumnPicture, FileVerdict, Performance
 from tasks.contracts.provenance import (
     Answer,
     Answers,
@@ -147,6 +148,7 @@ __all__ = [
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "ColumnPicture",
     "Condition",
     "Contract",
     "CountRequest",
@@ -165,6 +167,7 @@ __all__ = [
     "FairnessGap",
     "FileDifference",
     "FileOutcome",
+    "FileVerdict",
     "Finding",
     "FrozenSets",
     "GateDecision",
@@ -194,6 +197,7 @@ __all__ = [
     "PackageRequest",
     "PairedDifference",
     "PassedByChampion",
+    "Performance",
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
