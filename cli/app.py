@@ -24,6 +24,8 @@ WORDS = (
     "reproduce",
     "withdraw",
     "open_",
+    "check_data",
+    "check_drift",
 )
 
 app = typer.Typer(
