@@ -39,7 +39,7 @@ class Joint:
     @property
     def threshold(self) -> float:
         own = self.own_auc + BEYOND_OWN if self.own_auc > 0.5 else 0.5
-        return max(self.floor, self.separation.null_auc, min(own, 0.99))
+        return float(np.nanmax([self.floor, self.separation.null_auc, min(own, 0.99)]))
 
     @property
     def is_apart(self) -> bool:
@@ -57,9 +57,9 @@ def tell_apart(
     """
     names = list(kinds)
     floor = TEXT_AUC_FLOOR if set(kinds.values()) == {"text"} else AUC_FLOOR
-    found = _separate(current[names], reference[names], kinds)
+    found = _separate(current[names], reference[names], kinds, floor)
     own = 0.5
-    if found.auc > max(floor, found.null_auc):
+    if found.auc > floor and found.auc > found.null_auc:
         own = max((_own_auc(reference[names], kinds, parts == part) for part in _spread(parts)), default=0.5)
     return Joint(tuple(names), found, floor, own)
 
@@ -73,12 +73,14 @@ def _spread(parts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _own_auc(reference: pd.DataFrame, kinds: Mapping[str, Kind], part: NDArray[np.bool_]) -> float:
-    found = _separate(reference[part], reference[~part], kinds)
+    found = _separate(reference[part], reference[~part], kinds, 1.0)
     return 0.5 if np.isnan(found.auc) else found.auc
 
 
-def _separate(own: pd.DataFrame, other: pd.DataFrame, kinds: Mapping[str, Kind]) -> Separation:
+def _separate(
+    own: pd.DataFrame, other: pd.DataFrame, kinds: Mapping[str, Kind], only_above: float
+) -> Separation:
     sides = [sample(distinct(side, kinds), MOST_ROWS) for side in (own, other)]
     if min(map(len, sides)) < FEWEST_ROWS:
         return Separation(np.nan, np.nan, *map(len, sides))
-    return separate(*sides, kinds, FALSE_ALARM_SHARE)
+    return separate(*sides, kinds, FALSE_ALARM_SHARE, only_above=only_above)
