@@ -137,6 +137,8 @@ def _frame(rows: pa.Table, kinds: Mapping[str, ColumnType]) -> pd.DataFrame:
             texts = column.cast(pa.string())
             blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
             columns[name] = pc.if_else(pc.fill_null(blank, True), None, texts).to_pandas()  # noqa: FBT003
+        elif kind in TIMES:
+            columns[name] = column.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC")).to_pandas()
         else:
             columns[name] = column.to_pandas()
     return pd.DataFrame(columns)
