@@ -2,9 +2,9 @@
 
     .perennial/envs/ml/bin/python benchmarks/plain_files.py [--data ../shared/data] [--only taxi]
 
-Prints each pair with the expected verdict and the one that was given, and exits with 1 where they differ. The
-data is real and not a part of the project: its folder's README says what it is. `either` stands where sensible
-people would differ; such pairs are shown and not counted.
+Prints each pair with the expected verdict and the one that was given, and exits with 1 where they differ.
+The data is real and not a part of the project: its folder's README says what it is. `either` stands where
+sensible people would differ; such pairs are shown and not counted.
 """
 
 import sys
@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,26 +71,38 @@ def halves(rows: Rows, seed: int, share: float = 0.5) -> tuple[Rows, Rows]:
 
 def taxi(data: Source) -> Iterator[Case]:
     """Months, years, and the spring of 2020."""
-    for one, other in zip(MONTHS, MONTHS[1:], strict=False):
+    for one, other in pairwise(MONTHS):
         changed = EITHER if "2019-02" in (one, other) else "fine"  # a vendor sent 0 passengers in that month
         yield Case(f"taxi {one} -> {other}", changed, [data.taxi(one)], data.taxi(other))
         yield Case(f"taxi {one} -> {other}", "fine", [data.taxi(one)], data.taxi(other), "data")
     for one, other in (("2018-06", "2019-06"), ("2018-01", "2018-12"), ("2018-04", "2018-09")):
         yield Case(f"taxi {one} -> {other}", "fine", [data.taxi(one)], data.taxi(other))
-    yield Case("taxi 6 months -> 2018-12", "fine", [data.taxi(month) for month in MONTHS[:6]], data.taxi("2018-12"))
+    yield Case(
+        "taxi 6 months -> 2018-12", "fine", [data.taxi(month) for month in MONTHS[:6]], data.taxi("2018-12")
+    )
     yield Case("taxi 2019-06 -> 2020-04", "drift", [data.taxi("2019-06")], data.taxi("2020-04"))
-    yield Case("taxi 18 months -> 2020-04", "drift", [data.taxi(month) for month in MONTHS], data.taxi("2020-04"))
+    yield Case(
+        "taxi 18 months -> 2020-04", "drift", [data.taxi(month) for month in MONTHS], data.taxi("2020-04")
+    )
     yield Case("taxi 2020-03 -> 2020-04", "fine", [data.taxi("2020-03")], data.taxi("2020-04"), "data")
     yield Case("taxi another year", "rejected", [data.taxi("2019-06")], data.taxi("2018-04"), "data")
-    for one, other, expected in (("2019-06", "2020-04", "drift"), ("2018-04", "2018-05", "fine"), ("2018-09", "2018-10", "fine")):
+    for one, other, expected in (
+        ("2019-06", "2020-04", "drift"),
+        ("2018-04", "2018-05", "fine"),
+        ("2018-09", "2018-10", "fine"),
+    ):
         sides = [_with_minutes(data.taxi(month)) for month in (one, other)]
         yield Case(f"taxi minutes {one} -> {other}", expected, [sides[0]], sides[1], labels="minutes")
-        sides = [side.assign(long=(side["minutes"] > 15).astype(int)).drop(columns="minutes") for side in sides]
+        sides = [
+            side.assign(long=(side["minutes"] > 15).astype(int)).drop(columns="minutes") for side in sides
+        ]
         yield Case(f"taxi long {one} -> {other}", expected, [sides[0]], sides[1], labels="long")
 
 
 def _with_minutes(rows: Rows) -> Rows:
-    took = (pd.to_datetime(rows["dropoff_datetime"]) - pd.to_datetime(rows["pickup_datetime"])).dt.total_seconds() / 60
+    took = (
+        pd.to_datetime(rows["dropoff_datetime"]) - pd.to_datetime(rows["pickup_datetime"])
+    ).dt.total_seconds() / 60
     rows = rows.assign(minutes=took)
     kept = rows["minutes"].between(1, 60) & rows["trip_distance"].between(0.1, 30) & (rows["fare_amount"] > 0)
     return rows[kept].drop(columns=["fare_amount", "total_amount", "tip_amount", "dropoff_datetime"])
@@ -103,24 +116,42 @@ def reviews(data: Source) -> Iterator[Case]:
         yield Case(f"phoenix random {share}", "fine", [one], other)
         yield Case(f"phoenix random {share}", "fine", [one], other, "data")
         yield Case(f"phoenix random {share} labels", "fine", [one], other, labels="stars")
-    for one, other, expected in (("2011", "2012", "fine"), ("2010", "2011", "fine"), ("2012", "2011", "fine"), ("2009", "2012", "drift")):
+    for one, other, expected in (
+        ("2011", "2012", "fine"),
+        ("2010", "2011", "fine"),
+        ("2012", "2011", "fine"),
+        ("2009", "2012", "drift"),
+    ):
         yield Case(f"phoenix {one} -> {other}", expected, [phoenix[years == one]], phoenix[years == other])
     positive = phoenix.assign(positive=(phoenix["stars"] >= 3).astype(int))[["text", "positive"]]
-    yield Case("phoenix 2011 -> 2012 label", "fine", [positive[years == "2011"]], positive[years == "2012"], labels="positive")
+    yield Case(
+        "phoenix 2011 -> 2012 label",
+        "fine",
+        [positive[years == "2011"]],
+        positive[years == "2012"],
+        labels="positive",
+    )
     inverted = positive[years == "2012"].assign(positive=lambda rows: 1 - rows["positive"])
     yield Case("inverted labels", "drift", [positive[years == "2011"]], inverted, labels="positive")
     open_data = data("yelp/opendata_2004_2018")
-    yield Case("phoenix -> opendata 2016 on", "drift", [phoenix], open_data[open_data["date"].str[:4] >= "2016"])
+    yield Case(
+        "phoenix -> opendata 2016 on", "drift", [phoenix], open_data[open_data["date"].str[:4] >= "2016"]
+    )
     for name in ("yelp/airlines_2007_2019", "reviews_other/skytrax_seat_2007_2015", "reviews_other/amazon_snippets_hutto",
                  "uci_sentiment/yelp_labelled", "uci_sentiment/amazon_labelled", "uci_sentiment/imdb_labelled"):  # fmt: skip
         yield Case(f"phoenix -> {name}", "drift", [phoenix], data(name))
         yield Case(f"phoenix -> {name}", "rejected", [phoenix], data(name), "data")
     kinds = data("yelp/categories")
     of = {str(kind): rows for kind, rows in kinds.groupby("category")}
-    for kind in of:
+    for kind, rows in of.items():
         if kind != "Restaurants":
-            yield Case(f"Restaurants -> {kind}", "drift", [of["Restaurants"]], of[kind])
-            yield Case(f"Restaurants -> {kind}, text alone", "drift", [of["Restaurants"][["text"]]], of[kind][["text"]])
+            yield Case(f"Restaurants -> {kind}", "drift", [of["Restaurants"]], rows)
+            yield Case(
+                f"Restaurants -> {kind}, text alone",
+                "drift",
+                [of["Restaurants"][["text"]]],
+                rows[["text"]],
+            )
     one, other = halves(kinds, 0)
     yield Case("categories random", "fine", [one], other)
     for name in ("yelp", "amazon", "imdb"):
@@ -132,7 +163,11 @@ def reviews(data: Source) -> Iterator[Case]:
     blank.loc[blank.sample(frac=0.3, random_state=0).index, "text"] = None
     yield Case("30 % of the texts blank", "drift", [phoenix[years == "2011"]], blank)
     yield Case("30 % of the texts blank", "rejected", [phoenix[years == "2011"]], blank, "data")
-    garbled = phoenix[years == "2012"].assign(text=lambda rows: [text + " Café naïve déjà vu".encode().decode("latin-1") for text in rows["text"].astype(str)])
+    garbled = phoenix[years == "2012"].assign(
+        text=lambda rows: [
+            text + " Café naïve déjà vu".encode().decode("latin-1") for text in rows["text"].astype(str)
+        ]
+    )
     yield Case("mojibake", "rejected", [phoenix[years == "2011"]], garbled, "data")
 
 
@@ -141,7 +176,9 @@ def tables(data: Source) -> Iterator[Case]:
     credit = data("tabular/credit_default")
     for seed in range(5):
         one, other = halves(credit, seed)
-        yield Case(f"credit random {seed}", "fine", [one], other, labels="default_next_month" if seed % 2 else None)
+        yield Case(
+            f"credit random {seed}", "fine", [one], other, labels="default_next_month" if seed % 2 else None
+        )
         yield Case(f"credit random {seed}", "fine", [one], other, "data")
     yield Case("credit young -> old", "drift", [credit[credit["AGE"] < 35]], credit[credit["AGE"] >= 35])
     bank = data("tabular/bank_marketing_2008_2010")
@@ -160,7 +197,9 @@ def tables(data: Source) -> Iterator[Case]:
     power = data("tabular/elec2")
     fifths = np.array_split(power, 5)
     for place in (0, 1, 2):
-        yield Case(f"elec2 fifth {place} -> {place + 1}", "drift", [fifths[place]], fifths[place + 1], labels="class")
+        yield Case(
+            f"elec2 fifth {place} -> {place + 1}", "drift", [fifths[place]], fifths[place + 1], labels="class"
+        )
     one, other = halves(power, 0)
     yield Case("elec2 random", "fine", [one], other, labels="class")
     weather = data("tabular/weather_noaa")
@@ -176,7 +215,9 @@ def tables(data: Source) -> Iterator[Case]:
 def _air(data: Source) -> Iterator[Case]:
     air = data("tabular/beijing_pm25_2010_2014")
     for year in range(2010, 2014):
-        yield Case(f"air {year} -> {year + 1}", "fine", [air[air["year"] == year]], air[air["year"] == year + 1])
+        yield Case(
+            f"air {year} -> {year + 1}", "fine", [air[air["year"] == year]], air[air["year"] == year + 1]
+        )
     years = [air[air["year"] == year] for year in (2010, 2011, 2012)]
     yield Case("air 2010, 2011, 2012 -> 2013", "fine", years, air[air["year"] == 2013])
     summer, winter = air[air["month"].isin([6, 7, 8])], air[air["month"].isin([12, 1, 2])]
@@ -197,7 +238,12 @@ def _air(data: Source) -> Iterator[Case]:
 
 def _bicycles(data: Source) -> Iterator[Case]:
     hours = data("tabular/bikeshare_2011_2012")
-    yield Case("bicycles 2011 -> 2012", "drift", [hours[hours["datetime"] < "2012"]], hours[hours["datetime"] >= "2012"])
+    yield Case(
+        "bicycles 2011 -> 2012",
+        "drift",
+        [hours[hours["datetime"] < "2012"]],
+        hours[hours["datetime"] >= "2012"],
+    )
     one, other = halves(hours, 0)
     yield Case("bicycles random", "fine", [one], other, labels="count")
     days = hours["datetime"].str[:10]
@@ -214,8 +260,12 @@ def planted(data: Source) -> Iterator[Case]:
         yield Case(name, of_data, [may], rows, "data")
         yield Case(name, of_drift, [may], rows)
 
-    yield from both("miles -> km", june.assign(trip_distance=june["trip_distance"] * 1.609344), "rejected", "drift")
-    yield from both("dollars -> cents", june.assign(fare_amount=june["fare_amount"] * 100), "rejected", "drift")
+    yield from both(
+        "miles -> km", june.assign(trip_distance=june["trip_distance"] * 1.609344), "rejected", "drift"
+    )
+    yield from both(
+        "dollars -> cents", june.assign(fare_amount=june["fare_amount"] * 100), "rejected", "drift"
+    )
     exchanged = june.assign(trip_distance=june["fare_amount"], fare_amount=june["trip_distance"])
     yield from both("fare and distance exchanged", exchanged, "rejected", "drift")
     turned = june.assign(pickup_datetime=june["dropoff_datetime"], dropoff_datetime=june["pickup_datetime"])
@@ -227,7 +277,9 @@ def planted(data: Source) -> Iterator[Case]:
     epoch = june.assign(pickup_datetime="1970-01-01 00:00:00")
     yield Case("dates of 1970", "rejected", [may], epoch, "data")
     yield Case("dates of 1970, no reference", "rejected", [], epoch, "data")
-    impossible = june.assign(pickup_datetime=june["pickup_datetime"].where(rng.random(len(june)) > 0.03, "2018-06-31 10:00:00"))
+    impossible = june.assign(
+        pickup_datetime=june["pickup_datetime"].where(rng.random(len(june)) > 0.03, "2018-06-31 10:00:00")
+    )
     yield Case("3 % impossible dates", "rejected", [may], impossible, "data")
     yield Case("3 % impossible dates, no reference", "rejected", [], impossible, "data")
     yield Case("landed twice", "rejected", [may], pd.concat([june, june]), "data")
@@ -242,7 +294,9 @@ def planted(data: Source) -> Iterator[Case]:
     yield from both("frozen zones", june.assign(pickup_location_id=161), EITHER, "drift")
     new = june.assign(payment_type=june["payment_type"].where(rng.random(len(june)) > 0.08, 9))
     yield from both("a new category of 8 %", new, "fine", "drift")
-    own = pd.concat([june[june["payment_type"] == 2]] * 2 + [june[june["payment_type"] == 1].head(3000)]).sample(frac=1, random_state=0)
+    own = pd.concat(
+        [june[june["payment_type"] == 2]] * 2 + [june[june["payment_type"] == 1].head(3000)]
+    ).sample(frac=1, random_state=0)
     yield Case("a category from 29 to 65 %", "drift", [may], own)
     shifted = june.assign(trip_distance=june["trip_distance"] + 0.5 * june["trip_distance"].std())
     yield Case("half a standard deviation in one column", "drift", [may], shifted)
@@ -256,8 +310,22 @@ def planted(data: Source) -> Iterator[Case]:
         yield Case(f"{month} rows of June", "fine", [may], june.sample(month, random_state=1))
     noisy = june.assign(guess=june["payment_type"])
     wrong = noisy.assign(guess=noisy["guess"].where(rng.random(len(june)) > 0.3, 3))
-    yield Case("predictions as good", "fine", [may.assign(guess=may["payment_type"])], noisy, labels="payment_type", predictions="guess")
-    yield Case("predictions worse", "drift", [may.assign(guess=may["payment_type"])], wrong, labels="payment_type", predictions="guess")
+    yield Case(
+        "predictions as good",
+        "fine",
+        [may.assign(guess=may["payment_type"])],
+        noisy,
+        labels="payment_type",
+        predictions="guess",
+    )
+    yield Case(
+        "predictions worse",
+        "drift",
+        [may.assign(guess=may["payment_type"])],
+        wrong,
+        labels="payment_type",
+        predictions="guess",
+    )
 
 
 GROUPS: dict[str, Callable[[Source], Iterator[Case]]] = {

@@ -11,12 +11,19 @@ from cli.file_verdict import Html, tell_and_end
 
 @app.command("check-data")
 def check_data(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, Parquet or JSON lines; text also as .gz.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV, Parquet or JSON lines; text also as .gz."),
+    ],
     *,
-    suite: Annotated[str | None, typer.Option("--suite", help="Judge it as a file that lands in this suite's table.")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", help="Judge it as a file that lands in this suite's table.")
+    ] = None,
     like: Annotated[
         Path | None,
-        typer.Option("--like", exists=True, dir_okay=False, help="Judge it against a file that is known to be sound."),
+        typer.Option(
+            "--like", exists=True, dir_okay=False, help="Judge it against a file that is known to be sound."
+        ),
     ] = None,
     html: Html = None,
     json: AsJson = False,

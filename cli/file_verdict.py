@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 Html = Annotated[
     str | None,
-    typer.Option("--html", metavar="PAGE", help="All of it as one HTML file that loads nothing; - for standard output."),
+    typer.Option(
+        "--html", metavar="PAGE", help="All of it as one HTML file that loads nothing; - for standard output."
+    ),
 ]
 CODES = {"fine": DONE, "drift": DRIFTED, "rejected": REJECTED, "cannot_tell": UNDECIDED}
 SAID = {"fine": "Fine", "drift": "Drift", "rejected": "Rejected", "cannot_tell": "Cannot tell"}
@@ -42,7 +44,8 @@ def _print(found: "FileVerdict") -> None:
         if signal.why != found.why:
             typer.echo(f"{MARKS[signal.level]} {signal.why}")
     for each in found.performance:
+        now, before = each.now, each.before
         typer.echo(
-            f"  {each.source}: {each.now.name} {each.now.value:.4g} [{each.now.low:.4g}, {each.now.high:.4g}], "
-            f"{each.before.value:.4g} [{each.before.low:.4g}, {each.before.high:.4g}] in the reference"
+            f"  {each.source}: {now.name} {now.value:.4g} [{now.low:.4g}, {now.high:.4g}], "
+            f"{before.value:.4g} [{before.low:.4g}, {before.high:.4g}] in the reference"
         )

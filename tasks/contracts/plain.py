@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.contracts.contract import Contract
 from tasks.contracts.evaluation import Metric
 from tasks.contracts.monitoring import Signal
@@ -54,7 +56,7 @@ class FileVerdict(Contract):
     rows: int | None = None
     reference_rows: int | None = None
     signals: tuple[Signal, ...] = ()
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = Field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     performance: tuple[Performance, ...] = ()
     pictures: tuple[ColumnPicture, ...] = ()

@@ -190,7 +190,9 @@ def _is_mistake(texts: pa.Array, found: _Column) -> bool:
     if found.kind == "int64" and pc.any(pc.match_substring_regex(others, "[0-9]")).as_py():
         return found.misread <= MISREAD_SHARE * _count(texts) and not _reads_more(others)
     words = others.unique()
-    are_words = len(words) <= MOST_PLACEHOLDERS and pc.max(pc.utf8_length(words)).as_py() <= PLACEHOLDER_CHARACTERS
+    are_words = (
+        len(words) <= MOST_PLACEHOLDERS and pc.max(pc.utf8_length(words)).as_py() <= PLACEHOLDER_CHARACTERS
+    )
     return found.misread <= (0.5 if are_words else MISREAD_SHARE) * _count(texts)
 
 

@@ -83,7 +83,11 @@ def _table_of(suite: str) -> TableSpec | None:
 def _audited(path: Path, suite: Suite, table: TableSpec) -> FileVerdict:
     """As an ingest judges it, whose rows are staged in a folder that goes."""
     require_declared_columns(suite, table)
-    with open_plain(path) as landed, tempfile.TemporaryDirectory(prefix="plain-") as folder, judging(suite) as judge:
+    with (
+        open_plain(path) as landed,
+        tempfile.TemporaryDirectory(prefix="plain-") as folder,
+        judging(suite) as judge,
+    ):
         staging = Staging(UPath(folder), landed.batch_id)
         found = audit(landed.name, lambda: read_rows(landed, table, {}), table, judge, staging)
         counts = dict(staging.counts)
@@ -96,7 +100,17 @@ def _audited(path: Path, suite: Suite, table: TableSpec) -> FileVerdict:
     ):
         if rows:
             why = f"{rows} rows {what}."
-            signals.append(Signal(question="validity", reason="rows", subject=path.name, level="note", value=rows, unit="rows", why=why))
+            signals.append(
+                Signal(
+                    question="validity",
+                    reason="rows",
+                    subject=path.name,
+                    level="note",
+                    value=rows,
+                    unit="rows",
+                    why=why,
+                )
+            )
     outcomes = tuple(f"{outcome.expectation}: {outcome.message}" for outcome in found.outcomes)
     return verdict_of(
         signals, check="data", file=path.name, suite=suite.name, rows=sum(counts.values()), outcomes=outcomes

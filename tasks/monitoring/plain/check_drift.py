@@ -15,12 +15,18 @@ from tasks.contracts import FileVerdict, Performance, Signal
 from tasks.data.plain_rows import PlainRows, read_plain
 from tasks.errors import DataRejected, InvalidRequest
 from tasks.monitoring.domain_classifier import Kind
-from tasks.monitoring.plain.columns import Change, Sides, UNITS, certain, changes_of
+from tasks.monitoring.plain.columns import UNITS, Change, Sides, certain, changes_of
 from tasks.monitoring.plain.joint import Joint, tell_apart
 from tasks.monitoring.plain.pictures import pictures_of
 from tasks.monitoring.plain.roles import Role, Roles, roles_of
 from tasks.monitoring.plain.sides import Pair, pair
-from tasks.monitoring.plain.target import by_predictions, by_simple_model, judge_answers, label_signal, labels_of
+from tasks.monitoring.plain.target import (
+    by_predictions,
+    by_simple_model,
+    judge_answers,
+    label_signal,
+    labels_of,
+)
 from tasks.monitoring.plain.verdict import rejected, verdict_of
 from tasks.spec import FEWEST_ROWS, ColumnType
 
@@ -55,7 +61,10 @@ def check_drift(
     if broken:
         return verdict_of(broken, **made, reference_rows=sides.reference_rows)
     if min(len(sides.reference), len(sides.current)) < FEWEST_ROWS:
-        why = f"{sides.rows} rows against {sides.reference_rows} of the reference are too few to compare: at least {FEWEST_ROWS} are needed on both sides."
+        why = (
+            f"{sides.rows} rows against {sides.reference_rows} of the reference are too few to "
+            f"compare: at least {FEWEST_ROWS} are needed on both sides."
+        )
         return verdict_of([], **made, reference_rows=sides.reference_rows, cannot_tell=why)
     return _judge(sides, labels, predictions, made)
 
@@ -107,9 +116,21 @@ def _broken(now: PlainRows, sides: Pair) -> list[Signal]:
     ]
     unreadable = len(now.unreadable) / max(len(now.rows) + len(now.unreadable), 1)
     if unreadable > UNREADABLE_SHARE:
-        why = f"{unreadable:.1%} of the rows cannot be read. The first: row {now.unreadable[0].number}: {now.unreadable[0].reason}"
+        why = (
+            f"{unreadable:.1%} of the rows cannot be read. The first: row {now.unreadable[0].number}: "
+            f"{now.unreadable[0].reason}"
+        )
         found.append(
-            Signal(question="validity", reason="unreadable", subject=now.name, level="incident", value=unreadable, threshold=UNREADABLE_SHARE, unit="share of the rows", why=why)
+            Signal(
+                question="validity",
+                reason="unreadable",
+                subject=now.name,
+                level="incident",
+                value=unreadable,
+                threshold=UNREADABLE_SHARE,
+                unit="share of the rows",
+                why=why,
+            )
         )
     return found
 
@@ -142,7 +163,11 @@ def _signal(change: Change, question: str) -> Signal:
     matters = change.effect > change.floor
     unit = UNITS[change.reason]
     size = f"{change.effect:.2f} {unit}, and {change.floor:.2f} matter"
-    said = f"{change.column} has changed ({size})" if matters else f"{change.column} has surely changed, but too little to matter ({size})"
+    said = (
+        f"{change.column} has changed ({size})"
+        if matters
+        else f"{change.column} has surely changed, but too little to matter ({size})"
+    )
     return Signal(
         question="target" if question == "target" else "input",
         reason=change.reason,
@@ -177,7 +202,9 @@ def _joint_signal(joint: Joint) -> Signal:
     what = joint.columns[0] if len(joint.columns) == 1 else f"{len(joint.columns)} columns together"
     auc, threshold = joint.separation.auc, joint.threshold
     said = "tells" if joint.is_apart else "does not tell"
-    beside = f"; parts of the reference are told apart with {joint.own_auc:.2f}" if joint.own_auc > 0.5 else ""
+    beside = (
+        f"; parts of the reference are told apart with {joint.own_auc:.2f}" if joint.own_auc > 0.5 else ""
+    )
     return Signal(
         question="input",
         reason="joint",
@@ -186,7 +213,10 @@ def _joint_signal(joint: Joint) -> Signal:
         value=auc,
         threshold=threshold,
         unit="ROC AUC",
-        why=f"A classifier {said} the rows of the file from those of the reference by {what} (ROC AUC {auc:.2f}, and more than {threshold:.2f} matters{beside}).",
+        why=(
+            f"A classifier {said} the rows of the file from those of the reference by {what} (ROC AUC "
+            f"{auc:.2f}, and more than {threshold:.2f} matters{beside})."
+        ),
     )
 
 
@@ -196,7 +226,10 @@ def _target(
     both = Sides(sides.reference[column], sides.current[column], sides.blocks, sides.files)
     labels = labels_of(column, both)
     if min(len(labels.reference), len(labels.current)) < FEWEST_ROWS:
-        why = f"The label {column} is there in {len(labels.current)} rows of the file and {len(labels.reference)} of the reference: too few to say anything of it."
+        why = (
+            f"The label {column} is there in {len(labels.current)} rows of the file and "
+            f"{len(labels.reference)} of the reference: too few to say anything of it."
+        )
         return [Signal(question="target", reason="too_few", subject=column, level="note", why=why)], ()
     found = [label_signal(labels, both)]
     if predictions:
@@ -225,4 +258,6 @@ def _notes(sides: Pair, roles: Roles) -> list[Signal]:
     told = [(name, f"{name} was not compared: it {why}.") for name, why in roles.left_out.items()]
     told += [(name, f"{name} was not compared: the file lacks it.") for name in sides.only_reference]
     told += [(name, f"{name} was not compared: the reference lacks it.") for name in sides.only_current]
-    return [Signal(question="input", reason="left_out", subject=name, level="note", why=why) for name, why in told]
+    return [
+        Signal(question="input", reason="left_out", subject=name, level="note", why=why) for name, why in told
+    ]

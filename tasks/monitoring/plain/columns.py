@@ -5,8 +5,8 @@ the reference itself, and is it large enough to matter. Rows that follow each ot
 like the next, and one month has another weather: so the reference is parted into blocks (its files, or pieces
 that follow each other), and the variance between them is added to that of the sample.
 
-Sources: DerSimonian and Laird, Control. Clin. Trials 7:177 (1986), by `next_batch`; Holm, Scand. J. Stat. 6:65
-    (1979); Wasserstein distance as effect: Rabanser et al., Failing Loudly, NeurIPS 2019.
+Sources: DerSimonian and Laird, Control. Clin. Trials 7:177 (1986), by `next_batch`; Holm, Scand. J. Stat.
+    6:65 (1979); Wasserstein distance as effect: Rabanser et al., Failing Loudly, NeurIPS 2019.
 """
 
 from collections.abc import Mapping, Sequence
@@ -99,12 +99,12 @@ def changes_of(name: str, role: Role, sides: Sides) -> list[Change]:
         return [nulls]
     held = sides.reference.notna().to_numpy()
     given = Sides(sides.reference[held], sides.current[known], sides.blocks[held], sides.files[held])
-    compare = _numbers if role in {"number", "money"} else _categories
-    return [nulls, *compare(name, role, given)]
+    is_number = role in {"number", "money"}
+    return [nulls, *(_numbers(name, role, given) if is_number else _categories(name, given))]
 
 
 def certain(changes: Sequence[Change], level: float) -> list[bool]:
-    """Which changes are no chance, all of them together with the probability `level` of one that is (Holm)."""
+    """Which changes are no chance; that one of them is has the probability `level` (Holm)."""
     order = np.argsort([change.p_value for change in changes])
     found, left = [False] * len(changes), len(changes)
     for place in order:
@@ -120,17 +120,20 @@ def change_of_label(name: str, role: Role, sides: Sides) -> Change:
     given = Sides(sides.reference[held], sides.current[known], sides.blocks[held], sides.files[held])
     if role == "number":
         return _numbers(name, role, given)[0]
-    change = _categories(name, role, given)[0]
+    change = _categories(name, given)[0]
     shares = [as_categories(side).value_counts(normalize=True) for side in (given.reference, given.current)]
     odds = pd.concat([share.clip(1e-6, 1 - 1e-6) for share in shares], axis=1).fillna(1e-6)
     odds = odds[odds.max(axis=1) >= RARE_FLOOR]
-    log_odds = np.log(odds / (1 - odds)).to_numpy()
+    shown = odds.to_numpy(dtype=float)
+    log_odds = np.log(shown / (1 - shown))
     changed = bool(len(odds)) and float(np.abs(log_odds[:, 0] - log_odds[:, 1]).max()) > np.log(ODDS)
     return replace(change, floor=min(change.floor, RARE_FLOOR)) if changed else change
 
 
 def _nulls(name: str, sides: Sides) -> Change:
-    own, other = (side.isna().to_numpy(dtype=float)[:, None] for side in (sides.reference, sides.current))
+    own, other = (
+        side.isna().to_numpy().astype(np.float64)[:, None] for side in (sides.reference, sides.current)
+    )
     before, now = float(own.mean()), float(other.mean())
     floor = max(FLOORS["nulls"], WIDER * _between(own, sides.files))
     told = f"{now:.1%} of the values are missing, {before:.1%} in the reference"
@@ -175,7 +178,7 @@ def _numbers_between(values: Numbers, files: Codes) -> float:
     return max(_apart(values[files == file], values[files != file]) for file in named)
 
 
-def _categories(name: str, role: Role, sides: Sides) -> list[Change]:
+def _categories(name: str, sides: Sides) -> list[Change]:
     own, other = as_categories(sides.reference), as_categories(sides.current)
     counts = own.value_counts()
     kept = list(counts.index[:TOLD_APART])
@@ -214,7 +217,7 @@ def as_categories(values: pd.Series) -> pd.Series:
 
 
 def _one_hot(values: pd.Series, kept: Sequence[str]) -> Numbers:
-    codes = pd.Categorical(values, categories=kept).codes.astype(np.int64)
+    codes = pd.Categorical(values, categories=pd.Index(kept)).codes.astype(np.int64)
     found = np.zeros((len(codes), len(kept) + 1))
     found[np.arange(len(codes)), np.where(codes < 0, len(kept), codes)] = 1
     return found
@@ -233,7 +236,9 @@ def _between(rows: Numbers, files: Codes) -> float:
 
 
 def p_value(own: Numbers, other: Numbers, blocks: Codes) -> float:
-    """The probability of no change in any of the means, each against its variance within and between blocks; Bonferroni."""
+    """The probability of no change in any of the means, each against its variance within and between blocks,
+    by Bonferroni.
+    """
     sizes = np.bincount(blocks).astype(float)
     smallest = 1.0
     for place in range(own.shape[1]):
@@ -257,4 +262,4 @@ def _usual(values: Numbers, blocks: Codes, sizes: Numbers) -> NextBatch | None:
 def _variance(values: Numbers, others: Numbers) -> float:
     """Of a value; never 0, for what did not happen in so many rows may happen in the next."""
     least = 1 / (4 * (min(len(values), len(others)) + 2))
-    return max(float(values.var()), float(others.var()), least)
+    return float(max(float(values.var()), float(others.var()), least))

@@ -35,13 +35,27 @@ GAP_SPANS, GAP_DAYS = 2.0, 45.0
 """A file's time may be so many spans of the reference, or days, away from it."""
 STRAYS = 0.02
 UNITS = {
-    1.609344: "miles became kilometres", 1 / 1.609344: "kilometres became miles", 2.20462: "kilograms became pounds",
-    1 / 2.20462: "pounds became kilograms", 3.28084: "metres became feet", 1 / 3.28084: "feet became metres",
-    2.54: "inches became centimetres", 1 / 2.54: "centimetres became inches", 60.0: "minutes became seconds",
-    1 / 60: "seconds became minutes", 3600.0: "hours became seconds", 1 / 3600: "seconds became hours",
-    10.0: "10 times", 0.1: "a tenth", 100.0: "100 times, as cents are", 0.01: "a hundredth", 1000.0: "1000 times",
-    0.001: "a thousandth", 1e6: "a million times", 1e-6: "a millionth",
-}  # fmt: skip
+    1.609344: "miles became kilometres",
+    1 / 1.609344: "kilometres became miles",
+    2.20462: "kilograms became pounds",
+    1 / 2.20462: "pounds became kilograms",
+    3.28084: "metres became feet",
+    1 / 3.28084: "feet became metres",
+    2.54: "inches became centimetres",
+    1 / 2.54: "centimetres became inches",
+    60.0: "minutes became seconds",
+    1 / 60: "seconds became minutes",
+    3600.0: "hours became seconds",
+    1 / 3600: "seconds became hours",
+    10.0: "10 times",
+    0.1: "a tenth",
+    100.0: "100 times, as cents are",
+    0.01: "a hundredth",
+    1000.0: "1000 times",
+    0.001: "a thousandth",
+    1e6: "a million times",
+    1e-6: "a millionth",
+}
 QUANTILES = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 UNIT_TOLERANCE, SHAPE_TOLERANCE = 0.04, 0.06
 """Of the logarithm of the factor, and of its spread over the quantiles."""
@@ -58,7 +72,10 @@ def differences(file: PlainRows, reference: PlainRows) -> tuple[list[Signal], st
     found += list(_times(file, reference))
     few = min(sides.rows, sides.reference_rows)
     if few < FEWEST_ROWS:
-        told = f"{sides.rows} rows against {sides.reference_rows} of the reference are too few to compare their values: at least {FEWEST_ROWS} are needed."
+        told = (
+            f"{sides.rows} rows against {sides.reference_rows} of the reference are too few to compare "
+            f"their values: at least {FEWEST_ROWS} are needed."
+        )
         return found, told
     found += [signal for name in sides.kinds for signal in _nulls(name, sides)]
     found += list(_values(sides))
@@ -66,10 +83,24 @@ def differences(file: PlainRows, reference: PlainRows) -> tuple[list[Signal], st
     return found, None if sides.kinds else "The two have no column in common."
 
 
-def _incident(reason: str, subject: str, why: str, value: float | None = None, threshold: float | None = None, unit: str = "") -> Signal:
+def _incident(
+    reason: str,
+    subject: str,
+    why: str,
+    value: float | None = None,
+    threshold: float | None = None,
+    unit: str = "",
+) -> Signal:
     return Signal(
-        question="validity", reason=reason, subject=subject, level="incident", value=value, threshold=threshold, unit=unit, why=why,
-    )  # fmt: skip
+        question="validity",
+        reason=reason,
+        subject=subject,
+        level="incident",
+        value=value,
+        threshold=threshold,
+        unit=unit,
+        why=why,
+    )
 
 
 def _note(reason: str, subject: str, why: str) -> Signal:
@@ -80,15 +111,23 @@ def _layout(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
     lacking = [name for name in reference.kinds if name not in file.kinds]
     added = [name for name in file.kinds if name not in reference.kinds]
     if lacking:
-        yield _incident("columns", ", ".join(lacking), f"The file lacks {', '.join(lacking)}, which the reference has.")
+        yield _incident(
+            "columns", ", ".join(lacking), f"The file lacks {', '.join(lacking)}, which the reference has."
+        )
     if added:
-        yield _incident("columns", ", ".join(added), f"The file adds {', '.join(added)}, which the reference does not have.")
+        yield _incident(
+            "columns",
+            ", ".join(added),
+            f"The file adds {', '.join(added)}, which the reference does not have.",
+        )
 
 
 def _nulls(name: str, sides: Pair) -> Iterator[Signal]:
     before, now = float(sides.reference[name].isna().mean()), float(sides.current[name].isna().mean())
     own = int(sides.reference[name].isna().sum())
-    limit = stats.binomtest(own, len(sides.reference), alternative="less").proportion_ci(0.99).high + NULLS_BEYOND
+    limit = (
+        stats.binomtest(own, len(sides.reference), alternative="less").proportion_ci(0.99).high + NULLS_BEYOND
+    )
     told = f"{name}: {now:.1%} of the values are missing, {before:.1%} in the reference"
     if now > limit:
         yield _incident("nulls", name, f"{told}.", now, float(limit), "share of the rows")
@@ -112,10 +151,12 @@ def _values(sides: Pair) -> Iterator[Signal]:
             continue
         if told := _other_unit(own, now):
             units.add(name)
-            yield _incident("unit", name, f"{name}: the values are like the reference's in another unit ({told}).")
+            yield _incident(
+                "unit", name, f"{name}: the values are like the reference's in another unit ({told})."
+            )
         elif signal := _out_of_range(name, own, now):
             yield signal
-        if signal := _frozen(name, own, now, sides):
+        if signal := _frozen(name, own, now):
             yield signal
     yield from _swapped(sides, numbers)
     yield from _out_of_order(sides, [name for name in numbers if name not in units])
@@ -150,15 +191,25 @@ def _out_of_range(name: str, own: Numbers, now: Numbers) -> Signal | None:
     share = float(((now < low - slack) | (now > high + slack)).mean())
     if share <= BEYOND_RANGE or high == low:
         return None
-    told = f"{name}: {share:.1%} of the values lie far outside of the reference's, which are {low:.4g} to {high:.4g} (now {now.min():.4g} to {now.max():.4g})."
+    told = (
+        f"{name}: {share:.1%} of the values lie far outside of the reference's, which are {low:.4g} to "
+        f"{high:.4g} (now {now.min():.4g} to {now.max():.4g})."
+    )
     return _incident("range", name, told, share, BEYOND_RANGE, "share of the rows")
 
 
-def _frozen(name: str, own: Numbers, now: Numbers, sides: Pair) -> Signal | None:
+def _frozen(name: str, own: Numbers, now: Numbers) -> Signal | None:
     """A number of many values that has but one now."""
     if len(np.unique(own)) <= 20 or len(np.unique(now)) > 1:
         return None
-    return _incident("frozen", name, f"{name} is {now[0]:.4g} in all rows, and has {len(np.unique(own))} different values in the reference.")
+    return _incident(
+        "frozen",
+        name,
+        (
+            f"{name} is {now[0]:.4g} in all rows, and has {len(np.unique(own))} different values in "
+            "the reference."
+        ),
+    )
 
 
 def _swapped(sides: Pair, numbers: list[str]) -> Iterator[Signal]:
@@ -168,12 +219,20 @@ def _swapped(sides: Pair, numbers: list[str]) -> Iterator[Signal]:
         for other in numbers[place + 1 :]:
             own, crossed = (apart[one, one], apart[other, other]), (apart[one, other], apart[other, one])
             if min(own) > SWAP_FAR and max(crossed) < SWAP_NEAR:
-                yield _incident("swapped", f"{one}, {other}", f"{one} and {other} are exchanged: each has the values of the other one.")
+                yield _incident(
+                    "swapped",
+                    f"{one}, {other}",
+                    f"{one} and {other} are exchanged: each has the values of the other one.",
+                )
     texts = [name for name, kind in sides.kinds.items() if kind == "string"]
     for place, one in enumerate(texts):
         for other in texts[place + 1 :]:
             if _hold_each_others(sides, one, other):
-                yield _incident("swapped", f"{one}, {other}", f"{one} and {other} are exchanged: each has the values of the other one.")
+                yield _incident(
+                    "swapped",
+                    f"{one}, {other}",
+                    f"{one} and {other} are exchanged: each has the values of the other one.",
+                )
 
 
 def _apart(sides: Pair, now: str, own: str) -> float:
@@ -191,7 +250,9 @@ def _hold_each_others(sides: Pair, one: str, other: str) -> bool:
     if not known[one] or not known[other] or max(map(len, known.values())) > MOST_CATEGORIES:
         return False
     held = {
-        (now, own): float(sides.current[now].dropna().isin(known[own]).mean()) if sides.current[now].notna().any() else 0.0
+        (now, own): float(sides.current[now].dropna().isin(known[own]).mean())
+        if sides.current[now].notna().any()
+        else 0.0
         for now in (one, other)
         for own in (one, other)
     }
@@ -206,9 +267,18 @@ def _out_of_order(sides: Pair, numbers: list[str]) -> Iterator[Signal]:
             for other in names[place + 1 :]:
                 for low, high in ((one, other), (other, one)):
                     before, now = (_held(side, low, high) for side in (sides.reference, sides.current))
-                    if before >= ORDER_HELD and now < ORDER_BROKEN and _held(sides.reference, high, low) < 0.9:
-                        told = f"{low} is no larger than {high} in {now:.1%} of the rows, and in {before:.1%} of the reference's: are they exchanged, or of another unit?"
-                        yield _incident("order", f"{low}, {high}", told, now, ORDER_BROKEN, "share of the rows")
+                    if (
+                        before >= ORDER_HELD
+                        and now < ORDER_BROKEN
+                        and _held(sides.reference, high, low) < 0.9
+                    ):
+                        told = (
+                            f"{low} is no larger than {high} in {now:.1%} of the rows, and in "
+                            f"{before:.1%} of the reference's: are they exchanged, or of another unit?"
+                        )
+                        yield _incident(
+                            "order", f"{low}, {high}", told, now, ORDER_BROKEN, "share of the rows"
+                        )
 
 
 def _held(rows: pd.DataFrame, low: str, high: str) -> float:
@@ -227,7 +297,11 @@ def _unknown(name: str, sides: Pair) -> Iterator[Signal]:
     if share > 0.01:
         listed = ", ".join(repr(str(value)[:30]) for value in texts[new].value_counts().index[:3])
         told = f"{name}: {share:.1%} of the values are unknown to the reference, such as {listed}."
-        yield _incident("unknown_values", name, told, share, UNKNOWN_SHARE, "share of the rows") if share > UNKNOWN_SHARE else _note("unknown_values", name, told)
+        yield (
+            _incident("unknown_values", name, told, share, UNKNOWN_SHARE, "share of the rows")
+            if share > UNKNOWN_SHARE
+            else _note("unknown_values", name, told)
+        )
 
 
 def _times(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
@@ -243,11 +317,16 @@ def _times(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
         gap = max(first - high, low - last, 0.0)
         most = max(GAP_SPANS * (high - low), GAP_DAYS)
         if gap > most:
-            told = f"{name} lies {gap:.0f} days {'behind' if first > high else 'before'} the reference: it is a file of another time."
+            told = (
+                f"{name} lies {gap:.0f} days {'behind' if first > high else 'before'} the reference: "
+                "it is a file of another time."
+            )
             yield _incident("another_time", name, told, float(gap), float(most), "days")
 
 
 def _volume(sides: Pair) -> Iterator[Signal]:
     times = sides.rows / max(sides.reference_rows, 1)
     if times < 0.6 or times > 1.7:
-        yield _note("volume", "rows", f"The file has {sides.rows} rows, {times:.2g} times as many as the reference.")
+        yield _note(
+            "volume", "rows", f"The file has {sides.rows} rows, {times:.2g} times as many as the reference."
+        )

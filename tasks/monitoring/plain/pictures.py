@@ -1,6 +1,7 @@
 """Each column's distribution then and now, in few numbers, for the page."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ def pictures_of(sides: Pair, roles: Roles, signals: Sequence[Signal]) -> tuple[C
     told = list(dict.fromkeys(signal.subject for signal in signals if signal.reason != "left_out"))
     names = [name for name in sides.reference.columns if name not in roles.left_out]
     ordered = sorted(names, key=lambda name: told.index(name) if name in told else len(told))
-    return tuple(filter(None, (_picture(name, sides.reference[name], sides.current[name]) for name in ordered)))
+    return tuple(
+        filter(None, (_picture(name, sides.reference[name], sides.current[name]) for name in ordered))
+    )
 
 
 def _picture(name: str, before: pd.Series, now: pd.Series) -> ColumnPicture | None:
@@ -46,7 +49,10 @@ def _histogram(name: str, before: np.ndarray, now: np.ndarray) -> ColumnPicture:
     low, high = min(each[0] for each in ends), max(each[1] for each in ends)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     shares = [
-        np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0] / max(len(side), 1) for side in (before, now)
+        np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0] / max(len(side), 1)
+        for side in (before, now)
     ]
-    labels = tuple(f"{left:.4g} to {right:.4g}" for left, right in zip(edges, edges[1:], strict=False))
-    return ColumnPicture(column=name, labels=labels, before=tuple(shares[0].tolist()), now=tuple(shares[1].tolist()))
+    labels = tuple(f"{left:.4g} to {right:.4g}" for left, right in pairwise(edges))
+    return ColumnPicture(
+        column=name, labels=labels, before=tuple(shares[0].tolist()), now=tuple(shares[1].tolist())
+    )

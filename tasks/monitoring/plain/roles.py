@@ -77,7 +77,9 @@ def roles_of(reference: pd.DataFrame, current: pd.DataFrame, kinds: Mapping[str,
     return Roles(compared, left_out)
 
 
-def _left_out_because(name: str, kind: ColumnType, own: pd.Series, other: pd.Series) -> str | None:
+def _left_out_because(  # noqa: PLR0911 - a list of reasons, the first of which counts
+    name: str, kind: ColumnType, own: pd.Series, other: pd.Series
+) -> str | None:
     if kind in {"timestamp", "date"}:
         return "is a time, which always moves on"
     if not len(own):
@@ -91,10 +93,19 @@ def _left_out_because(name: str, kind: ColumnType, own: pd.Series, other: pd.Ser
         now = other.nunique()
         if now == 1 and _text(other.iloc[0]) == _text(own.iloc[0]):
             return "has one and the same value throughout"
-        return f"is {_shown(own.iloc[0])} in all of the reference, so that no model can have learnt from it" + (
-            f", and {_shown(other.iloc[0])} now" if now == 1 else ", and has other values now" if now else ""
+        return (
+            f"is {_shown(own.iloc[0])} in all of the reference, so that no model can have learnt from it"
+            + (
+                f", and {_shown(other.iloc[0])} now"
+                if now == 1
+                else ", and has other values now"
+                if now
+                else ""
+            )
         )
-    if kind in {"int64", "float64"} and (_stays(own) or (len(other) and _stays(other) and other.nunique() > 1)):
+    if kind in {"int64", "float64"} and (
+        _stays(own) or (len(other) and _stays(other) and other.nunique() > 1)
+    ):
         return "stays the same for many rows in a row, so that any two files differ in it"
     if kind in {"int64", "float64"} and _runs_on(own):
         return "runs on with the rows"
@@ -124,7 +135,7 @@ def is_calendar(name: str, values: pd.Series) -> bool:
 
 
 def is_id(name: str, kind: ColumnType, values: pd.Series) -> bool:
-    """Whether a column identifies rows or things: nearly all values differ, or it is called so and many do."""
+    """Whether a column identifies things: nearly all values differ, or many do and it is called so."""
     different = values.nunique()
     if kind == "string":
         prose = bool(values.astype(str).str.split().str.len().mean() > TEXT_WORDS)

@@ -1,4 +1,4 @@
-"""The rows of a reference and of a file side by side: their common columns, in the order of time, in blocks."""
+"""The rows of a reference and of a file side by side: common columns, in the order of time, in blocks."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -100,8 +100,19 @@ def _misread(file: PlainRows) -> Iterator[Signal]:
             why = f"{name}: {count} values ({share:.2%}) are not {kind}, such as {example!r}."
             yield _fault("mixed_types", name, share, MISREAD_SHARE, why)
         else:
-            why = f"{name}: {count} values ({share:.2%}) are words in the place of {kind}, such as {example!r}; they were taken as missing."
-            yield Signal(question="validity", reason="placeholder", subject=name, level="note", value=share, unit="share of the rows", why=why)
+            why = (
+                f"{name}: {count} values ({share:.2%}) are words in the place of {kind}, such as "
+                f"{example!r}; they were taken as missing."
+            )
+            yield Signal(
+                question="validity",
+                reason="placeholder",
+                subject=name,
+                level="note",
+                value=share,
+                unit="share of the rows",
+                why=why,
+            )
 
 
 def _odd_times(file: PlainRows, now: datetime, reference: PlainRows | None) -> Iterator[Signal]:
@@ -124,7 +135,9 @@ def _odd_times(file: PlainRows, now: datetime, reference: PlainRows | None) -> I
                 continue
             if share > usual:
                 example = _day(float(days[int(np.argmax(mask))]))
-                why = f"{name}: {share:.2%} of the times {told}, such as {example}" + (f"; {usual:.2%} in the reference." if before is not None else ".")
+                why = f"{name}: {share:.2%} of the times {told}, such as {example}" + (
+                    f"; {usual:.2%} in the reference." if before is not None else "."
+                )
                 yield _fault(reason, name, share, ODD_TIME_SHARE + 2 * usual, why)
 
 
@@ -155,8 +168,13 @@ def _wrong_texts(file: PlainRows, reference: PlainRows | None) -> Iterator[Signa
     for name in (name for name, kind in file.kinds.items() if kind == "string"):
         share = _wrong_share(file, name)
         if share:
-            usual = _wrong_share(reference, name) if reference and reference.kinds.get(name) == "string" else 0.0
-            why = f"{name}: {share:.2%} of the texts were decoded by another encoding than their own (such as Ã© for é). Write the file as UTF-8 from the right encoding."
+            usual = (
+                _wrong_share(reference, name) if reference and reference.kinds.get(name) == "string" else 0.0
+            )
+            why = (
+                f"{name}: {share:.2%} of the texts were decoded by another encoding than their own "
+                "(such as Ã© for é). Write the file as UTF-8 from the right encoding."
+            )
             yield _fault("wrong_encoding", name, share, WRONG_TEXT_SHARE + 2 * usual, why)
 
 
@@ -168,7 +186,11 @@ def _repeated(file: PlainRows, reference: PlainRows | None) -> Iterator[Signal]:
     repeated, share, is_rich = repeated_rows(file)
     usual = repeated_rows(reference)[1] if reference and repeated else 0.0
     if repeated and is_rich:
-        why = f"{repeated} rows ({share:.1%}) are exact copies of another one" + (f", {usual:.1%} in the reference" if reference else "") + ". Was the file written or joined twice?"
+        why = (
+            f"{repeated} rows ({share:.1%}) are exact copies of another one"
+            + (f", {usual:.1%} in the reference" if reference else "")
+            + ". Was the file written or joined twice?"
+        )
         most = REPEATED_SHARE + usual if repeated >= FEWEST_REPEATED else 1.0
         yield _fault("repeated_rows", file.name, share, most, why)
 
@@ -189,4 +211,10 @@ def repeated_rows(file: PlainRows) -> tuple[int, float, bool]:
 def _empty(file: PlainRows) -> Iterator[Signal]:
     for name in file.kinds:
         if len(file.rows) and file.rows.column(name).null_count == len(file.rows):
-            yield Signal(question="validity", reason="empty_column", subject=name, level="note", why=f"{name} has no value at all.")
+            yield Signal(
+                question="validity",
+                reason="empty_column",
+                subject=name,
+                level="note",
+                why=f"{name} has no value at all.",
+            )

@@ -70,7 +70,9 @@ def labels_of(column: str, sides: Sides) -> Labels:
     """The labels of both sides."""
     rows = [side.notna().to_numpy() for side in (sides.reference, sides.current)]
     given = [side[held] for side, held in zip((sides.reference, sides.current), rows, strict=True)]
-    numeric = all(pd.api.types.is_numeric_dtype(side) and not pd.api.types.is_bool_dtype(side) for side in given)
+    numeric = all(
+        pd.api.types.is_numeric_dtype(side) and not pd.api.types.is_bool_dtype(side) for side in given
+    )
     together = pd.concat(given)
     if numeric and (together.nunique() > CLASSES or bool((together % 1 != 0).any())):
         target, values = Target("regression"), [side.to_numpy(dtype=np.float64) for side in given]
@@ -94,6 +96,7 @@ def label_signal(labels: Labels, sides: Sides) -> Signal:
     role: Role = "number" if labels.target.task == "regression" else "category"
     change = change_of_label(labels.column, role, sides)
     surely = change.p_value < LEVEL and change.effect > change.floor
+    said = "has changed" if surely else "has not changed enough to matter"
     return Signal(
         question="target",
         reason="label_prior",
@@ -102,7 +105,7 @@ def label_signal(labels: Labels, sides: Sides) -> Signal:
         value=change.effect,
         threshold=change.floor,
         unit="standard deviations" if role == "number" else "share of the rows",
-        why=f"The label {labels.column} {'has changed' if surely else 'has not changed enough to matter'}: {change.told}.",
+        why=f"The label {labels.column} {said}: {change.told}.",
     )
 
 
@@ -144,7 +147,9 @@ def by_simple_model(
     classes = labels.target.classes
     truth = labels.reference[learn]
     shown = truth.tolist() if not classes else [classes[code] for code in truth]
-    model = fit(train.append_column("label of the file", pa.array(shown)), "label of the file", kinds, labels.target)
+    model = fit(
+        train.append_column("label of the file", pa.array(shown)), "label of the file", kinds, labels.target
+    )
     if model is None:
         return None
     newest = _spread(np.arange(len(now)))
@@ -156,7 +161,9 @@ def by_simple_model(
     ):
         said = list(model.answers(_table(rows.iloc[places], kinds)))
         predictions = labels.target.encode([answer[0] for answer in said])
-        scores = np.array([answer[1] for answer in said], dtype=float) if labels.target.task == "binary" else None
+        scores = (
+            np.array([answer[1] for answer in said], dtype=float) if labels.target.task == "binary" else None
+        )
         found.append(Answered(known[places], Answers(predictions, scores), blocks))
     return found[0], found[1]
 
@@ -175,7 +182,9 @@ def judge_answers(
     source: str, before: Answered, now: Answered, target: Target
 ) -> tuple[list[Signal], tuple[Performance, ...]]:
     """Are the answers surely worse than they were, by more than what matters?"""
-    found = [measure(METRICS[target.task], target, side.truth, side.answers).metrics for side in (before, now)]
+    found = [
+        measure(METRICS[target.task], target, side.truth, side.answers).metrics for side in (before, now)
+    ]
     pairs = [(own, other) for own in found[0] for other in found[1] if own.name == other.name]
     performance = tuple(Performance(source=source, before=own, now=other) for own, other in pairs)
     signals = [_of_losses(source, before, now, target)]
@@ -188,28 +197,39 @@ def _of_losses(source: str, before: Answered, now: Answered, target: Target) -> 
     known = [np.isfinite(each) for each in losses]
     own, other = (each[held] for each, held in zip(losses, known, strict=True))
     if not len(own) or not len(other):
-        return _signal(source, "performance", None, None, "", "no row has both a label and a prediction", is_worse=False)
+        return _signal(
+            source, "performance", None, None, "", "no row has both a label and a prediction", is_worse=False
+        )
     usual, worse = float(own.mean()), float(other.mean())
     floor = ERROR_FLOOR * usual if target.task == "regression" else ACCURACY_FLOOR
     numbers = np.unique(before.blocks[known[0]], return_inverse=True)[1]
     surely = p_value(own[:, None], other[:, None], numbers) < LEVEL
     what = "mean absolute error" if target.task == "regression" else "share of wrong answers"
     told = f"the {what} is {worse:.4g}, {usual:.4g} in the reference"
-    return _signal(source, "performance", worse - usual, floor, what, told, is_worse=surely and worse - usual > floor)
+    return _signal(
+        source, "performance", worse - usual, floor, what, told, is_worse=surely and worse - usual > floor
+    )
 
 
 def _of_ranking(source: str, before: Metric, now: Metric) -> Signal:
     lost = before.value - now.value
     told = (
-        f"the ROC AUC is {now.value:.3f} [{now.low:.3f}, {now.high:.3f}], {before.value:.3f} [{before.low:.3f}, "
-        f"{before.high:.3f}] in the reference"
+        f"the ROC AUC is {now.value:.3f} [{now.low:.3f}, {now.high:.3f}], "
+        f"{before.value:.3f} [{before.low:.3f}, {before.high:.3f}] in the reference"
     )
     is_worse = lost > AUC_FLOOR and now.high < before.low
     return _signal(source, "ranking", lost, AUC_FLOOR, "ROC AUC", told, is_worse=is_worse)
 
 
 def _signal(
-    source: str, reason: str, value: float | None, threshold: float | None, unit: str, told: str, *, is_worse: bool
+    source: str,
+    reason: str,
+    value: float | None,
+    threshold: float | None,
+    unit: str,
+    told: str,
+    *,
+    is_worse: bool,
 ) -> Signal:
     said = "answers worse than before" if is_worse else "answers as before"
     return Signal(

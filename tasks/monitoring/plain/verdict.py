@@ -24,10 +24,8 @@ def verdict_of(signals: Sequence[Signal], *, cannot_tell: str | None = None, **t
     ordered = in_order(signals)
     first = ordered[0].level if ordered else "note"
     verdict = {"incident": "rejected", "alarm": "drift"}.get(first, "cannot_tell" if cannot_tell else "fine")
-    if verdict in {"rejected", "drift"}:
-        why = ordered[0].why
-    else:
-        why = cannot_tell or _fine(told["check"], ordered)
+    is_wrong = verdict in {"rejected", "drift"}
+    why = ordered[0].why if is_wrong else cannot_tell or _fine(told["check"], ordered)
     return FileVerdict.model_validate({**told, "verdict": verdict, "why": why, "signals": ordered})
 
 

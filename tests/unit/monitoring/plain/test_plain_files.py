@@ -22,7 +22,9 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 def trips(seed: int, rows: int = ROWS, month: str = "2024-03") -> pd.DataFrame:
     """Rides of a month, a few of them odd as real ones are."""
     rng = np.random.default_rng(seed)
-    start = pd.Timestamp(f"{month}-01") + pd.to_timedelta(np.sort(rng.uniform(0, 30 * 86_400, rows)).round(), unit="s")
+    start = pd.Timestamp(f"{month}-01") + pd.to_timedelta(
+        np.sort(rng.uniform(0, 30 * 86_400, rows)).round(), unit="s"
+    )
     miles = np.round(rng.lognormal(0.5, 0.8, rows), 2)
     return pd.DataFrame(
         {
@@ -82,8 +84,16 @@ def test_the_kind_of_file_does_not_matter(kind: str, reference: Path, tmp_path: 
     [
         (lambda rows: rows.assign(speed=rows["speed"] + 1.5), "location", "speed"),
         (lambda rows: rows.assign(miles=rows["miles"] * 1.609344), "location", "miles"),
-        (lambda rows: rows.assign(paid_by=rows["paid_by"].where(rows.index % 10 > 0, "phone")), "new_category", "paid_by"),
-        (lambda rows: rows.assign(riders=rows["riders"].where(rows.index % 5 > 0, 4)), "categories", "riders"),
+        (
+            lambda rows: rows.assign(paid_by=rows["paid_by"].where(rows.index % 10 > 0, "phone")),
+            "new_category",
+            "paid_by",
+        ),
+        (
+            lambda rows: rows.assign(riders=rows["riders"].where(rows.index % 5 > 0, 4)),
+            "categories",
+            "riders",
+        ),
         (lambda rows: rows.assign(speed=rows["speed"].where(rows.index % 10 > 0)), "nulls", "speed"),
         (lambda rows: rows.assign(speed=12.0), "location", "speed"),
     ],
@@ -106,8 +116,14 @@ def test_a_change_that_no_single_column_shows_is_drift(tmp_path: Path) -> None:
     assert reasons(found, "alarm") == {("joint", "2 columns together")}
 
 
-def test_whole_numbers_that_gaps_made_floats_are_no_drift_in_themselves(reference: Path, tmp_path: Path) -> None:
-    gaps = drift(reference, lambda rows: rows.assign(riders=rows["riders"].where(rows.index % 50 > 0).astype(float)), tmp_path)
+def test_whole_numbers_that_gaps_made_floats_are_no_drift_in_themselves(
+    reference: Path, tmp_path: Path
+) -> None:
+    gaps = drift(
+        reference,
+        lambda rows: rows.assign(riders=rows["riders"].where(rows.index % 50 > 0).astype(float)),
+        tmp_path,
+    )
     assert gaps.verdict == "fine"
 
 
@@ -128,7 +144,10 @@ def test_what_is_certain_but_tiny_is_told_and_not_acted_on(tmp_path: Path) -> No
 def test_files_that_differ_among_themselves_are_the_measure(tmp_path: Path) -> None:
     """Each month has another mean; only against one of them alone is the next one drift."""
     months = [
-        write(trips(seed).assign(speed=lambda rows, seed=seed: rows["speed"] + seed % 3), tmp_path / f"{seed}.csv")
+        write(
+            trips(seed).assign(speed=lambda rows, seed=seed: rows["speed"] + seed % 3),
+            tmp_path / f"{seed}.csv",
+        )
         for seed in range(6)
     ]
     now = write(trips(9).assign(speed=lambda rows: rows["speed"] + 1.2), tmp_path / "now.csv")
@@ -187,7 +206,9 @@ def test_a_column_that_comes_alive_is_told_and_passes(tmp_path: Path) -> None:
         ("what.xlsx", b"PK", "kind of file"),
     ],
 )
-def test_an_unreadable_file_is_rejected_in_a_sentence(name: str, content: bytes, told: str, reference: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_rejected_in_a_sentence(
+    name: str, content: bytes, told: str, reference: Path, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     assert (check_data(path).verdict, check_drift([reference], path).verdict) == ("rejected", "rejected")
@@ -221,7 +242,9 @@ def labelled(seed: int, *, flip: float = 0.0, more: float = 0.0) -> pd.DataFrame
 
 
 @pytest.mark.parametrize("predictions", [None, "guess"])
-def test_inverted_labels_are_drift_though_the_inputs_are_quiet(predictions: str | None, tmp_path: Path) -> None:
+def test_inverted_labels_are_drift_though_the_inputs_are_quiet(
+    predictions: str | None, tmp_path: Path
+) -> None:
     before, same = write(labelled(1), tmp_path / "before.csv"), write(labelled(2), tmp_path / "same.csv")
     turned = write(labelled(3, flip=1.0), tmp_path / "turned.csv")
     assert check_drift([before], same, "y", predictions).verdict == "fine"
@@ -232,7 +255,10 @@ def test_inverted_labels_are_drift_though_the_inputs_are_quiet(predictions: str 
 
 
 def test_another_prior_of_the_label_is_drift(tmp_path: Path) -> None:
-    before, now = write(labelled(1), tmp_path / "before.csv"), write(labelled(2, more=0.8), tmp_path / "now.csv")
+    before, now = (
+        write(labelled(1), tmp_path / "before.csv"),
+        write(labelled(2, more=0.8), tmp_path / "now.csv"),
+    )
     assert ("label_prior", "y") in reasons(check_drift([before], now, "y"), "alarm")
 
 
