@@ -31,6 +31,14 @@ from tasks.monitoring.plain.check_drift import check_drift  # noqa: E402
 DATA = PROJECT.parent / "shared" / "data"
 MONTHS = [f"{year}-{month:02d}" for year in (2018, 2019) for month in range(1, 13)][:18]
 EITHER = "either"
+OTHER_TEXTS = (
+    "yelp/airlines_2007_2019",
+    "reviews_other/skytrax_seat_2007_2015",
+    "reviews_other/amazon_snippets_hutto",
+    "uci_sentiment/yelp_labelled",
+    "uci_sentiment/amazon_labelled",
+    "uci_sentiment/imdb_labelled",
+)
 Rows = pd.DataFrame
 
 
@@ -137,8 +145,7 @@ def reviews(data: Source) -> Iterator[Case]:
     yield Case(
         "phoenix -> opendata 2016 on", "drift", [phoenix], open_data[open_data["date"].str[:4] >= "2016"]
     )
-    for name in ("yelp/airlines_2007_2019", "reviews_other/skytrax_seat_2007_2015", "reviews_other/amazon_snippets_hutto",
-                 "uci_sentiment/yelp_labelled", "uci_sentiment/amazon_labelled", "uci_sentiment/imdb_labelled"):  # fmt: skip
+    for name in OTHER_TEXTS:
         yield Case(f"phoenix -> {name}", "drift", [phoenix], data(name))
         yield Case(f"phoenix -> {name}", "rejected", [phoenix], data(name), "data")
     kinds = data("yelp/categories")
@@ -163,11 +170,8 @@ def reviews(data: Source) -> Iterator[Case]:
     blank.loc[blank.sample(frac=0.3, random_state=0).index, "text"] = None
     yield Case("30 % of the texts blank", "drift", [phoenix[years == "2011"]], blank)
     yield Case("30 % of the texts blank", "rejected", [phoenix[years == "2011"]], blank, "data")
-    garbled = phoenix[years == "2012"].assign(
-        text=lambda rows: [
-            text + " Café naïve déjà vu".encode().decode("latin-1") for text in rows["text"].astype(str)
-        ]
-    )
+    spoilt = " Café naïve déjà vu".encode().decode("latin-1")
+    garbled = phoenix[years == "2012"].assign(text=lambda rows: rows["text"].astype(str) + spoilt)
     yield Case("mojibake", "rejected", [phoenix[years == "2011"]], garbled, "data")
 
 

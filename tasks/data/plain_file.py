@@ -22,7 +22,7 @@ def open_plain(path: Path) -> LandedFile:
             raise DataRejected(f"{path} is not a file.")
         if size > MAXIMUM_BYTES:
             raise DataRejected(too_large(name, size))
-        file = path.open("rb")
+        file: IO[bytes] = path.open("rb")
     except PermissionError as error:
         raise DataRejected(f"{path} may not be read: {error.strerror}.") from error
     if name.lower().endswith(".gz"):

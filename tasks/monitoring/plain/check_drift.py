@@ -6,6 +6,7 @@ answers worse?
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ def check_drift(
     for column in filter(None, (labels, predictions)):
         _require(column, [*before, now])
     sides = pair(before, now)
-    made = {"check": "drift", "file": current.name, "references": names, "rows": sides.rows}
+    made: dict[str, Any] = {"check": "drift", "file": current.name, "references": names, "rows": sides.rows}
     broken = _broken(now, sides)
     if broken:
         return verdict_of(broken, **made, reference_rows=sides.reference_rows)
@@ -69,9 +70,7 @@ def check_drift(
     return _judge(sides, labels, predictions, made)
 
 
-def _judge(
-    sides: Pair, labels: str | None, predictions: str | None, made: Mapping[str, object]
-) -> FileVerdict:
+def _judge(sides: Pair, labels: str | None, predictions: str | None, made: Mapping[str, Any]) -> FileVerdict:
     inputs = {name: kind for name, kind in sides.kinds.items() if name not in {labels, predictions}}
     roles = roles_of(sides.reference, sides.current, inputs)
     found, compared = _inputs(sides, roles)

@@ -83,4 +83,5 @@ def _separate(
     sides = [sample(distinct(side, kinds), MOST_ROWS) for side in (own, other)]
     if min(map(len, sides)) < FEWEST_ROWS:
         return Separation(np.nan, np.nan, *map(len, sides))
-    return separate(*sides, kinds, FALSE_ALARM_SHARE, only_above=only_above)
+    window, others = sides
+    return separate(window, others, kinds, FALSE_ALARM_SHARE, only_above=only_above)

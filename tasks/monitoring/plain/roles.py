@@ -36,6 +36,7 @@ CALENDAR = re.compile(
     r"|period|date|datetime|time|timestamp)s?($|_)",
     re.IGNORECASE,
 )
+WORD = r"\S+"
 PERIOD = r"^\d{4}[-/]?(0[1-9]|1[0-2]|Q[1-4]|W\d\d)([-/](0[1-9]|[12]\d|3[01]))?$"
 KEY = re.compile(r"(^|_)(id|key|uuid|guid|no|nr|number|index|row)$", re.IGNORECASE)
 MONEY = re.compile(
@@ -116,11 +117,12 @@ def _left_out_because(  # noqa: PLR0911 - a list of reasons, the first of which 
 
 def _role(name: str, kind: ColumnType, own: pd.Series) -> Role:
     if kind == "string":
-        words = own.iloc[:LOOKED_AT].astype(str).str.split().str.len()
+        words = own.iloc[:LOOKED_AT].astype(str).str.count(WORD)
         return "text" if words.mean() > TEXT_WORDS else "category"
-    if kind == "bool" or (kind == "int64" and own.nunique() <= CODES):
+    whole = kind in {"int64", "float64"} and bool((own % 1 == 0).all())  # floats, where a file had gaps
+    if kind == "bool" or (whole and own.nunique() <= CODES):
         return "category"
-    if kind == "int64" and KEY.search(name) and own.nunique() <= MOST_CATEGORIES:
+    if whole and KEY.search(name) and own.nunique() <= MOST_CATEGORIES:
         return "category"
     return "money" if MONEY.search(name) else "number"
 
@@ -138,7 +140,7 @@ def is_id(name: str, kind: ColumnType, values: pd.Series) -> bool:
     """Whether a column identifies things: nearly all values differ, or many do and it is called so."""
     different = values.nunique()
     if kind == "string":
-        prose = bool(values.astype(str).str.split().str.len().mean() > TEXT_WORDS)
+        prose = bool(values.astype(str).str.count(WORD).mean() > TEXT_WORDS)
         many = different > 0.5 * len(values) and different > 20
         return not prose and (many or (bool(KEY.search(name)) and different > MOST_CATEGORIES / 5))
     if kind != "int64" or different < 0.95 * len(values) or len(values) < 3:

@@ -62,7 +62,7 @@ class Answered:
 
     def losses(self, target: Target) -> Numbers:
         if target.task == "regression":
-            return np.abs(self.truth - self.answers.predictions)
+            return np.asarray(np.abs(self.truth - self.answers.predictions), dtype=np.float64)
         return np.asarray(self.truth != self.answers.predictions, dtype=np.float64)
 
 

@@ -39,6 +39,13 @@ def trips(seed: int, rows: int = ROWS, month: str = "2024-03") -> pd.DataFrame:
     )
 
 
+def with_no_dates(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each thirtieth row on the 31st of April."""
+    return rows.assign(
+        picked_up=rows["picked_up"].astype(str).where(rows.index % 30 > 0, "2024-04-31 10:00:00")
+    )
+
+
 def write(rows: pd.DataFrame, path: Path) -> Path:
     if path.suffix == ".parquet":
         rows.to_parquet(path, index=False)
@@ -164,7 +171,7 @@ def test_files_that_differ_among_themselves_are_the_measure(tmp_path: Path) -> N
         (lambda rows: rows.assign(picked_up=rows["picked_up"] + pd.DateOffset(years=60)), "future"),
         (lambda rows: rows.assign(picked_up=pd.Timestamp("1970-01-01")), "placeholder_time"),
         (lambda rows: rows.assign(picked_up=rows["picked_up"] - pd.DateOffset(years=1)), "another_time"),
-        (lambda rows: rows.assign(picked_up=rows["picked_up"].astype(str).where(rows.index % 30 > 0, "2024-04-31 10:00:00")), "impossible_date"),
+        (with_no_dates, "impossible_date"),
         (lambda rows: pd.concat([rows, rows[:400]]), "repeated_rows"),
         (lambda rows: rows.drop(columns="riders"), "columns"),
         (lambda rows: rows.assign(more=1), "columns"),
