@@ -250,7 +250,7 @@ def p_value(own: Numbers, other: Numbers, blocks: Codes) -> float:
         degrees = usual.degrees if usual.between > 0 else max(len(now) + len(own) - 2, 1)
         reach = abs(float(now.mean()) - usual.center) / error
         smallest = min(smallest, 2 * float(stats.t.sf(reach, degrees)))
-    return min(1.0, smallest * own.shape[1])
+    return float(min(1.0, smallest * own.shape[1]))
 
 
 def _usual(values: Numbers, blocks: Codes, sizes: Numbers) -> NextBatch | None:
