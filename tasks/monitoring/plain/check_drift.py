@@ -20,7 +20,7 @@ from tasks.monitoring.plain.columns import UNITS, Change, Sides, certain, change
 from tasks.monitoring.plain.joint import Joint, tell_apart
 from tasks.monitoring.plain.pictures import pictures_of
 from tasks.monitoring.plain.roles import Role, Roles, roles_of
-from tasks.monitoring.plain.sides import Pair, pair
+from tasks.monitoring.plain.sides import Pair, common_kinds, pair
 from tasks.monitoring.plain.target import (
     by_predictions,
     by_simple_model,
@@ -56,6 +56,9 @@ def check_drift(
         return rejected("drift", current.name, str(error), references=names)
     for column in filter(None, (labels, predictions)):
         _require(column, [*before, now])
+    if not any(common_kinds(before, now)):
+        nothing = "The files have no column in common."
+        return verdict_of([], check="drift", file=current.name, references=names, cannot_tell=nothing)
     sides = pair(before, now)
     made: dict[str, Any] = {"check": "drift", "file": current.name, "references": names, "rows": sides.rows}
     broken = _broken(now, sides)

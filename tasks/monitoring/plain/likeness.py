@@ -15,7 +15,7 @@ from tasks.contracts import Signal
 from tasks.data.plain_rows import PlainRows
 from tasks.monitoring.plain.columns import as_categories
 from tasks.monitoring.plain.roles import MOST_CATEGORIES, roles_of
-from tasks.monitoring.plain.sides import Pair, pair
+from tasks.monitoring.plain.sides import Pair, common_kinds, pair
 from tasks.monitoring.plain.soundness import TIMES, days_of
 
 Numbers = NDArray[np.float64]
@@ -67,6 +67,8 @@ MOST_COLUMNS = 40
 def differences(file: PlainRows, reference: PlainRows) -> tuple[list[Signal], str | None]:
     """What no delivery like the reference has, and why that could not be fully judged."""
     found = list(_layout(file, reference))
+    if not any(common_kinds([reference], file)):
+        return found, "The two have no column in common."
     sides = pair([reference], file)
     found += [_incident("type", name, f"{name} {told}.") for name, told in sides.other_types.items()]
     found += list(_times(file, reference))
@@ -80,7 +82,7 @@ def differences(file: PlainRows, reference: PlainRows) -> tuple[list[Signal], st
     found += [signal for name in sides.kinds for signal in _nulls(name, sides)]
     found += list(_values(sides))
     found += list(_volume(sides))
-    return found, None if sides.kinds else "The two have no column in common."
+    return found, None
 
 
 def _incident(
