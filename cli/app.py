@@ -25,6 +25,8 @@ WORDS = (
     "reproduce",
     "withdraw",
     "open_",
+    "check_data",
+    "check_drift",
 )
 
 app = typer.Typer(

@@ -74,6 +74,7 @@ from tasks.contracts.monitoring import (
     Verdict,
 )
 from tasks.contracts.pinned import PinnedTable
+from tasks.contracts.plain import ColumnPicture, FileVerdict, Performance
 from tasks.contracts.profile import (
     ColumnProfile,
     ColumnScale,
@@ -162,6 +163,7 @@ __all__ = [
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "ColumnPicture",
     "ColumnProfile",
     "ColumnScale",
     "Condition",
@@ -182,6 +184,7 @@ __all__ = [
     "FairnessGap",
     "FileDifference",
     "FileOutcome",
+    "FileVerdict",
     "Finding",
     "Follows",
     "FrozenSets",
@@ -214,6 +217,7 @@ __all__ = [
     "PackageRequest",
     "PairedDifference",
     "PassedByChampion",
+    "Performance",
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",

@@ -23,10 +23,15 @@ def nowhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def named(word: str) -> str:
+    """A word as it is typed, by the name of its module."""
+    return word.rstrip("_").replace("_", "-")
+
+
 def test_help_names_every_word(ask: Ask) -> None:
     answer = ask("--help")
     assert answer.code == 0
-    assert {word.rstrip("_") for word in WORDS} <= set(answer.shown.split())
+    assert {named(word) for word in WORDS} <= set(answer.shown.split())
     assert ask().shown == answer.shown, "as nothing at all does"
 
 
@@ -38,9 +43,9 @@ def test_the_version_is_the_projects(ask: Ask) -> None:
 
 def test_every_word_and_every_exit_code_is_documented() -> None:
     page = (PROJECT / "docs" / "command.md").read_text(encoding="utf-8")
-    words = set(re.findall(r"^\| `(\w+)[^|]*` \|", page, re.MULTILINE))
+    words = set(re.findall(r"^\| `([\w-]+)[^|]*` \|", page, re.MULTILINE))
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
-    assert words >= {word.rstrip("_") for word in WORDS}
+    assert words >= {named(word) for word in WORDS}
     assert codes == {value for name, value in vars(exits).items() if name.isupper() and "EXIT" not in name}
 
 
