@@ -1,4 +1,4 @@
-"""Look whether a decision that somebody waits for is in the ledger: one small query, asked again and again."""
+"""Look whether a decision that somebody waits for is in the ledger, by one small query."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime

@@ -49,7 +49,8 @@ def run_sensor(airflow_database: None, home: Path, monkeypatch: pytest.MonkeyPat
             file = home / "own.py"
             told = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             file.write_text(
-                "import datetime\nfrom airflow.sdk import DAG\nfrom plugins.sensors.drift import DriftSensor\n"
+                "import datetime\n"
+                "from airflow.sdk import DAG\nfrom plugins.sensors.drift import DriftSensor\n"
                 f"with DAG('own'):\n    DriftSensor(task_id='wait', {told})\n"
             )
         bag = dagbag.DagBag(str(file))
@@ -129,7 +130,7 @@ def test_what_is_waited_for_in_vain_is_refused(
 
 def test_a_verdict_that_no_check_gives_is_refused_where_the_dag_is_read() -> None:
     assert {"quiet", "incident", "retrain"} <= set(VERDICTS)
-    with pytest.raises(ValueError, match="verdicts: drift is none. Give some of quiet, "):
+    with pytest.raises(ValueError, match=r"verdicts: drift is none\. Give some of quiet, "):
         DriftSensor(task_id="wait", model=MODEL, verdicts=("drift",))
     with pytest.raises(ValueError, match="'quiet' is none"):
         DriftSensor(task_id="wait", model=MODEL, verdicts="quiet")
