@@ -20,6 +20,7 @@ WORDS = (
     "rollback",
     "answer",
     "decide",
+    "silence",
     "recall",
     "reproduce",
     "withdraw",

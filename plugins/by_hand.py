@@ -38,6 +38,11 @@ def explain() -> XComArg:
     return _asked("explain", "subject")
 
 
+def silence() -> XComArg:
+    """Silence the alerts that the form names, or end that."""
+    return _asked("silence", "model", "of", "days", "reason")
+
+
 def start_trainings(recalled: XComArg) -> None:
     """Start each training that a recall was granted; skipped where there is none."""
 

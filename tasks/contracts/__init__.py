@@ -4,6 +4,15 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.alerts import (
+    AlertReason,
+    FailedRun,
+    Silence,
+    Silenced,
+    SilenceRequest,
+    Told,
+    Trouble,
+)
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
@@ -126,6 +135,7 @@ from tasks.contracts.training import (
 __all__ = [
     "Action",
     "Agreement",
+    "AlertReason",
     "Anchor",
     "Answer",
     "AnswerDifferences",
@@ -162,6 +172,7 @@ __all__ = [
     "Explanation",
     "FailedCase",
     "FailedExpectation",
+    "FailedRun",
     "FairnessGap",
     "FileDifference",
     "FileOutcome",
@@ -221,6 +232,9 @@ __all__ = [
     "SetScore",
     "Settled",
     "Signal",
+    "Silence",
+    "SilenceRequest",
+    "Silenced",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
@@ -232,10 +246,12 @@ __all__ = [
     "TakeUpRequest",
     "TakenBack",
     "TensorDifference",
+    "Told",
     "TrainRequest",
     "TrainedFor",
     "TrainingRows",
     "TrainingRun",
+    "Trouble",
     "UnusualShare",
     "Usage",
     "Use",

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from tasks.contracts import Action
+from tasks.ledger.entries import End
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 
 
-def first_since(
-    model: str, action: Action, outcomes: Collection[str], since: datetime | int
-) -> sa.Row[tuple[int, str]] | None:
+def first_since(model: str, action: Action, outcomes: Collection[str], since: datetime | int) -> End | None:
     """Number and hash of a model's first decision of a kind that came out as one of `outcomes`; None where
     there is none yet. The oldest one, so that who asks again later is told the same.
 
@@ -24,7 +23,8 @@ def first_since(
     if outcomes:
         query = query.where(entries.c.after.in_(sorted(outcomes)))
     with engine().connect() as connection:
-        return connection.execute(query.order_by(entries.c.sequence).limit(1)).first()
+        found = connection.execute(query.order_by(entries.c.sequence).limit(1)).first()
+    return End(found.sequence, found.entry_hash) if found else None
 
 
 def outcomes_since(model: str, action: Action, since: datetime | int) -> list[str]:

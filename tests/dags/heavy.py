@@ -209,6 +209,10 @@ def attest(request: dict[str, Any]) -> dict[str, Any]:
     return found | {"ledger_hash": SHA}
 
 
+def silence(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["model"], "silences": []}
+
+
 def recall(request: dict[str, Any]) -> dict[str, Any]:
     batch = {
         "table": "reviews",
