@@ -12,7 +12,8 @@ from plugins.forms import OPENLINEAGE, window
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
-from plugins.schedules import lake_asset
+from plugins.schedules import is_of_calendar, lake_asset
+from tasks.contracts import StartedBy
 from tasks.data.outcomes import Outcomes, result_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
@@ -94,14 +95,17 @@ def _refusal(file: dict[str, Any]) -> str:
 
 
 def count_rows(spec: PipelineSpec) -> XComArg:
-    """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
+    """Look whether there are rows to train on; where rows that joined started the run, whether enough, and
+    where the champion's age would, whether it is too old.
+    """
 
     def wanted(run: Context) -> dict[str, Any]:
-        started = run["dag_run"].run_type
+        by = started_by(run, spec)
         return {
             "as_of": run["params"]["as_of"],
-            "minimum_new_rows": spec.training.minimum_new_rows if started == BY_DATA else 0,
-            "by_itself": started in {BY_CLOCK, BY_DATA},
+            "minimum_new_rows": spec.training.minimum_new_rows if by == "data" else 0,
+            "by_itself": run["dag_run"].run_type in {BY_CLOCK, BY_DATA},
+            "maximum_age_days": spec.training.maximum_age_days if by == "age" else None,
         }
 
     return step("count", {"spec": spec}, from_run=wanted)
@@ -172,7 +176,13 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     limit = timedelta(seconds=spec.training.timeout_seconds) + AFTER_TRAINING
     inputs = {"snapshot": snapshot, "validation": validation}
     more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
-    return _model_step("train", spec, inputs, from_run=asked_of_training, **more)
+
+    def asked(run: Context) -> dict[str, Any]:
+        by = started_by(run, spec)
+        aged = {"reason": "the champion is older than training.maximum_age_days"} if by == "age" else {}
+        return {**asked_of_training(run), **aged, "started_by": by}
+
+    return _model_step("train", spec, inputs, from_run=asked, **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
@@ -195,7 +205,13 @@ def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComAr
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
     """Decide: promote, hold or reject."""
-    return step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
+
+    def asked(context: Context) -> dict[str, Any]:
+        is_of_training = context["dag"].dag_id == f"train_{spec.name}"
+        return {"started_by": started_by(context, spec)} if is_of_training else {}
+
+    inputs = {"run": run, "archive": archive, "evaluation": evaluation}
+    return step("gate", {"spec": spec}, inputs, from_run=asked)
 
 
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
@@ -215,6 +231,19 @@ def asked_of_training(run: Context) -> dict[str, Any]:
     cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
     parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
     return {"parameters": parameters, "reason": params["reason"] or cause}
+
+
+def started_by(run: Context, spec: PipelineSpec) -> StartedBy:
+    """What started a training run: a clock, rows, a request that the ledger granted, or else a person."""
+    ran = run["dag_run"]
+    if ran.run_type == BY_DATA:
+        return "data"
+    if ran.run_type == BY_CLOCK:
+        aged = spec.training.maximum_age_days is not None
+        return "age" if aged and not is_of_calendar(spec, ran.logical_date or ran.run_after) else "calendar"
+    from tasks.ledger.champions import started_a_granted_training
+
+    return started_a_granted_training(spec.name, ran.run_id) or "manual"
 
 
 def not_promoted(inputs: dict[str, Any]) -> str | None:
