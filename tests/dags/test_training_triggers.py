@@ -169,11 +169,8 @@ def test_a_training_keeps_why_it_was_started(run_type: str, reason: str | None, 
     ],
 )
 def test_a_training_says_what_started_it(home: Path, run_type: str, at: str, by: str) -> None:
-    spec = SPEC.model_copy(
-        update={
-            "training": SPEC.training.model_copy(update={"schedule": "0 2 * * *", "maximum_age_days": 30})
-        }
-    )
+    aged = SPEC.training.model_copy(update={"schedule": "0 2 * * *", "maximum_age_days": 30})
+    spec = SPEC.model_copy(update={"training": aged})
     when = datetime.fromisoformat(at)
     ran = SimpleNamespace(run_type=run_type, logical_date=when, run_after=when, run_id="retrain__1")
     assert started_by({"dag_run": ran}, spec) == by
