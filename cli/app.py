@@ -21,6 +21,7 @@ WORDS = (
     "answer",
     "decide",
     "silence",
+    "triggers",
     "recall",
     "reproduce",
     "withdraw",

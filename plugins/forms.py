@@ -274,6 +274,19 @@ def silence_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def triggers_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """Whose triggers are shown."""
+    return {
+        "model": Param(
+            None,
+            "Whose triggers. Empty: every model's.",
+            type=["string", "null"],
+            pattern=r"^[a-z][a-z0-9_]{0,62}$",
+            title="Model",
+        )
+    }
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

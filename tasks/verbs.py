@@ -59,6 +59,7 @@ VERBS: dict[str, Verb] = {
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
     "silence": Verb("tasks.monitoring.silence", contracts.SilenceRequest, contracts.Silenced),
+    "triggers": Verb("tasks.monitoring.triggers", contracts.TriggersRequest, contracts.Triggers),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
     "explain": Verb("tasks.provenance.explain", contracts.ExplainRequest, contracts.Explained),

@@ -132,6 +132,7 @@ from tasks.contracts.training import (
     TrainingRun,
     TrainRequest,
 )
+from tasks.contracts.triggers import ModelTriggers, Trigger, TriggerName, Triggers, TriggersRequest
 
 __all__ = [
     "Action",
@@ -201,6 +202,7 @@ __all__ = [
     "MetricDifference",
     "Mismatch",
     "ModelScore",
+    "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
     "PackageRequest",
@@ -253,6 +255,10 @@ __all__ = [
     "TrainedFor",
     "TrainingRows",
     "TrainingRun",
+    "Trigger",
+    "TriggerName",
+    "Triggers",
+    "TriggersRequest",
     "Trouble",
     "UnusualShare",
     "Usage",

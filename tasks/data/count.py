@@ -34,20 +34,43 @@ def count(request: CountRequest) -> RowCount:
         _require_age(model, request.maximum_age_days)
     _require_tables(lake, data, model)
     versions = pin(lake, data, request.as_of)
-    seen = snapshots.newest_versions(model, besides=request.context.run_key)
-    # A table that was removed and made again begins with version 0: nothing of it has been seen.
-    seen = {table: version for table, version in seen.items() if version <= _latest(lake, table)}
+    seen = _seen(lake, model, besides=request.context.run_key)
     rows = count_rows(lake, data, versions)
     found = RowCount(
         table=data.table,
         table_version=versions[data.table],
         rows=rows,
-        new_rows=max(0, rows - count_rows(lake, data, seen)) if data.table in seen else rows,
+        new_rows=_new_rows(lake, data, rows, seen),
         seen_version=seen.get(data.table),
     )
     if why := too_few(found, request.spec, request.minimum_new_rows):
         raise NothingToDo(why, **found.model_dump())
     return found
+
+
+def counted_rows(spec: PipelineSpec) -> tuple[int, int] | None:
+    """The rows that a training would see now, and those of them that none has; None without a table.
+
+    Raises:
+        InvalidQuery: The model's query is wrong.
+    """
+    lake, data = Lake(), spec.data
+    if not all(lake.exists(table.table) for table in data.all_tables):
+        return None
+    rows = count_rows(lake, data, pin(lake, data, None))
+    return rows, _new_rows(lake, data, rows, _seen(lake, spec.name))
+
+
+def _new_rows(lake: Lake, data: DataSpec, rows: int, seen: Mapping[str, int]) -> int:
+    return max(0, rows - count_rows(lake, data, seen)) if data.table in seen else rows
+
+
+def _seen(lake: Lake, model: str, besides: str = "") -> dict[str, int]:
+    """The newest version of each table that a training pinned. A table that was removed and made again begins
+    with version 0: nothing of it has been seen.
+    """
+    pinned = snapshots.newest_versions(model, besides=besides)
+    return {table: version for table, version in pinned.items() if version <= _latest(lake, table)}
 
 
 def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str | None:

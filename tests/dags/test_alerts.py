@@ -13,7 +13,7 @@ from tasks.contracts import Action
 from tasks.ledger import entries
 from tasks.settings import settings
 from tests.dags.inboxes import MailServer, WebServer, serving
-from tests.dags.runs import RunDag, SetScript, states, tries, xcom
+from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
 
 MODEL = "review_sentiment"
 Use = Callable[..., None]
@@ -195,9 +195,13 @@ def test_a_failed_run_of_the_loop_is_told_and_over_with_the_next_that_succeeds(
     assert hook.posts[-1][1]["alerts"][0]["kind"] == "resolved"
 
 
-def test_the_form_of_a_silence_is_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
-    from tests.dags.runs import asked
+def test_the_triggers_of_a_model_are_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    assert xcom(run_dag("show_triggers", {"model": MODEL}), "triggers")["models"][0]["model"] == MODEL
+    assert xcom(run_dag("show_triggers"), "triggers")["models"] == []
+    assert [each["models"] for each in asked(home, "triggers")] == [[MODEL], []]
 
+
+def test_the_form_of_a_silence_is_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
     run = run_dag("silence_alerts", {"model": MODEL, "of": "drift", "days": 2, "reason": "A sale."})
     assert states(run) == {"silence": "success"}
     [request] = asked(home, "silence")

@@ -188,6 +188,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
         "recall_batch",
         "reconcile_ledger",
         "rollback_model",
+        "show_triggers",
         "silence_alerts",
         "withdraw_model",
     }
