@@ -80,8 +80,8 @@ snapshots = sa.Table(
 failed_runs = sa.Table(
     "failed_runs",
     metadata,
-    sa.Column("dag_id", sa.String(250), primary_key=True),
-    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("dag_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("name", sa.String(63), nullable=False, index=True),
     sa.Column("tasks", sa.Text, nullable=False),
     sa.Column("since", UtcTime, nullable=False),
@@ -93,9 +93,9 @@ failed_runs = sa.Table(
 alerts_told = sa.Table(
     "alerts_told",
     metadata,
-    sa.Column("channel", sa.String(250), primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("model", sa.String(63), primary_key=True),
-    sa.Column("subject", sa.String(250), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("reason", sa.String(63), nullable=False),
     sa.Column("since", UtcTime, nullable=False),
     sa.Column("why", sa.Text, nullable=False),

@@ -12,7 +12,7 @@ from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident, unanswered
 from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.alerts.due import Item, silences
-from tasks.monitoring.alerts.troubles import Known, troubles
+from tasks.monitoring.alerts.troubles import QUIET, Known, troubles
 from tasks.stores.database import alerts_told as told
 from tasks.stores.database import engine
 from tasks.stores.database import failed_runs as failed
@@ -140,7 +140,7 @@ def _known(model: str) -> Known:
     closed = entries.newest_of(model, [Action.BREAKER], 1)
     return Known(
         model=model,
-        checks=entries.newest_of(model, [Action.DRIFT], MOST),
+        checks=_checks(model),
         breaker_closed=closed[0] if closed else None,
         label_incident=incident,
         batches=batches,
@@ -148,6 +148,13 @@ def _known(model: str) -> Known:
         switches=entries.newest_of(model, SWITCHES, MOST),
         failed=failed_runs(model),
     )
+
+
+def _checks(model: str) -> list[LedgerEntry]:
+    """The newest checks; only one where that is quiet, as on nearly every look of each minute."""
+    newest = entries.newest_of(model, [Action.DRIFT], 1)
+    is_quiet = not newest or newest[0].after == QUIET
+    return newest if is_quiet else entries.newest_of(model, [Action.DRIFT], MOST)
 
 
 def _recalled(batches: Iterable[LedgerEntry], history_of: Histories) -> frozenset[str]:

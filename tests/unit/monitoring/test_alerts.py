@@ -131,6 +131,30 @@ def test_a_batch_is_over_when_somebody_decides_or_recalls_it() -> None:
     assert sorted(tell()) == [("resolved", "b7"), ("resolved", "b8")]
 
 
+def test_a_label_incident_is_told_until_somebody_answers() -> None:
+    rule = {"rule": "label_incident", "passed": False, "value": 0.2}
+    found = note(Action.GATE, "hold", decision={"rules": [rule]})
+    assert tell() == [("new", "labels")]
+    note(Action.GATE, "hold", decision={"rules": [{**rule, "value": None}]})
+    assert tell() == [], "another candidate is held, and it is the same incident"
+    note(Action.LABEL_INCIDENT, "poison", found.entry_hash)
+    assert tell() == [("resolved", "labels")]
+
+
+def test_what_is_listed_elsewhere_is_what_is_told_here() -> None:
+    note(Action.DEPLOY, "3", "2")
+    check("wait", ("alarm", "location", "amount"))
+    note(Action.BATCH, "quarantined", "b7", tables=[{"table": "reviews"}])
+    note(Action.BATCH, "quarantined", "b8", tables=[{"table": "reviews"}])
+    note(Action.RECALL, "recalled", "b8", model="reviews")
+    ask(days=1, of="drift")
+    now = datetime.now(UTC)
+    told, silences = records.listed(MODEL, entries.history, now)
+    assert [each.subject for each in told] == ["traffic", "b7"]
+    assert told == records.open_troubles(MODEL, now)
+    assert silences == records.silences_of(MODEL, now)
+
+
 def test_a_rollback_by_itself_is_told_once_and_one_of_a_person_is_not() -> None:
     note(Action.ROLLBACK, "2", "3", step_key="x")
     assert tell() == []
