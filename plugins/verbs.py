@@ -8,12 +8,12 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.forms import OPENLINEAGE, window
+from plugins.causes import started_by, training_asked
+from plugins.forms import window
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
-from plugins.schedules import is_of_calendar, lake_asset
-from tasks.contracts import StartedBy
+from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
@@ -21,8 +21,6 @@ from tasks.spec import PipelineSpec, TableSpec
 STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
-CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
-FORM_ONLY = ("reason", "as_of", OPENLINEAGE)
 
 
 # --- data ---------------------------------------------------------------------------------------------------
@@ -177,12 +175,7 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     inputs = {"snapshot": snapshot, "validation": validation}
     more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
 
-    def asked(run: Context) -> dict[str, Any]:
-        by = started_by(run, spec)
-        aged = {"reason": "the champion is older than training.maximum_age_days"} if by == "age" else {}
-        return {**asked_of_training(run), **aged, "started_by": by}
-
-    return _model_step("train", spec, inputs, from_run=asked, **more)
+    return _model_step("train", spec, inputs, from_run=lambda run: training_asked(run, spec), **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
@@ -223,27 +216,6 @@ def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComA
 def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     """Let the version serve, without a failed request, and make it the champion once it does."""
     return step("deploy", {"spec": spec}, {"version": version})
-
-
-def asked_of_training(run: Context) -> dict[str, Any]:
-    """The parameters and the reason that a training run was started with."""
-    params = run["params"]
-    cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
-    parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
-    return {"parameters": parameters, "reason": params["reason"] or cause}
-
-
-def started_by(run: Context, spec: PipelineSpec) -> StartedBy:
-    """What started a training run: a clock, rows, a request that the ledger granted, or else a person."""
-    ran = run["dag_run"]
-    if ran.run_type == BY_DATA:
-        return "data"
-    if ran.run_type == BY_CLOCK:
-        aged = spec.training.maximum_age_days is not None
-        return "age" if aged and not is_of_calendar(spec, ran.logical_date or ran.run_after) else "calendar"
-    from tasks.ledger.champions import started_a_granted_training
-
-    return started_a_granted_training(spec.name, ran.run_id) or "manual"
 
 
 def not_promoted(inputs: dict[str, Any]) -> str | None:

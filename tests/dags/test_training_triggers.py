@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from plugins.causes import asked_of_training, started_by
 from plugins.schedules import AGE_LOOK, training_schedule
-from plugins.verbs import asked_of_training, started_by
 from tasks.settings import PROJECT, settings
 from tests.dags.runs import RunDag, SetScript, asked, pause, states, xcom
 from tests.unit.reviews import SPEC
