@@ -21,6 +21,8 @@ WORDS = (
     "answer",
     "decide",
     "breaker",
+    "silence",
+    "triggers",
     "recall",
     "reproduce",
     "withdraw",

@@ -43,6 +43,20 @@ def explain() -> XComArg:
     return _asked("explain", "subject")
 
 
+def silence() -> XComArg:
+    """Silence the alerts that the form names, or end that."""
+    return _asked("silence", "model", "of", "days", "reason")
+
+
+def show_triggers() -> XComArg:
+    """What may start a training of the models that the form names, or of all."""
+
+    def models(run: Context) -> dict[str, Any]:
+        return {"models": [name] if (name := run["params"]["model"]) else []}
+
+    return step("triggers", {}, from_run=models)
+
+
 def start_trainings(recalled: XComArg) -> None:
     """Start each training that a recall was granted; skipped where there is none."""
 

@@ -9,7 +9,8 @@ from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.approval import AskPerson
-from plugins.forms import OPENLINEAGE, answer_form, window
+from plugins.causes import started_by, training_asked
+from plugins.forms import answer_form, window
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
@@ -21,8 +22,6 @@ from tasks.spec import PipelineSpec, TableSpec
 STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
-CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
-FORM_ONLY = ("reason", "as_of", OPENLINEAGE)
 
 
 # --- data ---------------------------------------------------------------------------------------------------
@@ -95,14 +94,17 @@ def _refusal(file: dict[str, Any]) -> str:
 
 
 def count_rows(spec: PipelineSpec) -> XComArg:
-    """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
+    """Look whether there are rows to train on; where rows that joined started the run, whether enough, and
+    where the champion's age would, whether it is too old.
+    """
 
     def wanted(run: Context) -> dict[str, Any]:
-        started = run["dag_run"].run_type
+        by = started_by(run, spec)
         return {
             "as_of": run["params"]["as_of"],
-            "minimum_new_rows": spec.training.minimum_new_rows if started == BY_DATA else 0,
-            "by_itself": started in {BY_CLOCK, BY_DATA},
+            "minimum_new_rows": spec.training.minimum_new_rows if by == "data" else 0,
+            "by_itself": run["dag_run"].run_type in {BY_CLOCK, BY_DATA},
+            "maximum_age_days": spec.training.maximum_age_days if by == "age" else None,
         }
 
     return step("count", {"spec": spec}, from_run=wanted)
@@ -173,7 +175,8 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     limit = timedelta(seconds=spec.training.timeout_seconds) + AFTER_TRAINING
     inputs = {"snapshot": snapshot, "validation": validation}
     more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
-    return _model_step("train", spec, inputs, from_run=asked_of_training, **more)
+
+    return _model_step("train", spec, inputs, from_run=lambda run: training_asked(run, spec), **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
@@ -196,7 +199,13 @@ def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComAr
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
     """Decide: promote, hold or reject."""
-    return step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
+
+    def asked(context: Context) -> dict[str, Any]:
+        is_of_training = context["dag"].dag_id == f"train_{spec.name}"
+        return {"started_by": started_by(context, spec)} if is_of_training else {}
+
+    inputs = {"run": run, "archive": archive, "evaluation": evaluation}
+    return step("gate", {"spec": spec}, inputs, from_run=asked)
 
 
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
@@ -208,14 +217,6 @@ def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComA
 def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     """Let the version serve, without a failed request, and make it the champion once it does."""
     return step("deploy", {"spec": spec}, {"version": version})
-
-
-def asked_of_training(run: Context) -> dict[str, Any]:
-    """The parameters and the reason that a training run was started with."""
-    params = run["params"]
-    cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
-    parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
-    return {"parameters": parameters, "reason": params["reason"] or cause}
 
 
 def not_promoted(inputs: dict[str, Any]) -> str | None:

@@ -61,6 +61,8 @@ VERBS: dict[str, Verb] = {
     "close_breaker": Verb(
         "tasks.monitoring.close_breaker", contracts.CloseBreakerRequest, contracts.ClosedBreaker
     ),
+    "silence": Verb("tasks.monitoring.silence", contracts.SilenceRequest, contracts.Silenced),
+    "triggers": Verb("tasks.monitoring.triggers", contracts.TriggersRequest, contracts.Triggers),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
     "explain": Verb("tasks.provenance.explain", contracts.ExplainRequest, contracts.Explained),

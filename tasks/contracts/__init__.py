@@ -4,6 +4,15 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.alerts import (
+    AlertReason,
+    FailedRun,
+    Silence,
+    Silenced,
+    SilenceRequest,
+    Told,
+    Trouble,
+)
 from tasks.contracts.breaker import CloseBreakerRequest, ClosedBreaker
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
@@ -131,14 +140,17 @@ from tasks.contracts.training import (
     PackageRequest,
     PreflightReport,
     PreflightRequest,
+    StartedBy,
     TrainedFor,
     TrainingRun,
     TrainRequest,
 )
+from tasks.contracts.triggers import ModelTriggers, Trigger, TriggerName, Triggers, TriggersRequest
 
 __all__ = [
     "Action",
     "Agreement",
+    "AlertReason",
     "Anchor",
     "Answer",
     "AnswerDifferences",
@@ -181,6 +193,7 @@ __all__ = [
     "Explanation",
     "FailedCase",
     "FailedExpectation",
+    "FailedRun",
     "FairnessGap",
     "FileDifference",
     "FileOutcome",
@@ -212,6 +225,7 @@ __all__ = [
     "MetricDifference",
     "Mismatch",
     "ModelScore",
+    "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
     "PackageRequest",
@@ -247,10 +261,14 @@ __all__ = [
     "SetScore",
     "Settled",
     "Signal",
+    "Silence",
+    "SilenceRequest",
+    "Silenced",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
     "Standing",
+    "StartedBy",
     "State",
     "StepContext",
     "Subject",
@@ -262,10 +280,16 @@ __all__ = [
     "TargetReference",
     "TargetSummary",
     "TensorDifference",
+    "Told",
     "TrainRequest",
     "TrainedFor",
     "TrainingRows",
     "TrainingRun",
+    "Trigger",
+    "TriggerName",
+    "Triggers",
+    "TriggersRequest",
+    "Trouble",
     "UnusualShare",
     "Usage",
     "Use",

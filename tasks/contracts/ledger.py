@@ -29,6 +29,7 @@ class Action(StrEnum):
     BATCH = "batch"
     RECALL = "recall"
     RECONCILE = "reconcile"
+    SILENCE = "silence"
     DONE = "done"
 
 

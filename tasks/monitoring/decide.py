@@ -86,7 +86,8 @@ def judge(found: Findings, rules: MonitorSpec) -> Check:
 def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
     """Decide once more from nothing but a ledger entry's evidence.
 
-    That is what was found, what the ledger remembered, and the rules. An entry of an earlier Perennial, which kept no signals, is decided as it did.
+    That is what was found, what the ledger remembered, and the rules. An entry of an earlier Perennial, which
+    kept no signals, is decided as it did.
     """
     evidence = entry.evidence
     found, rules = Findings(**evidence["findings"]), recorded_rules(evidence["rules"])

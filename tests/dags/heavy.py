@@ -213,6 +213,14 @@ def attest(request: dict[str, Any]) -> dict[str, Any]:
     return found | {"ledger_hash": SHA}
 
 
+def silence(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["model"], "silences": []}
+
+
+def triggers(request: dict[str, Any]) -> dict[str, Any]:
+    return {"models": [{"model": name, "triggers": []} for name in request["models"]]}
+
+
 def recall(request: dict[str, Any]) -> dict[str, Any]:
     batch = {
         "table": "reviews",

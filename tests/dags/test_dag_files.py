@@ -191,6 +191,8 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
         "recall_batch",
         "reconcile_ledger",
         "rollback_model",
+        "show_triggers",
+        "silence_alerts",
         "withdraw_model",
     }
 
@@ -236,7 +238,14 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
 
 @pytest.mark.parametrize(
     "dag_id",
-    ["withdraw_model", "rollback_model", "label_incident_model", "decide_batch_model", "close_breaker_model"],
+    [
+        "withdraw_model",
+        "rollback_model",
+        "label_incident_model",
+        "decide_batch_model",
+        "close_breaker_model",
+        "silence_alerts",
+    ],
 )
 def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
