@@ -4,7 +4,8 @@ from plugins.forms import drift_form
 from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import drift_schedule
-from plugins.verbs import ask_person, check_drift, collect, request_retrain, start_training
+from plugins.verbs import collect
+from plugins.watching import ask_person, check_drift, request_retrain, start_training
 from tasks.spec import PipelineSpec
 
 

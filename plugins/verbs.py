@@ -8,11 +8,9 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.approval import AskPerson
 from plugins.causes import started_by, training_asked
-from plugins.forms import answer_form, window
 from plugins.janitor import GONE
-from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
+from plugins.operators import BY_CLOCK, BY_DATA, step_operator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
@@ -229,68 +227,12 @@ def not_promoted(inputs: dict[str, Any]) -> str | None:
     )
 
 
-# --- serving and drift --------------------------------------------------------------------------------------
+# --- serving --------------------------------------------------------------------------------------
 
 
 def collect(spec: PipelineSpec) -> XComArg:
     """Bring predictions and labels from the gateway's log to the lake."""
     return step("collect", {"spec": spec})
-
-
-def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
-    """Judge the window's traffic; broken data fails the task as an incident and never leads to a training."""
-    decision = step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
-    after >> decision
-    return decision
-
-
-def ask_person(spec: PipelineSpec, decision: XComArg) -> XComArg:
-    """Ask a person whether the model is trained, where the check does not decide that by itself."""
-    return AskPerson(
-        task_id="approve",
-        subject=f"Is {spec.name} trained again?",
-        params=answer_form(),
-        decision=decision,
-        schedule=spec.monitor.schedule,
-    ).output
-
-
-def request_retrain(spec: PipelineSpec, decision: XComArg, approval: XComArg) -> XComArg:
-    """Ask for a training when drift was decided, or put down that a person wants none; of many requests one
-    is granted, and none while nothing would start.
-    """
-
-    def wanted(run: Context) -> dict[str, Any]:
-        return {"hindrance": hindrance(run, f"train_{spec.name}")}
-
-    inputs = {"decision": decision, "approval": approval}
-    return step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
-
-
-def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
-    """Start the granted training; skipped when the request was refused."""
-    StartTraining(task_id="start_training", trigger_dag_id=f"train_{spec.name}", ticket=ticket)
-
-
-def window_of(run: Context) -> dict[str, Any]:
-    """The window that is judged."""
-    start, end = window(run["params"], run["dag_run"].run_after)
-    return {"window_start": start, "window_end": end}
-
-
-def incident(decision: dict[str, Any]) -> str | None:
-    """What is wrong with the traffic's data; None for a decision about drift."""
-    return f"Incident: {decision['why']}" if decision["verdict"] == "incident" else None
-
-
-def not_drifted(inputs: dict[str, Any]) -> str | None:
-    """Why no training is asked for; None when drift was decided, and a person was asked where that is due."""
-    decision = inputs["decision"]
-    return (
-        None
-        if decision["verdict"] in {"retrain", "ask"}
-        else f"The drift check says {decision['verdict']}: {decision['why']}"
-    )
 
 
 # --- reproduction -------------------------------------------------------------------------------------------

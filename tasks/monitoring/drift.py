@@ -4,18 +4,22 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 `tasks.monitoring.decide`.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.comparison import Seen, compare
-from tasks.monitoring.decide import in_full, judge
+from tasks.monitoring.decide import Findings, in_full, judge
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
 from tasks.monitoring.memory import remember
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
 from tasks.monitoring.states import next_state
+from tasks.monitoring.target import reference as target_reference
+from tasks.monitoring.target import signals as target_signals
+from tasks.monitoring.target import summary as target
 from tasks.monitoring.windows import profiles_until, rows_between
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
@@ -49,7 +53,7 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     reference = reference_of(lake, run, spec)
     windows = profiles_until(lake, spec, reference, span, rows)
     compared = compare(Seen(rows, windows, _earlier_aucs(spec, run, span)), reference, run, spec, work_url)
-    findings = compared.findings
+    findings = _with_target(compared.findings, lake, run, spec, span)
     found = judge(findings, spec.monitor)
     with engine().connect() as connection:
         memory = remember(connection, spec.name, run.run_id, window=span)
@@ -97,6 +101,16 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded
+
+
+def _with_target(
+    findings: Findings, lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
+) -> Findings:
+    """The findings with what predictions and labels say of the version's windows."""
+    history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
+    known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
+    told = target_signals.signals(history, known, spec.monitor)
+    return replace(findings, signals=(*(findings.signals or ()), *told))
 
 
 def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:

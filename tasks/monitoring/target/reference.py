@@ -1,7 +1,7 @@
 """Read what a champion is held against: its promotion in the ledger, and its snapshot's validation part."""
 
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -17,12 +17,12 @@ from tasks.contracts import (
 )
 from tasks.evaluation.slices import edges_of
 from tasks.ledger import entries
+from tasks.monitoring.event_times import times_of
 from tasks.monitoring.target.counting import Group
 from tasks.spec import PipelineSpec
 from tasks.spec.labels import label_text
 from tasks.stores.database import engine
 from tasks.stores.lake import Lake
-from tasks.stores.lake_sql import quote
 from tasks.stores.parts import read_part
 
 FEWEST_ROWS_A_DAY = 20
@@ -98,20 +98,9 @@ def label_days(
 def _times(
     lake: Lake, spec: PipelineSpec, snapshot: DataSnapshot, rows: pa.Table
 ) -> list[datetime | None] | None:
-    """When each row happened, by the model's own table; None where nothing says it."""
-    data = spec.data
-    own = [name for name, kind in data.columns.items() if kind == "timestamp"]
-    name = spec.monitor.time_column or (own[0] if len(own) == 1 else None)
-    if name is None or name not in own or data.key not in rows.column_names:
-        return None
-    sql = (
-        f"SELECT validation.place, own.{quote(name)} AS at_time FROM validation LEFT JOIN own "  # noqa: S608
-        f"ON own.{quote(data.key)} = validation.key ORDER BY place"
-    )
-    keys = pa.table({"place": range(len(rows)), "key": rows[data.key]})
-    views: dict[str, Any] = {"own": (data.table, snapshot.table_version), "validation": keys}
-    found = lake.query(sql, views, newest_by={"own": data.key})["at_time"].to_pylist()
-    return found if len(found) == len(rows) else None
+    """When each row happened; None where nothing says it."""
+    _, times, _ = times_of(lake, snapshot, spec, rows)
+    return None if times is None else [at and at.replace(tzinfo=UTC) for at in times.to_pylist()]
 
 
 def _start(at: datetime, length: timedelta) -> datetime:
