@@ -22,6 +22,7 @@ from tasks.spec.features import (
 from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
+from tasks.spec.monitor_faults import faults_of_monitor
 from tasks.spec.serving import ServingSpec
 from tasks.spec.slice_faults import faults_of_fairness, faults_of_slices
 from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
@@ -72,6 +73,7 @@ class PipelineSpec(Spec):
             *faults_of_margins(self.task, self.gate, self.data),
             *faults_of_slices(self.data, self.gate),
             *faults_of_fairness(self.task, self.data, self.gate),
+            *faults_of_monitor(self.data, self.monitor),
         ]
         _require_none(*faults)
         return self

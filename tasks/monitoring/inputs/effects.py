@@ -17,6 +17,9 @@ INDIFFERENT = 0.3
 SURE_OF_LEVEL = 2.0
 """And so many standard errors of what is usual: an error of it is the same on every day, and would add up."""
 
+OF_RANGE = 2.0
+"""So many times the floor of a share is that of a range of a number: its location says most of what matters."""
+
 UNCALIBRATED_FLOOR = 2.5
 """So many times a floor is where nobody knows yet how much days differ."""
 
@@ -76,6 +79,8 @@ def _floor(statistic: Statistic, rules: MonitorSpec) -> float:
     if own is not None and not own.watch:
         return float("inf")
     general = rules.share_floor if statistic.unit == "share" else rules.number_floor
+    if statistic.of_range:
+        general *= OF_RANGE
     # A number's floor is in standard deviations: the shares of its ranges keep the general one.
     of_number = statistic.unit == "deviations"
     of_category = statistic.reason in {"shares", "new_values"} and not statistic.of_range
