@@ -1,0 +1,56 @@
+"""Numbers and names as people read them."""
+
+import math
+
+from tasks.monitoring.inputs.statistics import Statistic
+
+LETTERS = 80
+THOUSAND = 1000
+MILLION = 1_000_000
+
+REASONS = {"location": "level", "spread": "spread", "nulls": "missing", "new_values": "new values"}
+
+VERDICTS = {
+    "quiet": ("Quiet", "Nothing follows."),
+    "too_few": ("Too few rows", "The window is not judged."),
+    "cannot_tell": ("Cannot tell", "The check failed: somebody has to look."),
+    "incident": ("Incident", "The data is broken. Nothing is trained on it: somebody has to mend what sends it."),
+    "suspicious": ("Suspicious", "Not sure yet: the next windows decide."),
+    "wait": ("Drift, waiting for labels", "A training follows once there are enough new labelled rows."),
+    "retrain": ("Drift", "A new training is asked for."),
+}
+"""Each verdict as a heading, and what follows from it."""
+
+
+def number(value: float | None) -> str:
+    """`0.0396`, `1,246,013`, `2.5e+07`; nothing for None."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "beyond all numbers"
+    return f"{value:,.0f}" if THOUSAND <= abs(value) < 10 * MILLION else f"{value:.4g}"
+
+
+def percent(share: float | None) -> str:
+    """`12.3 %`, `0.04 %`; nothing for None."""
+    if share is None:
+        return ""
+    if not math.isfinite(share):
+        return "no rows"
+    return f"{100 * share:.1f} %" if share == 0 or abs(share) >= 0.001 else f"{100 * share:.2g} %"
+
+
+def short(text: str, letters: int = LETTERS) -> str:
+    """The text, or its beginning and how long it is; in one line, without what cannot be seen."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: letters + 1])
+    if not line.strip():
+        return "(blank)"
+    if len(text) <= letters:
+        return line
+    return f"{line[: letters - 1]}… ({len(text):,} characters)" if letters >= LETTERS else f"{line[: letters - 1]}…"
+
+
+def name_of(statistic: Statistic) -> str:
+    """What a statistic is of: `carrier: share of UA`."""
+    what = REASONS.get(statistic.reason) or f"share of {short(statistic.value, 30)}"
+    return f"{short(statistic.column, 40)}, {what}"
