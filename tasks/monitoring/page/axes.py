@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def tell_time(time: datetime, among: Sequence[datetime]) -> str:
     """A time in as few words as tell it from the others."""
     told = f"{time.day} {time:%b}"
     close = len(among) > 1 and min(
-        (after - before for before, after in zip(among, among[1:], strict=False)), default=timedelta(1)
+        (after - before for before, after in pairwise(among)), default=timedelta(1)
     ) < timedelta(days=1)
     if close:
         return f"{told} {time:%H:%M}"

@@ -3,20 +3,24 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tasks.monitoring.page.axes import Axis
 from tasks.monitoring.page.shares import Pair, Shares
-from tasks.monitoring.page.words import number, percent, short
+from tasks.monitoring.page.words import percent, short, tick
 
 WIDTH, HEIGHT = 440.0, 180.0
 LEFT, RIGHT, TOP, BOTTOM = 10.0, 10.0, 10.0, 26.0
 ROW, NAMES, VALUES = 32.0, 128.0, 62.0
 NAME_LETTERS = 18
+HIDES = 3.0
+"""All other values together are not drawn where they have so many times what the largest value has: their bar
+would hide all others."""
 
 
 @dataclass(frozen=True)
 class Upright:
-    """The bar of one range of a number; `y`, `low` and `high` are places: of the reference and of its days."""
+    """The bar of one range of a number: where it ends in the reference, and on its days."""
 
     x: float
     width: float
@@ -75,7 +79,7 @@ def histogram(shares: Shares) -> Histogram | None:
     places = shares.places or tuple(float(number) for number in range(len(pairs) + 1))
     x = Axis(places[0], places[-1], LEFT, WIDTH - RIGHT)
     # The area of a bar is its share: where ranges differ in width, its height is the share by the width.
-    widths = [(high - low) if to_scale else 1.0 for low, high in zip(places, places[1:], strict=False)]
+    widths = [(high - low) if to_scale else 1.0 for low, high in pairwise(places)]
     heights = [
         [_known(share) / width for share in (pair.then, pair.now, pair.low or 0.0, pair.high or 0.0)]
         for pair, width in zip(pairs, widths, strict=True)
@@ -110,7 +114,7 @@ def _outline(bars: Sequence[Upright], tops: Sequence[float], base: float) -> str
 
 
 def _scale_ticks(x: Axis) -> tuple[tuple[float, str, str], ...]:
-    return tuple((x.place(value), number(value), "middle") for value in x.ticks())
+    return tuple((x.place(value), tick(value), "middle") for value in x.ticks())
 
 
 def _named_ticks(pairs: Sequence[Pair], x: Axis) -> tuple[tuple[float, str, str], ...]:
@@ -120,23 +124,32 @@ def _named_ticks(pairs: Sequence[Pair], x: Axis) -> tuple[tuple[float, str, str]
     found = []
     for place in range(0, len(pairs), step):
         side = "start" if place == 0 and letters > 4 else "middle"
-        found.append((x.place(place if side == "start" else place + 0.5), short(pairs[place].label, 24), side))
+        found.append(
+            (x.place(place if side == "start" else place + 0.5), short(pairs[place].label, 24), side)
+        )
     if letters > 4 and len(found) > 1 and found[-1][0] > WIDTH - RIGHT - letters * 3.3:
         found[-1] = (WIDTH - RIGHT, found[-1][1], "end")
     return tuple(found)
 
 
 def rows(shares: Shares) -> Rows | None:
-    """A category's bars, with a last row for new values; None where it has no value at all."""
-    pairs = [pair for pair in (*shares.values, shares.new) if pair is not None]
-    if shares.new is not None and not _known(shares.new.now) and not _known(shares.new.then):
-        pairs = list(shares.values)
+    """A category's bars, with rows for all other and for new values; None where it has no value at all."""
+    pairs = list(shares.values)
+    if shares.others is not None and _most([shares.others]) <= HIDES * _most(pairs):
+        pairs.append(shares.others)
+    if shares.new is not None and _filled(shares.new):
+        pairs.append(shares.new)
     if not any(_filled(pair) for pair in pairs):
         return None
-    most = max(_known(share) for pair in pairs for share in (pair.then, pair.now, pair.high or 0.0))
-    x = Axis(0.0, most, NAMES, WIDTH - VALUES)
+    x = Axis(0.0, _most(pairs), NAMES, WIDTH - VALUES)
     drawn = tuple(_lying(pair, place * ROW, x) for place, pair in enumerate(pairs))
     return Rows(drawn, any(pair.low is not None for pair in pairs), len(pairs) * ROW + 4)
+
+
+def _most(pairs: Sequence[Pair]) -> float:
+    return max(
+        (_known(share) for pair in pairs for share in (pair.then, pair.now, pair.high or 0.0)), default=0.0
+    )
 
 
 def _lying(pair: Pair, y: float, x: Axis) -> Lying:
@@ -155,7 +168,7 @@ def _lying(pair: Pair, y: float, x: Axis) -> Lying:
 
 def tell(pair: Pair) -> str:
     """A share then and now in words."""
-    band = "" if pair.low is None else f"; on nine of ten days {percent(pair.low)} to {percent(pair.high)}"
+    band = "" if pair.low is None else f"; usually {percent(pair.low)} to {percent(pair.high)}"
     return f"{pair.label}: reference {percent(pair.then)}{band}; now {percent(pair.now)}"
 
 

@@ -1,9 +1,9 @@
 """Columns then and now: a card for each, from two profiles alone or with all windows between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.contracts import ColumnScale, Reference, Signal, WindowProfile
+from tasks.contracts import ColumnScale, Signal, WindowProfile
 from tasks.monitoring.page.bars import Histogram, Rows, histogram, rows
 from tasks.monitoring.page.lines import Asked, Chart, Limit, Line, Point, chart
 from tasks.monitoring.page.shares import Pair, Shares, shares_of
@@ -11,6 +11,10 @@ from tasks.monitoring.page.words import number, percent, short
 
 MOST_CARDS = 60
 """So many columns are drawn, the gravest first; the others are named."""
+
+TREND_HEIGHT = 130.0
+WORTH_DRAWING = 0.005
+"""A share that never reaches this in any window is told as a number alone."""
 
 LEVELS = ("incident", "alarm", "suspicious", "note")
 KINDS = {"number": "number", "category": "category", "time": "time"}
@@ -24,7 +28,7 @@ class Card:
         level: The gravest of what was noticed about it; empty where nothing was.
         sentences: What was noticed, and what there is to know of it.
         facts: What changed, then and now, in words.
-        trend: Missing and new values over the windows; None where there never are any.
+        trend: Missing and new values over the windows; None where they are hardly any.
         table: Label, then, now, the days' band.
     """
 
@@ -39,24 +43,39 @@ class Card:
     table: tuple[tuple[str, str, str, str], ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the columns are drawn from; two profiles on the same scales are enough.
+
+    Attributes:
+        then, now: The profile of all rows of the reference, and of the window or file that is looked at.
+        days: The reference's days that `now` is like; none where it has none.
+        windows: All windows up to `now`, for what changes over time.
+    """
+
+    scales: Sequence[ColumnScale]
+    then: WindowProfile
+    now: WindowProfile
+    days: Sequence[WindowProfile] = ()
+    windows: Sequence[WindowProfile] = ()
+
+
 def cards_of(
-    reference: Reference,
-    now: WindowProfile,
-    windows: Sequence[WindowProfile] = (),
-    signals: Sequence[Signal] = (),
+    seen: Seen, signals: Sequence[Signal] = (), left_out: Mapping[str, str] | None = None
 ) -> tuple[tuple[Card, ...], tuple[str, ...]]:
     """The columns with their drawings, the gravest first, and the names of those that are too many to draw.
 
     Args:
-        reference: The scales, the profile of all of its rows, and of its days where it has any.
-        now: The window, or file, that is looked at, on the same scales.
-        windows: All windows up to it, for what changes over time.
         signals: What was noticed, of any subject.
+        left_out: Columns that are not followed, and why; they come last.
     """
-    known = [scale for scale in reference.scales if scale.column in now.columns]
+    why = left_out or {}
+    known = [scale for scale in seen.scales if scale.column in seen.now.columns]
     noticed = {scale.column: _about(scale.column, signals) for scale in known}
-    ordered = sorted(known, key=lambda scale: _rank(noticed[scale.column]))
-    drawn = tuple(_card(scale, reference, now, windows, noticed[scale.column]) for scale in ordered[:MOST_CARDS])
+    ordered = sorted(known, key=lambda scale: (_rank(noticed[scale.column]), scale.column in why))
+    drawn = tuple(
+        _card(scale, seen, noticed[scale.column], why.get(scale.column, "")) for scale in ordered[:MOST_CARDS]
+    )
     return drawn, tuple(short(scale.column) for scale in ordered[MOST_CARDS:])
 
 
@@ -68,24 +87,21 @@ def _rank(noticed: Sequence[Signal]) -> int:
     return LEVELS.index(noticed[0].level) if noticed else len(LEVELS)
 
 
-def _card(
-    scale: ColumnScale,
-    reference: Reference,
-    now: WindowProfile,
-    windows: Sequence[WindowProfile],
-    noticed: Sequence[Signal],
-) -> Card:
-    shares = shares_of(scale, reference.whole, now, reference.days)
-    pairs = (*shares.values, *((shares.new,) if shares.new else ()), shares.nulls)
+def _card(scale: ColumnScale, seen: Seen, noticed: Sequence[Signal], left_out: str) -> Card:
+    shares = shares_of(scale, seen.then, seen.now, seen.days)
+    pairs = [pair for pair in (*shares.values, shares.others, shares.new, shares.nulls) if pair is not None]
     return Card(
         column=short(scale.column),
         kind=KINDS[scale.kind],
         level=noticed[0].level if noticed else "",
-        sentences=tuple(signal.why for signal in noticed),
-        facts=_facts(shares, scale, reference.whole, now),
+        sentences=(
+            *(signal.why for signal in noticed),
+            *((f"Not followed: {left_out}",) if left_out else ()),
+        ),
+        facts=_facts(shares, scale, seen.then, seen.now),
         histogram=histogram(shares) if scale.kind == "number" else None,
         rows=rows(shares) if scale.kind == "category" else None,
-        trend=_trend(shares, scale.column, windows),
+        trend=_trend(shares, scale.column, seen.windows),
         table=tuple((pair.label, percent(pair.then), percent(pair.now), _band(pair)) for pair in pairs),
     )
 
@@ -103,7 +119,7 @@ def _facts(
     if shares.new is not None:
         found.append((shares.new.label, percent(shares.new.then), percent(shares.new.now)))
     if shares.means is not None:
-        found.append(("Mean", *(number(mean) for mean in shares.means)))
+        found.append(("Mean", number(shares.means[0]), number(shares.means[1])))
     if scale.kind == "time":
         found.append(("From", short(before.least or "unknown", 40), short(after.least or "unknown", 40)))
         found.append(("Until", short(before.most or "unknown", 40), short(after.most or "unknown", 40)))
@@ -113,8 +129,10 @@ def _facts(
 
 
 def _trend(shares: Shares, column: str, windows: Sequence[WindowProfile]) -> Chart | None:
-    """Missing and new values in window after window, where there are several windows and any such value."""
-    held = [(window, window.columns[column]) for window in windows if column in window.columns and window.rows]
+    """Missing and new values in window after window, where there are several windows and such values."""
+    held = [
+        (window, window.columns[column]) for window in windows if column in window.columns and window.rows
+    ]
     lines = [
         Line("Missing", tuple(Point(window.start, own.nulls / window.rows) for window, own in held)),
         Line(
@@ -122,14 +140,18 @@ def _trend(shares: Shares, column: str, windows: Sequence[WindowProfile]) -> Cha
             tuple(Point(window.start, own.new / max(window.rows - own.nulls, 1)) for window, own in held),
         ),
     ]
-    shown = [line for line in lines if any(point.value > 0 for point in line.points)]
+    shown = [line for line in lines if any(point.value >= WORTH_DRAWING for point in line.points)]
     if len(held) < 2 or not shown:
         return None
     usual = [
-        Limit(f"{pair.label}: most on nine of ten days", pair.high)
+        Limit(f"{pair.label}: usually at most", pair.high)
         for pair in (shares.nulls, shares.new)
-        if pair is not None and pair.high is not None and pair.label in {line.name for line in shown}
+        if pair is not None and pair.high and pair.label in {line.name for line in shown}
     ]
-    told = "The share of rows without a value, and of values that the reference does not have, in each window."
-    asked = Asked("Missing and new values", told, shown, usual, unit="share", with_zero=True)
+    told = (
+        "The share of rows without a value, and of values that the reference does not have, in each window."
+    )
+    asked = Asked(
+        "Missing and new values", told, shown, usual, unit="share", with_zero=True, height=TREND_HEIGHT
+    )
     return chart(asked)

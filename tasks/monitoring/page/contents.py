@@ -40,8 +40,8 @@ class Page:
         why: The sentences of the verdict.
         facts: The most important numbers, by their names.
         charts: What was measured over time.
-        quality: The model's metrics over time.
         cards, not_drawn: The columns then and now, and the names of those that are too many to draw.
+        band_name: Whose shares the bands in the drawings are.
         left_out: Columns that are not followed, and why.
         calibration: How it is known what is usual.
         notes: What a reader has to know beside.
@@ -58,9 +58,9 @@ class Page:
     facts: Facts = ()
     signals: Sequence[Signal] = ()
     charts: Sequence[Chart] = ()
-    quality: Sequence[Chart] = ()
     cards: Sequence[Card] = ()
     not_drawn: Sequence[str] = ()
+    band_name: str = ""
     left_out: Facts = ()
     calibration: str = ""
     notes: Sequence[str] = ()
@@ -75,6 +75,11 @@ class Page:
     @property
     def follows(self) -> str:
         return VERDICTS[self.verdict][1]
+
+    @property
+    def has_deviations(self) -> bool:
+        """Whether a number of a signal is in standard deviations."""
+        return any(signal.unit.startswith("standard deviations") for signal in self.signals)
 
     @property
     def has_band(self) -> bool:

@@ -51,7 +51,7 @@ def slow(columns: Columns, judged: Sequence[WindowProfile]) -> Chart | None:
     )
     told = (
         "The slow detector adds up small changes that stay. It alarms when the evidence of all columns "
-        "together reaches its limit. Each step of the axis is ten times as much."
+        "together reaches its limit. The axis is logarithmic and begins at 0.1."
     )
     limit = Limit("alarms from", followed.limit)
     return chart(Asked("Evidence that adds up", told, [Line("Evidence", points)], [limit], unit="log"))

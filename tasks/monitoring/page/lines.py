@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from tasks.monitoring.page.axes import Axis, around, tell_time, time_ticks
-from tasks.monitoring.page.words import number, percent
+from tasks.monitoring.page.words import number, percent, percent_tick, power, tick
 
 WIDTH, HEIGHT = 440.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 14.0, 12.0, 26.0
@@ -95,12 +95,10 @@ class Chart:
     header: tuple[str, ...]
     table: tuple[tuple[str, ...], ...]
     bar_width: float = 0.0
-    width: float = WIDTH
     height: float = HEIGHT
+    width: float = WIDTH
     left: float = LEFT
     right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
 
     @property
     def has_marks(self) -> bool:
@@ -125,6 +123,7 @@ class Asked:
     unit: Unit = "number"
     form: Form = "lines"
     with_zero: bool = False
+    height: float = HEIGHT
 
 
 def chart(asked: Asked) -> Chart | None:
@@ -134,6 +133,7 @@ def chart(asked: Asked) -> Chart | None:
     if not times:
         return None
     tell = percent if asked.unit == "share" else number
+    tell_tick = {"share": percent_tick, "log": power, "number": tick}[asked.unit]
     # Half of a bar stands on each side of its time.
     half = (WIDTH - LEFT - RIGHT) / (2 * len(times)) if asked.form == "bars" else 6.0
     x = Axis(times[0].timestamp(), times[-1].timestamp(), LEFT + half, WIDTH - RIGHT - half)
@@ -146,11 +146,12 @@ def chart(asked: Asked) -> Chart | None:
         limits=tuple((y.place(limit.value), limit.name, tell(limit.value)) for limit in asked.limits),
         band=None if asked.band is None else (y.place(asked.band[1]), y.place(asked.band[0])),
         band_name=asked.band_name,
-        y_ticks=tuple((y.place(value), tell(value)) for value in y.ticks()),
+        y_ticks=tuple((y.place(value), tell_tick(value)) for value in y.ticks()),
         x_ticks=_x_ticks(times, x),
         header=("Window from", *(line.name for line in lines)),
         table=tuple(_table(lines, times, asked)),
         bar_width=round(max(1.0, min(26.0, 1.5 * half)), 1),
+        height=asked.height,
     )
 
 
@@ -158,7 +159,7 @@ def _height(asked: Asked, lines: Sequence[Line]) -> Axis:
     values = [limit.value for limit in asked.limits] + list(asked.band or ())
     for point in (point for line in lines for point in line.points):
         values += [end for end in (point.value, point.low, point.high) if end is not None]
-    bottom, top = HEIGHT - BOTTOM, TOP
+    bottom, top = asked.height - BOTTOM, TOP
     if asked.unit != "log":
         return around(values, bottom, top, with_zero=asked.with_zero)
     kept = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
@@ -202,6 +203,4 @@ def _x_ticks(times: Sequence[datetime], x: Axis) -> tuple[tuple[float, str, str]
 def _table(lines: Sequence[Line], times: Sequence[datetime], asked: Asked) -> list[tuple[str, ...]]:
     """The newest window first."""
     cells = [{point.time: _told(point, asked) for point in line.points} for line in lines]
-    return [
-        (f"{time:%Y-%m-%d %H:%M}", *(own.get(time, "") for own in cells)) for time in reversed(times)
-    ]
+    return [(f"{time:%Y-%m-%d %H:%M}", *(own.get(time, "") for own in cells)) for time in reversed(times)]

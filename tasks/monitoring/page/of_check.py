@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from tasks.contracts import DriftDecision, Reference, WindowProfile
 from tasks.monitoring.decide import Findings
 from tasks.monitoring.inputs.columns import Columns
-from tasks.monitoring.page.cards import cards_of
+from tasks.monitoring.page.cards import Seen, cards_of
 from tasks.monitoring.page.contents import Facts, Page, Series
 from tasks.monitoring.page.evidence import Earlier, charts_of, quality_of
+from tasks.monitoring.page.shares import DAYS_FOR_BAND
 from tasks.monitoring.page.words import VERDICTS, number, percent
 from tasks.monitoring.windows import large_enough
 from tasks.spec import FEWEST_ROWS, MonitorSpec
@@ -46,7 +48,10 @@ def page_of(checked: Checked) -> Page:
     decision, reference, columns = checked.decision, checked.reference, checked.columns
     judged = large_enough(checked.windows, max(checked.rules.minimum_window_rows, FEWEST_ROWS))
     now = judged[-1] if judged and judged[-1].end == checked.windows[-1].end else checked.windows[-1]
-    cards, not_drawn = cards_of(reference, now, checked.windows, decision.signals)
+    days, band_name = days_like(reference, now)
+    left_out = {trait.column: trait.why for trait in columns.left_out} if columns else {}
+    seen = Seen(reference.scales, reference.whole, now, days, checked.windows)
+    cards, not_drawn = cards_of(seen, decision.signals, left_out)
     this = Earlier(decision.window_start, decision.verdict, decision.domain_auc)
     checks = [*checked.earlier, this]
     joint = (reference.joint, checked.auc_threshold)
@@ -58,17 +63,32 @@ def page_of(checked: Checked) -> Page:
         why=decision.why,
         facts=_facts(checked, checks),
         signals=decision.signals,
-        charts=charts_of(columns, judged, checked.windows, checks, joint),
-        quality=quality_of(checked.quality),
+        charts=(*quality_of(checked.quality), *charts_of(columns, judged, checked.windows, checks, joint)),
         cards=cards,
         not_drawn=not_drawn,
-        left_out=tuple((trait.column, trait.why) for trait in columns.left_out) if columns else (),
+        band_name=band_name,
+        left_out=tuple(left_out.items()),
         calibration=calibration_of(reference, columns),
         notes=checked.findings.notes,
         rules=_rules(checked.rules),
         record=_record(checked),
         links=_links(decision),
     )
+
+
+def days_like(reference: Reference, now: WindowProfile) -> tuple[Sequence[WindowProfile], str]:
+    """The reference's days that a window is compared with, and what nine of ten of them are called: those of
+    its weekday, where there are enough.
+    """
+    weekday = _middle(now).weekday()
+    same = [day for day in reference.days if _middle(day).weekday() == weekday]
+    if not reference.merged and len(same) >= DAYS_FOR_BAND and now.end - now.start <= timedelta(days=1):
+        return same, f"what nine of ten {_middle(now):%A}s of the reference have"
+    return reference.days, "what nine of ten days of the reference have"
+
+
+def _middle(window: WindowProfile) -> datetime:
+    return window.start + (window.end - window.start) / 2
 
 
 def _span(decision: DriftDecision) -> str:
@@ -102,8 +122,8 @@ def calibration_of(reference: Reference, columns: Columns | None) -> str:
         return "The columns were not judged, so nothing was compared with what is usual."
     if not columns.calibrated:
         return (
-            f"Not calibrated yet: the reference has {days}{served}, and it takes {columns.needed}. Until then "
-            "a wider guess of how much days differ stands in, and only large changes count."
+            f"Not calibrated yet: the reference has {days}{served}, and it takes {columns.needed}. Until "
+            "then a wider guess of how much days differ stands in, and only large changes count."
         )
     by = f", by {reference.time_column}" if reference.time_column else ""
     return f"Calibrated on {days} of the reference{by}{served}: {columns.needed} are enough."

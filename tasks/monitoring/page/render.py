@@ -34,10 +34,11 @@ def _amount(value: float | None, unit: str) -> str:
     """A value in its unit."""
     if value is None:
         return ""
-    return percent(value) if unit.startswith("share") else f"{number(value)} {UNITS.get(unit, unit)}".strip()
-
-
-UNITS = {"standard deviations of the reference": "SD"}
+    if unit.startswith("share"):
+        return percent(value)
+    if unit.startswith("standard deviations"):
+        return f"{value:.2f} SD"
+    return f"{number(value)} {unit}".strip()
 
 
 def _legend_of(chart: Chart) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ is usual.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class Shares:
         values: The share of each range of a number, or of each of a category's values, of the rows with a
             value.
         places: Of a number whose ranges can be drawn to scale: where they begin and end; else empty.
+        others: Of a category: the share of all known values that are not among `values`.
         nulls: The share of all rows without a value.
         new: The share of the rows with a value that the reference does not have; of a number: outside of its
             range.
@@ -58,6 +60,7 @@ class Shares:
     kind: str
     values: tuple[Pair, ...]
     places: tuple[float, ...]
+    others: Pair | None
     nulls: Pair
     new: Pair | None
     means: tuple[float, float] | None
@@ -80,10 +83,13 @@ def shares_of(
     return Shares(
         column=name,
         kind=scale.kind,
-        values=() if scale.kind == "time" else _values(scale, sides),
+        values=VALUES[scale.kind](scale, sides),
+        others=_others(scale, sides) if scale.kind == "category" else None,
         places=_places(scale) if scale.kind == "number" else (),
         nulls=_pair("Missing", nulls),
-        new=None if scale.kind == "time" else _pair("New values" if scale.kind == "category" else OUTSIDE, new),
+        new=None
+        if scale.kind == "time"
+        else _pair("New values" if scale.kind == "category" else OUTSIDE, new),
         means=_means(sides) if scale.kind == "number" else None,
     )
 
@@ -93,44 +99,64 @@ OUTSIDE = "Outside of the reference's range"
 Sides = Sequence[tuple[WindowProfile, ColumnProfile]]
 
 
-def _values(scale: ColumnScale, sides: Sides) -> tuple[Pair, ...]:
-    counted = [(np.array(own.counts, dtype=float), float(window.rows - own.nulls)) for window, own in sides]
-    labels = _labels(scale)
-    if scale.kind == "number":
-        return tuple(
-            _pair(label, [_part(counts[place], rows) for counts, rows in counted])
-            for place, label in enumerate(labels)
-            if all(len(counts) > place for counts, _ in counted)
-        )
-    shown = _most_frequent(counted)
-    pairs = [_pair(labels[place], [_part(c[place], rows) for c, rows in counted]) for place in shown]
-    others = [_part(max(rows - c[shown].sum() - own.new, 0), rows) for (c, rows), (_, own) in zip(counted, sides, strict=True)]
-    rest = _pair("All other known values", others)
-    return (*pairs, rest) if max(rest.then, rest.now) > 0 else tuple(pairs)
+def _ranges(scale: ColumnScale, sides: Sides) -> tuple[Pair, ...]:
+    return tuple(_counted(label, place, sides) for place, label in enumerate(_labels(scale)))
 
 
-def _most_frequent(counted: Sequence[tuple[Floats, float]]) -> list[int]:
-    """The values that matter the most then or now: half of them by frequency, half by their change."""
-    (then, rows), (now, own_rows) = counted[0], counted[1]
-    before, after = then / max(rows, 1), now / max(own_rows, 1)
-    frequent = np.argsort(-before, kind="stable")[: MOST_VALUES // 2]
-    changed = [place for place in np.argsort(-np.abs(after - before), kind="stable") if place not in frequent]
+def _frequent(scale: ColumnScale, sides: Sides) -> tuple[Pair, ...]:
+    return tuple(_counted(short(scale.values[place]), place, sides) for place in _shown(sides))
+
+
+def _none(_scale: ColumnScale, _sides: Sides) -> tuple[Pair, ...]:
+    return ()
+
+
+VALUES = {"number": _ranges, "category": _frequent, "time": _none}
+
+
+def _counted(label: str, place: int, sides: Sides) -> Pair:
+    return _pair(label, [_part(own.counts[place], window.rows - own.nulls) for window, own in sides])
+
+
+def _others(scale: ColumnScale, sides: Sides) -> Pair | None:
+    shown = _shown(sides)
+    if len(shown) == scale.known:
+        return None
+    left = [
+        window.rows - own.nulls - own.new - sum(own.counts[place] for place in shown) for window, own in sides
+    ]
+    return _pair(
+        "All others",
+        [
+            _part(max(rest, 0), window.rows - own.nulls)
+            for rest, (window, own) in zip(left, sides, strict=True)
+        ],
+    )
+
+
+def _shown(sides: Sides) -> list[int]:
+    """The values that matter the most: half of them by their frequency, half by their change."""
+    then, now = (
+        np.array(own.counts, dtype=float) / max(window.rows - own.nulls, 1) for window, own in sides[:2]
+    )
+    frequent = np.argsort(-then, kind="stable")[: MOST_VALUES // 2]
+    changed = [place for place in np.argsort(-np.abs(now - then), kind="stable") if place not in frequent]
     picked = [*frequent, *changed[: MOST_VALUES - len(frequent)]]
-    return [int(place) for place in sorted(picked, key=lambda place: -before[place]) if before[place] + after[place] > 0]
+    return [
+        int(place) for place in sorted(picked, key=lambda place: -then[place]) if then[place] + now[place] > 0
+    ]
 
 
 def _labels(scale: ColumnScale) -> list[str]:
-    if scale.kind == "category":
-        return [short(value) for value in scale.values]
+    """The names of a number's ranges."""
     if discrete(scale):
-        last = scale.maximum if scale.maximum is not None else float("nan")
-        return [number(value) for value in (*scale.edges, last)]
+        return [*map(number, scale.edges), f"{number(scale.maximum)} or more"]
     edges = [number(edge) for edge in scale.edges]
     if not edges:
         return ["all values"]
     return [
         f"up to {edges[0]}",
-        *(f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)),
+        *(f"{low} to {high}" for low, high in pairwise(edges)),
         f"above {edges[-1]}",
     ]
 
@@ -141,7 +167,7 @@ def discrete(scale: ColumnScale) -> bool:
 
 
 WIDEST = 0.5
-PEAK = 8.0
+PEAK = 4.0
 
 
 def _places(scale: ColumnScale) -> tuple[float, ...]:
@@ -165,7 +191,13 @@ def _pair(label: str, shares: Sequence[float]) -> Pair:
     days = np.array(shares[2:], dtype=float)
     days = days[np.isfinite(days)]
     low, high = np.quantile(days, QUANTILES) if len(days) >= DAYS_FOR_BAND else (None, None)
-    return Pair(label, shares[0], shares[1], None if low is None else float(low), None if high is None else float(high))
+    return Pair(
+        label,
+        shares[0],
+        shares[1],
+        None if low is None else float(low),
+        None if high is None else float(high),
+    )
 
 
 def _part(some: float, rows: float) -> float:

@@ -7,6 +7,7 @@ from tasks.monitoring.inputs.statistics import Statistic
 LETTERS = 80
 THOUSAND = 1000
 MILLION = 1_000_000
+MOST_TICK = 1e12
 
 REASONS = {"location": "level", "spread": "spread", "nulls": "missing", "new_values": "new values"}
 
@@ -14,7 +15,10 @@ VERDICTS = {
     "quiet": ("Quiet", "Nothing follows."),
     "too_few": ("Too few rows", "The window is not judged."),
     "cannot_tell": ("Cannot tell", "The check failed: somebody has to look."),
-    "incident": ("Incident", "The data is broken. Nothing is trained on it: somebody has to mend what sends it."),
+    "incident": (
+        "Incident",
+        "The data is broken. Nothing is trained on it: somebody has to mend what sends it.",
+    ),
     "suspicious": ("Suspicious", "Not sure yet: the next windows decide."),
     "wait": ("Drift, waiting for labels", "A training follows once there are enough new labelled rows."),
     "retrain": ("Drift", "A new training is asked for."),
@@ -29,6 +33,29 @@ def number(value: float | None) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "beyond all numbers"
     return f"{value:,.0f}" if THOUSAND <= abs(value) < 10 * MILLION else f"{value:.4g}"
+
+
+def tick(value: float) -> str:
+    """A round number beside an axis, in few letters: `0.25`, `5,000`, `20k`, `3M`."""
+    if abs(value) >= MOST_TICK:
+        return f"{value:.0e}"
+    for least, size, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / size:g}{letter}"
+    return f"{value:,.0f}" if abs(value) >= THOUSAND else f"{value:.4g}"
+
+
+def percent_tick(share: float) -> str:
+    return f"{100 * share:.4g} %"
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power(value: float) -> str:
+    """A power of ten: `0.1`, `100`, `10⁶`."""
+    exponent = round(math.log10(value))
+    return number(value) if -2 <= exponent <= 3 else f"10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def percent(share: float | None) -> str:
@@ -47,10 +74,15 @@ def short(text: str, letters: int = LETTERS) -> str:
         return "(blank)"
     if len(text) <= letters:
         return line
-    return f"{line[: letters - 1]}… ({len(text):,} characters)" if letters >= LETTERS else f"{line[: letters - 1]}…"
+    return (
+        f"{line[: letters - 1]}… ({len(text):,} characters)"
+        if letters >= LETTERS
+        else f"{line[: letters - 1]}…"
+    )
 
 
 def name_of(statistic: Statistic) -> str:
     """What a statistic is of: `carrier: share of UA`."""
-    what = REASONS.get(statistic.reason) or f"share of {short(statistic.value, 30)}"
+    of = "share" if statistic.of_range else "share of"
+    what = REASONS.get(statistic.reason) or f"{of} {short(statistic.value, 30)}"
     return f"{short(statistic.column, 40)}, {what}"
