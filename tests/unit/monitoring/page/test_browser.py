@@ -67,11 +67,16 @@ def test_its_text_can_be_told_from_its_ground(browser: Browser, file: Path, sche
 
 
 def test_in_print_it_is_light_and_no_drawing_is_torn(browser: Browser, file: Path) -> None:
-    page = browser.new_page(color_scheme="dark")
+    page = browser.new_page(
+        color_scheme="dark", viewport={"width": 718, "height": 1000}
+    )  # A4 within its margins
     page.emulate_media(media="print", color_scheme="dark")
     page.goto(file.as_uri())
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('.card')).breakInside") == "avoid"
+    assert page.evaluate(
+        "[...document.querySelectorAll('.box')].every((each) => each.scrollWidth <= each.clientWidth)"
+    )
     assert page.pdf()[:5] == b"%PDF-"
 
 
@@ -88,7 +93,8 @@ CONTRASTS = """() => {
     return 'rgb(255, 255, 255)';
   };
   const told = [...document.querySelectorAll('h1, h2, h3, p, dt, dd, th, td, li, summary, a, text, .badge')];
-  return Math.min(...told.filter((each) => each.textContent.trim() && each.getClientRects().length).map((each) => {
+  const seen = told.filter((each) => each.textContent.trim() && each.getClientRects().length);
+  return Math.min(...seen.map((each) => {
     const style = getComputedStyle(each);
     const [a, b] = [light(each.tagName === 'text' ? style.fill : style.color), light(ground(each))];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
