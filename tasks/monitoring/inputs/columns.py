@@ -25,8 +25,12 @@ DAYS_FOR_CALIBRATION = 20
 """With fewer days of the reference nobody knows how much days differ; a wider guess stands in."""
 
 GROSS_TIMES = 2.0
-GROSS_FLOORS = 5.0
+GROSS_FLOORS = 3.0
 """A change of so many times its threshold and of so many floors is sure from one window alone."""
+
+BROAD = 3
+"""So many columns that are off on one window, and half of all, are sure; more where the reference's days had.
+"""
 
 NEARLY = 0.1
 """So much of the slow chart's limit makes a change suspicious."""
@@ -41,6 +45,7 @@ class Columns:
         statistics: What each statistic is; the arrays below are windows x statistics, or per window.
         z, effects, charts: How far each was off, how large that is, and both charts.
         floors: The smallest change that matters of each statistic.
+        broad: How many columns have to be off on one window to be sure at once.
         left_out: Columns that are not followed, and why.
         calibrated: Whether the reference's own days say how much days differ.
         days: Of how many, and `needed`: how many it takes.
@@ -52,6 +57,7 @@ class Columns:
     effects: Effects
     charts: Charts
     floors: Floats
+    broad: int
     left_out: tuple[Trait, ...]
     calibrated: bool
     days: int
@@ -71,14 +77,27 @@ def look_at_columns(
     known, seen = _measured(reference, left_out, windows)
     days = _weekdays(windows, merged=reference.merged)
     calibrated = len(reference.days) >= DAYS_FOR_CALIBRATION
-    usual = (
-        calibrate(known, _weekdays(reference.days, merged=reference.merged)) if calibrated else assumed(known)
-    )
+    known_days = _weekdays(reference.days or (reference.whole,), merged=reference.merged)
+    usual = calibrate(known, known_days) if calibrated else assumed(known)
     z, off = standardise(seen, days, usual)
     floors = floors_of(seen.statistics, rules, calibrated=calibrated)
     sizes = effects(seen, off, days, usual, floors)
     charts = follow(z, sizes.matters, sizes.zone, usual, rate)
-    found = Columns((), seen.statistics, z, sizes, charts, floors, left_out, calibrated, len(reference.days))
+    known_z, known_off = standardise(known, known_days, usual)
+    known_sizes = effects(known, known_off, known_days, usual, floors)
+    worst = int(_columns_off(known.statistics, known_z, known_sizes, charts).max(initial=0))
+    found = Columns(
+        signals=(),
+        statistics=seen.statistics,
+        z=z,
+        effects=sizes,
+        charts=charts,
+        floors=floors,
+        broad=_broad(seen.statistics, worst),
+        left_out=left_out,
+        calibrated=calibrated,
+        days=len(reference.days),
+    )
     signals = sorted(_signals(found, reference, windows), key=_gravest_first)
     return replace(found, signals=tuple(signals))
 
@@ -153,13 +172,32 @@ def _levels(found: Columns) -> list[str | None]:
 
 def alarms(found: Columns) -> NDArray[np.bool_]:
     """Where a change is sure, for each window and statistic: by the fast chart, by the slow one (which the
-    statistics with the most evidence answer for), or because it is gross.
+    statistics with the most evidence answer for), because it is gross, or because many columns changed at
+    once.
     """
     charts, sizes = found.charts, found.effects
     slow = _leads(charts) & (charts.evidence >= charts.limit)[:, None]
     far = np.abs(np.nan_to_num(found.z)) >= GROSS_TIMES * charts.thresholds
+    broad = _columns_off(found.statistics, found.z, sizes, charts) >= found.broad
+    off = (np.abs(np.nan_to_num(found.z)) >= charts.thresholds) & sizes.matters
     gross = far & (np.abs(sizes.size) >= GROSS_FLOORS * found.floors) & sizes.matters
-    return np.asarray(charts.fast | slow | gross)
+    return np.asarray(charts.fast | slow | gross | (off & broad[:, None]))
+
+
+def _columns_off(
+    statistics: tuple[Statistic, ...], z: Floats, sizes: Effects, charts: Charts
+) -> NDArray[np.int64]:
+    """How many columns are off on each window."""
+    off = (np.abs(np.nan_to_num(z)) >= charts.thresholds) & sizes.matters
+    names = np.array([statistic.column for statistic in statistics])
+    each = [off[:, names == name].any(axis=1) for name in dict.fromkeys(names)]
+    return np.asarray(np.sum(each, axis=0))
+
+
+def _broad(statistics: tuple[Statistic, ...], worst: int) -> int:
+    """How many columns have to be off at once: more than on any day of the reference."""
+    columns = len({statistic.column for statistic in statistics})
+    return max(BROAD, -(-columns // 2), worst + 1)
 
 
 def _leads(charts: Charts) -> NDArray[np.bool_]:
