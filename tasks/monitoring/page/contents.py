@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from tasks.contracts import Signal
 from tasks.monitoring.page.cards import Card
 from tasks.monitoring.page.lines import Chart, Limit, Line
-from tasks.monitoring.page.words import VERDICTS
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -36,7 +35,9 @@ class Page:
         what: What kind of check it was.
         about: What was looked at: a model, a file.
         span: When, or which rows.
-        verdict: A key of `VERDICTS`.
+        verdict: By which the page is coloured.
+        signals: Everything that was noticed, the gravest first.
+        heading, follows: The verdict in words, and what follows from it.
         why: The sentences of the verdict.
         facts: The most important numbers, by their names.
         charts: What was measured over time.
@@ -54,6 +55,8 @@ class Page:
     about: str
     span: str
     verdict: str
+    heading: str
+    follows: str
     why: str
     facts: Facts = ()
     signals: Sequence[Signal] = ()
@@ -67,14 +70,6 @@ class Page:
     rules: Facts = ()
     record: Facts = ()
     links: Facts = ()
-
-    @property
-    def heading(self) -> str:
-        return VERDICTS[self.verdict][0]
-
-    @property
-    def follows(self) -> str:
-        return VERDICTS[self.verdict][1]
 
     @property
     def has_deviations(self) -> bool:

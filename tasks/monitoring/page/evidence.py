@@ -6,8 +6,8 @@ from datetime import datetime
 
 import numpy as np
 
-from tasks.contracts import JointNull, WindowProfile
-from tasks.monitoring.inputs.columns import Columns
+from tasks.contracts import JointNull, Verdict, WindowProfile
+from tasks.monitoring.inputs.columns import Columns, alarms
 from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.lines import LINES, Asked, Chart, Limit, Line, Point, chart
 from tasks.monitoring.page.words import name_of, number
@@ -18,7 +18,7 @@ class Earlier:
     """What a check said of the window that starts at `time`."""
 
     time: datetime
-    verdict: str
+    verdict: Verdict
     domain_auc: float | None
 
 
@@ -59,15 +59,15 @@ def slow(columns: Columns, judged: Sequence[WindowProfile]) -> Chart | None:
 
 def fast(columns: Columns, judged: Sequence[WindowProfile]) -> Chart | None:
     """The statistics that are off the most now, each in units of its own threshold."""
-    z, thresholds = np.nan_to_num(columns.z), columns.charts.thresholds
+    z, thresholds, sure = np.nan_to_num(columns.z), columns.charts.thresholds, alarms(columns)
     off = z / np.maximum(thresholds, 1e-9)
-    order = np.argsort(-(np.abs(off[-1]) + columns.charts.fast[-1]), kind="stable")[:LINES]
+    order = np.argsort(-(np.abs(off[-1]) + sure[-1]), kind="stable")[:LINES]
     lines = [
         Line(
             f"{name_of(columns.statistics[place])} "
             f"({number(float(z[-1, place]))} now, {number(float(thresholds[place]))} needed)",
             tuple(
-                Point(window.start, float(off[row, place]), marked=bool(columns.charts.fast[row, place]))
+                Point(window.start, float(off[row, place]), marked=bool(sure[row, place]))
                 for row, window in enumerate(judged)
             ),
         )
@@ -75,8 +75,8 @@ def fast(columns: Columns, judged: Sequence[WindowProfile]) -> Chart | None:
     ]
     told = (
         "How far the statistics that are off the most are from what is usual, in standard deviations of a "
-        "day, divided by each one's threshold. The fast detector alarms when one is beyond 1, or -1, on two "
-        "of three windows in a row and the change is large enough to matter."
+        "day, divided by each one's threshold. One that is beyond 1, or -1, on two of three windows in a row "
+        "alarms where the change is large enough to matter; a gross change, or one of many columns, at once."
     )
     limits = [Limit("threshold", 1.0), Limit("threshold", -1.0)]
     return chart(Asked("Largest changes", told, lines, limits, with_zero=True))

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 from tasks.contracts import DriftDecision, Reference, WindowProfile
 from tasks.monitoring.decide import Findings
 from tasks.monitoring.inputs.columns import Columns
-from tasks.monitoring.page.cards import Seen, cards_of
+from tasks.monitoring.page.cards import LEVELS, Seen, cards_of
 from tasks.monitoring.page.contents import Facts, Page, Series
 from tasks.monitoring.page.evidence import Earlier, charts_of, quality_of
 from tasks.monitoring.page.shares import DAYS_FOR_BAND
-from tasks.monitoring.page.words import VERDICTS, number, percent
+from tasks.monitoring.page.words import FOLLOWS, VERDICTS, number, percent
 from tasks.monitoring.windows import large_enough
 from tasks.spec import FEWEST_ROWS, MonitorSpec
 
@@ -60,9 +60,11 @@ def page_of(checked: Checked) -> Page:
         about=decision.model,
         span=_span(decision),
         verdict=decision.verdict,
+        heading=VERDICTS[decision.verdict][0],
+        follows=follows_of(decision),
         why=decision.why,
         facts=_facts(checked, checks),
-        signals=decision.signals,
+        signals=sorted(decision.signals, key=lambda signal: LEVELS.index(signal.level)),
         charts=(*quality_of(checked.quality), *charts_of(columns, judged, checked.windows, checks, joint)),
         cards=cards,
         not_drawn=not_drawn,
@@ -89,6 +91,12 @@ def days_like(reference: Reference, now: WindowProfile) -> tuple[Sequence[Window
 
 def _middle(window: WindowProfile) -> datetime:
     return window.start + (window.end - window.start) / 2
+
+
+def follows_of(decision: DriftDecision) -> str:
+    """What follows from a decision, in a sentence."""
+    said = VERDICTS[decision.verdict][1]
+    return said if decision.follows is None else FOLLOWS.get(decision.follows, said)
 
 
 def _span(decision: DriftDecision) -> str:

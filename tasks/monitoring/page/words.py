@@ -2,6 +2,7 @@
 
 import math
 
+from tasks.contracts import Follows, Verdict
 from tasks.monitoring.inputs.statistics import Statistic
 
 LETTERS = 80
@@ -11,19 +12,28 @@ MOST_TICK = 1e12
 
 REASONS = {"location": "level", "spread": "spread", "nulls": "missing", "new_values": "new values"}
 
-VERDICTS = {
+VERDICTS: dict[Verdict, tuple[str, str]] = {
     "quiet": ("Quiet", "Nothing follows."),
+    "suspicious": ("Suspicious", "The next windows decide."),
     "too_few": ("Too few rows", "The window is not judged."),
     "cannot_tell": ("Cannot tell", "The check failed: somebody has to look."),
     "incident": (
         "Incident",
         "The data is broken. Nothing is trained on it: somebody has to mend what sends it.",
     ),
-    "suspicious": ("Suspicious", "Not sure yet: the next windows decide."),
-    "wait": ("Drift, waiting for labels", "A training follows once there are enough new labelled rows."),
-    "retrain": ("Drift", "A new training is asked for."),
+    "wait": ("Alarm, waiting", "A training would come too early."),
+    "suggest": ("Alarm", "A training is suggested, and nothing starts by itself."),
+    "ask": ("Alarm", "A person is asked whether to train."),
+    "retrain": ("Alarm", "A new training is asked for."),
+    "stopped": ("Alarm, stopped", "No training starts by itself any more: somebody has to look."),
 }
 """Each verdict as a heading, and what follows from it."""
+
+FOLLOWS: dict[Follows, str] = {
+    "rebuild": "A person is asked for a full rebuild.",
+    "page": "Somebody has to look.",
+}
+"""What says more than the verdict does."""
 
 
 def number(value: float | None) -> str:

@@ -8,8 +8,9 @@ import hashlib
 
 from tasks.contracts import DriftDecision
 from tasks.monitoring.page.contents import Page
-from tasks.monitoring.page.of_check import Checked, page_of
+from tasks.monitoring.page.of_check import Checked, follows_of, page_of
 from tasks.monitoring.page.render import render, render_failed
+from tasks.monitoring.page.words import VERDICTS
 from tasks.stores import files
 
 
@@ -38,6 +39,8 @@ def _bare(decision: DriftDecision) -> Page:
         about=decision.model,
         span=f"{decision.window_start.isoformat()} to {decision.window_end.isoformat()}",
         verdict=decision.verdict,
+        heading=VERDICTS[decision.verdict][0],
+        follows=follows_of(decision),
         why=decision.why,
         signals=decision.signals,
         record=(("Ledger entry", decision.ledger_hash or ""),),

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
+from tasks.contracts import Signal, Verdict
 from tasks.monitoring.page.cards import MOST_CARDS
 from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.lines import Limit, Line, Point
 from tasks.monitoring.page.of_check import Checked, page_of
 from tasks.monitoring.page.render import render
+from tasks.monitoring.page.words import VERDICTS
 from tests.unit.monitoring.page.reader import LOADERS, LOADING, Reader
 from tests.unit.monitoring.page.world import COLUMN, DAY, LONG, SCRIPT, START
 
@@ -65,8 +68,26 @@ def test_the_page_says_what_was_decided_why_and_where_it_is_recorded(changed: Ch
         assert told in shown, told
 
 
+@pytest.mark.parametrize("verdict", get_args(Verdict))
+def test_every_verdict_has_a_heading_and_a_colour(quiet: Checked, verdict: Verdict) -> None:
+    decision = quiet.decision.model_copy(update={"verdict": verdict})
+    text = render(page_of(replace(quiet, decision=decision)))
+    assert VERDICTS[verdict][1] in Reader(text).text
+    assert re.search(rf"\.{verdict}\b[^{{}}]*{{ --own:", text)
+
+
+def test_what_follows_is_told_where_it_is_more_than_the_verdict(quiet: Checked) -> None:
+    decision = quiet.decision.model_copy(update={"verdict": "ask", "follows": "rebuild"})
+    assert "asked for a full rebuild" in render(page_of(replace(quiet, decision=decision)))
+
+
 def test_the_gravest_comes_first(changed: Checked) -> None:
-    page = page_of(changed)
+    note = Signal(question="input", reason="joint", subject="all", level="note", why="Little.")
+    decision = changed.decision.model_copy(update={"signals": (note, *changed.decision.signals)})
+
+    page = page_of(replace(changed, decision=decision))
+
+    assert [page.signals[0].level, page.signals[-1].level] == ["incident", "note"]
     assert page.cards[0].level == "incident"
     assert page.cards[1].level == "alarm"
     assert [card.column for card in page.cards][-1] == "at", "it is not followed"
