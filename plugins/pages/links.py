@@ -32,10 +32,20 @@ class ValidationReportLink(BaseOperatorLink):
         return report_page(urls[0] if len(urls) == 1 else str(UPath(urls[0]).parent)) if urls else ""
 
 
-class DriftReportLink(BaseOperatorLink):
-    """To the comparison of the window with the champion's reference."""
+class DriftPageLink(BaseOperatorLink):
+    """To what was found out about the window, over time and column by column, and why it was decided so."""
 
-    name = "Drift report"
+    name = "Drift check"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
+        url = operator.outcome.get("page_url")
+        return report_page(url) if url else ""
+
+
+class DriftReportLink(BaseOperatorLink):
+    """To Evidently's comparison of the window with the champion's reference."""
+
+    name = "Evidently's report"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
         url = operator.outcome.get("report_url")
@@ -83,7 +93,7 @@ LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {
     "evaluate": (EvaluationReportLink(), MLflowRunLink()),
     "gate": (EvaluationReportLink(), MLflowRunLink()),
     "register": (MLflowRunLink(),),
-    "drift": (DriftReportLink(),),
+    "drift": (DriftPageLink(), DriftReportLink()),
     "reproduce": (MLflowRunLink(),),
     "explain": (ExplanationLink(),),
 }

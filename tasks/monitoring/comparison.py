@@ -27,7 +27,7 @@ from tasks.monitoring.decide import Findings
 from tasks.monitoring.domain_classifier import Kind
 from tasks.monitoring.drift_report import ReportNotDrawn, write_report
 from tasks.monitoring.inputs.columns import Columns, look_at_columns
-from tasks.monitoring.inputs.joint import look_at_all
+from tasks.monitoring.inputs.joint import look_at_all, threshold_of
 from tasks.monitoring.inputs.reference import joint_kinds
 from tasks.monitoring.new_rows import count_new_rows
 from tasks.monitoring.validity import look_at_validity
@@ -60,13 +60,18 @@ class Seen:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison gives, beside what is decided on: for the records and for people."""
+    """What a comparison gives, beside what is decided on: for the records and for people.
+
+    Attributes:
+        auc_threshold: What the classifier's AUC had to exceed; None where it was not asked.
+    """
 
     findings: Findings
     validation: ValidationReport | None = None
     distances: tuple[ColumnDistance, ...] = ()
     report_url: str | None = None
     columns: Columns | None = None
+    auc_threshold: float | None = None
 
 
 def rate_of(rules_a_year: float, part: str, length: timedelta) -> float:
@@ -170,7 +175,7 @@ def _tell_apart(
         return Compared(found)
     own, other = (domain_classifier.sample(side, rules.maximum_rows) for side in sides)
     separation = domain_classifier.separate(own, other, kinds, rules.false_alarm_share)
-    joint = _joint(separation, seen, reference, spec)
+    joint, threshold = _joint(separation, seen, reference, spec)
     report_url, not_drawn = _report(own, other, kinds, work_url)
     found = replace(
         _with_new_rows(found, run, spec),
@@ -180,24 +185,25 @@ def _tell_apart(
     )
     distances = domain_classifier.column_distances(own, other, kinds, separation.auc)
     return Compared(
-        replace(found, notes=(*found.notes, *not_drawn)), distances=distances, report_url=report_url
+        replace(found, notes=(*found.notes, *not_drawn)),
+        distances=distances,
+        report_url=report_url,
+        auc_threshold=threshold,
     )
 
 
 def _joint(
     separation: domain_classifier.Separation, seen: Seen, reference: Reference, spec: PipelineSpec
-) -> tuple[Signal, ...]:
+) -> tuple[tuple[Signal, ...], float | None]:
+    """What the classifier notices, and what its AUC had to exceed."""
     if not np.isfinite([separation.auc, separation.null_auc]).all():
-        return ()
-    window = seen.windows[-1]
-    signal = look_at_all(
-        [*seen.earlier_aucs, separation.auc],
-        reference.joint,
-        spec.monitor.domain_auc,
-        separation.null_auc,
-        rate_of(spec.monitor.false_alarms_per_year, "joint", window.end - window.start),
-    )
-    return () if signal is None else (signal.model_copy(update={"since": window.start}),)
+        return (), None
+    window, rules = seen.windows[-1], spec.monitor
+    rate = rate_of(rules.false_alarms_per_year, "joint", window.end - window.start)
+    limits = (reference.joint, rules.domain_auc, separation.null_auc, rate)
+    signal = look_at_all([*seen.earlier_aucs, separation.auc], *limits)
+    threshold = threshold_of(*limits)
+    return () if signal is None else (signal.model_copy(update={"since": window.start}),), threshold
 
 
 def _with_new_rows(found: Findings, run: TrainingRun, spec: PipelineSpec) -> Findings:

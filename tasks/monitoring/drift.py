@@ -15,6 +15,9 @@ from tasks.monitoring.decide import Findings, in_full, judge
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
 from tasks.monitoring.memory import remember
+from tasks.monitoring.page.evidence import Earlier
+from tasks.monitoring.page.of_check import Checked
+from tasks.monitoring.page.write import page_url, write_page
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
 from tasks.monitoring.states import next_state
 from tasks.monitoring.target import reference as target_reference
@@ -52,7 +55,9 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     rows = rows_between(lake, spec, *span)
     reference = reference_of(lake, run, spec)
     windows = profiles_until(lake, spec, reference, span, rows)
-    compared = compare(Seen(rows, windows, _earlier_aucs(spec, run, span)), reference, run, spec, work_url)
+    earlier = _earlier(spec, run, span)
+    aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
+    compared = compare(Seen(rows, windows, aucs), reference, run, spec, work_url)
     findings = _with_target(compared.findings, lake, run, spec, span)
     found = judge(findings, spec.monitor)
     with engine().connect() as connection:
@@ -79,6 +84,8 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         report_url=compared.report_url,
         signals=findings.signals or (),
     )
+    # The page names the entry, and the entry the page: where it lies follows from what was decided.
+    decision = decision.model_copy(update={"page_url": page_url(decision, work_url)})
     entry = entries.record(
         model=spec.name,
         actor=request.context.actor,
@@ -99,6 +106,20 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         },
     )
     recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
+    write_page(
+        str(recorded.page_url),
+        Checked(
+            decision=recorded,
+            findings=findings,
+            rules=spec.monitor,
+            reference=reference,
+            reference_id=id_of(reference),
+            windows=windows,
+            columns=compared.columns,
+            earlier=earlier,
+            auc_threshold=compared.auc_threshold,
+        ),
+    )
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded
 
@@ -123,16 +144,16 @@ def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
     return made
 
 
-def _earlier_aucs(spec: PipelineSpec, run: TrainingRun, span: tuple[datetime, datetime]) -> list[float]:
-    """The classifier's AUC of the champion's windows before this one, in their order: each one's last
-    check."""
+def _earlier(spec: PipelineSpec, run: TrainingRun, span: tuple[datetime, datetime]) -> list[Earlier]:
+    """What was said of the champion's windows before this one, in their order: each one's last check."""
     found = {}
     for entry in entries.history(spec.name, [Action.DRIFT]):
         decision = entry.evidence.get("decision", {})
-        if entry.before == run.run_id and decision.get("domain_auc") is not None:
-            end = datetime.fromisoformat(decision["window_end"])
+        if entry.before == run.run_id and decision:
+            start, end = (datetime.fromisoformat(decision[f"window_{side}"]) for side in ("start", "end"))
             if end <= span[0]:
-                found[end] = float(decision["domain_auc"])
+                auc = decision.get("domain_auc")
+                found[end] = Earlier(start, decision["verdict"], None if auc is None else float(auc))
     return [found[end] for end in sorted(found)]
 
 

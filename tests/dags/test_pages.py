@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 TRAIN = "train_review_sentiment"
+DRIFT = "drift_review_sentiment"
 
 
 @pytest.fixture
@@ -162,3 +163,21 @@ def test_the_buttons_of_a_task_lead_to_its_reports_and_its_mlflow_run(
     assert links("train") == {"MLflow run": "http://127.0.0.1:5000/#/experiments/7/runs/run-1"}
     assert set(links("gate")) == {"Evaluation report", "MLflow run"}
     assert links("snapshot") == {}
+
+
+def test_the_first_button_of_a_drift_check_leads_to_its_page_and_the_second_to_evidentlys(
+    user: "TestClient", run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    folder = home / "runs" / "drift"
+    folder.mkdir(parents=True)
+    (folder / "check.html").write_text("<h1>Quiet</h1>")
+    left = {"page_url": str(folder / "check.html"), "report_url": str(folder / "drift.html")}
+    heavy({"drift": [{"result": left}]})
+    run = run_dag(DRIFT)
+
+    answer = user.get(f"/api/v2/dags/{DRIFT}/dagRuns/{quote(run.run_id)}/taskInstances/drift/links")
+
+    links = dict(answer.json()["extra_links"])
+    assert list(links) == ["Drift check", "Evidently's report"]
+    assert links["Evidently's report"] == "/prefix/perennial/runs/drift/drift.html"
+    assert user.get(links["Drift check"].removeprefix("/prefix")).text == "<h1>Quiet</h1>"

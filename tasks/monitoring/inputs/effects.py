@@ -18,7 +18,7 @@ SURE_OF_LEVEL = 2.0
 """And so many standard errors of what is usual: an error of it is the same on every day, and would add up."""
 
 OF_RANGE = 2.0
-"""So many times the floor of a share is that of a range of a number: its location says most of what matters."""
+"""So many times a share's floor is that of a range of numbers: its location says most of what matters."""
 
 UNCALIBRATED_FLOOR = 2.5
 """So many times a floor is where nobody knows yet how much days differ."""

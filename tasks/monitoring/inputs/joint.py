@@ -31,7 +31,7 @@ def look_at_all(
         chance: What chance alone gives at the last window's number of rows.
         rate: How many false alarms a window may give.
     """
-    threshold = max(_threshold(null, rate) if null else floor, chance)
+    threshold = threshold_of(null, floor, chance, rate)
     now, before = aucs[-1], aucs[-3:-1]
     if not now > threshold:
         return None
@@ -50,6 +50,11 @@ def look_at_all(
         why=f"A classifier tells the window's rows from the reference with a ROC AUC of {now:.3f}, above "
         f"{threshold:.3f}{usual}.{more}",
     )
+
+
+def threshold_of(null: JointNull | None, floor: float, chance: float, rate: float) -> float:
+    """What an AUC has to exceed; the arguments are those of `look_at_all`."""
+    return max(_threshold(null, rate) if null else floor, chance)
 
 
 def _threshold(null: JointNull, rate: float) -> float:

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts import SnapshotPart
-from tasks.errors import FrozenSetMismatch, InvalidProject
+from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest
 from tasks.ledger import entries
+from tasks.ledger.precedent import require_drift_decision
 from tasks.monitoring import drift_report
 from tasks.monitoring.decide import replay
 from tasks.monitoring.new_rows import NewRows, count_new_rows
+from tasks.monitoring.page import write
 from tasks.monitoring.windows import rows_between
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -58,6 +60,29 @@ def test_quiet_traffic_is_reported_and_recorded(home: Path, trained: Any) -> Non
     assert entry is not None
     assert (entry.action, entry.before, entry.after) == ("drift", trained.run_id, "quiet")
     assert replay(entry) == ("quiet", decision.why)
+    check_page = Path(str(decision.page_url)).read_text(encoding="utf-8")
+    for told in ("text: words", str(decision.ledger_hash), entry.evidence["reference"], "Volume"):
+        assert told in check_page
+
+
+def test_the_page_shows_the_checks_before_it_and_what_was_decided_is_in_the_ledger_with_its_page(
+    home: Path, trained: Any, few_relabellings: None
+) -> None:
+    predict(texts(400, 3), batch="first")
+    predict(texts(400, 4, shift=0.3), at=START + DAY, batch="second")
+    Lake().append("reviews", labelled(500, 9, shift=0.3), batch_id="labels")
+    check(home, trained)
+
+    decision = check(home, trained, start=START + DAY)
+
+    assert decision.verdict == "retrain"
+    require_drift_decision(decision, SPEC.name)
+    page = Path(str(decision.page_url)).read_text(encoding="utf-8")
+    assert "Quiet, 2026-03-01" in page
+    assert "ROC AUC, 1 Mar" in page
+    assert "ROC AUC, 2 Mar" in page
+    with pytest.raises(InvalidRequest, match="differs from what the ledger holds"):
+        require_drift_decision(decision.model_copy(update={"page_url": "elsewhere"}), SPEC.name)
 
 
 def test_traffic_that_turned_waits_for_labels_and_then_retrains(home: Path, trained: Any) -> None:
@@ -151,6 +176,24 @@ def test_the_same_check_again_is_recorded_once(home: Path, trained: Any) -> None
 
 
 # --- what must not keep the check from its verdict ----------------------------------------------------------
+
+
+def test_a_page_that_cannot_be_drawn_changes_neither_verdict_nor_record(
+    home: Path, trained: Any, few_relabellings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Any) -> str:
+        raise ValueError("no room")
+
+    predict(texts(400, 3))
+    with monkeypatch.context() as broken:
+        broken.setattr(write, "page_of", fail)
+        decision = check(home, trained)
+
+    assert decision.verdict == "quiet"
+    assert "could not be drawn" in Path(str(decision.page_url)).read_text(encoding="utf-8")
+    assert check(home, trained) == decision, "tried again, it is drawn, and decided and recorded as it was"
+    assert "Volume" in Path(str(decision.page_url)).read_text(encoding="utf-8")
+    assert len(entries.history()) == 1
 
 
 def test_a_report_that_cannot_be_drawn_changes_neither_verdict_nor_record(

@@ -1,0 +1,1 @@
+"""The page that each drift check leaves: one file that loads nothing."""
