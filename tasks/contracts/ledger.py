@@ -25,6 +25,7 @@ class Action(StrEnum):
     RETRAIN = "retrain"
     REPRODUCE = "reproduce"
     BATCH = "batch"
+    DOOR = "door"
     RECALL = "recall"
     RECONCILE = "reconcile"
     DONE = "done"
