@@ -1,5 +1,6 @@
 """What is kept and said of labelled requests that look like no ordinary traffic, and who sent them."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import AwareDatetime
@@ -150,7 +151,7 @@ class DecideSenderRequest(WithReason):
 
     sender: str
     decision: Literal["release", "confirm"]
-    day: AwareDatetime | None = None
+    day: date | None = None
 
 
 class SenderDecision(Contract):

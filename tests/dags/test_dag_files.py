@@ -183,6 +183,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
         "decide_batch_model",
+        "decide_sender_model",
         "explain_subject",
         "label_incident_model",
         "recall_batch",
@@ -232,7 +233,8 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
 
 
 @pytest.mark.parametrize(
-    "dag_id", ["withdraw_model", "rollback_model", "label_incident_model", "decide_batch_model"]
+    "dag_id",
+    ["withdraw_model", "rollback_model", "label_incident_model", "decide_batch_model", "decide_sender_model"],
 )
 def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError

@@ -58,21 +58,21 @@ def _make(lake: Lake, spec: PipelineSpec, run_id: str, answered_at: datetime) ->
     times = [name for name, kind in data.columns.items() if kind in TIMES]
     happened = quote(times[0]) if len(times) == 1 else "ingested_at"
     ordered = (
-        f"SELECT {features}, t.at AS at, q.{key} AS id "  # noqa: S608 - quoted names
+        f"SELECT {features}, t.happened, q.{key} AS row_id "  # noqa: S608 - quoted names
         f"FROM {rows_of(data.query)} AS q "
-        f"LEFT JOIN (SELECT {key}, {happened} AS at FROM {quote(data.table)}) AS t ON q.{key} = t.{key}"
+        f"LEFT JOIN (SELECT {key}, {happened} AS happened FROM {quote(data.table)}) AS t ON q.{key} = t.{key}"
     )
     read = {
         order: ask(
             lake,
             data,
             tables,
-            f"SELECT * EXCLUDE (at, id) FROM (SELECT * FROM ({ordered}) "  # noqa: S608 - of our own
-            f"ORDER BY {order} LIMIT {MOST_ROWS}) ORDER BY at, id",
+            f"SELECT * EXCLUDE (happened, row_id) FROM (SELECT * FROM ({ordered}) "  # noqa: S608 - of our own
+            f"ORDER BY {order} LIMIT {MOST_ROWS}) ORDER BY happened, row_id",
             widened=True,
             without=left_out,
         )
-        for order in ("hash(id), id", "at DESC, id")
+        for order in ("hash(row_id), row_id", "happened DESC, row_id")
     }
     sample, newest = read.values()
     return calibrate(sample, newest, spec, run_id, tables)
