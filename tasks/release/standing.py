@@ -125,9 +125,9 @@ def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[str]:
     for sender, each in newest.items():
         if each.after == "held" or each.evidence.get("still_held"):
             yield (
-                f"Nobody has decided on labelled requests of {each.model} that are kept out of training (entry "
-                f"{each.sequence} of the ledger): perennial decide {each.model} {shlex.quote(sender)} release "
-                f'--why "...", or confirm in place of release. {each.why}'
+                f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
+                f"(entry {each.sequence} of the ledger): perennial decide {each.model} "
+                f'{shlex.quote(sender)} release --why "...", or confirm in place of release. {each.why}'
             )
 
 
