@@ -38,7 +38,7 @@ class Suspicious(NamedTuple):
 
 def hold_back(
     lake: Lake, spec: PipelineSpec, candidates: pa.Table, predictions_version: int, actor: str
-) -> str | None:
+) -> None:
     """Hold those of the candidates that are suspicious and were not judged so before.
 
     Args:
@@ -46,29 +46,25 @@ def hold_back(
         predictions_version: Of the table in which they are.
         actor: Who the ledger says held them.
 
-    Returns:
-        Why they could not be judged; None where they were.
-
     Raises:
         InvalidQuery: The model's query is wrong.
         LedgerBroken: Nothing can be recorded, so nothing lands.
     """
-    if not spec.data.door.enabled:
-        return None
-    while True:
+    while spec.data.door.enabled:
         number = held.newest_number(lake, spec.name) + 1
         known = held.states(lake, spec.name)["prediction_id"].combine_chunks()
         ids = candidates["prediction_id"].combine_chunks()
         asked = ids.filter(pc.invert(pc.is_in(ids, known)))
         if not len(asked):
-            return None
+            return
         requests = _requests(lake, spec, asked, predictions_version)
         scales = _scales(lake, spec, requests)
         if scales is None:
-            return f"{spec.data.table} has too few rows to tell what is ordinary"
+            print(f"Not judged at the door: {spec.data.table} has too few rows to tell what is ordinary.")
+            return
         found = list(_suspicious(requests, scales, spec))
         if not found:
-            return None
+            return
         held.hold(lake, spec.name, number, list(_recorded(spec, number, found, scales, actor)))
         # Once more: where another collect took this number, it may not have held all of these.
 
