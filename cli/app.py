@@ -20,6 +20,7 @@ WORDS = (
     "rollback",
     "answer",
     "decide",
+    "breaker",
     "recall",
     "reproduce",
     "withdraw",

@@ -28,6 +28,11 @@ def answer_label_incident() -> XComArg:
     return _asked("label_incident", "model", "answer", "reason")
 
 
+def close_breaker() -> XComArg:
+    """Let the model that the form names be retrained by itself again."""
+    return _asked("close_breaker", "model", "reason")
+
+
 def withdraw() -> XComArg:
     """Serve the model that the form names no longer; its records stay."""
     return _asked("withdraw", "model", "reason")

@@ -276,6 +276,21 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def breaker_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model whose retrains came to nothing, and what was found out about them."""
+    return {
+        "model": _model("It is not retrained by itself until this is done."),
+        "reason": _reason(
+            "What made its candidates useless, and why the next one is not; the ledger keeps it."
+        ),
+    }
+
+
+def answer_form() -> dict[str, Param]:
+    """What a person says beside yes or no, where the drift check asks one."""
+    return {"why": Param(None, "Why; the ledger keeps it.", type=["string", "null"], title="Reason")}
+
+
 def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     """Nothing to ask."""
     return {}

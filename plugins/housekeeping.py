@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from plugins.attempts import asking
 from plugins.forms import require_sound
 from plugins.janitor import sweep
-from plugins.reconciler import differing_models, give_back_unstarted, wanted
+from plugins.reconciler import differing_models, give_back_unstarted, wanted, write_costs
 from plugins.runners.connections import reach_store
 from plugins.verbs import STEP_LIMIT, state_of, step
 from tasks.errors import ServiceAway, ServingError
@@ -34,6 +34,7 @@ def look_for_mismatches() -> XComArg:
         require_sound(run)
         reach_store()
         give_back_unstarted(_is_known, asking(run).actor)
+        write_costs(asking(run).actor)
         try:
             models = differing_models()
         except (ServiceAway, ServingError) as away:

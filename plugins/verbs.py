@@ -8,7 +8,8 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.forms import OPENLINEAGE, window
+from plugins.approval import AskPerson
+from plugins.forms import OPENLINEAGE, answer_form, window
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
 from plugins.runners import Owner
@@ -242,15 +243,26 @@ def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
     return decision
 
 
-def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
-    """Ask for a training when drift was decided; of many requests one is granted,
-    and none while nothing would start.
+def ask_person(spec: PipelineSpec, decision: XComArg) -> XComArg:
+    """Ask a person whether the model is trained, where the check does not decide that by itself."""
+    return AskPerson(
+        task_id="approve",
+        subject=f"Is {spec.name} trained again?",
+        params=answer_form(),
+        decision=decision,
+        schedule=spec.monitor.schedule,
+    ).output
+
+
+def request_retrain(spec: PipelineSpec, decision: XComArg, approval: XComArg) -> XComArg:
+    """Ask for a training when drift was decided, or put down that a person wants none; of many requests one
+    is granted, and none while nothing would start.
     """
 
     def wanted(run: Context) -> dict[str, Any]:
         return {"hindrance": hindrance(run, f"train_{spec.name}")}
 
-    inputs = {"decision": decision}
+    inputs = {"decision": decision, "approval": approval}
     return step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
 
 
@@ -271,11 +283,11 @@ def incident(decision: dict[str, Any]) -> str | None:
 
 
 def not_drifted(inputs: dict[str, Any]) -> str | None:
-    """Why no training is asked for; None when drift was decided."""
+    """Why no training is asked for; None when drift was decided, and a person was asked where that is due."""
     decision = inputs["decision"]
     return (
         None
-        if decision["verdict"] == "retrain"
+        if decision["verdict"] in {"retrain", "ask"}
         else f"The drift check says {decision['verdict']}: {decision['why']}"
     )
 

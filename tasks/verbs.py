@@ -61,6 +61,9 @@ VERBS: dict[str, Verb] = {
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
+    "close_breaker": Verb(
+        "tasks.monitoring.close_breaker", contracts.CloseBreakerRequest, contracts.ClosedBreaker
+    ),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
     "explain": Verb("tasks.provenance.explain", contracts.ExplainRequest, contracts.Explained),

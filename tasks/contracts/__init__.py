@@ -4,6 +4,7 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.breaker import CloseBreakerRequest, ClosedBreaker
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
@@ -73,13 +74,16 @@ from tasks.contracts.labels import (
 )
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
+    Approval,
     ColumnDistance,
     DriftDecision,
     DriftRequest,
+    Follows,
     RetrainRequest,
     RetrainTicket,
     Signal,
     State,
+    Verdict,
 )
 from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.profile import (
@@ -149,6 +153,7 @@ __all__ = [
     "Answer",
     "AnswerDifferences",
     "Answers",
+    "Approval",
     "Archive",
     "AsTrained",
     "Association",
@@ -163,6 +168,8 @@ __all__ = [
     "ChampionRequest",
     "CheckLabelsRequest",
     "Circumstances",
+    "CloseBreakerRequest",
+    "ClosedBreaker",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
@@ -193,6 +200,7 @@ __all__ = [
     "FileDifference",
     "FileOutcome",
     "Finding",
+    "Follows",
     "FrozenSets",
     "GateDecision",
     "GateRequest",
@@ -274,6 +282,7 @@ __all__ = [
     "Use",
     "ValidateRequest",
     "ValidationReport",
+    "Verdict",
     "WindowProfile",
     "WithdrawRequest",
     "Withdrawal",

@@ -23,6 +23,8 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    EFFECT = "effect"
+    BREAKER = "breaker"
     REPRODUCE = "reproduce"
     BATCH = "batch"
     DOOR = "door"

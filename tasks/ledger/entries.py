@@ -206,10 +206,10 @@ def hash_of(sequence: int) -> str | None:
 
 
 def newest_first(
-    connection: sa.Connection, model: str, action: Action, since: datetime | None = None
+    connection: sa.Connection, model: str, *actions: Action, since: datetime | None = None
 ) -> Iterator[LedgerEntry]:
-    """A model's entries of one kind as the caller's transaction sees them."""
-    query = AS_KEPT.where(entries.c.model == model, entries.c.action == action)
+    """A model's entries of these kinds as the caller's transaction sees them."""
+    query = AS_KEPT.where(entries.c.model == model, entries.c.action.in_(actions))
     if since is not None:
         query = query.where(entries.c.at >= since)
     for row in connection.execute(query.order_by(entries.c.sequence.desc())):

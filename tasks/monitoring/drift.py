@@ -11,6 +11,7 @@ from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.comparison import Seen, compare
 from tasks.monitoring.decide import decide
+from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
 from tasks.monitoring.windows import profiles_until, rows_between
@@ -29,7 +30,9 @@ def drift(request: DriftRequest) -> DriftDecision:
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
-    decision = check(request, _champion(request.spec))
+    run = _champion(request.spec)
+    decision = check(request, run)
+    report_effects(request.spec, run.run_id, request.context.actor)
     if decision.verdict == "cannot_tell":
         raise CheckFailed(decision.why, ledger_hash=decision.ledger_hash)
     return decision

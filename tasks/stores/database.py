@@ -66,6 +66,19 @@ retrain_requests = sa.Table(
     sa.Column("closed_why", sa.Text),
 )
 
+# What a granted training took, put down by Airflow's listener when it ends, and written to the ledger by a
+# worker: a scheduler that cannot reach the ledger's store must still give the lock back.
+training_costs = sa.Table(
+    "training_costs",
+    metadata,
+    sa.Column("train_run_id", sa.String(128), primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("unit", sa.String(8), nullable=False),
+    sa.Column("is_recorded", sa.Boolean, nullable=False),
+)
+
 # What each training has seen, so that rows which join a table start one training and not two.
 snapshots = sa.Table(
     "snapshots",

@@ -104,6 +104,10 @@ def label_incident(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["model"], "answer": request["answer"], **said}
 
 
+def close_breaker(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["model"], "failures": 3, "trainings": [], "ledger_hash": SHA}
+
+
 def package(request: dict[str, Any]) -> dict[str, Any]:
     archive = {"url": "/m.mar", "sha256": SHA, "size_bytes": 1, "example_prediction": {}}
     return {"model": request["spec"]["name"], "version": "run-1", "run_id": "run-1", **archive}

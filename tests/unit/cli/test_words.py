@@ -64,6 +64,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["rollback", "review_sentiment", "--why", "It is rude."],
         ["answer", "review_sentiment", "poison", "--why", "They are rude."],
         ["decide", "review_sentiment", "day.csv", "release", "--why", "They are right."],
+        ["breaker", "review_sentiment", "close", "--why", "They were late."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
         ["open"],
     ],
@@ -78,7 +79,9 @@ def test_where_no_platform_runs_that_is_said_with_a_code_of_its_own(
     assert answer.shown == ""
 
 
-@pytest.mark.parametrize("words", [["answer", "m", "poison"], ["recall", "day.csv"], ["withdraw", "m"]])
+@pytest.mark.parametrize(
+    "words", [["answer", "m", "poison"], ["recall", "day.csv"], ["withdraw", "m"], ["breaker", "m", "close"]]
+)
 def test_a_decision_without_a_reason_is_refused(ask: Ask, nowhere: None, words: list[str]) -> None:
     answer = ask(*words, "--why", " ")
     assert answer.code == 2
