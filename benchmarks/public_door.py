@@ -5,7 +5,8 @@
 DIR is what models/review_sentiment/example_data.py and models/flight_delay/example_data.py write (all rows,
 one CSV of each source); FILE is a CSV of other texts, with a column `text`. Requests come without a token, so
 that a day is judged as one. Ordinary: reviews of the site that the reference is of; of flights each of 60
-days, after the 30, 90 and 200 days before them. Another world: reviews of another kind of thing, which ought to join.
+days, after the 30, 90 and 200 days before them. Another world: reviews of another kind of thing, which ought
+to join.
 Planted among 900 ordinary rows: near-copies of one row, requests that differ in one field, strange rows.
 
 Exits with 1 where more than the declared 0.1 % of ordinary rows are kept out, or fewer than 95 % of what is
