@@ -88,7 +88,7 @@ class Crowd(Contract):
 
 
 class SenderDay(Contract):
-    """What a sender asked on one day (UTC).
+    """What a sender asked on one day (UTC), of which labels have come.
 
     Attributes:
         sender: The name of the token; None for all requests without one.

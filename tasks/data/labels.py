@@ -70,7 +70,7 @@ def land_labels(lake: Lake, spec: PipelineSpec, actor: str = "collect") -> Lande
         feedback_version=lake.latest(f"{spec.name}__feedback"),
     )
     fresh = not_landed(portion.predictions_version, portion.feedback_version)
-    hold_back(lake, spec, labels_that_count(lake, spec, fresh), portion.predictions_version, actor)
+    hold_back(lake, spec, labels_that_count(lake, spec, fresh), portion[1:], actor)
     found = labels_that_count(lake, spec, fresh)
     if len(found) == 0:
         return Landed(0, None)

@@ -1,7 +1,8 @@
 """Judge labelled requests before they land, and hold those that look like no ordinary traffic.
 
-A request is judged among all that was asked on its day, labelled or not, so that a flood is seen whose labels
-come in small portions. The ledger says what is held and why before it is.
+A request is judged among all of its day whose labels have come so far, landed or not, so that a flood is seen
+whose labels come in small portions; what a load test or a health check asks, and nobody labels, counts for
+nothing. The ledger says what is held and why before it is.
 """
 
 import json
@@ -25,7 +26,7 @@ from tasks.stores.lake import Lake
 from tasks.stores.lake_sql import literal, quote
 
 MOST_OF_A_DAY = 10_000
-"""So many requests of a day are looked at; beside those that are judged, which ones is up to their ids."""
+"""So many labelled requests of a day are looked at; beside those that are judged, their ids say which."""
 
 
 class Suspicious(NamedTuple):
@@ -37,13 +38,13 @@ class Suspicious(NamedTuple):
 
 
 def hold_back(
-    lake: Lake, spec: PipelineSpec, candidates: pa.Table, predictions_version: int, actor: str
+    lake: Lake, spec: PipelineSpec, candidates: pa.Table, versions: tuple[int, int], actor: str
 ) -> None:
     """Hold those of the candidates that are suspicious and were not judged so before.
 
     Args:
         candidates: With the column `prediction_id`; what is labelled and has not landed.
-        predictions_version: Of the table in which they are.
+        versions: Of the tables of predictions and of labels that they are of.
         actor: Who the ledger says held them.
 
     Raises:
@@ -57,7 +58,7 @@ def hold_back(
         asked = ids.filter(pc.invert(pc.is_in(ids, known)))
         if not len(asked):
             return
-        requests = _requests(lake, spec, asked, predictions_version)
+        requests = _requests(lake, spec, asked, versions)
         scales = _scales(lake, spec, requests)
         if scales is None:
             print(f"Not judged at the door: {spec.data.table} has too few rows to tell what is ordinary.")
@@ -69,12 +70,13 @@ def hold_back(
         # Once more: where another collect took this number, it may not have held all of these.
 
 
-def _requests(lake: Lake, spec: PipelineSpec, asked: pa.Array, version: int) -> pa.Table:
-    """All requests of the days of those that are asked for, with `judged` of these; of a day with too many
-    some others are left out.
+def _requests(lake: Lake, spec: PipelineSpec, asked: pa.Array, versions: tuple[int, int]) -> pa.Table:
+    """All labelled requests of the days of those that are asked for, with `judged` of these; of a day with
+    too many some others are left out.
     """
-    table = (f"{spec.name}__predictions", version)
-    named = {"asked": pa.table({"prediction_id": asked}), "logged": table}
+    table = (f"{spec.name}__predictions", versions[0])
+    told = (f"{spec.name}__feedback", versions[1])
+    named = {"asked": pa.table({"prediction_id": asked}), "logged": table, "told": told}
     columns = lake.query("SELECT * FROM logged LIMIT 0", {"logged": table}).column_names
     sender = "sent_by" if "sent_by" in columns else "NULL::VARCHAR"
     features = [name for name in spec.data.feature_types if name in columns]
@@ -87,6 +89,7 @@ def _requests(lake: Lake, spec: PipelineSpec, asked: pa.Array, version: int) -> 
         SELECT {listed}, {sender} AS sender, date_trunc('day', predicted_at) AS day,
             prediction_id IN (SELECT prediction_id FROM asked) AS judged
         FROM logged WHERE date_trunc('day', predicted_at) IN (SELECT day FROM days)
+        AND prediction_id IN (SELECT prediction_id FROM told)
         QUALIFY judged OR row_number() OVER (
             PARTITION BY date_trunc('day', predicted_at) ORDER BY hash(prediction_id), prediction_id
         ) <= {MOST_OF_A_DAY}
@@ -199,7 +202,7 @@ def _told(sender: str | None) -> str:
 
 def _why(each: Suspicious) -> str:
     day, told = each.looked.measured, []
-    on = f"of the {day.requests} requests {_told(day.sender)} on {day.day:%Y-%m-%d}"
+    on = f"of the {day.requests} labelled requests {_told(day.sender)} on {day.day:%Y-%m-%d}"
     if "out_of_distribution" in each.reason:
         told.append(f"{day.far} {on} are far from what the champion was trained on: {day.example}")
     for name, crowd, said in (

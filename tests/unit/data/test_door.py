@@ -74,7 +74,9 @@ def test_a_poisoner_s_near_copies_join_only_when_a_person_releases_their_sender_
     assert counted() == {("attacker", "flood", "held"): 2000}
     [signal] = look(held.counts(Lake(), SPEC.name), SPAN)
     assert (signal.subject, signal.reason, signal.level, signal.value) == ("attacker", "flood", "alarm", 2000)
-    assert "2000 of the 2000 requests of the sender 'attacker' on 2026-01-05 say nearly" in signal.why
+    assert (
+        "2000 of the 2000 labelled requests of the sender 'attacker' on 2026-01-05 say nearly" in signal.why
+    )
     [entry] = entries.history(SPEC.name, [Action.DOOR])
     assert (entry.before, entry.after) == ("sender:attacker", "held")
 
@@ -154,13 +156,22 @@ def test_a_word_on_a_sender_of_whom_nothing_is_held_names_those_of_whom_somethin
         word(home, "release", day="2026-02-01")
 
 
-def test_a_flood_is_seen_though_its_labels_come_in_small_portions_or_hardly_at_all(home: Path) -> None:
+def test_of_a_flood_whose_labels_come_in_small_portions_no_more_joins_than_is_no_crowd(home: Path) -> None:
     history()
-    copies = near_copies(200)
-    ask(copies, "attacker", name="silent", labelled=False)
-    ask(copies[:5], "attacker", name="bad")
-    assert land() == 0
-    assert counted() == {("attacker", "flood", "held"): 5}
+    copies = near_copies(100)
+    landed = 0
+    for portion in range(10):
+        ask(copies[portion * 10 : portion * 10 + 10], "attacker", name=f"bad{portion}-")
+        landed += land()
+    assert landed == FEWEST_IN_A_CROWD
+    assert counted() == {("attacker", "flood", "held"): 80}
+
+
+def test_what_a_load_test_asks_keeps_no_label_of_the_same_text_out(home: Path) -> None:
+    history()
+    ask([COPIED] * 500, None, name="load", labelled=False)
+    ask([COPIED, *texts(20, seed=3)], None, name="real")
+    assert land() == 21
 
 
 def test_without_tokens_the_day_is_judged_as_one(home: Path) -> None:
