@@ -1,6 +1,6 @@
-"""`perennial decide`: say whether a batch may be trained on."""
+"""`perennial decide`: say whether a batch, or what is held of a sender, may be trained on."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -10,14 +10,25 @@ from cli.app import AsJson, Why, app, place_of
 from cli.asked import follow, start
 from cli.names import Model, require_known
 
-DAG = "decide_batch_model"
+if TYPE_CHECKING:
+    from cli.place import Place
+
+BATCH, SENDER = "decide_batch", "decide_sender"
+OF_SENDER = "sender:"
 
 
 @app.command()
 def decide(
     context: typer.Context,
     model: Model,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, or the name of the file.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="BATCH|sender:NAME",
+            help="A batch's id, or the name of its file; or a sender by its token's name, of whom labelled "
+            "requests are held (sender: alone for those without a token).",
+        ),
+    ],
     what: Annotated[
         Literal["release", "confirm"],
         typer.Argument(
@@ -27,19 +38,35 @@ def decide(
     ],
     *,
     why: Why,
+    day: Annotated[
+        str | None, typer.Option(help="Of a sender: only what it asked on this day (UTC), as 2026-01-31.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Release a batch whose labels a model has in quarantine, or confirm that it is never trained on."""
+    """Release a batch whose labels a model has in quarantine, or confirm that it is never trained on. The
+    same of a sender whose labelled requests are held at the door.
+    """
     place = place_of(context)
     require_known(place, model)
-    subject = batch_of(place, batch, "can be decided on")
-    asked = {"model": model, "batch_id": subject.batch_id, "decision": what, "reason": why}
-    run_id = start(place.airflow, DAG, asked)
-    follow(place.airflow, DAG, run_id)
-    decided = place.airflow.result(DAG, run_id, "decide_batch")
+    asked = {"model": model, "decision": what, "reason": why}
+    if subject.startswith(OF_SENDER):
+        sender = subject.removeprefix(OF_SENDER)
+        decided = _decided(place, SENDER, {**asked, "sender": sender, "day": day})
+        told = f"{model} has {decided['rows']} held requests of {subject} as {decided['after']}."
+    else:
+        batch_id = batch_of(place, subject, "can be decided on").batch_id
+        decided = _decided(place, BATCH, {**asked, "batch_id": batch_id})
+        told = f"{model} has the batch {batch_id} as {decided['after']}; it was {decided['before']}."
     if json:
         show.as_json(decided)
     else:
-        typer.echo(
-            f"{model} has the batch {subject.batch_id} as {decided['after']}; it was {decided['before']}."
-        )
+        typer.echo(told)
+
+
+def _decided(place: "Place", verb: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Start the DAG of the decision, wait for it, and give what it decided."""
+    dag_id = f"{verb}_model"
+    run_id = start(place.airflow, dag_id, asked)
+    follow(place.airflow, dag_id, run_id)
+    decided: dict[str, Any] = place.airflow.result(dag_id, run_id, verb)
+    return decided

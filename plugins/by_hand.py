@@ -18,6 +18,11 @@ def decide_batch() -> XComArg:
     return _asked("decide_batch", "model", "batch_id", "decision", "reason")
 
 
+def decide_sender() -> XComArg:
+    """Release what is held of the sender that the form names, or confirm that it is never trained on."""
+    return _asked("decide_sender", "model", "sender", "decision", "day", "reason")
+
+
 def answer_label_incident() -> XComArg:
     """Write down what the form says of the labels of the model that it names."""
     return _asked("label_incident", "model", "answer", "reason")

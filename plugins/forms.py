@@ -199,6 +199,33 @@ def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
     }
 
 
+def sender_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The sender, what is decided about what is held of it, and why."""
+    return {
+        "model": _model("Whose trainings see the sender's labelled requests, or do not."),
+        "sender": Param(
+            "",
+            description="The name of its token, as the ledger has it. Empty: requests without a token.",
+            title="Sender",
+            type="string",
+        ),
+        "decision": Param(
+            description="release: train on what is held. confirm: never train on it.",
+            title="Decision",
+            type="string",
+            enum=["release", "confirm"],
+        ),
+        "day": Param(
+            None,
+            description="Only what was asked on this day (UTC), such as 2026-01-31. Empty: all.",
+            title="Day",
+            type=["string", "null"],
+            pattern=f"^{_DATE}$",
+        ),
+        "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
 def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The batches to leave out of every later training, and why."""
     return {

@@ -38,6 +38,9 @@ VERBS: dict[str, Verb] = {
     "decide_batch": Verb(
         "tasks.monitoring.labels.decide_batch", contracts.DecideBatchRequest, contracts.BatchDecision
     ),
+    "decide_sender": Verb(
+        "tasks.monitoring.door.decide_sender", contracts.DecideSenderRequest, contracts.SenderDecision
+    ),
     "snapshot": Verb("tasks.data.snapshot", contracts.SnapshotRequest, contracts.DataSnapshot),
     "validate": Verb("tasks.data.validate", contracts.ValidateRequest, contracts.ValidationReport),
     "train": Verb("tasks.training.train", contracts.TrainRequest, contracts.TrainingRun),

@@ -27,6 +27,7 @@ class Action(StrEnum):
     BREAKER = "breaker"
     REPRODUCE = "reproduce"
     BATCH = "batch"
+    DOOR = "door"
     RECALL = "recall"
     RECONCILE = "reconcile"
     SILENCE = "silence"

@@ -80,7 +80,7 @@ def collect(request: CollectRequest) -> CollectResult:
     predictions.bring(predictions.next_rows())
     feedback.bring(labels)
     takebacks.bring(takebacks.next_rows())
-    landed = land_labels(lake, spec)
+    landed = land_labels(lake, spec, request.context.actor)
     return CollectResult(
         model=spec.name,
         prediction_rows=predictions.appended,

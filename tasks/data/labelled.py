@@ -1,7 +1,7 @@
 """Predictions beside the label that counts for each of them: what a model's `feedback_query` sees.
 
 The newest label of a prediction counts, of those that nobody has taken back. What has landed stays what it
-was: the label of a row that landed is the one that counted then.
+was: the label of a row that landed is the one that counted then. What is held at the door does not land.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from tasks.data.door import held
 from tasks.data.quarantine import BrokenRow
 from tasks.data.typed_values import TYPES_HOLD, TypedRows, from_python
 from tasks.spec import ColumnType, PipelineSpec
@@ -64,10 +65,11 @@ class Labelled(NamedTuple):
 
 
 def not_landed(predictions_version: int, feedback_version: int) -> Which:
-    """The newest label, unless it was taken back, of each prediction that has not landed."""
+    """The newest label, unless it was taken back, of each prediction that has not landed and is not held."""
     labels = f"""
         SELECT * FROM every_label AS l
-        WHERE NOT {TAKEN_BACK} AND prediction_id NOT IN (SELECT prediction_id FROM landed) QUALIFY {NEWEST}
+        WHERE NOT {TAKEN_BACK} AND prediction_id NOT IN (SELECT prediction_id FROM landed)
+        AND prediction_id NOT IN (SELECT prediction_id FROM held WHERE state <> 'released') QUALIFY {NEWEST}
     """  # noqa: S608 - parts of our own
     return Which(labels, predictions_version, feedback_version)
 
@@ -155,11 +157,12 @@ def _feature(found: pa.Table, name: str, kind: ColumnType) -> pa.ChunkedArray:
 
 def _select(lake: Lake, spec: PipelineSpec, which: Which, columns: str) -> pa.Table:
     """The predictions with the labels that count."""
-    tables: dict[str, tuple[str, int | None]] = {
+    tables: dict[str, tuple[str, int | None] | pa.Table] = {
         "every_prediction": (f"{spec.name}__predictions", which.predictions_version),
         "every_label": (f"{spec.name}__feedback", which.feedback_version),
         "landed": (f"{spec.name}__landed", None),
         "takebacks": (f"{spec.name}__takebacks", None),
+        "held": held.states(lake, spec.name),
     }
     told = lake.query("SELECT * FROM every_label LIMIT 0", {"every_label": tables["every_label"]})
     # A portion that an earlier version wrote down is of a version of the table that lacks the column.

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data import quarantine
+from tasks.data.door.judge import hold_back
 from tasks.data.labelled import (
     LANDED,
     feedback_rows,
@@ -47,11 +48,15 @@ class Landed(NamedTuple):
     quarantined: int = 0
 
 
-def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
-    """Land what is labelled and has not landed, or finish what an earlier try began.
+def land_labels(lake: Lake, spec: PipelineSpec, actor: str = "collect") -> Landed:
+    """Land what is labelled, has not landed and is not held at the door, or finish what an earlier try began.
+
+    Args:
+        actor: Who the ledger says held what is.
 
     Raises:
         InvalidQuery: The model's `feedback_query` is wrong; nothing landed.
+        LedgerBroken: What is suspicious cannot be recorded; nothing landed.
     """
     if spec.data.feedback_query is None or not lake.exists(f"{spec.name}__feedback"):
         return Landed(0, None)
@@ -65,6 +70,7 @@ def land_labels(lake: Lake, spec: PipelineSpec) -> Landed:
         feedback_version=lake.latest(f"{spec.name}__feedback"),
     )
     fresh = not_landed(portion.predictions_version, portion.feedback_version)
+    hold_back(lake, spec, labels_that_count(lake, spec, fresh), portion[1:], actor)
     found = labels_that_count(lake, spec, fresh)
     if len(found) == 0:
         return Landed(0, None)

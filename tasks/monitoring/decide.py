@@ -70,7 +70,7 @@ def judge(found: Findings, rules: MonitorSpec) -> Check:
         return Check(*invalid, question="validity" if invalid[0] == "incident" else None)
     if (unknown := _not_numbers(found)) or found.unknown:
         return Check("cannot_tell", _cannot_tell(found, unknown))
-    if alarms := _at(found, "alarm"):
+    if alarms := _of_drift(found):
         return Check("alarm", _told(alarms), _question(alarms), found.new_rows, found.new_fields)
     if (few := _too_few(found, rules)) is not None:
         return Check("too_few", few)
@@ -135,7 +135,7 @@ def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Unjudged, str] | No
         return "incident", " ".join([broken, *told, LOOK_FOR_THE_FAULT])
     if incidents:
         return "incident", f"{_told(incidents)} {LOOK_FOR_THE_FAULT}"
-    if found.window_rows < rules.minimum_window_rows and not _at(found, "alarm"):
+    if found.window_rows < rules.minimum_window_rows and not _of_drift(found):
         return (
             "too_few",
             f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
@@ -158,6 +158,11 @@ def _too_few(found: Findings, rules: MonitorSpec) -> str | None:
             f"compare with: {FEWEST_ROWS} are needed. Raise data.split.validation_share."
         )
     return None
+
+
+def _of_drift(found: Findings) -> list[Signal]:
+    """What is sure of the input or the target. What was kept out at the door is told, and changes no model."""
+    return [signal for signal in _at(found, "alarm") if signal.question in {"input", "target"}]
 
 
 def _at(found: Findings, level: str) -> list[Signal]:

@@ -7,16 +7,20 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, TrainingRun
+from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, Signal, TrainingRun
+from tasks.data.door import held
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.comparison import Seen, compare
 from tasks.monitoring.decide import Findings, in_full, judge
+from tasks.monitoring.door.look import look as look_at_door
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
 from tasks.monitoring.memory import remember
+from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.evidence import Earlier
 from tasks.monitoring.page.of_check import Checked
+from tasks.monitoring.page.quality import drawn
 from tasks.monitoring.page.write import page_url, write_page
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
 from tasks.monitoring.states import next_state
@@ -58,7 +62,8 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     earlier = _earlier(spec, run, span)
     aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
     compared = compare(Seen(rows, windows, aucs), reference, run, spec, work_url)
-    findings = _with_target(compared.findings, lake, run, spec, span)
+    told, quality = _of_target(lake, run, spec, span)
+    findings = _with_signals(compared.findings, (*told, *look_at_door(held.counts(lake, spec.name), span)))
     found = judge(findings, spec.monitor)
     with engine().connect() as connection:
         memory = remember(connection, spec.name, run.run_id, window=span)
@@ -118,20 +123,25 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
             columns=compared.columns,
             earlier=earlier,
             auc_threshold=compared.auc_threshold,
+            quality=quality,
         ),
     )
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded
 
 
-def _with_target(
-    findings: Findings, lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
-) -> Findings:
-    """The findings with what predictions and labels say of the version's windows."""
+def _of_target(
+    lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
+) -> tuple[tuple[Signal, ...], tuple[Series, ...]]:
+    """What predictions and labels say of the version's windows, and what a reader sees of it."""
     history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
     known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
-    told = target_signals.signals(history, known, spec.monitor)
-    return replace(findings, signals=(*(findings.signals or ()), *told))
+    shown = drawn(target_signals.series(history, known), spec.gate.primary_metric)
+    return target_signals.signals(history, known, spec.monitor), shown
+
+
+def _with_signals(findings: Findings, more: tuple[Signal, ...]) -> Findings:
+    return replace(findings, signals=(*(findings.signals or ()), *more))
 
 
 def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:

@@ -3,6 +3,7 @@
 For looks that must be quick: MLflow is asked over its REST API, for its own client takes seconds to import.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 
 from tasks.contracts import Action, LedgerEntry, Route, Serving, Standing
@@ -65,6 +66,7 @@ def explain(
             *unfounded,
             *_label_incident(told),
             *_quarantined(told, history_of),
+            *_held_at_the_door(told),
             *_incident(told),
         ),
     )
@@ -114,6 +116,18 @@ def _quarantined(history: list[LedgerEntry], history_of: Histories) -> Iterator[
                 f"Nobody has decided on a quarantined batch of {each.model} (entry {each.sequence} of the "
                 f'ledger): perennial decide {each.model} {each.before} release --why "...", or confirm in '
                 f"place of release. {each.why}"
+            )
+
+
+def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[str]:
+    """The senders of whom labelled requests are held that nobody has decided on."""
+    newest = {each.before or "": each for each in history if each.action == Action.DOOR}
+    for sender, each in newest.items():
+        if each.after == "held" or each.evidence.get("still_held"):
+            yield (
+                f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
+                f"(entry {each.sequence} of the ledger): perennial decide {each.model} "
+                f'{shlex.quote(sender)} release --why "...", or confirm in place of release. {each.why}'
             )
 
 

@@ -3,7 +3,7 @@
 from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.behaviour_file import cases_of as behaviour_cases
-from tasks.spec.data import DataSpec, LabelCheckSpec, SplitSpec, TableSpec
+from tasks.spec.data import DataSpec, DoorSpec, LabelCheckSpec, SplitSpec, TableSpec
 from tasks.spec.fairness import GapMetric
 from tasks.spec.gate import GateSpec, Policy
 from tasks.spec.labels import declared_classes, in_order, label_text
@@ -21,6 +21,7 @@ __all__ = [
     "ColumnRule",
     "ColumnType",
     "DataSpec",
+    "DoorSpec",
     "GapMetric",
     "GateSpec",
     "LabelCheckSpec",

@@ -108,6 +108,20 @@ class LabelCheckSpec(Spec):
     tolerated_shift: Share = 0.05
 
 
+class DoorSpec(Spec):
+    """Which labelled requests are kept out of training until a person decides: those that look like no
+    ordinary traffic.
+
+    Attributes:
+        enabled: Whether any are.
+        ordinary_share: Of ordinary rows, how many may be kept out as far outside of what the champion was
+            trained on.
+    """
+
+    enabled: bool = True
+    ordinary_share: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
+
+
 class DataSpec(TableSpec):
     """What a model is trained on.
 
@@ -127,6 +141,7 @@ class DataSpec(TableSpec):
             sent_by, one column for each feature, label) giving rows of `table`; None where labels never come
             back. `sent_by` is the name of the token that sent the label.
         label_check: How new labels are judged before a training; of classes only.
+        door: How labelled requests are judged before they join the table.
     """
 
     tables: tuple[TableSpec, ...] = ()
@@ -138,6 +153,7 @@ class DataSpec(TableSpec):
     minimum_rows: Rows = 100
     feedback_query: str | None = None
     label_check: LabelCheckSpec = LabelCheckSpec()
+    door: DoorSpec = DoorSpec()
 
     @property
     def all_tables(self) -> tuple[TableSpec, ...]:

@@ -47,6 +47,11 @@ def decide_batch(request: dict[str, Any]) -> dict[str, Any]:
     return {**names, "before": "quarantined", "after": "released", "ledger_hash": SHA}
 
 
+def decide_sender(request: dict[str, Any]) -> dict[str, Any]:
+    names = {name: request[name] for name in ("model", "sender")}
+    return {**names, "after": "released", "rows": 1, "ledger_hash": SHA}
+
+
 def snapshot(request: dict[str, Any]) -> dict[str, Any]:
     parts = {name: part(name) for name in ("train", "validation", "test")}
     data = request["spec"]["data"]

@@ -185,6 +185,7 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
     assert set(bag.dags) == {f"{family}_review_sentiment" for family in FAMILIES} | {
         "ingest_reviews",
         "decide_batch_model",
+        "decide_sender_model",
         "explain_subject",
         "label_incident_model",
         "close_breaker_model",
@@ -243,6 +244,7 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
         "rollback_model",
         "label_incident_model",
         "decide_batch_model",
+        "decide_sender_model",
         "close_breaker_model",
         "silence_alerts",
     ],

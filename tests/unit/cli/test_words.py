@@ -69,6 +69,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["rollback", "review_sentiment", "--why", "It is rude."],
         ["answer", "review_sentiment", "poison", "--why", "They are rude."],
         ["decide", "review_sentiment", "day.csv", "release", "--why", "They are right."],
+        ["decide", "review_sentiment", "sender:shop", "confirm", "--why", "It copies."],
         ["breaker", "review_sentiment", "close", "--why", "They were late."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
         ["open"],

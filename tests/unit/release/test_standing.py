@@ -93,6 +93,17 @@ def test_a_quarantined_batch_is_a_fault_until_a_person_decides(decided: str) -> 
     assert explain("reviews", None, entries.history).faults == ()
 
 
+@pytest.mark.parametrize("decided", ["released", "confirmed"])
+def test_what_is_held_of_a_sender_is_a_fault_until_a_person_decides(decided: str) -> None:
+    decide("door", "held", before="sender:a shop")
+    [fault] = explain("reviews", None, entries.history).faults
+    assert "perennial decide reviews 'sender:a shop' release --why " in fault
+    decide("door", decided, before="sender:a shop", still_held=3)
+    assert len(explain("reviews", None, entries.history).faults) == 1, "another day is held still"
+    decide("door", decided, before="sender:a shop", still_held=0)
+    assert explain("reviews", None, entries.history).faults == ()
+
+
 def test_a_quarantined_batch_that_was_recalled_waits_for_nobody() -> None:
     decide("batch", "quarantined", before="b1", tables=[{"table": "rows"}])
     decide("recall", "left out", before="b2", model="rows")
