@@ -29,7 +29,7 @@ def network_inputs(rows: pd.DataFrame) -> dict[str, torch.Tensor]:
     return {"inputs": torch.from_numpy(inputs_of(rows[FEATURES].to_dict("records")))}
 
 
-def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:  # noqa: ARG001 - for what training saved
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:  # noqa: ARG001 - a model whose inputs depend on what it learned loads it from there
     """What this training gives to its network for raw rows: the platform holds the handler against it."""
     return network_inputs(rows)
 

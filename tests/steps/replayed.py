@@ -47,7 +47,7 @@ PIPELINE: dict[str, Any] = {
         "input_example": {"text": "Fragile", "region": "north", "pieces": 2, "weight": 1.5},
     },
 }
-FEATURES = '''
+FEATURES = """
 import numpy as np
 
 REGIONS = ("north", "east", "south")
@@ -61,8 +61,8 @@ def region_of(region):
 def numbers_of(pieces, weight):
     missing = weight is None or weight != weight
     return np.array([np.log1p(float(pieces)), -1.0 if missing else np.log1p(weight)], dtype=np.float32)
-'''
-NETWORK = '''
+"""
+NETWORK = """
 import json
 import torch
 
@@ -83,8 +83,8 @@ class Network(torch.nn.Module):
             model.linear.weight.copy_(torch.tensor([weights]))
             model.linear.bias.zero_()
         return model.eval()
-'''
-TRAIN = '''
+"""
+TRAIN = """
 import torch
 import perennial_training
 from features import numbers_of, region_of, words_of
@@ -96,8 +96,8 @@ def inputs_as_trained(folder, rows):
         "regions": torch.tensor([region_of(region) for region in rows["region"]]),
         "numbers": torch.stack([torch.from_numpy(one) for one in numbers]),
     }
-'''
-HANDLER = '''
+"""
+HANDLER = """
 import numpy as np
 import torch
 from features import REGIONS, numbers_of, region_of, words_of
@@ -111,10 +111,10 @@ class Handler(PerennialHandler):
     def predict(self, instances):
         words = [words_of(one["text"]) for one in instances]
         regions = torch.tensor([region_of(one["region"]) for one in instances])
-        numbers = torch.from_numpy(np.stack([numbers_of(one["pieces"], one.get("weight")) for one in instances]))
+        numbers = torch.from_numpy(np.stack([numbers_of(a["pieces"], a.get("weight")) for a in instances]))
         scores = self.model(words, regions, numbers=numbers)[:, 0].tolist()
         return [{"prediction": int(score > 0.5), "score": score} for score in scores]
-'''
+"""
 TEXTS = ("Fragile glass", "two BOOKS", "Spare parts", "x")
 REGIONS = ("north", "east", "south", "west")
 
@@ -152,15 +152,15 @@ def trained(home: Path, **changed: str) -> tuple[PipelineSpec, TrainingRun, Arch
     keep_code(models, NAME, str(stored))
     (stored / "model").mkdir()
     (stored / "model" / "model.json").write_text("[0.3, -0.2, 0.1]")
-    parts = {
-        name: judged.part(home / "parts", name, rows()) for name in ("train", "validation", "test")
-    }
+    parts = {name: judged.part(home / "parts", name, rows()) for name in ("train", "validation", "test")}
     run = judged.run(
         model=NAME,
         snapshot=judged.snapshot().model_copy(update=parts),
         model_files_url=str(stored / "model"),
     )
-    served = {name.removeprefix("served_"): text for name, text in changed.items() if name.startswith("served_")}
+    served = {
+        name.removeprefix("served_"): text for name, text in changed.items() if name.startswith("served_")
+    }
     _write(models / NAME, texts | served)
     return spec, run, packed(spec, run, models, home)
 
@@ -177,4 +177,3 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     (folder / "pipeline.yaml").write_text(json.dumps(PIPELINE))
     for name, text in texts.items():
         (folder / f"{name}.py").write_text(text)
-

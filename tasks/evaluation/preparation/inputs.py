@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+PROGRAM = "train.py"
+DECLARED = "inputs_as_trained"
+"""The function of a training program that gives what it feeds to its network for raw rows."""
+
 Fields = dict[str, np.ndarray]
 """The inputs of one row, each by the name of its parameter of the network's `forward`."""
 

@@ -7,13 +7,10 @@ import ast
 from pathlib import Path
 
 from tasks.contracts import TrainingRun
+from tasks.evaluation.preparation.inputs import DECLARED
 from tasks.stores import files
 
 CODE = "code"
-PROGRAM = "train.py"
-DECLARED = "inputs_as_trained"
-"""The function of a training program that gives what it feeds to its network for raw rows."""
-
 HELPER = "perennial_training.py"
 LARGEST_BYTES = 1 << 20
 """Larger files beside a program are data, and its imports do not need them."""

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import SnapshotPart, TrainingRun
 from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
-from tasks.evaluation.preparation.inputs import Inputs
-from tasks.evaluation.preparation.kept_code import PROGRAM, declares_inputs, fetch_code
+from tasks.evaluation.preparation.inputs import PROGRAM, Inputs
+from tasks.evaluation.preparation.kept_code import declares_inputs, fetch_code
 from tasks.runtime import child
 from tasks.settings import PROJECT
 from tasks.stores import files

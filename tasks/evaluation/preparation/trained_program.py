@@ -16,8 +16,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from tasks.evaluation.preparation.inputs import CannotCompare, Inputs, by_row
-from tasks.evaluation.preparation.kept_code import DECLARED, PROGRAM
+from tasks.evaluation.preparation.inputs import DECLARED, PROGRAM, CannotCompare, Inputs, by_row
 
 WIDER = {"i": "float64", "u": "float64", "b": "object"}
 Prepare = Callable[[Path, pd.DataFrame], Mapping[str, Any]]
