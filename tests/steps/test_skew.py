@@ -37,7 +37,7 @@ FAULTS = {
         "words = [",
         "instances = [{**a, 'pieces': a.get('weight', 0), 'weight': a['pieces']} for a in instances]\n"
         "        words = [",
-        "numbers[0]",
+        "numbers",
     ),
 }
 
@@ -157,7 +157,7 @@ def test_where_nothing_can_be_compared_a_note_says_why(home: Path) -> None:
     causes = {
         "preparation_not_declared": {"train": "import torch"},
         "the training program cannot be imported: ModuleNotFoundError": {"train": f"import gone\n{TRAIN}"},
-        "the handler calls no PyTorch module": {"served_handler": silent},
+        "the first PyTorch module that the handler calls is given ['input']": {"served_handler": silent},
     }
     for number, (cause, texts) in enumerate(causes.items()):
         spec, run, archive = trained(home / str(number), **texts)

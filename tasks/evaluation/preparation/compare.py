@@ -21,7 +21,7 @@ def compare(trained: Inputs, served: Inputs, names: Sequence[str]) -> Preparatio
         served: What the archive's handler gives to it.
         names: What to call each row, in the order of their numbers.
     """
-    unknown = trained.unknown or served.unknown
+    unknown = trained.unknown or served.unknown or _other_inputs(trained, served)
     if unknown is not None:
         return Preparation(rows=0, differing=0, first=None, unknown=unknown)
     found = [
@@ -43,6 +43,19 @@ def tell(found: Preparation) -> str:
         f"The handler prepares {found.differing} of {found.rows} rows in another way than the training. The "
         f"first is {where}: {first.served} when it serves, {first.trained} as trained. {REMEDY}"
     )
+
+
+def _other_inputs(trained: Inputs, served: Inputs) -> str | None:
+    """What to say where the two have no input in common: they are not of the same module."""
+    for row in trained.rows.keys() & served.rows.keys():
+        ours, theirs = sorted(trained.rows[row]), sorted(served.rows[row])
+        if not {*ours} & {*theirs}:
+            return (
+                f"inputs_as_trained gives {ours}, and the first PyTorch module that the handler calls is "
+                f"given {theirs}. Let the handler call the network as `network(...)`, and name the inputs as its "
+                "`forward` does."
+            )
+    return None
 
 
 def _difference(row: int, name: str, trained: Inputs, served: Inputs) -> PreparationDifference | None:

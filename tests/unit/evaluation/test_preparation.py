@@ -56,6 +56,13 @@ def test_the_same_bits_are_no_difference_whatever_they_mean() -> None:
     assert compare(side({"x": np.float32(0.0)}), side({"x": np.float32(-0.0)}), ["a"]).differing == 1
 
 
+def test_inputs_of_another_module_are_no_difference_but_cannot_be_compared() -> None:
+    found = compare(side({"words": 1, "numbers": 2}), side({"input": 1}), ["a"])
+
+    assert (found.rows, found.differing) == (0, 0)
+    assert "gives ['numbers', 'words'], and the first PyTorch module that the handler calls" in tell(found)
+
+
 def test_a_row_that_both_refuse_is_no_difference_and_one_that_one_refuses_is() -> None:
     refusing = Inputs(refused={0: "no text"})
 
