@@ -128,6 +128,17 @@ def test_a_candidate_that_prepares_otherwise_is_rejected_by_name(home: Path) -> 
     assert "row id p" in rule.why
 
 
+def test_a_preparation_by_pythons_own_hashes_is_another_in_each_process(home: Path) -> None:
+    """The same text of the same file on both sides."""
+    hashing = FEATURES.replace("sum(map(ord, word)) % 97", "hash(word)")
+    spec, run, archive = trained(home, features=hashing)
+    log(answers(), run=run.run_id)
+
+    [signal] = looked(home, spec, run, archive)
+
+    assert (signal.reason, signal.value) == ("preparation_differs", 40)
+
+
 def test_what_serving_refuses_and_the_training_learned_from_is_named(home: Path) -> None:
     refusing = HANDLER.replace('a.get("weight")', 'float(a["weight"])')
     spec, run, archive = trained(home, served_handler=refusing)

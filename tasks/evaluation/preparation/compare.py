@@ -52,8 +52,8 @@ def _other_inputs(trained: Inputs, served: Inputs) -> str | None:
         if not {*ours} & {*theirs}:
             return (
                 f"inputs_as_trained gives {ours}, and the first PyTorch module that the handler calls is "
-                f"given {theirs}. Let the handler call the network as `network(...)`, and name the inputs as its "
-                "`forward` does."
+                f"given {theirs}. Let the handler call the network as `network(...)`, and name the inputs as "
+                "its `forward` does."
             )
     return None
 

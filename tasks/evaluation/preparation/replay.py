@@ -25,6 +25,9 @@ from tasks.settings import PROJECT
 from tasks.stores import files
 
 TIMEOUT_SECONDS = 600
+HASHES = {"trained": "0", "served": "random"}
+"""Of Python's own hashes, which a training has always the same, and each worker of TorchServe others: a
+preparation that rests on them serves what was never trained."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def _run(side: str, options: list[str], what: Path, folder: Path) -> Inputs:
         [*command, "--work", str(folder), "--output", str(output)],
         log=folder / f"{side}.log",
         timeout_seconds=TIMEOUT_SECONDS,
+        environment={"PYTHONHASHSEED": HASHES[side]},
         folder=PROJECT,
     )
     if ended.code == EXIT_INVALID:
