@@ -20,10 +20,15 @@ WORDS = (
     "rollback",
     "answer",
     "decide",
+    "breaker",
+    "silence",
+    "triggers",
     "recall",
     "reproduce",
     "withdraw",
     "open_",
+    "check_data",
+    "check_drift",
 )
 
 app = typer.Typer(

@@ -10,6 +10,8 @@ AWAY = 4
 LOGIN = 5
 BROKEN = 6
 REFUSED = EXIT_REFUSED
+DRIFTED, REJECTED, UNDECIDED = 3, 4, 5
+"""Of `check-data` and `check-drift`, which ask no platform: none can be away, or refuse a login."""
 QUARANTINED = 11
 LABEL_INCIDENT = 12
 INVALID = EXIT_INVALID

@@ -1,5 +1,7 @@
 """`perennial status`: what serves, since when and why; what runs; what is wrong."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,8 +15,10 @@ from cli.times import short
 if TYPE_CHECKING:
     from cli.place import Place
     from cli.runs import Airflows
-    from tasks.contracts import Serving, Standing
+    from tasks.contracts import Contract, Serving, Silence, Standing, Trouble
 
+TOLD_AS_WRONG = ("incident", "label_incident", "quarantine", "failed_step")
+"""The reasons for alerts that `Wrong:` says, too."""
 COLUMNS = ("MODEL", "SERVES", "SINCE", "RUNS", "WHY")
 
 
@@ -27,11 +31,14 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
         require_known(place, model)
     airflow = place.look(model)
     standings, faults = _standings(place, model)
+    alerts, silences = _alerts(place, [each.model for each in standings])
     wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place), *_ledger_faults(place)]))
     if json:
-        show.as_json(_document(place, standings, airflow, wrong))
+        told = {"alerts": _plain(alerts), "silences": _plain(silences)}
+        show.as_json({**_document(place, standings, airflow, wrong), **told})
     else:
         _print(place, standings, airflow, wrong)
+        _print_alerts(alerts, silences)
     if wrong:
         raise typer.Exit(TROUBLE)
 
@@ -64,6 +71,34 @@ def _standing(place: "Place", model: str, seen: "Serving | None") -> "Standing":
         return place.standing(model, seen)
     except PerennialError as error:
         return Standing(model=model, serving=None, why=None, by=None, entry=None, faults=(str(error),))
+
+
+def _alerts(place: "Place", models: list[str]) -> "tuple[list[Trouble], list[Silence]]":
+    """What somebody should know, silenced or not, and the silences."""
+    from tasks.errors import PerennialError
+    from tasks.monitoring.alerts.records import listed
+
+    try:
+        found = [listed(model, place.history, datetime.now(UTC)) for model in models]
+    except PerennialError:  # told of already, where the models' standings are asked for
+        return [], []
+    return [each for one, _ in found for each in one], [each for _, one in found for each in one]
+
+
+def _plain(contracts: "Sequence[Contract]") -> list[dict[str, Any]]:
+    return [each.model_dump(mode="json", exclude={"contract_version"}) for each in contracts]
+
+
+def _print_alerts(alerts: "list[Trouble]", silences: "list[Silence]") -> None:
+    """Those that are told nowhere else on the page, and what nobody is alerted of."""
+    for each in alerts:
+        if each.reason not in TOLD_AS_WRONG:
+            show.trouble(f"Alert: {each.model}: {each.reason}, since {short(each.since)}. {each.why}")
+            show.tell(f"  {each.next_step}")
+    for silence in silences:
+        about = f"alerts about {silence.of}" if silence.of else "every alert"
+        until = short(silence.until)
+        show.tell(f"Silenced: {about} of {silence.model} until {until}, by {silence.by}: {silence.why}")
 
 
 def _orphan(model: str) -> str:

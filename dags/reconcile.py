@@ -1,12 +1,16 @@
 """The Airflow DAG `reconcile_ledger`."""
 
 from plugins.forms import no_form
-from plugins.housekeeping import look_for_mismatches, settle_mismatches
+from plugins.housekeeping import look_for_mismatches, send_alerts, settle_mismatches
 from plugins.pipeline import pipeline
 from plugins.schedules import each_minute
 
 
 @pipeline(over=lambda _: {"ledger": "ledger"}, schedule=each_minute, form=no_form, paused=False)
 def reconcile(_: str) -> None:
-    """See that what serves, the alias in MLflow and the ledger agree; carry on or undo what does not."""
+    """See that what serves, the alias in MLflow and the ledger agree; carry on or undo what does not.
+
+    And tell people what they have to know of.
+    """
+    send_alerts()
     settle_mismatches(look_for_mismatches())

@@ -23,6 +23,11 @@ def answer_label_incident() -> XComArg:
     return _asked("label_incident", "model", "answer", "reason")
 
 
+def close_breaker() -> XComArg:
+    """Let the model that the form names be retrained by itself again."""
+    return _asked("close_breaker", "model", "reason")
+
+
 def withdraw() -> XComArg:
     """Serve the model that the form names no longer; its records stay."""
     return _asked("withdraw", "model", "reason")
@@ -36,6 +41,20 @@ def recall_batch() -> XComArg:
 def explain() -> XComArg:
     """Say why, of what the form names, and write the auditors' page."""
     return _asked("explain", "subject")
+
+
+def silence() -> XComArg:
+    """Silence the alerts that the form names, or end that."""
+    return _asked("silence", "model", "of", "days", "reason")
+
+
+def show_triggers() -> XComArg:
+    """What may start a training of the models that the form names, or of all."""
+
+    def models(run: Context) -> dict[str, Any]:
+        return {"models": [name] if (name := run["params"]["model"]) else []}
+
+    return step("triggers", {}, from_run=models)
 
 
 def start_trainings(recalled: XComArg) -> None:

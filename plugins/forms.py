@@ -6,11 +6,13 @@ A value that breaks its schema is refused there and by the REST API.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from airflow.sdk import Context, Param
 
 from plugins.failures import StepInvalid
+from tasks.contracts import AlertReason
+from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -246,6 +248,57 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
             enum=["poison", "the_world"],
         ),
         "reason": _reason("How you know; the ledger keeps it."),
+    }
+
+
+def breaker_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """The model whose retrains came to nothing, and what was found out about them."""
+    return {
+        "model": _model("It is not retrained by itself until this is done."),
+        "reason": _reason(
+            "What made its candidates useless, and why the next one is not; the ledger keeps it."
+        ),
+    }
+
+
+def answer_form() -> dict[str, Param]:
+    """What a person says beside yes or no, where the drift check asks one."""
+    return {"why": Param(None, "Why; the ledger keeps it.", type=["string", "null"], title="Reason")}
+
+
+def silence_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """Which alerts of which model are silenced, for how long, and why."""
+    return {
+        "model": _model("Whose alerts; the table, for those of its files."),
+        "of": Param(
+            None,
+            "The reason for alerts that is meant. Empty: all of them.",
+            type=["string", "null"],
+            enum=[None, *get_args(AlertReason)],
+            title="Alerts about",
+        ),
+        "days": Param(
+            None,
+            "How long; half a day is 0.5. Empty: the silence that holds is ended.",
+            type=["number", "null"],
+            exclusiveMinimum=0,
+            maximum=LONGEST_SILENCE_DAYS,
+            title="Days",
+        ),
+        "reason": _reason("Why; the ledger keeps it."),
+    }
+
+
+def triggers_form(_subject: str, _models: Path) -> dict[str, Param]:
+    """Whose triggers are shown."""
+    return {
+        "model": Param(
+            None,
+            "Whose triggers. Empty: every model's.",
+            type=["string", "null"],
+            pattern=r"^[a-z][a-z0-9_]{0,62}$",
+            title="Model",
+        )
     }
 
 

@@ -5,13 +5,16 @@ from typing import Any
 from airflow.sdk import XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from plugins.alerts import channels, send_what_is_due
 from plugins.attempts import asking
 from plugins.forms import require_sound
 from plugins.janitor import sweep
-from plugins.reconciler import differing_models, give_back_unstarted, wanted
+from plugins.reconciler import differing_models, give_back_unstarted, wanted, write_costs
 from plugins.runners.connections import reach_store
 from plugins.verbs import STEP_LIMIT, state_of, step
 from tasks.errors import ServiceAway, ServingError
+from tasks.monitoring.alerts import records
+from tasks.settings import settings
 
 
 def remove_left_behind() -> XComArg:
@@ -34,6 +37,7 @@ def look_for_mismatches() -> XComArg:
         require_sound(run)
         reach_store()
         give_back_unstarted(_is_known, asking(run).actor)
+        write_costs(asking(run).actor)
         try:
             models = differing_models()
         except (ServiceAway, ServingError) as away:
@@ -46,6 +50,23 @@ def look_for_mismatches() -> XComArg:
     return look()
 
 
+def send_alerts() -> XComArg:
+    """Tell the channels of the settings what is new, changed, over or there for long; skipped without one.
+
+    Here and not where each thing is decided: what a process that was killed has not told, the next look of a
+    minute tells, and what was told is written down, so that to clear the task tells nothing twice.
+    """
+
+    @task(task_id="send_alerts", retries=0, execution_timeout=STEP_LIMIT)
+    def send() -> list[str]:
+        _name_failed_tasks()
+        if not settings().alerts:
+            raise AirflowSkipException("PERENNIAL_ALERTS names no channel: `perennial status` lists alerts.")
+        return send_what_is_due(channels())
+
+    return send()
+
+
 def settle_mismatches(looked: XComArg) -> XComArg:
     """Carry on or undo what does not agree with the ledger."""
     return step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
@@ -54,3 +75,12 @@ def settle_mismatches(looked: XComArg) -> XComArg:
 def _is_known(dag_id: str, run_id: str) -> bool:
     """Whether Airflow has a run."""
     return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
+
+
+def _name_failed_tasks() -> None:
+    """Note which tasks failed of each failed run of the loop, as Airflow knows them."""
+    ti = get_current_context()["ti"]
+    for run in records.failed_runs():
+        if not run.tasks:
+            states = ti.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+            records.note_tasks(run, [task for task, state in states.items() if state == "failed"])

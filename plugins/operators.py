@@ -235,7 +235,8 @@ class StartTraining(TriggerDagRunOperator):
         super().execute(context)
 
     def _require_open(self, context: Context) -> None:
-        from tasks.monitoring.retrain import close_unstarted, is_open
+        from tasks.monitoring.closing import close_unstarted
+        from tasks.monitoring.retrain import is_open
 
         request = (self.ticket["model"], self.ticket["train_run_id"])
         if not is_open(*request):

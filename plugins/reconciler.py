@@ -56,13 +56,20 @@ def give_back_unstarted(is_known: IsKnown, actor: str, now: datetime | None = No
         is_known: Whether Airflow has the run of a DAG.
         actor: Who decides; the ledger names them.
     """
-    from tasks.monitoring import retrain
+    from tasks.monitoring import closing, retrain
 
     before, closed = (now or datetime.now(UTC)) - STARTS_WITHIN, []
     for each in retrain.open_requests():
         if each.granted_at < before and not is_known(f"train_{each.model}", each.train_run_id):
             why = f"{each.train_run_id} was granted, and nothing has started it."
-            if retrain.close_unstarted(each.model, each.train_run_id, why, actor):
+            if closing.close_unstarted(each.model, each.train_run_id, why, actor):
                 log.info("%s: %s", each.model, why)
                 closed.append(each.train_run_id)
     return closed
+
+
+def write_costs(actor: str) -> list[str]:
+    """Write to the ledger what granted trainings took that have ended, and return those trainings."""
+    from tasks.monitoring.cost import record_costs
+
+    return record_costs(actor)

@@ -1,19 +1,32 @@
 """When each DAG family runs, and the assets that connect them."""
 
 import re
+from datetime import UTC, datetime
 
-from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from airflow.sdk import (
+    Asset,
+    AssetAny,
+    AssetOrTimeSchedule,
+    AssetWatcher,
+    CronTriggerTimetable,
+    MultipleCronTriggerTimetable,
+)
+from airflow.sdk.bases.timetable import BaseTimetable
 from airflow.triggers.base import BaseEventTrigger
+from croniter import croniter
 
 from plugins.runners.connections import GOOGLE, google_not_installed
 from plugins.triggers.landing import LandingTrigger
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
+from tasks.spec.training import TrainingSpec
 from tasks.stores.files import at
 
 SUBSCRIPTION = re.compile(r"projects/([^/]+)/subscriptions/([^/]+)")
 MESSAGES_AT_ONCE = 1000
+AGE_LOOK = "45 4 * * *"
+"""When it is looked each day, where a team says so, whether the champion is too old."""
 
 
 def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimetable:
@@ -28,14 +41,28 @@ def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimeta
 
 def training_schedule(
     spec: PipelineSpec,
-) -> CronTriggerTimetable | AssetOrTimeSchedule | AssetAny | None:
+) -> BaseTimetable | AssetAny | None:
     """By the clock, by rows that join the table, or by both; None trains only when asked or on drift."""
     rows = AssetAny(*(lake_asset(table) for table in spec.data.all_tables))
     training = spec.training
-    if training.trigger == "data":
-        return rows
-    clock = cron(training.schedule, run_immediately=True) if training.schedule else None
-    return AssetOrTimeSchedule(timetable=clock, assets=rows) if training.trigger == "both" else clock
+    clock = _training_clock(training)
+    if clock is None or training.trigger == "schedule":
+        return rows if training.trigger == "data" else clock
+    return AssetOrTimeSchedule(timetable=clock, assets=rows)
+
+
+def is_of_calendar(spec: PipelineSpec, at: datetime) -> bool:
+    """Whether the run of a clock is one of `training.schedule`, and not a look at the champion's age."""
+    schedule = spec.training.schedule
+    return schedule is not None and croniter.match(schedule, at.astimezone(UTC))
+
+
+def _training_clock(training: TrainingSpec) -> BaseTimetable | None:
+    """The schedule, and where the champion's age counts, a look of each day."""
+    if training.maximum_age_days is None:
+        return cron(training.schedule, run_immediately=True) if training.schedule else None
+    times = [each for each in (training.schedule, AGE_LOOK) if each]
+    return MultipleCronTriggerTimetable(*times, timezone="UTC", run_immediately=True)
 
 
 def drift_schedule(spec: PipelineSpec) -> CronTriggerTimetable:

@@ -8,9 +8,9 @@ from typing import Any
 from airflow.sdk import Context, TriggerRule, XComArg, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.forms import OPENLINEAGE, window
+from plugins.causes import started_by, training_asked
 from plugins.janitor import GONE
-from plugins.operators import BY_CLOCK, BY_DATA, StartTraining, hindrance, step_operator
+from plugins.operators import BY_CLOCK, BY_DATA, step_operator
 from plugins.runners import Owner
 from plugins.schedules import lake_asset
 from tasks.data.outcomes import Outcomes, result_of
@@ -20,8 +20,6 @@ from tasks.spec import PipelineSpec, TableSpec
 STEP_LIMIT = timedelta(hours=1)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
-CAUSES = {BY_CLOCK: "the schedule", BY_DATA: "rows joined the table"}
-FORM_ONLY = ("reason", "as_of", OPENLINEAGE)
 
 
 # --- data ---------------------------------------------------------------------------------------------------
@@ -94,14 +92,17 @@ def _refusal(file: dict[str, Any]) -> str:
 
 
 def count_rows(spec: PipelineSpec) -> XComArg:
-    """Look whether there are rows to train on; where rows that joined started the run, whether enough."""
+    """Look whether there are rows to train on; where rows that joined started the run, whether enough, and
+    where the champion's age would, whether it is too old.
+    """
 
     def wanted(run: Context) -> dict[str, Any]:
-        started = run["dag_run"].run_type
+        by = started_by(run, spec)
         return {
             "as_of": run["params"]["as_of"],
-            "minimum_new_rows": spec.training.minimum_new_rows if started == BY_DATA else 0,
-            "by_itself": started in {BY_CLOCK, BY_DATA},
+            "minimum_new_rows": spec.training.minimum_new_rows if by == "data" else 0,
+            "by_itself": run["dag_run"].run_type in {BY_CLOCK, BY_DATA},
+            "maximum_age_days": spec.training.maximum_age_days if by == "age" else None,
         }
 
     return step("count", {"spec": spec}, from_run=wanted)
@@ -172,7 +173,8 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     limit = timedelta(seconds=spec.training.timeout_seconds) + AFTER_TRAINING
     inputs = {"snapshot": snapshot, "validation": validation}
     more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
-    return _model_step("train", spec, inputs, from_run=asked_of_training, **more)
+
+    return _model_step("train", spec, inputs, from_run=lambda run: training_asked(run, spec), **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
@@ -195,7 +197,13 @@ def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComAr
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
     """Decide: promote, hold or reject."""
-    return step("gate", {"spec": spec}, {"run": run, "archive": archive, "evaluation": evaluation})
+
+    def asked(context: Context) -> dict[str, Any]:
+        is_of_training = context["dag"].dag_id == f"train_{spec.name}"
+        return {"started_by": started_by(context, spec)} if is_of_training else {}
+
+    inputs = {"run": run, "archive": archive, "evaluation": evaluation}
+    return step("gate", {"spec": spec}, inputs, from_run=asked)
 
 
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
@@ -209,14 +217,6 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return step("deploy", {"spec": spec}, {"version": version})
 
 
-def asked_of_training(run: Context) -> dict[str, Any]:
-    """The parameters and the reason that a training run was started with."""
-    params = run["params"]
-    cause = CAUSES.get(run["dag_run"].run_type, "asked for by hand")
-    parameters = {name: value for name, value in params.items() if name not in FORM_ONLY}
-    return {"parameters": parameters, "reason": params["reason"] or cause}
-
-
 def not_promoted(inputs: dict[str, Any]) -> str | None:
     """Why nothing is released; None when the gate promoted."""
     decision = inputs["decision"]
@@ -227,57 +227,12 @@ def not_promoted(inputs: dict[str, Any]) -> str | None:
     )
 
 
-# --- serving and drift --------------------------------------------------------------------------------------
+# --- serving --------------------------------------------------------------------------------------
 
 
 def collect(spec: PipelineSpec) -> XComArg:
     """Bring predictions and labels from the gateway's log to the lake."""
     return step("collect", {"spec": spec})
-
-
-def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
-    """Judge the window's traffic; broken data fails the task as an incident and never leads to a training."""
-    decision = step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
-    after >> decision
-    return decision
-
-
-def request_retrain(spec: PipelineSpec, decision: XComArg) -> XComArg:
-    """Ask for a training when drift was decided; of many requests one is granted,
-    and none while nothing would start.
-    """
-
-    def wanted(run: Context) -> dict[str, Any]:
-        return {"hindrance": hindrance(run, f"train_{spec.name}")}
-
-    inputs = {"decision": decision}
-    return step("retrain", {"spec": spec}, inputs, from_run=wanted, skip_because=not_drifted)
-
-
-def start_training(spec: PipelineSpec, ticket: XComArg) -> None:
-    """Start the granted training; skipped when the request was refused."""
-    StartTraining(task_id="start_training", trigger_dag_id=f"train_{spec.name}", ticket=ticket)
-
-
-def window_of(run: Context) -> dict[str, Any]:
-    """The window that is judged."""
-    start, end = window(run["params"], run["dag_run"].run_after)
-    return {"window_start": start, "window_end": end}
-
-
-def incident(decision: dict[str, Any]) -> str | None:
-    """What is wrong with the traffic's data; None for a decision about drift."""
-    return f"Incident: {decision['why']}" if decision["verdict"] == "incident" else None
-
-
-def not_drifted(inputs: dict[str, Any]) -> str | None:
-    """Why no training is asked for; None when drift was decided."""
-    decision = inputs["decision"]
-    return (
-        None
-        if decision["verdict"] == "retrain"
-        else f"The drift check says {decision['verdict']}: {decision['why']}"
-    )
 
 
 # --- reproduction -------------------------------------------------------------------------------------------

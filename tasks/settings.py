@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         database_wait_seconds: How long a server that refuses connections, as while it starts, is asked again.
         ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits;
             empty where they are not signed.
+        alerts: The Airflow connections that alerts are sent by, comma-separated: of the types `smtp`,
+            `slackwebhook` and `http`. Empty where they are only listed.
+        alerts_remind_hours: After so long what was told and is not over is called to mind.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
         torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
     """
@@ -125,6 +128,8 @@ class Settings(BaseSettings):
     gpu_queue: str = "gpu"
     gpu_pool: str = "gpu"
     gpu_executor: str = ""
+    alerts: str = ""
+    alerts_remind_hours: float = Field(default=24, gt=0, allow_inf_nan=False)
     serving_backend: Literal["torchserve"] = "torchserve"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"

@@ -58,6 +58,11 @@ VERBS: dict[str, Verb] = {
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),
+    "close_breaker": Verb(
+        "tasks.monitoring.close_breaker", contracts.CloseBreakerRequest, contracts.ClosedBreaker
+    ),
+    "silence": Verb("tasks.monitoring.silence", contracts.SilenceRequest, contracts.Silenced),
+    "triggers": Verb("tasks.monitoring.triggers", contracts.TriggersRequest, contracts.Triggers),
     "reproduce": Verb("tasks.provenance.reproduce", contracts.ReproduceRequest, contracts.Reproduction),
     "attest": Verb("tasks.provenance.attest", contracts.AttestRequest, contracts.Reproduction),
     "explain": Verb("tasks.provenance.explain", contracts.ExplainRequest, contracts.Explained),

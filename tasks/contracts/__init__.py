@@ -4,6 +4,16 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.alerts import (
+    AlertReason,
+    FailedRun,
+    Silence,
+    Silenced,
+    SilenceRequest,
+    Told,
+    Trouble,
+)
+from tasks.contracts.breaker import CloseBreakerRequest, ClosedBreaker
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
@@ -65,15 +75,19 @@ from tasks.contracts.labels import (
 )
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
+    Approval,
     ColumnDistance,
     DriftDecision,
     DriftRequest,
+    Follows,
     RetrainRequest,
     RetrainTicket,
     Signal,
     State,
+    Verdict,
 )
 from tasks.contracts.pinned import PinnedTable
+from tasks.contracts.plain import ColumnPicture, FileVerdict, Performance
 from tasks.contracts.profile import (
     ColumnProfile,
     ColumnScale,
@@ -124,23 +138,28 @@ from tasks.contracts.reproduction import (
     TensorDifference,
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
     PreflightReport,
     PreflightRequest,
+    StartedBy,
     TrainedFor,
     TrainingRun,
     TrainRequest,
 )
+from tasks.contracts.triggers import ModelTriggers, Trigger, TriggerName, Triggers, TriggersRequest
 
 __all__ = [
     "Action",
     "Agreement",
+    "AlertReason",
     "Anchor",
     "Answer",
     "AnswerDifferences",
     "Answers",
+    "Approval",
     "Archive",
     "AsTrained",
     "Association",
@@ -155,9 +174,12 @@ __all__ = [
     "ChampionRequest",
     "CheckLabelsRequest",
     "Circumstances",
+    "CloseBreakerRequest",
+    "ClosedBreaker",
     "CollectRequest",
     "CollectResult",
     "ColumnDistance",
+    "ColumnPicture",
     "ColumnProfile",
     "ColumnScale",
     "Condition",
@@ -175,10 +197,13 @@ __all__ = [
     "Explanation",
     "FailedCase",
     "FailedExpectation",
+    "FailedRun",
     "FairnessGap",
     "FileDifference",
     "FileOutcome",
+    "FileVerdict",
     "Finding",
+    "Follows",
     "FrozenSets",
     "GateDecision",
     "GateRequest",
@@ -192,6 +217,7 @@ __all__ = [
     "JointNull",
     "Label",
     "LabelCheck",
+    "LabelDay",
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
     "LabelNoise",
@@ -203,11 +229,13 @@ __all__ = [
     "MetricDifference",
     "Mismatch",
     "ModelScore",
+    "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
     "PackageRequest",
     "PairedDifference",
     "PassedByChampion",
+    "Performance",
     "PinnedTable",
     "PreflightReport",
     "PreflightRequest",
@@ -234,32 +262,48 @@ __all__ = [
     "Route",
     "RowCount",
     "RuleVerdict",
+    "ScoreBin",
     "SeenModel",
     "Serving",
     "SetScore",
     "Settled",
     "Signal",
+    "Silence",
+    "SilenceRequest",
+    "Silenced",
     "Skew",
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
     "Standing",
+    "StartedBy",
     "State",
     "StepContext",
     "Subject",
+    "Sums",
     "Surroundings",
     "TakeUpRequest",
     "TakenBack",
+    "Tally",
+    "TargetReference",
+    "TargetSummary",
     "TensorDifference",
+    "Told",
     "TrainRequest",
     "TrainedFor",
     "TrainingRows",
     "TrainingRun",
+    "Trigger",
+    "TriggerName",
+    "Triggers",
+    "TriggersRequest",
+    "Trouble",
     "UnusualShare",
     "Usage",
     "Use",
     "ValidateRequest",
     "ValidationReport",
+    "Verdict",
     "WindowProfile",
     "WithdrawRequest",
     "Withdrawal",

@@ -57,12 +57,15 @@ class CountRequest(Request):
     Attributes:
         minimum_new_rows: The fewest rows that no training has seen; 0 where that does not matter.
         by_itself: Whether nobody asked for the training: then there is none while a label incident is open.
+        maximum_age_days: The training is wanted only if the champion's is older; None where its age does not
+            matter.
     """
 
     spec: PipelineSpec
     as_of: AwareDatetime | None = None
     minimum_new_rows: int = 0
     by_itself: bool = False
+    maximum_age_days: float | None = None
 
 
 class RowCount(Contract):

@@ -8,15 +8,18 @@ from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import SnapshotPart
 from tasks.contracts.evaluation import EvaluationReport
-from tasks.contracts.training import Archive, TrainingRun
+from tasks.contracts.training import Archive, StartedBy, TrainingRun
 from tasks.spec import PipelineSpec
 
 
 class GateRequest(Request):
+    """Judge one candidate. `started_by`: what started its training; None where that is not known."""
+
     spec: PipelineSpec
     run: TrainingRun
     archive: Archive
     evaluation: EvaluationReport
+    started_by: StartedBy | None = None
 
 
 class Look(Contract):

@@ -23,10 +23,13 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     DRIFT = "drift"
     RETRAIN = "retrain"
+    EFFECT = "effect"
+    BREAKER = "breaker"
     REPRODUCE = "reproduce"
     BATCH = "batch"
     RECALL = "recall"
     RECONCILE = "reconcile"
+    SILENCE = "silence"
     DONE = "done"
 
 

@@ -63,6 +63,20 @@ class Signal(Contract):
 
 State = Literal["quiet", "suspicious", "alarm", "retraining", "probation"]
 
+Verdict = Literal[
+    "quiet",
+    "suspicious",
+    "too_few",
+    "cannot_tell",
+    "incident",
+    "wait",
+    "suggest",
+    "ask",
+    "retrain",
+    "stopped",
+]
+Follows = Literal["nothing", "suggest", "ask", "rebuild", "retrain", "page"]
+
 
 class DriftDecision(Contract):
     """Whether the traffic of a window still looks like the champion's reference, and what follows.
@@ -72,8 +86,14 @@ class DriftDecision(Contract):
         state: In which state the model's watch is after this check; None in entries of an earlier Perennial.
         page_url: The check's page: evidence over time, columns then and now, what was decided and why.
         verdict: `quiet`; `too_few` rows to judge; `cannot_tell` (a number that the decision rests on is not
-            one: the check fails); `incident` (the data is broken: never a reason to retrain); `wait` (drift,
-            but too few new labelled rows to learn from); `retrain`.
+            one: the check fails); `incident` (the data is broken: never a reason to retrain); `suspicious`
+            (not sure yet, or an alarm that is not over); `wait` (an alarm, but a training would come too
+            early: too few new labelled rows, another one trains or has just trained); `suggest` (an alarm,
+            and the mode only says what it would do); `ask` (a person); `retrain`; `stopped` (an alarm that
+            nothing answers: the budget is spent or the breaker open).
+        follows: What the verdict leads to: a training is asked for (`retrain`), a person is asked whether it
+            is (`ask`), or for a full rebuild (`rebuild`), a person has to look (`page`); None in entries of
+            an earlier Perennial.
         domain_auc: Out-of-fold ROC AUC of a classifier that tells window from reference; 0.5 means it cannot.
         threshold: What `domain_auc` had to exceed: the effect floor or the null quantile, whichever is
             larger.
@@ -88,7 +108,7 @@ class DriftDecision(Contract):
     window_end: AwareDatetime
     window_rows: int
     reference_rows: int
-    verdict: Literal["quiet", "too_few", "cannot_tell", "incident", "suspicious", "wait", "retrain"]
+    verdict: Verdict
     domain_auc: float | None
     null_auc: float | None
     threshold: float | None
@@ -99,18 +119,36 @@ class DriftDecision(Contract):
     report_url: str | None
     signals: tuple[Signal, ...] = ()
     state: State | None = None
+    follows: Follows | None = None
     page_url: str | None = None
     ledger_hash: str | None = None
 
 
+class Approval(Contract):
+    """What a person said where the drift check asked one.
+
+    Attributes:
+        approved: Whether a training is wanted.
+        by: Who; None where nobody answered in time, which approves nothing.
+        why: Their reason; empty where none was given.
+    """
+
+    approved: bool
+    by: str | None
+    at: AwareDatetime
+    why: str = ""
+
+
 class RetrainRequest(Request):
-    """Ask for a training. A `decision` that does not say `retrain` is refused.
+    """Ask for a training. A `decision` that says neither `retrain` nor `ask` is refused; one that says `ask`
+    counts with what a person said of it, `approval`.
 
     `hindrance`: why nobody could start it now, which refuses it.
     """
 
     spec: PipelineSpec
     decision: DriftDecision | None = None
+    approval: Approval | None = None
     reason: str = "asked for by hand"
     hindrance: str | None = None
 

@@ -112,6 +112,7 @@ class Lineage(Contract):
         version: None where the run was not promoted.
         archive: What was judged; None where the run was never judged.
         status, dag_run: MLflow's word on the run, and the Airflow run that trained it.
+        started_by: What started it, as `StartedBy`; None in records of an earlier Perennial.
         run: Parameters, commit, image, lock and snapshot; None where the training did not end well.
         notes: What could not be found, and why, and what does not fit the ledger; sentences.
     """
@@ -124,6 +125,7 @@ class Lineage(Contract):
     status: str | None = None
     started_at: AwareDatetime | None = None
     reason: str | None = None
+    started_by: str | None = None
     dag_run: str | None = None
     run_url: str | None = None
     run: TrainingRun | None = None

@@ -9,6 +9,10 @@ from tasks.contracts.contract import Contract
 from tasks.contracts.data import DataSnapshot, ValidationReport
 from tasks.spec import PipelineSpec, Task
 
+StartedBy = Literal["manual", "calendar", "age", "data", "drift", "performance", "recall"]
+"""What starts a training: a person, `training.schedule`, `training.maximum_age_days`, rows that joined, the
+drift check (by what came in, or by how the model answers it), or a recall of rows."""
+
 
 class PreflightRequest(Request):
     spec: PipelineSpec
@@ -37,7 +41,7 @@ class PreflightReport(Contract):
 class TrainRequest(Request):
     """`parameters`: values for MLproject's parameters; those left out take its defaults.
 
-    `reason`: why this run.
+    `reason`: why this run. `started_by`: what started it; None in requests of an earlier Perennial.
     """
 
     spec: PipelineSpec
@@ -45,6 +49,7 @@ class TrainRequest(Request):
     validation: ValidationReport
     parameters: dict[str, str | int | float] = Field(default_factory=dict)
     reason: str = "asked for by hand"
+    started_by: StartedBy | None = None
 
 
 class TrainedFor(Contract):

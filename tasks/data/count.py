@@ -4,10 +4,13 @@ Looked at before anything is spent: a training that has nothing to learn from, o
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from tasks.contracts import CountRequest, RowCount
+from tasks.data.age import why_not_yet
 from tasks.data.model_query import ask, pin
 from tasks.errors import NothingToDo
+from tasks.ledger.champions import champion_times
 from tasks.ledger.incidents import open_incident, why_nothing_is_trained
 from tasks.spec import DataSpec, PipelineSpec
 from tasks.stores import database, snapshots
@@ -19,29 +22,55 @@ def count(request: CountRequest) -> RowCount:
 
     Raises:
         NothingToDo: A table is not there yet, or there are too few rows for a first training, or fewer new
-            ones than `minimum_new_rows`; or a label incident is open, and nobody asked for the training.
+            ones than `minimum_new_rows`; or a label incident is open, and nobody asked for the training; or
+            the champion is not older than `maximum_age_days`.
         LakeError: A table did not exist at `as_of`.
         InvalidQuery: The model's query is wrong.
     """
     lake, data, model = Lake(), request.spec.data, request.spec.name
     if request.by_itself:
         _require_answers(model)
+    if request.maximum_age_days is not None:
+        _require_age(model, request.maximum_age_days)
     _require_tables(lake, data, model)
     versions = pin(lake, data, request.as_of)
-    seen = snapshots.newest_versions(model, besides=request.context.run_key)
-    # A table that was removed and made again begins with version 0: nothing of it has been seen.
-    seen = {table: version for table, version in seen.items() if version <= _latest(lake, table)}
+    seen = _seen(lake, model, besides=request.context.run_key)
     rows = count_rows(lake, data, versions)
     found = RowCount(
         table=data.table,
         table_version=versions[data.table],
         rows=rows,
-        new_rows=max(0, rows - count_rows(lake, data, seen)) if data.table in seen else rows,
+        new_rows=_new_rows(lake, data, rows, seen),
         seen_version=seen.get(data.table),
     )
     if why := too_few(found, request.spec, request.minimum_new_rows):
         raise NothingToDo(why, **found.model_dump())
     return found
+
+
+def counted_rows(spec: PipelineSpec) -> tuple[int, int] | None:
+    """The rows that a training would see now, and those of them that none has; None without a table.
+
+    Raises:
+        InvalidQuery: The model's query is wrong.
+    """
+    lake, data = Lake(), spec.data
+    if not all(lake.exists(table.table) for table in data.all_tables):
+        return None
+    rows = count_rows(lake, data, pin(lake, data, None))
+    return rows, _new_rows(lake, data, rows, _seen(lake, spec.name))
+
+
+def _new_rows(lake: Lake, data: DataSpec, rows: int, seen: Mapping[str, int]) -> int:
+    return max(0, rows - count_rows(lake, data, seen)) if data.table in seen else rows
+
+
+def _seen(lake: Lake, model: str, besides: str = "") -> dict[str, int]:
+    """The newest version of each table that a training pinned. A table that was removed and made again begins
+    with version 0: nothing of it has been seen.
+    """
+    pinned = snapshots.newest_versions(model, besides=besides)
+    return {table: version for table, version in pinned.items() if version <= _latest(lake, table)}
 
 
 def too_few(found: RowCount, spec: PipelineSpec, minimum_new_rows: int) -> str | None:
@@ -83,6 +112,12 @@ def _require_answers(model: str) -> None:
         incident = open_incident(connection, model)
     if incident is not None:
         raise NothingToDo(why_nothing_is_trained(incident))
+
+
+def _require_age(model: str, maximum_age_days: float) -> None:
+    trained_at, judged_at = champion_times(model)
+    if why := why_not_yet(trained_at, judged_at, maximum_age_days, datetime.now(UTC)):
+        raise NothingToDo(why)
 
 
 def _latest(lake: Lake, table: str) -> int:

@@ -47,7 +47,7 @@ csv.field_size_limit(sys.maxsize)
 
 def read_csv(landed: LandedFile, table: TableSpec, grown: Mapping[str, ColumnType]) -> Iterator[LandedRows]:
     """The rows of a CSV file with a header."""
-    header = _header(landed)
+    header = header_of(landed)
     _require_commas(landed.name, header, table)
     layout = layout_of(landed.name, header, table, grown, lambda _: "string")
     source, broken = without_broken_quotes(landed)
@@ -157,7 +157,12 @@ def _index(row: pacsv.InvalidRow) -> int:
     return int(row.number) - 1  # the header is number 1
 
 
-def _header(landed: LandedFile) -> list[str]:
+def header_of(landed: LandedFile) -> list[str]:
+    """The names of the columns.
+
+    Raises:
+        DataRejected: The first line is no header.
+    """
     with landed.open() as file:
         start = file.read(LONGEST_HEADER)
     try:

@@ -59,11 +59,20 @@ def comes_from_us(landed: LandedFile) -> bool:
     return _reader(landed.name) is read_parquet and is_collected(landed)
 
 
-def _reader(name: str) -> Reader:
+def kind_of_file(name: str) -> str:
+    """What the end of a name says: `csv`, `jsonl`, `ndjson` or `parquet`.
+
+    Raises:
+        DataRejected: It says something else.
+    """
     kind = name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind not in READERS:
         raise DataRejected(
             f"{name}: the kind of file is unknown. Land one of {', '.join(sorted(READERS))}, each also with "
             ".gz."
         )
-    return READERS[kind]
+    return kind
+
+
+def _reader(name: str) -> Reader:
+    return READERS[kind_of_file(name)]

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def read_json_lines(
 ) -> Iterator[LandedRows]:
     """The rows of a file of JSON lines. A key that no line has is a column that the file lacks."""
     _require_lines(landed)
-    added = _kinds_of_new(landed, table) if table.unknown_columns == "add" else {}
+    added = kinds_of_keys(landed, table.columns) if table.unknown_columns == "add" else {}
     layout = layout_of(landed.name, [*table.columns, *added], table, grown, added.get)
     seen: set[str] = set()
     batch = _Batch(layout, table, seen)
@@ -157,22 +157,22 @@ def _require_whole(landed: LandedFile, batch: _Batch) -> None:
         ) from error
 
 
-def _kinds_of_new(landed: LandedFile, table: TableSpec) -> dict[str, ColumnType]:
-    """The type of each key that the table does not have: that of most of its values."""
+def kinds_of_keys(landed: LandedFile, beside: Collection[str] = ()) -> dict[str, ColumnType]:
+    """The type of each key beside some others: that of most of its values."""
     found: dict[str, Counter[ColumnType]] = {}
     for _, line in _lines(landed):
-        for name, value in _values_of_new(line, table):
+        for name, value in _values_of_keys(line, beside):
             found.setdefault(name, Counter())[KINDS.get(type(value), "string")] += value is not None
     return {name: _widest(kinds) for name, kinds in found.items()}
 
 
-def _values_of_new(line: str, table: TableSpec) -> Sequence[tuple[str, Any]]:
+def _values_of_keys(line: str, beside: Collection[str]) -> Sequence[tuple[str, Any]]:
     try:
         row = strict_json.loads(line)
     except ValueError:
         return ()  # the line is told of when the rows are read
     items = row.items() if isinstance(row, dict) else ()
-    return [(name, value) for name, value in items if name not in table.columns]
+    return [(name, value) for name, value in items if name not in beside]
 
 
 def _widest(kinds: "Counter[ColumnType]") -> ColumnType:

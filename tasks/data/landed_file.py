@@ -11,7 +11,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from tasks.data.landing import Arrival, Landing
 from tasks.errors import DataRejected
@@ -109,7 +109,7 @@ def take(landing: Landing, arrival: Arrival) -> LandedFile | None:
     """
     name = arrival.name
     if files.size_of(arrival.state) > MAXIMUM_BYTES:
-        raise DataRejected(_too_large(name, files.size_of(arrival.state)))
+        raise DataRejected(too_large(name, files.size_of(arrival.state)))
     copy = nameless_file()
     try:
         landed = _copy(landing, arrival, copy)
@@ -135,10 +135,10 @@ def _copy(landing: Landing, arrival: Arrival, copy: IO[bytes]) -> LandedFile:
     name, packed, content, size = arrival.name, hashlib.sha256(), hashlib.sha256(), 0
     with (landing.url / name).open("rb") as file:
         source = _Hashed(file, packed)
-        for piece in _unpack(name, source) if name.lower().endswith(".gz") else source:
+        for piece in unpacked(name, source) if name.lower().endswith(".gz") else source:
             size += len(piece)
             if size > MAXIMUM_BYTES:
-                raise DataRejected(_too_large(name, None))
+                raise DataRejected(too_large(name, None))
             content.update(piece)
             copy.write(piece)
     if size == 0:
@@ -164,9 +164,14 @@ class _Hashed:
         return iter(self.read, b"")
 
 
-def _unpack(name: str, packed: _Hashed) -> Iterator[bytes]:
+def unpacked(name: str, packed: Any) -> Iterator[bytes]:
+    """The content of a gzipped file, piece by piece.
+
+    Raises:
+        DataRejected: It is damaged or cut off.
+    """
     try:
-        with gzip.GzipFile(fileobj=cast("IO[bytes]", packed), mode="rb") as file:
+        with gzip.GzipFile(fileobj=packed, mode="rb") as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -175,6 +180,7 @@ def _unpack(name: str, packed: _Hashed) -> Iterator[bytes]:
         ) from error
 
 
-def _too_large(name: str, size: int | None) -> str:
+def too_large(name: str, size: int | None) -> str:
+    """Why a file of this size is not read; None for one that is larger when it is unpacked."""
     found = f"{size >> 20:,} MiB" if size else f"more than {MAXIMUM_BYTES >> 20} MiB unpacked"
     return f"{name} is {found}; at most {MAXIMUM_BYTES >> 20} MiB are read. Land it in parts."

@@ -62,6 +62,24 @@ def _is_encrypted(landed: LandedFile) -> bool:
         return file.read() == ENCRYPTED
 
 
+def kinds_of_columns(landed: LandedFile) -> dict[str, ColumnType | None]:
+    """The type of each column; None for one that no column can hold.
+
+    Raises:
+        DataRejected: It is no Parquet file, or a column is in it twice.
+    """
+    try:
+        with landed.open() as source, _file(source, "us") as file:
+            schema = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise DataRejected(
+            f"{landed.name} cannot be read as Parquet: {str(error).rstrip('.')}. It is damaged or cut off."
+        ) from error
+    if double := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise DataRejected(f"{landed.name} has the columns {double} more than once. Rename all but one.")
+    return {field.name: kind_of(field.type) for field in schema}
+
+
 def is_collected(landed: LandedFile) -> bool:
     """Whether our own `collect` wrote the file: each row of it was sent by somebody else."""
     try:

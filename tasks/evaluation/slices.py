@@ -63,10 +63,15 @@ def _names(by: SliceSpec, rows: pa.Table, trained: pa.Table | None) -> Iterator[
     if not by.has_bins:
         yield from (MISSING if value is None else str(value) for value in values)
         return
-    edges = by.edges if trained is None or by.quantiles is None else _quantiles(trained, by, by.quantiles)
+    edges = edges_of(by, trained)
     numbers = _numbers(rows, by.column)
     names = np.array(bin_names(edges))[np.searchsorted(edges, np.nan_to_num(numbers), side="right")]
     yield from np.where(np.isnan(numbers), MISSING, names)
+
+
+def edges_of(by: SliceSpec, trained: pa.Table | None) -> tuple[float, ...]:
+    """Where one bin ends and the next begins: as declared, or by the rows of the training part."""
+    return by.edges if trained is None or by.quantiles is None else _quantiles(trained, by, by.quantiles)
 
 
 def _quantiles(trained: pa.Table, by: SliceSpec, parts: int) -> tuple[float, ...]:

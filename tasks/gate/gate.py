@@ -120,6 +120,7 @@ def _decide(
             "look": look,
             "circumstances": beside,
             "decision": decision,
+            **({"started_by": request.started_by} if request.started_by else {}),
         },
     )
     return decision, entry

@@ -11,6 +11,9 @@ from tasks.contracts import Action, Circumstances, EvaluationReport, LedgerEntry
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident
 
+ALARMS = frozenset({"wait", "suggest", "ask", "retrain", "stopped"})
+"""What the drift check says where it is sure, whatever follows."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -95,6 +98,14 @@ def _granted_for_drift(connection: sa.Connection, model: str, run_id: str) -> st
 
 def _drifted(connection: sa.Connection, model: str, champion: str | None) -> str | None:
     for entry in entries.newest_first(connection, model, Action.DRIFT):
-        if entry.before == champion and entry.after in {"wait", "retrain"}:
+        if entry.before == champion and entry.after in ALARMS and _is_of_inputs(entry):
             return entry.entry_hash
     return None
+
+
+def _is_of_inputs(drift: LedgerEntry) -> bool:
+    """Whether the inputs have changed, by an entry of the drift check; an earlier Perennial looked at nothing
+    else. Labels that have changed say nothing of the inputs, and would excuse themselves.
+    """
+    signals = drift.evidence.get("decision", {}).get("signals")
+    return not signals or any((each["question"], each["level"]) == ("input", "alarm") for each in signals)

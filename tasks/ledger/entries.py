@@ -183,6 +183,18 @@ def history(model: str | None = None, actions: Collection[Action] = ()) -> list[
         return [_entry(row) for row in connection.execute(query)]
 
 
+def newest_of(model: str, actions: Collection[Action], most: int) -> list[LedgerEntry]:
+    """A model's newest entries of some kinds, at most so many, newest first.
+
+    Raises:
+        LedgerBroken: One of them is none any more.
+    """
+    query = AS_KEPT.where(entries.c.model == model, entries.c.action.in_(list(actions)))
+    query = query.order_by(entries.c.sequence.desc()).limit(most)
+    with engine().connect() as connection:
+        return [_entry(row) for row in connection.execute(query)]
+
+
 def models(actions: Collection[Action]) -> list[str]:
     """Everything that an entry of these kinds is about, in the order of the names."""
     query = sa.select(entries.c.model).where(entries.c.action.in_(list(actions))).distinct()
@@ -206,10 +218,10 @@ def hash_of(sequence: int) -> str | None:
 
 
 def newest_first(
-    connection: sa.Connection, model: str, action: Action, since: datetime | None = None
+    connection: sa.Connection, model: str, *actions: Action, since: datetime | None = None
 ) -> Iterator[LedgerEntry]:
-    """A model's entries of one kind as the caller's transaction sees them."""
-    query = AS_KEPT.where(entries.c.model == model, entries.c.action == action)
+    """A model's entries of these kinds as the caller's transaction sees them."""
+    query = AS_KEPT.where(entries.c.model == model, entries.c.action.in_(actions))
     if since is not None:
         query = query.where(entries.c.at >= since)
     for row in connection.execute(query.order_by(entries.c.sequence.desc())):

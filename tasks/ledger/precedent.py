@@ -111,8 +111,12 @@ def require_not_left(promotion: LedgerEntry, version: ModelVersion) -> None:
         )
 
 
-def require_drift_decision(decision: DriftDecision, model: str) -> None:
+def require_drift_decision(decision: DriftDecision, model: str, *, was_asked: bool = False) -> None:
     """Refuse a training that no decision of the drift check asks for.
+
+    Args:
+        was_asked: Whether a person has answered what the decision asks one; without, one that says `ask`
+            asks for no training.
 
     Raises:
         InvalidRequest: The decision does not say `retrain`, is another model's, or is not in the ledger as
@@ -122,13 +126,13 @@ def require_drift_decision(decision: DriftDecision, model: str) -> None:
         raise InvalidRequest(
             f"The drift decision is about {decision.model!r}, but a training of {model!r} is asked for."
         )
-    if decision.verdict != "retrain":
+    if decision.verdict != "retrain" and not (was_asked and decision.verdict == "ask"):
         raise InvalidRequest(
             f"The drift decision of {model!r} says {decision.verdict!r}, not 'retrain': {decision.why} "
             "Ask without a decision to train by hand."
         )
     entry = entries.find(decision.ledger_hash) if decision.ledger_hash else None
-    decided = (model, Action.DRIFT, "retrain")
+    decided = (model, Action.DRIFT, decision.verdict)
     if entry is None or (entry.model, entry.action, entry.after) != decided:
         raise InvalidRequest(
             f"The drift decision of {model!r} ({decision.ledger_hash}) is not in the ledger. Only a "

@@ -159,7 +159,7 @@ def _tell_apart(
     kinds = {name: kind for name, kind in joint_kinds(reference, spec).items() if name in known.columns}
     if not known.columns.size:
         return Compared(replace(found, unknown=(_nothing(left_out),)))
-    found = replace(found, notes=(*found.notes, *_told(left_out)))
+    found = replace(found, new_fields=tuple(left_out), notes=(*found.notes, *_told(left_out)))
     if not kinds:
         return Compared(_with_new_rows(found, run, spec))
     rules = spec.monitor

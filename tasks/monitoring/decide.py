@@ -1,4 +1,4 @@
-"""Decide what follows from what was found out about a window of predictions.
+"""Judge what was found out about a window of predictions.
 
 A pure function of the findings and the model's rules, so it can be replayed from the ledger. Broken data
 comes first: it is an incident and never a reason to retrain.
@@ -9,10 +9,14 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tasks.contracts import LedgerEntry, Signal
+from tasks.contracts import LedgerEntry, Signal, Verdict
+from tasks.monitoring.states import next_state
+from tasks.monitoring.watch import Check, Memory, Next, recorded_rules
 from tasks.spec import FEWEST_ROWS, MonitorSpec
 
-Verdict = Literal["quiet", "too_few", "cannot_tell", "incident", "suspicious", "wait", "retrain"]
+Question = Literal["validity", "input", "target", "skew"]
+QUESTIONS: tuple[Question, ...] = ("input", "target", "validity", "skew")
+Unjudged = Literal["incident", "too_few"]
 
 ADVICE = (
     "Look at the report's columns; where chance gives more than 1, raise monitor.minimum_window_rows or "
@@ -38,6 +42,7 @@ class Findings:
         reference_rows: Rows of the reference, without repeated texts.
         new_rows: Training rows that joined the table after the champion's snapshot.
         unknown: Why the check cannot tell, beside numbers that are none; sentences.
+        new_fields: Features that the champion was not trained on.
         notes: What the reader of the verdict has to know beside it; sentences.
         signals: Everything that was noticed; None in entries of an earlier Perennial, which decided on the
             classifier's AUC alone.
@@ -50,42 +55,75 @@ class Findings:
     domain_auc: float | None = None
     null_auc: float | None = None
     new_rows: int = 0
+    new_fields: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     signals: tuple[Signal, ...] | None = None
 
 
+def judge(found: Findings, rules: MonitorSpec) -> Check:
+    """What a check found, all its signals together; what follows is decided by `states.next_state`.
+
+    A pure function, so that it can be replayed from the ledger.
+    """
+    if (invalid := _not_valid(found, rules)) is not None:
+        return Check(*invalid, question="validity" if invalid[0] == "incident" else None)
+    if (unknown := _not_numbers(found)) or found.unknown:
+        return Check("cannot_tell", _cannot_tell(found, unknown))
+    if alarms := _at(found, "alarm"):
+        return Check("alarm", _told(alarms), _question(alarms), found.new_rows, found.new_fields)
+    if (few := _too_few(found, rules)) is not None:
+        return Check("too_few", few)
+    if suspicions := _at(found, "suspicious"):
+        why = f"{_told(suspicions)} That is not sure yet."
+        return Check("suspicious", why, _question(suspicions), found.new_rows, found.new_fields)
+    small = len(_at(found, "note"))
+    noted = f" {small} changes are certain but too small to matter." if small else ""
+    why = f"The {found.window_rows} predictions look like what the champion knows.{noted}"
+    return Check("none", why, None, found.new_rows, found.new_fields)
+
+
 def replay(entry: LedgerEntry) -> tuple[Verdict, str]:
     """Decide once more from nothing but a ledger entry's evidence.
 
-    The rules are not validated again: an entry may be older than a bound of theirs.
+    That is what was found, what the ledger remembered, and the rules. An entry of an earlier Perennial, which
+    kept no signals, is decided as it did.
     """
-    return decide(
-        Findings(**entry.evidence["findings"]), MonitorSpec.model_construct(**entry.evidence["rules"])
-    )
+    evidence = entry.evidence
+    found, rules = Findings(**evidence["findings"]), recorded_rules(evidence["rules"])
+    if found.signals is None:
+        return decide_without_signals(found, rules)
+    step = next_state(judge(found, rules), Memory(**evidence["memory"]), rules)
+    return step.verdict, in_full(step, found)
 
 
-def decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
-    """The verdict on a window, and why in words; a pure function, so that it
-    can be replayed from the ledger.
-    """
-    verdict, why = _decide(found, rules)
+def in_full(step: Next, found: Findings) -> str:
+    """Why, with what the reader has to know beside it."""
+    return " ".join([step.why, *found.notes])
+
+
+def decide_without_signals(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
+    """The verdict as an earlier Perennial gave it: on the domain classifier's AUC alone."""
+    verdict, why = _without_signals(found, rules)
     return verdict, " ".join([why, *found.notes])
 
 
-def _decide(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
+def _without_signals(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
     if (invalid := _not_valid(found, rules)) is not None:
         return invalid
     if (unknown := _not_numbers(found)) or found.unknown:
         return "cannot_tell", _cannot_tell(found, unknown)
-    if not _at(found, "alarm") and (few := _too_few(found, rules)) is not None:
+    if (few := _too_few(found, rules)) is not None:
         return "too_few", few
-    if found.signals is not None:
-        return _decide_on_signals(found, rules)
     return _decide_on_auc(found, rules, found.domain_auc or 0.0, found.null_auc or 0.0)
 
 
-def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str] | None:
+def _question(signals: list[Signal]) -> Question:
+    """What is asked about first: of inputs that changed, the training learns more than of anything else."""
+    return min((signal.question for signal in signals), key=QUESTIONS.index)
+
+
+def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Unjudged, str] | None:
     """The verdict on a window that is not judged on its distribution; None for one that is."""
     incidents = _at(found, "incident")
     if found.bad_share is not None and found.bad_share > rules.maximum_bad_share:
@@ -93,9 +131,10 @@ def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str] | Non
             f"{found.bad_share:.1%} of {found.window_rows} predictions were asked with features that break "
             f"the suite, more than the {rules.maximum_bad_share:.1%} of monitor.maximum_bad_share."
         )
-        return "incident", " ".join([broken, _told(incidents, LOOK_FOR_THE_FAULT)])
+        told = [_told(incidents)] if incidents else []
+        return "incident", " ".join([broken, *told, LOOK_FOR_THE_FAULT])
     if incidents:
-        return "incident", _told(incidents, LOOK_FOR_THE_FAULT)
+        return "incident", f"{_told(incidents)} {LOOK_FOR_THE_FAULT}"
     if found.window_rows < rules.minimum_window_rows and not _at(found, "alarm"):
         return (
             "too_few",
@@ -121,32 +160,15 @@ def _too_few(found: Findings, rules: MonitorSpec) -> str | None:
     return None
 
 
-def _decide_on_signals(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]:
-    """What changes that are sure, and such that are not, lead to."""
-    if alarms := _at(found, "alarm"):
-        if found.new_rows < rules.minimum_new_rows:
-            return "wait", _told(
-                alarms,
-                f"But only {found.new_rows} new labelled rows joined the table since, and "
-                f"{rules.minimum_new_rows} are asked for: a training would learn nothing new yet.",
-            )
-        return "retrain", _told(alarms, f"There are {found.new_rows} new labelled rows to learn from.")
-    if suspicions := _at(found, "suspicious"):
-        return "suspicious", _told(suspicions, "That is not sure yet.")
-    small = len(_at(found, "note"))
-    noted = f" {small} changes are certain but too small to matter." if small else ""
-    return "quiet", f"The {found.window_rows} predictions look like what the champion knows.{noted}"
-
-
 def _at(found: Findings, level: str) -> list[Signal]:
     return [signal for signal in found.signals or () if signal.level == level]
 
 
-def _told(signals: list[Signal], end: str) -> str:
-    """The gravest of them in words, how many there are beside, and what follows."""
+def _told(signals: list[Signal]) -> str:
+    """The gravest of them in words, and how many there are beside."""
     more = len(signals) - MOST_TOLD
     beside = [f"{more} more changes are among the signals."] if more > 0 else []
-    return " ".join([*(signal.why for signal in signals[:MOST_TOLD]), *beside, end])
+    return " ".join([*(signal.why for signal in signals[:MOST_TOLD]), *beside])
 
 
 def _cannot_tell(found: Findings, not_numbers: list[str]) -> str:

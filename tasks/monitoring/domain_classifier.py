@@ -84,7 +84,12 @@ def distinct(rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
 
 
 def separate(
-    window: pd.DataFrame, reference: pd.DataFrame, kinds: Mapping[str, Kind], false_alarm_share: float
+    window: pd.DataFrame,
+    reference: pd.DataFrame,
+    kinds: Mapping[str, Kind],
+    false_alarm_share: float,
+    *,
+    only_above: float = 0.0,
 ) -> Separation:
     """Train the domain classifier on two sets of rows and say how well it tells them apart.
 
@@ -93,6 +98,8 @@ def separate(
     Args:
         false_alarm_share: With which probability two samples of one distribution exceed `null_auc`, in (0,
             1).
+        only_above: An AUC up to which nobody asks what chance gives, which takes most of the time: `null_auc`
+            is NaN then.
     """
     if min(len(window), len(reference)) < FEWEST_ROWS:
         return Separation(nan, nan, len(window), len(reference))
@@ -101,6 +108,8 @@ def separate(
     folds = _folds(rows, kinds)
     text, table = text_matrix(rows, kinds), number_table(rows, kinds)
     auc = _out_of_fold_auc(text, table, from_window, folds, kinds)
+    if auc <= only_above:
+        return Separation(auc, nan, len(window), len(reference))
     rng = np.random.default_rng(SEED)
     null = [
         _out_of_fold_auc(text, table, rng.permutation(from_window), folds, kinds) for _ in range(RELABELLINGS)

@@ -4,19 +4,27 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 `tasks.monitoring.decide`.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
 from tasks.monitoring.comparison import Seen, compare
-from tasks.monitoring.decide import decide
+from tasks.monitoring.decide import Findings, in_full, judge
+from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.memory import remember
 from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
+from tasks.monitoring.states import next_state
+from tasks.monitoring.target import reference as target_reference
+from tasks.monitoring.target import signals as target_signals
+from tasks.monitoring.target import summary as target
 from tasks.monitoring.windows import profiles_until, rows_between
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
+from tasks.stores.database import engine
 from tasks.stores.lake import Lake
 
 
@@ -29,7 +37,9 @@ def drift(request: DriftRequest) -> DriftDecision:
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
-    decision = check(request, _champion(request.spec))
+    run = _champion(request.spec)
+    decision = check(request, run)
+    report_effects(request.spec, run.run_id, request.context.actor)
     if decision.verdict == "cannot_tell":
         raise CheckFailed(decision.why, ledger_hash=decision.ledger_hash)
     return decision
@@ -43,8 +53,12 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     reference = reference_of(lake, run, spec)
     windows = profiles_until(lake, spec, reference, span, rows)
     compared = compare(Seen(rows, windows, _earlier_aucs(spec, run, span)), reference, run, spec, work_url)
-    findings = compared.findings
-    verdict, why = decide(findings, spec.monitor)
+    findings = _with_target(compared.findings, lake, run, spec, span)
+    found = judge(findings, spec.monitor)
+    with engine().connect() as connection:
+        memory = remember(connection, spec.name, run.run_id, window=span)
+    step = next_state(found, memory, spec.monitor)
+    why = in_full(step, findings)
     decision = DriftDecision(
         model=spec.name,
         champion_run_id=run.run_id,
@@ -52,7 +66,9 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         window_end=request.window_end,
         window_rows=findings.window_rows,
         reference_rows=run.snapshot.validation.rows,
-        verdict=verdict,
+        verdict=step.verdict,
+        follows=step.follows,
+        state=step.state,
         domain_auc=findings.domain_auc,
         null_auc=findings.null_auc,
         threshold=None if findings.null_auc is None else max(findings.null_auc, spec.monitor.domain_auc),
@@ -68,11 +84,15 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         actor=request.context.actor,
         action=Action.DRIFT,
         before=run.run_id,
-        after=verdict,
+        after=step.verdict,
         why=why,
         evidence={
             "decision": decision,
             "findings": findings,
+            "check": found,
+            "memory": memory,
+            "state": step.state,
+            "follows": step.follows,
             "rules": spec.monitor,
             "reference": id_of(reference),
             "windows": [(window.start, window.end, window.rows) for window in windows],
@@ -81,6 +101,16 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
     recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded
+
+
+def _with_target(
+    findings: Findings, lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
+) -> Findings:
+    """The findings with what predictions and labels say of the version's windows."""
+    history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
+    known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
+    told = target_signals.signals(history, known, spec.monitor)
+    return replace(findings, signals=(*(findings.signals or ()), *told))
 
 
 def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:

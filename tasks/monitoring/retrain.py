@@ -1,29 +1,30 @@
-"""Grant or refuse a retrain request: one open request a
-model, a pause after each, every answer in the ledger.
+"""Grant or refuse a retrain request: one open request a model, a pause after each, for those that a drift
+decision asks for a budget and a circuit breaker, every answer in the ledger.
 
-The lock is a row of the database, held from the grant until `close` says that the training has ended, however
-it ended. A ticket whose request is closed starts nothing: the lock may be another's by then. A training
-that is killed with everything around it never says so: its request expires after the
-longest time that the training, all its retries and the steps around it may take.
+The lock is a row of the database, held from the grant until the request is closed (`closing`). A ticket whose
+request is closed starts nothing: the lock may be another's by then.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, RetrainRequest, RetrainTicket
+from tasks.contracts import Action, Approval, LedgerEntry, RetrainRequest, RetrainTicket
 from tasks.ledger import entries, precedent
 from tasks.ledger.incidents import open_incident, why_nothing_is_trained
+from tasks.monitoring.answers import SECONDS_APART, why_not_granted
+from tasks.monitoring.closing import ACTOR, NOT_STARTED, expire, longest_seconds
+from tasks.monitoring.cost import record_ended
+from tasks.monitoring.memory import remember
+from tasks.monitoring.watch import Memory, recorded_rules
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine
 from tasks.stores.database import retrain_requests as requests
 
-AROUND_TRAINING_SECONDS = 3600.0
-
-NOT_STARTED = "not started"
+NO_REASON = "no reason was given."
 
 
 def retrain(request: RetrainRequest) -> RetrainTicket:
@@ -36,31 +37,9 @@ def retrain(request: RetrainRequest) -> RetrainTicket:
         LedgerBroken: Nothing can be recorded, because the ledger's end was altered.
     """
     if request.decision is not None:
-        precedent.require_drift_decision(request.decision, request.spec.name)
+        approved = request.approval is not None
+        precedent.require_drift_decision(request.decision, request.spec.name, was_asked=approved)
     return entries.in_turn(lambda connection: _answer(connection, request, datetime.now(UTC)))
-
-
-def close(model: str, train_run_id: str, why: str = "the training run ended") -> bool:
-    """Say that a training ended, so that the next request may be granted after the pause.
-
-    Returns:
-        Whether an open request was closed; False for a run that no request had started, or that is closed
-        already.
-    """
-    with engine().begin() as connection:
-        return _close(connection, requests.c.train_run_id == train_run_id, model, datetime.now(UTC), why) > 0
-
-
-def close_unstarted(model: str, train_run_id: str, why: str, actor: str) -> bool:
-    """Say that a granted training was not started, so that the next request need not wait for the pause.
-
-    Returns:
-        Whether its request was open.
-
-    Raises:
-        LedgerBroken: Nothing can be recorded, because the ledger's end was altered.
-    """
-    return entries.in_turn(lambda connection: _close_unstarted(connection, model, train_run_id, why, actor))
 
 
 def is_open(model: str, train_run_id: str) -> bool:
@@ -92,18 +71,14 @@ def open_requests() -> list[OpenRequest]:
         ]
 
 
-def longest_seconds(spec: PipelineSpec) -> float:
-    """The longest that a granted training may take, all retries and the steps around it included."""
-    return spec.training.timeout_seconds * (1 + spec.training.retries) + AROUND_TRAINING_SECONDS
-
-
 def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -> RetrainTicket:
     """One try, in one transaction.
 
     Its first statement writes, so that on SQLite the tries come one after the other.
     """
     model = request.spec.name
-    _expire(connection, model, now)
+    expire(connection, request.spec, now)
+    record_ended(connection, ACTOR, model)
     key = request.context.step_key
     mine = connection.execute(
         requests.select().where(requests.c.model == model, requests.c.step_key == key)
@@ -115,12 +90,50 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -
         return RetrainTicket(
             model=model, granted=True, train_run_id=opened.train_run_id, reason=opened.reason
         )
-    if (incident := open_incident(connection, model)) is not None:
-        return _refuse(connection, request, why_nothing_is_trained(incident))
-    refusal = _not_ended(opened, now) if opened is not None else _pause(connection, request.spec, now)
-    if refusal is not None:
+    if (refusal := _refusal(connection, request, opened, now)) is not None:
         return _refuse(connection, request, refusal)
-    return _grant(connection, request, _request_id(model, key, len(mine)), now)
+    counted = _counted(connection, request, now)
+    if counted and (refusal := why_not_granted(**counted)) is not None:
+        return _refuse(connection, request, refusal, counted)
+    return _grant(connection, request, _request_id(model, key, len(mine)), now, counted)
+
+
+def _refusal(
+    connection: sa.Connection, request: RetrainRequest, opened: sa.Row[Any] | None, now: datetime
+) -> str | None:
+    """Why nobody is granted a training now, or why a person does not want this one; None where neither."""
+    if (incident := open_incident(connection, request.spec.name)) is not None:
+        return why_nothing_is_trained(incident)
+    if request.approval is not None and not request.approval.approved:
+        return _not_approved(request.approval)
+    return _not_ended(opened, now) if opened is not None else _pause(connection, request.spec, now)
+
+
+def _counted(connection: sa.Connection, request: RetrainRequest, now: datetime) -> dict[str, Any]:
+    """What the breaker and the budget are held against: others may have been granted since the decision.
+
+    Nothing of a request that no drift decision makes, which both do not count.
+    """
+    if request.decision is None:
+        return {}
+    memory = remember(connection, request.spec.name, request.decision.champion_run_id, now=now)
+    # The pause is held against the requests. Without it a step that is refused twice leaves one entry.
+    timeless = replace(memory, seconds_since_grant=None)
+    return {"new_rows": request.decision.new_rows, "memory": timeless, "rules": request.spec.monitor}
+
+
+def replay(entry: LedgerEntry) -> str | None:
+    """Why a retrain that a drift decision asked for is refused by breaker, budget or new rows, once more from
+    nothing but its ledger entry's evidence; None where it is granted.
+    """
+    memory, rules = Memory(**entry.evidence["memory"]), recorded_rules(entry.evidence["rules"])
+    return why_not_granted(entry.evidence["new_rows"], memory, rules)
+
+
+def _not_approved(approval: Approval) -> str:
+    if approval.by is None:
+        return "A person was asked whether the model is trained, and nobody answered in time: nothing is."
+    return f"{approval.by} was asked whether the model is trained, and said no: {approval.why or NO_REASON}"
 
 
 def _request_id(model: str, step_key: str, granted_before: int) -> str:
@@ -148,6 +161,11 @@ def _pause(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str 
     if last is None:
         return None
     left = last.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - now
+    if last.granted_at - now > timedelta(seconds=SECONDS_APART):
+        return (
+            f"By this machine's clock the last retrain ({last.train_run_id}) was granted in the future, at "
+            f"{last.granted_at.isoformat()}: the clock was set back. Set it right and ask again."
+        )
     if left > timedelta():
         return (
             f"The last retrain ({last.train_run_id}) was granted {_ago(now - last.granted_at)} ago, and "
@@ -157,13 +175,16 @@ def _pause(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str 
 
 
 def _grant(
-    connection: sa.Connection, request: RetrainRequest, request_id: str, now: datetime
+    connection: sa.Connection,
+    request: RetrainRequest,
+    request_id: str,
+    now: datetime,
+    counted: dict[str, Any],
 ) -> RetrainTicket:
     """Write the request and its ledger entry together: both
     are there before anybody learns of the ticket, or neither.
     """
-    spec = request.spec
-    reason = request.decision.why if request.decision else request.reason
+    spec, reason = request.spec, _reason(request)
     run_id = f"retrain__{request_id}"
     row = {
         "request_id": request_id,
@@ -176,23 +197,37 @@ def _grant(
         "expires_at": now + timedelta(seconds=longest_seconds(spec)),
     }
     connection.execute(requests.insert().values(row))
-    _record(connection, request, "granted", reason, train_run_id=run_id)
+    _record(connection, request, "granted", reason, {"train_run_id": run_id, **counted})
     return RetrainTicket(model=spec.name, granted=True, train_run_id=run_id, reason=reason)
 
 
-def _refuse(connection: sa.Connection, request: RetrainRequest, reason: str) -> RetrainTicket:
-    _record(connection, request, "refused", reason, train_run_id=None)
+def _reason(request: RetrainRequest) -> str:
+    """Why the training is granted: what the check found, and who agreed."""
+    if request.decision is None:
+        return request.reason
+    said = request.approval
+    agreed = f" {said.by} agreed: {said.why or NO_REASON}" if said else ""
+    return request.decision.why + agreed
+
+
+def _refuse(
+    connection: sa.Connection, request: RetrainRequest, reason: str, counted: dict[str, Any] | None = None
+) -> RetrainTicket:
+    _record(connection, request, "refused", reason, {"train_run_id": None, **(counted or {})})
     return RetrainTicket(model=request.spec.name, granted=False, train_run_id=None, reason=reason)
 
 
 def _record(
-    connection: sa.Connection, request: RetrainRequest, after: str, why: str, train_run_id: str | None
+    connection: sa.Connection, request: RetrainRequest, after: str, why: str, beside: dict[str, Any]
 ) -> None:
+    decision = request.decision
     evidence: dict[str, Any] = {
         "step_key": request.context.step_key,
         "asked_for": request.reason,
-        "drift_decision": request.decision.ledger_hash if request.decision else None,
-        "train_run_id": train_run_id,
+        "drift_decision": decision.ledger_hash if decision else None,
+        "follows": decision.follows if decision else None,
+        "approval": request.approval,
+        **beside,
     }
     entries.append(
         connection,
@@ -204,56 +239,6 @@ def _record(
         why=why,
         evidence=evidence,
     )
-
-
-def _expire(connection: sa.Connection, model: str, now: datetime) -> None:
-    why = "nothing was heard of the training within the longest time that it may take"
-    late = connection.execute(
-        requests.select().where(requests.c.open_model == model, requests.c.expires_at <= now)
-    ).first()
-    if _close(connection, requests.c.expires_at <= now, model, now, why) and late is not None:
-        entries.append(
-            connection,
-            model=model,
-            actor="perennial:retrain",
-            action=Action.RETRAIN,
-            before=late.train_run_id,
-            after="expired",
-            why=f"{late.train_run_id}: {why}",
-            evidence={
-                "train_run_id": late.train_run_id,
-                "granted_at": late.granted_at,
-                "expires_at": late.expires_at,
-            },
-        )
-
-
-def _close_unstarted(connection: sa.Connection, model: str, train_run_id: str, why: str, actor: str) -> bool:
-    which, now = requests.c.train_run_id == train_run_id, datetime.now(UTC)
-    if not _close(connection, which, model, now, f"{NOT_STARTED}: {why}"):
-        return False
-    entries.append(
-        connection,
-        model=model,
-        actor=actor,
-        action=Action.RETRAIN,
-        before=train_run_id,
-        after="not started",
-        why=why,
-        evidence={"train_run_id": train_run_id, "closed_at": now},
-    )
-    return True
-
-
-def _close(
-    connection: sa.Connection, which: sa.ColumnElement[bool], model: str, now: datetime, why: str
-) -> int:
-    closed = connection.execute(
-        requests.update()
-        .where(requests.c.open_model == model, which)
-        .values(open_model=None, closed_at=now, closed_why=why)
-    )
-    return int(closed.rowcount)
 
 
 def _ago(time: timedelta) -> str:

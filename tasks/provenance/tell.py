@@ -121,7 +121,8 @@ def _trained(lineage: Lineage) -> str:
         return f"{name} is the MLflow run {lineage.run_id}; what it was trained from is not known."
     rows = lineage.run.snapshot
     tables = ", ".join(f"{each.table} v{each.version}" for each in rows.pinned)
-    reason = f" Why it was trained: {_sentence(lineage.reason)}" if lineage.reason else ""
+    started = f" It was started by: {lineage.started_by}." if lineage.started_by else ""
+    reason = f"{started} Why it was trained: {_sentence(lineage.reason)}" if lineage.reason else started
     return (
         f"{name} is the MLflow run {lineage.run_id}, trained on {rows.train.rows} rows of {tables} "
         f"({rows.validation.rows} more for validation, {rows.test.rows} kept for the test) at commit "

@@ -33,6 +33,7 @@ def trace(model: str, run_id: str, *, answer: Answer | None = None, number: str 
         status=record.status if record else None,
         started_at=record.started_at if record else None,
         reason=record.tags.get("perennial.reason_to_train") if record else None,
+        started_by=record.tags.get("perennial.started_by") if record else None,
         dag_run=record.dag_run if record else None,
         run_url=record.url if record else None,
         run=run,

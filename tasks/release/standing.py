@@ -122,6 +122,8 @@ def _incident(history: list[LedgerEntry]) -> Iterator[str]:
     newest = next((each for each in reversed(history) if each.action == Action.DRIFT), None)
     if newest is not None and newest.after == "incident":
         yield f"The drift check found an incident in the traffic of {newest.model}: {newest.why}"
+    if newest is not None and newest.after == "stopped":
+        yield f"{newest.model} has drifted, and nothing retrains it: {newest.why}"
 
 
 def _serving(route: Route, gateway: Gateway) -> Serving:

@@ -11,6 +11,7 @@ from tasks.contracts import Action, Route, Withdrawal, WithdrawRequest
 from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.monitoring import retrain
+from tasks.monitoring.closing import close
 from tasks.release.switch import last_change, never_served, since
 from tasks.serving.backend import ServingBackend, serving_backend
 from tasks.serving.gateway import Gateway
@@ -102,4 +103,4 @@ def remove_alias(gateway: Gateway, model: str, aliased: str, actor: str, why: st
 def _close_requests(model: str) -> tuple[str, ...]:
     """Close what was granted to a training that will not come."""
     runs = [each.train_run_id for each in retrain.open_requests() if each.model == model]
-    return tuple(run for run in runs if retrain.close(model, run, "the model was withdrawn"))
+    return tuple(run for run in runs if close(model, run, "the model was withdrawn"))

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
 from tasks.spec.cron import Cron
+from tasks.spec.training import MOST_CPUS
 
 FEWEST_ROWS = 30
 """Below this, on either side, a comparison of traffic says nothing."""
@@ -14,6 +15,11 @@ RARELY = 1e-6
 """The smallest share of false alarms that a few relabellings of the rows can say anything of."""
 
 YEAR_SECONDS = 366 * 86_400
+
+MOST_DEVIATIONS = 1e6
+
+MOST_IN_A_ROW = 100_000
+"""More checks or retrains than anybody waits for: a number beyond is a slip."""
 
 
 class ColumnRule(Spec):
@@ -26,7 +32,7 @@ class ColumnRule(Spec):
     """
 
     watch: bool = True
-    floor: float | None = Field(default=None, ge=0)
+    floor: float | None = Field(default=None, ge=0, le=MOST_DEVIATIONS)
 
 
 class RetrainBudget(Spec):
@@ -38,8 +44,8 @@ class RetrainBudget(Spec):
             None for no limit.
     """
 
-    runs: int = Field(default=8, ge=0)
-    seconds: float | None = Field(default=None, gt=0)
+    runs: int = Field(default=8, ge=0, le=MOST_IN_A_ROW)
+    seconds: float | None = Field(default=None, gt=0, le=MOST_CPUS * YEAR_SECONDS)
 
 
 class MonitorSpec(Spec):
@@ -84,11 +90,11 @@ class MonitorSpec(Spec):
     mode: Literal["suggest", "approve", "auto"] = "auto"
     false_alarms_per_year: float = Field(default=0.5, gt=0, le=365)
     time_column: str | None = None
-    number_floor: float = Field(default=0.15, ge=0)
+    number_floor: float = Field(default=0.15, ge=0, le=MOST_DEVIATIONS)
     share_floor: Share = 0.03
     columns: dict[str, ColumnRule] = Field(default_factory=dict)
-    tolerance: float = Field(default=0.01, ge=0)
+    tolerance: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     retrain_budget: RetrainBudget = RetrainBudget()
-    breaker_after: int = Field(default=3, ge=1)
-    rebuild_after: int = Field(default=4, ge=1)
-    probation_checks: int = Field(default=3, ge=0)
+    breaker_after: int = Field(default=3, ge=1, le=MOST_IN_A_ROW)
+    rebuild_after: int = Field(default=4, ge=1, le=MOST_IN_A_ROW)
+    probation_checks: int = Field(default=3, ge=0, le=MOST_IN_A_ROW)

@@ -27,6 +27,8 @@ class TrainingSpec(Spec):
             join the table (`data`), or `both`.
         schedule: Cron expression (UTC); None for no clock.
         minimum_new_rows: Rows that no training has seen, without which `data` starts none.
+        maximum_age_days: Where the champion was trained longer ago, a training starts by itself: it is
+            looked each day. None where its age does not matter.
         timeout_seconds: The longest a training may take.
         retries: How often an infrastructure fault is tried again.
         allow_other_commit: Whether a run may train in an image that was built from another commit than the
@@ -38,6 +40,7 @@ class TrainingSpec(Spec):
     trigger: Literal["schedule", "data", "both"] = "schedule"
     schedule: Cron | None = None
     minimum_new_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
+    maximum_age_days: float | None = Field(default=None, gt=0, le=3650)
     timeout_seconds: float = Field(default=3600, gt=0, le=MONTH_SECONDS)
     retries: int = Field(default=2, ge=0, le=100)
     allow_other_commit: bool = False

@@ -1,5 +1,5 @@
-"""The platform's own database: the ledger, the retrain requests and the snapshots. SQLite on one machine,
-PostgreSQL on many.
+"""The platform's own database: the ledger, the retrain requests, the snapshots, the alerts. SQLite on one
+machine, PostgreSQL on many.
 
 Every table is declared here, so that whoever opens the database finds all of them, whatever it has imported.
 A table of an earlier version is rewritten where its declaration has changed.
@@ -66,6 +66,19 @@ retrain_requests = sa.Table(
     sa.Column("closed_why", sa.Text),
 )
 
+# What a granted training took, put down by Airflow's listener when it ends, and written to the ledger by a
+# worker: a scheduler that cannot reach the ledger's store must still give the lock back.
+training_costs = sa.Table(
+    "training_costs",
+    metadata,
+    sa.Column("train_run_id", sa.String(128), primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("unit", sa.String(8), nullable=False),
+    sa.Column("is_recorded", sa.Boolean, nullable=False),
+)
+
 # What each training has seen, so that rows which join a table start one training and not two.
 snapshots = sa.Table(
     "snapshots",
@@ -74,6 +87,34 @@ snapshots = sa.Table(
     sa.Column("model", sa.String(63), nullable=False, index=True),
     sa.Column("table_name", sa.String(63), primary_key=True),
     sa.Column("table_version", sa.Integer, nullable=False),
+)
+
+# The newest run of each DAG of the loop, where it has failed; `ran_at` is when that run was due.
+failed_runs = sa.Table(
+    "failed_runs",
+    metadata,
+    sa.Column("dag_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("name", sa.String(63), nullable=False, index=True),
+    sa.Column("tasks", sa.Text, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("ran_at", UtcTime, nullable=False),
+)
+
+# What each channel was told of each trouble last: written after the message was taken, so that a process that
+# is killed in between tells it twice and not never.
+alerts_told = sa.Table(
+    "alerts_told",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("model", sa.String(63), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("reason", sa.String(63), nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("kinds", sa.Text, nullable=False),
+    sa.Column("told_at", UtcTime, nullable=False),
+    sa.Column("is_momentary", sa.Boolean, nullable=False),
 )
 
 

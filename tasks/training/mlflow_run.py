@@ -92,6 +92,7 @@ def start(experiment_id: str, request: TrainRequest, values: Values) -> str:
         STEP_KEY: request.context.step_key,
         STEP_SHA256: _sha256(request.context.step_key),
         "perennial.reason_to_train": request.reason,
+        "perennial.started_by": request.started_by or "unknown",
         "perennial.snapshot": snapshot.sha256,
         "perennial.table": snapshot.table,
         "perennial.table_version": str(snapshot.table_version),

@@ -99,6 +99,10 @@ def label_incident(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["model"], "answer": request["answer"], **said}
 
 
+def close_breaker(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["model"], "failures": 3, "trainings": [], "ledger_hash": SHA}
+
+
 def package(request: dict[str, Any]) -> dict[str, Any]:
     archive = {"url": "/m.mar", "sha256": SHA, "size_bytes": 1, "example_prediction": {}}
     return {"model": request["spec"]["name"], "version": "run-1", "run_id": "run-1", **archive}
@@ -207,6 +211,14 @@ def reproduce(request: dict[str, Any]) -> dict[str, Any]:
 def attest(request: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = request["reproduction"]
     return found | {"ledger_hash": SHA}
+
+
+def silence(request: dict[str, Any]) -> dict[str, Any]:
+    return {"model": request["model"], "silences": []}
+
+
+def triggers(request: dict[str, Any]) -> dict[str, Any]:
+    return {"models": [{"model": name, "triggers": []} for name in request["models"]]}
 
 
 def recall(request: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
     assert edges("collect_review_sentiment") == set()
     assert edges("drift_review_sentiment") == {
         ("collect", "drift"),
+        ("drift", "approve"),
         ("drift", "retrain"),
+        ("approve", "retrain"),
         ("retrain", "start_training"),
     }
     assert edges("reproduce_review_sentiment") == {("champion", "reproduce"), ("reproduce", "attest")}
@@ -185,9 +187,12 @@ def test_a_broken_model_is_an_import_error_and_takes_no_other_dag_down(
         "decide_batch_model",
         "explain_subject",
         "label_incident_model",
+        "close_breaker_model",
         "recall_batch",
         "reconcile_ledger",
         "rollback_model",
+        "show_triggers",
+        "silence_alerts",
         "withdraw_model",
     }
 
@@ -232,7 +237,15 @@ def test_the_ingest_form_takes_names_of_the_landing_folder_only(dags: Dags) -> N
 
 
 @pytest.mark.parametrize(
-    "dag_id", ["withdraw_model", "rollback_model", "label_incident_model", "decide_batch_model"]
+    "dag_id",
+    [
+        "withdraw_model",
+        "rollback_model",
+        "label_incident_model",
+        "decide_batch_model",
+        "close_breaker_model",
+        "silence_alerts",
+    ],
 )
 def test_what_a_person_decides_asks_for_the_model_and_a_reason(dags: Dags, dag_id: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError

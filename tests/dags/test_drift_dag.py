@@ -30,6 +30,7 @@ def test_quiet_traffic_asks_for_nothing(run_dag: RunDag, heavy: SetScript, home:
     assert states(run) == {
         "collect": "success",
         "drift": "success",
+        "approve": "skipped",
         "retrain": "skipped",
         "start_training": "skipped",
     }
@@ -61,7 +62,9 @@ def test_drift_starts_one_training_with_its_reason_however_often_it_is_decided(
 
     first, second = run_dag(DRIFT), run_dag(DRIFT)
 
-    assert states(first) == dict.fromkeys(("collect", "drift", "retrain", "start_training"), "success")
+    assert states(first) == dict.fromkeys(
+        ("collect", "drift", "approve", "retrain", "start_training"), "success"
+    )
     assert states(second)["start_training"] == "skipped"
     assert train_runs() == {"retrain__1": {"reason": "The traffic moved."}}
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.ledger import entries
 from tasks.monitoring import retrain
+from tasks.monitoring.cost import record_costs
 from tests.dags.runs import RunDag, SetScript, grant
 
 if TYPE_CHECKING:
@@ -28,6 +30,22 @@ def test_a_request_is_closed_when_its_run_ends(
 
     assert run.state == state
     assert not retrain.open_requests()
+
+
+def test_what_a_granted_training_took_is_put_down_with_all_tries_and_written_by_a_worker(
+    run_dag: RunDag, heavy: SetScript
+) -> None:
+    heavy({"train": [{"exit": 1, "error": "The network."}, {}]})
+    grant("manual__2026-03-01T00:00:00+00:00")
+
+    run_dag(TRAIN, at=datetime(2026, 3, 1, tzinfo=UTC))
+
+    assert not retrain.open_requests()
+    assert record_costs("tests") == ["manual__2026-03-01T00:00:00+00:00"]
+    [ended] = [entry for entry in entries.history("review_sentiment") if entry.after == "ended"]
+    assert (ended.evidence["state"], ended.evidence["unit"]) == ("success", "GPU")
+    assert 0 < ended.evidence["seconds"] < 60
+    assert record_costs("tests") == []
 
 
 def test_another_run_closes_nothing(run_dag: RunDag, heavy: SetScript) -> None:

@@ -111,6 +111,17 @@ def test_a_persons_answer_to_a_label_incident_is_asked_for_as_it_was_given(
     assert {name: request[name] for name in said} == said
 
 
+def test_a_breaker_is_closed_for_the_reason_that_a_person_gave(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    said = {"model": "review_sentiment", "reason": "The labels were late."}
+
+    assert run_dag("close_breaker_model", said).state == "success"
+
+    [request] = asked(home, "close_breaker")
+    assert {name: request[name] for name in said} == said
+
+
 @pytest.mark.parametrize("verdict", ["hold", "reject", "something new"])
 def test_only_a_promotion_is_released(verdict: str) -> None:
     assert (

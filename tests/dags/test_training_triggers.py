@@ -4,6 +4,7 @@ nothing to do.
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from plugins.verbs import asked_of_training
+from plugins.causes import asked_of_training, started_by
+from plugins.schedules import AGE_LOOK, training_schedule
 from tasks.settings import PROJECT, settings
 from tests.dags.runs import RunDag, SetScript, asked, pause, states, xcom
+from tests.unit.reviews import SPEC
 
 if TYPE_CHECKING:
     from airflow.models import DagRun
@@ -153,3 +156,34 @@ def test_a_training_keeps_why_it_was_started(run_type: str, reason: str | None, 
         "dag_run": SimpleNamespace(run_type=run_type),
     }
     assert asked_of_training(run) == {"parameters": {"epochs": 3}, "reason": kept}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "at", "by"),
+    [
+        ("asset_triggered", "2026-11-28T02:00:00Z", "data"),
+        ("scheduled", "2026-11-28T02:00:00Z", "calendar"),
+        ("scheduled", "2026-11-28T04:45:00Z", "age"),
+        ("manual", "2026-11-28T02:00:00Z", "manual"),
+        ("operator_triggered", "2026-11-28T02:00:00Z", "manual"),
+    ],
+)
+def test_a_training_says_what_started_it(home: Path, run_type: str, at: str, by: str) -> None:
+    aged = SPEC.training.model_copy(update={"schedule": "0 2 * * *", "maximum_age_days": 30})
+    spec = SPEC.model_copy(update={"training": aged})
+    when = datetime.fromisoformat(at)
+    ran = SimpleNamespace(run_type=run_type, logical_date=when, run_after=when, run_id="retrain__1")
+    assert started_by({"dag_run": ran}, spec) == by
+
+
+def test_the_clock_looks_at_the_age_each_day_beside_the_schedule_or_beside_rows() -> None:
+    for trigger, schedule, crons in (
+        ("schedule", "0 2 * * 0", ["0 2 * * 0", AGE_LOOK]),
+        ("schedule", None, [AGE_LOOK]),
+        ("data", None, [AGE_LOOK]),
+    ):
+        training = {"trigger": trigger, "schedule": schedule, "maximum_age_days": 30}
+        spec = SPEC.model_copy(update={"training": SPEC.training.model_copy(update=training)})
+        made = training_schedule(spec)
+        clock = made.timetable if trigger == "data" else made
+        assert [each.expression for each in clock.timetables] == crons

@@ -25,8 +25,12 @@ DAYS_FOR_CALIBRATION = 20
 """With fewer days of the reference nobody knows how much days differ; a wider guess stands in."""
 
 GROSS_TIMES = 2.0
-GROSS_FLOORS = 5.0
+GROSS_FLOORS = 3.0
 """A change of so many times its threshold and of so many floors is sure from one window alone."""
+
+BROAD = 3
+"""So many columns that are off on one window, and half of all, are sure; more where the reference's days had.
+"""
 
 NEARLY = 0.1
 """So much of the slow chart's limit makes a change suspicious."""
@@ -40,6 +44,8 @@ class Columns:
         signals: What was noticed about them in the last window, the gravest first.
         statistics: What each statistic is; the arrays below are windows x statistics, or per window.
         z, effects, charts: How far each was off, how large that is, and both charts.
+        floors: The smallest change that matters of each statistic.
+        broad: How many columns have to be off on one window to be sure at once.
         left_out: Columns that are not followed, and why.
         calibrated: Whether the reference's own days say how much days differ.
         days: Of how many, and `needed`: how many it takes.
@@ -50,6 +56,8 @@ class Columns:
     z: Floats
     effects: Effects
     charts: Charts
+    floors: Floats
+    broad: int
     left_out: tuple[Trait, ...]
     calibrated: bool
     days: int
@@ -69,15 +77,28 @@ def look_at_columns(
     known, seen = _measured(reference, left_out, windows)
     days = _weekdays(windows, merged=reference.merged)
     calibrated = len(reference.days) >= DAYS_FOR_CALIBRATION
-    usual = (
-        calibrate(known, _weekdays(reference.days, merged=reference.merged)) if calibrated else assumed(known)
-    )
+    known_days = _weekdays(reference.days or (reference.whole,), merged=reference.merged)
+    usual = calibrate(known, known_days) if calibrated else assumed(known)
     z, off = standardise(seen, days, usual)
     floors = floors_of(seen.statistics, rules, calibrated=calibrated)
     sizes = effects(seen, off, days, usual, floors)
     charts = follow(z, sizes.matters, sizes.zone, usual, rate)
-    found = Columns((), seen.statistics, z, sizes, charts, left_out, calibrated, len(reference.days))
-    signals = sorted(_signals(found, reference, windows, floors), key=_gravest_first)
+    known_z, known_off = standardise(known, known_days, usual)
+    known_sizes = effects(known, known_off, known_days, usual, floors)
+    worst = int(_columns_off(known.statistics, known_z, known_sizes, charts).max(initial=0))
+    found = Columns(
+        signals=(),
+        statistics=seen.statistics,
+        z=z,
+        effects=sizes,
+        charts=charts,
+        floors=floors,
+        broad=_broad(seen.statistics, worst),
+        left_out=left_out,
+        calibrated=calibrated,
+        days=len(reference.days),
+    )
+    signals = sorted(_signals(found, reference, windows), key=_gravest_first)
     return replace(found, signals=tuple(signals))
 
 
@@ -119,12 +140,10 @@ def _weekdays(windows: Sequence[WindowProfile], *, merged: bool) -> list[int]:
     return [0 if merged else (window.start + (window.end - window.start) / 2).weekday() for window in windows]
 
 
-def _signals(
-    found: Columns, reference: Reference, windows: Sequence[WindowProfile], floors: Floats
-) -> Iterable[Signal]:
+def _signals(found: Columns, reference: Reference, windows: Sequence[WindowProfile]) -> Iterable[Signal]:
     """One signal for each column and reason: that of the statistic that is off the most."""
     scales = {scale.column: scale for scale in reference.scales}
-    levels = _levels(found, floors)
+    levels = _levels(found)
     grouped: dict[tuple[str, str], list[int]] = {}
     for number, level in enumerate(levels):
         if level is not None:
@@ -132,29 +151,59 @@ def _signals(
             grouped.setdefault((statistic.column, statistic.reason), []).append(number)
     for (column, _), numbers in grouped.items():
         order = sorted(numbers, key=lambda number: (-RANKS[levels[number]], -abs(found.z[-1, number])))
-        yield _signal(found, scales[column], order, levels[order[0]], reference, windows, floors)
+        yield _signal(found, scales[column], order, levels[order[0]], reference, windows)
 
 
 RANKS = {"alarm": 2, "suspicious": 1, "note": 0, None: -1}
 
 
-def _levels(found: Columns, floors: Floats) -> list[str | None]:
+def _levels(found: Columns) -> list[str | None]:
     """What each statistic gives rise to in the last window."""
-    z, sizes, charts = found.z, found.effects, found.charts
-    now = np.abs(np.nan_to_num(z[-1]))
-    slow = charts.evidence[-1] >= charts.limit
-    nearly = charts.evidence[-1] >= NEARLY * charts.limit
-    own = charts.by_statistic[-1]
-    leads = (own > 0) & (own >= 0.5 * own.max(initial=0))
-    gross = (now >= GROSS_TIMES * charts.thresholds) & (np.abs(sizes.size[-1]) >= GROSS_FLOORS * floors)
-    off = now >= charts.thresholds
-    matters = sizes.matters[-1]
-    alarm = charts.fast[-1] | (leads & slow) | (gross & matters)
-    suspicious = (off & matters) | (leads & nearly)
+    now = np.abs(np.nan_to_num(found.z[-1]))
+    off, matters = now >= found.charts.thresholds, found.effects.matters[-1]
+    nearly = found.charts.evidence[-1] >= NEARLY * found.charts.limit
+    alarm = alarms(found)[-1]
+    suspicious = (off & matters) | (_leads(found.charts)[-1] & nearly)
     return [
         "alarm" if alarm[number] else "suspicious" if suspicious[number] else "note" if off[number] else None
         for number in range(len(now))
     ]
+
+
+def alarms(found: Columns) -> NDArray[np.bool_]:
+    """Where a change is sure, for each window and statistic: by the fast chart, by the slow one (which the
+    statistics with the most evidence answer for), because it is gross, or because many columns changed at
+    once.
+    """
+    charts, sizes = found.charts, found.effects
+    slow = _leads(charts) & (charts.evidence >= charts.limit)[:, None]
+    far = np.abs(np.nan_to_num(found.z)) >= GROSS_TIMES * charts.thresholds
+    broad = _columns_off(found.statistics, found.z, sizes, charts) >= found.broad
+    off = (np.abs(np.nan_to_num(found.z)) >= charts.thresholds) & sizes.matters
+    gross = far & (np.abs(sizes.size) >= GROSS_FLOORS * found.floors) & sizes.matters
+    return np.asarray(charts.fast | slow | gross | (off & broad[:, None]))
+
+
+def _columns_off(
+    statistics: tuple[Statistic, ...], z: Floats, sizes: Effects, charts: Charts
+) -> NDArray[np.int64]:
+    """How many columns are off on each window."""
+    off = (np.abs(np.nan_to_num(z)) >= charts.thresholds) & sizes.matters
+    names = np.array([statistic.column for statistic in statistics])
+    each = [off[:, names == name].any(axis=1) for name in dict.fromkeys(names)]
+    return np.asarray(np.sum(each, axis=0))
+
+
+def _broad(statistics: tuple[Statistic, ...], worst: int) -> int:
+    """How many columns have to be off at once: more than on any day of the reference."""
+    columns = len({statistic.column for statistic in statistics})
+    return max(BROAD, -(-columns // 2), worst + 1)
+
+
+def _leads(charts: Charts) -> NDArray[np.bool_]:
+    """The statistics that most of a window's evidence is of."""
+    own = charts.by_statistic
+    return np.asarray((own > 0) & (own >= 0.5 * own.max(axis=1, initial=0)[:, None]))
 
 
 def _signal(
@@ -164,7 +213,6 @@ def _signal(
     level: str | None,
     reference: Reference,
     windows: Sequence[WindowProfile],
-    floors: Floats,
 ) -> Signal:
     number = order[0]
     statistic = found.statistics[number]
@@ -181,7 +229,7 @@ def _signal(
         subject=statistic.column,
         level="incident" if broken else level,
         value=_finite(found.effects.size[-1, number]),
-        threshold=_finite(floors[number]),
+        threshold=_finite(found.floors[number]),
         unit=sentences.UNITS[statistic.unit],
         since=windows[_began(found, number)].start,
         why=sentences.tell(found, scale, order, reference, windows[-1], change),

@@ -14,16 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import ColumnScale, JointNull, Reference, TrainingRun, WindowProfile
-from tasks.data.model_query import ask
-from tasks.errors import InvalidProject, LakeError
+from tasks.errors import InvalidProject
 from tasks.monitoring import domain_classifier
+from tasks.monitoring.event_times import time_column_of, times_of
 from tasks.monitoring.inputs.traits import traits
 from tasks.monitoring.profiles.columns import Followed, followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
 from tasks.spec import ColumnType, PipelineSpec
 from tasks.stores.lake import Lake
-from tasks.stores.lake_sql import quote
 from tasks.stores.parts import read_part
 
 MOST_DAYS = 180
@@ -55,7 +54,7 @@ def make_reference(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Referenc
     types = {name: spec.data.feature_types[name] for name in features}
     texts = texts_of(rows, types)
     columns = followed(types, frozenset(texts))
-    time_column, times, notes = times_of(lake, run, spec, rows)
+    time_column, times, notes = times_of(lake, run.snapshot, spec, rows)
     rows = rows.select(features)
     days, merged = ([], False) if times is None else into_days(rows, times)
     scales, whole, profiles = _profiles(rows, columns, days, run)
@@ -104,39 +103,6 @@ def texts_of(rows: pa.Table, types: dict[str, ColumnType]) -> tuple[str, ...]:
     frame = rows.select(list(strings)).to_pandas()
     kinds = domain_classifier.kinds_of(strings, frame)
     return tuple(name for name, kind in kinds.items() if kind == "text")
-
-
-def times_of(
-    lake: Lake, run: TrainingRun, spec: PipelineSpec, rows: pa.Table
-) -> tuple[str | None, pa.ChunkedArray | None, tuple[str, ...]]:
-    """By which column rows are divided into days, when each row happened, and what there is to say of it."""
-    name = time_column_of(spec)
-    if name is None:
-        return None, None, (NO_TIME.format(spec.name),)
-    if name in rows.column_names:
-        return name, _as_times(rows.column(name)), ()
-    data, pinned = spec.data, {table.table: table.version for table in run.snapshot.pinned}
-    sql = f"SELECT {quote(data.key)} AS key, {quote(name)} AS time FROM {quote(data.table)}"  # noqa: S608 - quoted
-    try:
-        known = ask(lake, data, pinned, sql)
-    except LakeError as error:
-        return None, None, (f"When the rows of the reference happened cannot be told: {error}",)
-    places = pc.index_in(rows.column(data.key), value_set=known["key"].combine_chunks())
-    return name, _as_times(known["time"].combine_chunks().take(places.combine_chunks())), ()
-
-
-NO_TIME = (
-    "Nothing says when a row of the reference happened, so nobody knows how much days differ until the "
-    "champion has served for some. Name a column in monitor.time_column of models/{}/pipeline.yaml."
-)
-
-
-def time_column_of(spec: PipelineSpec) -> str | None:
-    """What pipeline.yaml names, or the only column of the model's own table that is a time."""
-    if spec.monitor.time_column is not None:
-        return spec.monitor.time_column
-    times = [name for name, kind in spec.data.columns.items() if kind in domain_classifier.TIMES]
-    return times[0] if len(times) == 1 else None
 
 
 def into_days(rows: pa.Table, times: pa.ChunkedArray) -> tuple[Days, bool]:
@@ -255,12 +221,6 @@ def _span(days: Days, run: TrainingRun) -> tuple[datetime, datetime]:
     if days:
         return days[0][0], days[-1][1]
     return run.snapshot.version_at, run.snapshot.version_at + timedelta(microseconds=1)
-
-
-def _as_times(values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:
-    """Times without a zone, in UTC."""
-    chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    return pc.cast(chunked, pa.timestamp("us"))
 
 
 def _utc(time: datetime) -> datetime:

@@ -109,11 +109,13 @@ def test_of_two_platforms_none_is_asked_until_one_is_named(clone: Path) -> None:
     [
         (["status", "--help"], {}),
         (["--version"], {}),
+        (["check-data", "file.csv"], {}),
+        (["check-drift", "--reference", "a.csv", "--current", "b.csv"], {}),
         ([], {}),
         (["status"], {"PERENNIAL_URL": "https://models.example"}),
         (["status"], {"_PERENNIAL_COMPLETE": "complete_bash"}),
     ],
-    ids=["help", "version", "nothing", "elsewhere", "completion"],
+    ids=["help", "version", "a file", "two files", "nothing", "elsewhere", "completion"],
 )
 def test_what_needs_no_platform_of_this_machine_looks_for_none(
     clone: Path, words: list[str], variables: dict[str, str]

@@ -23,10 +23,15 @@ def nowhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def named(word: str) -> str:
+    """A word as it is typed, by the name of its module."""
+    return word.rstrip("_").replace("_", "-")
+
+
 def test_help_names_every_word(ask: Ask) -> None:
     answer = ask("--help")
     assert answer.code == 0
-    assert {word.rstrip("_") for word in WORDS} <= set(answer.shown.split())
+    assert {named(word) for word in WORDS} <= set(answer.shown.split())
     assert ask().shown == answer.shown, "as nothing at all does"
 
 
@@ -38,9 +43,9 @@ def test_the_version_is_the_projects(ask: Ask) -> None:
 
 def test_every_word_and_every_exit_code_is_documented() -> None:
     page = (PROJECT / "docs" / "command.md").read_text(encoding="utf-8")
-    words = set(re.findall(r"^\| `(\w+)[^|]*` \|", page, re.MULTILINE))
+    words = set(re.findall(r"^\| `([\w-]+)[^|]*` \|", page, re.MULTILINE))
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
-    assert words >= {word.rstrip("_") for word in WORDS}
+    assert words >= {named(word) for word in WORDS}
     assert codes == {value for name, value in vars(exits).items() if name.isupper() and "EXIT" not in name}
 
 
@@ -64,6 +69,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["rollback", "review_sentiment", "--why", "It is rude."],
         ["answer", "review_sentiment", "poison", "--why", "They are rude."],
         ["decide", "review_sentiment", "day.csv", "release", "--why", "They are right."],
+        ["breaker", "review_sentiment", "close", "--why", "They were late."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
         ["open"],
     ],
@@ -78,7 +84,9 @@ def test_where_no_platform_runs_that_is_said_with_a_code_of_its_own(
     assert answer.shown == ""
 
 
-@pytest.mark.parametrize("words", [["answer", "m", "poison"], ["recall", "day.csv"], ["withdraw", "m"]])
+@pytest.mark.parametrize(
+    "words", [["answer", "m", "poison"], ["recall", "day.csv"], ["withdraw", "m"], ["breaker", "m", "close"]]
+)
 def test_a_decision_without_a_reason_is_refused(ask: Ask, nowhere: None, words: list[str]) -> None:
     answer = ask(*words, "--why", " ")
     assert answer.code == 2

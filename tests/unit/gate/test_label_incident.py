@@ -234,6 +234,25 @@ def test_neither_what_serves_nor_a_drift_that_was_found_since_answers_an_inciden
         assert open_incident(connection, SPEC.name) is not None
 
 
+@pytest.mark.parametrize(("question", "verdict"), [("input", "promote"), ("target", "hold")])
+def test_labels_that_alarm_do_not_excuse_themselves_as_a_drift_of_the_inputs(
+    home: Path, trained: SnapshotPart, question: str, verdict: str
+) -> None:
+    first_model()
+    signal = {"question": question, "level": "alarm"}
+    entries.record(
+        model=SPEC.name,
+        actor="drift",
+        action=Action.DRIFT,
+        before=judged.RUN,
+        after="ask",
+        why="So.",
+        evidence={"decision": {"signals": [signal]}},
+    )
+    newest = set_score(0.75, 0.05)
+    assert judge(candidate(1, 0.75, newest=newest)).verdict == verdict
+
+
 def test_the_world_lets_the_next_training_through_and_the_anchor_begins_anew(
     home: Path, trained: SnapshotPart
 ) -> None:

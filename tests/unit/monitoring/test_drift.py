@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.monitoring import domain_classifier
-from tasks.monitoring.decide import Findings, decide
+from tasks.monitoring.decide import Findings, decide_without_signals
 from tasks.spec import MonitorSpec
 from tests.unit.monitoring.traffic import texts
 
@@ -201,7 +201,7 @@ def test_a_probability_that_so_few_rows_cannot_show_is_no_threshold(few_relabell
     found_here = domain_classifier.separate(*rows, kinds, 1e-17)
     assert found_here.null_auc > 1
     measured = found(domain_auc=found_here.auc, null_auc=found_here.null_auc)
-    assert decide(measured, RULES)[0] == "cannot_tell"
+    assert decide_without_signals(measured, RULES)[0] == "cannot_tell"
 
 
 # --- the verdict --------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def found(**changes: Any) -> Findings:
     ],
 )
 def test_the_verdict_follows_from_the_findings(changes: dict[str, Any], verdict: str, said: str) -> None:
-    decided, why = decide(found(**changes), RULES)
+    decided, why = decide_without_signals(found(**changes), RULES)
     assert decided == verdict
     assert said in why
 
@@ -261,14 +261,14 @@ def test_broken_data_is_never_a_reason_to_retrain(
     bad: float, auc: float | None, null: float | None, rows: int, new: int
 ) -> None:
     findings = found(bad_share=bad, domain_auc=auc, null_auc=null, window_rows=rows, new_rows=new)
-    assert decide(findings, RULES)[0] in {"incident", "too_few"}
+    assert decide_without_signals(findings, RULES)[0] in {"incident", "too_few"}
 
 
 @given(auc=st.floats(allow_nan=True), null=st.floats(allow_nan=True), new=st.integers(0, 2000))
 def test_a_retrain_needs_an_effect_above_chance_and_something_to_learn(
     auc: float, null: float, new: int
 ) -> None:
-    if decide(found(domain_auc=auc, null_auc=null, new_rows=new), RULES)[0] == "retrain":
+    if decide_without_signals(found(domain_auc=auc, null_auc=null, new_rows=new), RULES)[0] == "retrain":
         assert auc > RULES.domain_auc
         assert auc > null
         assert new >= RULES.minimum_new_rows

@@ -1,17 +1,27 @@
 """Retrain requests: many ask, one is granted, and a lost training does not block its model for ever."""
 
 import multiprocessing
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from tasks.contracts import ColumnDistance, DriftDecision, RetrainRequest, RetrainTicket, StepContext
+from tasks.contracts import (
+    Approval,
+    ColumnDistance,
+    DriftDecision,
+    RetrainRequest,
+    RetrainTicket,
+    StepContext,
+    Verdict,
+)
 from tasks.errors import InvalidRequest, LedgerBroken
 from tasks.ledger import entries
-from tasks.monitoring import retrain
+from tasks.monitoring import closing, retrain
 from tasks.spec import PipelineSpec
+from tasks.spec.monitor import RetrainBudget
 from tasks.stores.database import engine, ledger_entries, retrain_requests
 from tests.unit.tampering import tamper
 
@@ -105,7 +115,7 @@ def test_a_step_that_is_tried_again_gets_the_same_ticket(home: Path) -> None:
 
 def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) -> None:
     first = ask("step", cooldown_seconds=600)
-    retrain.close(MODEL, str(first.train_run_id))
+    closing.close(MODEL, str(first.train_run_id))
 
     assert "ask again in 10 min" in ask("step", cooldown_seconds=600).reason
     age(601)
@@ -121,7 +131,7 @@ def test_a_step_whose_training_ended_asks_anew_under_the_same_rules(home: Path) 
 def test_a_ticket_that_started_nothing_is_asked_for_again_without_a_pause(home: Path) -> None:
     first = ask("step", drift(), cooldown_seconds=600)
     assert retrain.is_open(MODEL, str(first.train_run_id))
-    assert retrain.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
+    assert closing.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
     assert not retrain.is_open(MODEL, str(first.train_run_id))
 
     again = ask("step", drift(), cooldown_seconds=600)
@@ -145,7 +155,7 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
     first = ask("one", cooldown_seconds=600)
 
     assert "has not ended" in ask("two", cooldown_seconds=600).reason
-    assert retrain.close(MODEL, str(first.train_run_id))
+    assert closing.close(MODEL, str(first.train_run_id))
     age(500)
     assert "ask again in 100 s" in ask("three", cooldown_seconds=600).reason
     age(101)
@@ -156,7 +166,7 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
 def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:
     first = ask("one", cooldown_seconds=0)
     assert not ask("two", cooldown_seconds=0).granted
-    retrain.close(MODEL, str(first.train_run_id))
+    closing.close(MODEL, str(first.train_run_id))
 
     second = ask("two", cooldown_seconds=0)
 
@@ -178,26 +188,26 @@ def test_what_could_not_start_is_refused_with_that_reason_and_holds_no_lock(home
 def test_closing_twice_or_what_nobody_requested_does_nothing(home: Path) -> None:
     ticket = ask("one")
 
-    assert not retrain.close(MODEL, "manual__2026-01-01")
-    assert not retrain.close("flight_delay", str(ticket.train_run_id))
-    assert retrain.close(MODEL, str(ticket.train_run_id))
-    assert not retrain.close(MODEL, str(ticket.train_run_id))
+    assert not closing.close(MODEL, "manual__2026-01-01")
+    assert not closing.close("flight_delay", str(ticket.train_run_id))
+    assert closing.close(MODEL, str(ticket.train_run_id))
+    assert not closing.close(MODEL, str(ticket.train_run_id))
 
 
 def test_a_training_that_is_never_heard_of_again_expires(home: Path) -> None:
     lost = ask("one")
-    age(retrain.longest_seconds(SPEC) - 60)
+    age(closing.longest_seconds(SPEC) - 60)
     assert not ask("two").granted
     age(61)
 
     ticket = ask("three")
 
     assert ticket.granted
-    assert not retrain.close(MODEL, str(lost.train_run_id))
+    assert not closing.close(MODEL, str(lost.train_run_id))
     assert answers() == ["granted", "refused", "expired", "granted"]
 
 
-@pytest.mark.parametrize("verdict", ["quiet", "too_few", "incident", "wait"])
+@pytest.mark.parametrize("verdict", sorted(set(get_args(Verdict)) - {"retrain"}))
 def test_bad_data_or_no_drift_never_leads_to_a_training(home: Path, verdict: str) -> None:
     decision = drift(verdict)
     with pytest.raises(InvalidRequest, match=verdict):
@@ -251,6 +261,88 @@ def test_an_entry_that_holds_no_decision_starts_no_training(home: Path) -> None:
         ask("one", decision.model_copy(update={"ledger_hash": entry.entry_hash}))
 
 
+def test_a_decision_that_asks_counts_only_with_what_a_person_said(home: Path) -> None:
+    decision = drift("ask", follows="rebuild")
+    said = Approval(approved=True, by="ann", at=datetime(2026, 1, 2, tzinfo=UTC), why="The wind is new.")
+
+    with pytest.raises(InvalidRequest, match="says 'ask', not 'retrain'"):
+        ask("one", decision)
+    ticket = retrain.retrain(request("one", decision).model_copy(update={"approval": said}))
+
+    assert ticket.granted
+    assert ticket.reason == f"{decision.why} ann agreed: The wind is new."
+    evidence = entries.history(MODEL)[-1].evidence
+    assert (evidence["approval"]["by"], evidence["follows"]) == ("ann", "rebuild")
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"),
+    [("ann", "ann was asked .* and said no: It rained."), (None, "nobody answered in time")],
+)
+def test_what_a_person_did_not_approve_is_refused_and_put_down(
+    home: Path, by: str | None, reason: str
+) -> None:
+    said = Approval(approved=False, by=by, at=datetime(2026, 1, 2, tzinfo=UTC), why="It rained.")
+
+    ticket = retrain.retrain(request("one", drift("ask")).model_copy(update={"approval": said}))
+
+    assert not ticket.granted
+    assert re.search(reason, entries.history(MODEL)[-1].why)
+    assert retrain.open_requests() == []
+
+
+def test_an_approval_does_not_turn_a_quiet_decision_into_a_training(home: Path) -> None:
+    said = Approval(approved=True, by="ann", at=datetime(2026, 1, 2, tzinfo=UTC))
+    for verdict in ("quiet", "suggest", "stopped", "wait"):
+        with pytest.raises(InvalidRequest, match=verdict):
+            retrain.retrain(request("one", drift(verdict)).model_copy(update={"approval": said}))
+
+
+def test_decisions_that_were_made_before_are_held_to_the_budget_when_they_are_granted(home: Path) -> None:
+    decisions = [drift(window_rows=500 + number) for number in range(4)]
+    budget = {"cooldown_seconds": 0, "retrain_budget": RetrainBudget(runs=2)}
+    granted = []
+    for number, decision in enumerate(decisions):
+        ticket = ask(f"step {number}", decision, **budget)
+        granted.append(ticket.granted)
+        closing.close(MODEL, str(ticket.train_run_id))
+
+    assert granted == [True, True, False, False]
+    assert ask("by hand", **budget).granted, "a person's training is none of the budget's"
+    last = [entry for entry in entries.history(MODEL) if entry.after == "refused"][-1]
+    assert "2 retrains were granted in the last 30 days" in last.why
+    assert retrain.replay(last) == last.why
+
+
+def test_a_budget_of_no_runs_refuses_what_was_decided_before_it_was_set(home: Path) -> None:
+    ticket = ask("one", drift(), retrain_budget=RetrainBudget(runs=0))
+    assert (ticket.granted, "monitor.retrain_budget.runs is 0" in ticket.reason) == (False, True)
+
+
+def test_a_step_that_is_refused_twice_leaves_one_entry(home: Path) -> None:
+    decision = drift()
+    for _ in range(3):
+        ask("one", decision, retrain_budget=RetrainBudget(runs=0))
+    assert answers() == ["refused"]
+
+
+def test_a_training_of_which_nothing_was_heard_counts_what_it_may_have_taken(home: Path) -> None:
+    ask("one", drift())
+    age(closing.longest_seconds(SPEC) + 60)
+    ask("two", drift(window_rows=501), cooldown_seconds=0)
+
+    [expired] = [entry for entry in entries.history(MODEL) if entry.after == "expired"]
+    assert expired.evidence["seconds"] == closing.longest_seconds(SPEC), "GPU seconds"
+
+
+def test_a_clock_that_was_set_back_is_named(home: Path) -> None:
+    ask("one", cooldown_seconds=0)
+    closing.close(MODEL, str(retrain.open_requests()[0].train_run_id))
+    age(-86_400)
+    ticket = ask("two", cooldown_seconds=0)
+    assert (ticket.granted, "the clock was set back" in ticket.reason) == (False, True)
+
+
 def test_a_broken_ledger_grants_nothing_and_says_so(home: Path) -> None:
     decision = drift()
     ask("one", decision)
@@ -274,8 +366,10 @@ def test_twenty_processes_that_ask_at_once_make_one_run(home: Path) -> None:
     fork = multiprocessing.get_context("fork")
     gate, tickets = fork.Barrier(20), fork.Queue()
 
+    decision = drift()
+
     def process(number: int) -> None:
-        asked = request(f"step_{number}")
+        asked = request(f"step_{number}", decision, cooldown_seconds=0)
         gate.wait(timeout=60)
         tickets.put(retrain.retrain(asked))
 
@@ -291,3 +385,4 @@ def test_twenty_processes_that_ask_at_once_make_one_run(home: Path) -> None:
     assert sorted(map(str, answers())) == ["granted", *["refused"] * 19]
     assert len(retrain.open_requests()) == 1
     assert entries.broken_entries() == []
+    assert sum("memory" in entry.evidence for entry in entries.history(MODEL, ["retrain"])) == 1

@@ -50,6 +50,10 @@ def predict(rows: list[str | None], *, at: datetime = START, batch: str = "p") -
     logged = {
         "prediction_id": [f"{batch}-{number:05d}" for number in range(count)],
         "predicted_at": pa.array([at] * count, pa.timestamp("us", "UTC")),
+        "run_id": ["c" * 32] * count,
+        "model_version": ["1"] * count,
+        "prediction": [str(number % 2) for number in range(count)],
+        "score": [0.9 if number % 2 else 0.1 for number in range(count)],
         "request": [json.dumps({"text": text, "added_later": 1}) for text in rows],
         "text": pa.array(rows, pa.string()),
     }

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from plugins.causes import asked_of_training
 from plugins.forms import OPENLINEAGE, faults
-from plugins.verbs import asked_of_training
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TRAINING = {"as_of", "reason"}

@@ -10,7 +10,8 @@ import pytest
 
 from tasks.contracts import Action, DriftDecision, RetrainRequest, StepContext
 from tasks.ledger import entries
-from tasks.monitoring.retrain import close, retrain
+from tasks.monitoring.closing import close
+from tasks.monitoring.retrain import retrain
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import database, registry
@@ -71,7 +72,7 @@ def _granted_by_drift(world: World) -> str:
     decision = DriftDecision(
         model=MODEL, champion_run_id=world.runs[0].run_id, window_start=DAY, window_end=DAY, window_rows=500,
         reference_rows=500, verdict="retrain", domain_auc=0.97, null_auc=0.55, threshold=0.65, columns=(),
-        new_rows=40, validation=None, why="The traffic changed: 0.97 is above 0.65.", report_url=None,
+        new_rows=540, validation=None, why="The traffic changed: 0.97 is above 0.65.", report_url=None,
     )  # fmt: skip
     entry = entries.record(
         model=MODEL, actor="airflow:drift", action=Action.DRIFT, before=None, after="retrain",

@@ -10,7 +10,7 @@ import yaml
 from perennial_gateway.routes import Route
 
 from tasks.errors import InvalidProject
-from tasks.monitoring import retrain
+from tasks.monitoring import closing
 from tasks.spec import PipelineSpec
 from tasks.spec.monitor import MonitorSpec
 from tasks.spec.serving import LONGEST_SECONDS
@@ -18,7 +18,14 @@ from tasks.spec.training import TrainingSpec
 from tests.conftest import PROJECT
 
 SHIPPED = PROJECT / "models" / "review_sentiment" / "pipeline.yaml"
-COMPARED_ONLY = {"margin", "slice_margin", "minimum_gain_over_baseline", "latency_p95_seconds", "by"}
+COMPARED_ONLY = {
+    "margin",
+    "slice_margin",
+    "minimum_gain_over_baseline",
+    "latency_p95_seconds",
+    "by",
+    "tolerance",
+}
 """In units of the label, or only compared with what was measured: any finite number has a meaning."""
 
 
@@ -44,6 +51,12 @@ def test_every_number_has_an_upper_bound() -> None:
         ("monitor.false_alarm_share", 1e-17),
         ("monitor.cooldown_seconds", float("inf")),
         ("monitor.cooldown_seconds", 1e20),
+        ("monitor.retrain_budget", {"runs": -1}),
+        ("monitor.retrain_budget", {"seconds": 0}),
+        ("monitor.retrain_budget", {"seconds": float("nan")}),
+        ("monitor.breaker_after", 0),
+        ("monitor.rebuild_after", 10**9),
+        ("monitor.tolerance", float("inf")),
         ("training.timeout_seconds", float("inf")),
         ("training.timeout_seconds", 1e300),
         ("training.retries", 10**9),
@@ -59,7 +72,7 @@ def test_every_number_has_an_upper_bound() -> None:
     ],
 )
 def test_a_number_that_is_refused_later_is_refused_in_the_file(
-    tmp_path: Path, field: str, value: float
+    tmp_path: Path, field: str, value: Any
 ) -> None:
     document: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
     part, name = field.split(".")
@@ -68,7 +81,7 @@ def test_a_number_that_is_refused_later_is_refused_in_the_file(
     path.parent.mkdir()
     path.write_text(yaml.safe_dump(document))
 
-    with pytest.raises(InvalidProject, match=rf"{field}: .*\. Correct these fields"):
+    with pytest.raises(InvalidProject, match=rf"{field}[.a-z]*: .*\. Correct these fields"):
         PipelineSpec.load(path)
 
 
@@ -90,6 +103,6 @@ def test_the_largest_times_are_times_that_a_clock_can_tell() -> None:
     training = spec.training.model_copy(
         update={name: longest[name] for name in ("timeout_seconds", "retries")}
     )
-    seconds = retrain.longest_seconds(spec.model_copy(update={"training": training}))
+    seconds = closing.longest_seconds(spec.model_copy(update={"training": training}))
 
     assert datetime.now(UTC) + timedelta(seconds=seconds + longest["cooldown_seconds"])

@@ -1,0 +1,12 @@
+"""The Airflow DAG `close_breaker_model`."""
+
+from plugins.by_hand import close_breaker as close
+from plugins.forms import breaker_form
+from plugins.pipeline import pipeline
+from plugins.schedules import only_when_asked
+
+
+@pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=breaker_form, paused=False)
+def close_breaker(_: str) -> None:
+    """Let a model be retrained by itself again, after several retrains in a row came to nothing."""
+    close()

@@ -1,0 +1,1 @@
+"""Sensors: tasks of any DAG that wait for what the platform decides."""

@@ -1,0 +1,195 @@
+"""What of a model a person should know: a pure function of what the ledger and Airflow say of it.
+
+One rule a kind of trouble. A trouble is there until the entries say otherwise, however often somebody looks,
+so that what has been told of it can be compared with what is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tasks.contracts import AlertReason, FailedRun, LedgerEntry, Trouble
+
+LOUD: dict[str, AlertReason] = {
+    "incident": "incident",
+    "wait": "drift",
+    "suggest": "drift",
+    "retrain": "drift",
+    "ask": "ask",
+    "stopped": "stopped",
+}
+"""The verdicts of the drift check that somebody should know of."""
+QUIET = "quiet"
+"""The one that ends them; every other says neither."""
+
+MOMENT = timedelta(days=7)
+"""For so long something that happened can still be told, where no channel was there before."""
+
+TOLD_OTHERWISE = {"report_quarantined"}
+"""Tasks that fail to show what has an alert of its own."""
+
+NEXT: dict[str, str] = {
+    "incident": "Look at where these rows come from. No training answers broken data; the next check says "
+    "whether it is over.",
+    "wait": "Nothing yet: the check of each day looks again.",
+    "retrain": "Nothing: a training was asked for, and the gate judges what comes of it.",
+    "suggest": 'Train, if you agree: perennial train {model} --why "..."',
+    "ask": "Answer the task that waits in Airflow's pages (drift_{model}, Required Actions).",
+    "stopped": "Look at what the trainings before came to: perennial ledger {model} --last 20",
+    "label_incident": "Look at the new labels, and say whether they are wrong or the world has changed: "
+    'perennial answer {model} poison --why "...", or the_world in place of poison.',
+    "quarantine": 'Decide on it: perennial decide {model} {subject} release --why "...", or confirm.',
+    "rollback": "Look why it did not serve; the version before serves. perennial why {model}",
+    "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a model; entries are newest first.
+
+    Attributes:
+        checks: Of the drift check.
+        breaker_closed: The newest time that a person closed the breaker.
+        label_incident: The one that nobody has answered.
+        batches: What was decided on batches.
+        recalled: Batches that were recalled since.
+        switches: Changes of what serves.
+        failed: The DAGs of the loop whose newest run failed.
+    """
+
+    model: str
+    checks: Sequence[LedgerEntry] = ()
+    breaker_closed: LedgerEntry | None = None
+    label_incident: LedgerEntry | None = None
+    batches: Sequence[LedgerEntry] = ()
+    recalled: frozenset[str] = frozenset()
+    switches: Sequence[LedgerEntry] = ()
+    failed: Sequence[FailedRun] = ()
+
+    @property
+    def version(self) -> str | None:
+        """That serves, by the ledger."""
+        return self.switches[0].after if self.switches else None
+
+
+def troubles(known: Known, now: datetime) -> list[Trouble]:
+    """Everything of a model that somebody should know of now, the gravest first."""
+    return [trouble for rule in RULES for trouble in rule(known, now)]
+
+
+def run_of(actor: str) -> str | None:
+    """`DAG/run/task` of an entry that a step wrote; None where it was not Airflow's."""
+    if not actor.startswith("airflow:"):
+        return None
+    return actor.removeprefix("airflow:").partition(", asked for by ")[0]
+
+
+def _traffic(known: Known, _now: datetime) -> Iterator[Trouble]:
+    """What the newest check that could tell says, for as long as the checks before said something, too."""
+    loud: list[LedgerEntry] = []
+    for check in known.checks:
+        if check.after == QUIET:
+            break
+        if check.after in LOUD:
+            loud.append(check)
+    if not loud:
+        return
+    closed = known.breaker_closed
+    if loud[0].after == "stopped" and closed is not None and closed.sequence > loud[0].sequence:
+        return
+    decision = loud[0].evidence.get("decision", {})
+    grave = [each for each in decision.get("signals", ()) if each["level"] in {"alarm", "incident"}]
+    began = [datetime.fromisoformat(each["since"]) for each in grave if each.get("since")]
+    yield _of_entry(
+        known,
+        loud[0],
+        reason=LOUD[str(loud[0].after)],
+        subject="traffic",
+        since=min([loud[-1].at, *began]),
+        next_step=NEXT[str(loud[0].after)],
+        kinds=tuple(sorted({f"{each['reason']} of {each['subject']}" for each in grave})),
+        page_url=decision.get("page_url") or decision.get("report_url"),
+    )
+
+
+def _labels(known: Known, _now: datetime) -> Iterator[Trouble]:
+    if known.label_incident is not None:
+        yield _of_entry(known, known.label_incident, reason="label_incident", subject="labels")
+
+
+def _quarantined(known: Known, _now: datetime) -> Iterator[Trouble]:
+    newest = {each.before: each for each in reversed(known.batches)}
+    for batch, entry in newest.items():
+        if entry.after == "quarantined" and batch and batch not in known.recalled:
+            yield _of_entry(known, entry, reason="quarantine", subject=batch)
+
+
+def _undone(known: Known, now: datetime) -> Iterator[Trouble]:
+    """Switches that the platform took back by itself."""
+    for entry in known.switches:
+        if entry.evidence.get("undoes") and now - entry.at < MOMENT:
+            yield _of_entry(
+                known, entry, reason="rollback", subject=f"entry {entry.sequence}", is_momentary=True
+            )
+
+
+def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
+    told = {_run(each) for each in known.checks if each.after == "incident"}
+    for failed in known.failed:
+        run = f"{failed.dag_id}/{failed.run_id}"
+        if run in told or (failed.tasks and set(failed.tasks) <= TOLD_OTHERWISE):
+            continue
+        tasks = ", ".join(failed.tasks) or "none of its tasks"
+        yield Trouble(
+            model=known.model,
+            subject=failed.dag_id,
+            reason="failed_step",
+            since=failed.since,
+            version=known.version,
+            why=f"The newest run of {failed.dag_id} failed: {tasks} did.",
+            next_step=NEXT["failed_step"],
+            kinds=failed.tasks,
+            step=f"{run}/{failed.tasks[0]}" if failed.tasks else run,
+        )
+
+
+RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
+    _traffic,
+    _labels,
+    _quarantined,
+    _undone,
+    _failed,
+)
+
+
+def _of_entry(  # noqa: PLR0913 - each says one thing of the trouble, by its name
+    known: Known,
+    entry: LedgerEntry,
+    *,
+    reason: AlertReason,
+    subject: str,
+    since: datetime | None = None,
+    next_step: str = "",
+    kinds: tuple[str, ...] = (),
+    page_url: str | None = None,
+    is_momentary: bool = False,
+) -> Trouble:
+    return Trouble(
+        model=known.model,
+        subject=subject,
+        reason=reason,
+        since=since or entry.at,
+        version=known.version,
+        why=entry.why,
+        next_step=(next_step or NEXT[reason]).format(model=known.model, subject=subject),
+        kinds=kinds,
+        step=run_of(entry.actor),
+        page_url=page_url,
+        entry=entry.sequence,
+        is_momentary=is_momentary,
+    )
+
+
+def _run(entry: LedgerEntry) -> str:
+    return "/".join((run_of(entry.actor) or "").split("/")[:2])

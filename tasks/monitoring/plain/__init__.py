@@ -1,0 +1,1 @@
+"""Judge plain files: is the data sound, and has it drifted, with no platform running."""

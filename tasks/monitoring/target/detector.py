@@ -1,0 +1,147 @@
+"""One question that is asked of each window: is its mean beyond what was expected, and by how much?"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+
+import numpy as np
+
+from tasks.contracts import TargetSummary
+from tasks.monitoring.target import evidence
+from tasks.monitoring.target.evidence import MOST_ERRORS, Measured, Null, Path
+from tasks.monitoring.target.expectation import WINDOWS, Expectation, Known, expect
+from tasks.monitoring.target.measures import merged, narrowed, share_variance
+
+REFERENCE_REACH = 1.0
+"""How many standard errors the expectation may be wrong: five of six references are within, one-sided."""
+
+Measure = Callable[[TargetSummary], Measured | None]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What is asked, in units of the measure, which is larger for the worse.
+
+    Attributes:
+        reason, subject: As a `Signal` has them.
+        measure: What is asked of a window; None where its rows do not say.
+        floor: How far beyond what was expected the mean may be.
+        unit: The smallest change beyond that which matters.
+        known: What is known before the first window.
+        days: Windows of before the first, which then are not learnt from.
+        assumed_between: The variance of windows' means before any is seen.
+        keeps: By what the expectation is multiplied: 1, or the part of an advantage that has to be left.
+        most_errors: For how many standard errors one window may speak.
+        least_between: What the variance of windows' means is at least.
+        certain: Whether it can alarm; else it is `suspicious` at most.
+        group: The column and value of the group that it is about; None for all rows.
+    """
+
+    reason: str
+    subject: str
+    measure: Measure
+    floor: float
+    unit: float
+    known: Known | None
+    assumed_between: float
+    days: tuple[Measured, ...] = ()
+    keeps: float = 1.0
+    most_errors: float = MOST_ERRORS
+    least_between: float = 0.0
+    certain: bool = True
+    group: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A detector's evidence over the windows that say something.
+
+    Attributes:
+        starts: Of each window, or of the first of several that were put together to have enough rows.
+        seen: Their means.
+        expected: What each was expected to be before it was seen.
+        boundaries: What each was allowed to be.
+        log_threshold: At what logarithm of the evidence it alarms.
+    """
+
+    detector: Detector
+    starts: tuple[datetime, ...]
+    seen: tuple[Measured, ...]
+    expected: tuple[Expectation, ...]
+    boundaries: tuple[float, ...]
+    path: Path
+    log_threshold: float
+
+    @property
+    def alarmed(self) -> bool:
+        return self.detector.certain and self.log_evidence >= self.log_threshold
+
+    @property
+    def log_evidence(self) -> float:
+        return float(self.path.log_evidence[-1]) if self.starts else -inf
+
+    def since(self) -> int:
+        """The place of the window from which on the windows speak for a change."""
+        return int(self.path.since[-1])
+
+    def mean_since(self) -> float:
+        seen = self.seen[self.since() :]
+        return float(np.average([each.value for each in seen], weights=[each.rows for each in seen]))
+
+
+def trace(detector: Detector, windows: Iterable[TargetSummary], log_threshold: float) -> Trace:
+    """The evidence over windows that are in order."""
+    dated = chunks(detector.measure, (narrowed(each, detector.group) for each in windows))
+    expectations = _expectations(detector, [seen for _, seen in dated])
+    kept = [(at, seen, own) for (at, seen), own in zip(dated, expectations, strict=True) if own is not None]
+    boundaries = [_boundary(detector, own) for _, _, own in kept]
+    log_e = [
+        evidence.log_e_values(
+            seen, Null(limit, max(own.between, detector.least_between), detector.unit), detector.most_errors
+        )
+        for (_, seen, own), limit in zip(kept, boundaries, strict=True)
+    ]
+    return Trace(
+        detector=detector,
+        starts=tuple(at for at, _, _ in kept),
+        seen=tuple(seen for _, seen, _ in kept),
+        expected=tuple(own for _, _, own in kept),
+        boundaries=tuple(boundaries),
+        path=evidence.path(log_e, log_threshold),
+        log_threshold=log_threshold,
+    )
+
+
+def chunks(measure: Measure, windows: Iterable[TargetSummary]) -> list[tuple[datetime, Measured]]:
+    """What is measured of each window; those with too few rows are put together until they say something."""
+    found: list[tuple[datetime, Measured]] = []
+    waiting: TargetSummary | None = None
+    for each in windows:
+        waiting = each if waiting is None else merged(waiting, each)
+        if (seen := measure(waiting)) is not None:
+            found.append((waiting.window_start, seen))
+            waiting = None
+    return found
+
+
+def _boundary(detector: Detector, own: Expectation) -> float:
+    return detector.keeps * own.center + REFERENCE_REACH * own.error + detector.floor
+
+
+def _expectations(detector: Detector, seen: Sequence[Measured]) -> list[Expectation | None]:
+    """Of each window before it is seen; from `WINDOWS` on it stays what it is."""
+    learnt = list(detector.days) if detector.days else list(seen[:WINDOWS])
+    values = np.array([each.value for each in learnt], dtype=np.float64)
+    variances = np.array([variance_of(each) for each in learnt], dtype=np.float64)
+    places = [len(learnt)] if detector.days else range(min(len(seen), WINDOWS) + 1)
+    found = [
+        expect(values[:place], variances[:place], detector.known, detector.assumed_between)
+        for place in places
+    ]
+    return [found[min(place, len(found) - 1)] for place in range(len(seen))]
+
+
+def variance_of(seen: Measured) -> float:
+    """Of its sampling error."""
+    return share_variance(seen.value * seen.rows, seen.rows) if seen.variance is None else seen.variance

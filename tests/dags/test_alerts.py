@@ -1,0 +1,210 @@
+"""Alerts as the DAG of each minute sends them: to a real mail server, a real web server and Slack's way."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.alerts import Channel
+from tasks.contracts import Action
+from tasks.ledger import entries
+from tasks.settings import settings
+from tests.dags.inboxes import MailServer, WebServer, serving
+from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
+
+MODEL = "review_sentiment"
+Use = Callable[..., None]
+
+
+@pytest.fixture
+def inbox() -> Iterator[MailServer]:
+    server = MailServer()
+    with serving(server):
+        yield server
+
+
+@pytest.fixture
+def hook() -> Iterator[WebServer]:
+    server = WebServer()
+    with serving(server):
+        yield server
+
+
+@pytest.fixture
+def use(heavy: SetScript, monkeypatch: pytest.MonkeyPatch) -> Use:
+    """Sets the channels, each an Airflow connection."""
+
+    def channels(**connections: dict[str, Any]) -> None:
+        monkeypatch.setattr("plugins.housekeeping.differing_models", list)
+        monkeypatch.setenv("PERENNIAL_ALERTS", ", ".join(connections))
+        for name, connection in connections.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+        settings.cache_clear()
+
+    return channels
+
+
+def mail(server: MailServer) -> dict[str, Any]:
+    plain = {"disable_ssl": True, "disable_tls": True, "retry_limit": 1, "timeout": 5}
+    about = {"from_email": "perennial@example.org", "to": "team@example.org, ann@example.org"}
+    return {"conn_type": "smtp", "host": "127.0.0.1", "port": server.port, "extra": {**plain, **about}}
+
+
+def web(server: WebServer, kind: str = "http") -> dict[str, Any]:
+    url = f"http://127.0.0.1:{server.server_port}/services/T1"
+    return {"conn_type": kind, "host": url, **({"password": url} if kind == "slackwebhook" else {})}
+
+
+def note(action: Action, after: str, why: str, before: str = "r1", **evidence: Any) -> None:
+    actor = f"airflow:drift_{MODEL}/scheduled__2026-11-28T04:00:00+00:00/drift"
+    evidence["at"] = datetime.now(UTC)
+    entries.record(
+        model=MODEL, actor=actor, action=action, before=before, after=after, why=why, evidence=evidence
+    )
+
+
+def test_one_message_a_model_reaches_each_channel_once_and_is_not_sent_again_when_the_task_is_cleared(
+    run_dag: RunDag, use: Use, inbox: MailServer, hook: WebServer
+) -> None:
+    use(mail_team=mail(inbox), hook_ops=web(hook))
+    note(Action.DEPLOY, "3", "It is better.", before="2")
+    note(Action.DRIFT, "wait", "The traffic moved: {{ 7 * 7 }} <b>&</b>.", decision={"signals": []})
+    note(Action.BATCH, "quarantined", "The labels are poison.", before="b7")
+
+    run = run_dag("reconcile_ledger")
+
+    assert states(run)["send_alerts"] == "success"
+    title = f"[Perennial] {MODEL}: drift, a batch is quarantined"
+    assert xcom(run, "send_alerts") == [title, title]
+    [(to, message)] = inbox.mails
+    assert to == ["team@example.org", "ann@example.org"]
+    assert message["Subject"] == title
+    [page] = [part.get_content() for part in message.walk() if part.get_content_type() == "text/html"]
+    assert "The traffic moved: {{ 7 * 7 }} &lt;b&gt;&amp;&lt;/b&gt;." in page
+    assert "Version 3 serves." in page
+    assert (
+        f"http://airflow.example/prefix/dags/drift_{MODEL}/runs/"
+        "scheduled__2026-11-28T04%3A00%3A00%2B00%3A00/tasks/drift" in page
+    )
+    [(path, document)] = hook.posts
+    assert (path, document["model"], document["title"]) == ("/services/T1", MODEL, title)
+    assert [(each["kind"], each["reason"]) for each in document["alerts"]] == [
+        ("new", "drift"),
+        ("new", "quarantine"),
+    ]
+    assert document["id"] == message["X-Perennial-Alert"]
+
+    assert xcom(run_dag("reconcile_ledger"), "send_alerts") == []
+    note(Action.DRIFT, "quiet", "All is as it was.", decision={"signals": []})
+    assert xcom(run_dag("reconcile_ledger"), "send_alerts") == [f"[Perennial] {MODEL}: over: drift"] * 2
+    assert (len(inbox.mails), len(hook.posts)) == (2, 2)
+
+
+def test_a_channel_that_refuses_is_told_again_and_the_others_only_once(
+    run_dag: RunDag, use: Use, inbox: MailServer, hook: WebServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use(mail_team=mail(inbox), hook_ops=web(hook))
+    inbox.refuses = True
+    note(Action.DRIFT, "incident", "Half the rows are gone.", decision={"signals": []})
+
+    run = run_dag("reconcile_ledger")
+
+    assert (states(run)["send_alerts"], tries(run)["send_alerts"]) == ("failed", 1)
+    assert f"mail_team did not take the alert of {MODEL}" in capfd.readouterr().out
+    assert states(run)["look"] == "success", "what is looked for each minute is looked for all the same"
+    inbox.refuses, hook.status = False, 503
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    assert (len(inbox.mails), len(hook.posts)) == (1, 1)
+
+
+def test_what_was_sent_by_a_process_that_died_before_it_could_note_it_is_sent_again_under_its_old_id(
+    run_dag: RunDag, use: Use, hook: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(hook_ops=web(hook))
+    note(Action.DRIFT, "incident", "Half the rows are gone.", decision={"signals": []})
+    send = Channel.send
+
+    def sends_and_dies(self: Channel, message: Any) -> None:
+        send(self, message)
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Channel, "send", sends_and_dies)
+        assert states(run_dag("reconcile_ledger"))["send_alerts"] == "failed"
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    [(_, first), (_, second)] = hook.posts
+    assert first == second, "so that who gets it can tell"
+
+
+def test_slack_is_told_in_its_own_way(run_dag: RunDag, use: Use, hook: WebServer) -> None:
+    use(slack_ops=web(hook, "slackwebhook"))
+    note(Action.DRIFT, "incident", "<!channel> & all", decision={"signals": []})
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    [(path, document)] = hook.posts
+    assert path == "/services/T1"
+    assert document["text"].startswith(f"*[Perennial] {MODEL}: broken data*\n")
+    assert "&lt;!channel&gt; &amp; all" in document["text"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "told"),
+    [
+        ({"conn_type": "smtp", "host": "x"}, 'Add "to" to its extra'),
+        ({"conn_type": "ftp", "host": "x"}, "of the type 'ftp'. Alerts go by smtp, slackwebhook, http."),
+    ],
+)
+def test_a_channel_that_cannot_be_one_is_named(
+    run_dag: RunDag, use: Use, connection: dict[str, Any], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use(wrong=connection)
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "failed"
+    assert told in capfd.readouterr().out
+
+
+def test_without_a_channel_nothing_is_sent_and_a_connection_that_is_missing_is_named(
+    run_dag: RunDag, use: Use, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use()
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "skipped"
+    monkeypatch.setenv("PERENNIAL_ALERTS", "nowhere")
+    settings.cache_clear()
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "failed"
+    assert "names 'nowhere', which is no connection of Airflow's" in capfd.readouterr().out
+
+
+def test_a_failed_run_of_the_loop_is_told_and_over_with_the_next_that_succeeds(
+    run_dag: RunDag, heavy: SetScript, use: Use, hook: WebServer, home: Path
+) -> None:
+    use(hook_ops=web(hook))
+    heavy({"collect": [{"exit": 10, "error": "The gateway is away."}, {}]})
+    run_dag(f"collect_{MODEL}", at=datetime(2026, 3, 1, tzinfo=UTC))
+    run_dag("reconcile_ledger")
+    [(_, document)] = hook.posts
+    [alert] = document["alerts"]
+    assert (alert["reason"], alert["why"]) == (
+        "failed_step",
+        f"The newest run of collect_{MODEL} failed: collect did.",
+    )
+    assert alert["links"][0].endswith("/tasks/collect")
+
+    run_dag(f"collect_{MODEL}", at=datetime(2026, 3, 2, tzinfo=UTC))
+    run_dag("reconcile_ledger")
+    assert hook.posts[-1][1]["alerts"][0]["kind"] == "resolved"
+
+
+def test_the_triggers_of_a_model_are_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    assert xcom(run_dag("show_triggers", {"model": MODEL}), "triggers")["models"][0]["model"] == MODEL
+    assert xcom(run_dag("show_triggers"), "triggers")["models"] == []
+    assert [each["models"] for each in asked(home, "triggers")] == [[MODEL], []]
+
+
+def test_the_form_of_a_silence_is_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:
+    run = run_dag("silence_alerts", {"model": MODEL, "of": "drift", "days": 2, "reason": "A sale."})
+    assert states(run) == {"silence": "success"}
+    [request] = asked(home, "silence")
+    assert (request["model"], request["of"], request["days"], request["reason"]) == (
+        MODEL, "drift", 2, "A sale.",
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""Whether a retrain helped is written down once its probation is over, and counts against the breaker."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.contracts import Action, EvaluationReport, LedgerEntry
+from tasks.ledger import entries
+from tasks.monitoring.effect import decide_effect, replay
+from tasks.monitoring.effect_report import report_effects
+from tests.unit import judged
+from tests.unit.monitoring.test_memory import EAGER, FIRST, MODEL, check, end, grant, remembered
+
+SPEC = judged.SPEC.model_copy(update={"monitor": EAGER})
+AFTER = "a" * 32
+
+
+def promoted(gain: float = 0.05, width: float = 0.01) -> None:
+    """A retrain whose candidate gains so much on the drifted rows, and is promoted."""
+    train_run_id = str(grant(check(1, "alarm")))
+    [granted] = [each for each in entries.history(MODEL, [Action.RETRAIN]) if each.after == "granted"]
+    newest = judged.set_score(0.8, gain, width=width)
+    report = judged.evaluation(sets=judged.sets(newest, anchor=judged.anchor(judged.AS_GOOD)))
+    evidence = {
+        "evaluation": report,
+        "decision": {"run_id": AFTER, "rules": []},
+        "circumstances": {"drift": granted.entry_hash},
+    }
+    entries.record(
+        model=MODEL, actor="gate", action=Action.GATE, before=FIRST, after="promote", why="w",
+        evidence=evidence,
+    )  # fmt: skip
+    end(train_run_id)
+
+
+def reported(champion: str = AFTER) -> list[LedgerEntry]:
+    return report_effects(SPEC, champion, "tests")
+
+
+def test_a_retrain_that_gains_on_the_drifted_rows_has_helped_and_that_is_written_once(home: Path) -> None:
+    promoted()
+    assert reported() == []
+    check(2, "none", AFTER)
+    check(3, "too_few", AFTER)
+    assert reported() == []
+    check(4, "none", AFTER)
+
+    [entry] = reported()
+
+    assert entry.after == "helped"
+    assert "the drifted rows (2000): 0.8 before, 0.85 after (+0.05 [+0.04, +0.06])" in entry.why
+    assert "the reference (1000)" in entry.why
+    assert "the anchor" in entry.why
+    assert reported() == []
+    assert replay(entry) == (entry.after, entry.why)
+    assert remembered(AFTER).failures_in_a_row == 0
+
+
+def test_a_retrain_after_which_the_alarm_is_back_did_not_help_and_counts_against_the_breaker(
+    home: Path,
+) -> None:
+    promoted()
+    check(2, "none", AFTER)
+    check(3, "alarm", AFTER)
+
+    [entry] = reported()
+
+    assert entry.after == "did_not_help"
+    assert "1 of the 2 checks since raised an alarm again" in entry.why
+    assert remembered(AFTER).failures_in_a_row == 1
+
+
+@pytest.mark.parametrize(
+    ("gain", "width", "verdict"),
+    [(0.05, 0.01, "helped"), (-0.05, 0.01, "did_not_help"), (0.0, 0.05, "cannot_tell")],
+)
+def test_the_drifted_rows_decide_where_no_check_raised_an_alarm(
+    home: Path, gain: float, width: float, verdict: str
+) -> None:
+    promoted(gain, width)
+    check(2, "none", AFTER)
+    check(3, "none", AFTER)
+    assert [entry.after for entry in reported()] == [verdict]
+
+
+def test_a_retrain_that_was_replaced_during_its_probation_is_reported_at_once(home: Path) -> None:
+    promoted()
+    assert [entry.after for entry in reported(champion=FIRST)] == ["helped"]
+
+
+def test_a_loss_that_falls_is_a_gain(home: Path) -> None:
+    promoted(-0.05)
+    check(2, "none", AFTER)
+    check(3, "none", AFTER)
+    [entry] = reported()
+    from tasks.monitoring.effect import Evidence
+
+    found: dict[str, Any] = entry.evidence["found"] | {"metric": "log_loss"}
+    assert decide_effect(Evidence(**found))[0] == "helped"
+
+
+def test_an_evaluation_of_an_earlier_perennial_without_sets_cannot_tell() -> None:
+    from tasks.monitoring.effect import evidence_of
+
+    report: EvaluationReport = judged.evaluation(sets=None)
+    entry = LedgerEntry.model_construct(evidence={"evaluation": report.model_dump(mode="json")})
+    verdict, why = decide_effect(evidence_of(entry, ()))
+    assert (verdict, "the drifted rows: not known" in why) == ("cannot_tell", True)
