@@ -129,7 +129,7 @@ def plants(model: str) -> Iterator[Plant]:
     yield from (Plant(model, "only_inverted", size, ("label",)) for size in SIZES[1:])
     yield from (Plant(model, "leaking", size, ("superiority", "duplicate")) for size in SIZES[:2])
     yield from (Plant(model, "older", number, ("current_test_rows",)) for number in range(2))
-    yield from (Plant(model, "handler", number, ("serves_as_trained",)) for number in range(4))
+    yield from (Plant(model, "handler", number, ("prepares_as_trained",)) for number in range(4))
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,24 @@ class Part:
     labels: torch.Tensor
 
 
-def prepare(model: DelayClassifier, rows: pd.DataFrame) -> Part:
+def inputs_of(model: DelayClassifier, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What `model.forward` is given."""
     flights, device = rows[FEATURES].to_dict("records"), model.center.device
-    return Part(
-        torch.from_numpy(categories_of(flights, buckets=model.buckets)).to(device),
-        torch.from_numpy(numbers_of(flights)).to(device),
-        torch.tensor(rows["late"].astype("int64").to_numpy(), dtype=torch.float32, device=device),
-    )
+    return {
+        "categories": torch.from_numpy(categories_of(flights, buckets=model.buckets)).to(device),
+        "numbers": torch.from_numpy(numbers_of(flights)).to(device),
+    }
+
+
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What this training gives to its network for raw rows: the platform holds the handler against it."""
+    return inputs_of(DelayClassifier.load(folder), rows)
+
+
+def prepare(model: DelayClassifier, rows: pd.DataFrame) -> Part:
+    late = rows["late"].astype("int64").to_numpy()
+    labels = torch.tensor(late, dtype=torch.float32, device=model.center.device)
+    return Part(**inputs_of(model, rows), labels=labels)
 
 
 def initialise(model: DelayClassifier, train: Part) -> None:

@@ -25,13 +25,23 @@ class Part:
     minutes: torch.Tensor
 
 
-def prepare(model: MinutesRegressor, rows: pd.DataFrame) -> Part:
+def inputs_of(model: MinutesRegressor, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What `model.forward` is given."""
     flights, device = rows[FEATURES].to_dict("records"), model.center.device
-    return Part(
-        torch.from_numpy(places_of(flights, model.vocabulary)).to(device),
-        torch.from_numpy(numbers_of(flights)).to(device),
-        torch.tensor(rows[LABEL].to_numpy(), dtype=torch.float32, device=device),
-    )
+    return {
+        "places": torch.from_numpy(places_of(flights, model.vocabulary)).to(device),
+        "numbers": torch.from_numpy(numbers_of(flights)).to(device),
+    }
+
+
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What this training gives to its network for raw rows: the platform holds the handler against it."""
+    return inputs_of(MinutesRegressor.load(folder), rows)
+
+
+def prepare(model: MinutesRegressor, rows: pd.DataFrame) -> Part:
+    minutes = torch.tensor(rows[LABEL].to_numpy(), dtype=torch.float32, device=model.center.device)
+    return Part(**inputs_of(model, rows), minutes=minutes)
 
 
 def scale(model: MinutesRegressor, train: Part) -> None:

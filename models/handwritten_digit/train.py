@@ -23,10 +23,19 @@ class Part:
     digits: torch.Tensor
 
 
+def inputs_of(rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What the network's `forward` is given."""
+    return {"images": torch.from_numpy(images_of(rows["pixels"].tolist()))}
+
+
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:  # noqa: ARG001 - as for any model
+    """What this training gives to its network for raw rows: the platform holds the handler against it."""
+    return inputs_of(rows)
+
+
 def prepare(rows: pd.DataFrame, device: torch.device) -> Part:
-    images = torch.from_numpy(images_of(rows["pixels"].tolist()))
     digits = torch.tensor([DIGITS.index(digit) for digit in rows["digit"]])
-    return Part(images.to(device), digits.to(device))
+    return Part(inputs_of(rows)["images"].to(device), digits.to(device))
 
 
 def evaluate(model: DigitClassifier, part: Part) -> dict[str, float]:

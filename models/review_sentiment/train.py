@@ -29,9 +29,19 @@ class Part:
     labels: torch.Tensor
 
 
+def inputs_of(model: BagClassifier, rows: pd.DataFrame) -> dict[str, list[np.ndarray]]:
+    """What `model.forward` is given."""
+    return {"texts": [model.buckets_of(text) for text in rows["text"]]}
+
+
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, list[np.ndarray]]:
+    """What this training gives to its network for raw rows: the platform holds the handler against it."""
+    return inputs_of(BagClassifier.load(folder), rows)
+
+
 def prepare(model: BagClassifier, rows: pd.DataFrame) -> Part:
     labels = torch.tensor(rows["label"].to_numpy(), dtype=torch.float32, device=model.known.device)
-    return Part([model.buckets_of(text) for text in rows["text"]], labels)
+    return Part(**inputs_of(model, rows), labels=labels)
 
 
 def counts(part: Part, label: int, buckets: int) -> np.ndarray:

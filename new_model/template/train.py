@@ -24,10 +24,21 @@ class Part:
     targets: torch.Tensor
 
 
+def network_inputs(rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+    """What the network's `forward` is given, by the names of its parameters."""
+    return {"inputs": torch.from_numpy(inputs_of(rows[FEATURES].to_dict("records")))}
+
+
+def inputs_as_trained(folder: Path, rows: pd.DataFrame) -> dict[str, torch.Tensor]:  # noqa: ARG001 - a model whose inputs depend on what it learned loads it from there
+    """What this training gives to its network for raw rows: the platform holds the handler against it."""
+    return network_inputs(rows)
+
+
 def prepare(model: Network, rows: pd.DataFrame) -> Part:
     device = model.center.device
-    inputs = torch.from_numpy(inputs_of(rows[FEATURES].to_dict("records")))
-    return Part(inputs.to(device), model.labels.targets(rows[LABEL].tolist()).to(device))
+    return Part(
+        network_inputs(rows)["inputs"].to(device), model.labels.targets(rows[LABEL].tolist()).to(device)
+    )
 
 
 def scale(model: Network, train: Part) -> None:

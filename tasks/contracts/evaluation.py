@@ -1,6 +1,6 @@
 """What is asked and said of scores: of a candidate, the champion and a simple baseline."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -241,6 +241,65 @@ class AsTrained(Contract):
     served: float | None
 
 
+class PreparationDifference(Contract):
+    """Where a row is prepared otherwise when it serves than in training.
+
+    Attributes:
+        row: The row's key, or the id of its prediction.
+        input: The network's input and the place in it, such as `numbers[2]`; None where a side refused the
+            row.
+        trained, served: What each side has there.
+    """
+
+    row: str
+    input: str | None
+    trained: str
+    served: str
+
+
+class Preparation(Contract):
+    """Rows as the training's own code prepares them, against what the archive's handler gives to its network.
+
+    Attributes:
+        rows: How many were compared, bit by bit.
+        first: The first that differs.
+        unknown: Why nothing could be compared; None where it could.
+    """
+
+    rows: int
+    differing: int
+    first: PreparationDifference | None
+    unknown: str | None
+
+
+class ReplayedAnswer(Contract):
+    """What was answered to a logged request, and what the version's archive answers to it now.
+
+    Attributes:
+        refused: Why it is refused now; None where it is answered.
+    """
+
+    prediction_id: str
+    prediction: Any
+    score: float | None
+    prediction_now: Any
+    score_now: float | None
+    refused: str | None = None
+
+
+class Skew(Contract):
+    """Logged requests replayed: what the training's code and the archive's handler make of them.
+
+    Attributes:
+        run_id: Of the version that answered them.
+        preparation: None where the training program does not say how it prepares rows.
+    """
+
+    run_id: str
+    preparation: Preparation | None
+    answers: tuple[ReplayedAnswer, ...]
+
+
 class EvaluationReport(Contract):
     """Candidate, champion and baseline on one frozen set.
 
@@ -259,6 +318,7 @@ class EvaluationReport(Contract):
         near_duplicates: What the candidate's snapshot has of them.
         sets: None in the records of an earlier Perennial, which judged by the whole test part.
         as_trained: None where the training program reported nothing to hold the archive against.
+        preparation: Of validation rows; None where the training program does not say how it prepares rows.
     """
 
     model: str
@@ -282,3 +342,4 @@ class EvaluationReport(Contract):
     fairness: tuple[FairnessGap, ...] = ()
     sets: FrozenSets | None = None
     as_trained: AsTrained | None = None
+    preparation: Preparation | None = None

@@ -27,7 +27,7 @@ from tasks.contracts import (
     ModelVersion,
     SliceScore,
 )
-from tasks.errors import ArchiveMismatch, CheckFailed
+from tasks.errors import CheckFailed
 from tasks.evaluation import as_trained, metrics
 from tasks.evaluation.answers import Judged, Target
 from tasks.evaluation.as_trained import Reported
@@ -36,7 +36,8 @@ from tasks.evaluation.behaviour import behave
 from tasks.evaluation.fairness import gaps_of
 from tasks.evaluation.frozen_rows import Frozen
 from tasks.evaluation.health import health_of
-from tasks.evaluation.scoring import Scores, score
+from tasks.evaluation.preparation.candidate import preparation_of
+from tasks.evaluation.scoring import Scores, fetch_archive, score
 from tasks.evaluation.set_scores import Answered, differences, frozen_sets, overall_difference
 from tasks.evaluation.sets import Known, Sets, divide
 from tasks.evaluation.trained_for import require_trained_for
@@ -95,6 +96,7 @@ def compare(
         candidate, held = _candidate(request, sets.frozen, folder, trained)
         champion = _champion(version, archive, candidate, spec, sets.frozen, folder) if version else None
         first = _champion(root, archive, candidate, spec, sets.frozen, folder) if root else None
+        prepared = preparation_of(spec, request.run, folder / f"{archive.sha256}.mar")
         serving = folder / f"{version.archive.sha256}.mar" if version else None
         behaviour = behave(folder / f"{archive.sha256}.mar", spec, frozen, folder, serving)
         simple_name, simple = choose_baseline(read_part(snapshot.train), spec, sets.frozen, sets.test)
@@ -121,6 +123,7 @@ def compare(
         champion_tables=known.snapshot.pinned if known.snapshot else (),
         sets=frozen_sets(sets, answered, request, known),
         as_trained=held,
+        preparation=prepared,
         behaviour=behaviour,
         fairness=tuple(gaps_of(tested.candidate.answers, spec, frozen)),
         health=health_of(candidate.raw, spec.task),
@@ -164,15 +167,7 @@ def _answers(archive: Archive, spec: PipelineSpec, frozen: Frozen, folder: Path)
 
 
 def _scores(archive: Archive, spec: PipelineSpec, path: Path, frozen_rows: int, folder: Path) -> Scores:
-    local = files.fetch(archive.url, folder / f"{archive.sha256}.mar")
-    found = files.sha256(str(local))
-    if found != archive.sha256:
-        raise ArchiveMismatch(
-            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} is expected of run "
-            f"{archive.run_id}: the file was changed. Restore it, or train again.",
-            found=found,
-            expected=archive.sha256,
-        )
+    local = fetch_archive(archive, folder)
     return score(local, path, spec.data.features, latency_samples=min(LATENCY_SAMPLES, frozen_rows))
 
 

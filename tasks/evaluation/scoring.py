@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import EXIT_INVALID, InvalidProject, ServingError
+from tasks.contracts import Archive
+from tasks.errors import EXIT_INVALID, ArchiveMismatch, InvalidProject, ServingError
 from tasks.runtime import child
 from tasks.settings import PROJECT
+from tasks.stores import files
 
 SERVER_ERROR = 500
 
@@ -71,6 +73,24 @@ class Scores:
             answers=self.answers[rows:],
         )
         return first, behind
+
+
+def fetch_archive(archive: Archive, folder: Path) -> Path:
+    """Copy an archive to a folder of this machine, named by its hash.
+
+    Raises:
+        ArchiveMismatch: The file is not what its record says.
+    """
+    local = files.fetch(archive.url, folder / f"{archive.sha256}.mar")
+    found = files.sha256(str(local))
+    if found != archive.sha256:
+        raise ArchiveMismatch(
+            f"{archive.url} has the SHA-256 {found}, but {archive.sha256} is expected of run "
+            f"{archive.run_id}: the file was changed. Restore it, or train again.",
+            found=found,
+            expected=archive.sha256,
+        )
+    return local
 
 
 def score(

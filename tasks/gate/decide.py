@@ -33,6 +33,7 @@ from tasks.gate.rules.latency import latency
 from tasks.gate.rules.memory import peak_memory
 from tasks.gate.rules.newest_rows import better_on_newest_rows
 from tasks.gate.rules.non_inferiority import difference_to_root, not_worse_than_root
+from tasks.gate.rules.preparation import prepares_as_trained
 from tasks.gate.rules.reports import metric_of, overall_difference, tell_difference, tell_metric
 from tasks.gate.rules.rows import enough_test_rows
 from tasks.gate.rules.size import archive_size
@@ -159,6 +160,8 @@ def _verdicts(
     yield gain_over_baseline(evaluation, rules)
     if evaluation.as_trained is not None:
         yield serves_as_trained(evaluation.as_trained)
+    if evaluation.preparation is not None:
+        yield prepares_as_trained(evaluation.preparation)
     if meets_another(evaluation):
         if look is None:
             raise InvalidRequest(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tasks.contracts import TrainedFor, TrainingRun, TrainRequest
 from tasks.errors import FrozenSetMismatch, ProgramBroken, TrainingFailed
+from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.runtime import code_version
 from tasks.settings import settings
 from tasks.stores import files
@@ -65,6 +66,7 @@ def train(request: TrainRequest) -> TrainingRun:
 def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values: Values) -> str:
     """Run the project to its end, and return where the files for serving lie."""
     spec, work_url = request.spec, request.context.work_url
+    keep_code(settings().models, spec.name, str(files.at(work_url, run_id)))
     scratch = program.make_scratch(request.context.step_key, request.snapshot)
     record = program.Record(run_id, experiment_id)
     trained = program.run(spec, values, record, scratch, models=settings().models)

@@ -69,7 +69,7 @@ def test_it_is_promoted_because_it_beats_a_ridge_regression(first: Judged) -> No
     simple = {metric.name: metric.value for metric in first.evaluation.baseline.metrics}
 
     assert first.decision.verdict == "promote", first.decision.why
-    assert "serves_as_trained" in {rule.rule for rule in first.decision.rules}
+    assert {"serves_as_trained", "prepares_as_trained"} <= {rule.rule for rule in first.decision.rules}
     assert first.evaluation.baseline.name == "a ridge regression on the features"
     assert found["r2"] > 0.1
     assert found["rmse"] < simple["rmse"] - 0.5

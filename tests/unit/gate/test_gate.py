@@ -23,6 +23,8 @@ from tasks.contracts import (
     ModelScore,
     PairedDifference,
     PinnedTable,
+    Preparation,
+    PreparationDifference,
     SliceScore,
 )
 from tasks.errors import ArchiveMismatch, FrozenSetMismatch, InvalidRequest
@@ -185,6 +187,22 @@ def test_an_archive_that_answers_otherwise_than_was_trained_rejects_whichever_is
     assert (decision.verdict, failed(decision)) == ("reject", ["serves_as_trained"])
     assert "The training measured accuracy 0.9000, and the archive" in decision.why
     assert "The handler prepares rows in another way" in decision.why
+
+
+def test_a_row_that_is_prepared_otherwise_rejects_and_what_cannot_be_compared_does() -> None:
+    first = PreparationDifference(row="id 7", input="numbers[2]", trained="7.62", served="6.93")
+    one = Preparation(rows=200, differing=1, first=first, unknown=None)
+    unseen = Preparation(rows=0, differing=0, first=None, unknown="the handler imports no PyTorch.")
+    for found, said in (
+        (one, "row id 7, input numbers[2]: 6.93 when it serves"),
+        (unseen, "take the function"),
+    ):
+        decision = decide(evaluation(preparation=found))
+        assert (decision.verdict, failed(decision)) == ("reject", ["prepares_as_trained"])
+        assert said in decision.why
+
+    same = Preparation(rows=200, differing=0, first=None, unknown=None)
+    assert decide(evaluation(preparation=same)).verdict == decide(evaluation()).verdict
 
 
 def test_an_archive_that_answers_as_was_trained_passes_in_the_units_of_its_metric() -> None:
