@@ -110,14 +110,14 @@ def count_rows(spec: PipelineSpec) -> XComArg:
 
 def preflight(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Look at the place where the training will run, its image, devices and limits, before it begins."""
-    place = _model_step("preflight", spec, {}, **_gpu_place(spec))
+    place = model_step("preflight", spec, {}, **_gpu_place(spec))
     after >> place
     return place
 
 
 def check_labels(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Compare the labels of each new batch with what the batches before it, and the champion, say."""
-    check = _model_step("check_labels", spec, {}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
+    check = model_step("check_labels", spec, {}, from_run=lambda run: {"as_of": run["params"]["as_of"]})
     after >> check
     return check
 
@@ -174,12 +174,12 @@ def train_candidate(spec: PipelineSpec, snapshot: XComArg, validation: XComArg) 
     inputs = {"snapshot": snapshot, "validation": validation}
     more = {"execution_timeout": limit, "retries": spec.training.retries, **_gpu_place(spec)}
 
-    return _model_step("train", spec, inputs, from_run=lambda run: training_asked(run, spec), **more)
+    return model_step("train", spec, inputs, from_run=lambda run: training_asked(run, spec), **more)
 
 
 def package(spec: PipelineSpec, run: XComArg) -> XComArg:
     """Make the archive that is judged and, if promoted, served."""
-    return _model_step("package", spec, {"run": run})
+    return model_step("package", spec, {"run": run})
 
 
 def find_champion(spec: PipelineSpec, after: XComArg | None = None) -> XComArg:
@@ -192,7 +192,7 @@ def find_champion(spec: PipelineSpec, after: XComArg | None = None) -> XComArg:
 
 def evaluate(spec: PipelineSpec, run: XComArg, archive: XComArg, against: XComArg) -> XComArg:
     """Score candidate, champion and baseline on the same frozen rows, through their archives."""
-    return _model_step("evaluate", spec, {"run": run, "archive": archive, "champion": against})
+    return model_step("evaluate", spec, {"run": run, "archive": archive, "champion": against})
 
 
 def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg) -> XComArg:
@@ -242,7 +242,7 @@ def reproduce_version(spec: PipelineSpec, champion: XComArg) -> XComArg:
     """Train the version that the form names again, else the champion, and compare."""
     limit = timedelta(seconds=spec.training.timeout_seconds) + STEP_LIMIT
     asked = ("version", "code")
-    return _model_step(
+    return model_step(
         "reproduce",
         spec,
         {"champion": champion},
@@ -291,7 +291,7 @@ def _gpu_place(spec: PipelineSpec) -> dict[str, Any]:
     return {"queue": place.gpu_queue, "pool": place.gpu_pool, "executor": place.gpu_executor or None}
 
 
-def _model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: Any) -> XComArg:
+def model_step(verb: str, spec: PipelineSpec, inputs: dict[str, Any], **more: Any) -> XComArg:
     """A step in the model's own environment."""
     return step(verb, {"spec": spec}, inputs, model=spec.name, **more)
 

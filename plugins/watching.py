@@ -7,13 +7,13 @@ from airflow.sdk import Context, XComArg
 from plugins.approval import AskPerson
 from plugins.forms import answer_form, window
 from plugins.operators import StartTraining, hindrance
-from plugins.verbs import step
+from plugins.verbs import model_step, step
 from tasks.spec import PipelineSpec
 
 
 def check_drift(spec: PipelineSpec, after: XComArg) -> XComArg:
     """Judge the window's traffic; broken data fails the task as an incident and never leads to a training."""
-    decision = step("drift", {"spec": spec}, from_run=window_of, fail_because=incident)
+    decision = model_step("drift", spec, {}, from_run=window_of, fail_because=incident)
     after >> decision
     return decision
 

@@ -67,7 +67,9 @@ def judge(found: Findings, rules: MonitorSpec) -> Check:
     A pure function, so that it can be replayed from the ledger.
     """
     if (invalid := _not_valid(found, rules)) is not None:
-        return Check(*invalid, question="validity" if invalid[0] == "incident" else None)
+        return Check(
+            *invalid, question=_question(_at(found, "incident")) if invalid[0] == "incident" else None
+        )
     if (unknown := _not_numbers(found)) or found.unknown:
         return Check("cannot_tell", _cannot_tell(found, unknown))
     if alarms := _of_drift(found):
@@ -120,7 +122,7 @@ def _without_signals(found: Findings, rules: MonitorSpec) -> tuple[Verdict, str]
 
 def _question(signals: list[Signal]) -> Question:
     """What is asked about first: of inputs that changed, the training learns more than of anything else."""
-    return min((signal.question for signal in signals), key=QUESTIONS.index)
+    return min((signal.question for signal in signals), key=QUESTIONS.index, default="validity")
 
 
 def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Unjudged, str] | None:
@@ -161,7 +163,7 @@ def _too_few(found: Findings, rules: MonitorSpec) -> str | None:
 
 
 def _of_drift(found: Findings) -> list[Signal]:
-    """What is sure of the input or the target. What was kept out at the door is told, and changes no model."""
+    """What is sure of the input or the target. What was kept out at the door is told, and trains none."""
     return [signal for signal in _at(found, "alarm") if signal.question in {"input", "target"}]
 
 

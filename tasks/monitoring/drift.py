@@ -4,35 +4,22 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 `tasks.monitoring.decide`.
 """
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
-from tasks.contracts import Action, DriftDecision, DriftRequest, Reference, Signal, TrainingRun
-from tasks.data.door import held
+from tasks.contracts import Action, Archive, DriftDecision, DriftRequest, ModelVersion, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.ledger import entries
-from tasks.monitoring.comparison import Seen, compare
-from tasks.monitoring.decide import Findings, in_full, judge
-from tasks.monitoring.door.look import look as look_at_door
+from tasks.monitoring.decide import in_full, judge
 from tasks.monitoring.effect_report import report_effects
-from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.look import Look, look, span_of
 from tasks.monitoring.memory import remember
-from tasks.monitoring.page.contents import Series
-from tasks.monitoring.page.evidence import Earlier
 from tasks.monitoring.page.of_check import Checked
-from tasks.monitoring.page.quality import drawn
 from tasks.monitoring.page.write import page_url, write_page
-from tasks.monitoring.profiles.stored import id_of, keep_reference, newest_reference
+from tasks.monitoring.profiles.stored import id_of
 from tasks.monitoring.states import next_state
-from tasks.monitoring.target import reference as target_reference
-from tasks.monitoring.target import signals as target_signals
-from tasks.monitoring.target import summary as target
-from tasks.monitoring.windows import profiles_until, rows_between
+from tasks.monitoring.watch import Next
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
 from tasks.stores.database import engine
-from tasks.stores.lake import Lake
 
 
 def drift(request: DriftRequest) -> DriftDecision:
@@ -44,33 +31,59 @@ def drift(request: DriftRequest) -> DriftDecision:
         InvalidProject: No expectation of the suite is about a feature, or no feature can be compared.
         FrozenSetMismatch: The champion's validation part is not the one that its snapshot froze.
     """
-    run = _champion(request.spec)
-    decision = check(request, run)
+    version = _champion(request.spec)
+    run = registry.training_run(version.run_id)
+    decision = check(request, run, version.archive)
     report_effects(request.spec, run.run_id, request.context.actor)
     if decision.verdict == "cannot_tell":
         raise CheckFailed(decision.why, ledger_hash=decision.ledger_hash)
     return decision
 
 
-def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
-    """Check the window against what the run `run` was trained on and judged by."""
+def check(request: DriftRequest, run: TrainingRun, archive: Archive | None = None) -> DriftDecision:
+    """Check the window against what the run `run` was trained on and judged by.
+
+    Args:
+        archive: What serves; None where it is not at hand, and the preparation of rows is not replayed.
+    """
     spec, work_url = request.spec, request.context.work_url
-    lake, span = Lake(), (request.window_start.astimezone(UTC), request.window_end.astimezone(UTC))
-    rows = rows_between(lake, spec, *span)
-    reference = reference_of(lake, run, spec)
-    windows = profiles_until(lake, spec, reference, span, rows)
-    earlier = _earlier(spec, run, span)
-    aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
-    compared = compare(Seen(rows, windows, aucs), reference, run, spec, work_url)
-    told, quality = _of_target(lake, run, spec, span)
-    findings = _with_signals(compared.findings, (*told, *look_at_door(held.counts(lake, spec.name), span)))
-    found = judge(findings, spec.monitor)
+    seen = look(request, run, archive)
+    found = judge(seen.findings, spec.monitor)
     with engine().connect() as connection:
-        memory = remember(connection, spec.name, run.run_id, window=span)
+        memory = remember(connection, spec.name, run.run_id, window=span_of(request))
     step = next_state(found, memory, spec.monitor)
-    why = in_full(step, findings)
-    decision = DriftDecision(
+    decision = _decision(request, run, seen, step)
+    # The page names the entry, and the entry the page: where it lies follows from what was decided.
+    decision = decision.model_copy(update={"page_url": page_url(decision, work_url)})
+    entry = entries.record(
         model=spec.name,
+        actor=request.context.actor,
+        action=Action.DRIFT,
+        before=run.run_id,
+        after=step.verdict,
+        why=decision.why,
+        evidence={
+            "decision": decision,
+            "findings": seen.findings,
+            "check": found,
+            "memory": memory,
+            "state": step.state,
+            "follows": step.follows,
+            "rules": spec.monitor,
+            "reference": id_of(seen.reference),
+            "windows": [(window.start, window.end, window.rows) for window in seen.windows],
+        },
+    )
+    recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
+    write_page(str(recorded.page_url), _checked(recorded, seen, spec))
+    files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
+    return recorded
+
+
+def _decision(request: DriftRequest, run: TrainingRun, seen: Look, step: Next) -> DriftDecision:
+    findings, compared, floor = seen.findings, seen.compared, request.spec.monitor.domain_auc
+    return DriftDecision(
+        model=request.spec.name,
         champion_run_id=run.run_id,
         window_start=request.window_start,
         window_end=request.window_end,
@@ -81,97 +94,36 @@ def check(request: DriftRequest, run: TrainingRun) -> DriftDecision:
         state=step.state,
         domain_auc=findings.domain_auc,
         null_auc=findings.null_auc,
-        threshold=None if findings.null_auc is None else max(findings.null_auc, spec.monitor.domain_auc),
+        threshold=None if findings.null_auc is None else max(findings.null_auc, floor),
         columns=compared.distances,
         new_rows=findings.new_rows,
         validation=compared.validation,
-        why=why,
+        why=in_full(step, findings),
         report_url=compared.report_url,
         signals=findings.signals or (),
     )
-    # The page names the entry, and the entry the page: where it lies follows from what was decided.
-    decision = decision.model_copy(update={"page_url": page_url(decision, work_url)})
-    entry = entries.record(
-        model=spec.name,
-        actor=request.context.actor,
-        action=Action.DRIFT,
-        before=run.run_id,
-        after=step.verdict,
-        why=why,
-        evidence={
-            "decision": decision,
-            "findings": findings,
-            "check": found,
-            "memory": memory,
-            "state": step.state,
-            "follows": step.follows,
-            "rules": spec.monitor,
-            "reference": id_of(reference),
-            "windows": [(window.start, window.end, window.rows) for window in windows],
-        },
+
+
+def _checked(recorded: DriftDecision, seen: Look, spec: PipelineSpec) -> Checked:
+    return Checked(
+        decision=recorded,
+        findings=seen.findings,
+        rules=spec.monitor,
+        reference=seen.reference,
+        reference_id=id_of(seen.reference),
+        windows=seen.windows,
+        columns=seen.compared.columns,
+        earlier=seen.earlier,
+        auc_threshold=seen.compared.auc_threshold,
+        quality=seen.quality,
     )
-    recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
-    write_page(
-        str(recorded.page_url),
-        Checked(
-            decision=recorded,
-            findings=findings,
-            rules=spec.monitor,
-            reference=reference,
-            reference_id=id_of(reference),
-            windows=windows,
-            columns=compared.columns,
-            earlier=earlier,
-            auc_threshold=compared.auc_threshold,
-            quality=quality,
-        ),
-    )
-    files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
-    return recorded
 
 
-def _of_target(
-    lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
-) -> tuple[tuple[Signal, ...], tuple[Series, ...]]:
-    """What predictions and labels say of the version's windows, and what a reader sees of it."""
-    history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
-    known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
-    shown = drawn(target_signals.series(history, known), spec.gate.primary_metric)
-    return target_signals.signals(history, known, spec.monitor), shown
-
-
-def _with_signals(findings: Findings, more: tuple[Signal, ...]) -> Findings:
-    return replace(findings, signals=(*(findings.signals or ()), *more))
-
-
-def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
-    """The champion's reference; made, and kept, where it has none yet."""
-    known = newest_reference(lake, spec.name, run.run_id)
-    if known is not None:
-        return known
-    made = make_reference(lake, run, spec)
-    keep_reference(lake, spec.name, made)
-    return made
-
-
-def _earlier(spec: PipelineSpec, run: TrainingRun, span: tuple[datetime, datetime]) -> list[Earlier]:
-    """What was said of the champion's windows before this one, in their order: each one's last check."""
-    found = {}
-    for entry in entries.history(spec.name, [Action.DRIFT]):
-        decision = entry.evidence.get("decision", {})
-        if entry.before == run.run_id and decision:
-            start, end = (datetime.fromisoformat(decision[f"window_{side}"]) for side in ("start", "end"))
-            if end <= span[0]:
-                auc = decision.get("domain_auc")
-                found[end] = Earlier(start, decision["verdict"], None if auc is None else float(auc))
-    return [found[end] for end in sorted(found)]
-
-
-def _champion(spec: PipelineSpec) -> TrainingRun:
+def _champion(spec: PipelineSpec) -> ModelVersion:
     found = tell_champion(spec.name)
     if found.version is None:
         raise NothingToDo(
             f"No version of {spec.name!r} is the champion yet, so its traffic can be compared with nothing. "
             f"Run the DAG train_{spec.name} until a model serves."
         )
-    return registry.training_run(found.version.run_id)
+    return found.version

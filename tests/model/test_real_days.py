@@ -22,8 +22,8 @@ from tasks.contracts import (
 from tasks.data.snapshot import divide
 from tasks.monitoring import drift
 from tasks.monitoring.comparison import rate_of
-from tasks.monitoring.drift import reference_of
 from tasks.monitoring.inputs.columns import look_at_columns
+from tasks.monitoring.look import reference_of
 from tasks.monitoring.validity import look_at_validity
 from tasks.monitoring.windows import PREDICTED_AT, profile_of
 from tasks.settings import settings

@@ -1,0 +1,110 @@
+"""Look at a window of predictions with every detector.
+
+Its rows, its columns, all of them together, labels, the door, and how serving prepares rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tasks.contracts import Action, Archive, DriftRequest, Reference, Signal, TrainingRun, WindowProfile
+from tasks.data.door import held
+from tasks.ledger import entries
+from tasks.monitoring.comparison import Compared, Seen, compare
+from tasks.monitoring.decide import Findings
+from tasks.monitoring.door.look import look as look_at_door
+from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.page.contents import Series
+from tasks.monitoring.page.evidence import Earlier
+from tasks.monitoring.page.quality import drawn
+from tasks.monitoring.profiles.stored import keep_reference, newest_reference
+from tasks.monitoring.skew.look import look as look_at_skew
+from tasks.monitoring.target import reference as target_reference
+from tasks.monitoring.target import signals as target_signals
+from tasks.monitoring.target import summary as target
+from tasks.monitoring.windows import profiles_until, rows_between
+from tasks.spec import PipelineSpec
+from tasks.stores.lake import Lake
+
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything that was found out about a window.
+
+    Attributes:
+        findings: What is decided on, the signals of all detectors among them.
+        compared: What the comparison gives beside them.
+        windows: The profiles of the windows up to this one.
+        earlier: What was said of the champion's windows before this one.
+        quality: The model's metric over time.
+    """
+
+    findings: Findings
+    compared: Compared
+    reference: Reference
+    windows: Sequence[WindowProfile]
+    earlier: Sequence[Earlier]
+    quality: tuple[Series, ...]
+
+
+def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Look:
+    """Look at the request's window.
+
+    Args:
+        run: That of the champion.
+        archive: What serves; None where it is not at hand, and the preparation of rows is not replayed.
+    """
+    spec, lake, span = request.spec, Lake(), span_of(request)
+    rows = rows_between(lake, spec, *span)
+    reference = reference_of(lake, run, spec)
+    windows = profiles_until(lake, spec, reference, span, rows)
+    earlier = _earlier(spec, run, span)
+    aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
+    work_url = request.context.work_url
+    compared = compare(Seen(rows, windows, aucs), reference, run, spec, work_url)
+    told, quality = _of_target(lake, run, spec, span)
+    more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
+    if archive is not None and len(rows):
+        more += look_at_skew(spec, run, archive, span, work_url)
+    found = replace(compared.findings, signals=(*(compared.findings.signals or ()), *more))
+    return Look(found, compared, reference, windows, earlier, quality)
+
+
+def span_of(request: DriftRequest) -> Span:
+    """The request's window in UTC."""
+    return request.window_start.astimezone(UTC), request.window_end.astimezone(UTC)
+
+
+def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
+    """The champion's reference; made, and kept, where it has none yet."""
+    known = newest_reference(lake, spec.name, run.run_id)
+    if known is not None:
+        return known
+    made = make_reference(lake, run, spec)
+    keep_reference(lake, spec.name, made)
+    return made
+
+
+def _of_target(
+    lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
+) -> tuple[tuple[Signal, ...], tuple[Series, ...]]:
+    """What predictions and labels say of the version's windows, and what a reader sees of it."""
+    history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
+    known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
+    shown = drawn(target_signals.series(history, known), spec.gate.primary_metric)
+    return target_signals.signals(history, known, spec.monitor), shown
+
+
+def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> list[Earlier]:
+    """What was said of the champion's windows before this one, in their order: each one's last check."""
+    found = {}
+    for entry in entries.history(spec.name, [Action.DRIFT]):
+        decision = entry.evidence.get("decision", {})
+        if entry.before == run.run_id and decision:
+            start, end = (datetime.fromisoformat(decision[f"window_{side}"]) for side in ("start", "end"))
+            if end <= span[0]:
+                auc = decision.get("domain_auc")
+                found[end] = Earlier(start, decision["verdict"], None if auc is None else float(auc))
+    return [found[end] for end in sorted(found)]
