@@ -18,6 +18,7 @@ from demo.follow import follow_training, under_load, wait_for_published, wait_fo
 from demo.report import Decision
 from demo.telling import Telling
 from demo.traffic import Answered, ConstantLoad, Review, Users, accuracy
+from tasks.contracts import Action
 from tasks.ledger import entries
 
 INGEST, TRAIN, DRIFT, COLLECT = f"ingest_{TABLE}", f"train_{MODEL}", f"drift_{MODEL}", f"collect_{MODEL}"
@@ -180,14 +181,17 @@ class Story:
             accepted = self.users.tell_labels(answered)
             run_id = self.airflow.trigger(COLLECT)
             self._wait(COLLECT, run_id)
+            kept_out = sum(entry.evidence["rows"] for entry in entries.history(MODEL, [Action.DOOR]))
             published, _ = wait_for_published(
                 self.airflow,
                 INGEST,
-                rows=self.scale.imdb_rows + accepted,
+                rows=self.scale.imdb_rows + accepted - kept_out,
                 stalled_seconds=PATIENCE_SECONDS,
                 tell=self.telling.at_work,
             )
-            step.facts |= {"labels": accepted, "published_rows": published}
+            step.facts |= {"labels": accepted, "held_at_the_door": kept_out, "published_rows": published}
+            if kept_out:
+                self.telling.say(f"{kept_out} odd ones wait at the door until a person has looked at them")
 
     def drift_leads_to_a_new_model(self) -> float:
         """The next day's check asks for a training; returns

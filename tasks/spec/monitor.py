@@ -90,7 +90,7 @@ class MonitorSpec(Spec):
     mode: Literal["suggest", "approve", "auto"] = "auto"
     false_alarms_per_year: float = Field(default=0.5, gt=0, le=365)
     time_column: str | None = None
-    number_floor: float = Field(default=0.15, ge=0, le=MOST_DEVIATIONS)
+    number_floor: float = Field(default=0.1, ge=0, le=MOST_DEVIATIONS)
     share_floor: Share = 0.03
     columns: dict[str, ColumnRule] = Field(default_factory=dict)
     tolerance: float = Field(default=0.01, ge=0, allow_inf_nan=False)
