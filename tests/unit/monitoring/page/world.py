@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import DriftDecision, JointNull, Reference, WindowProfile
-from tasks.monitoring.decide import Findings, decide
+from tasks.monitoring.decide import Findings, judge
 from tasks.monitoring.inputs.columns import look_at_columns
 from tasks.monitoring.page.evidence import Earlier
 from tasks.monitoring.page.of_check import Checked
 from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
+from tasks.monitoring.states import next_state
+from tasks.monitoring.watch import Memory
 from tasks.spec import MonitorSpec
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -94,7 +96,7 @@ def checked(*, rules: MonitorSpec | None = None, **change: Any) -> Checked:
         signals=columns.signals,
         notes=(f"A note about {COLUMN}.",),
     )
-    verdict, why = decide(findings, rules)
+    step = next_state(judge(findings, rules), Memory(), rules)
     decision = DriftDecision(
         model="takings",
         champion_run_id="run-1",
@@ -102,14 +104,16 @@ def checked(*, rules: MonitorSpec | None = None, **change: Any) -> Checked:
         window_end=windows[-1].end,
         window_rows=400,
         reference_rows=400,
-        verdict=verdict,
+        verdict=step.verdict,
+        state=step.state,
+        follows=step.follows,
         domain_auc=0.7,
         null_auc=0.53,
         threshold=0.65,
         columns=(),
         new_rows=0,
         validation=None,
-        why=why,
+        why=step.why,
         report_url="/store/work/drift-12.html",
         signals=columns.signals,
         ledger_hash="cd" * 32,
