@@ -126,7 +126,8 @@ def _part(
     scale: ColumnScale, windows: Sequence[WindowProfile], pooled: ColumnProfile, *, only_nulls: bool
 ) -> Measured:
     profiles = [window.columns[scale.column] for window in windows]
-    part = measure(scale, profiles, np.array(pooled.counts, dtype=float))
+    rows = [window.rows for window in windows]
+    part = measure(scale, profiles, rows, np.array(pooled.counts, dtype=float))
     if not only_nulls:
         return part
     kept = [number for number, statistic in enumerate(part.statistics) if statistic.reason == "nulls"]

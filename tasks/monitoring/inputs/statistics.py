@@ -62,23 +62,26 @@ class Measured:
     variances: Floats
 
 
-def measure(scale: ColumnScale, windows: Sequence[ColumnProfile], pooled: Floats) -> Measured:
+def measure(
+    scale: ColumnScale, windows: Sequence[ColumnProfile], window_rows: Sequence[int], pooled: Floats
+) -> Measured:
     """The statistics of a column in each of the windows.
 
     Args:
+        window_rows: How many rows each window has.
         pooled: The counts of the reference on the column's scale: bins x 1.
     """
     counts = np.array([window.counts for window in windows], dtype=float).reshape(len(windows), -1)
-    filled = counts.sum(axis=1)
-    rows = filled + np.array([window.nulls for window in windows])
-    parts = [_share(Statistic(scale.column, "nulls", "", "share"), rows - filled, rows)]
+    rows, nulls = np.array(window_rows, dtype=float), np.array([float(window.nulls) for window in windows])
+    filled = rows - nulls
+    parts = [_share(Statistic(scale.column, "nulls", "", "share"), nulls, rows)]
     if scale.kind == "number":
         parts += [*_scores(scale.column, counts, pooled)]
         parts += [*_bins(scale, counts, pooled)]
     elif scale.kind == "category":
         new = np.array([window.new for window in windows], dtype=float)
         parts += [_share(Statistic(scale.column, "new_values", "", "share"), new, filled)]
-        parts += [*_values(scale, counts, pooled)]
+        parts += [*_values(scale, counts, filled, pooled)]
     return together(parts)
 
 
@@ -149,8 +152,8 @@ def _groups(shares: Floats) -> list[list[int]]:
     return groups
 
 
-def _values(scale: ColumnScale, counts: Floats, pooled: Floats) -> Iterable[Measured]:
-    shares, rows = pooled / max(pooled.sum(), 1), counts.sum(axis=1)
+def _values(scale: ColumnScale, counts: Floats, rows: Floats, pooled: Floats) -> Iterable[Measured]:
+    shares = pooled / max(pooled.sum(), 1)
     for number in np.flatnonzero(shares >= SHARES_FROM)[:MOST_SHARES]:
         yield _share(
             Statistic(scale.column, "shares", scale.values[number], "share"), counts[:, number], rows
