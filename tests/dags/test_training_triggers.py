@@ -114,6 +114,7 @@ def test_by_the_clock_a_training_without_a_table_and_a_check_without_a_model_are
     assert states(check) == {
         "collect": "success",
         "drift": "skipped",
+        "approve": "skipped",
         "retrain": "skipped",
         "start_training": "skipped",
     }

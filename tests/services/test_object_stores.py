@@ -185,6 +185,9 @@ def test_a_model_goes_all_the_way_from_a_landed_file_to_its_drift_check(
     asked = {
         "prediction_id": [row["id"] for row in rows],
         "predicted_at": pa.array([DAY] * 300, pa.timestamp("us", "UTC")),
+        "run_id": [run.run_id] * 300,
+        "prediction": ["1", "0"] * 150,
+        "score": [0.9, 0.1] * 150,
     }
     Lake().append(
         "tiny__predictions", pa.table({**asked, "number": [row["number"] for row in rows]}), batch_id="p"
