@@ -32,6 +32,9 @@ FEWEST_BINS = 6
 CLEARLY = 0.1
 """A smaller distance of the window to the reference is no change of unit."""
 
+EXACTLY = 0.12
+"""By so much, in logarithms, the likeliest factor may be off a unit's: what a window of 500 rows can tell."""
+
 LESS = 0.25
 """So much of the distance to the reference may be left once the change of unit is taken back."""
 
@@ -53,7 +56,19 @@ def changed_unit(
     best = min(apart, key=lambda factor: apart[factor])
     if best == 1.0 or apart[1.0] < CLEARLY or apart[best] > LESS * apart[1.0]:
         return None
+    if abs(np.log(best / _likeliest(scale, known, seen, best))) > EXACTLY:
+        return None
     return best, FACTORS.get(best) or FACTORS[min(FACTORS, key=lambda factor: abs(factor * best - 1))]
+
+
+def _likeliest(scale: ColumnScale, known: Floats, seen: Floats, near: float) -> float:
+    """Of all factors around this one, the one under which the window is nearest.
+
+    Values that merely grew by a third are nearer to kilometres than to the reference.
+    """
+    around = near * np.exp(np.linspace(-0.5, 0.5, 101))
+    distances = [_distance(seen, _stretched(scale, known, float(factor))) for factor in around]
+    return float(around[int(np.argmin(distances))])
 
 
 def _stretched(scale: ColumnScale, counts: Floats, factor: float) -> Floats:

@@ -15,8 +15,8 @@ def some(rows: pd.DataFrame, share: float) -> np.ndarray:  # type: ignore[type-a
 
 
 CHANGES: dict[str, tuple[Change, tuple[str, str], str]] = {
-    "two fifths of a standard deviation": (
-        lambda rows: rows.assign(amount=rows["amount"] * np.exp(0.4)),
+    "a third of a standard deviation": (
+        lambda rows: rows.assign(amount=rows["amount"] * np.exp(0.32)),
         ("amount", "location"),
         "higher by",
     ),
