@@ -132,6 +132,7 @@ def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
     assert families == {
         *("ingest", "train", "judge", "drift", "collect", "reproduce", "reconcile"),
         *("rollback", "withdraw", "recall", "label", "decide", "explain"),
+        *("close", "silence", "show"),
     }
     assert not any(paused.values())
 
