@@ -1,9 +1,9 @@
 """The Airflow DAG `close_breaker_model`."""
 
 from plugins.by_hand import close_breaker as close
-from plugins.forms import breaker_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
+from plugins.watch_forms import breaker_form
 
 
 @pipeline(over=lambda _: {"model": "model"}, schedule=only_when_asked, form=breaker_form, paused=False)

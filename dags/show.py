@@ -1,9 +1,9 @@
 """The Airflow DAG `show_triggers`."""
 
 from plugins.by_hand import show_triggers
-from plugins.forms import triggers_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
+from plugins.watch_forms import triggers_form
 
 
 @pipeline(over=lambda _: {"triggers": "triggers"}, schedule=only_when_asked, form=triggers_form, paused=False)

@@ -1,9 +1,9 @@
 """The Airflow DAG `silence_alerts`."""
 
 from plugins.by_hand import silence as silence_what_is_named
-from plugins.forms import silence_form
 from plugins.pipeline import pipeline
 from plugins.schedules import only_when_asked
+from plugins.watch_forms import silence_form
 
 
 @pipeline(over=lambda _: {"alerts": "alerts"}, schedule=only_when_asked, form=silence_form, paused=False)

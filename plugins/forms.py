@@ -6,13 +6,11 @@ A value that breaks its schema is refused there and by the REST API.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from airflow.sdk import Context, Param
 
 from plugins.failures import StepInvalid
-from tasks.contracts import AlertReason
-from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -139,16 +137,16 @@ def ingest_form(table: TableSpec, _models: Path) -> dict[str, Param]:
 def withdrawal_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The model to withdraw, and why."""
     return {
-        "model": _model("Its folder has to be removed already."),
-        "reason": _reason("Why it is served no longer; the ledger keeps it."),
+        "model": model_field("Its folder has to be removed already."),
+        "reason": reason_field("Why it is served no longer; the ledger keeps it."),
     }
 
 
 def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The model whose requests go back to the version that served before, and why."""
     return {
-        "model": _model("Its requests go back to the version that served before the present one."),
-        "reason": _reason("Why; the ledger keeps it."),
+        "model": model_field("Its requests go back to the version that served before the present one."),
+        "reason": reason_field("Why; the ledger keeps it."),
         "leaving": Param(
             None,
             "The number of the version to leave. Empty: whichever serves by then.",
@@ -182,7 +180,7 @@ def reproduction_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
 def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The batch, what is decided about it, and why."""
     return {
-        "model": _model("Whose trainings see the batch, or do not."),
+        "model": model_field("Whose trainings see the batch, or do not."),
         "batch_id": Param(
             description="As the failed task report_quarantined and the ledger name it.",
             title="Batch",
@@ -195,14 +193,14 @@ def batch_form(_subject: str, _models: Path) -> dict[str, Param]:
             type="string",
             enum=["release", "confirm"],
         ),
-        "reason": _reason("How you know; the ledger keeps it."),
+        "reason": reason_field("How you know; the ledger keeps it."),
     }
 
 
 def sender_form(_subject: str, _models: Path) -> dict[str, Param]:
     """The sender, what is decided about what is held of it, and why."""
     return {
-        "model": _model("Whose trainings see the sender's labelled requests, or do not."),
+        "model": model_field("Whose trainings see the sender's labelled requests, or do not."),
         "sender": Param(
             "",
             description="The name of its token, as the ledger has it. Empty: requests without a token.",
@@ -222,7 +220,7 @@ def sender_form(_subject: str, _models: Path) -> dict[str, Param]:
             type=["string", "null"],
             pattern=f"^{_DATE}$",
         ),
-        "reason": _reason("How you know; the ledger keeps it."),
+        "reason": reason_field("How you know; the ledger keeps it."),
     }
 
 
@@ -244,7 +242,7 @@ def recall_form(_subject: str, _models: Path) -> dict[str, Param]:
             pattern=r"^[a-z][a-z0-9_]{0,62}$",
             title="Table",
         ),
-        "reason": _reason("Why; the ledger keeps it."),
+        "reason": reason_field("Why; the ledger keeps it."),
     }
 
 
@@ -266,7 +264,7 @@ def explanation_form(_subject: str, _models: Path) -> dict[str, Param]:
 def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
     """What the new labels are on which the gate found that the champion falls, and how one knows."""
     return {
-        "model": _model("Its candidates are held until this is answered."),
+        "model": model_field("Its candidates are held until this is answered."),
         "answer": Param(
             description="poison: the labels are wrong; recall their batches (recall_batch), or they are "
             "trained on again. the_world: they are right, and candidates are judged on them from now on.",
@@ -274,58 +272,7 @@ def label_incident_form(_subject: str, _models: Path) -> dict[str, Param]:
             type="string",
             enum=["poison", "the_world"],
         ),
-        "reason": _reason("How you know; the ledger keeps it."),
-    }
-
-
-def breaker_form(_subject: str, _models: Path) -> dict[str, Param]:
-    """The model whose retrains came to nothing, and what was found out about them."""
-    return {
-        "model": _model("It is not retrained by itself until this is done."),
-        "reason": _reason(
-            "What made its candidates useless, and why the next one is not; the ledger keeps it."
-        ),
-    }
-
-
-def answer_form() -> dict[str, Param]:
-    """What a person says beside yes or no, where the drift check asks one."""
-    return {"why": Param(None, "Why; the ledger keeps it.", type=["string", "null"], title="Reason")}
-
-
-def silence_form(_subject: str, _models: Path) -> dict[str, Param]:
-    """Which alerts of which model are silenced, for how long, and why."""
-    return {
-        "model": _model("Whose alerts; the table, for those of its files."),
-        "of": Param(
-            None,
-            "The reason for alerts that is meant. Empty: all of them.",
-            type=["string", "null"],
-            enum=[None, *get_args(AlertReason)],
-            title="Alerts about",
-        ),
-        "days": Param(
-            None,
-            "How long; half a day is 0.5. Empty: the silence that holds is ended.",
-            type=["number", "null"],
-            exclusiveMinimum=0,
-            maximum=LONGEST_SILENCE_DAYS,
-            title="Days",
-        ),
-        "reason": _reason("Why; the ledger keeps it."),
-    }
-
-
-def triggers_form(_subject: str, _models: Path) -> dict[str, Param]:
-    """Whose triggers are shown."""
-    return {
-        "model": Param(
-            None,
-            "Whose triggers. Empty: every model's.",
-            type=["string", "null"],
-            pattern=r"^[a-z][a-z0-9_]{0,62}$",
-            title="Model",
-        )
+        "reason": reason_field("How you know; the ledger keeps it."),
     }
 
 
@@ -334,12 +281,14 @@ def no_form(_subject: Any, _models: Path) -> dict[str, Param]:
     return {}
 
 
-def _model(description: str) -> Param:
+def model_field(description: str) -> Param:
+    """The field that asks for a model's name."""
     name = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,62}$"}
     return Param(description=description, title="Model", schema=name)
 
 
-def _reason(description: str) -> Param:
+def reason_field(description: str) -> Param:
+    """The field that asks why; it may not be blank."""
     return Param(description=description, title="Reason", type="string", minLength=1, pattern=r"\S")
 
 

@@ -5,9 +5,10 @@ from typing import Any
 from airflow.sdk import Context, XComArg
 
 from plugins.approval import AskPerson
-from plugins.forms import answer_form, window
+from plugins.forms import window
 from plugins.operators import StartTraining, hindrance
 from plugins.verbs import model_step, step
+from plugins.watch_forms import answer_form
 from tasks.spec import PipelineSpec
 
 

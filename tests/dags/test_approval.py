@@ -106,7 +106,7 @@ def test_a_question_lapses_before_the_next_check_is_due() -> None:
 @pytest.fixture
 def approve(airflow_database: None) -> Callable[..., Any]:
     from plugins.approval import AskPerson
-    from plugins.forms import answer_form
+    from plugins.watch_forms import answer_form
 
     task = AskPerson(task_id="approve", subject="?", decision={}, schedule="@daily", params=answer_form())
 

@@ -13,10 +13,10 @@ from tests.unit.monitoring.page.world import SCRIPT
 
 def test_the_page_of_a_decision_has_the_same_url_before_and_after_it_is_recorded(quiet: Checked) -> None:
     decision = quiet.decision.model_copy(update={"ledger_hash": None})
-    url = page_url(decision, "/store/work")
+    url = page_url(decision, "/store/runs")
     recorded = decision.model_copy(update={"page_url": url, "ledger_hash": "ab"})
-    assert page_url(recorded, "/store/work") == url
-    assert page_url(decision.model_copy(update={"window_rows": 401}), "/store/work") != url
+    assert page_url(recorded, "/store/runs") == url
+    assert page_url(decision.model_copy(update={"window_rows": 401}), "/store/runs") != url
 
 
 def test_a_page_that_cannot_be_drawn_is_one_that_says_so(

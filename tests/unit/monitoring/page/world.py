@@ -114,7 +114,7 @@ def checked(*, rules: MonitorSpec | None = None, **change: Any) -> Checked:
         new_rows=0,
         validation=None,
         why=step.why,
-        report_url="/store/work/drift-12.html",
+        report_url="/store/drift-12.html",
         signals=columns.signals,
         ledger_hash="cd" * 32,
     )
