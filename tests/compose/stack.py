@@ -17,6 +17,7 @@ from docker.models.containers import Container
 
 from demo.airflow import Airflow
 from tasks.settings import PROJECT
+from tests.containers.said import said
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -167,10 +168,10 @@ class Stack:
         return list(self.engine.containers.list(all=True, filters=ours, ignore_removed=True))
 
     def exec(self, service: str, *command: str) -> bytes:
-        """What a command prints in a service's container; it must end well."""
-        code, output = self.container(service).exec_run(list(command), demux=False)
+        """What a command prints in a service's container; it must end well, and may run more than once."""
+        code, output = said(self.container(service), *command)
         assert code == 0, f"{command} in {service} ended with {code}: {output.decode()[-2000:]}"
-        return bytes(output)
+        return output
 
     def in_step(self, program: str, *arguments: str) -> str:
         """What a Python program prints in a container like a
@@ -187,7 +188,7 @@ class Stack:
             network=f"{self.project}_steps",
             remove=True,
         )
-        return bytes(output).decode()
+        return output.decode()
 
     def python(self, program: str, service: str = "worker-default") -> str:
         """What a Python program prints in a service's container, in the environment of that service."""

@@ -16,6 +16,7 @@ from tests.compose.conftest import EXAMPLE, PROJECT_NAME, left_of, stack_of
 from tests.compose.more_models import MODEL
 from tests.compose.stack import PROJECT_LABEL, Stack
 from tests.conftest import PROJECT
+from tests.containers.said import said
 
 OF_AIRFLOW = {
     f"airflow-{part}" for part in ("init", "apiserver", "scheduler", "dag-processor", "triggerer")
@@ -177,7 +178,7 @@ def test_containers_run_without_rights_and_within_limits(stack: Stack) -> None:
         assert host["ReadonlyRootfs"], service
         assert min(host["Memory"], host["NanoCpus"]) > 0, service
         if container.status == "running":
-            assert container.exec_run(["id", "-u"]).output.strip() not in {b"0", b""}, service
+            assert said(container, "id", "-u")[1].strip() not in {b"0", b""}, service
             code, _ = container.exec_run(["touch", "/usr/written"])
             assert code != 0, f"{service} can write to its root file system"
 
@@ -207,9 +208,7 @@ def test_each_database_opens_for_its_own_user_alone(stack: Stack) -> None:
     for user, name in FOUR.items():
         url = f"postgresql://{user}:{stack.setting(f'{name}_DATABASE_PASSWORD')}@127.0.0.1/"
         for database in FOUR:
-            code, output = stack.container("postgres").exec_run(
-                ["psql", f"{url}{database}", "-tAc", "select 1"]
-            )
+            code, output = said(stack.container("postgres"), "psql", f"{url}{database}", "-tAc", "select 1")
             assert (code == 0) == (database == user), f"{user} on {database}: {output.decode()}"
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.containers.said import said
+
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
@@ -36,7 +38,7 @@ def running(
 
 
 def inside(container: "Container", command: str) -> tuple[int, str]:
-    code, told = container.exec_run(["sh", "-c", command])
+    code, told = said(container, "sh", "-c", command)
     return code, told.decode().strip()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks.settings import PROJECT
 from tests.containers.bases import BASES, inside, running, until
+from tests.containers.said import said
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -85,7 +86,7 @@ def test_nginx_fills_its_templates_and_leaves_its_own_variables(engine: "DockerC
     with running(engine, "nginx:1.28-bookworm", entrypoint=start, environment=variables) as container:
         until(container, lambda: "master process" in inside(container, "tr '\\0' ' ' < /proc/1/cmdline")[1])
         ask = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
-        assert container.exec_run(["bash", "-c", ask]).output.decode().endswith("hello GET")
+        assert said(container, "bash", "-c", ask)[1].endswith(b"hello GET")
 
 
 def test_python_makes_environments_and_trusts_what_the_system_trusts(

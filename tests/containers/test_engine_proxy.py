@@ -15,6 +15,7 @@ from docker.errors import APIError, NotFound
 from tasks.settings import settings
 from tests.containers.following import job_of
 from tests.containers.proxies import MIB, PROJECT, PROXY_MEMORY, Proxy, proxy_process, python
+from tests.containers.said import said
 
 
 def test_a_step_runs_through_the_proxy_from_creation_to_removal(proxy: Proxy, step: dict[str, Any]) -> None:
@@ -142,7 +143,7 @@ def test_its_image_needs_no_root_and_writes_nowhere(engine: docker.DockerClient,
         ).exit_code and time.monotonic() < deadline:
             time.sleep(0.2)
         assert checked.exit_code == 0, running.logs().decode()
-        assert running.exec_run("id -u").output.strip() == b"10001"
+        assert said(running, "id", "-u") == (0, b"10001\n")
         running.stop(timeout=10)
         assert running.wait()["StatusCode"] == 0
     finally:

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.containers.said import said
 
 if TYPE_CHECKING:
     import docker
@@ -422,12 +423,11 @@ def test_workers_on_other_machines_reach_airflow_and_mlflow_asks_their_steps_its
 
 def test_no_secret_stands_in_a_command_line_or_an_open_file(entrances: Entrances) -> None:
     container = entrances(PREDICTION_TOKENS=f"default={TOKEN.removeprefix('Bearer ')}").container
-    commands = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/cmdline"]).output
+    _, commands = said(container, "sh", "-c", "cat /proc/[0-9]*/cmdline")
     assert b"t0ken" not in commands
     assert b"a-pass" not in commands
-    modes = container.exec_run(
-        ["sh", "-c", "stat -c %a /tmp/nginx.conf /tmp/fill.sed /tmp/mlflow.users"]
-    ).output
+    assert b"nginx" in commands
+    _, modes = said(container, "stat", "-c", "%a", "/tmp/nginx.conf", "/tmp/fill.sed", "/tmp/mlflow.users")
     assert modes.split() == [b"600"] * 3
 
 
@@ -474,8 +474,8 @@ def test_a_certificate_of_ones_own_is_taken_as_it_is_and_half_of_one_is_refused(
     try:
         entrance = _ready(container)
         assert "max-age" in entrance.get("/healthy").headers["Strict-Transport-Security"]
-        configuration = container.exec_run(["cat", "/tmp/nginx.conf"]).output.decode()
-        assert "return 308 https://models.example$request_uri" in configuration
+        _, configuration = said(container, "cat", "/tmp/nginx.conf")
+        assert b"return 308 https://models.example$request_uri" in configuration
         assert (tmp_path / "tls.crt").read_bytes() == certificate
     finally:
         container.remove(force=True)

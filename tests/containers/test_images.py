@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.settings import PROJECT
+from tests.containers.said import said
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -246,7 +247,7 @@ def until_healthy(container: "Container") -> None:
 
 
 def inside(container: "Container", command: str) -> str:
-    return str(container.exec_run(["sh", "-c", command]).output.decode())
+    return said(container, "sh", "-c", command)[1].decode()
 
 
 def test_the_lock_of_the_working_tree_is_the_one_that_was_built(

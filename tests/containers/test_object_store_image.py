@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.settings import PROJECT
+from tests.containers.said import said
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -86,7 +87,7 @@ def test_a_node_that_was_killed_has_everything_that_it_was_given(run: Run) -> No
 
 def test_a_node_has_no_rights_and_stops_when_it_is_told_to(run: Run) -> None:
     node = run()
-    assert node.exec_run("id -u").output.strip() == b"10001"
+    assert said(node, "id", "-u") == (0, b"10001\n")
     started = time.monotonic()
     node.stop(timeout=30)
     assert time.monotonic() - started < 15
