@@ -3,7 +3,8 @@
     .perennial/envs/model-flight_delay/bin/python benchmarks/drift_policy.py [--years 20] [--quick]
 
 Simulated years (`benchmarks/drift/years.py`) at 500, 5,000 and 50,000 rows a day, with a reference of 90
-days, and real days of flights and taxi trips (`benchmarks/drift/real.py`); every policy judges the same days.
+days, and real days of flights and taxi trips (`benchmarks/drift/real.py`) and months of trips, reviews and
+calls (`benchmarks/drift/months.py`); every policy judges the same days.
 Alarms are counted with a pause of seven days after each. Ours is the code of the check itself from the
 profiles on, at the columns' share of `monitor.false_alarms_per_year`; what the other policies are is in
 `benchmarks/drift/rivals.py`. *Fixed floor* is what Perennial did before: a domain classifier's ROC AUC above
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.drift import floor, real, speed
+from benchmarks.drift import floor, months, real, speed
 from benchmarks.drift.ours import RATE, RULES, perennial
 from benchmarks.drift.rivals import POLICIES
 from benchmarks.drift.years import NULLS, Change, Days, draw, shares_of
@@ -39,6 +40,9 @@ Bools = NDArray[np.bool_]
 OURS = "Perennial"
 FLOOR = "fixed floor of 0.65"
 KNOWN, YEAR, AFTER, PAUSE = 90, 365, 120, 7
+JOINT_SHARE = 0.1
+"""The domain classifier's share of `false_alarms_per_year`."""
+
 SIZES = (500, 5_000, 50_000)
 FALSE_ALARMS = 0.5
 SLOWER, LATEST, LATEST_HALF = 1.5, 30, 7
@@ -125,6 +129,23 @@ def on_real_days(say: Callable[[object], None]) -> list[str]:
     return missed
 
 
+def on_real_months(say: Callable[[object], None]) -> list[str]:
+    """What each policy says of real months, and what missed a goal; ours with the domain classifier, too."""
+    missed = []
+    for case in months.cases():
+        a_window = 365 / case.windows_a_year
+        found = real.policies(case.series(), RULES, RATE * a_window, OURS)
+        found[OURS] |= case.joint(RULES, RULES.false_alarms_per_year * JOINT_SHARE / case.windows_a_year)
+        alarms = {policy: int(verdicts.sum()) for policy, verdicts in found.items()}
+        first = {policy: first_of(verdicts) for policy, verdicts in found.items()}
+        say({"real": case.name, "windows": len(found[OURS]), "alarms": alarms, "first": first})
+        if not case.changed and first[OURS]:
+            missed.append(f"{case.name}: an alarm on window {first[OURS]}, where nothing has changed")
+        if case.changed and (first[OURS] or np.inf) > case.changed:
+            missed.append(f"{case.name}: found on window {first[OURS]}, asked for by {case.changed}")
+    return missed
+
+
 def misses(
     rates: dict[int, dict[str, float]], found: dict[int, dict[str, dict[str, float | None]]]
 ) -> list[str]:
@@ -177,6 +198,7 @@ def main(
         for line in floor.measured(changes(), KNOWN):
             say({"policy": FLOOR} | line)
         missed += on_real_days(say)
+        missed += on_real_months(say)
         times = speed.measured()
         say(times)
         if times["times_by_hand"] > TIMES_BY_HAND:

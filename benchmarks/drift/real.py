@@ -117,13 +117,14 @@ def series(
     known: int,
     seen: int,
     plant: Plant | None = None,
+    texts: frozenset[str] = frozenset(),
 ) -> Series:
     """A reference of `known` days from the day `first` on, and `seen` days after it, with a fault planted in
-    those.
+    those. What is said of days holds for the months of `benchmarks/drift/months.py`, too.
     """
     names = sorted(days)
     kept, judged = names[first : first + known], names[first + known : first + known + seen]
-    followed_columns = followed(columns)
+    followed_columns = followed(columns, texts)
     with duckdb.connect() as session:
         session.execute("SET TimeZone = 'UTC'")
         session.register("reference", pd.concat([days[day] for day in kept]))
@@ -181,12 +182,12 @@ def judge(
     """
     quiet: dict[str, tuple[list[NDArray[np.bool_]], int]] = {}
     for first in range(0, len(days) - KNOWN - SEEN + 1, SEEN):
-        found = _policies(series(days, columns, first, KNOWN, SEEN), rules, rate, ours)
+        found = policies(series(days, columns, first, KNOWN, SEEN), rules, rate, ours)
         for policy, verdicts in found.items():
             before, count = quiet.get(policy, ([], 0))
             quiet[policy] = ([*before, verdicts], count + len(verdicts))
     planted = {
-        name: _policies(series(days, columns, 0, KNOWN, 10, plant), rules, rate, ours)
+        name: policies(series(days, columns, 0, KNOWN, 10, plant), rules, rate, ours)
         for name, plant in faults(columns).items()
     }
     return quiet, planted
@@ -217,6 +218,7 @@ def _some(rows: pd.DataFrame, column: str, share: float, value: str | None) -> p
     return rows.assign(**{column: rows[column].astype(object).mask(picked, value)})
 
 
-def _policies(found: Series, rules: MonitorSpec, rate: float, ours: str) -> dict[str, NDArray[np.bool_]]:
+def policies(found: Series, rules: MonitorSpec, rate: float, ours: str) -> dict[str, NDArray[np.bool_]]:
+    """What each policy says of each day that was seen."""
     known, seen = found.counted()
     return {ours: found.ours(rules, rate)} | {name: policy(known, seen) for name, policy in POLICIES.items()}
