@@ -5,9 +5,9 @@ repeated rows, missing values, the table's own suite), has a column changed, hav
 data is an incident and never a reason to retrain, so it is not judged on its distribution.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from tasks.monitoring.inputs.joint import look_at_all, threshold_of
 from tasks.monitoring.inputs.reference import joint_kinds
 from tasks.monitoring.new_rows import count_new_rows
 from tasks.monitoring.validity import look_at_validity
-from tasks.monitoring.windows import PREDICTED_AT, alike, large_enough
+from tasks.monitoring.windows import PREDICTED_AT, alike, judged_together
 from tasks.spec import FEWEST_ROWS, PipelineSpec
 from tasks.stores import files
 from tasks.stores.parts import read_part
@@ -48,14 +48,17 @@ class Seen:
     """What a window is judged by.
 
     Attributes:
-        rows: Its rows: the features, and when each was asked for.
+        rows: Its rows, and those of the small windows that are judged with it: the features, and when each
+            was asked for.
         windows: The profiles of the windows up to it, in their order.
         earlier_aucs: The domain classifier's AUC of the windows before it, the last one at the end.
+        since: Where `rows` begin, if before the window.
     """
 
     rows: pa.Table
     windows: Sequence[WindowProfile]
     earlier_aucs: Sequence[float]
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def compare(
         signals=look_at_validity(
             reference, alike(seen.windows), rate_of(rules.false_alarms_per_year, "validity", length)
         ),
-        notes=reference.notes,
+        notes=(*reference.notes, *_pooled(seen)),
     )
     columns = _columns(seen, reference, spec)
     if columns is not None:
@@ -128,12 +131,20 @@ def compare(
     return replace(compared, validation=checked.report, columns=columns)
 
 
+def _pooled(seen: Seen) -> Iterator[str]:
+    if seen.since is not None:
+        yield (
+            f"Judged together with the windows since {seen.since:%Y-%m-%d %H:%M}: none of them has the rows "
+            "of monitor.minimum_window_rows alone."
+        )
+
+
 def _columns(seen: Seen, reference: Reference, spec: PipelineSpec) -> Columns | None:
     """What the columns say; None while no window, and no windows together, have enough rows."""
     window = seen.windows[-1]
     if not reference.scales:
         return None
-    judged = large_enough(seen.windows, max(spec.monitor.minimum_window_rows, FEWEST_ROWS))
+    judged = judged_together(seen.windows, spec.monitor)
     if not judged or judged[-1].end != window.end:
         return None
     rate = rate_of(spec.monitor.false_alarms_per_year, "input", window.end - window.start)

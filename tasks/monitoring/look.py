@@ -22,7 +22,7 @@ from tasks.monitoring.skew.look import look as look_at_skew
 from tasks.monitoring.target import reference as target_reference
 from tasks.monitoring.target import signals as target_signals
 from tasks.monitoring.target import summary as target
-from tasks.monitoring.windows import profiles_until, rows_between
+from tasks.monitoring.windows import pool_start, profiles_until, rows_between
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
 
@@ -63,7 +63,9 @@ def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Lo
     earlier = _earlier(spec, run, span)
     aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
     work_url = request.context.work_url
-    compared = compare(Seen(rows, windows, aucs), reference, run, spec, work_url)
+    since = pool_start(windows, spec.monitor)
+    judged = rows if since is None else rows_between(lake, spec, since, span[1])
+    compared = compare(Seen(judged, windows, aucs, since), reference, run, spec, work_url)
     told, quality = _of_target(lake, run, spec, span)
     more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
     if archive is not None and len(rows):

@@ -14,7 +14,7 @@ from tasks.data.typed_values import from_python
 from tasks.monitoring.profiles import stored
 from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
-from tasks.spec import PipelineSpec
+from tasks.spec import FEWEST_ROWS, MonitorSpec, PipelineSpec
 from tasks.stores.lake import Lake
 
 Span = tuple[datetime, datetime]
@@ -24,6 +24,8 @@ MOST_MISSED = 30
 """So many windows that were not checked are made up for."""
 
 MOST_FOLLOWED = 120
+"""So many windows are followed; of small ones so many that stand together."""
+
 ALIKE = 0.1
 """By this share the lengths of windows may differ whose numbers of rows are compared."""
 
@@ -86,7 +88,7 @@ def profiles_until(
     if own is None or own.rows != len(rows):
         own = profile_of(rows, reference, spec, span)
         stored.keep_profile(lake, name, champion, own)
-    return [*_in_a_row(known.values(), span[0]), own]
+    return newest([*_in_a_row(known.values(), span[0]), own], spec.monitor)
 
 
 def _missed(known: Iterable[Span], span: Span) -> list[Span]:
@@ -108,13 +110,38 @@ def _in_a_row(known: Iterable[WindowProfile], before: datetime) -> list[WindowPr
         if window.end <= start:
             kept.append(window)
             start = window.start
-    return kept[: MOST_FOLLOWED - 1][::-1]
+    return kept[::-1]
+
+
+def newest(windows: list[WindowProfile], rules: MonitorSpec) -> list[WindowProfile]:
+    """Those that are followed. They begin with a whole pool of small ones: else the pools would be others
+    with every window that is dropped, and some sizes would never be complete when they are looked at.
+    """
+    pools = judged_together(windows, rules)
+    if len(pools) <= MOST_FOLLOWED:
+        return windows
+    return [window for window in windows if window.start >= pools[-MOST_FOLLOWED].start]
 
 
 def alike(windows: Sequence[WindowProfile]) -> list[WindowProfile]:
     """Those that are about as long as the last one."""
     length = windows[-1].end - windows[-1].start
     return [one for one in windows if abs((one.end - one.start) / length - 1) <= ALIKE]
+
+
+def judged_together(windows: Sequence[WindowProfile], rules: MonitorSpec) -> list[WindowProfile]:
+    """What is judged at once: a window, or small ones in a row that have enough rows together."""
+    return large_enough(windows, max(rules.minimum_window_rows, FEWEST_ROWS))
+
+
+def pool_start(windows: Sequence[WindowProfile], rules: MonitorSpec) -> datetime | None:
+    """Since when small windows are judged together with the last one, which makes them enough.
+
+    None where it is judged alone, or not yet.
+    """
+    pools, last = judged_together(windows, rules), windows[-1]
+    whole = pools and pools[-1].end == last.end and pools[-1].start < last.start
+    return pools[-1].start if whole else None
 
 
 def large_enough(windows: Sequence[WindowProfile], fewest: int) -> list[WindowProfile]:

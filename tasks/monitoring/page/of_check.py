@@ -13,8 +13,8 @@ from tasks.monitoring.page.contents import Facts, Page, Series
 from tasks.monitoring.page.evidence import Earlier, charts_of, quality_of
 from tasks.monitoring.page.shares import DAYS_FOR_BAND
 from tasks.monitoring.page.words import FOLLOWS, VERDICTS, number, percent
-from tasks.monitoring.windows import large_enough
-from tasks.spec import FEWEST_ROWS, MonitorSpec
+from tasks.monitoring.windows import judged_together
+from tasks.spec import MonitorSpec
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Checked:
 def page_of(checked: Checked) -> Page:
     """Everything that a reader wants to know of a check."""
     decision, reference, columns = checked.decision, checked.reference, checked.columns
-    judged = large_enough(checked.windows, max(checked.rules.minimum_window_rows, FEWEST_ROWS))
+    judged = judged_together(checked.windows, checked.rules)
     now = judged[-1] if judged and judged[-1].end == checked.windows[-1].end else checked.windows[-1]
     days, band_name = days_like(reference, now)
     left_out = {trait.column: trait.why for trait in columns.left_out} if columns else {}

@@ -137,6 +137,24 @@ def test_no_traffic_little_traffic_and_one_repeated_text_are_too_few(home: Path,
     assert [signal.reason for signal in decision.signals if signal.level == "incident"] == ["repeated_rows"]
 
 
+def test_small_windows_are_judged_together_by_the_classifier_too(
+    home: Path, trained: Any, few_relabellings: None
+) -> None:
+    Lake().append("reviews", labelled(500, 9, shift=0.5), batch_id="labels")
+    found = []
+    for day in range(6):
+        predict(texts(120, 3 + day, shift=0.5 * (day > 1)), at=START + day * DAY, batch=f"day {day}")
+        found.append(check(home, trained, start=START + day * DAY))
+
+    assert [decision.verdict for decision in found[:5:2]] == ["too_few"] * 3
+    assert (found[1].verdict, found[1].window_rows) == ("quiet", 240)
+    assert "Judged together with the windows since 2026-03-01 00:00" in found[1].why
+    assert found[3].domain_auc is not None
+    assert found[3].domain_auc > 0.65
+    assert found[5].verdict == "retrain"
+    assert "joint" in {signal.reason for signal in found[5].signals if signal.level == "alarm"}
+
+
 def test_a_feature_that_was_added_after_the_log_was_made_is_read_from_the_whole_request(
     home: Path, trained: Any
 ) -> None:
