@@ -20,7 +20,7 @@ query by hand, or less than a twentieth of Evidently's.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -34,15 +34,14 @@ from benchmarks.drift import floor, months, real, speed
 from benchmarks.drift.ours import RATE, RULES, perennial
 from benchmarks.drift.rivals import POLICIES
 from benchmarks.drift.years import NULLS, Change, Days, draw, shares_of
+from tasks.monitoring.comparison import SHARES
+from tasks.spec import ColumnType
 
 Bools = NDArray[np.bool_]
 
 OURS = "Perennial"
 FLOOR = "fixed floor of 0.65"
 KNOWN, YEAR, AFTER, PAUSE = 90, 365, 120, 7
-JOINT_SHARE = 0.1
-"""The domain classifier's share of `false_alarms_per_year`."""
-
 SIZES = (500, 5_000, 50_000)
 FALSE_ALARMS = 0.5
 SLOWER, LATEST, LATEST_HALF = 1.5, 30, 7
@@ -126,7 +125,32 @@ def on_real_days(say: Callable[[object], None]) -> list[str]:
             say({"real": name, "planted": fault, "first_day": first})
             if (first[OURS] or np.inf) > 2:
                 missed.append(f"{name}, {fault}: found on day {first[OURS]}, asked for by day 2")
+        all_together = a_year[OURS]
+        for detector, (alarms, count) in beside(days, columns).items():
+            rate = round(alarms / count * 365, 2)
+            say({"real": name, "detector": detector, "days": count, "alarms_a_year": rate})
+            all_together += rate
+        if all_together > FALSE_ALARMS:
+            missed.append(f"{name}: {all_together} false alarms a year of all detectors")
     return missed
+
+
+def beside(days: real.Rows, columns: Mapping[str, ColumnType]) -> dict[str, tuple[int, int]]:
+    """Alarms of the detectors beside the columns on ordinary days, and on how many."""
+    found = {"joint": (0, 0), "validity": (0, 0)}
+    names, length = sorted(days), real.KNOWN + real.SEEN
+    for first in range(0, len(names) - length + 1, real.SEEN):
+        chosen = {name: days[name] for name in names[first : first + length]}
+        case = months.Case("days", chosen, columns, real.KNOWN, YEAR, changed=0)
+        rate = RULES.false_alarms_per_year / YEAR
+        verdicts = {
+            "joint": case.joint(RULES, rate * SHARES["joint"]),
+            "validity": case.series().invalid(rate * SHARES["validity"]),
+        }
+        for detector, each in verdicts.items():
+            alarms, count = found[detector]
+            found[detector] = alarms + alarms_of(each), count + len(each)
+    return found
 
 
 def on_real_months(say: Callable[[object], None]) -> list[str]:
@@ -135,7 +159,7 @@ def on_real_months(say: Callable[[object], None]) -> list[str]:
     for case in months.cases():
         a_window = 365 / case.windows_a_year
         found = real.policies(case.series(), RULES, RATE * a_window, OURS)
-        found[OURS] |= case.joint(RULES, RULES.false_alarms_per_year * JOINT_SHARE / case.windows_a_year)
+        found[OURS] |= case.joint(RULES, RULES.false_alarms_per_year * SHARES["joint"] / case.windows_a_year)
         alarms = {policy: int(verdicts.sum()) for policy, verdicts in found.items()}
         first = {policy: first_of(verdicts) for policy, verdicts in found.items()}
         say({"real": case.name, "windows": len(found[OURS]), "alarms": alarms, "first": first})

@@ -66,12 +66,11 @@ def batch_of(place: "Place", name: str, what: str) -> "Subject":
 
 
 def _explained_there(place: "Place", subject: str) -> "Explanation":
-    from cli.asked import follow, start
+    from cli.asked import result_of
     from tasks.contracts import Explained
 
-    run_id = start(place.airflow, EXPLAIN, {"subject": subject})
-    follow(place.airflow, EXPLAIN, run_id)
-    return Explained.model_validate(place.airflow.result(EXPLAIN, run_id, "explain")).explanation
+    explained = result_of(place.airflow, EXPLAIN, "explain", {"subject": subject})
+    return Explained.model_validate(explained).explanation
 
 
 def require_records(place: "Place") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli import show
-from cli.app import AsJson, app, place_of, require_reason
+from cli.app import AsJson, WhyIfAny, app, place_of, require_reason
 from cli.names import Model, require_known
 from cli.times import short
 
@@ -30,13 +30,11 @@ def answer(
         ),
     ] = None,
     *,
-    why: Annotated[
-        str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", show_default=False)
-    ] = "",
+    why: WhyIfAny = "",
     json: AsJson = False,
 ) -> None:
     """Answer a label incident, which holds a model's candidates until a person has looked at the labels."""
-    from cli.asked import follow, start
+    from cli.asked import result_of
 
     if what:
         require_reason(why)
@@ -46,9 +44,9 @@ def answer(
     if what is None:
         _look(place, model, json=json)
         return
-    run_id = start(place.airflow, DAG, {"model": model, "answer": what, "reason": why})
-    follow(place.airflow, DAG, run_id)
-    answered = place.airflow.result(DAG, run_id, "label_incident")
+    answered = result_of(
+        place.airflow, DAG, "label_incident", {"model": model, "answer": what, "reason": why}
+    )
     if json:
         show.as_json(answered)
         return

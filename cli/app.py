@@ -48,9 +48,10 @@ def require_reason(why: str) -> str:
     return why
 
 
-Why = Annotated[
-    str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", callback=require_reason)
-]
+SAID = "A sentence that says why; the ledger keeps it."
+Why = Annotated[str, typer.Option("--why", help=SAID, callback=require_reason)]
+WhyIfAny = Annotated[str, typer.Option("--why", help=SAID, show_default=False)]
+"""Of a verb that may also only look, and asks for the reason itself."""
 
 
 @app.callback()

@@ -50,6 +50,17 @@ def start(airflow: "Airflow", dag_id: str, conf: dict[str, Any], *, unpause: boo
     return airflow.start(dag_id, conf)
 
 
+def result_of(airflow: "Airflow", dag_id: str, task_id: str, conf: dict[str, Any]) -> Any:
+    """Start a run, follow it to its end, and return what one of its tasks returned.
+
+    Raises:
+        InvalidRequest, RunFailed: As `start` and `follow`.
+    """
+    run_id = start(airflow, dag_id, conf)
+    follow(airflow, dag_id, run_id)
+    return airflow.result(dag_id, run_id, task_id)
+
+
 def follow(airflow: "Airflow", dag_id: str, run_id: str) -> None:
     """Wait until a run has ended, telling which task is at work.
 

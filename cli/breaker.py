@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli import show
-from cli.app import AsJson, app, place_of, require_reason
+from cli.app import AsJson, WhyIfAny, app, place_of, require_reason
 from cli.names import Model, require_known
 from cli.times import short
 
@@ -29,13 +29,11 @@ def breaker(
         ),
     ] = None,
     *,
-    why: Annotated[
-        str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", show_default=False)
-    ] = "",
+    why: WhyIfAny = "",
     json: AsJson = False,
 ) -> None:
     """Close a model's breaker, which stops retrains after several in a row were refused or did not help."""
-    from cli.asked import follow, start
+    from cli.asked import result_of
 
     if what:
         require_reason(why)
@@ -45,9 +43,7 @@ def breaker(
     if what is None:
         _look(place, model, json=json)
         return
-    run_id = start(place.airflow, DAG, {"model": model, "reason": why})
-    follow(place.airflow, DAG, run_id)
-    closed = place.airflow.result(DAG, run_id, "close_breaker")
+    closed = result_of(place.airflow, DAG, "close_breaker", {"model": model, "reason": why})
     if json:
         show.as_json(closed)
         return

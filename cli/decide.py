@@ -7,7 +7,7 @@ import typer
 from cli import show
 from cli.about import batch_of
 from cli.app import AsJson, Why, app, place_of
-from cli.asked import follow, start
+from cli.asked import result_of
 from cli.names import Model, require_known
 
 if TYPE_CHECKING:
@@ -66,7 +66,5 @@ def decide(
 def _decided(place: "Place", verb: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Start the DAG of the decision, wait for it, and give what it decided."""
     dag_id = f"{verb}_model"
-    run_id = start(place.airflow, dag_id, asked)
-    follow(place.airflow, dag_id, run_id)
-    decided: dict[str, Any] = place.airflow.result(dag_id, run_id, verb)
+    decided: dict[str, Any] = result_of(place.airflow, dag_id, verb, asked)
     return decided

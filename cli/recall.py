@@ -7,7 +7,7 @@ import typer
 from cli import show
 from cli.about import batch_of
 from cli.app import AsJson, Why, app, place_of
-from cli.asked import follow, start
+from cli.asked import result_of
 
 if TYPE_CHECKING:
     from tasks.contracts import Usage
@@ -37,9 +37,7 @@ def recall(
         "table": tables.pop() if len(tables) == 1 else None,
         "reason": why,
     }
-    run_id = start(place.airflow, DAG, asked)
-    follow(place.airflow, DAG, run_id)
-    done = place.airflow.result(DAG, run_id, "recall")
+    done = result_of(place.airflow, DAG, "recall", asked)
     if json:
         show.as_json(done)
         return

@@ -51,11 +51,12 @@ def rollback(
 
 def _by_airflow(place: "Place", model: str, why: str, leaving: str | None) -> dict[str, Any]:
     """Through the DAG, whose step is tried again where it is killed."""
-    from cli.asked import follow, start
+    from cli.asked import result_of
 
-    run_id = start(place.airflow, DAG, {"model": model, "reason": why, "leaving": leaving})
-    follow(place.airflow, DAG, run_id)
-    return place.airflow.result(DAG, run_id, "rollback")
+    done: dict[str, Any] = result_of(
+        place.airflow, DAG, "rollback", {"model": model, "reason": why, "leaving": leaving}
+    )
+    return done
 
 
 def _directly(place: "Place", model: str, why: str, leaving: str | None) -> dict[str, Any]:

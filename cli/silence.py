@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import show
-from cli.app import AsJson, app, place_of, require_reason
+from cli.app import AsJson, WhyIfAny, app, place_of, require_reason
 from cli.names import AnyModel, require_known
 from cli.times import short
 
@@ -33,9 +33,7 @@ def silence(  # noqa: PLR0913 - each is an option of the word
     length: Annotated[
         str | None, typer.Option("--for", metavar="2d", help="How long: hours (h), days (d) or weeks (w).")
     ] = None,
-    why: Annotated[
-        str, typer.Option("--why", help="A sentence that says why; the ledger keeps it.", show_default=False)
-    ] = "",
+    why: WhyIfAny = "",
     listed: Annotated[bool, typer.Option("--list", help="Show the silences that hold.")] = False,
     end: Annotated[bool, typer.Option("--end", help="Be alerted again at once.")] = False,
     json: AsJson = False,
@@ -81,12 +79,10 @@ def _tables(place: "Place") -> set[str]:
 
 
 def _by_airflow(place: "Place", conf: dict[str, Any]) -> "list[Silence]":
-    from cli.asked import follow, start
+    from cli.asked import result_of
     from tasks.contracts import Silenced
 
-    run_id = start(place.airflow, DAG, conf)
-    follow(place.airflow, DAG, run_id)
-    return list(Silenced.model_validate(place.airflow.result(DAG, run_id, "silence")).silences)
+    return list(Silenced.model_validate(result_of(place.airflow, DAG, "silence", conf)).silences)
 
 
 def _show(found: "list[Silence]", *, json: bool) -> None:

@@ -46,12 +46,11 @@ def _seen_here(model: str | None) -> "Triggers":
 
 def _seen_there(place: "Place", model: str | None) -> "Triggers":
     """By a DAG: which rows no training has seen is in files that a platform elsewhere does not show."""
-    from cli.asked import follow, start
+    from cli.asked import result_of
     from tasks.contracts import Triggers
 
-    run_id = start(place.airflow, DAG, {"model": model} if model else {})
-    follow(place.airflow, DAG, run_id)
-    return Triggers.model_validate(place.airflow.result(DAG, run_id, "triggers"))
+    told = result_of(place.airflow, DAG, "triggers", {"model": model} if model else {})
+    return Triggers.model_validate(told)
 
 
 def _with_airflow(trigger: "Trigger", dags: dict[str, dict[str, Any]]) -> "Trigger":

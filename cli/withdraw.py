@@ -12,14 +12,12 @@ DAG = "withdraw_model"
 @app.command()
 def withdraw(context: typer.Context, model: Model, *, why: Why, json: AsJson = False) -> None:
     """Take a model out of service whose folder was removed; what was recorded of it stays."""
-    from cli.asked import follow, start
+    from cli.asked import result_of
 
     place = place_of(context)
     place.require_running()
     require_known(place, model)
-    run_id = start(place.airflow, DAG, {"model": model, "reason": why})
-    follow(place.airflow, DAG, run_id)
-    withdrawal = place.airflow.result(DAG, run_id, "withdraw")
+    withdrawal = result_of(place.airflow, DAG, "withdraw", {"model": model, "reason": why})
     if json:
         show.as_json(withdrawal)
         return

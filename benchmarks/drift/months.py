@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.drift.real import TAXI_COLUMNS, Rows, Series, series, taxi
 from tasks.contracts import JointNull
 from tasks.monitoring import domain_classifier
-from tasks.monitoring.inputs.joint import look_at_all
+from tasks.monitoring.inputs.joint import look_at_all, threshold_of
 from tasks.monitoring.inputs.reference import JOINT_DAYS
 from tasks.settings import PROJECT
 from tasks.spec import ColumnType, MonitorSpec
@@ -73,18 +73,25 @@ class Case:
 
     def joint(self, rules: MonitorSpec, rate: float) -> NDArray[np.bool_]:
         """The windows on which the domain classifier alarms, at `rate` false alarms a window."""
-        kinds = domain_classifier.kinds_of(self.columns, pd.concat(self.windows.values()))
+        left_out = self.series().left_out()
+        columns = {name: kind for name, kind in self.columns.items() if name not in left_out}
+        kinds = domain_classifier.kinds_of(columns, pd.concat(self.windows.values()))
         every = [frame[list(kinds)].reset_index(drop=True) for _, frame in sorted(self.windows.items())]
         known = every[: self.known]
         null = _null(known, kinds, rules.maximum_rows)
         whole = _sample(known, kinds, rules.maximum_rows)
+        least = threshold_of(null, rules.domain_auc, 0.0, rate)
         aucs: list[float] = []
         found = []
         for frame in every[self.known :]:
             own = _sample([frame], kinds, rules.maximum_rows)
-            separation = domain_classifier.separate(own, whole, kinds, rules.false_alarm_share)
+            # What chance gives takes twenty trainings, and cannot make an AUC an alarm that is none without.
+            separation = domain_classifier.separate(
+                own, whole, kinds, rules.false_alarm_share, only_above=least
+            )
             aucs.append(separation.auc)
-            signal = look_at_all(aucs, null, rules.domain_auc, separation.null_auc, rate)
+            chance = float(np.nan_to_num(separation.null_auc))
+            signal = look_at_all(aucs, null, rules.domain_auc, chance, rate)
             found.append(signal is not None and signal.level == "alarm")
         return np.array(found)
 

@@ -24,6 +24,7 @@ from tasks.monitoring.inputs.traits import traits
 from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
+from tasks.monitoring.validity import look_at_validity
 from tasks.settings import PROJECT
 from tasks.spec import ColumnType, MonitorSpec
 
@@ -68,6 +69,14 @@ class Series:
     def ours(self, rules: MonitorSpec, rate: float) -> NDArray[np.bool_]:
         """The windows on which our columns alarm."""
         return np.asarray(alarms(look_at_columns(self.reference, self.windows, rules, rate)).any(axis=1))
+
+    def invalid(self, rate: float) -> NDArray[np.bool_]:
+        """The windows that are an incident, each judged by those before it."""
+        found = [
+            look_at_validity(self.reference, self.windows[: count + 1], rate)
+            for count in range(len(self.windows))
+        ]
+        return np.array([any(signal.level == "incident" for signal in one) for one in found])
 
     def counted(self) -> tuple[list[Counted], list[Counted]]:
         """The reference's days and the windows as other policies see them: columns that we leave out, too."""
