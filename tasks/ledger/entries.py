@@ -6,7 +6,6 @@ tries once more. What a chain cannot show by itself, its heads show, which are k
 entries were cut off, or that all of it was written anew (`tasks.ledger.verify`).
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -19,12 +18,11 @@ from pydantic_core import to_jsonable_python
 from tasks.contracts import Action, LedgerEntry
 from tasks.errors import LedgerBroken
 from tasks.ledger import heads
+from tasks.ledger.hashes import GENESIS, canonical, entry_hash_of, is_whole, sha256_of
 from tasks.ledger.whole_end import require_whole_end
 from tasks.stores.database import engine
 from tasks.stores.database import ledger_entries as entries
 from tasks.stores.utc_time import as_text
-
-GENESIS = "0" * 64
 
 Done = TypeVar("Done")
 
@@ -123,7 +121,7 @@ def append(
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
     """
     content = _plain(decision["evidence"])
-    evidence_sha256 = _sha256(content)
+    evidence_sha256 = sha256_of(content)
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
         return written
@@ -137,8 +135,8 @@ def append(
         "evidence_sha256": evidence_sha256,
         "previous_hash": joins.entry_hash,
     }
-    entry = {**fields, "entry_hash": _entry_hash(fields)}
-    connection.execute(entries.insert().values({**entry, "at": at, "evidence": _canonical(content)}))
+    entry = {**fields, "entry_hash": entry_hash_of(fields)}
+    connection.execute(entries.insert().values({**entry, "at": at, "evidence": canonical(content)}))
     return LedgerEntry.model_validate(entry)
 
 
@@ -163,7 +161,7 @@ def find(entry_hash: str) -> LedgerEntry | None:
     """The entry with this hash, None where there is none or where its content is not what the hash says."""
     with engine().connect() as connection:
         row = connection.execute(AS_KEPT.where(entries.c.entry_hash == entry_hash)).first()
-    if row is None or not _is_whole(row):
+    if row is None or not is_whole(row):
         return None
     return _entry(row)
 
@@ -253,7 +251,7 @@ def broken_entries(known: Iterable[str] = ()) -> list[int]:
         for row in connection.execute(AS_KEPT.order_by(entries.c.sequence)):
             if row.sequence > expected:
                 broken.append(expected)
-            if row.previous_hash != previous or row.sequence < expected or not _is_whole(row):
+            if row.previous_hash != previous or row.sequence < expected or not is_whole(row):
                 broken.append(row.sequence)
             expected, previous = row.sequence + 1, row.entry_hash
             seen.add(row.entry_hash)
@@ -275,7 +273,7 @@ def broken_at_end(most: int) -> list[int]:
     return [
         row.sequence
         for row, (sequence, entry_hash) in zip(rows, before, strict=False)
-        if row.sequence != sequence + 1 or row.previous_hash != entry_hash or not _is_whole(row)
+        if row.sequence != sequence + 1 or row.previous_hash != entry_hash or not is_whole(row)
     ]
 
 
@@ -312,18 +310,6 @@ def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -
     return None if row is None else _entry(row)
 
 
-def _is_whole(row: sa.Row[Any]) -> bool:
-    """Whether a row's content is what its two hashes say, even where it is no JSON any more."""
-    try:
-        content = json.loads(row.evidence)
-    except ValueError:
-        return False
-    return bool(
-        _sha256(content) == row.evidence_sha256
-        and _entry_hash({**row._asdict(), "evidence": content}) == row.entry_hash
-    )
-
-
 def _entry(row: sa.Row[Any]) -> LedgerEntry:
     try:
         return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
@@ -341,15 +327,3 @@ def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
     """
     content: dict[str, Any] = to_jsonable_python(evidence, inf_nan_mode="strings", serialize_unknown=True)
     return content
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _entry_hash(fields: dict[str, Any]) -> str:
-    return _sha256({name: value for name, value in fields.items() if name != "entry_hash"})
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from tasks.contracts import Action, LedgerEntry, Metric
 from tasks.errors import LedgerBroken
 from tasks.ledger import entries, heads
+from tasks.ledger.hashes import GENESIS
 from tasks.settings import settings
 from tasks.stores.database import engine, ledger_entries
 from tests.unit.tampering import tamper
@@ -75,7 +76,7 @@ def test_entries_are_numbered_linked_and_whole(home: Path) -> None:
     first, second = decide(1), decide(2)
 
     assert (first.sequence, second.sequence) == (1, 2)
-    assert (first.previous_hash, second.previous_hash) == (entries.GENESIS, first.entry_hash)
+    assert (first.previous_hash, second.previous_hash) == (GENESIS, first.entry_hash)
     assert entries.history("reviews") == [first, second]
     assert entries.history("flights") == []
     assert entries.find(second.entry_hash) == second

@@ -10,6 +10,7 @@ from upath import UPath
 
 from tasks.errors import InvalidSettings, LedgerBroken, ServiceAway
 from tasks.ledger import entries, heads, restored, verify, whole_end
+from tasks.ledger.hashes import GENESIS, entry_hash_of
 from tasks.ledger.signature import sign
 from tasks.settings import settings
 from tasks.stores import files, mlflow_rest, registry
@@ -34,11 +35,11 @@ def rewrite(why: str) -> None:
     """Write the whole chain anew, the first entry's reason changed and every hash fresh."""
     with engine().connect() as connection:
         rows = [dict(row) for row in connection.execute(entries.AS_KEPT.order_by("sequence")).mappings()]
-    rows[0]["why"], previous, statements = why, entries.GENESIS, []
+    rows[0]["why"], previous, statements = why, GENESIS, []
     for row in rows:
         row["previous_hash"] = previous
         fields = {**row, "evidence": json.loads(row["evidence"])}
-        previous = row["entry_hash"] = entries._entry_hash(fields)
+        previous = row["entry_hash"] = entry_hash_of(fields)
         row["at"] = sa.literal(row["at"], sa.String)
         statements.append(
             ledger_entries.update().where(ledger_entries.c.sequence == row["sequence"]).values(row)
