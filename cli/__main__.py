@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from cli.exits import AWAY, BROKEN, FAULT
 from tasks.errors import DatabaseAway, LedgerBroken, PerennialError, StoreUnreachable
+from tasks.runtime.leaving import run_and_leave
 
 DATABASE_WAIT, PATIENCE_SECONDS = "PERENNIAL_DATABASE_WAIT_SECONDS", "10"
 """A person waits for less long than a step does."""
@@ -85,4 +86,4 @@ def _end_unwritten(error: OSError) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_leave(main)

@@ -23,6 +23,7 @@ import torch
 import yaml
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
+from pyarrow.fs import LocalFileSystem
 
 CODE = ("features.py", "network.py")
 TYPES = {"int": int, "integer": int, "float": float, "number": float, "string": str, "path": str, "uri": str}
@@ -69,7 +70,10 @@ def read_parts(data: str, example: Callable[[], Parts]) -> Parts:
     """
     if not data:
         return example()
-    return pd.read_parquet(Path(data, "train.parquet")), pd.read_parquet(Path(data, "validation.parquet"))
+    # By Arrow's own files: after reading through Python's, a process may never end (apache/arrow#50482).
+    own = LocalFileSystem()
+    train, validation = (str(Path(data, f"{part}.parquet")) for part in ("train", "validation"))
+    return pd.read_parquet(train, filesystem=own), pd.read_parquet(validation, filesystem=own)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import PerennialError
+from tasks.runtime.leaving import run_and_leave
 from tasks.settings import settings
 from tasks.step import execute, refuse
 
@@ -38,4 +39,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_leave(lambda: typer.run(main))

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from tasks.errors import InvalidProject
+from tasks.runtime.leaving import run_and_leave
 
 BATCH_ROWS = 64
 WARM_UP = 10
@@ -207,4 +208,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    run_and_leave(app)

@@ -79,9 +79,7 @@ def judge(found: Findings, rules: MonitorSpec) -> Check:
     if suspicions := _at(found, "suspicious"):
         why = f"{_told(suspicions)} That is not sure yet."
         return Check("suspicious", why, _question(suspicions), found.new_rows, found.new_fields)
-    small = len(_at(found, "note"))
-    noted = f" {small} changes are certain but too small to matter." if small else ""
-    why = f"The {found.window_rows} predictions look like what the champion knows.{noted}"
+    why = f"The {found.window_rows} predictions look like what the champion knows.{_small(found)}"
     return Check("none", why, None, found.new_rows, found.new_fields)
 
 
@@ -138,11 +136,12 @@ def _not_valid(found: Findings, rules: MonitorSpec) -> tuple[Unjudged, str] | No
     if incidents:
         return "incident", f"{_told(incidents)} {LOOK_FOR_THE_FAULT}"
     if found.window_rows < rules.minimum_window_rows and not _of_drift(found):
-        return (
-            "too_few",
+        few = (
             f"{found.window_rows} predictions are too few to judge: {rules.minimum_window_rows} are asked "
-            "for.",
+            "for."
         )
+        doubts = [one for one in _at(found, "suspicious") if one.question == "validity"]
+        return "too_few", " ".join([few, _told(doubts)]).strip()
     return None
 
 
@@ -165,6 +164,15 @@ def _too_few(found: Findings, rules: MonitorSpec) -> str | None:
 def _of_drift(found: Findings) -> list[Signal]:
     """What is sure of the input or the target. What was kept out at the door is told, and trains none."""
     return [signal for signal in _at(found, "alarm") if signal.question in {"input", "target"}]
+
+
+def _small(found: Findings) -> str:
+    """How many columns have changed by less than matters; other notes are no changes."""
+    names = {note.subject for note in _at(found, "note") if note.question == "input"}
+    if not names:
+        return ""
+    told = "1 column has" if len(names) == 1 else f"{len(names)} columns have"
+    return f" {told} certainly changed, by too little to matter."
 
 
 def _at(found: Findings, level: str) -> list[Signal]:

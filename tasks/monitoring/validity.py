@@ -62,8 +62,12 @@ def _volume(windows: Sequence[WindowProfile], rate: float) -> Iterator[Signal]:
     weekdays = [_weekday(window) for window in (*history, *windows[-3:])]
     measured = _logarithms([*history, *windows[-3:]])
     known = Measured(measured.statistics, measured.values[:-3], measured.variances[:-3])
-    seen = Measured(measured.statistics, measured.values[-3:], measured.variances[-3:])
     usual = calibrate(known, weekdays[:-3])
+    # What chance gives at the number that is usual: of no rows at all it would seem to be anything. Of a
+    # handful it truly is, and logarithms say nothing of that.
+    level = np.exp(usual.level[weekdays[-3:]])
+    chance = np.where(level >= FEWEST_ROWS, 1 / (level + 0.5), measured.variances[-3:])
+    seen = Measured(measured.statistics, measured.values[-3:], chance)
     z, off = (found[:, 0] for found in standardise(seen, weekdays[-3:], usual))
     threshold = float(pair_thresholds(usual, rate)[0])
     side = np.sign(z[-1])

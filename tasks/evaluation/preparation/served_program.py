@@ -19,6 +19,7 @@ import typer
 from tasks.errors import InvalidProject
 from tasks.evaluation.preparation.inputs import CannotCompare, Fields, Inputs, by_row
 from tasks.evaluation.score_program import Statuses, ask, load
+from tasks.runtime.leaving import run_and_leave
 
 Call = dict[str, Any]
 GOOD = 200
@@ -126,4 +127,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_leave(lambda: typer.run(main))

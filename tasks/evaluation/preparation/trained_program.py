@@ -17,6 +17,7 @@ import pandas as pd
 import typer
 
 from tasks.evaluation.preparation.inputs import DECLARED, PROGRAM, CannotCompare, Inputs, by_row
+from tasks.runtime.leaving import run_and_leave
 
 WIDER = {"i": "float64", "u": "float64", "b": "object"}
 Prepare = Callable[[Path, pd.DataFrame], Mapping[str, Any]]
@@ -75,4 +76,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_and_leave(lambda: typer.run(main))
