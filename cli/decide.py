@@ -1,5 +1,6 @@
 """`perennial decide`: say whether a batch, or what is held of a sender, may be trained on."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -39,7 +40,10 @@ def decide(
     *,
     why: Why,
     day: Annotated[
-        str | None, typer.Option(help="Of a sender: only what it asked on this day (UTC), as 2026-01-31.")
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Of a sender: only what it asked on this day (UTC), as 2026-01-31."
+        ),
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -51,7 +55,9 @@ def decide(
     asked = {"model": model, "decision": what, "reason": why}
     if subject.startswith(OF_SENDER):
         sender = subject.removeprefix(OF_SENDER)
-        decided = _decided(place, SENDER, {**asked, "sender": sender, "day": day})
+        decided = _decided(
+            place, SENDER, {**asked, "sender": sender, "day": f"{day:%Y-%m-%d}" if day else None}
+        )
         told = f"{model} has {decided['rows']} held requests of {subject} as {decided['after']}."
     else:
         batch_id = batch_of(place, subject, "can be decided on").batch_id

@@ -39,6 +39,8 @@ def silence(  # noqa: PLR0913 - each is an option of the word
     json: AsJson = False,
 ) -> None:
     """Send no alerts about a model for a while. What there is stays in the ledger and in `status`."""
+    if not listed:
+        _require_one_wish(model, reason, length, why, end=end)
     place = place_of(context)
     if listed or model is None:
         _show(silences_of(place, model), json=json)
@@ -49,6 +51,16 @@ def silence(  # noqa: PLR0913 - each is an option of the word
     place.require_running()
     _require_known(place, model)
     _show(_by_airflow(place, {"model": model, "of": reason, "days": days, "reason": why}), json=json)
+
+
+def _require_one_wish(
+    model: str | None, reason: str | None, length: str | None, why: str, *, end: bool
+) -> None:
+    """Refuse what would else be passed over: a silence of no model, or one that begins and ends."""
+    if model is None and (reason or length or why or end):
+        raise typer.BadParameter("name the model or table whose alerts are meant.", param_hint="MODEL")
+    if end and length:
+        raise typer.BadParameter("--end ends a silence, and --for begins one: give one of them.")
 
 
 def silences_of(place: "Place", only: str | None) -> "list[Silence]":
@@ -98,7 +110,13 @@ def _days(length: str | None) -> float:
     if not found or not float(found[1]):
         given = f"{length!r} is no length of time" if length else "say how long"
         raise typer.BadParameter(f"{given}: give it as 12h, 2d or 1w.", param_hint="--for")
-    return float(found[1]) * DAYS[found[2]]
+    from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
+
+    days = float(found[1]) * DAYS[found[2]]
+    if days > LONGEST_SILENCE_DAYS:
+        longest = f"{LONGEST_SILENCE_DAYS:g}d"
+        raise typer.BadParameter(f"{length} is longer than a silence may be ({longest}).", param_hint="--for")
+    return days
 
 
 def _require_code(reason: str | None) -> None:

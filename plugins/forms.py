@@ -92,6 +92,8 @@ def faults(
         start, end = window(params, run_after)
         if start >= end:
             told.append(f"The window ends at {end.isoformat()}, not after its start at {start.isoformat()}.")
+        elif end > run_after:
+            told.append(f"window_end is {end.isoformat()}, which lies in the future: it is not over yet.")
     return told
 
 

@@ -10,7 +10,7 @@ from tasks.monitoring.inputs.statistics import Statistic
 if TYPE_CHECKING:
     from tasks.monitoring.inputs.columns import Columns
 
-UNITS = {"deviations": "standard deviations of the reference", "share": "share of the rows"}
+UNITS = {"deviations": "standard deviations of the reference, by rank", "share": "share of the rows"}
 
 NAMED = 3
 
@@ -55,9 +55,12 @@ def _of_number(
         return f"{scale.column} is spread {abs(size):.0%} {more} than usual{_compared(found)}."
     side = "higher" if size > 0 else "lower"
     means = [_mean(profile, scale.column) for profile in (window, reference.whole)]
+    moved = (means[0] - means[1]) / scale.deviation if scale.deviation else 0.0
+    # The rank's size ends where the reference ends, and a mean may go by a single row: it is told if it can.
+    by = f"{abs(moved):.2f} standard deviations" if moved * size > 0 else f"{abs(size):.2f} by rank"
     return (
-        f"{scale.column} is {side} by {abs(size):.2f} standard deviations (mean {means[0]:.4g}, in the "
-        f"reference {means[1]:.4g}){_compared(found)}."
+        f"{scale.column} is {side} by {by} (mean {means[0]:.4g}, in the reference {means[1]:.4g})"
+        f"{_compared(found)}."
     )
 
 

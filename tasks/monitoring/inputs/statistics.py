@@ -120,7 +120,8 @@ def _scores(column: str, counts: Floats, pooled: Floats) -> Iterable[Measured]:
     fourth = float((shares * scores**4).sum())
     location, square = (counts @ scores) / rows, (counts @ scores**2) / rows
     yield _one(Statistic(column, "location", "", "deviations"), location, 1 / rows)
-    yield _one(Statistic(column, "spread", "", "deviations"), (square - 1) / 2, (fourth - 1) / 4 / rows)
+    spread = (square - location**2 - 1) / 2
+    yield _one(Statistic(column, "spread", "", "deviations"), spread, (fourth - 1) / 4 / rows)
 
 
 def _bins(scale: ColumnScale, counts: Floats, pooled: Floats) -> Iterable[Measured]:

@@ -35,6 +35,9 @@ CLEARLY = 0.1
 EXACTLY = 0.12
 """By so much, in logarithms, the likeliest factor may be off a unit's: what a window of 500 rows can tell."""
 
+VAGUE = 0.3
+"""Where the shape leaves so much room for the factor, in logarithms, it says less than the mean."""
+
 LESS = 0.25
 """So much of the distance to the reference may be left once the change of unit is taken back."""
 
@@ -53,22 +56,49 @@ def changed_unit(
     apart = {1.0: _distance(seen, known)}
     for factor in (*FACTORS, *(1 / factor for factor in FACTORS)):
         apart[factor] = _distance(seen, _stretched(scale, known, factor))
-    best = min(apart, key=lambda factor: apart[factor])
-    if best == 1.0 or apart[1.0] < CLEARLY or apart[best] > LESS * apart[1.0]:
+    if apart[1.0] < CLEARLY:
         return None
-    if abs(np.log(best / _likeliest(scale, known, seen, best))) > EXACTLY:
+    grown = _growth(reference[scale.column], window[scale.column])
+    explain = [each for each in apart if each != 1.0 and apart[each] <= LESS * apart[1.0]]
+    # Where nearly all values are beyond one end of the scale, many factors explain that; the mean tells which.
+    by_mean = np.isfinite(grown)
+    best = min(explain, key=lambda each: abs(np.log(each / grown)) if by_mean else apart[each], default=None)
+    if best is None or not _is_exact(best, _likeliest(scale, known, seen, best), grown):
         return None
     return best, FACTORS.get(best) or FACTORS[min(FACTORS, key=lambda factor: abs(factor * best - 1))]
 
 
-def _likeliest(scale: ColumnScale, known: Floats, seen: Floats, near: float) -> float:
-    """Of all factors around this one, the one under which the window is nearest.
+def _is_exact(factor: float, by_shape: float | None, by_mean: float) -> bool:
+    """Whether a factor is the one that the shape and the mean tell; one of them may be off by twice as much.
+
+    Args:
+        by_shape: None where the shape says too little.
+    """
+    mean = abs(np.log(factor / by_mean))
+    if by_shape is None:
+        return bool(mean <= EXACTLY)
+    shape = abs(np.log(factor / by_shape))
+    return bool(shape <= EXACTLY or (mean <= EXACTLY and shape <= 2 * EXACTLY))
+
+
+def _growth(known: ColumnProfile, seen: ColumnProfile) -> float:
+    """How many times the mean is that of the reference; NaN where one of them is not positive."""
+    means = [(profile.total or 0.0) / sum(profile.counts) for profile in (seen, known)]
+    return means[0] / means[1] if min(means) > 0 else np.nan
+
+
+def _likeliest(scale: ColumnScale, known: Floats, seen: Floats, near: float) -> float | None:
+    """Of all factors around this one, the one under which the window is nearest; None where it is about as
+    near under many of them.
 
     Values that merely grew by a third are nearer to kilometres than to the reference.
     """
     around = near * np.exp(np.linspace(-0.5, 0.5, 101))
-    distances = [_distance(seen, _stretched(scale, known, float(factor))) for factor in around]
-    return float(around[int(np.argmin(distances))])
+    distances = np.array([_distance(seen, _stretched(scale, known, float(factor))) for factor in around])
+    # Distances of so many rows may differ by that much and mean the same.
+    as_near = np.flatnonzero(distances <= distances.min() + 0.5 / np.sqrt(seen.sum()))
+    vague = np.log(around[as_near[-1]] / around[as_near[0]]) > VAGUE
+    return None if vague else float(around[int(np.argmin(distances))])
 
 
 def _stretched(scale: ColumnScale, counts: Floats, factor: float) -> Floats:

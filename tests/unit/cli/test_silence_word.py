@@ -43,6 +43,8 @@ def test_the_silences_that_hold_are_listed(ask: Ask, written: None) -> None:
         (["--why", "I know."], "say how long: give it as 12h, 2d or 1w"),
         (["--for", "two days", "--why", "I know."], "'two days' is no length of time"),
         (["--for", "0d", "--why", "I know."], "'0d' is no length of time"),
+        (["--for", "99999999w", "--why", "I know."], "longer than a silence may be (90d)"),
+        (["--end", "--for", "2d", "--why", "I know."], "--end ends a silence, and --for begins one"),
         (["--for", "2d", "--why", "I know.", "--reason", "noise"], "'noise' is none of incident, drift,"),
     ],
 )
@@ -51,6 +53,11 @@ def test_a_silence_says_how_long_of_what_and_why(
 ) -> None:
     answer = ask("silence", "far", *words)
     assert (answer.code, said in " ".join(answer.said.split())) == (2, True)
+
+
+def test_a_silence_of_no_model_is_not_passed_over(ask: Ask, written: None) -> None:
+    answer = ask("silence", "--for", "1d", "--why", "everything")
+    assert (answer.code, "name the model or table" in " ".join(answer.said.split())) == (2, True)
 
 
 def test_a_platform_elsewhere_is_asked_by_its_dag_and_its_status_tells_of_alerts(
