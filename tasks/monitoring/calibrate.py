@@ -36,4 +36,6 @@ def calibrate(request: CalibrateRequest) -> Calibrated:
 def _more(days: int) -> str:
     if days:
         return ""
-    return " Nothing says when they happened: the first quiet windows that it serves tell how much days differ."
+    return (
+        " Nothing says when they happened: the first quiet windows that it serves tell how much days differ."
+    )

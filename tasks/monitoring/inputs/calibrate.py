@@ -6,7 +6,7 @@ weekday has a level of its own where the reference has enough weeks to tell. Day
 one day exceeds the next one does more easily; by how much is measured, and the thresholds go by it.
 
 Where nothing divides the snapshot into days, the champion's first quiet serving windows say how much days
-differ, and the snapshot still says what is usual: what has moved since it was frozen is never taken for usual.
+differ, and the snapshot still says what is usual: what has moved since is never taken for usual.
 The windows are measured around their own straight line, so that a drift that is as slow as they are long does
 not widen what days may differ by. `benchmarks/drift/no_times.py` measures that beside a reference whose level
 moves with the windows, which absorbs such a drift.

@@ -111,9 +111,7 @@ def look_at_columns(
     return replace(found, signals=tuple(signals))
 
 
-def _usual(
-    reference: Reference, known: Measured, *, merged: bool
-) -> tuple[Measured, list[int], Calibration]:
+def _usual(reference: Reference, known: Measured, *, merged: bool) -> tuple[Measured, list[int], Calibration]:
     """What is usual, and the days of the reference that a window has to be more unlike than.
 
     Args:

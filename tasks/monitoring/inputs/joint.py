@@ -55,9 +55,7 @@ def look_at_all(
     )
 
 
-def threshold_of(
-    null: JointNull | None, floor: float, chance: float, rate: float, *, served: bool
-) -> float:
+def threshold_of(null: JointNull | None, floor: float, chance: float, rate: float, *, served: bool) -> float:
     """What an AUC has to exceed; the arguments are those of `look_at_all`."""
     if null is None:
         return max(floor, chance)

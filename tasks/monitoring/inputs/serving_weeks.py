@@ -70,6 +70,4 @@ def _joint(served: Sequence[WindowProfile], aucs: Mapping[datetime, float]) -> J
     known = [(aucs[window.end], window.rows) for window in served if window.end in aucs]
     if len(known) < DAYS_FOR_CALIBRATION:
         return None
-    return JointNull(
-        aucs=tuple(auc for auc, _ in known), rows=int(np.median([rows for _, rows in known]))
-    )
+    return JointNull(aucs=tuple(auc for auc, _ in known), rows=int(np.median([rows for _, rows in known])))
