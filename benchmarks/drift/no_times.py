@@ -1,7 +1,7 @@
 """Our policy where the snapshot's rows have no times, so that only what is served says how much days differ.
 
-The snapshot is 90 simulated days, without their borders. Each serving day is judged as the check does it, by
-the reference of that day: uncalibrated, then with the first 20 quiet days, then with 28. Beside it a reference
+The snapshot is 90 simulated days, without borders. Each serving day is judged as the check does it, by
+the reference of that day: uncalibrated, then with its first 20 quiet days, then 28. Beside it a reference
 whose level moves with the first 28 quiet days, which is what *absorbs* a drift of those days.
 """
 

@@ -137,7 +137,8 @@ class Calibrated(Contract):
 
     Attributes:
         reference_id: Its SHA-256; None where the model's traffic cannot be compared.
-        days: Into how many days the rows of its snapshot are divided; 0 where nothing says when they happened.
+        days: Into how many days the rows of its snapshot are divided; 0 where nothing says when they
+            happened.
         why: What it is, or why there is none.
     """
 

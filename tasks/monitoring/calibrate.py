@@ -29,13 +29,11 @@ def calibrate(request: CalibrateRequest) -> Calibrated:
         run_id=run.run_id,
         reference_id=id_of(reference),
         days=days,
-        why=f"The version's reference has {reference.whole.rows} rows of its snapshot, of {days} days.{_more(days)}",
+        why=f"The reference has {reference.whole.rows} rows of its snapshot, of {days} days.{_more(days)}",
     )
 
 
 def _more(days: int) -> str:
     if days:
         return ""
-    return (
-        " Nothing says when they happened: the first quiet windows that it serves tell how much days differ."
-    )
+    return " Nothing says when they happened: its first quiet windows tell how much days differ."

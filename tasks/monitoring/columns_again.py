@@ -43,7 +43,7 @@ def _windows(lake: Lake, entry: LedgerEntry) -> list[WindowProfile]:
     found = profiles_as_seen(lake, entry.model, str(entry.before))
     if missing := [each for each in wanted if each not in found]:
         raise LookupError(
-            f"The lake has the profile of the window of {missing[0][0].isoformat()} with {missing[0][2]} rows "
+            f"The lake has the window of {missing[0][0].isoformat()} with {missing[0][2]} rows "
             f"no more, which entry {entry.sequence} of the ledger was decided by."
         )
     return [found[each] for each in wanted]
