@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.drift import floor, months, real, speed
+from benchmarks.drift import floor, months, no_times, real, speed
 from benchmarks.drift.ours import RATE, RULES, perennial
 from benchmarks.drift.rivals import POLICIES
 from benchmarks.drift.years import NULLS, Change, Days, draw, shares_of
@@ -170,6 +170,27 @@ def on_real_months(say: Callable[[object], None]) -> list[str]:
     return missed
 
 
+def without_times(years: int, tries: int, say: Callable[[object], None]) -> list[str]:
+    """The same simulated days where the snapshot has no times; what missed a goal."""
+    missed, grows = [], no_times.growing
+    for rows in SIZES:
+        counts = [alarms_of(no_times.false_alarm_days(rows, seed, grows)) for seed in range(years)]
+        say({"no times": rows, "alarms_a_year": float(np.mean(counts))})
+        if np.mean(counts) > FALSE_ALARMS:
+            missed.append(f"no times: {np.mean(counts)} false alarms a year at {rows} rows a day")
+        for name, change in changes().items():
+            for early in (True, False):
+                seen = [
+                    first_of(no_times.changed_days(rows, change, 10_000 + seed, grows, early=early))
+                    for seed in range(tries)
+                ]
+                day = float(np.median([one or np.inf for one in seen]))
+                say({"no times": rows, "planted": name, "from the first day": early, "median_day": str(day)})
+                if day > LATEST:
+                    missed.append(f"no times: {name} at {rows} rows a day: day {day}")
+    return missed
+
+
 def misses(
     rates: dict[int, dict[str, float]], found: dict[int, dict[str, dict[str, float | None]]]
 ) -> list[str]:
@@ -217,7 +238,7 @@ def main(
         for name, change in changes().items():
             found[rows][name] = delays(rows, change, tries)
             say({"rows": rows, "planted": name, "median_day": found[rows][name]})
-    missed = misses(rates, found)
+    missed = misses(rates, found) + without_times(years, tries, say)
     if not quick:
         for line in floor.measured(changes(), KNOWN):
             say({"policy": FLOOR} | line)

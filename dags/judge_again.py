@@ -5,6 +5,7 @@ from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import drift_schedule
 from plugins.verbs import (
+    calibrate,
     deploy,
     evaluate,
     find_champion,
@@ -31,4 +32,4 @@ def judge_again(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
-    deploy(spec, version)
+    calibrate(spec, run, after=deploy(spec, version))

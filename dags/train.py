@@ -5,6 +5,7 @@ from plugins.models import models
 from plugins.pipeline import pipeline
 from plugins.schedules import training_schedule
 from plugins.verbs import (
+    calibrate,
     check_labels,
     count_rows,
     deploy,
@@ -37,4 +38,4 @@ def train(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
-    deploy(spec, version)
+    calibrate(spec, run, after=deploy(spec, version))

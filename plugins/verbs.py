@@ -217,6 +217,13 @@ def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     return step("deploy", {"spec": spec}, {"version": version})
 
 
+def calibrate(spec: PipelineSpec, run: XComArg, after: XComArg) -> XComArg:
+    """Make the reference that the traffic of what serves now is compared with."""
+    reference = model_step("calibrate", spec, {"run": run})
+    after >> reference
+    return reference
+
+
 def not_promoted(inputs: dict[str, Any]) -> str | None:
     """Why nothing is released; None when the gate promoted."""
     decision = inputs["decision"]

@@ -80,7 +80,7 @@ class Case:
         known = every[: self.known]
         null = _null(known, kinds, rules.maximum_rows)
         whole = _sample(known, kinds, rules.maximum_rows)
-        least = threshold_of(null, rules.domain_auc, 0.0, rate)
+        least = threshold_of(null, rules.domain_auc, 0.0, rate, served=False)
         aucs: list[float] = []
         found = []
         for frame in every[self.known :]:
@@ -91,7 +91,7 @@ class Case:
             )
             aucs.append(separation.auc)
             chance = float(np.nan_to_num(separation.null_auc))
-            signal = look_at_all(aucs, null, rules.domain_auc, chance, rate)
+            signal = look_at_all(aucs, null, rules.domain_auc, chance, rate, served=False)
             found.append(signal is not None and signal.level == "alarm")
         return np.array(found)
 

@@ -20,14 +20,14 @@ BINS = 20
 
 def perennial(known: Days, seen: Days) -> NDArray[np.bool_]:
     """The days on which the columns alarm."""
-    reference = _reference(known)
-    windows = _profiles(seen, first=len(known))
+    reference = reference_of(known)
+    windows = profiles(seen, first=len(known))
     return np.asarray(alarms(look_at_columns(reference, windows, RULES, RATE)).any(axis=1))
 
 
-def _reference(known: Days) -> Reference:
-    days = _profiles(known)
-    whole = _profiles(
+def reference_of(known: Days) -> Reference:
+    days = profiles(known)
+    whole = profiles(
         Days(
             known.numbers.sum(axis=0, keepdims=True),
             known.nulls.sum(axis=0, keepdims=True),
@@ -62,7 +62,7 @@ def _scales() -> list[ColumnScale]:
     return numbers + categories
 
 
-def _profiles(days: Days, first: int = 0) -> list[WindowProfile]:
+def profiles(days: Days, first: int = 0) -> list[WindowProfile]:
     return [_profile(days, day, span) for day, span in enumerate(days.spans(first))]
 
 

@@ -88,6 +88,8 @@ from tasks.contracts.labels import (
 from tasks.contracts.ledger import Action, Finding, LedgerEntry, LedgerHead
 from tasks.contracts.monitoring import (
     Approval,
+    Calibrated,
+    CalibrateRequest,
     ColumnDistance,
     DriftDecision,
     DriftRequest,
@@ -182,6 +184,8 @@ __all__ = [
     "BatchState",
     "BatchVerdict",
     "BehaviourResult",
+    "CalibrateRequest",
+    "Calibrated",
     "Champion",
     "ChampionRequest",
     "CheckLabelsRequest",

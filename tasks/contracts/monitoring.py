@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, model_validator
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import ValidationReport
+from tasks.contracts.training import TrainingRun
 from tasks.spec import PipelineSpec
 
 
@@ -122,6 +123,30 @@ class DriftDecision(Contract):
     follows: Follows | None = None
     page_url: str | None = None
     ledger_hash: str | None = None
+
+
+class CalibrateRequest(Request):
+    """Make the reference of the version that `run` made, which serves now."""
+
+    spec: PipelineSpec
+    run: TrainingRun
+
+
+class Calibrated(Contract):
+    """A champion's reference.
+
+    Attributes:
+        reference_id: Its SHA-256; None where the model's traffic cannot be compared.
+        days: Into how many days the rows of its snapshot are divided; 0 where nothing says when they
+            happened.
+        why: What it is, or why there is none.
+    """
+
+    model: str
+    run_id: str
+    reference_id: str | None
+    days: int
+    why: str
 
 
 class Approval(Contract):

@@ -29,6 +29,7 @@ from tasks.monitoring.drift_report import ReportNotDrawn, write_report
 from tasks.monitoring.inputs.columns import Columns, look_at_columns
 from tasks.monitoring.inputs.joint import look_at_all, threshold_of
 from tasks.monitoring.inputs.reference import joint_kinds
+from tasks.monitoring.inputs.serving_weeks import missing
 from tasks.monitoring.new_rows import count_new_rows
 from tasks.monitoring.validity import look_at_validity
 from tasks.monitoring.windows import PREDICTED_AT, alike, judged_together
@@ -53,12 +54,14 @@ class Seen:
         windows: The profiles of the windows up to it, in their order.
         earlier_aucs: The domain classifier's AUC of the windows before it, the last one at the end.
         since: Where `rows` begin, if before the window.
+        quiet_windows: How many windows of the champion were quiet so far.
     """
 
     rows: pa.Table
     windows: Sequence[WindowProfile]
     earlier_aucs: Sequence[float]
     since: datetime | None = None
+    quiet_windows: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def compare(
     columns = _columns(seen, reference, spec)
     if columns is not None:
         signals = (*(found.signals or ()), *columns.signals)
-        found = replace(found, signals=signals, notes=_notes(found, columns))
+        found = replace(found, signals=signals, notes=_notes(found, columns, reference, seen))
     if len(seen.rows) < rules.minimum_window_rows:
         return Compared(found, columns=columns)
     # Imports Great Expectations: seconds that a model without traffic does not pay every day.
@@ -151,12 +154,14 @@ def _columns(seen: Seen, reference: Reference, spec: PipelineSpec) -> Columns | 
     return look_at_columns(reference, judged, spec.monitor, rate)
 
 
-def _notes(found: Findings, columns: Columns) -> tuple[str, ...]:
+def _notes(found: Findings, columns: Columns, reference: Reference, seen: Seen) -> tuple[str, ...]:
     told = [f"Not followed: {trait.why}" for trait in columns.left_out]
     if not columns.calibrated:
+        more = missing(reference, seen.quiet_windows)
         told.append(
             f"How much days differ is not known yet: the reference has {columns.days} of the "
-            f"{columns.needed} days that it takes. Until then only large changes count."
+            f"{columns.needed} days that it takes. The champion's own quiet windows will tell it: there are "
+            f"{seen.quiet_windows}, and {more} more are needed. Until then only large changes count."
         )
     return (*found.notes, *told)
 
@@ -212,8 +217,9 @@ def _joint(
     window, rules = seen.windows[-1], spec.monitor
     rate = rate_of(rules.false_alarms_per_year, "joint", window.end - window.start)
     limits = (reference.joint, rules.domain_auc, separation.null_auc, rate)
-    signal = look_at_all([*seen.earlier_aucs, separation.auc], *limits)
-    threshold = threshold_of(*limits)
+    served = reference.serving_windows > 0
+    signal = look_at_all([*seen.earlier_aucs, separation.auc], *limits, served=served)
+    threshold = threshold_of(*limits, served=served)
     return () if signal is None else (signal.model_copy(update={"since": window.start}),), threshold
 
 

@@ -3,7 +3,7 @@
 Its rows, its columns, all of them together, labels, the door, and how serving prepares rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from tasks.monitoring.comparison import Compared, Seen, compare
 from tasks.monitoring.decide import Findings
 from tasks.monitoring.door.look import look as look_at_door
 from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.inputs.serving_weeks import grown, quiet_windows
 from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.evidence import Earlier
 from tasks.monitoring.page.quality import drawn
@@ -22,7 +23,7 @@ from tasks.monitoring.skew.look import look as look_at_skew
 from tasks.monitoring.target import reference as target_reference
 from tasks.monitoring.target import signals as target_signals
 from tasks.monitoring.target import summary as target
-from tasks.monitoring.windows import pool_start, profiles_until, rows_between
+from tasks.monitoring.windows import judged_together, pool_start, profiles_until, rows_between
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
 
@@ -60,12 +61,15 @@ def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Lo
     rows = rows_between(lake, spec, *span)
     reference = reference_of(lake, run, spec)
     windows = profiles_until(lake, spec, reference, span, rows)
-    earlier = _earlier(spec, run, span)
+    checks = _earlier(spec, run, span)
+    earlier = [checks[end] for end in sorted(checks)]
+    quiet = _quiet(windows[:-1], checks, spec)
+    reference = _grown(lake, reference, quiet, checks, spec)
     aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
     work_url = request.context.work_url
     since = pool_start(windows, spec.monitor)
     judged = rows if since is None else rows_between(lake, spec, since, span[1])
-    compared = compare(Seen(judged, windows, aucs, since), reference, run, spec, work_url)
+    compared = compare(Seen(judged, windows, aucs, since, len(quiet)), reference, run, spec, work_url)
     told, quality = _of_target(lake, run, spec, span)
     more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
     if archive is not None and len(rows):
@@ -89,6 +93,30 @@ def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
     return made
 
 
+def _quiet(
+    before: Sequence[WindowProfile], checks: Mapping[datetime, Earlier], spec: PipelineSpec
+) -> tuple[WindowProfile, ...]:
+    """The champion's windows so far that were quiet, as they were judged."""
+    verdicts = {end: check.verdict for end, check in checks.items()}
+    return quiet_windows(judged_together(before, spec.monitor), verdicts) if before else ()
+
+
+def _grown(
+    lake: Lake,
+    reference: Reference,
+    quiet: Sequence[WindowProfile],
+    checks: Mapping[datetime, Earlier],
+    spec: PipelineSpec,
+) -> Reference:
+    """The reference; a new version of it, which is kept beside the others, where quiet windows join it."""
+    aucs = {end: check.domain_auc for end, check in checks.items() if check.domain_auc is not None}
+    more = grown(reference, quiet, aucs)
+    if more is None:
+        return reference
+    keep_reference(lake, spec.name, more)
+    return more
+
+
 def _of_target(
     lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
 ) -> tuple[tuple[Signal, ...], tuple[Series, ...]]:
@@ -99,8 +127,8 @@ def _of_target(
     return target_signals.signals(history, known, spec.monitor), shown
 
 
-def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> list[Earlier]:
-    """What was said of the champion's windows before this one, in their order: each one's last check."""
+def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> dict[datetime, Earlier]:
+    """What was said of the champion's windows before this one, by their ends: each one's last check."""
     found = {}
     for entry in entries.history(spec.name, [Action.DRIFT]):
         decision = entry.evidence.get("decision", {})
@@ -109,4 +137,4 @@ def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> list[Earlier]:
             if end <= span[0]:
                 auc = decision.get("domain_auc")
                 found[end] = Earlier(start, decision["verdict"], None if auc is None else float(auc))
-    return [found[end] for end in sorted(found)]
+    return found

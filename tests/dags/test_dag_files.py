@@ -102,6 +102,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         "gate",
         "register",
         "deploy",
+        "calibrate",
     ]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
     again = ["held", "snapshot", "validate", "take_up", *chain[chain.index("package") :]]

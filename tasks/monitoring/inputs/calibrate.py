@@ -5,12 +5,18 @@ weather, holidays. Both are variances; a new window is compared with their sum, 
 weekday has a level of its own where the reference has enough weeks to tell. Days in a row are alike, so what
 one day exceeds the next one does more easily; by how much is measured, and the thresholds go by it.
 
+Where nothing divides the snapshot into days, the champion's first quiet serving windows say how much days
+differ, and the snapshot still says what is usual: what has moved since is never taken for usual.
+The windows are measured around their own straight line, so that a drift that is as slow as they are long does
+not widen what days may differ by. `benchmarks/drift/no_times.py` measures that beside a reference whose level
+moves with the windows, which absorbs such a drift.
+
 Source: DerSimonian and Laird, Meta-analysis in clinical trials, Controlled Clinical Trials 7 (1986), for the
 variance between days.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,18 +53,19 @@ class Calibration:
     worst_pair: Floats
 
 
-def calibrate(measured: Measured, weekdays: Sequence[int]) -> Calibration:
+def calibrate(measured: Measured, weekdays: Sequence[int], *, spent: int = 0) -> Calibration:
     """What is usual, learnt from days in their order.
 
     Args:
         measured: The statistics of the reference's days.
         weekdays: Each day's weekday, 0 for Monday.
+        spent: Degrees of freedom that were taken from the days before.
     """
     values, variances = measured.values, measured.variances
     days = np.asarray(weekdays)
     level, parameters = _levels(values, days)
     residual = values - level[days]
-    freedom = max(len(days) - parameters, 1)
+    freedom = max(len(days) - parameters - spent, 1)
     total = np.nansum(residual**2, axis=0) / freedom
     between = np.maximum(total - np.nanmean(variances, axis=0), 0)
     uncertain = total * parameters / len(days)
@@ -145,3 +152,38 @@ def assumed(measured: Measured) -> Calibration:
         freedom=ASSUMED_FREEDOM,
         worst_pair=zeros,
     )
+
+
+def calibrate_on_serving(snapshot: Measured, served: Measured, weekdays: Sequence[int]) -> Calibration:
+    """What is usual where the snapshot has no days: its level, and by how much windows that were served
+    differ.
+
+    The level is known as if the snapshot were of as many days as were served: from how many it is, nobody
+    knows.
+
+    Args:
+        snapshot: The statistics of all rows of the snapshot.
+        served: Those of the champion's first quiet windows, in their order.
+        weekdays: Each window's weekday.
+    """
+    centre = assumed(snapshot)
+    around = Measured(served.statistics, _around_their_line(served.values), served.variances)
+    own = calibrate(around, weekdays, spent=1)
+    return replace(
+        own,
+        level=centre.level + own.level,
+        uncertain=centre.uncertain + own.uncertain,
+        # A few weeks tell an autocorrelation within 0.2: what is assumed without them is the least.
+        autocorrelation=np.maximum(own.autocorrelation, ASSUMED_AUTOCORRELATION),
+    )
+
+
+def _around_their_line(values: Floats) -> Floats:
+    """Each statistic's distance from its own straight line over the windows."""
+    known = np.isfinite(values)
+    steps = np.where(known, np.arange(len(values))[:, None], np.nan)
+    steps = steps - np.nanmean(steps, axis=0)
+    off = values - np.nanmean(values, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.nansum(steps * off, axis=0) / np.nansum(steps**2, axis=0)
+    return np.asarray(off - np.where(np.isfinite(slope), slope, 0) * steps)

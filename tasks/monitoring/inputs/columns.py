@@ -6,13 +6,20 @@ replayed.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.contracts import ColumnProfile, ColumnScale, Reference, Signal, WindowProfile
 from tasks.monitoring.inputs import sentences, units
-from tasks.monitoring.inputs.calibrate import assumed, calibrate, standardise
+from tasks.monitoring.inputs.calibrate import (
+    Calibration,
+    assumed,
+    calibrate,
+    calibrate_on_serving,
+    standardise,
+)
 from tasks.monitoring.inputs.charts import Charts, follow
 from tasks.monitoring.inputs.effects import Effects, effects, floors_of
 from tasks.monitoring.inputs.statistics import Measured, Statistic, measure, together
@@ -20,6 +27,8 @@ from tasks.monitoring.inputs.traits import Trait, traits
 from tasks.spec import MonitorSpec
 
 Floats = NDArray[np.float64]
+
+A_DAY = timedelta(days=1)
 
 DAYS_FOR_CALIBRATION = 20
 """With fewer days of the reference nobody knows how much days differ; a wider guess stands in."""
@@ -75,10 +84,10 @@ def look_at_columns(
     """
     left_out = traits(reference)
     known, seen = _measured(reference, left_out, windows)
-    days = _weekdays(windows, merged=reference.merged)
+    merged = _have_no_weekday(reference)
+    days = _weekdays(windows, merged=merged)
     calibrated = len(reference.days) >= DAYS_FOR_CALIBRATION
-    known_days = _weekdays(reference.days or (reference.whole,), merged=reference.merged)
-    usual = calibrate(known, known_days) if calibrated else assumed(known)
+    known, known_days, usual = _usual(reference, known, merged=merged)
     z, off = standardise(seen, days, usual)
     floors = floors_of(seen.statistics, rules, calibrated=calibrated)
     sizes = effects(seen, off, days, usual, floors)
@@ -102,15 +111,40 @@ def look_at_columns(
     return replace(found, signals=tuple(signals))
 
 
+def _usual(reference: Reference, known: Measured, *, merged: bool) -> tuple[Measured, list[int], Calibration]:
+    """What is usual, and the days of the reference that a window has to be more unlike than.
+
+    Args:
+        known: The statistics of all rows of the snapshot, and of the reference's days (`_measured`).
+    """
+    whole, days = known.part(slice(1)), known.part(slice(1, None))
+    weekdays = _weekdays(reference.days, merged=merged)
+    if reference.serving_windows:
+        served = slice(-reference.serving_windows, None)
+        usual = calibrate_on_serving(whole, days.part(served), weekdays[served])
+        # The windows themselves are judged: what they are off by must not raise what windows may be off by.
+        return whole, [0], usual
+    if len(reference.days) >= DAYS_FOR_CALIBRATION:
+        return days, weekdays, calibrate(days, weekdays)
+    guessed = days if reference.days else whole
+    return guessed, weekdays or [0], assumed(guessed)
+
+
+def _have_no_weekday(reference: Reference) -> bool:
+    """Whether days stand together, or windows that were served and are longer than a day."""
+    served = reference.days[len(reference.days) - reference.serving_windows :]
+    return reference.merged or any(window.end - window.start > A_DAY for window in served)
+
+
 def _measured(
     reference: Reference, left_out: tuple[Trait, ...], windows: Sequence[WindowProfile]
 ) -> tuple[Measured, Measured]:
-    """The statistics of the reference's days (without days: of the whole) and of the windows.
+    """The statistics of all rows of the reference and then of its days, and those of the windows.
 
     Of a column that is left out only the missing values are followed.
     """
     names = {trait.column for trait in left_out}
-    days = reference.days or (reference.whole,)
+    days = (reference.whole, *reference.days)
     parts = [
         _part(
             scale, [*days, *windows], reference.whole.columns[scale.column], only_nulls=scale.column in names
@@ -118,8 +152,7 @@ def _measured(
         for scale in reference.scales
     ]
     whole = together(parts)
-    first = Measured(whole.statistics, whole.values[: len(days)], whole.variances[: len(days)])
-    return first, Measured(whole.statistics, whole.values[len(days) :], whole.variances[len(days) :])
+    return whole.part(slice(len(days))), whole.part(slice(len(days), None))
 
 
 def _part(

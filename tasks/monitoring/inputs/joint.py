@@ -20,7 +20,7 @@ AUTOCORRELATION = 0.3
 
 
 def look_at_all(
-    aucs: Sequence[float], null: JointNull | None, floor: float, chance: float, rate: float
+    aucs: Sequence[float], null: JointNull | None, floor: float, chance: float, rate: float, *, served: bool
 ) -> Signal | None:
     """What the classifier's AUC of the last windows says.
 
@@ -30,14 +30,17 @@ def look_at_all(
         floor: What an AUC has to exceed where there is no null.
         chance: What chance alone gives at the last window's number of rows.
         rate: How many false alarms a window may give.
+        served: Whether the null is of windows that were served: it can make the threshold lower than the
+            floor only, so that what they had in common, and the snapshot has not, is never taken for usual.
     """
-    threshold = threshold_of(null, floor, chance, rate)
+    threshold = threshold_of(null, floor, chance, rate, served=served)
     now, before = aucs[-1], aucs[-3:-1]
     if not now > threshold:
         return None
     again = any(auc > threshold for auc in before)
     sure = again or now >= max(GROSS_AUC, threshold)
-    usual = f", where the reference's days have {np.mean(null.aucs):.3f} at the mean" if null else ""
+    days = "first windows that were served" if served else "reference's days"
+    usual = f", where the {days} have {np.mean(null.aucs):.3f} at the mean" if null else ""
     more = "" if sure else " One window is not enough to be sure."
     return Signal(
         question="input",
@@ -52,9 +55,12 @@ def look_at_all(
     )
 
 
-def threshold_of(null: JointNull | None, floor: float, chance: float, rate: float) -> float:
+def threshold_of(null: JointNull | None, floor: float, chance: float, rate: float, *, served: bool) -> float:
     """What an AUC has to exceed; the arguments are those of `look_at_all`."""
-    return max(_threshold(null, rate) if null else floor, chance)
+    if null is None:
+        return max(floor, chance)
+    known = _threshold(null, rate)
+    return max(min(known, floor) if served else known, chance)
 
 
 def _threshold(null: JointNull, rate: float) -> float:

@@ -61,6 +61,10 @@ class Measured:
     values: Floats
     variances: Floats
 
+    def part(self, windows: slice) -> "Measured":
+        """Those of some of the windows."""
+        return Measured(self.statistics, self.values[windows], self.variances[windows])
+
 
 def measure(
     scale: ColumnScale, windows: Sequence[ColumnProfile], window_rows: Sequence[int], pooled: Floats

@@ -42,7 +42,9 @@ def _trait(scale: ColumnScale, reference: Reference) -> str:
         return ""
     if _constant_within_days(name, days) and scale.known > 1:
         return f"{name} has one value a day on most days of the reference, as a date does."
-    if scale.kind == "number" and _trends(scale, days):
+    # What the champion served is judged: a drift that is slow enough must not become a trait.
+    own = days[: len(days) - reference.serving_windows]
+    if scale.kind == "number" and len(own) >= FEWEST_DAYS and _trends(scale, own):
         return f"{name} moved in one direction over the whole reference, as prices and counters do."
     return ""
 

@@ -60,7 +60,7 @@ def changed_unit(
         return None
     grown = _growth(reference[scale.column], window[scale.column])
     explain = [each for each in apart if each != 1.0 and apart[each] <= LESS * apart[1.0]]
-    # Where nearly all values are beyond one end of the scale, many factors explain that; the mean tells which.
+    # Where nearly all values are beyond one end of the scale, many factors explain it; the mean tells which.
     by_mean = np.isfinite(grown)
     best = min(explain, key=lambda each: abs(np.log(each / grown)) if by_mean else apart[each], default=None)
     if best is None or not _is_exact(best, _likeliest(scale, known, seen, best), grown):

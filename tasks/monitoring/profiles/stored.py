@@ -29,6 +29,9 @@ PROFILES: dict[str, ColumnType] = {
 champion's reference.
 """
 
+Looked = tuple[datetime, datetime, int]
+"""A window as it was looked at: its start, its end, and its rows then."""
+
 
 def reference_table(model: str) -> str:
     return f"{model}__references"
@@ -100,17 +103,29 @@ def profiles_of(
     lake: Lake, model: str, champion_run_id: str
 ) -> dict[tuple[datetime, datetime], WindowProfile]:
     """Every window's profile on the champion's scales, by start and end, in their order."""
+    kept = _kept(lake, model, champion_run_id)
+    return {(profile.start.astimezone(UTC), profile.end.astimezone(UTC)): profile for profile in kept}
+
+
+def profiles_as_seen(lake: Lake, model: str, champion_run_id: str) -> dict[Looked, WindowProfile]:
+    """Every profile that was kept, also of a window that had fewer rows when it was looked at, by start, end
+    and rows.
+    """
+    kept = _kept(lake, model, champion_run_id)
+    return {(each.start.astimezone(UTC), each.end.astimezone(UTC), each.rows): each for each in kept}
+
+
+def _kept(lake: Lake, model: str, champion_run_id: str) -> list[WindowProfile]:
     table = profile_table(model)
     if not lake.exists(table):
-        return {}
+        return []
     found = lake.read(
         table,
         columns=["document"],
         where_sql=f"champion_run_id = {literal(champion_run_id)} "
         "ORDER BY window_start, window_end, ingested_at",
     )
-    profiles = [WindowProfile.model_validate_json(document) for document in found["document"].to_pylist()]
-    return {(profile.start.astimezone(UTC), profile.end.astimezone(UTC)): profile for profile in profiles}
+    return [WindowProfile.model_validate_json(document) for document in found["document"].to_pylist()]
 
 
 def _append(
