@@ -89,6 +89,7 @@ def _judge(sides: Pair, labels: str | None, predictions: str | None, made: Mappi
         found += _columns(sides, {predictions: _plain_role(sides, predictions)}, question="target")
     found += _notes(sides, roles)
     nothing = not compared and not labels and not predictions
+    unlabelled = next((signal.why for signal in found if signal.reason == "too_few"), None)
     return verdict_of(
         found,
         **made,
@@ -96,7 +97,7 @@ def _judge(sides: Pair, labels: str | None, predictions: str | None, made: Mappi
         left_out=roles.left_out,
         performance=performance,
         pictures=pictures_of(sides, roles, found),
-        cannot_tell="No column of the two can be compared." if nothing else None,
+        cannot_tell="No column of the two can be compared." if nothing else unlabelled,
     )
 
 

@@ -199,7 +199,7 @@ def _floor(least: float, apart: Callable[[NDArray[np.bool_]], float], sides: Sid
         return least
     first = np.arange(len(sides.files)) < len(sides.files) // 2
     by_chance = apart(np.random.default_rng(SEED).permutation(first))
-    return max(least, ONWARD * (apart(first) - by_chance))
+    return max(least, WIDER * ONWARD * (apart(first) - by_chance))
 
 
 def _shares_apart(rows: Numbers, part: NDArray[np.bool_]) -> float:

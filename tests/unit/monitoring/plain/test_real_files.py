@@ -149,6 +149,7 @@ def test_real_trips_whose_distance_became_text_are_rejected_with_the_field(tmp_p
         ("07-page-checksum/1/flipped.parquet", "flipped.parquet"),
     ],
 )
+@pytest.mark.usefixtures("home")
 def test_a_damaged_file_is_rejected_in_a_sentence_that_names_where(file: str, named: str) -> None:
     found = check_data(CASES / file)
     assert found.verdict == "rejected"
