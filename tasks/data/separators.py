@@ -1,7 +1,7 @@
 """CSV whose values are separated by semicolons, tabs or bars, written again with commas.
 
-Spreadsheets of half of the world write semicolons, because their numbers have a decimal comma. A landed file has
-to have commas, as its table's contract says; a plain file has no contract, and is read as what it is.
+Spreadsheets of half of the world write semicolons, because their numbers have a decimal comma. A landed file
+has to have commas, as its table's contract says; a plain file has no contract, and is read as what it is.
 """
 
 import csv

@@ -155,11 +155,7 @@ def _inputs(sides: Pair, roles: Roles) -> tuple[list[Signal], int]:
 
 
 def _columns(sides: Pair, roles: Mapping[str, Role], question: str = "input") -> list[Signal]:
-    changes = [
-        change
-        for name, role in roles.items()
-        for change in changes_of(name, role, sides.of(name))
-    ]
+    changes = [change for name, role in roles.items() for change in changes_of(name, role, sides.of(name))]
     sure = certain(changes, LEVEL)
     return [_signal(change, question) for change, surely in zip(changes, sure, strict=True) if surely]
 

@@ -20,8 +20,8 @@ Role = Literal["number", "money", "category", "text"]
 
 TEXT_WORDS = 3.0
 CODES = 12
-"""Whole numbers of at most so many different values, on both sides together, are codes: 1, 2, 3 for the kind of
-payment. More are counts or degrees, which the next month has others of, unless the name says that they are keys.
+"""Whole numbers of at most so many different values, on both sides together, are codes: 1, 2, 3 for the kind
+of payment. More are counts or degrees, of which the next month has others, unless the name is that of a key.
 """
 MOST_CATEGORIES = 1000
 MOST_TARIFFS = 60

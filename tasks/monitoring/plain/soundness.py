@@ -210,7 +210,9 @@ def _repeated(file: PlainRows, reference: PlainRows | None) -> Iterator[Signal]:
 def repeated_rows(file: PlainRows) -> tuple[int, float, bool]:
     """How many rows are copies, their share, and whether equal rows are no chance in such a table."""
     rows = len(file.rows)
-    places = [f"c{place}" for place in range(file.rows.num_columns)]  # a name may be blank, or another's in capitals
+    places = [
+        f"c{place}" for place in range(file.rows.num_columns)
+    ]  # a name may be blank, or another's in capitals
     hashes = Hashed(places).of(file.rows.rename_columns(places))
     _, first = np.unique(hashes, return_index=True)
     if len(first) == rows:

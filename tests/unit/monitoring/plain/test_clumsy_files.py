@@ -23,9 +23,7 @@ def reference(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("separator", "decimal"), [(";", "."), (";", ","), ("\t", "."), ("|", ".")]
-)
+@pytest.mark.parametrize(("separator", "decimal"), [(";", "."), (";", ","), ("\t", "."), ("|", ".")])
 def test_another_separator_changes_no_verdict(
     separator: str, decimal: str, reference: Path, tmp_path: Path
 ) -> None:

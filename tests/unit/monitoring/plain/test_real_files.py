@@ -69,9 +69,7 @@ def test_trips_of_april_2020_are_drift_against_the_summer_before() -> None:
 def test_halves_of_the_same_debtors_are_quiet_also_in_their_label(tmp_path: Path) -> None:
     rows = real("tabular/credit_default").sample(frac=0.3, random_state=0).sort_index()
     first = rows.sample(frac=0.5, random_state=1)
-    found = judged(
-        tmp_path, first.sort_index(), rows.drop(first.index), "default_next_month"
-    )
+    found = judged(tmp_path, first.sort_index(), rows.drop(first.index), "default_next_month")
     assert found.verdict == "fine"
 
 
