@@ -186,7 +186,9 @@ def _with_nul(file: PlainRows) -> Iterator[Signal]:
         count = pc.sum(pc.match_substring(column, "\0")).as_py() or 0
         if count:
             share = count / len(column)
-            why = f"{name}: {count} texts ({share:.2%}) hold NUL bytes, which no text has. Write the file again."
+            why = (
+                f"{name}: {count} texts ({share:.2%}) hold NUL bytes, as no text does. Write the file again."
+            )
             yield _fault("nul_bytes", name, share, WRONG_TEXT_SHARE, why)
 
 

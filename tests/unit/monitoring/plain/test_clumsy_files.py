@@ -1,4 +1,4 @@
-"""Clumsy and hostile files: other separators, blank names, bytes of a lost disk, and references that are none."""
+"""Clumsy and hostile files: other separators, blank names, bytes of a lost disk, broken references."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def test_a_broken_reference_is_called_the_reference(tmp_path: Path, reference: P
 
 
 def test_whole_numbers_of_many_values_are_no_codes(tmp_path: Path) -> None:
-    """Degrees: a warmer day has values that the reference has not, and is drift by how far it is off alone."""
+    """Degrees: a warmer day has values that the reference has not, and is drift only where it is far off."""
     rng = np.random.default_rng(0)
     paths = tmp_path / "before.csv", tmp_path / "now.csv"
     for path, mean in zip(paths, (15.0, 15.3), strict=True):

@@ -1,4 +1,4 @@
-"""Real files that others shipped: drift alarms, ordinary months are quiet, and dirt passes where damage does not.
+"""Real files that others shipped: drift alarms, ordinary months are quiet, dirt passes and damage does not.
 
 The files are no part of the repository.
 """
