@@ -199,11 +199,10 @@ def tables(data: Source) -> Iterator[Case]:
     yield Case("bank 2008-05 -> 2009-05", "drift", [of["2008-05"]], of["2009-05"], labels="y")
     yield Case("bank 2008-05 -> 2008-06", EITHER, [of["2008-05"]], of["2008-06"])
     power = data("tabular/elec2")
-    fifths = np.array_split(power, 5)
-    for place in (0, 1, 2):
-        yield Case(
-            f"elec2 fifth {place} -> {place + 1}", "drift", [fifths[place]], fifths[place + 1], labels="class"
-        )
+    fifths = [power.iloc[places] for places in np.array_split(np.arange(len(power)), 5)]
+    # a model of the first fifth answers the second as well as its own, the third and fourth far worse
+    for before, now, expected in ((0, 1, EITHER), (0, 2, "drift"), (0, 3, "drift"), (2, 3, EITHER)):
+        yield Case(f"elec2 fifth {before} -> {now}", expected, [fifths[before]], fifths[now], labels="class")
     one, other = halves(power, 0)
     yield Case("elec2 random", "fine", [one], other, labels="class")
     weather = data("tabular/weather_noaa")

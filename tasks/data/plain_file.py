@@ -6,6 +6,7 @@ from typing import IO
 
 from tasks.data.landed_file import MAXIMUM_BYTES, LandedFile, too_large, unpacked
 from tasks.data.landing import Arrival
+from tasks.data.separators import with_commas
 from tasks.errors import DataRejected
 
 
@@ -28,6 +29,8 @@ def open_plain(path: Path) -> LandedFile:
     if name.lower().endswith(".gz"):
         with file as packed:
             file, size = _unpack(name, packed)
+    if size and name.lower().removesuffix(".gz").endswith(".csv"):
+        file, size = with_commas(name, file, size)
     if size == 0:
         file.close()
         raise DataRejected(f"{name} is empty.")

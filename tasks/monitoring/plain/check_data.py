@@ -15,7 +15,7 @@ from tasks.data.plain_file import open_plain
 from tasks.data.plain_rows import PlainRows, read_plain
 from tasks.data.staging import Staging
 from tasks.data.suites import Suite, load_suite, require_columns, require_declared_columns
-from tasks.errors import DataRejected, InvalidRequest
+from tasks.errors import DataRejected
 from tasks.monitoring.plain.likeness import differences
 from tasks.monitoring.plain.soundness import faults_of
 from tasks.monitoring.plain.verdict import rejected, verdict_of
@@ -33,7 +33,6 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
 
     Raises:
         InvalidProject: The suite is wrong, or not there.
-        InvalidRequest: The reference cannot be read.
     """
     if suite:
         return _by_suite(path, suite)
@@ -41,7 +40,10 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
         file = read_plain(path)
     except DataRejected as error:
         return rejected("data", path.name, str(error), references=(like.name,) if like else ())
-    reference = _reference(like) if like else None
+    try:
+        reference = read_plain(like) if like else None
+    except DataRejected as error:
+        return rejected("data", path.name, f"The reference cannot be read: {error}", references=(str(like),))
     found = faults_of(file, datetime.now(UTC), reference)
     cannot_tell = None
     if reference:
@@ -56,13 +58,6 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
         reference_rows=len(reference.rows) if reference else None,
         cannot_tell=cannot_tell,
     )
-
-
-def _reference(like: Path) -> PlainRows:
-    try:
-        return read_plain(like)
-    except DataRejected as error:
-        raise InvalidRequest(f"The reference cannot be read: {error}") from error
 
 
 def _by_suite(path: Path, name: str) -> FileVerdict:

@@ -16,7 +16,7 @@ from tasks.contracts import FileVerdict, Performance, Signal
 from tasks.data.plain_rows import PlainRows, read_plain
 from tasks.errors import DataRejected, InvalidRequest
 from tasks.monitoring.domain_classifier import Kind
-from tasks.monitoring.plain.columns import UNITS, Change, Sides, certain, changes_of
+from tasks.monitoring.plain.columns import ONWARD, UNITS, Change, certain, changes_of
 from tasks.monitoring.plain.joint import Joint, tell_apart
 from tasks.monitoring.plain.pictures import pictures_of
 from tasks.monitoring.plain.roles import Role, Roles, roles_of
@@ -51,9 +51,13 @@ def check_drift(
     """
     names = tuple(path.name for path in references)
     try:
-        before, now = [read_plain(path) for path in references], read_plain(current)
+        now = read_plain(current)
     except DataRejected as error:
         return rejected("drift", current.name, str(error), references=names)
+    try:
+        before = [read_plain(path) for path in references]
+    except DataRejected as error:
+        return rejected("drift", current.name, f"The reference cannot be read: {error}", references=names)
     for column in filter(None, (labels, predictions)):
         _require(column, [*before, now])
     if not any(common_kinds(before, now)):
@@ -85,6 +89,7 @@ def _judge(sides: Pair, labels: str | None, predictions: str | None, made: Mappi
         found += _columns(sides, {predictions: _plain_role(sides, predictions)}, question="target")
     found += _notes(sides, roles)
     nothing = not compared and not labels and not predictions
+    unlabelled = next((signal.why for signal in found if signal.reason == "too_few"), None)
     return verdict_of(
         found,
         **made,
@@ -92,7 +97,7 @@ def _judge(sides: Pair, labels: str | None, predictions: str | None, made: Mappi
         left_out=roles.left_out,
         performance=performance,
         pictures=pictures_of(sides, roles, found),
-        cannot_tell="No column of the two can be compared." if nothing else None,
+        cannot_tell="No column of the two can be compared." if nothing else unlabelled,
     )
 
 
@@ -150,13 +155,7 @@ def _inputs(sides: Pair, roles: Roles) -> tuple[list[Signal], int]:
 
 
 def _columns(sides: Pair, roles: Mapping[str, Role], question: str = "input") -> list[Signal]:
-    changes = [
-        change
-        for name, role in roles.items()
-        for change in changes_of(
-            name, role, Sides(sides.reference[name], sides.current[name], sides.blocks, sides.files)
-        )
-    ]
+    changes = [change for name, role in roles.items() for change in changes_of(name, role, sides.of(name))]
     sure = certain(changes, LEVEL)
     return [_signal(change, question) for change, surely in zip(changes, sure, strict=True) if surely]
 
@@ -189,7 +188,8 @@ def _jointly(sides: Pair, roles: Roles) -> list[Signal]:
     asked: list[dict[str, Kind]] = [table] if len(table) > 1 else []
     asked += [{name: "text"} for name, role in roles.compared.items() if role == "text"]
     parts = _parts(sides)
-    joints = [tell_apart(sides.reference, sides.current, kinds, parts) for kinds in asked]
+    onward = ONWARD if sides.in_time and len(np.unique(sides.files)) == 1 else 1.0
+    joints = [tell_apart(sides.reference, sides.current, kinds, parts, onward) for kinds in asked]
     return [_joint_signal(joint) for joint in joints if not np.isnan(joint.separation.auc)]
 
 
@@ -225,7 +225,7 @@ def _joint_signal(joint: Joint) -> Signal:
 def _target(
     sides: Pair, roles: Roles, column: str, predictions: str | None
 ) -> tuple[list[Signal], tuple[Performance, ...]]:
-    both = Sides(sides.reference[column], sides.current[column], sides.blocks, sides.files)
+    both = sides.of(column)
     labels = labels_of(column, both)
     if min(len(labels.reference), len(labels.current)) < FEWEST_ROWS:
         why = (
@@ -235,8 +235,7 @@ def _target(
         return [Signal(question="target", reason="too_few", subject=column, level="note", why=why)], ()
     found = [label_signal(labels, both)]
     if predictions:
-        said = Sides(sides.reference[predictions], sides.current[predictions], sides.blocks, sides.files)
-        answered = by_predictions(labels, said)
+        answered = by_predictions(labels, sides.of(predictions))
         source = f"the column {predictions}"
         found += _columns(sides, {predictions: _plain_role(sides, predictions)}, question="target")
     else:

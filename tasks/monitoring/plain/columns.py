@@ -9,7 +9,7 @@ Sources: DerSimonian and Laird, Control. Clin. Trials 7:177 (1986), by `next_bat
     6:65 (1979); Wasserstein distance as effect: Rabanser et al., Failing Loudly, NeurIPS 2019.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,12 +37,18 @@ MOST_KNOWN = 200
 """Of a column with more categories new ones come every day."""
 FEWEST_FOR_NEW = 200
 FEW_SAMPLED = 20_000
+FEWEST_TO_HALVE = 60
+SEED = 0
 STRAYS = 0.005
 """At each end of the reference's numbers so many are drawn to the limit: one slip must not be the scale."""
 BEYOND = 5.0
 """Standard deviations beyond these limits to which the file's numbers are drawn."""
 WIDER = 1.25
 """A change has to be so much larger than what the files of the reference differ among themselves."""
+ONWARD = 2.0
+"""The next file lies twice as far from the reference as one half of it from the other: a season that moves on
+takes its columns as much farther.
+"""
 
 FLOORS: Mapping[Reason, float] = {"location": 0.2, "categories": 0.1, "new_category": 0.04, "nulls": 0.05}
 """Standard deviations of the reference; shares of the rows."""
@@ -83,22 +89,33 @@ class Sides:
         reference, current: The values, missing ones too.
         blocks: For each row of the reference the number of its block.
         files: For each row of the reference the number of its file.
+        in_time: Whether the rows of the reference follow each other in time.
     """
 
     reference: pd.Series
     current: pd.Series
     blocks: Codes
     files: Codes
+    in_time: bool = False
+
+    def where_known(self) -> "Sides":
+        """The rows that have a value."""
+        held, known = self.reference.notna().to_numpy(), self.current.notna().to_numpy()
+        return replace(
+            self,
+            reference=self.reference[held],
+            current=self.current[known],
+            blocks=self.blocks[held],
+            files=self.files[held],
+        )
 
 
 def changes_of(name: str, role: Role, sides: Sides) -> list[Change]:
     """How a column differs, one change for each way in which it can."""
     nulls = _nulls(name, sides)
-    known = sides.current.notna().to_numpy()
-    if not known.any():
+    given = sides.where_known()
+    if not len(given.current):
         return [nulls]
-    held = sides.reference.notna().to_numpy()
-    given = Sides(sides.reference[held], sides.current[known], sides.blocks[held], sides.files[held])
     is_number = role in {"number", "money"}
     return [nulls, *(_numbers(name, role, given) if is_number else _categories(name, given))]
 
@@ -116,8 +133,7 @@ def certain(changes: Sequence[Change], level: float) -> list[bool]:
 
 def change_of_label(name: str, role: Role, sides: Sides) -> Change:
     """How a label differs; a rare one has changed where its odds have, by however few rows."""
-    held, known = sides.reference.notna().to_numpy(), sides.current.notna().to_numpy()
-    given = Sides(sides.reference[held], sides.current[known], sides.blocks[held], sides.files[held])
+    given = sides.where_known()
     if role == "number":
         return _numbers(name, role, given)[0]
     change = _categories(name, given)[0]
@@ -135,7 +151,7 @@ def _nulls(name: str, sides: Sides) -> Change:
         side.isna().to_numpy().astype(np.float64)[:, None] for side in (sides.reference, sides.current)
     )
     before, now = float(own.mean()), float(other.mean())
-    floor = max(FLOORS["nulls"], WIDER * _between(own, sides.files))
+    floor = _floor(FLOORS["nulls"], lambda part: _shares_apart(own, part), sides)
     told = f"{now:.1%} of the values are missing, {before:.1%} in the reference"
     return Change(name, "nulls", abs(now - before), floor, p_value(own, other, sides.blocks), told)
 
@@ -148,7 +164,7 @@ def _numbers(name: str, role: Role, sides: Sides) -> list[Change]:
     own, other = (np.clip(side, low - BEYOND * scale, high + BEYOND * scale) / scale for side in (own, other))
     effect = _apart(own, other)
     least = MONEY_FLOOR if role == "money" else FLOORS["location"]
-    floor = max(least, WIDER * _numbers_between(own, sides.files))
+    floor = _floor(least, lambda part: _apart(own[part], own[~part]), sides)
     edges = np.quantile(own, SHARES)
     rows = [np.column_stack([side, *(side <= edge for edge in edges)]) for side in (own, other)]
     before, now = (float(np.mean(side) * scale) for side in (own, other))
@@ -170,12 +186,26 @@ def _sampled(values: Numbers) -> Numbers:
     return values[np.linspace(0, len(values) - 1, FEW_SAMPLED).astype(np.int64)]
 
 
-def _numbers_between(values: Numbers, files: Codes) -> float:
-    """How far one file of the reference is from the others, at most; 0 for a single file."""
-    named = np.unique(files)
-    if len(named) < 2:
-        return 0.0
-    return max(_apart(values[files == file], values[files != file]) for file in named)
+def _floor(least: float, apart: Callable[[NDArray[np.bool_]], float], sides: Sides) -> float:
+    """What a change has to exceed: it is larger than what the reference's own files differ, or its halves.
+
+    Args:
+        apart: How far the chosen rows of the reference are from its others.
+    """
+    named = np.unique(sides.files)
+    if len(named) > 1:
+        return max(least, WIDER * max(apart(sides.files == file) for file in named))
+    if not sides.in_time or len(sides.files) < FEWEST_TO_HALVE:
+        return least
+    first = np.arange(len(sides.files)) < len(sides.files) // 2
+    by_chance = apart(np.random.default_rng(SEED).permutation(first))
+    return max(least, WIDER * ONWARD * (apart(first) - by_chance))
+
+
+def _shares_apart(rows: Numbers, part: NDArray[np.bool_]) -> float:
+    """Half of the sum of all differences, or the difference where there is but one share."""
+    half = 0.5 if rows.shape[1] > 1 else 1.0
+    return half * float(np.abs(rows[part].mean(axis=0) - rows[~part].mean(axis=0)).sum())
 
 
 def _categories(name: str, sides: Sides) -> list[Change]:
@@ -185,7 +215,7 @@ def _categories(name: str, sides: Sides) -> list[Change]:
     rows = [_one_hot(side, kept) for side in (own, other)]
     shares = [side.mean(axis=0) for side in rows]
     effect = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    floor = max(FLOORS["categories"], WIDER * _between(rows[0], sides.files))
+    floor = _floor(FLOORS["categories"], lambda part: _shares_apart(rows[0], part), sides)
     p_changed = p_value(rows[0], rows[1], sides.blocks)
     found = [Change(name, "categories", effect, floor, p_changed, _told_shares(kept, shares))]
     if len(counts) <= MOST_KNOWN and len(own) >= FEWEST_FOR_NEW:
@@ -221,18 +251,6 @@ def _one_hot(values: pd.Series, kept: Sequence[str]) -> Numbers:
     found = np.zeros((len(codes), len(kept) + 1))
     found[np.arange(len(codes)), np.where(codes < 0, len(kept), codes)] = 1
     return found
-
-
-def _between(rows: Numbers, files: Codes) -> float:
-    """How far one file of the reference is from the others, at most: half of the sum of all differences, or
-    the difference where there is but one share. 0 for a single file.
-    """
-    named = np.unique(files)
-    if len(named) < 2:
-        return 0.0
-    half = 0.5 if rows.shape[1] > 1 else 1.0
-    apart = [rows[files == file].mean(axis=0) - rows[files != file].mean(axis=0) for file in named]
-    return half * max(float(np.abs(each).sum()) for each in apart)
 
 
 def p_value(own: Numbers, other: Numbers, blocks: Codes) -> float:

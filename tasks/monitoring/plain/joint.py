@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from tasks.monitoring.domain_classifier import Kind, Separation, distinct, sample, separate
 from tasks.spec import FEWEST_ROWS
@@ -29,16 +30,19 @@ class Joint:
     """Attributes:
     columns: What the classifier saw.
     own_auc: The largest AUC between parts of the reference; 0.5 where it was not asked for.
+    onward: So many times farther than these parts from each other is an ordinary file from the reference.
     """
 
     columns: tuple[str, ...]
     separation: Separation
     floor: float
     own_auc: float
+    onward: float
 
     @property
     def threshold(self) -> float:
-        own = self.own_auc + BEYOND_OWN if self.own_auc > 0.5 else 0.5
+        farther = float(stats.norm.cdf(self.onward * stats.norm.ppf(self.own_auc)))
+        own = farther + BEYOND_OWN if self.own_auc > 0.5 else 0.5
         return float(np.nanmax([self.floor, self.separation.null_auc, min(own, 0.99)]))
 
     @property
@@ -47,13 +51,18 @@ class Joint:
 
 
 def tell_apart(
-    reference: pd.DataFrame, current: pd.DataFrame, kinds: Mapping[str, Kind], parts: NDArray[np.int64]
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    kinds: Mapping[str, Kind],
+    parts: NDArray[np.int64],
+    onward: float = 1.0,
 ) -> Joint:
     """Train the classifier on both sides.
 
     Args:
         kinds: The columns that it sees.
         parts: For each row of the reference the number of a part of it: its file, or its half.
+        onward: 2 where these are halves in the order of time: the file's rows are as far again from either.
     """
     names = list(kinds)
     floor = TEXT_AUC_FLOOR if set(kinds.values()) == {"text"} else AUC_FLOOR
@@ -61,7 +70,7 @@ def tell_apart(
     own = 0.5
     if found.auc > floor and found.auc > found.null_auc:
         own = max((_own_auc(reference[names], kinds, parts == part) for part in _spread(parts)), default=0.5)
-    return Joint(tuple(names), found, floor, own)
+    return Joint(tuple(names), found, floor, own, onward)
 
 
 def _spread(parts: NDArray[np.int64]) -> NDArray[np.int64]:

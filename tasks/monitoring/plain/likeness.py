@@ -62,6 +62,7 @@ UNIT_TOLERANCE, SHAPE_TOLERANCE = 0.04, 0.06
 SWAP_FAR, SWAP_NEAR = 0.5, 0.2
 """In standard deviations: from the own column of the reference, and from the other one's."""
 MOST_COLUMNS = 40
+MOST_LISTED = 30
 
 
 def differences(file: PlainRows, reference: PlainRows) -> tuple[list[Signal], str | None]:
@@ -113,15 +114,17 @@ def _layout(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
     lacking = [name for name in reference.kinds if name not in file.kinds]
     added = [name for name in file.kinds if name not in reference.kinds]
     if lacking:
-        yield _incident(
-            "columns", ", ".join(lacking), f"The file lacks {', '.join(lacking)}, which the reference has."
-        )
+        listed = _listed(lacking)
+        yield _incident("columns", listed, f"The file lacks {listed}, which the reference has.")
     if added:
-        yield _incident(
-            "columns",
-            ", ".join(added),
-            f"The file adds {', '.join(added)}, which the reference does not have.",
-        )
+        listed = _listed(added)
+        yield _incident("columns", listed, f"The file adds {listed}, which the reference does not have.")
+
+
+def _listed(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _nulls(name: str, sides: Pair) -> Iterator[Signal]:
@@ -156,7 +159,7 @@ def _values(sides: Pair) -> Iterator[Signal]:
             yield _incident(
                 "unit", name, f"{name}: the values are like the reference's in another unit ({told})."
             )
-        elif signal := _out_of_range(name, own, now):
+        elif roles.compared[name] != "category" and (signal := _out_of_range(name, own, now)):
             yield signal
         if signal := _frozen(name, own, now):
             yield signal

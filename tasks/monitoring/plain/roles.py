@@ -19,8 +19,10 @@ from tasks.spec import ColumnType
 Role = Literal["number", "money", "category", "text"]
 
 TEXT_WORDS = 3.0
-CODES = 20
-"""Whole numbers of at most so many different values are codes: 1, 2, 3 for the kind of payment."""
+CODES = 12
+"""Whole numbers of at most so many different values, on both sides together, are codes: 1, 2, 3 for the kind
+of payment. More are counts or degrees, of which the next month has others, unless the name is that of a key.
+"""
 MOST_CATEGORIES = 1000
 MOST_TARIFFS = 60
 SAME_FOR_LONG = 0.15
@@ -74,7 +76,7 @@ def roles_of(reference: pd.DataFrame, current: pd.DataFrame, kinds: Mapping[str,
         if reason:
             left_out[name] = reason
         else:
-            compared[name] = _role(name, kind, own)
+            compared[name] = _role(name, kind, own, other)
     return Roles(compared, left_out)
 
 
@@ -115,12 +117,12 @@ def _left_out_because(  # noqa: PLR0911 - a list of reasons, the first of which 
     return None
 
 
-def _role(name: str, kind: ColumnType, own: pd.Series) -> Role:
+def _role(name: str, kind: ColumnType, own: pd.Series, other: pd.Series) -> Role:
     if kind == "string":
         words = own.iloc[:LOOKED_AT].astype(str).str.count(WORD)
         return "text" if words.mean() > TEXT_WORDS else "category"
     whole = kind in {"int64", "float64"} and bool((own % 1 == 0).all())  # floats, where a file had gaps
-    if kind == "bool" or (whole and own.nunique() <= CODES):
+    if kind == "bool" or (whole and len(set(own.unique()) | set(other.unique())) <= CODES):
         return "category"
     if whole and KEY.search(name) and own.nunique() <= MOST_CATEGORIES:
         return "category"

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.data.plain_rows import PlainRows
+from tasks.monitoring.plain.columns import Sides
 from tasks.monitoring.plain.roles import CALENDAR
 from tasks.spec import ColumnType
 
@@ -38,6 +39,7 @@ class Pair:
     Attributes:
         kinds: The type of each column that both have.
         blocks, files: For each row of the reference the number of its block and of its file.
+        in_time: Whether the rows of the reference follow each other in time.
         only_reference, only_current: Columns that one side alone has.
         other_types: Columns that are of types that cannot be compared, as the part of a sentence.
         rows, reference_rows: How many rows the files hold; those that are compared may be fewer.
@@ -48,11 +50,16 @@ class Pair:
     kinds: dict[str, ColumnType]
     blocks: Codes
     files: Codes
+    in_time: bool
     only_reference: tuple[str, ...]
     only_current: tuple[str, ...]
     other_types: dict[str, str]
     reference_rows: int
     rows: int
+
+    def of(self, column: str) -> Sides:
+        """One column of both."""
+        return Sides(self.reference[column], self.current[column], self.blocks, self.files, self.in_time)
 
 
 def pair(references: Sequence[PlainRows], current: PlainRows) -> Pair:
@@ -72,6 +79,7 @@ def pair(references: Sequence[PlainRows], current: PlainRows) -> Pair:
         kinds,
         _blocks(sizes, shuffled=shuffled),
         np.repeat(np.arange(len(sizes)), sizes),
+        _has_time(kinds),
         tuple(name for name in first if name not in current.kinds),
         tuple(name for name in current.kinds if name not in first),
         other_types,

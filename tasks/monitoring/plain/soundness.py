@@ -53,6 +53,7 @@ def faults_of(file: PlainRows, now: datetime, reference: PlainRows | None = None
         *_misread(file),
         *_odd_times(file, now, reference),
         *_wrong_texts(file, reference),
+        *_with_nul(file),
         *_repeated(file, reference),
         *_empty(file),
     ]
@@ -178,6 +179,19 @@ def _wrong_texts(file: PlainRows, reference: PlainRows | None) -> Iterator[Signa
             yield _fault("wrong_encoding", name, share, WRONG_TEXT_SHARE + 2 * usual, why)
 
 
+def _with_nul(file: PlainRows) -> Iterator[Signal]:
+    """No text has the character NUL; a disk that lost what was written has."""
+    for name in (name for name, kind in file.kinds.items() if kind == "string"):
+        column = file.rows.column(name)
+        count = pc.sum(pc.match_substring(column, "\0")).as_py() or 0
+        if count:
+            share = count / len(column)
+            why = (
+                f"{name}: {count} texts ({share:.2%}) hold NUL bytes, as no text does. Write the file again."
+            )
+            yield _fault("nul_bytes", name, share, WRONG_TEXT_SHARE, why)
+
+
 def _wrong_share(file: PlainRows, name: str) -> float:
     return float(find_wrong_encoding(file.rows.column(name)).mean()) if len(file.rows) else 0.0
 
@@ -198,8 +212,10 @@ def _repeated(file: PlainRows, reference: PlainRows | None) -> Iterator[Signal]:
 def repeated_rows(file: PlainRows) -> tuple[int, float, bool]:
     """How many rows are copies, their share, and whether equal rows are no chance in such a table."""
     rows = len(file.rows)
-    hashed = Hashed(file.rows.column_names)
-    hashes = hashed.of(file.rows)
+    places = [
+        f"c{place}" for place in range(file.rows.num_columns)
+    ]  # a name may be blank, or another's in capitals
+    hashes = Hashed(places).of(file.rows.rename_columns(places))
     _, first = np.unique(hashes, return_index=True)
     if len(first) == rows:
         return 0, 0.0, True

@@ -1,0 +1,105 @@
+"""Clumsy and hostile files: other separators, blank names, bytes of a lost disk, broken references."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.data.separators import separator_of
+from tasks.monitoring.plain.check_data import check_data
+from tasks.monitoring.plain.check_drift import check_drift
+
+
+def rows(seed: int, mean: float = 10.0, count: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({"size": rng.normal(mean, 2, count).round(3), "kind": rng.choice(["a", "b"], count)})
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    path = tmp_path / "reference.csv"
+    rows(1).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(";", "."), (";", ","), ("\t", "."), ("|", ".")])
+def test_another_separator_changes_no_verdict(
+    separator: str, decimal: str, reference: Path, tmp_path: Path
+) -> None:
+    same, other = tmp_path / "same.csv", tmp_path / "other.csv"
+    rows(2).to_csv(same, index=False, sep=separator, decimal=decimal)
+    rows(2, mean=12.0).to_csv(other, index=False, sep=separator, decimal=decimal)
+    assert check_data(same, like=reference).verdict == "fine"
+    assert check_drift([reference], same).verdict == "fine"
+    assert check_drift([reference], other).verdict == "drift"
+
+
+@pytest.mark.parametrize(
+    ("header", "separator"),
+    [
+        (b"a,b;c\n", None),
+        (b"alone\n", None),
+        (b'\xef\xbb\xbf"a";"b,c"\r\n', None),
+        (b'\xef\xbb\xbf"a";"b"\r\n', ";"),
+        (b"a\tb|c\td\n", "\t"),
+    ],
+)
+def test_only_a_header_without_a_comma_has_another_separator(header: bytes, separator: str | None) -> None:
+    assert separator_of(header) == separator
+
+
+def test_texts_with_nul_bytes_are_rejected_by_their_column(tmp_path: Path) -> None:
+    path = tmp_path / "lost.csv"
+    path.write_text("size,kind\n" + "".join(f"{place},a\0\n" for place in range(50)))
+    found = check_data(path)
+    assert found.verdict == "rejected"
+    assert "kind" in found.why
+    assert "NUL" in found.why
+
+
+@pytest.mark.parametrize("names", [["", "kind"], ["kind", "Kind"]])
+def test_a_blank_name_or_one_in_capitals_stops_nothing(names: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "named.csv"
+    rows(1).set_axis(names, axis=1).to_csv(path, index=False)
+    assert check_data(path).verdict == "fine"
+
+
+def test_a_broken_reference_is_called_the_reference(tmp_path: Path, reference: Path) -> None:
+    broken = tmp_path / "broken.csv"
+    broken.write_text("")
+    for found in (check_data(reference, like=broken), check_drift([broken], reference)):
+        assert found.verdict == "rejected"
+        assert found.why.startswith("The reference cannot be read: broken.csv")
+
+
+def test_whole_numbers_of_many_values_are_no_codes(tmp_path: Path) -> None:
+    """Degrees: a warmer day has values that the reference has not, and is drift only where it is far off."""
+    rng = np.random.default_rng(0)
+    paths = tmp_path / "before.csv", tmp_path / "now.csv"
+    for path, mean in zip(paths, (15.0, 15.3), strict=True):
+        degrees = rng.normal(mean, 3, 2000).round().astype(int)
+        pd.DataFrame({"degrees": degrees, "kind": rng.choice(["a", "b"], 2000)}).to_csv(path, index=False)
+    assert check_drift([paths[0]], paths[1]).verdict == "fine"
+
+
+def test_a_season_that_moves_on_as_before_is_quiet_and_a_jump_is_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hours = pd.date_range("2024-03-01", periods=1440, freq="h")
+    warmth = np.arange(1440) / 200 + rng.normal(0, 3, 1440)
+    paths = [tmp_path / f"{name}.csv" for name in ("march", "april", "jump")]
+    halves = (slice(0, 720), slice(720, 1440), slice(720, 1440))
+    for path, half, more in zip(paths, halves, (0.0, 0.0, 9.0), strict=True):
+        pd.DataFrame({"at": hours[half], "warmth": warmth[half] + more}).to_csv(path, index=False)
+    assert check_drift([paths[0]], paths[1]).verdict == "fine"
+    assert check_drift([paths[0]], paths[2]).verdict == "drift"
+
+
+def test_labels_that_have_not_come_cannot_be_judged_and_drift_is_told_all_the_same(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in ("before", "same", "other")]
+    for path, made in zip(paths, (rows(1), rows(2), rows(2, mean=12.0)), strict=True):
+        made.assign(bought=1 if path == paths[0] else None).to_csv(path, index=False)
+    same, other = (check_drift([paths[0]], path, labels="bought") for path in paths[1:])
+    assert same.verdict == "cannot_tell"
+    assert "bought" in same.why
+    assert other.verdict == "drift"
