@@ -16,6 +16,8 @@ from tasks.monitoring.target.measures import merged, share_variance, without_gro
 
 REFERENCE_REACH = 1.0
 """How many standard errors the expectation may be wrong: five of six references are within, one-sided."""
+IMPRECISE_REACH = 2.5
+"""So many without a floor, where the floor is smaller than what few rows leave open: one of 160 is beyond."""
 
 Measure = Callable[[TargetSummary], Measured | None]
 
@@ -164,7 +166,8 @@ def chunks(measure: Measure | Additive, windows: Iterable[TargetSummary]) -> lis
 
 
 def _boundary(detector: Detector, own: Expectation) -> float:
-    return detector.keeps * own.center + REFERENCE_REACH * own.error + detector.floor
+    reach = max(REFERENCE_REACH * own.error + detector.floor, IMPRECISE_REACH * own.error)
+    return detector.keeps * own.center + reach
 
 
 def _expectations(detector: Detector, seen: Sequence[Measured]) -> list[Expectation | None]:
