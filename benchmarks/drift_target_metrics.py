@@ -91,9 +91,7 @@ def measured(made: Made, rows: int, years: int) -> dict[str, tuple[float, float,
         rng = np.random.default_rng([10_000 + seed, rows])
         of, reference = year(worse, rows, rng, CHANGE + PATIENCE), promoted(worse, "", rng)
         for name, delays in found.items():
-            delays.append(
-                delay(flags(worse, of, reference.model_copy(update={"primary_metric": name})))
-            )
+            delays.append(delay(flags(worse, of, reference.model_copy(update={"primary_metric": name}))))
     return {name: (quiet[name][0] / years, *_told(found[name])) for name in quiet}
 
 

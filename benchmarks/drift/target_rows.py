@@ -21,8 +21,8 @@ SEPARATION, SPREAD = 2.6, 1.6
 """Of the scores' logits between the classes, and within one: AUC 0.875, and calibrated."""
 MEAN, DEVIATION, ERROR = 50.0, 20.0, 5.0
 HEAVY_DEGREES = 3.0
-"""Student's distribution with so many degrees of freedom has a variance, and no fourth moment: that of squared
-errors, which their mean's standard error rests on, is infinite.
+"""Student's distribution with so many degrees of freedom has a variance, and no fourth moment: the standard
+error of the mean squared error rests on a variance that is infinite.
 """
 
 Numbers = NDArray[np.float64]
@@ -51,7 +51,10 @@ class Made:
 
 def rows_of(made: Made, count: int, rng: np.random.Generator, *, same_day: bool = True) -> Rows:
     """Answers and labels of one day; of many days where they are the promotion's."""
-    one = (lambda: rng.standard_normal()) if same_day else (lambda: rng.standard_normal(count))
+
+    def one() -> Numbers | float:
+        return rng.standard_normal(None if same_day else count)
+
     if made.task == "binary":
         prior = np.clip(made.prior * (1 + 0.1 * one()), 1e-4, 0.99)
         labels = (rng.random(count) < prior).astype(np.float64)

@@ -4,7 +4,7 @@ The files are no part of the repository (Yelp, Phoenix, 2005 to 2013). The model
 train first: words weighted by TF-IDF, and logistic regression. A label is positive from three stars on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,13 +88,11 @@ def fitted() -> tuple[Pipeline, pd.DataFrame, pd.DataFrame]:
 
 
 @pytest.fixture
-def served(home: Path, fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame]) -> Iterator[Served]:
+def served(home: Path, fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame]) -> Served:
     settings.cache_clear()
     database.engine.cache_clear()
     model, held_out, later = fitted
-    table = pa.Table.from_pandas(
-        held_out, schema=arrow_schema(SPEC.data.columns), preserve_index=False
-    )
+    table = pa.Table.from_pandas(held_out, schema=arrow_schema(SPEC.data.columns), preserve_index=False)
     Lake().append("reviews", table, batch_id="known")
     version = Lake().latest("reviews")
     frozen = {
@@ -107,7 +105,7 @@ def served(home: Path, fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame]) -> I
     }
     run = judged.run(snapshot=judged.snapshot().model_copy(update=frozen))
     promote(run, model, held_out)
-    yield Served(home, model, run, later)
+    return Served(home, model, run, later)
 
 
 def promote(run: TrainingRun, model: Pipeline, rows: pd.DataFrame) -> None:
@@ -140,7 +138,9 @@ def pass_by(served: Served, window: int, plant: Plant = lambda rows: rows) -> Dr
     rows = plant(served.later[(times >= start) & (times < start + LENGTH)].reset_index(drop=True))
     scores = scored(served.model, rows["text"])
     ids = [f"{window}-{number}" for number in range(len(rows))]
-    at = pa.array([start + LENGTH * number / len(rows) for number in range(len(rows))], pa.timestamp("us", "UTC"))
+    at = pa.array(
+        [start + LENGTH * number / len(rows) for number in range(len(rows))], pa.timestamp("us", "UTC")
+    )
     logged = {
         "prediction_id": ids,
         "predicted_at": at,
@@ -188,7 +188,11 @@ def of_airlines(rows: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("plant", "reason", "verdict"),
-    [(inverted, "agreement", "incident"), (misjoined, "agreement", "incident"), (of_airlines, "label_share", None)],
+    [
+        (inverted, "agreement", "incident"),
+        (misjoined, "agreement", "incident"),
+        (of_airlines, "label_share", None),
+    ],
 )
 def test_ordinary_months_are_quiet_and_wrong_labels_are_found_in_the_next(
     served: Served, plant: Plant, reason: str, verdict: str | None

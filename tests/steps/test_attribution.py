@@ -45,9 +45,11 @@ def log(run: TrainingRun, *, crates: int = 1) -> None:
 def model(home: Path, **changed: str) -> tuple[PipelineSpec, TrainingRun, Archive]:
     spec, run, archive = trained(home, **changed)
     part = judged.part(home / "many", "validation", rows(COUNT))
-    return spec, run.model_copy(
-        update={"snapshot": run.snapshot.model_copy(update={"validation": part})}
-    ), archive
+    return (
+        spec,
+        run.model_copy(update={"snapshot": run.snapshot.model_copy(update={"validation": part})}),
+        archive,
+    )
 
 
 def looked(spec: PipelineSpec, run: TrainingRun, archive: Archive, end: Any = END) -> tuple[Signal, ...]:

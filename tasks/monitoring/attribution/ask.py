@@ -63,10 +63,10 @@ def _exchanged(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
 def _moved(answers: Scores, rows: int, columns: int, task: Task) -> tuple[Numbers, NDArray[np.bool_]]:
     refused = np.zeros((columns + 1) * rows, np.bool_)
     refused[[each.row for each in answers.refused]] = True
-    left = ~refused.reshape(columns + 1, rows).any(axis=0)
+    left = np.logical_not(np.any(refused.reshape(columns + 1, rows), axis=0, keepdims=True))[0]
     told = [
         [_distance(answers, row, (column + 1) * rows + row, task) for column in range(columns)]
-        for row in np.flatnonzero(left)
+        for row in np.flatnonzero(left).tolist()
     ]
     return np.array(told, dtype=np.float64).reshape(-1, columns), left
 

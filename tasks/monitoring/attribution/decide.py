@@ -101,13 +101,11 @@ def _signal(found: Attribution, one: ColumnAttribution) -> Signal:
         why=(
             f"The answers rest {word} on {one.column} than on the reference: from {found.start:%Y-%m-%d} to "
             f"{found.end:%Y-%m-%d} it carries {one.window:.0%} of what moves them, after {one.reference:.0%} "
-            f"(a difference of {100 * one.low:+.0f} to {100 * one.high:+.0f} points). Look at how {one.column} "
-            "has changed; by itself this asks for no training."
+            f"(a difference of {100 * one.low:+.0f} to {100 * one.high:+.0f} points). Look at how "
+            f"{one.column} has changed; by itself this asks for no training."
         ),
     )
 
 
 def not_looked_at(why: str) -> Signal:
-    return Signal(
-        question="target", reason="attribution_unknown", subject="features", level="note", why=why
-    )
+    return Signal(question="target", reason="attribution_unknown", subject="features", level="note", why=why)

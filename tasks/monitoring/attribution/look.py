@@ -1,4 +1,4 @@
-"""Once a calendar month and version: ask on which columns the champion's answers rest, and keep what was found.
+"""Ask on which columns the champion's answers rest, once a calendar month and version, and keep the result.
 
 A check of the same month reads what is kept. The newer rows are those of the last 30 days, drawn by the hash
 of their ids; the reference is the validation part of the champion's snapshot.
@@ -31,7 +31,9 @@ ATTRIBUTIONS: dict[str, ColumnType] = {"run_id": "string", "month": "string", "d
 Days = NDArray[np.int64]
 
 
-def look(lake: Lake, spec: PipelineSpec, run: TrainingRun, archive: Archive, end: datetime) -> tuple[Signal, ...]:
+def look(
+    lake: Lake, spec: PipelineSpec, run: TrainingRun, archive: Archive, end: datetime
+) -> tuple[Signal, ...]:
     """What has changed about the columns that answers rest on; a note where it cannot be asked.
 
     Args:

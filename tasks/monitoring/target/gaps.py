@@ -156,7 +156,9 @@ class Gap:
         own, others = (self._mean(each) for each in (part.own, part.every.minus(part.own)))
         if own is None or others is None or own.variance is None or others.variance is None:
             return None
-        return Measured((self.sign or 1) * (own.value - others.value), own.rows, own.variance + others.variance)
+        return Measured(
+            (self.sign or 1) * (own.value - others.value), own.rows, own.variance + others.variance
+        )
 
     def _mean(self, counted: Counted) -> Measured | None:
         if self.name in measures.SUMS or self.name in NUMBERS:

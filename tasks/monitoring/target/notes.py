@@ -144,10 +144,10 @@ def _vanished(windows: Sequence[TargetSummary], reference: TargetReference) -> I
 
 
 def _unwatched(windows: Sequence[TargetSummary], reference: TargetReference) -> Iterator[Signal]:
-    """Slices that the promotion was judged by and no window can be divided by, and those beyond the largest."""
+    """Slices that the promotion was judged by and no window knows, and those beyond the largest."""
     newest = [each for each in windows if each.every.rows][-1]
     carried = {tally.column for tally in newest.groups}
-    asked = {each.column for each in (*reference.slices, *reference.fairness)}
+    asked = {each.column for each in reference.slices} | {each.column for each in reference.fairness}
     for column in sorted(asked - carried):
         yield _not_watched(
             column,
@@ -158,8 +158,8 @@ def _unwatched(windows: Sequence[TargetSummary], reference: TargetReference) -> 
     if len(watched) > MOST_GROUPS:
         yield _not_watched(
             "slices",
-            f"Of {len(watched)} slices the {MOST_GROUPS} largest are watched. Put values together, with edges "
-            "in data.slice_by or in the query, to watch all.",
+            f"Of {len(watched)} slices the {MOST_GROUPS} largest are watched. Put values together, with "
+            "edges in data.slice_by or in the query, to watch all.",
         )
 
 

@@ -98,9 +98,10 @@ def test_a_check_that_is_killed_leaves_late_labels_to_the_next_one(
             raise KeyboardInterrupt
         return real(*args)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(summary_module, "_made", killed)
-        summaries(Lake(), FLIGHTS, RUN, window(3))
+        with pytest.raises(KeyboardInterrupt):
+            summaries(Lake(), FLIGHTS, RUN, window(3))
     assert [each.every.labelled for each in summaries(Lake(), FLIGHTS, RUN, window(3))] == [30, 30, 0, 0]
 
 
