@@ -13,6 +13,7 @@ from tasks.contracts.alerts import (
     Told,
     Trouble,
 )
+from tasks.contracts.attribution import Attribution, ColumnAttribution
 from tasks.contracts.breaker import CloseBreakerRequest, ClosedBreaker
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
@@ -178,6 +179,7 @@ __all__ = [
     "AsTrained",
     "Association",
     "AttestRequest",
+    "Attribution",
     "BatchDecision",
     "BatchFindings",
     "BatchRows",
@@ -194,6 +196,7 @@ __all__ = [
     "ClosedBreaker",
     "CollectRequest",
     "CollectResult",
+    "ColumnAttribution",
     "ColumnDistance",
     "ColumnPicture",
     "ColumnProfile",

@@ -1,6 +1,7 @@
 """Look at a window of predictions with every detector.
 
-Its rows, its columns, all of them together, labels, the door, and how serving prepares rows.
+Its rows, its columns, all of them together, labels, the door, how serving prepares rows, and once a month on
+which columns answers rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from tasks.contracts import Action, Archive, DriftRequest, Reference, Signal, TrainingRun, WindowProfile
 from tasks.data.door import held
 from tasks.ledger import entries
+from tasks.monitoring.attribution.look import look as look_at_attribution
 from tasks.monitoring.comparison import Compared, Seen, compare
 from tasks.monitoring.decide import Findings
 from tasks.monitoring.door.look import look as look_at_door
@@ -74,6 +76,7 @@ def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Lo
     more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
     if archive is not None and len(rows):
         more += look_at_skew(spec, run, archive, span, work_url)
+        more += look_at_attribution(lake, spec, run, archive, span[1])
     found = replace(compared.findings, signals=(*(compared.findings.signals or ()), *more))
     return Look(found, compared, reference, windows, earlier, quality)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,12 +12,52 @@ from tasks.contracts import TargetSummary
 from tasks.monitoring.target import evidence
 from tasks.monitoring.target.evidence import MOST_ERRORS, Measured, Null, Path
 from tasks.monitoring.target.expectation import WINDOWS, Expectation, Known, expect
-from tasks.monitoring.target.measures import merged, narrowed, share_variance
+from tasks.monitoring.target.measures import merged, share_variance, without_groups
 
 REFERENCE_REACH = 1.0
 """How many standard errors the expectation may be wrong: five of six references are within, one-sided."""
+IMPRECISE_REACH = 2.5
+"""So many without a floor, where the floor is smaller than what few rows leave open: one of 160 is beyond."""
 
 Measure = Callable[[TargetSummary], Measured | None]
+
+
+class Additive(Protocol):
+    """What is asked of windows that are put together: of each a part is kept, and parts add up.
+
+    Parts are of the kind that `of` gives.
+    """
+
+    def of(self, seen: TargetSummary) -> Any:
+        """The part of a window that it needs."""
+
+    def both(self, first: Any, second: Any) -> Any:
+        """Two parts as one, of which the first is the earlier one."""
+
+    def start(self, part: Any) -> datetime:
+        """Where the window of a part, or the first of them, begins."""
+
+    def measured(self, part: Any) -> Measured | None:
+        """The mean; None where the rows do not say."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A measure of all rows of a window."""
+
+    measure: Measure
+
+    def of(self, seen: TargetSummary) -> TargetSummary:
+        return without_groups(seen)
+
+    def both(self, first: TargetSummary, second: TargetSummary) -> TargetSummary:
+        return merged(first, second)
+
+    def start(self, part: TargetSummary) -> datetime:
+        return part.window_start
+
+    def measured(self, part: TargetSummary) -> Measured | None:
+        return self.measure(part)
 
 
 @dataclass(frozen=True)
@@ -35,12 +76,11 @@ class Detector:
         most_errors: For how many standard errors one window may speak.
         least_between: What the variance of windows' means is at least.
         certain: Whether it can alarm; else it is `suspicious` at most.
-        group: The column and value of the group that it is about; None for all rows.
     """
 
     reason: str
     subject: str
-    measure: Measure
+    measure: Measure | Additive
     floor: float
     unit: float
     known: Known | None
@@ -50,7 +90,6 @@ class Detector:
     most_errors: float = MOST_ERRORS
     least_between: float = 0.0
     certain: bool = True
-    group: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +131,7 @@ class Trace:
 
 def trace(detector: Detector, windows: Iterable[TargetSummary], log_threshold: float) -> Trace:
     """The evidence over windows that are in order."""
-    dated = chunks(detector.measure, (narrowed(each, detector.group) for each in windows))
+    dated = chunks(detector.measure, windows)
     expectations = _expectations(detector, [seen for _, seen in dated])
     kept = [(at, seen, own) for (at, seen), own in zip(dated, expectations, strict=True) if own is not None]
     boundaries = [_boundary(detector, own) for _, _, own in kept]
@@ -113,20 +152,22 @@ def trace(detector: Detector, windows: Iterable[TargetSummary], log_threshold: f
     )
 
 
-def chunks(measure: Measure, windows: Iterable[TargetSummary]) -> list[tuple[datetime, Measured]]:
+def chunks(measure: Measure | Additive, windows: Iterable[TargetSummary]) -> list[tuple[datetime, Measured]]:
     """What is measured of each window; those with too few rows are put together until they say something."""
+    asked = Whole(measure) if callable(measure) else measure
     found: list[tuple[datetime, Measured]] = []
-    waiting: TargetSummary | None = None
+    waiting: Any = None
     for each in windows:
-        waiting = each if waiting is None else merged(waiting, each)
-        if (seen := measure(waiting)) is not None:
-            found.append((waiting.window_start, seen))
+        waiting = asked.of(each) if waiting is None else asked.both(waiting, asked.of(each))
+        if (seen := asked.measured(waiting)) is not None:
+            found.append((asked.start(waiting), seen))
             waiting = None
     return found
 
 
 def _boundary(detector: Detector, own: Expectation) -> float:
-    return detector.keeps * own.center + REFERENCE_REACH * own.error + detector.floor
+    reach = max(REFERENCE_REACH * own.error + detector.floor, IMPRECISE_REACH * own.error)
+    return detector.keeps * own.center + reach
 
 
 def _expectations(detector: Detector, seen: Sequence[Measured]) -> list[Expectation | None]:

@@ -44,7 +44,12 @@ def families(
         "agreement": (_agreement(windows, reference),),
         "label_shares": tuple(_label_shares(windows, reference, rules)),
         "prediction_shares": tuple(_prediction_shares(windows, reference, rules)),
-        "groups": gap_detectors(watched_of(windows, reference), reference, rules),
+        "groups": gap_detectors(
+            watched_of(windows, reference),
+            {tally.column for each in windows for tally in each.groups},
+            reference,
+            rules,
+        ),
     }
 
 

@@ -101,14 +101,18 @@ def path(log_e: Sequence[Numbers], log_threshold: float) -> Path:
     """
     evidence = np.full(len(ALTERNATIVES), -np.inf)
     run, started = np.zeros(len(ALTERNATIVES)), np.zeros(len(ALTERNATIVES), np.int64)
-    told, since = np.zeros(len(log_e)), np.zeros(len(log_e), np.int64)
+    told = np.zeros((len(log_e), len(ALTERNATIVES)))
+    since = np.zeros((len(log_e), len(ALTERNATIVES)), np.int64)
     for place, each in enumerate(log_e):
         evidence = np.minimum(np.logaddexp(evidence, 0.0) + each, log_threshold + CAP)
         started = np.where(run <= 0, place, started)
         run = np.maximum(run, 0.0) + each
-        told[place] = np.logaddexp.reduce(evidence) - log(len(ALTERNATIVES))
-        since[place] = started[int(evidence.argmax())]
-    return Path(told, since)
+        told[place], since[place] = evidence, started
+    strongest = told.argmax(axis=1) if len(told) else np.zeros(0, np.int64)
+    return Path(
+        np.logaddexp.reduce(told, axis=1) - log(len(ALTERNATIVES)),
+        since[np.arange(len(since)), strongest],
+    )
 
 
 def log_threshold(alarms_a_year: float, windows_a_year: float) -> float:

@@ -5,10 +5,12 @@ the evaluation are watched for getting worse; the groups of `gate.fairness` for 
 direction, in each metric that it limits.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from tasks.contracts import Sums, Tally, TargetReference, TargetSummary
+from tasks.contracts import Tally, TargetReference, TargetSummary
 from tasks.monitoring.target import measures
 from tasks.monitoring.target.detector import Detector
 from tasks.monitoring.target.evidence import Measured
@@ -22,9 +24,18 @@ NUMBERS = {"mae": "absolute_error", "mean_prediction": "prediction"}
 SHARES = {"accuracy", "selection_rate", "true_positive_rate", "false_positive_rate"}
 
 
-def gap_detectors(watched: str, reference: TargetReference, rules: MonitorSpec) -> tuple[Detector, ...]:
-    """Of the largest slices, and of every group that the gate compares."""
-    return (*_of_slices(watched, reference, rules), *_of_fairness(reference, rules))
+def gap_detectors(
+    watched: str, carried: Set[str], reference: TargetReference, rules: MonitorSpec
+) -> tuple[Detector, ...]:
+    """Of the largest slices, and of every group that the gate compares.
+
+    Args:
+        carried: The columns that windows are divided by: of the others nothing is ever seen.
+    """
+    slices = [each for each in reference.slices if each.column in carried]
+    fairness = [each for each in reference.fairness if each.column in carried]
+    seen = reference.model_copy(update={"slices": tuple(slices), "fairness": tuple(fairness)})
+    return (*_of_slices(watched, seen, rules), *_of_fairness(seen, rules))
 
 
 def _of_slices(watched: str, reference: TargetReference, rules: MonitorSpec) -> Iterator[Detector]:
@@ -41,10 +52,9 @@ def _of_slices(watched: str, reference: TargetReference, rules: MonitorSpec) -> 
         yield Detector(
             reason="slice",
             subject=f"{each.column}={each.value}",
-            group=(each.column, each.value),
             # The promotion does not know the slice's error in this measure, and it moves with the labels.
             certain=own is not None,
-            measure=partial(_worse, name, each.column, each.value),
+            measure=Gap(name, each.column, each.value),
             floor=max(rules.share_floor, rules.tolerance) * (1.0 if scale == 1.0 else scale * 5),
             unit=0.02 * scale if scale == 1.0 else 0.1 * scale,
             known=known,
@@ -71,8 +81,7 @@ def _of_fairness(reference: TargetReference, rules: MonitorSpec) -> Iterator[Det
                 yield Detector(
                     reason="fairness",
                     subject=f"{gap.metric} of {gap.column}={each.value}",
-                    group=(gap.column, each.value),
-                    measure=partial(_apart, gap.metric, gap.column, each.value, sign),
+                    measure=Gap(gap.metric, gap.column, each.value, sign),
                     floor=max(rules.share_floor, rules.tolerance) * scale,
                     unit=0.02 * scale,
                     known=Known(sign * (each.metric - rest), error),
@@ -80,35 +89,95 @@ def _of_fairness(reference: TargetReference, rules: MonitorSpec) -> Iterator[Det
                 )
 
 
-def _worse(name: str, column: str, value: str, seen: TargetSummary) -> Measured | None:
-    own = _group(seen, column, value)
-    if own is None or own.labelled < FEWEST_IN_GROUP:
+class Counted(NamedTuple):
+    """What adds up over windows of the rows that are counted.
+
+    Of a share `total` are its hits, and `squares` is not used.
+    """
+
+    rows: int = 0
+    total: float = 0
+    squares: float = 0
+
+    def plus(self, other: "Counted") -> "Counted":
+        return Counted(self.rows + other.rows, self.total + other.total, self.squares + other.squares)
+
+    def minus(self, other: "Counted") -> "Counted":
+        return Counted(self.rows - other.rows, self.total - other.total, self.squares - other.squares)
+
+
+class Sides(NamedTuple):
+    """A group, and all rows with it; `labelled` are the group's rows whose label has come."""
+
+    start: datetime
+    labelled: int
+    own: Counted
+    every: Counted
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A group's mean minus that of all other rows.
+
+    It keeps of windows what it asks for: to merge whole ones took most of a check's time.
+
+    Attributes:
+        name: A loss of a slice (`accuracy` is asked as an error), or a metric of `gate.fairness`.
+        sign: In which direction it is larger for the worse; None for a slice, whose loss is.
+    """
+
+    name: str
+    column: str
+    value: str
+    sign: int | None = None
+
+    def of(self, seen: TargetSummary) -> Sides:
+        own = self._group(seen)
+        counted = Counted() if own is None else self._counted(seen.positive, own)
+        labelled = 0 if own is None else own.labelled
+        return Sides(seen.window_start, labelled, counted, self._counted(seen.positive, seen.every))
+
+    def _group(self, seen: TargetSummary) -> Tally | None:
+        for one in seen.groups:
+            if one.value == self.value and one.column == self.column:
+                return one
         return None
-    return _difference(_loss(name, own), _loss(name, rest_of(seen.every, own)), 1)
 
+    def both(self, first: Sides, second: Sides) -> Sides:
+        labelled = first.labelled + second.labelled
+        return Sides(first.start, labelled, first.own.plus(second.own), first.every.plus(second.every))
 
-def _loss(name: str, tally: Tally) -> Measured | None:
-    found = measures.loss_of_tally(name, tally)
-    if found is None or found.rows < FEWEST_IN_GROUP or found.variance is not None:
-        return found
-    return Measured(found.value, found.rows, measures.share_variance(found.value * found.rows, found.rows))
+    def start(self, part: Sides) -> datetime:
+        return part.start
 
+    def measured(self, part: Sides) -> Measured | None:
+        if self.sign is None and part.labelled < FEWEST_IN_GROUP:
+            return None
+        own, others = (self._mean(each) for each in (part.own, part.every.minus(part.own)))
+        if own is None or others is None or own.variance is None or others.variance is None:
+            return None
+        return Measured(
+            (self.sign or 1) * (own.value - others.value), own.rows, own.variance + others.variance
+        )
 
-def _apart(metric: str, column: str, value: str, sign: int, seen: TargetSummary) -> Measured | None:
-    own = _group(seen, column, value)
-    if own is None:
-        return None
-    sides = [_value(metric, seen.positive, tally) for tally in (own, rest_of(seen.every, own))]
-    return _difference(sides[0], sides[1], sign)
+    def _mean(self, counted: Counted) -> Measured | None:
+        if self.name in measures.SUMS or self.name in NUMBERS:
+            return measures.mean_of(*counted)
+        rows, hits, _ = counted
+        if rows < FEWEST_IN_GROUP:
+            return None
+        if self.sign is not None:
+            return Measured(hits / rows, rows, measures.share_variance(hits, rows))
+        error = 1 - hits / rows
+        return Measured(error, rows, measures.share_variance(error * rows, rows))
 
-
-def _value(metric: str, positive: str | None, tally: Tally) -> Measured | None:
-    if metric in NUMBERS:
-        return measures.mean(tally.sums.get(NUMBERS[metric], Sums()))
-    hits, rows = _counts(metric, positive or "", tally)
-    if rows < FEWEST_IN_GROUP:
-        return None
-    return Measured(hits / rows, rows, measures.share_variance(hits, rows))
+    def _counted(self, positive: str | None, tally: Tally) -> Counted:
+        sums = NUMBERS.get(self.name) if self.sign else measures.SUMS.get(self.name)
+        if sums is not None:
+            found = tally.sums.get(sums)
+            return Counted() if found is None else Counted(found.rows, found.total, found.squares)
+        hits, rows = _counts(self.name, positive or "", tally)
+        return Counted(rows, hits)
 
 
 def _counts(metric: str, positive: str, tally: Tally) -> tuple[int, int]:
@@ -121,34 +190,3 @@ def _counts(metric: str, positive: str, tally: Tally) -> tuple[int, int]:
     if metric == "true_positive_rate":
         return found, deserved
     return tally.answered.get(positive, 0) - found, tally.labelled - deserved
-
-
-def _difference(own: Measured | None, others: Measured | None, sign: int) -> Measured | None:
-    if own is None or others is None or own.variance is None or others.variance is None:
-        return None
-    return Measured(sign * (own.value - others.value), own.rows, own.variance + others.variance)
-
-
-def _group(seen: TargetSummary, column: str, value: str) -> Tally | None:
-    return next((each for each in seen.groups if (each.column, each.value) == (column, value)), None)
-
-
-def rest_of(every: Tally, group: Tally) -> Tally:
-    """All rows but those of a group."""
-    names = ("predicted", "labels", "answered", "right")
-    counts = {
-        name: {key: rows - getattr(group, name).get(key, 0) for key, rows in getattr(every, name).items()}
-        for name in names
-    }
-    nothing = Sums()
-    sums = {
-        name: Sums.model_construct(
-            rows=each.rows - own.rows,
-            total=each.total - own.total,
-            squares=each.squares - own.squares,
-        )
-        for name, each in every.sums.items()
-        for own in [group.sums.get(name, nothing)]
-    }
-    rows = {"rows": every.rows - group.rows, "labelled": every.labelled - group.labelled}
-    return every.model_copy(update={**counts, **rows, "sums": sums})

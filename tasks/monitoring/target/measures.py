@@ -92,11 +92,15 @@ def loss_of_tally(name: str, tally: Tally) -> Measured | None:
 
 def mean(sums: Sums, sign: int = 1) -> Measured | None:
     """The mean of numbers; None where they are too few for its error."""
-    if sums.rows < FEWEST_ROWS:
+    return mean_of(sums.rows, sums.total, sums.squares, sign)
+
+
+def mean_of(rows: int, total: float, squares: float, sign: int = 1) -> Measured | None:
+    if rows < FEWEST_ROWS:
         return None
-    value = sums.total / sums.rows
-    spread = max(sums.squares / sums.rows - value**2, 0.0) / (sums.rows - 1)
-    return Measured(sign * value, sums.rows, max(spread, 1e-12))
+    value = total / rows
+    spread = max(squares / rows - value**2, 0.0) / (rows - 1)
+    return Measured(sign * value, rows, max(spread, 1e-12))
 
 
 def _balanced(tally: Tally) -> Measured | None:
@@ -193,9 +197,6 @@ def _added(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int
     return found
 
 
-def narrowed(seen: TargetSummary, group: tuple[str, str] | None) -> TargetSummary:
-    """A window with nothing but what a detector asks for: its one group, or none."""
-    if group is None:
-        return seen.model_copy(update={"groups": ()})
-    own = tuple(each for each in seen.groups if (each.column, each.value) == group)
-    return seen.model_copy(update={"groups": own, "bins": ()})
+def without_groups(seen: TargetSummary) -> TargetSummary:
+    """A window with nothing but what is asked of all of its rows."""
+    return seen.model_copy(update={"groups": ()})

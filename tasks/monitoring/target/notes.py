@@ -5,6 +5,7 @@ from math import sqrt
 
 from tasks.contracts import Signal, Sums, TargetReference, TargetSummary
 from tasks.monitoring.target import estimate, measures
+from tasks.monitoring.target.gaps import MOST_GROUPS
 from tasks.spec import MonitorSpec
 
 SURE = 2.576
@@ -27,6 +28,7 @@ def facts(
     yield from _constant_labels(counting)
     yield from _selection(counting, rules)
     yield from _vanished(windows, reference)
+    yield from _unwatched(windows, reference)
 
 
 def _no_numbers(newest: TargetSummary) -> Iterator[Signal]:
@@ -139,6 +141,30 @@ def _vanished(windows: Sequence[TargetSummary], reference: TargetReference) -> I
             why=f"No prediction of the last {VANISHED} windows has {column} = {value}: nothing is known "
             "of it.",
         )
+
+
+def _unwatched(windows: Sequence[TargetSummary], reference: TargetReference) -> Iterator[Signal]:
+    """Slices that the promotion was judged by and no window knows, and those beyond the largest."""
+    newest = [each for each in windows if each.every.rows][-1]
+    carried = {tally.column for tally in newest.groups}
+    asked = {each.column for each in reference.slices} | {each.column for each in reference.fairness}
+    for column in sorted(asked - carried):
+        yield _not_watched(
+            column,
+            f"The slices by {column} are not watched: requests do not carry it. Make it a feature of "
+            "data.features, or judge it at the gate alone.",
+        )
+    watched = [each for each in reference.slices if each.column in carried]
+    if len(watched) > MOST_GROUPS:
+        yield _not_watched(
+            "slices",
+            f"Of {len(watched)} slices the {MOST_GROUPS} largest are watched. Put values together, with "
+            "edges in data.slice_by or in the query, to watch all.",
+        )
+
+
+def _not_watched(subject: str, why: str) -> Signal:
+    return Signal(question="target", reason="slice_unwatched", subject=subject, level="note", why=why)
 
 
 def estimates(

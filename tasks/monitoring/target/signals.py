@@ -14,6 +14,7 @@ from tasks.monitoring.target import estimate, measures, windows
 from tasks.monitoring.target.detector import Detector, Trace, trace, variance_of
 from tasks.monitoring.target.detectors import alarms_a_year, families, watched_of
 from tasks.monitoring.target.evidence import Measured, log_threshold
+from tasks.monitoring.target.gaps import Gap
 from tasks.monitoring.target.measures import REACH
 from tasks.monitoring.target.notes import estimates, facts
 from tasks.spec import MonitorSpec, kind_of
@@ -176,13 +177,18 @@ def _shown(family: str, found: Trace, value: float) -> float:
         return measures.as_metric(found.detector.subject, value)
     if family == "agreement":
         return -value
-    measure = found.detector.measure
-    sign = next(
-        (each for each in getattr(measure, "args", ()) if each in (1, -1) and isinstance(each, int)), 1
-    )
+    sign = _sign(found.detector)
     if sign > 0:
         return value
     return 1 - value if found.detector.reason in {"label_share", "prediction_share"} else -value
+
+
+def _sign(detector: Detector) -> int:
+    """In which direction it asks."""
+    if isinstance(detector.measure, Gap):
+        return detector.measure.sign or 1
+    given = getattr(detector.measure, "args", ())
+    return next((each for each in given if each in (1, -1) and isinstance(each, int)), 1)
 
 
 METHODS = {"roc_auc": "2 AUC - 1", "kappa": "Cohen's kappa", "correlation": "Pearson's correlation"}

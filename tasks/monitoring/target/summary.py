@@ -5,7 +5,7 @@ its summary is made, and never for any later question.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import pyarrow as pa
@@ -25,6 +25,8 @@ TARGETS: dict[str, ColumnType] = {
 }
 """The columns of `<model>__targets`; `summary` is a `TargetSummary` as JSON."""
 
+CLOCKS = timedelta(days=1)
+"""A label is taken for a prediction that is there, so it is later but for what gateways' clocks differ by."""
 GROUP = "group "
 """What the name of a group's column begins with, where it stands beside columns of the log."""
 
@@ -55,9 +57,14 @@ def summaries(
         groups: What the rows are divided by.
     """
     lake.create(_table(spec), TARGETS)
+    # Before any label is read, so that one that comes meanwhile is new the next time.
+    until = _labels_until(lake, spec)
     kept = {each_window(each): each for each in _kept(lake, spec, run_id)}
-    for each in sorted({window, *_changed(lake, spec, list(kept.values()))}):
-        kept[each] = _keep(lake, spec, _made(lake, spec, run_id, each, groups))
+    wanted = sorted({window, *_changed(lake, spec, list(kept.values()))})
+    made = [_made(lake, spec, run_id, each, groups) for each in wanted]
+    told = [each.model_copy(update={"labels_until": until}) for each in made]
+    _keep(lake, spec, told)
+    kept |= {each_window(each): each for each in told}
     return tuple(kept[each] for each in sorted(kept) if each[1] <= window[1])
 
 
@@ -79,24 +86,29 @@ def _kept(lake: Lake, spec: PipelineSpec, run_id: str) -> list[TargetSummary]:
     return [TargetSummary.model_validate_json(text) for text in found["summary"].to_pylist()]
 
 
-def _keep(lake: Lake, spec: PipelineSpec, summary: TargetSummary) -> TargetSummary:
-    """Append a summary, once for each content."""
-    text = summary.model_dump_json()
-    row = {
-        "run_id": summary.run_id,
-        "window_start": summary.window_start,
-        "window_end": summary.window_end,
-        "summary": text,
-    }
-    name = f"target-{sha256(text.encode()).hexdigest()}"
-    lake.append(_table(spec), pa.Table.from_pylist([row], schema=arrow_schema(TARGETS)), batch_id=name)
-    return summary
+def _keep(lake: Lake, spec: PipelineSpec, made: Sequence[TargetSummary]) -> None:
+    """Append summaries, once for each content, and all at once: the newest says until which label was looked.
+
+    So a check that is killed leaves none of them, and the next one looks at the same labels.
+    """
+    texts = [each.model_dump_json() for each in made]
+    rows = [
+        {
+            "run_id": each.run_id,
+            "window_start": each.window_start,
+            "window_end": each.window_end,
+            "summary": text,
+        }
+        for each, text in zip(made, texts, strict=True)
+    ]
+    name = f"target-{sha256(chr(10).join(texts).encode()).hexdigest()}"
+    lake.append(_table(spec), pa.Table.from_pylist(rows, schema=arrow_schema(TARGETS)), batch_id=name)
 
 
 def _made(
     lake: Lake, spec: PipelineSpec, run_id: str, window: Window, groups: Sequence[Group]
 ) -> TargetSummary:
-    positive, until = positive_class(spec), _labels_until(lake, spec)
+    positive = positive_class(spec)
     rows = _rows(lake, spec, run_id, window, groups)
     asked = groups if len(rows) else ()
     counted = count(lake, rows, spec.task, positive, asked)
@@ -112,7 +124,6 @@ def _made(
         groups=counted.groups,
         not_numbers=counted.not_numbers,
         without_score=counted.without_score,
-        labels_until=until,
     )
 
 
@@ -123,12 +134,12 @@ def _rows(lake: Lake, spec: PipelineSpec, run_id: str, window: Window, groups: S
         return _NOTHING
     own = set(lake.columns(logs["predictions"][0]))
     named = [f"{_logged(each.column, own)} AS {quote(GROUP + each.column)}" for each in groups]
-    start, end = (f"TIMESTAMPTZ '{time.isoformat()}'" for time in window)
+    start, end = (_sql(time) for time in window)
     sql = f"""
         WITH own AS (
             SELECT {", ".join(["prediction_id", "prediction", "score", *named])} FROM predictions
             WHERE predicted_at >= {start} AND predicted_at < {end} AND run_id = {literal(run_id)}
-        ), chosen AS ({_chosen(lake, logs)})
+        ), chosen AS ({_chosen(lake, logs, window[0] - CLOCKS)})
         SELECT own.*, chosen.label FROM own LEFT JOIN chosen USING (prediction_id)
     """  # noqa: S608 - names and parts of our own
     return lake.query(sql, logs)
@@ -146,19 +157,29 @@ def _logged(column: str, own: set[str]) -> str:
     return quote(column) if column in own else f"request ->> {literal('$.' + quote(column))}"
 
 
-def _chosen(lake: Lake, logs: Logs) -> str:
-    """The label that counts for each prediction: the newest that was not taken back."""
+def _chosen(lake: Lake, logs: Logs, since: datetime) -> str:
+    """The label that counts for each prediction: the newest that was not taken back.
+
+    Args:
+        since: When the first of them can have been received: files of earlier ones are not read.
+    """
     if "every_label" not in logs:
         return "SELECT NULL::VARCHAR AS prediction_id, NULL::VARCHAR AS label LIMIT 0"
-    kept = ""
-    if "takebacks" in logs:
-        # A table of an earlier Perennial lacks the sender.
-        has_sender = "sent_by" in lake.columns(logs["every_label"][0])
-        kept = f"WHERE NOT {TAKEN_BACK if has_sender else TAKEN_BACK.replace('l.sent_by', 'NULL')}"
+    kept = f"AND NOT {_taken_back(lake, logs)}" if "takebacks" in logs else ""
     return (
-        f"SELECT prediction_id, label FROM every_label AS l {kept} "  # noqa: S608 - parts of our own
-        f"{'AND' if kept else 'WHERE'} prediction_id IN (SELECT prediction_id FROM own) QUALIFY {NEWEST}"
+        f"SELECT prediction_id, label FROM every_label AS l WHERE received_at >= {_sql(since)} {kept} "  # noqa: S608 - parts of our own
+        f"AND prediction_id IN (SELECT prediction_id FROM own) QUALIFY {NEWEST}"
     )
+
+
+def _taken_back(lake: Lake, logs: Logs) -> str:
+    """Whether a label is taken back; a table of an earlier Perennial lacks the sender."""
+    has_sender = "sent_by" in lake.columns(logs["every_label"][0])
+    return TAKEN_BACK if has_sender else TAKEN_BACK.replace("l.sent_by", "NULL")
+
+
+def _sql(at: datetime) -> str:
+    return f"TIMESTAMPTZ '{at.isoformat()}'"
 
 
 def _labels_until(lake: Lake, spec: PipelineSpec) -> datetime | None:
@@ -172,28 +193,39 @@ def _labels_until(lake: Lake, spec: PipelineSpec) -> datetime | None:
 
 
 def _changed(lake: Lake, spec: PipelineSpec, kept: Sequence[TargetSummary]) -> list[Window]:
-    """The windows whose labels are others than when their summary was made."""
+    """The windows whose labels are others than when the last check looked.
+
+    Only labels that came, or were taken back, since then are read; each check looks at all of these.
+    """
     logs = _logs(lake, spec)
     if not kept or not {"predictions", "every_label"} <= set(logs):
+        return []
+    seen = max((each.labels_until for each in kept if each.labels_until), default=None)
+    labels = _new_labels(lake, logs, seen)
+    if not len(labels):
         return []
     windows = pa.table(
         {
             "window_start": [each.window_start for each in kept],
             "window_end": [each.window_end for each in kept],
-            "until": pa.array([each.labels_until for each in kept], pa.timestamp("us", "UTC")),
         }
     )
     sql = """
-        SELECT DISTINCT window_start, window_end FROM windows JOIN (
-            SELECT p.predicted_at, l.ingested_at
-            FROM every_label AS l JOIN predictions AS p USING (prediction_id)
-        ) AS labelled ON predicted_at >= window_start AND predicted_at < window_end
-        WHERE until IS NULL OR ingested_at > until
+        SELECT DISTINCT window_start, window_end FROM windows
+        JOIN predictions ON predicted_at >= window_start AND predicted_at < window_end
+        WHERE prediction_id IN (SELECT prediction_id FROM labels)
     """
-    if "takebacks" in logs:
-        sql += """
-            UNION SELECT window_start, window_end FROM windows CROSS JOIN
-            (SELECT max(ingested_at) AS newest FROM takebacks) WHERE until IS NULL OR newest > until
-        """
-    found = lake.query(sql, {**logs, "windows": windows})
+    found = lake.query(sql, {"predictions": logs["predictions"], "windows": windows, "labels": labels})
     return list(zip(found["window_start"].to_pylist(), found["window_end"].to_pylist(), strict=True))
+
+
+def _new_labels(lake: Lake, logs: Logs, seen: datetime | None) -> pa.Table:
+    """Of which predictions a label has come, or was taken back, since then; ever, if None."""
+    new = "true" if seen is None else f"ingested_at > {_sql(seen)}"
+    sql = f"SELECT DISTINCT prediction_id FROM every_label AS l WHERE {new}"  # noqa: S608 - parts of our own
+    if "takebacks" not in logs or seen is None:
+        return lake.query(sql, {"every_label": logs["every_label"]})
+    takebacks = lake.query(f"SELECT * FROM takebacks WHERE {new}", {"takebacks": logs["takebacks"]})  # noqa: S608
+    if len(takebacks):
+        sql += f" OR {_taken_back(lake, logs)}"
+    return lake.query(sql, {"every_label": logs["every_label"], "takebacks": takebacks})

@@ -13,6 +13,9 @@ from tasks.contracts import (
     TargetReference,
     TargetSummary,
 )
+from tasks.monitoring.target import measures
+from tasks.monitoring.target.detector import chunks, variance_of
+from tasks.monitoring.target.gaps import Gap
 from tasks.monitoring.target.signals import series, signals
 from tasks.spec import MonitorSpec
 from tests.unit.monitoring.target.simulated import START, numbers, promoted, two_classes, window
@@ -176,6 +179,51 @@ def test_a_slice_that_vanishes_is_told_and_alarms_nothing() -> None:
     found = said(gone, sliced())
     assert found["slice_missing"].subject == "region=east"
     assert levels(gone, sliced()) == {"note"}
+
+
+def test_slices_by_a_column_that_requests_do_not_carry_are_named_as_unwatched() -> None:
+    found = said(QUIET, sliced())
+    assert (found["slice_unwatched"].subject, found["slice_unwatched"].level) == ("region", "note")
+    assert "requests do not carry it" in found["slice_unwatched"].why
+    assert "slice_unwatched" not in said([of_regions(day) for day in range(30)], sliced())
+
+
+def test_slices_beyond_the_largest_are_told() -> None:
+    [first, *_] = sliced().slices
+    many = [first.model_copy(update={"value": f"r{number}"}) for number in range(25)]
+    reference = BINARY.model_copy(update={"slices": tuple(many)})
+    assert "the 20 largest" in said([of_regions(0)], reference)["slice_unwatched"].why
+
+
+@pytest.mark.parametrize("name", ["accuracy", "brier"])
+def test_a_slice_is_measured_alike_from_what_is_kept_of_windows_and_from_whole_ones(name: str) -> None:
+    """Windows with too few rows of a group are put together, which once merged all that they know."""
+    days = [of_regions(day, rows=70, labelled_share=0.7) for day in range(40)]
+    gap = Gap(name, "region", "east")
+    found, whole = chunks(gap, days), []
+    waiting: TargetSummary | None = None
+    for day in days:
+        waiting = day if waiting is None else measures.merged(waiting, day)
+        if (seen := difference(name, waiting)) is not None:
+            whole.append((waiting.window_start, pytest.approx(seen)))
+            waiting = None
+    assert 5 < len(found) < 40
+    assert [(at, (seen.value, seen.rows, seen.variance)) for at, seen in found] == whole
+
+
+def difference(name: str, seen: TargetSummary) -> tuple[float, int, float] | None:
+    """The loss of one group minus that of all others, from their tallies."""
+    east = next(each for each in seen.groups if each.value == "east")
+    [first, *more] = [each for each in seen.groups if each.value != "east"]
+    others = first
+    for each in more:
+        others = measures.merged_tally(others, each)
+    if east.labelled < 30 or others.labelled < 30:
+        return None
+    own, rest = (measures.loss_of_tally(name, each) for each in (east, others))
+    assert own is not None
+    assert rest is not None
+    return own.value - rest.value, own.rows, variance_of(own) + variance_of(rest)
 
 
 def test_groups_that_move_apart_are_named() -> None:

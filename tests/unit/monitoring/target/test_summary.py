@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,65 @@ def test_labels_that_come_late_make_a_window_again_and_its_rows_are_read_for_not
     assert made == [window(1), window(2)]
     log.take_back("clinic")
     assert [each.every.labelled for each in summaries(Lake(), FLIGHTS, RUN, window(2))] == [0, 0, 0]
+
+
+def test_a_check_that_is_killed_leaves_late_labels_to_the_next_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Answered(FLIGHTS)
+    ids = [log.predict([1] * 30, day=day, scores=[0.7] * 30) for day in range(4)]
+    for day in range(3):
+        summaries(Lake(), FLIGHTS, RUN, window(day))
+    log.label([*ids[0], *ids[1]], [1] * 60)
+    real = summary_module._made
+
+    def killed(*args: Any) -> Any:
+        if args[3] == window(3):
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(summary_module, "_made", killed)
+        with pytest.raises(KeyboardInterrupt):
+            summaries(Lake(), FLIGHTS, RUN, window(3))
+    assert [each.every.labelled for each in summaries(Lake(), FLIGHTS, RUN, window(3))] == [30, 30, 0, 0]
+
+
+def test_a_label_that_comes_while_a_check_reads_is_new_the_next_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Answered(FLIGHTS)
+    ids = [log.predict([1] * 30, day=day, scores=[0.7] * 30) for day in range(3)]
+    log.label(ids[2], [1] * 30, hour=49)
+    summaries(Lake(), FLIGHTS, RUN, window(0))
+    real = summary_module._changed
+
+    def slow(*args: Any) -> Any:
+        found = real(*args)
+        log.label(ids[0], [1] * 30)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(summary_module, "_changed", slow)
+        summaries(Lake(), FLIGHTS, RUN, window(1))
+    assert [each.every.labelled for each in summaries(Lake(), FLIGHTS, RUN, window(2))] == [30, 0, 30]
+
+
+def test_labels_that_were_looked_at_are_not_looked_for_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, read = Answered(FLIGHTS), []
+    for day in range(3):
+        log.label(log.predict([1] * 30, day=day, scores=[0.7] * 30), [1] * 30, hour=24 * day + 1)
+        summaries(Lake(), FLIGHTS, RUN, window(day))
+    real = summary_module._new_labels
+    monkeypatch.setattr(
+        summary_module, "_new_labels", lambda *args: read.append(len(found := real(*args))) or found
+    )
+    log.label(log.predict([1] * 7, day=3, scores=[0.7] * 7), [1] * 7, hour=73)
+    for _ in range(2):
+        summaries(Lake(), FLIGHTS, RUN, window(3))
+    assert read == [7, 0]
 
 
 def test_the_newest_label_counts_and_other_versions_rows_do_not(home: Path) -> None:
