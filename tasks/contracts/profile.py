@@ -102,6 +102,7 @@ class Reference(Contract):
         time_column: By which rows were divided into days.
         texts: The columns that hold text.
         notes: What a reader has to know of it; sentences.
+        provisional: Whether something could not be read when it was made: the next check makes it anew.
     """
 
     champion_run_id: str
@@ -115,3 +116,4 @@ class Reference(Contract):
     time_column: str | None = None
     texts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    provisional: bool = False

@@ -24,7 +24,7 @@ def columns_again(lake: Lake, entry: LedgerEntry) -> Columns:
     reference, windows = _reference(lake, entry), _windows(lake, entry)
     judged = judged_together(windows, rules)
     length = windows[-1].end - windows[-1].start
-    return look_at_columns(reference, judged, rules, rate_of(rules.false_alarms_per_year, "input", length))
+    return look_at_columns(reference, judged, rules, rate_of(rules, "input", length))
 
 
 def _reference(lake: Lake, entry: LedgerEntry) -> Reference:

@@ -33,7 +33,8 @@ from tasks.monitoring.inputs.serving_weeks import missing
 from tasks.monitoring.new_rows import count_new_rows
 from tasks.monitoring.validity import look_at_validity
 from tasks.monitoring.windows import PREDICTED_AT, alike, judged_together
-from tasks.spec import FEWEST_ROWS, PipelineSpec
+from tasks.spec import FEWEST_ROWS, MonitorSpec, PipelineSpec
+from tasks.spec.cron import fires_a_day
 from tasks.stores import files
 from tasks.stores.parts import read_part
 
@@ -44,6 +45,10 @@ MOST_WINDOWS_A_YEAR = 365.0
 """A check by hand, of a window shorter than a day, counts as a day's."""
 
 
+MOST_RATE = 0.5
+"""No rule lets more than every other window alarm for nothing."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a window is judged by.
@@ -52,7 +57,8 @@ class Seen:
         rows: Its rows, and those of the small windows that are judged with it: the features, and when each
             was asked for.
         windows: The profiles of the windows up to it, in their order.
-        earlier_aucs: The domain classifier's AUC of the windows before it, the last one at the end.
+        earlier_aucs: The domain classifier's AUC of what was judged before it, the last one at the end; NaN
+            where it was not asked.
         since: Where `rows` begin, if before the window.
         quiet_windows: How many windows of the champion were quiet so far.
     """
@@ -80,16 +86,17 @@ class Compared:
     auc_threshold: float | None = None
 
 
-def rate_of(rules_a_year: float, part: str, length: timedelta) -> float:
+def rate_of(rules: MonitorSpec, part: str, length: timedelta) -> float:
     """How many false alarms one window may give.
 
     Args:
-        rules_a_year: Of all detectors together.
         part: A key of `SHARES`.
-        length: How long a window is.
+        length: How long a window is. Where checks are more frequent than that, each may give less.
     """
-    windows = min(MOST_WINDOWS_A_YEAR, timedelta(days=365.25) / length)
-    return rules_a_year * SHARES[part] / windows
+    checks = min(MOST_WINDOWS_A_YEAR, timedelta(days=365.25) / length)
+    if (a_day := fires_a_day(rules.schedule)) > 1:
+        checks = MOST_WINDOWS_A_YEAR * a_day
+    return min(rules.false_alarms_per_year * SHARES[part] / checks, MOST_RATE)
 
 
 def compare(
@@ -105,9 +112,7 @@ def compare(
     length = window.end - window.start
     found = Findings(
         window_rows=len(seen.rows),
-        signals=look_at_validity(
-            reference, alike(seen.windows), rate_of(rules.false_alarms_per_year, "validity", length)
-        ),
+        signals=look_at_validity(reference, alike(seen.windows), rate_of(rules, "validity", length)),
         notes=(*reference.notes, *_pooled(seen)),
     )
     columns = _columns(seen, reference, spec)
@@ -150,7 +155,7 @@ def _columns(seen: Seen, reference: Reference, spec: PipelineSpec) -> Columns | 
     judged = judged_together(seen.windows, spec.monitor)
     if not judged or judged[-1].end != window.end:
         return None
-    rate = rate_of(spec.monitor.false_alarms_per_year, "input", window.end - window.start)
+    rate = rate_of(spec.monitor, "input", window.end - window.start)
     return look_at_columns(reference, judged, spec.monitor, rate)
 
 
@@ -215,7 +220,7 @@ def _joint(
     if not np.isfinite([separation.auc, separation.null_auc]).all():
         return (), None
     window, rules = seen.windows[-1], spec.monitor
-    rate = rate_of(rules.false_alarms_per_year, "joint", window.end - window.start)
+    rate = rate_of(rules, "joint", window.end - window.start)
     limits = (reference.joint, rules.domain_auc, separation.null_auc, rate)
     served = reference.serving_windows > 0
     signal = look_at_all([*seen.earlier_aucs, separation.auc], *limits, served=served)

@@ -7,6 +7,9 @@ which columns answers rest.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import nan
+
+import pyarrow as pa
 
 from tasks.contracts import Action, Archive, DriftRequest, Reference, Signal, TrainingRun, WindowProfile
 from tasks.data.door import held
@@ -15,8 +18,9 @@ from tasks.monitoring.attribution.look import look as look_at_attribution
 from tasks.monitoring.comparison import Compared, Seen, compare
 from tasks.monitoring.decide import Findings
 from tasks.monitoring.door.look import look as look_at_door
-from tasks.monitoring.inputs.reference import make_reference
+from tasks.monitoring.inputs.reference import make_reference, without_lost
 from tasks.monitoring.inputs.serving_weeks import grown, quiet_windows
+from tasks.monitoring.memory import CHECKS_WITHIN
 from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.evidence import Earlier
 from tasks.monitoring.page.quality import drawn
@@ -25,8 +29,9 @@ from tasks.monitoring.skew.look import look as look_at_skew
 from tasks.monitoring.target import reference as target_reference
 from tasks.monitoring.target import signals as target_signals
 from tasks.monitoring.target import summary as target
-from tasks.monitoring.windows import judged_together, pool_start, profiles_until, rows_between
+from tasks.monitoring.windows import judged_together, judged_with, profiles_until, rows_between
 from tasks.spec import PipelineSpec
+from tasks.stores.database import engine
 from tasks.stores.lake import Lake
 
 Span = tuple[datetime, datetime]
@@ -61,17 +66,19 @@ def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Lo
     """
     spec, lake, span = request.spec, Lake(), span_of(request)
     rows = rows_between(lake, spec, *span)
-    reference = reference_of(lake, run, spec)
+    reference = _of_features(lake, reference_of(lake, run, spec), spec)
     windows = profiles_until(lake, spec, reference, span, rows)
     checks = _earlier(spec, run, span)
     earlier = [checks[end] for end in sorted(checks)]
-    quiet = _quiet(windows[:-1], checks, spec)
+    before = judged_together(windows[:-1], spec.monitor)
+    quiet = quiet_windows(before, {end: check.verdict for end, check in checks.items()})
     reference = _grown(lake, reference, quiet, checks, spec)
-    aucs = [check.domain_auc for check in earlier if check.domain_auc is not None]
     work_url = request.context.work_url
-    since = pool_start(windows, spec.monitor)
-    judged = rows if since is None else rows_between(lake, spec, since, span[1])
-    compared = compare(Seen(judged, windows, aucs, since, len(quiet)), reference, run, spec, work_url)
+    small = judged_with(windows, spec.monitor)
+    judged = pa.concat_tables([rows_between(lake, spec, each.start, each.end) for each in small] or [rows])
+    since = small[0].start if small else None
+    seen = Seen(judged, windows, _aucs(before, checks), since, len(quiet))
+    compared = compare(seen, reference, run, spec, work_url)
     told, quality = _of_target(lake, run, spec, span)
     more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
     if archive is not None and len(rows):
@@ -87,21 +94,29 @@ def span_of(request: DriftRequest) -> Span:
 
 
 def reference_of(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Reference:
-    """The champion's reference; made, and kept, where it has none yet."""
+    """The champion's reference; made, and kept, where it has none yet or one that is provisional."""
     known = newest_reference(lake, spec.name, run.run_id)
-    if known is not None:
+    if known is not None and not known.provisional:
         return known
     made = make_reference(lake, run, spec)
     keep_reference(lake, spec.name, made)
     return made
 
 
-def _quiet(
-    before: Sequence[WindowProfile], checks: Mapping[datetime, Earlier], spec: PipelineSpec
-) -> tuple[WindowProfile, ...]:
-    """The champion's windows so far that were quiet, as they were judged."""
-    verdicts = {end: check.verdict for end, check in checks.items()}
-    return quiet_windows(judged_together(before, spec.monitor), verdicts) if before else ()
+def _of_features(lake: Lake, reference: Reference, spec: PipelineSpec) -> Reference:
+    """The reference without the features that the model has no more; kept, because it judges."""
+    fitting = without_lost(reference, spec)
+    if fitting is not reference:
+        keep_reference(lake, spec.name, fitting)
+    return fitting
+
+
+def _aucs(before: Sequence[WindowProfile], checks: Mapping[datetime, Earlier]) -> list[float]:
+    """The domain classifier's AUC of each, NaN where it was not asked: windows in a row, none of which
+    overlaps another, however often checks are made.
+    """
+    found = [checks[each.end].domain_auc if each.end in checks else None for each in before]
+    return [nan if auc is None else auc for auc in found]
 
 
 def _grown(
@@ -133,7 +148,10 @@ def _of_target(
 def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> dict[datetime, Earlier]:
     """What was said of the champion's windows before this one, by their ends: each one's last check."""
     found = {}
-    for entry in entries.history(spec.name, [Action.DRIFT]):
+    since = datetime.now(UTC) - CHECKS_WITHIN
+    with engine().connect() as connection:
+        checks = list(entries.newest_first(connection, spec.name, Action.DRIFT, since=since))
+    for entry in reversed(checks):
         decision = entry.evidence.get("decision", {})
         if entry.before == run.run_id and decision:
             start, end = (datetime.fromisoformat(decision[f"window_{side}"]) for side in ("start", "end"))

@@ -134,14 +134,13 @@ def judged_together(windows: Sequence[WindowProfile], rules: MonitorSpec) -> lis
     return large_enough(windows, max(rules.minimum_window_rows, FEWEST_ROWS))
 
 
-def pool_start(windows: Sequence[WindowProfile], rules: MonitorSpec) -> datetime | None:
-    """Since when small windows are judged together with the last one, which makes them enough.
-
-    None where it is judged alone, or not yet.
+def judged_with(windows: Sequence[WindowProfile], rules: MonitorSpec) -> list[WindowProfile]:
+    """The small windows that are judged together with the last one, which makes them enough; it stands at
+    their end. None where it is judged alone, or not yet.
     """
     pools, last = judged_together(windows, rules), windows[-1]
     whole = pools and pools[-1].end == last.end and pools[-1].start < last.start
-    return pools[-1].start if whole else None
+    return [window for window in windows if window.start >= pools[-1].start] if whole else []
 
 
 def large_enough(windows: Sequence[WindowProfile], fewest: int) -> list[WindowProfile]:
@@ -165,8 +164,13 @@ def _pooled(windows: list[WindowProfile]) -> WindowProfile:
         rows=sum(one.rows for one in windows),
         different_rows=sum(one.different_rows for one in windows),
         last_at=windows[-1].last_at,
-        columns={name: _together([one.columns[name] for one in windows]) for name in windows[0].columns},
+        columns={name: _together([one.columns[name] for one in windows]) for name in _in_all(windows)},
     )
+
+
+def _in_all(windows: list[WindowProfile]) -> list[str]:
+    """The columns that every one has: the model may have lost a feature in between."""
+    return [name for name in windows[-1].columns if all(name in one.columns for one in windows)]
 
 
 def _together(profiles: list[ColumnProfile]) -> ColumnProfile:

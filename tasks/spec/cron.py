@@ -1,6 +1,7 @@
 """Cron expressions, checked without Airflow: what is wrong here, Airflow refuses too."""
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -70,3 +71,34 @@ def _fits(item: str, field: str, least: int, most: int) -> bool:
     ends = [found[name] for name in ("first", "last") if found[name] not in {None, "*"}]
     numbers = NAMES.get(field, [])
     return all(end in numbers or (end.isdecimal() and least <= int(end) <= most) for end in ends)
+
+
+def day_begins(expression: str) -> timedelta:
+    """At which time of the day (UTC) a schedule of one hour and minute fires; 0:00 for any other."""
+    minute, hour, *_ = [*expression.split(), "*"]
+    if not (minute.isdecimal() and hour.isdecimal()):
+        return timedelta()
+    return timedelta(hours=int(hour), minutes=int(minute))
+
+
+def fires_a_day(expression: str) -> int:
+    """How often a schedule fires on one day, at the most."""
+    if expression.startswith("@"):
+        return 24 if expression == "@hourly" else 1
+    minutes, hours = (
+        sum(_values(item, least, most) for item in part.split(","))
+        for (_, least, most), part in zip(FIELDS, expression.lower().split()[:2], strict=False)
+    )
+    return minutes * hours
+
+
+def _values(item: str, least: int, most: int) -> int:
+    """How many values an item of a field has."""
+    found = RANGE.fullmatch(item)
+    if not found:
+        return 1
+    step = int(found["step"] or 1)
+    first = least if found["first"] == "*" else int(found["first"])
+    one = found["first"] != "*" and not found["step"]
+    last = int(found["last"]) if found["last"] else first if one else most
+    return max((last - first) // step + 1, 1)

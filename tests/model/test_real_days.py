@@ -37,7 +37,7 @@ from tests.unit import judged
 SPEC = PipelineSpec.load(PROJECT / "models" / "flight_delay" / "pipeline.yaml")
 KNOWN, ORDINARY = 120, 100
 DAY = timedelta(days=1)
-RATE = rate_of(SPEC.monitor.false_alarms_per_year, "input", DAY)
+RATE = rate_of(SPEC.monitor, "input", DAY)
 
 
 @pytest.fixture(scope="module")

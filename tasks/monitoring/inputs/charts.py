@@ -76,7 +76,7 @@ def follow(z: Floats, matters: Bools, zone: Floats, usual: Calibration, rate: fl
     count = z.shape[1]
     thresholds = pair_thresholds(usual, FAST_SHARE * rate / count)
     limit = 1 / ((1 - FAST_SHARE) * rate)
-    by_statistic = detectors(z, matters, zone, usual)
+    by_statistic = detectors(z, matters, zone, usual, limit)
     return Charts(
         fast=two_of_three(np.nan_to_num(z), matters, thresholds),
         thresholds=thresholds,
@@ -96,17 +96,25 @@ def two_of_three(z: Floats, matters: Bools, thresholds: Floats) -> Bools:
     return found
 
 
-def detectors(z: Floats, matters: Bools, zone: Floats, usual: Calibration) -> Floats:
-    """The mean of each statistic's e-detectors, 0 where its change so far is below its floor."""
+def detectors(z: Floats, matters: Bools, zone: Floats, usual: Calibration, limit: float) -> Floats:
+    """The mean of each statistic's e-detectors, 0 where its change so far is below its floor.
+
+    Where one has passed the limit by itself, it begins anew once its change is over: else what is over would
+    speak for an alarm for weeks.
+    """
     found = np.zeros((*z.shape, 2 * len(SIZES)))
     for side, first in ((1, 0), (-1, len(SIZES))):
         news = _news(np.where(np.isnan(z), 0, side * z - zone), usual)
         for number, size in enumerate(SIZES, start=first):
             found[:, :, number] = np.exp(news * size - size**2 / 2)
     held = np.zeros(found.shape[1:])
-    for factors in found:
+    passed = np.zeros(z.shape[1], dtype=bool)
+    for factors, matter in zip(found, matters, strict=True):
         held = (1 + held) * factors
         factors[:] = held
+        passed |= matter & (held.mean(axis=1) >= limit)
+        held[passed & ~matter] = 0
+        passed &= matter
     return np.where(matters, found.mean(axis=2), 0)
 
 

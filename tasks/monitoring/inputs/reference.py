@@ -22,6 +22,7 @@ from tasks.monitoring.profiles.columns import Followed, followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
 from tasks.spec import ColumnType, PipelineSpec
+from tasks.spec.cron import day_begins
 from tasks.stores.lake import Lake
 from tasks.stores.parts import read_part
 
@@ -56,7 +57,7 @@ def make_reference(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Referenc
     columns = followed(types, frozenset(texts))
     time_column, times, notes = times_of(lake, run.snapshot, spec, rows)
     rows = rows.select(features)
-    days, merged = ([], False) if times is None else into_days(rows, times)
+    days, merged = ([], False) if times is None else into_days(rows, times, day_begins(spec.monitor.schedule))
     scales, whole, profiles = _profiles(rows, columns, days, run)
     made = Reference(
         champion_run_id=run.run_id,
@@ -68,6 +69,7 @@ def make_reference(lake: Lake, run: TrainingRun, spec: PipelineSpec) -> Referenc
         time_column=time_column,
         texts=texts,
         notes=notes,
+        provisional=times is None and time_column_of(spec) is not None,
     )
     return made.model_copy(update={"joint": _joint(made, days, spec)})
 
@@ -81,6 +83,35 @@ def _of_nothing(run: TrainingRun, rows: int) -> Reference:
         scales=(),
         days=(),
         whole=WindowProfile(start=start, end=end, rows=rows, different_rows=0, columns={}),
+    )
+
+
+def without_lost(reference: Reference, spec: PipelineSpec) -> Reference:
+    """The reference without what is about a feature that the model has lost, or has as another type; itself
+    where there is none.
+    """
+    types = spec.data.feature_types
+    texts = tuple(name for name in reference.texts if types.get(name) == "string")
+    there = {(column.name, column.kind) for column in followed(types, frozenset(texts))}
+    kept = tuple(scale for scale in reference.scales if (scale.column, scale.kind) in there)
+    lost = [scale.column for scale in reference.scales if scale not in kept]
+    if not lost:
+        return reference
+    names = {scale.column for scale in kept}
+
+    def narrowed(window: WindowProfile) -> WindowProfile:
+        columns = {name: own for name, own in window.columns.items() if name in names}
+        return window.model_copy(update={"columns": columns})
+
+    note = f"No feature of the model any more, or of another type now, and not followed: {', '.join(lost)}."
+    return reference.model_copy(
+        update={
+            "scales": kept,
+            "texts": texts,
+            "whole": narrowed(reference.whole),
+            "days": tuple(narrowed(day) for day in reference.days),
+            "notes": (*reference.notes, note),
+        }
     )
 
 
@@ -105,12 +136,19 @@ def texts_of(rows: pa.Table, types: dict[str, ColumnType]) -> tuple[str, ...]:
     return tuple(name for name, kind in kinds.items() if kind == "text")
 
 
-def into_days(rows: pa.Table, times: pa.ChunkedArray) -> tuple[Days, bool]:
+def into_days(rows: pa.Table, times: pa.ChunkedArray, begins: timedelta = timedelta()) -> tuple[Days, bool]:
     """The rows of each of the newest days (UTC), and whether small days stand together.
 
     A row without a time is in none.
+
+    Args:
+        begins: At which time a day begins: where windows do, or a window would be of two days. Where the
+            times are dates, at midnight.
     """
-    dated = rows.append_column(DAY, pc.floor_temporal(times, unit="day"))
+    dates = pc.all(pc.equal(times, pc.floor_temporal(times, unit="day"))).as_py()
+    begun = pa.scalar(timedelta() if dates else begins, pa.duration("us"))
+    days = pc.add(pc.floor_temporal(pc.subtract(times, begun), unit="day"), begun)
+    dated = rows.append_column(DAY, days)
     dated = dated.filter(pc.is_valid(dated[DAY])).sort_by(DAY)
     counted = pc.value_counts(dated[DAY].combine_chunks())
     starts, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()

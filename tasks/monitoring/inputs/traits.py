@@ -55,7 +55,12 @@ def _share_of_values(name: str, whole: WindowProfile) -> float:
 
 
 def _constant_within_days(name: str, days: tuple[WindowProfile, ...]) -> bool:
-    return bool(np.mean([day.columns[name].distinct <= 1 for day in days]) >= MOSTLY)
+    """Whether most days have one value, and not nearly always the same: a rare category is no date."""
+    values = [day.columns[name].least for day in days if day.columns[name].distinct <= 1]
+    if len(values) < MOSTLY * len(days):
+        return False
+    commonest = max(values.count(value) for value in set(values)) / len(values)
+    return len(values) == len(days) or commonest < MOSTLY
 
 
 def _trends(scale: ColumnScale, days: tuple[WindowProfile, ...]) -> bool:

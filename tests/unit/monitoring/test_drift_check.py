@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.contracts import SnapshotPart
-from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest
+from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest, LakeError
 from tasks.ledger import entries
 from tasks.ledger.precedent import require_drift_decision
-from tasks.monitoring import drift_report
+from tasks.monitoring import drift_report, event_times
 from tasks.monitoring.decide import replay
+from tasks.monitoring.look import reference_of
 from tasks.monitoring.new_rows import NewRows, count_new_rows
 from tasks.monitoring.page import write
 from tasks.monitoring.windows import rows_between
@@ -337,3 +338,21 @@ def test_a_column_that_the_query_reads_and_the_champions_version_lacks_is_null_t
     Lake().create("reviews", spec.data.columns)
     Lake().append("reviews", later, batch_id="later")
     assert count_new_rows(trained.snapshot, spec.data) == NewRows(150)
+
+
+def test_a_reference_that_was_made_while_the_table_could_not_be_read_is_made_anew(
+    home: Path, trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise LakeError("There is no table 'reviews'.")
+
+    predict([*texts(400, 3)])
+    with monkeypatch.context() as broken:
+        broken.setattr(event_times, "ask", away)
+        first = reference_of(Lake(), trained, SPEC)
+    second = reference_of(Lake(), trained, SPEC)
+
+    assert (first.provisional, len(first.days)) == (True, 0)
+    assert "There is no table" in first.notes[0]
+    assert (second.provisional, second.time_column) == (False, "written_at")
+    assert reference_of(Lake(), trained, SPEC) == second

@@ -14,7 +14,7 @@ from tasks.monitoring.profiles import stored
 from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import BINS, set_scales
-from tasks.monitoring.windows import MOST_FOLLOWED, judged_together, large_enough, newest, pool_start
+from tasks.monitoring.windows import MOST_FOLLOWED, judged_together, judged_with, large_enough, newest
 from tasks.spec import ColumnType, MonitorSpec
 from tasks.stores.lake import Lake
 
@@ -120,7 +120,7 @@ def test_small_windows_are_judged_together_and_the_rest_waits() -> None:
 
     assert (pooled.rows, pooled.start, pooled.end) == (240, START, START + 3 * DAY)
     assert sum(pooled.columns["x"].counts) == 240
-    assert [pool_start(windows[:count], MonitorSpec()) for count in (1, 2, 3, 4)] == [None, None, START, None]
+    assert [len(judged_with(windows[:count], MonitorSpec())) for count in (1, 2, 3, 4)] == [0, 0, 3, 0]
 
 
 def test_pools_of_small_windows_stay_the_same_as_old_windows_are_dropped() -> None:
@@ -133,7 +133,7 @@ def test_pools_of_small_windows_stay_the_same_as_old_windows_are_dropped() -> No
     complete = [
         number
         for number in range(7 * MOST_FOLLOWED - 7, len(windows))
-        if pool_start(newest(windows[: number + 1], MonitorSpec()), MonitorSpec())
+        if judged_with(newest(windows[: number + 1], MonitorSpec()), MonitorSpec())
     ]
 
     assert complete == list(range(7 * MOST_FOLLOWED - 1, len(windows), 7))

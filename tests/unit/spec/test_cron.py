@@ -1,10 +1,12 @@
 """A cron expression is checked where Airflow is not installed, and as Airflow does."""
 
+from datetime import timedelta
+
 import pytest
 from croniter import croniter
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.spec.cron import Cron
+from tasks.spec.cron import Cron, day_begins, fires_a_day
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,23 @@ def test_what_airflow_refuses_is_refused(expression: str) -> None:
 @pytest.mark.parametrize("preset", ["@hourly", "@daily", "@weekly"])
 def test_a_preset_is_taken(preset: str) -> None:
     assert TypeAdapter(Cron).validate_python(preset) == preset
+
+
+@pytest.mark.parametrize(
+    ("expression", "hours", "a_day"),
+    [
+        ("0 5 * * *", 5.0, 1),
+        ("30 22 * * 1-5", 22.5, 1),
+        ("@daily", 0.0, 1),
+        ("@hourly", 0.0, 24),
+        ("0 * * * *", 0.0, 24),
+        ("*/15 8-17 * * *", 0.0, 40),
+        ("0,30 5 * * *", 0.0, 2),
+        ("5/20 3 * * *", 0.0, 3),
+    ],
+)
+def test_when_a_day_of_a_schedule_begins_and_how_often_it_fires(
+    expression: str, hours: float, a_day: int
+) -> None:
+    assert day_begins(expression) == timedelta(hours=hours)
+    assert fires_a_day(expression) == a_day
