@@ -28,6 +28,7 @@ from tasks.monitoring.validity import look_at_validity
 from tasks.monitoring.windows import PREDICTED_AT, profile_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
+from tasks.spec.cron import day_begins
 from tasks.stores import database
 from tasks.stores.lake import Lake, arrow_schema
 from tests.conftest import PROJECT
@@ -56,7 +57,8 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
 
 
 def day_of(number: int) -> datetime:
-    return datetime(2013, 1, 2, tzinfo=UTC) + number * DAY
+    """When a window of the model's own schedule begins."""
+    return datetime(2013, 1, 2, tzinfo=UTC) + day_begins(SPEC.monitor.schedule) + number * DAY
 
 
 def between(rows: pa.Table, first: int, last: int) -> pa.Table:
