@@ -18,6 +18,7 @@ class Seen:
             is a table.
         trained_at: When what serves was promoted; None where nothing serves.
         too_young: Why the champion's age is no reason to train; None where it is, or does not count.
+        same_code: Why the model's code is no reason to train; None where it is, or does not count.
         last_check, last_why: What the newest drift check said, and when; None before the first.
         incident: Why nothing is trained by itself while a label incident is open; None where none is.
         open_training: The training that was granted and has not ended.
@@ -31,6 +32,7 @@ class Seen:
     new_rows: int | None = None
     trained_at: datetime | None = None
     too_young: str | None = None
+    same_code: str | None = None
     last_check: str | None = None
     last_why: str | None = None
     checked_at: datetime | None = None
@@ -92,14 +94,13 @@ def _performance(spec: PipelineSpec, seen: Seen) -> Trigger:
     return _watching(spec, seen, "performance", "that the model answers worse, once labels have come")
 
 
-def _code(spec: PipelineSpec, _seen: Seen) -> Trigger:
-    return Trigger(
-        trigger="code",
-        armed=False,
-        dag_id=None,
-        by=None,
-        waits_for=f"Nothing: a commit starts no training. After one: perennial train {spec.name}",
-    )
+def _code(spec: PipelineSpec, seen: Seen) -> Trigger:
+    armed = spec.training.on_code_change
+    if not armed:
+        waits = f"Nothing: training.on_code_change is not set. After a change: perennial train {spec.name}"
+    else:
+        waits = seen.same_code or "The next look: the model's code is not what the champion was trained with."
+    return _training(spec, seen, "code", armed=armed, by="once a day", waits_for=waits)
 
 
 def _training(

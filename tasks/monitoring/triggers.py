@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, Triggers, TriggersRequest
 from tasks.data.age import why_not_yet
+from tasks.data.changed_code import why_no_new_code
 from tasks.data.count import counted_rows
-from tasks.errors import InvalidRequest
+from tasks.errors import InvalidRequest, PerennialError
 from tasks.ledger import entries
 from tasks.ledger.champions import champion_times
 from tasks.ledger.incidents import open_incident, why_nothing_is_trained
@@ -52,6 +53,7 @@ def _seen(spec: PipelineSpec, now: datetime) -> armed.Seen:
         new_rows=rows[1] if rows else None,
         trained_at=trained_at,
         too_young=None if most is None else why_not_yet(trained_at, judged_at, most, now),
+        same_code=_same_code(model) if spec.training.on_code_change else None,
         last_check=check.after if check else None,
         last_why=check.why if check else None,
         checked_at=check.at if check else None,
@@ -64,6 +66,13 @@ def _seen(spec: PipelineSpec, now: datetime) -> armed.Seen:
             for each in silences_of(model, now)
         ),
     )
+
+
+def _same_code(model: str) -> str | None:
+    try:
+        return why_no_new_code(model)
+    except PerennialError as error:
+        return f"The model's code cannot be compared with the champion's now: {error}"
 
 
 def _last_check(model: str) -> LedgerEntry | None:

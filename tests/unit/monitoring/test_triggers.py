@@ -42,6 +42,7 @@ def test_every_kind_is_shown_and_says_what_it_waits_for() -> None:
     found = armed(both, too_young="The champion is 1.0 days old, and training.maximum_age_days is 30.")
     assert list(found) == ["manual", "calendar", "age", "data", "drift", "performance", "code"]
     assert [name for name, each in found.items() if not each.armed] == ["code"]
+    assert found["code"].waits_for.startswith("Nothing: training.on_code_change is not set.")
     assert found["data"].waits_for == "3,214 of 10,000 new rows (training.minimum_new_rows)."
     assert found["age"].waits_for.startswith("The champion is 1.0 days old")
     assert found["calendar"].waits_for == "Its time, 0 2 * * * (UTC)."
@@ -54,6 +55,15 @@ def test_what_pipeline_yaml_does_not_ask_for_is_not_armed() -> None:
     assert [name for name, each in found.items() if each.armed] == ["manual", "drift", "performance"]
     assert found["data"].waits_for == "Nothing: training.trigger is schedule."
     assert found["age"].waits_for == "Nothing: training.maximum_age_days is not set."
+
+
+def test_a_change_of_the_code_is_armed_where_pipeline_yaml_says_so_and_an_incident_stands_against_it() -> None:
+    changed = spec({"on_code_change": True})
+    found = armed(changed, incident="It is open.")["code"]
+    assert (found.armed, found.dag_id, found.by) == (True, "train_review_sentiment", "once a day")
+    assert found.waits_for == "The next look: the model's code is not what the champion was trained with."
+    assert found.against == ("It is open.",)
+    assert armed(changed, same_code="It is the same.")["code"].waits_for == "It is the same."
 
 
 @pytest.mark.parametrize(
