@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.contracts import ModelTriggers, Trigger
+from tasks.monitoring.answers import BUDGET, Case
+from tasks.monitoring.watch import Check, Memory
 from tasks.spec import PipelineSpec
 
 A_DAY = timedelta(days=1)
@@ -21,9 +23,7 @@ class Seen:
         same_code: Why the model's code is no reason to train; None where it is, or does not count.
         last_check, last_why: What the newest drift check said, and when; None before the first.
         incident: Why nothing is trained by itself while a label incident is open; None where none is.
-        open_training: The training that was granted and has not ended.
-        granted_at: When the newest training that the drift check asked for was granted.
-        granted: How many of them in 30 days.
+        memory: What the ledger remembers of the model's retrains, as the drift check itself counts them.
         silenced: What nobody is alerted of.
     """
 
@@ -37,9 +37,7 @@ class Seen:
     last_why: str | None = None
     checked_at: datetime | None = None
     incident: str | None = None
-    open_training: str | None = None
-    granted_at: datetime | None = None
-    granted: int = 0
+    memory: Memory = Memory()
     silenced: tuple[str, ...] = ()
 
 
@@ -144,23 +142,22 @@ def _against_a_retrain(spec: PipelineSpec, seen: Seen) -> list[str]:
         told.append("monitor.mode is suggest: an alarm is told, and a person trains.")
     if rules.mode == "approve":
         told.append("monitor.mode is approve: a person is asked first.")
-    if seen.open_training:
-        told.append(f"{seen.open_training} has not ended: one at a time.")
+    if seen.memory.open_training:
+        told.append(f"{seen.memory.open_training} has not ended: one at a time.")
     elif (left := _cooldown(spec, seen)) > timedelta():
         told.append(f"monitor.cooldown_seconds lasts {_hours(left)} more.")
     if seen.last_check == "stopped" and seen.last_why:
         told.append(seen.last_why)
-    elif seen.granted >= rules.retrain_budget.runs:
-        told.append(f"monitor.retrain_budget: {seen.granted} of {rules.retrain_budget.runs} runs are spent.")
+    elif BUDGET.applies(asked := Case(Check("alarm", ""), seen.memory, rules)):
+        told.append(BUDGET.says(asked))
     if seen.new_rows is not None and seen.new_rows < rules.minimum_new_rows:
         told.append(f"{seen.new_rows:,} of {rules.minimum_new_rows:,} new rows (monitor.minimum_new_rows).")
     return [*told, *seen.silenced]
 
 
 def _cooldown(spec: PipelineSpec, seen: Seen) -> timedelta:
-    if seen.granted_at is None:
-        return timedelta()
-    return seen.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - seen.now
+    since = seen.memory.seconds_since_grant
+    return timedelta() if since is None else timedelta(seconds=spec.monitor.cooldown_seconds - since)
 
 
 def _incident(seen: Seen) -> list[str]:
