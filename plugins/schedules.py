@@ -26,8 +26,8 @@ from tasks.stores.files import at
 SUBSCRIPTION = re.compile(r"projects/([^/]+)/subscriptions/([^/]+)")
 MESSAGES_AT_ONCE = 1000
 DAILY_LOOK = "45 4 * * *"
-"""When it is looked each day, where a team says so, whether the champion is too old, or its code another. Both at
-one time: of times that a machine was off, Airflow makes up for the last alone."""
+"""When it is looked each day, where a team says so, whether the champion is too old, or its code another.
+Both at one time: of times that a machine was off, Airflow makes up for the last alone."""
 
 
 def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimetable:

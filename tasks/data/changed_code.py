@@ -1,4 +1,4 @@
-"""Read the champion's code and the model's, and whether they are a reason to train; `tasks.data.code` decides."""
+"""Read the champion's code and the model's; whether they are a reason to train, `tasks.data.code` decides."""
 
 import sqlalchemy as sa
 

@@ -1,6 +1,6 @@
 """Is the model's code a reason that a training starts by itself? A pure function of what was read."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 
 def why_not_now(
@@ -20,7 +20,7 @@ def why_not_now(
         open_training: The granted training of the model that has not ended.
     """
     if champion is None:
-        return "The champion's code was not kept, by an earlier Perennial, so nobody can say what has changed."
+        return "The champion's code was not kept, by an earlier Perennial, so nobody can say what changed."
     changed = changed_parts(champion, here)
     if not changed:
         return "The model's code is what the champion was trained with."

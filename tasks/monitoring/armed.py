@@ -1,6 +1,6 @@
 """Which triggers of a model are armed, and what each waits for: a pure function of its files and what is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tasks.contracts import ModelTriggers, Trigger
@@ -37,7 +37,7 @@ class Seen:
     last_why: str | None = None
     checked_at: datetime | None = None
     incident: str | None = None
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     silenced: tuple[str, ...] = ()
 
 

@@ -1,8 +1,8 @@
 """What a training reads of its model's folder, as hashes: so that two trainings' code can be compared.
 
-By content, not by the commit: an image is no clone, and a commit of anything else changes no model. What judges,
-watches or explains a model, but trains none, is left out: its rules in pipeline.yaml, its tests of behaviour, its
-documents.
+By content, not by the commit: an image is no clone, and a commit of anything else changes no model. What
+judges, watches or explains a model, but trains none, is left out: its rules in pipeline.yaml, its tests of
+behaviour, its documents.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.evaluation.preparation.read_code import code_of, digest_of
 from tasks.gate import gate
 from tasks.ledger import entries
-from tasks.settings import PROJECT, settings
+from tasks.settings import PROJECT
 from tasks.stores import registry
 from tests.dags.runs import grant
 from tests.unit import judged
@@ -94,7 +94,8 @@ def test_the_same_code_is_not_asked_for_again_once_its_candidate_was_judged(
     gate.judge(asked, datetime.now(UTC))
 
     assert entries.newest_of(MODEL, [Action.GATE], 1)[0].evidence["code"] == digest_of(code_of(run) or {})
-    assert "(review_sentiment/train.py), but a candidate of exactly this code" in (why_no_new_code(MODEL) or "")
+    told = why_no_new_code(MODEL) or ""
+    assert "(review_sentiment/train.py), but a candidate of exactly this code was judged already." in told
     change(folder)
     assert why_no_new_code(MODEL) is None, "that is other code again"
 

@@ -29,8 +29,8 @@ SERVES: dict[str, Any] = {"trained_at": NOW - DAY, "rows": 9000, "new_rows": 321
 
 def spent(what: str, limit: str) -> str:
     return (
-        f"The budget is spent: {what}, and monitor.retrain_budget.{limit}. Nothing is retrained until they are "
-        "older. Start a training by hand, or raise the budget."
+        f"The budget is spent: {what}, and monitor.retrain_budget.{limit}. Nothing is retrained until they "
+        "are older. Start a training by hand, or raise the budget."
     )
 
 
@@ -68,7 +68,7 @@ def test_what_pipeline_yaml_does_not_ask_for_is_not_armed() -> None:
     assert found["age"].waits_for == "Nothing: training.maximum_age_days is not set."
 
 
-def test_a_change_of_the_code_is_armed_where_pipeline_yaml_says_so_and_an_incident_stands_against_it() -> None:
+def test_a_change_of_code_is_armed_where_pipeline_yaml_says_so_and_an_incident_stands_against_it() -> None:
     changed = spec({"on_code_change": True})
     found = armed(changed, incident="It is open.")["code"]
     assert (found.armed, found.dag_id, found.by) == (True, "train_review_sentiment", "once a day")
@@ -84,7 +84,7 @@ def test_a_change_of_the_code_is_armed_where_pipeline_yaml_says_so_and_an_incide
         ({"mode": "suggest"}, {}, "monitor.mode is suggest: an alarm is told, and a person trains."),
         ({"mode": "approve"}, {}, "monitor.mode is approve: a person is asked first."),
         ({}, {"memory": Memory(open_training="retrain__1")}, "retrain__1 has not ended: one at a time."),
-        ({}, {"memory": Memory(seconds_since_grant=43_200, runs=1)}, "monitor.cooldown_seconds lasts 12.0 h more."),
+        ({}, {"memory": Memory(seconds_since_grant=43_200)}, "monitor.cooldown_seconds lasts 12.0 h more."),
         ({}, {"memory": Memory(runs=8)}, spent("8 retrains were granted in the last 30 days", "runs is 8")),
         (
             {"retrain_budget": RetrainBudget(seconds=100)},
