@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tasks.contracts import ModelTriggers, Trigger
-from tasks.monitoring.answers import BUDGET, Case
-from tasks.monitoring.watch import Check, Memory
+from tasks.monitoring.answers import BUDGET
+from tasks.monitoring.watch import Case, Check, Memory
 from tasks.spec import PipelineSpec
 
 A_DAY = timedelta(days=1)
