@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DAG = "show_triggers"
 COLUMNS = ("MODEL", "TRIGGER", "ARMED", "NEXT", "AGAINST", "WAITS FOR")
-BY_TIME = ("calendar", "age", "drift", "performance")
+BY_TIME = ("calendar", "age", "drift", "performance", "code")
 
 
 @app.command()

@@ -25,8 +25,9 @@ from tasks.stores.files import at
 
 SUBSCRIPTION = re.compile(r"projects/([^/]+)/subscriptions/([^/]+)")
 MESSAGES_AT_ONCE = 1000
-AGE_LOOK = "45 4 * * *"
-"""When it is looked each day, where a team says so, whether the champion is too old."""
+DAILY_LOOK = "45 4 * * *"
+"""When it is looked each day, where a team says so, whether the champion is too old, or its code another.
+Both at one time: of times that a machine was off, Airflow makes up for the last alone."""
 
 
 def cron(expression: str, *, run_immediately: bool = False) -> CronTriggerTimetable:
@@ -51,17 +52,22 @@ def training_schedule(
     return AssetOrTimeSchedule(timetable=clock, assets=rows)
 
 
-def is_of_calendar(spec: PipelineSpec, at: datetime) -> bool:
-    """Whether the run of a clock is one of `training.schedule`, and not a look at the champion's age."""
+def is_a_look(spec: PipelineSpec, at: datetime) -> bool:
+    """Whether the run of a clock is a look at the champion's age or code, and none of `training.schedule`."""
     schedule = spec.training.schedule
-    return schedule is not None and croniter.match(schedule, at.astimezone(UTC))
+    is_of_calendar = schedule is not None and croniter.match(schedule, at.astimezone(UTC))
+    return _is_looked_at(spec.training) and not is_of_calendar
+
+
+def _is_looked_at(training: TrainingSpec) -> bool:
+    return training.maximum_age_days is not None or training.on_code_change
 
 
 def _training_clock(training: TrainingSpec) -> BaseTimetable | None:
-    """The schedule, and where the champion's age counts, a look of each day."""
-    if training.maximum_age_days is None:
+    """The schedule, and where the champion's age or code counts, a look of each day."""
+    if not _is_looked_at(training):
         return cron(training.schedule, run_immediately=True) if training.schedule else None
-    times = [each for each in (training.schedule, AGE_LOOK) if each]
+    times = [each for each in (training.schedule, DAILY_LOOK) if each]
     return MultipleCronTriggerTimetable(*times, timezone="UTC", run_immediately=True)
 
 

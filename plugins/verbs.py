@@ -12,7 +12,7 @@ from plugins.causes import started_by, training_asked
 from plugins.janitor import GONE
 from plugins.operators import BY_CLOCK, BY_DATA, step_operator
 from plugins.runners import Owner
-from plugins.schedules import lake_asset
+from plugins.schedules import is_a_look, lake_asset
 from tasks.data.outcomes import Outcomes, result_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
@@ -93,16 +93,19 @@ def _refusal(file: dict[str, Any]) -> str:
 
 def count_rows(spec: PipelineSpec) -> XComArg:
     """Look whether there are rows to train on; where rows that joined started the run, whether enough, and
-    where the champion's age would, whether it is too old.
+    where the look of each day did, whether the champion is too old, or its code another.
     """
+    training = spec.training
 
     def wanted(run: Context) -> dict[str, Any]:
-        by = started_by(run, spec)
+        ran = run["dag_run"]
+        is_look = ran.run_type == BY_CLOCK and is_a_look(spec, ran.logical_date or ran.run_after)
         return {
             "as_of": run["params"]["as_of"],
-            "minimum_new_rows": spec.training.minimum_new_rows if by == "data" else 0,
-            "by_itself": run["dag_run"].run_type in {BY_CLOCK, BY_DATA},
-            "maximum_age_days": spec.training.maximum_age_days if by == "age" else None,
+            "minimum_new_rows": training.minimum_new_rows if ran.run_type == BY_DATA else 0,
+            "by_itself": ran.run_type in {BY_CLOCK, BY_DATA},
+            "maximum_age_days": training.maximum_age_days if is_look else None,
+            "on_code_change": is_look and training.on_code_change,
         }
 
     return step("count", {"spec": spec}, from_run=wanted)

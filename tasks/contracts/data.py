@@ -59,6 +59,8 @@ class CountRequest(Request):
         by_itself: Whether nobody asked for the training: then there is none while a label incident is open.
         maximum_age_days: The training is wanted only if the champion's is older; None where its age does not
             matter.
+        on_code_change: The training is wanted only if what it would read of the model's folder is not what
+            the champion's read. With both, either is enough.
     """
 
     spec: PipelineSpec
@@ -66,6 +68,7 @@ class CountRequest(Request):
     minimum_new_rows: int = 0
     by_itself: bool = False
     maximum_age_days: float | None = None
+    on_code_change: bool = False
 
 
 class RowCount(Contract):
@@ -75,6 +78,8 @@ class RowCount(Contract):
         rows: Rows of the model's query.
         new_rows: Of them, those that joined the table after `seen_version`.
         seen_version: The newest version that another training pinned; None before the first.
+        look_found: What a look of each day found: the champion is too old, or its code is not the model's
+            any more. None where something else started the run.
     """
 
     table: str
@@ -82,6 +87,7 @@ class RowCount(Contract):
     rows: int
     new_rows: int
     seen_version: int | None
+    look_found: Literal["age", "code"] | None = None
 
 
 class SnapshotRequest(Request):

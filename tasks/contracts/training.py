@@ -9,9 +9,10 @@ from tasks.contracts.contract import Contract
 from tasks.contracts.data import DataSnapshot, ValidationReport
 from tasks.spec import PipelineSpec, Task
 
-StartedBy = Literal["manual", "calendar", "age", "data", "drift", "performance", "recall"]
-"""What starts a training: a person, `training.schedule`, `training.maximum_age_days`, rows that joined, the
-drift check (by what came in, or by how the model answers it), or a recall of rows."""
+StartedBy = Literal["manual", "calendar", "age", "code", "data", "drift", "performance", "recall"]
+"""What starts a training: a person, `training.schedule`, `training.maximum_age_days`,
+`training.on_code_change`, rows that joined, the drift check (by what came in, or by how the model answers it)
+or a recall of rows."""
 
 
 class PreflightRequest(Request):

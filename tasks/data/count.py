@@ -5,9 +5,11 @@ Looked at before anything is spent: a training that has nothing to learn from, o
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 from tasks.contracts import CountRequest, RowCount
 from tasks.data.age import why_not_yet
+from tasks.data.changed_code import why_no_new_code
 from tasks.data.model_query import ask, pin
 from tasks.errors import NothingToDo
 from tasks.ledger.champions import champion_times
@@ -23,15 +25,14 @@ def count(request: CountRequest) -> RowCount:
     Raises:
         NothingToDo: A table is not there yet, or there are too few rows for a first training, or fewer new
             ones than `minimum_new_rows`; or a label incident is open, and nobody asked for the training; or
-            the champion is not older than `maximum_age_days`.
+            the champion is not older than `maximum_age_days` and, where that counts, its code is the model's.
         LakeError: A table did not exist at `as_of`.
         InvalidQuery: The model's query is wrong.
     """
     lake, data, model = Lake(), request.spec.data, request.spec.name
     if request.by_itself:
         _require_answers(model)
-    if request.maximum_age_days is not None:
-        _require_age(model, request.maximum_age_days)
+    look_found = _require_cause(request)
     _require_tables(lake, data, model)
     versions = pin(lake, data, request.as_of)
     seen = _seen(lake, model, besides=request.context.run_key)
@@ -42,6 +43,7 @@ def count(request: CountRequest) -> RowCount:
         rows=rows,
         new_rows=_new_rows(lake, data, rows, seen),
         seen_version=seen.get(data.table),
+        look_found=look_found,
     )
     if why := too_few(found, request.spec, request.minimum_new_rows):
         raise NothingToDo(why, **found.model_dump())
@@ -114,10 +116,22 @@ def _require_answers(model: str) -> None:
         raise NothingToDo(why_nothing_is_trained(incident))
 
 
-def _require_age(model: str, maximum_age_days: float) -> None:
-    trained_at, judged_at = champion_times(model)
-    if why := why_not_yet(trained_at, judged_at, maximum_age_days, datetime.now(UTC)):
-        raise NothingToDo(why)
+def _require_cause(request: CountRequest) -> Literal["age", "code"] | None:
+    """Which of what a look of each day may find it has found; None where there was none to look for."""
+    model, told = request.spec.name, []
+    if request.maximum_age_days is not None:
+        trained_at, judged_at = champion_times(model)
+        why = why_not_yet(trained_at, judged_at, request.maximum_age_days, datetime.now(UTC))
+        if why is None:
+            return "age"
+        told.append(why)
+    if request.on_code_change:
+        if (why := why_no_new_code(model)) is None:
+            return "code"
+        told.append(why)
+    if told:
+        raise NothingToDo(" ".join(told))
+    return None
 
 
 def _latest(lake: Lake, table: str) -> int:

@@ -19,6 +19,7 @@ from tasks.contracts import (
     ModelScore,
 )
 from tasks.errors import FrozenSetMismatch, InvalidRequest
+from tasks.evaluation.preparation.read_code import code_of, digest_of
 from tasks.gate import budget
 from tasks.gate.decide import decide, meets_another, policy_of
 from tasks.gate.standing import circumstances, standing
@@ -67,7 +68,9 @@ def judge(request: GateRequest, at: datetime) -> GateDecision:
         )
     _require_whole(evaluation)
     _require_behaviour(spec, evaluation)
-    decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection))
+    code = code_of(run)
+    known = {"code": digest_of(code)} if code else {}
+    decision, entry = entries.in_turn(lambda connection: _decide(request, at, connection, known))
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})
 
 
@@ -95,7 +98,7 @@ def _require_behaviour(spec: PipelineSpec, evaluation: EvaluationReport) -> None
 
 
 def _decide(
-    request: GateRequest, at: datetime, connection: sa.Connection
+    request: GateRequest, at: datetime, connection: sa.Connection, known: dict[str, str]
 ) -> tuple[GateDecision, LedgerEntry]:
     spec, evaluation, archive = request.spec, request.evaluation, request.archive
     end = entries.end(connection)
@@ -121,6 +124,7 @@ def _decide(
             "circumstances": beside,
             "decision": decision,
             **({"started_by": request.started_by} if request.started_by else {}),
+            **known,
         },
     )
     return decision, entry

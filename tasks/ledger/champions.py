@@ -22,6 +22,19 @@ def champion_times(model: str) -> tuple[datetime | None, datetime | None]:
     return promoted[-1] if promoted else newest[0].at, judged_at
 
 
+def champion_run(model: str) -> str | None:
+    """The MLflow run of what serves, by the ledger; None where nothing does."""
+    newest = entries.newest_of(model, [*SWITCHES, Action.WITHDRAW], 1)
+    route = newest[0].evidence.get("route") if newest else None
+    return str(route["run_id"]) if route and newest[0].after else None
+
+
+def judged_code(model: str) -> frozenset[str]:
+    """What candidates were trained with that the gate has judged, whatever came of it; as `digest_of`."""
+    judged = entries.newest_of(model, [Action.GATE], MOST)
+    return frozenset(each.evidence["code"] for each in judged if each.evidence.get("code"))
+
+
 def started_a_granted_training(model: str, train_run_id: str) -> StartedBy | None:
     """What a granted training was asked for by; None for a run that no request was granted.
 

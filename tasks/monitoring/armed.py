@@ -1,9 +1,11 @@
 """Which triggers of a model are armed, and what each waits for: a pure function of its files and what is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tasks.contracts import ModelTriggers, Trigger
+from tasks.monitoring.answers import BUDGET
+from tasks.monitoring.watch import Case, Check, Memory
 from tasks.spec import PipelineSpec
 
 A_DAY = timedelta(days=1)
@@ -18,11 +20,10 @@ class Seen:
             is a table.
         trained_at: When what serves was promoted; None where nothing serves.
         too_young: Why the champion's age is no reason to train; None where it is, or does not count.
+        same_code: Why the model's code is no reason to train; None where it is, or does not count.
         last_check, last_why: What the newest drift check said, and when; None before the first.
         incident: Why nothing is trained by itself while a label incident is open; None where none is.
-        open_training: The training that was granted and has not ended.
-        granted_at: When the newest training that the drift check asked for was granted.
-        granted: How many of them in 30 days.
+        memory: What the ledger remembers of the model's retrains, as the drift check itself counts them.
         silenced: What nobody is alerted of.
     """
 
@@ -31,13 +32,12 @@ class Seen:
     new_rows: int | None = None
     trained_at: datetime | None = None
     too_young: str | None = None
+    same_code: str | None = None
     last_check: str | None = None
     last_why: str | None = None
     checked_at: datetime | None = None
     incident: str | None = None
-    open_training: str | None = None
-    granted_at: datetime | None = None
-    granted: int = 0
+    memory: Memory = field(default_factory=Memory)
     silenced: tuple[str, ...] = ()
 
 
@@ -92,14 +92,13 @@ def _performance(spec: PipelineSpec, seen: Seen) -> Trigger:
     return _watching(spec, seen, "performance", "that the model answers worse, once labels have come")
 
 
-def _code(spec: PipelineSpec, _seen: Seen) -> Trigger:
-    return Trigger(
-        trigger="code",
-        armed=False,
-        dag_id=None,
-        by=None,
-        waits_for=f"Nothing: a commit starts no training. After one: perennial train {spec.name}",
-    )
+def _code(spec: PipelineSpec, seen: Seen) -> Trigger:
+    armed = spec.training.on_code_change
+    if not armed:
+        waits = f"Nothing: training.on_code_change is not set. After a change: perennial train {spec.name}"
+    else:
+        waits = seen.same_code or "The next look: the model's code is not what the champion was trained with."
+    return _training(spec, seen, "code", armed=armed, by="once a day", waits_for=waits)
 
 
 def _training(
@@ -143,23 +142,22 @@ def _against_a_retrain(spec: PipelineSpec, seen: Seen) -> list[str]:
         told.append("monitor.mode is suggest: an alarm is told, and a person trains.")
     if rules.mode == "approve":
         told.append("monitor.mode is approve: a person is asked first.")
-    if seen.open_training:
-        told.append(f"{seen.open_training} has not ended: one at a time.")
+    if seen.memory.open_training:
+        told.append(f"{seen.memory.open_training} has not ended: one at a time.")
     elif (left := _cooldown(spec, seen)) > timedelta():
         told.append(f"monitor.cooldown_seconds lasts {_hours(left)} more.")
     if seen.last_check == "stopped" and seen.last_why:
         told.append(seen.last_why)
-    elif seen.granted >= rules.retrain_budget.runs:
-        told.append(f"monitor.retrain_budget: {seen.granted} of {rules.retrain_budget.runs} runs are spent.")
+    elif BUDGET.applies(asked := Case(Check("alarm", ""), seen.memory, rules)):
+        told.append(BUDGET.says(asked))
     if seen.new_rows is not None and seen.new_rows < rules.minimum_new_rows:
         told.append(f"{seen.new_rows:,} of {rules.minimum_new_rows:,} new rows (monitor.minimum_new_rows).")
     return [*told, *seen.silenced]
 
 
 def _cooldown(spec: PipelineSpec, seen: Seen) -> timedelta:
-    if seen.granted_at is None:
-        return timedelta()
-    return seen.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - seen.now
+    since = seen.memory.seconds_since_grant
+    return timedelta() if since is None else timedelta(seconds=spec.monitor.cooldown_seconds - since)
 
 
 def _incident(seen: Seen) -> list[str]:

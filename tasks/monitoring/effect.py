@@ -4,15 +4,18 @@ The gate has scored the champion before and after on the same rows: those that a
 snapshot (the drifted window, with its labels), the reference (the confirmed test rows) and the anchor.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from tasks.contracts import EvaluationReport, LedgerEntry, Metric, PairedDifference, SetScore
+from tasks.contracts import EvaluationReport, LedgerEntry, Metric, PairedDifference, SetScore, TargetSummary
+from tasks.monitoring.in_service import InService, in_service, tell
 from tasks.monitoring.watch import Level
 from tasks.spec import kind_of
 
 Verdict = Literal["helped", "did_not_help", "cannot_tell"]
+Served = Sequence[TargetSummary]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Evidence:
     Attributes:
         drifted, reference, anchor: None where the evaluation has no such rows.
         checks: The levels of the checks that judged a window since, the oldest first.
+        in_service: What labels say of the predictions before and since; it informs, and decides nothing. None
+            where there is no window of either, and in records of an earlier Perennial.
     """
 
     metric: str
@@ -43,10 +48,18 @@ class Evidence:
     reference: OnRows | None
     anchor: OnRows | None
     checks: tuple[Level, ...]
+    in_service: InService | None = None
 
 
-def evidence_of(promotion: LedgerEntry, checks: tuple[Level, ...]) -> Evidence:
-    """What the gate's entry on a promoted candidate says of before and after."""
+def evidence_of(
+    promotion: LedgerEntry, checks: tuple[Level, ...], before: Served = (), after: Served = ()
+) -> Evidence:
+    """What the gate's entry on a promoted candidate says of before and after.
+
+    Args:
+        checks: The levels of the checks of the probation.
+        before, after: The kept summaries of the windows of the champion before, and of the candidate.
+    """
     report = EvaluationReport.model_validate(promotion.evidence["evaluation"])
     sets = report.sets
     return Evidence(
@@ -55,6 +68,7 @@ def evidence_of(promotion: LedgerEntry, checks: tuple[Level, ...]) -> Evidence:
         reference=_of_test_rows(report),
         anchor=_of_set(sets.anchor.score) if sets else None,
         checks=checks,
+        in_service=in_service(report.primary_metric, before, after, max(1, len(checks))),
     )
 
 
@@ -62,6 +76,7 @@ def decide_effect(found: Evidence) -> tuple[Verdict, str]:
     """Whether the retrain helped, and why in words."""
     told = f"{_told('the drifted rows', found.drifted)}; {_told('the reference', found.reference)}; "
     told += f"{_told('the anchor', found.anchor)}."
+    told += f" {tell(found.in_service)}" if found.in_service else ""
     alarms = found.checks.count("alarm")
     if alarms:
         since = f"{alarms} of the {len(found.checks)} checks since raised an alarm again"

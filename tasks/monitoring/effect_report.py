@@ -8,7 +8,9 @@ from tasks.contracts import Action, LedgerEntry
 from tasks.ledger import entries
 from tasks.monitoring.effect import decide_effect, evidence_of
 from tasks.monitoring.memory import Record, Retrain, promotion_of, record_of, since_promotion
+from tasks.monitoring.target.summary import kept_summaries
 from tasks.spec import PipelineSpec
+from tasks.stores.lake import Lake
 
 
 def report_effects(spec: PipelineSpec, champion_run_id: str, actor: str) -> list[LedgerEntry]:
@@ -49,7 +51,9 @@ def _write(
 ) -> LedgerEntry:
     run_id = str(promotion.evidence["decision"]["run_id"])
     levels = since_promotion(record, run_id)[: spec.monitor.probation_checks]
-    found = evidence_of(promotion, levels)
+    lake = Lake()
+    before, after = (kept_summaries(lake, spec, each) for each in (promotion.before or "", run_id))
+    found = evidence_of(promotion, levels, before, after)
     verdict, why = decide_effect(found)
     return entries.append(
         connection,

@@ -1,22 +1,22 @@
 """Look what may start a training of each model; what it comes to is said in `tasks.monitoring.armed`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tasks.contracts import Action, LedgerEntry, Triggers, TriggersRequest
 from tasks.data.age import why_not_yet
+from tasks.data.changed_code import why_no_new_code
 from tasks.data.count import counted_rows
-from tasks.errors import InvalidRequest
+from tasks.errors import InvalidRequest, PerennialError
 from tasks.ledger import entries
-from tasks.ledger.champions import champion_times
+from tasks.ledger.champions import champion_run, champion_times
 from tasks.ledger.incidents import open_incident, why_nothing_is_trained
-from tasks.monitoring import armed, retrain
+from tasks.monitoring import armed
 from tasks.monitoring.alerts.records import silences_of
+from tasks.monitoring.memory import remember
+from tasks.monitoring.watch import Memory
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, read_specs
 from tasks.stores.database import engine
-
-MONTH = timedelta(days=30)
-MOST = 200
 
 
 def triggers(request: TriggersRequest) -> Triggers:
@@ -45,20 +45,19 @@ def _seen(spec: PipelineSpec, now: datetime) -> armed.Seen:
     model, most = spec.name, spec.training.maximum_age_days
     trained_at, judged_at = champion_times(model)
     rows = counted_rows(spec)
-    check, granted = _last_check(model), _granted(model)
+    check = _last_check(model)
     return armed.Seen(
         now=now,
         rows=rows[0] if rows else None,
         new_rows=rows[1] if rows else None,
         trained_at=trained_at,
         too_young=None if most is None else why_not_yet(trained_at, judged_at, most, now),
+        same_code=_same_code(model) if spec.training.on_code_change else None,
         last_check=check.after if check else None,
         last_why=check.why if check else None,
         checked_at=check.at if check else None,
         incident=_incident(model),
-        open_training=_open_training(model),
-        granted_at=granted[0].at if granted else None,
-        granted=sum(now - each.at < MONTH for each in granted),
+        memory=_memory(model),
         silenced=tuple(
             f"Nobody is alerted of {each.of or 'anything'} until {each.until:%Y-%m-%d %H:%M} UTC ({each.by})."
             for each in silences_of(model, now)
@@ -66,25 +65,20 @@ def _seen(spec: PipelineSpec, now: datetime) -> armed.Seen:
     )
 
 
+def _same_code(model: str) -> str | None:
+    try:
+        return why_no_new_code(model)
+    except PerennialError as error:
+        return f"The model's code cannot be compared with the champion's now: {error}"
+
+
 def _last_check(model: str) -> LedgerEntry | None:
     return next(iter(entries.newest_of(model, [Action.DRIFT], 1)), None)
 
 
-def _granted(model: str) -> list[LedgerEntry]:
-    """What the drift check was granted, newest first, but for what nothing started."""
-    told = entries.newest_of(model, [Action.RETRAIN], MOST)
-    not_started = {each.before for each in told if each.after == "not started"}
-    return [
-        each
-        for each in told
-        if each.after == "granted"
-        and each.evidence.get("drift_decision")
-        and each.evidence["train_run_id"] not in not_started
-    ]
-
-
-def _open_training(model: str) -> str | None:
-    return next((each.train_run_id for each in retrain.open_requests() if each.model == model), None)
+def _memory(model: str) -> Memory:
+    with engine().connect() as connection:
+        return remember(connection, model, champion_run(model) or "")
 
 
 def _incident(model: str) -> str | None:

@@ -29,6 +29,8 @@ class TrainingSpec(Spec):
         minimum_new_rows: Rows that no training has seen, without which `data` starts none.
         maximum_age_days: Where the champion was trained longer ago, a training starts by itself: it is
             looked each day. None where its age does not matter.
+        on_code_change: Whether a training starts by itself where what a training reads of the model's folder
+            is no longer what the champion was trained with: it is looked each day.
         timeout_seconds: The longest a training may take.
         retries: How often an infrastructure fault is tried again.
         allow_other_commit: Whether a run may train in an image that was built from another commit than the
@@ -41,6 +43,7 @@ class TrainingSpec(Spec):
     schedule: Cron | None = None
     minimum_new_rows: int = Field(default=200, ge=1, le=MOST_ROWS)
     maximum_age_days: float | None = Field(default=None, gt=0, le=3650)
+    on_code_change: bool = False
     timeout_seconds: float = Field(default=3600, gt=0, le=MONTH_SECONDS)
     retries: int = Field(default=2, ge=0, le=100)
     allow_other_commit: bool = False

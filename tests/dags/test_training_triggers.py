@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from plugins.causes import asked_of_training, started_by
-from plugins.schedules import AGE_LOOK, training_schedule
+from plugins.causes import asked_of_training, started_by, training_asked
+from plugins.schedules import DAILY_LOOK, training_schedule
 from tasks.settings import PROJECT, settings
 from tests.dags.runs import RunDag, SetScript, asked, pause, states, xcom
 from tests.unit.reviews import SPEC
@@ -177,11 +177,32 @@ def test_a_training_says_what_started_it(home: Path, run_type: str, at: str, by:
     assert started_by({"dag_run": ran}, spec) == by
 
 
+@pytest.mark.parametrize(
+    ("armed", "found", "by"),
+    [
+        ({"on_code_change": True}, None, "code"),
+        ({"on_code_change": True, "maximum_age_days": 30}, "age", "age"),
+        ({"on_code_change": True, "maximum_age_days": 30}, "code", "code"),
+    ],
+)
+def test_a_look_of_each_day_says_whether_it_found_the_age_or_the_code(
+    home: Path, armed: dict[str, Any], found: str | None, by: str
+) -> None:
+    spec = SPEC.model_copy(update={"training": SPEC.training.model_copy(update={"schedule": None, **armed})})
+    when = datetime.fromisoformat("2026-11-28T04:45:00Z")
+    ran = SimpleNamespace(run_type="scheduled", logical_date=when, run_after=when, run_id="scheduled__1")
+    counted = SimpleNamespace(xcom_pull=lambda task_ids: {task_ids: {"look_found": found}}["count"])
+    run: Any = {"dag_run": ran, "ti": counted, "params": {"reason": None, "as_of": None}}
+    assert training_schedule(spec).timetables[0].expression == DAILY_LOOK
+    assert training_asked(run, spec)["started_by"] == by
+    assert {"age": "older than", "code": "the model's code is not"}[by] in training_asked(run, spec)["reason"]
+
+
 def test_the_clock_looks_at_the_age_each_day_beside_the_schedule_or_beside_rows() -> None:
     for trigger, schedule, crons in (
-        ("schedule", "0 2 * * 0", ["0 2 * * 0", AGE_LOOK]),
-        ("schedule", None, [AGE_LOOK]),
-        ("data", None, [AGE_LOOK]),
+        ("schedule", "0 2 * * 0", ["0 2 * * 0", DAILY_LOOK]),
+        ("schedule", None, [DAILY_LOOK]),
+        ("data", None, [DAILY_LOOK]),
     ):
         training = {"trigger": trigger, "schedule": schedule, "maximum_age_days": 30}
         spec = SPEC.model_copy(update={"training": SPEC.training.model_copy(update=training)})

@@ -18,11 +18,12 @@ LARGEST_BYTES = 1 << 20
 
 def keep_code(models: Path, model: str, url: str) -> None:
     """Copy a model's program, and the helper that lies beside its folder, to the run's folder `url`."""
-    for path in _sources(models, model):
+    for path in sources(models, model):
         files.put(path, files.at(url, CODE, *path.relative_to(models).parts))
 
 
-def _sources(models: Path, model: str) -> list[Path]:
+def sources(models: Path, model: str) -> list[Path]:
+    """The files of a model's folder that its code is, and the helper beside it."""
     inside = [path for path in sorted((models / model).rglob("*")) if _is_source(path, models)]
     helper = models / HELPER
     return [*inside, helper] if helper.is_file() else inside

@@ -68,6 +68,11 @@ def summaries(
     return tuple(kept[each] for each in sorted(kept) if each[1] <= window[1])
 
 
+def kept_summaries(lake: Lake, spec: PipelineSpec, run_id: str) -> list[TargetSummary]:
+    """The newest summary of each of a version's windows, as they were kept, in order; none is made."""
+    return _kept(lake, spec, run_id) if lake.exists(_table(spec)) else []
+
+
 def each_window(summary: TargetSummary) -> Window:
     return summary.window_start, summary.window_end
 

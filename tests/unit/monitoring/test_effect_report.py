@@ -9,7 +9,10 @@ from tasks.contracts import Action, EvaluationReport, LedgerEntry
 from tasks.ledger import entries
 from tasks.monitoring.effect import decide_effect, replay
 from tasks.monitoring.effect_report import report_effects
+from tasks.monitoring.target.summary import summaries
+from tasks.stores.lake import Lake
 from tests.unit import judged
+from tests.unit.monitoring.target.answered import DAY, START, Answered
 from tests.unit.monitoring.test_memory import EAGER, FIRST, MODEL, check, end, grant, remembered
 
 SPEC = judged.SPEC.model_copy(update={"monitor": EAGER})
@@ -107,3 +110,44 @@ def test_an_evaluation_of_an_earlier_perennial_without_sets_cannot_tell() -> Non
     entry = LedgerEntry.model_construct(evidence={"evaluation": report.model_dump(mode="json")})
     verdict, why = decide_effect(evidence_of(entry, ()))
     assert (verdict, "the drifted rows: not known" in why) == ("cannot_tell", True)
+
+
+def answer(log: Answered, run_id: str, day: int, right: int, labelled: int) -> None:
+    """A window of 200 predictions of a version, of which some are labelled and some of these right."""
+    ids = log.predict([1] * 200, day=day, run_id=run_id)
+    log.label(ids[:labelled], [1] * right + [0] * (labelled - right), hour=24 * day)
+    summaries(Lake(), SPEC, run_id, (START + day * DAY, START + (day + 1) * DAY))
+
+
+def test_what_labels_say_since_the_promotion_is_told_beside_what_they_said_before(home: Path) -> None:
+    log = Answered(SPEC)
+    for day, right in enumerate((10, 140, 140)):
+        answer(log, FIRST, day, right, 200)
+    promoted()
+    for day in (3, 4):
+        answer(log, AFTER, day, 180, 200)
+        check(day, "none", AFTER)
+    [entry] = reported()
+    assert entry.after == "helped"
+    assert (
+        "In service, accuracy is 0.9 [0.8705, 0.9295] on 400 labelled predictions of 2 windows since"
+        in entry.why
+    )
+    assert "the last of the champion before is 0.7 [0.6551, 0.7449] on 400 labelled" in entry.why
+    assert entry.evidence["found"]["in_service"]["after"]["rows"] == 400
+    assert replay(entry) == (entry.after, entry.why)
+    older = entry.model_copy(update={"evidence": {"found": dict(entry.evidence["found"])}})
+    del older.evidence["found"]["in_service"]
+    assert "In service" not in replay(older)[1], "a record of before is told as it was"
+
+
+def test_where_no_label_has_come_that_is_said_and_the_verdict_is_the_same(home: Path) -> None:
+    log = Answered(SPEC)
+    promoted()
+    for day in (3, 4):
+        answer(log, AFTER, day, 0, 0)
+        check(day, "none", AFTER)
+    [entry] = reported()
+    assert entry.after == "helped"
+    assert entry.evidence["found"]["in_service"]["after"] is None
+    assert "accuracy is not known (too few labels) since the promotion" in entry.why

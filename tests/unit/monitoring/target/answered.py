@@ -28,7 +28,13 @@ class Answered:
     written: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "feedback": 0, "takebacks": 0})
 
     def predict(
-        self, answers: list[Any], *, day: int = 0, scores: list[float | None] | None = None, **features: Any
+        self,
+        answers: list[Any],
+        *,
+        day: int = 0,
+        scores: list[float | None] | None = None,
+        run_id: str = RUN,
+        **features: Any,
     ) -> list[str]:
         """Predictions of one day; features are lists, or what every row has. Gives their ids."""
         first = self.written["predictions"]
@@ -38,7 +44,7 @@ class Answered:
                 "prediction_id": f"p{first + place}",
                 "predicted_at": (START + day * DAY + timedelta(seconds=place)).isoformat(),
                 "model_version": "1",
-                "run_id": RUN,
+                "run_id": run_id,
                 "prediction": answer,
                 "score": scores[place] if scores else None,
                 "sent_by": "shop",
