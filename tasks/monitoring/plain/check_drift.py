@@ -47,7 +47,8 @@ def check_drift(
         labels, predictions: The columns that hold them.
 
     Raises:
-        InvalidRequest: A file lacks the column of labels or of predictions.
+        InvalidRequest: A reference cannot be read, which says nothing of the file, or a file lacks the column
+            of labels or of predictions.
     """
     names = tuple(path.name for path in references)
     try:
@@ -57,7 +58,7 @@ def check_drift(
     try:
         before = [read_plain(path) for path in references]
     except DataRejected as error:
-        return rejected("drift", current.name, f"The reference cannot be read: {error}", references=names)
+        raise InvalidRequest(f"The reference cannot be read: {error}") from error
     for column in filter(None, (labels, predictions)):
         _require(column, [*before, now])
     if not any(common_kinds(before, now)):
