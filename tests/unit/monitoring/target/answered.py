@@ -28,9 +28,15 @@ class Answered:
     written: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "feedback": 0, "takebacks": 0})
 
     def predict(
-        self, answers: list[Any], *, day: int = 0, scores: list[float | None] | None = None, **features: Any
+        self,
+        answers: list[Any],
+        *,
+        day: int = 0,
+        scores: list[float | None] | None = None,
+        run: str = RUN,
+        **features: Any,
     ) -> list[str]:
-        """Predictions of one day; features are lists, or what every row has. Gives their ids."""
+        """Predictions of one day by one version; features are lists, or what every row has. Gives their ids."""
         first = self.written["predictions"]
         rows = [
             {
@@ -38,7 +44,7 @@ class Answered:
                 "prediction_id": f"p{first + place}",
                 "predicted_at": (START + day * DAY + timedelta(seconds=place)).isoformat(),
                 "model_version": "1",
-                "run_id": RUN,
+                "run_id": run,
                 "prediction": answer,
                 "score": scores[place] if scores else None,
                 "sent_by": "shop",
@@ -68,7 +74,7 @@ class Answered:
         self._append("feedback", feedback_table(rows), len(rows))
 
     def take_back(self, by: str) -> None:
-        row = {"sequence": 1, "sent_by": by, "since": None, "until": (START + 900 * DAY).isoformat()}
+        row = {"sequence": self.written["takebacks"] + 1, "sent_by": by, "since": None, "until": (START + 900 * DAY).isoformat()}
         self._append("takebacks", takeback_table([row | {"labels": 1, "why": "a test"}]), 1)
 
     def _append(self, log: str, rows: Any, count: int) -> None:
