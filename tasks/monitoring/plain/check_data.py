@@ -33,7 +33,8 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
 
     Raises:
         InvalidProject: The suite is wrong, or not there.
-        InvalidRequest: The file that is known to be sound cannot be read, which says nothing of the other.
+        InvalidRequest: The file that is known to be sound cannot be read, which says nothing of the other, or
+            one of them has too many columns.
     """
     if suite:
         return _by_suite(path, suite)

@@ -48,7 +48,7 @@ def check_drift(
 
     Raises:
         InvalidRequest: A reference cannot be read, which says nothing of the file, or a file lacks the column
-            of labels or of predictions.
+            of labels or of predictions, or has too many columns.
     """
     names = tuple(path.name for path in references)
     try:

@@ -180,3 +180,17 @@ def test_broken_quotes_are_judged_where_the_state_folder_cannot_be_written(
     path.write_text(reference.read_text() + '"1"2,a\n')
     assert check_drift([reference], path).verdict == "fine"
     assert "1 row" in check_data(path).why + " ".join(signal.why for signal in check_data(path).signals)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_a_file_that_is_too_wide_is_said_to_be_at_once(kind: str, reference: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"wide.{kind}"
+    made = pd.DataFrame(np.ones((2, 1001)), columns=[f"c{place}" for place in range(1001)])
+    write = {"csv": made.to_csv, "parquet": made.to_parquet}.get(kind)
+    if write:
+        write(path, index=False)
+    else:
+        made.to_json(path, orient="records", lines=True)
+    for judge in (check_data, lambda file: check_drift([reference], file)):
+        with pytest.raises(InvalidRequest, match="has 1001 columns, and at most 1000"):
+            judge(path)
