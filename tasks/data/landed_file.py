@@ -34,7 +34,7 @@ class LandedFile:
     def __init__(
         self, arrival: Arrival, batch_id: str, size: int, copy: IO[bytes], *, in_state_folder: bool = True
     ) -> None:
-        """`in_state_folder`: where copies of parts of it go; else into the machine's folder for such files."""
+        """`in_state_folder`: where copies of parts go; else into the machine's folder for such files."""
         self.arrival = arrival
         self.batch_id = batch_id
         self.size = size

@@ -60,8 +60,8 @@ def as_sample(requests: list[Logged], spec: PipelineSpec, shape: Shape) -> tuple
     kept = [number for number, broken in enumerate(typed.broken_rows) if not broken]
     if not kept:
         raise InvalidProject(
-            f"None of the {len(requests)} requests that were drawn was logged whole, with values of the types "
-            "of the model's columns, so none can be replayed. See pipeline.yaml: data.columns."
+            f"None of the {len(requests)} requests that were drawn was logged whole, with values of the "
+            "types of the model's columns, so none can be replayed. See pipeline.yaml: data.columns."
         )
     left = [whole[number] for number in kept]
     names = tuple(f"prediction {one.prediction_id}" for one in left)

@@ -235,7 +235,6 @@ def _new_labels(lake: Lake, logs: Logs, seen: datetime | None, since: datetime) 
     own: dict[str, tuple[str, None] | pa.Table] = {"every_label": logs["every_label"]}
     if len(takebacks):
         new, own["takebacks"] = f"({new} OR {_taken_back(lake, logs)})", takebacks
-    sql = (
-        f"SELECT DISTINCT prediction_id FROM every_label AS l WHERE received_at >= {_sql(since)} AND {new}"  # noqa: S608 - parts of our own
-    )
+    within = f"received_at >= {_sql(since)} AND {new}"
+    sql = f"SELECT DISTINCT prediction_id FROM every_label AS l WHERE {within}"  # noqa: S608 - parts of our own
     return lake.query(sql, own)

@@ -70,9 +70,9 @@ def test_a_blank_name_or_one_in_capitals_stops_nothing(names: list[str], tmp_pat
 def test_a_broken_reference_is_a_wrong_call_and_rejects_no_file(tmp_path: Path, reference: Path) -> None:
     broken = tmp_path / "broken.csv"
     broken.write_text("")
-    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken.csv"):
+    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken"):
         check_data(reference, like=broken)
-    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken.csv"):
+    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken"):
         check_drift([reference, broken], reference)
 
 
@@ -147,7 +147,7 @@ def test_predictions_that_the_reference_lacks_are_no_numbers(labels: str | None,
     *before, now = parts(tmp_path, lambda _, made: made.assign(size=None), 3)
     found = check_drift(before, now, labels, predictions="size")
     assert [signal.reason for signal in found.signals if signal.subject == "size"] == ["nulls"]
-    assert all(signal.value == signal.value for signal in found.signals)
+    assert not any(np.isnan(signal.value) for signal in found.signals if signal.value is not None)
 
 
 def test_a_small_reference_judges_answers_too(tmp_path: Path) -> None:
