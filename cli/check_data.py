@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.app import AsJson, app
-from cli.file_verdict import Html, tell_and_end
+from cli.file_verdict import Html, require_one_output, tell_and_end
 
 
 @app.command("check-data")
@@ -32,8 +32,14 @@ def check_data(
 
     Ends with 0 where it is, with 4 where it is rejected, with 5 where too little is there to tell.
     """
+    from tasks.errors import InvalidRequest
     from tasks.monitoring.plain.check_data import check_data as judge
 
+    require_one_output(html, as_json=json)
     if suite and like:
         raise typer.BadParameter("name --suite or --like, not both.")
-    tell_and_end(judge(file, suite, like), html, as_json=json)
+    try:
+        found = judge(file, suite, like)
+    except InvalidRequest as error:
+        raise typer.BadParameter(str(error)) from error
+    tell_and_end(found, html, as_json=json)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.app import AsJson, app
-from cli.file_verdict import Html, tell_and_end
+from cli.file_verdict import Html, require_one_output, tell_and_end
 
 
 @app.command("check-drift")
@@ -49,6 +49,7 @@ def check_drift(
     from tasks.errors import InvalidRequest
     from tasks.monitoring.plain.check_drift import check_drift as judge
 
+    require_one_output(html, as_json=json)
     try:
         found = judge([*reference, *(more or [])], current, labels, predictions)
     except InvalidRequest as error:

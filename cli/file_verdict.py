@@ -22,6 +22,18 @@ SAID = {"fine": "Fine", "drift": "Drift", "rejected": "Rejected", "cannot_tell":
 MARKS = {"incident": "-", "alarm": "-", "suspicious": "-", "note": " "}
 
 
+def require_one_output(html: str | None, *, as_json: bool) -> None:
+    """Refuse a page and JSON in one stream, before anything is read.
+
+    Raises:
+        BadParameter: Both are asked for on standard output.
+    """
+    if as_json and html == STANDARD_OUTPUT:
+        raise typer.BadParameter(
+            "--html - and --json both write to standard output: name a file for the page, or leave one out."
+        )
+
+
 def tell_and_end(found: "FileVerdict", html: str | None, *, as_json: bool) -> None:
     """Print the verdict, the gravest reason first, write the page, and end."""
     if html:

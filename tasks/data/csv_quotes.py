@@ -13,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from tasks.data.landed_file import LandedFile, nameless_file, reading
+from tasks.data.landed_file import LandedFile, reading
 from tasks.data.landed_rows import READABLE, ROW_BYTES
 from tasks.data.quarantine import BrokenRow
 from tasks.data.text_file import require_utf8
@@ -41,7 +41,7 @@ def without_broken_quotes(landed: LandedFile) -> tuple[Open, list[BrokenRow]]:
     """
     if _all_quotes_are_strict(landed):
         return landed.open, []
-    kept = nameless_file()
+    kept = landed.file_for_a_part()
     try:
         broken = list(_sorted_out(landed, kept))
     except UnicodeDecodeError:

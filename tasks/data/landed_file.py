@@ -31,11 +31,15 @@ class LandedFile:
         size: Of the content, in bytes.
     """
 
-    def __init__(self, arrival: Arrival, batch_id: str, size: int, copy: IO[bytes]) -> None:
+    def __init__(
+        self, arrival: Arrival, batch_id: str, size: int, copy: IO[bytes], *, in_state_folder: bool = True
+    ) -> None:
+        """`in_state_folder`: where copies of parts go; else into the machine's folder for such files."""
         self.arrival = arrival
         self.batch_id = batch_id
         self.size = size
         self._copy = copy
+        self._in_state_folder = in_state_folder
 
     @property
     def name(self) -> str:
@@ -44,6 +48,10 @@ class LandedFile:
     def open(self) -> IO[bytes]:
         """The content from its start; several readers do not disturb each other."""
         return reading(self._copy, self.size)
+
+    def file_for_a_part(self) -> IO[bytes]:
+        """A file of this process alone that can hold a part of the content."""
+        return nameless_file() if self._in_state_folder else tempfile.TemporaryFile(prefix="plain-")
 
     def pieces(self) -> Iterator[bytes]:
         """The content piece by piece."""

@@ -1,4 +1,4 @@
-"""A file of any folder, read as a landed one is: no landing folder, no table, no platform."""
+"""A file of any folder, read as a landed one is: no landing folder, no table, no platform, no state."""
 
 import tempfile
 from pathlib import Path
@@ -34,7 +34,7 @@ def open_plain(path: Path) -> LandedFile:
     if size == 0:
         file.close()
         raise DataRejected(f"{name} is empty.")
-    return LandedFile(Arrival(name, ()), name, size, file)
+    return LandedFile(Arrival(name, ()), name, size, file, in_state_folder=False)
 
 
 def _unpack(name: str, packed: IO[bytes]) -> tuple[IO[bytes], int]:

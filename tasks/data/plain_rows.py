@@ -21,7 +21,7 @@ from tasks.data.plain_file import open_plain
 from tasks.data.quarantine import BrokenRow
 from tasks.data.text_file import ends_with_newline
 from tasks.data.typed_values import DAY, from_text
-from tasks.errors import DataRejected
+from tasks.errors import DataRejected, InvalidRequest
 from tasks.spec import ColumnType, TableSpec
 
 OF_TEXT: tuple[ColumnType, ...] = ("int64", "float64", "bool", "date", "timestamp")
@@ -29,6 +29,8 @@ OF_JSON_TEXT: tuple[ColumnType, ...] = ("date", "timestamp")
 """JSON and Parquet say themselves what is a number; only times are text there."""
 FIRST_VALUES = 2000
 """A type that reads few of so many values is not tried on all of them."""
+MOST_COLUMNS = 1000
+"""Of more, the types alone take many minutes to find."""
 MISREAD_SHARE = 0.05
 PLACEHOLDER_CHARACTERS = 12
 MOST_PLACEHOLDERS = 5
@@ -69,9 +71,15 @@ def read_plain(path: Path) -> PlainRows:
 
     Raises:
         DataRejected: It cannot be read; the message says why and what to do.
+        InvalidRequest: It has more than `MOST_COLUMNS` columns.
     """
     with open_plain(path) as landed:
         declared, not_plain = _columns(landed)
+        if len(declared) > MOST_COLUMNS:
+            raise InvalidRequest(
+                f"{landed.name} has {len(declared)} columns, and at most {MOST_COLUMNS} are looked at. Write "
+                "files of some of the columns, and check them one after another."
+            )
         unreadable: list[BrokenRow] = []
         rows = pa.concat_tables(list(_batches(landed, declared, unreadable)))
         is_text = kind_of_file(landed.name) != "parquet"

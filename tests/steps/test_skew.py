@@ -50,7 +50,12 @@ def broken(name: str) -> dict[str, str]:
     return {f"served_{file}": text.replace(right, wrong)}
 
 
-def log(answers: list[dict[str, Any]], asked: list[dict[str, Any]] | None = None, run: str = "r") -> None:
+def dumped(value: Any) -> str | None:
+    """None stands for a value that was not logged."""
+    return None if value is None else json.dumps(value)
+
+
+def log(answers: list[dict[str, Any]], asked: list[Any] | None = None, run: str = "r") -> None:
     """Let these requests have been answered in the window."""
     asked = instances() if asked is None else asked
     assert len(asked) == len(answers)
@@ -60,8 +65,8 @@ def log(answers: list[dict[str, Any]], asked: list[dict[str, Any]] | None = None
             "prediction_id": [f"q{number}" for number in range(len(asked))],
             "predicted_at": pa.array([START + timedelta(hours=1)] * len(asked), pa.timestamp("us", "UTC")),
             "run_id": [run] * len(asked),
-            "request": [json.dumps(instance) for instance in asked],
-            "prediction": [json.dumps(answer["prediction"]) for answer in answers],
+            "request": pa.array([dumped(instance) for instance in asked], pa.string()),
+            "prediction": pa.array([dumped(answer["prediction"]) for answer in answers], pa.string()),
             "score": [answer["score"] for answer in answers],
         }
     )
@@ -177,3 +182,46 @@ def test_where_nothing_can_be_compared_a_note_says_why(home: Path) -> None:
         [note] = looked(home, spec, run, archive)
         assert note.level == "note"
         assert cause in f"{note.reason}: {note.why}"
+
+
+def test_requests_that_were_not_logged_whole_are_left_out(home: Path) -> None:
+    spec, run, archive = trained(home)
+    log([{"prediction": None, "score": 0.5}, *answers()[1:]], [*instances()[:-1], None], run=run.run_id)
+
+    assert looked(home, spec, run, archive) == ()
+    kept = Skew.model_validate_json((home / "work" / "skew.json").read_text())
+    assert len(kept.answers) == 38
+
+
+def columns_changed(spec: PipelineSpec, **columns: Any) -> PipelineSpec:
+    data = spec.data.model_copy(
+        update={
+            "columns": {**spec.data.columns, **columns},
+            "features": tuple(dict.fromkeys([*spec.data.features, *columns])),
+        }
+    )
+    return spec.model_copy(update={"data": data})
+
+
+@pytest.mark.parametrize(
+    ("columns", "pieces", "said"),
+    [
+        ({"pieces": "string"}, "many", "have other types than when the version that serves was trained"),
+        ({"pieces": "float64"}, 2.5, "have other types than when the version that serves was trained"),
+        ({"colour": "string"}, 2, "has no column colour"),
+        ({}, "many", "None of the 40 requests"),
+        (None, 2, "model.mar"),
+    ],
+)
+def test_a_replay_that_cannot_begin_is_a_note(
+    home: Path, columns: dict[str, Any] | None, pieces: Any, said: str
+) -> None:
+    spec, run, archive = trained(home)
+    log(answers(), [{**one, "pieces": pieces} for one in instances()], run=run.run_id)
+    if columns is None:
+        archive = archive.model_copy(update={"url": str(home / "gone" / "model.mar")})
+
+    [note] = looked(home, columns_changed(spec, **columns or {}), run, archive)
+
+    assert (note.level, note.reason) == ("note", "replay_failed")
+    assert said in note.why

@@ -56,7 +56,11 @@ class Shape:
 
 
 def shape_of(part: SnapshotPart, features: Sequence[str]) -> Shape:
-    """The shape of the features in a part, from the file's footer."""
+    """The shape of the features in a part, from the file's footer.
+
+    Raises:
+        InvalidProject: It lacks one: the model got it since.
+    """
     with files.at(part.url).open("rb") as file:
         found = pq.ParquetFile(file)
         schema = found.schema_arrow
@@ -67,6 +71,11 @@ def shape_of(part: SnapshotPart, features: Sequence[str]) -> Shape:
             for column in columns
             if column.statistics is not None and column.statistics.null_count
         }
+    if lacking := [name for name in features if name not in schema.names]:
+        raise InvalidProject(
+            f"The training's file has no column {', '.join(lacking)}: the model got it since. Train again.",
+            path=part.url,
+        )
     return Shape(pa.schema([schema.field(name) for name in features]), frozenset(nullable & {*features}))
 
 

@@ -15,7 +15,7 @@ from tasks.data.plain_file import open_plain
 from tasks.data.plain_rows import PlainRows, read_plain
 from tasks.data.staging import Staging
 from tasks.data.suites import Suite, load_suite, require_columns, require_declared_columns
-from tasks.errors import DataRejected
+from tasks.errors import DataRejected, InvalidRequest
 from tasks.monitoring.plain.likeness import differences
 from tasks.monitoring.plain.soundness import faults_of
 from tasks.monitoring.plain.verdict import rejected, verdict_of
@@ -33,6 +33,8 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
 
     Raises:
         InvalidProject: The suite is wrong, or not there.
+        InvalidRequest: The file that is known to be sound cannot be read, which says nothing of the other, or
+            one of them has too many columns.
     """
     if suite:
         return _by_suite(path, suite)
@@ -43,7 +45,7 @@ def check_data(path: Path, suite: str | None = None, like: Path | None = None) -
     try:
         reference = read_plain(like) if like else None
     except DataRejected as error:
-        return rejected("data", path.name, f"The reference cannot be read: {error}", references=(str(like),))
+        raise InvalidRequest(f"The reference cannot be read: {error}") from error
     found = faults_of(file, datetime.now(UTC), reference)
     cannot_tell = None
     if reference:

@@ -16,7 +16,7 @@ from tasks.contracts import FileVerdict, Performance, Signal
 from tasks.data.plain_rows import PlainRows, read_plain
 from tasks.errors import DataRejected, InvalidRequest
 from tasks.monitoring.domain_classifier import Kind
-from tasks.monitoring.plain.columns import ONWARD, UNITS, Change, certain, changes_of
+from tasks.monitoring.plain.columns import ONWARD, UNITS, Change, Sides, certain, changes_of
 from tasks.monitoring.plain.joint import Joint, tell_apart
 from tasks.monitoring.plain.pictures import pictures_of
 from tasks.monitoring.plain.roles import Role, Roles, roles_of
@@ -47,7 +47,8 @@ def check_drift(
         labels, predictions: The columns that hold them.
 
     Raises:
-        InvalidRequest: A file lacks the column of labels or of predictions.
+        InvalidRequest: A reference cannot be read, which says nothing of the file, or a file lacks the column
+            of labels or of predictions, or has too many columns.
     """
     names = tuple(path.name for path in references)
     try:
@@ -57,7 +58,7 @@ def check_drift(
     try:
         before = [read_plain(path) for path in references]
     except DataRejected as error:
-        return rejected("drift", current.name, f"The reference cannot be read: {error}", references=names)
+        raise InvalidRequest(f"The reference cannot be read: {error}") from error
     for column in filter(None, (labels, predictions)):
         _require(column, [*before, now])
     if not any(common_kinds(before, now)):
@@ -157,7 +158,20 @@ def _inputs(sides: Pair, roles: Roles) -> tuple[list[Signal], int]:
 def _columns(sides: Pair, roles: Mapping[str, Role], question: str = "input") -> list[Signal]:
     changes = [change for name, role in roles.items() for change in changes_of(name, role, sides.of(name))]
     sure = certain(changes, LEVEL)
-    return [_signal(change, question) for change, surely in zip(changes, sure, strict=True) if surely]
+    found = [_signal(change, question) for change, surely in zip(changes, sure, strict=True) if surely]
+    untold = dict.fromkeys(change.column for change in changes if change.p_value is None)
+    return [*found, *(_too_few(name, sides.of(name), question) for name in untold)]
+
+
+def _too_few(column: str, sides: Sides, question: str) -> Signal:
+    held = int(sides.reference.notna().sum())
+    return Signal(
+        question="target" if question == "target" else "input",
+        reason="left_out",
+        subject=column,
+        level="note",
+        why=f"{column} was not compared: the reference has {held} values of it, too few to tell.",
+    )
 
 
 def _signal(change: Change, question: str) -> Signal:

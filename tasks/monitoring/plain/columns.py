@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from tasks.monitoring.labels.next_batch import NextBatch, expected
+from tasks.monitoring.labels.next_batch import FEWEST_BATCHES, NextBatch, expected
 from tasks.monitoring.plain.roles import Role
 
 Numbers = NDArray[np.float64]
@@ -38,6 +38,8 @@ MOST_KNOWN = 200
 FEWEST_FOR_NEW = 200
 FEW_SAMPLED = 20_000
 FEWEST_TO_HALVE = 60
+PIECES = 8
+"""Into about so many the rows with a value are parted where they lie in a few blocks alone."""
 SEED = 0
 STRAYS = 0.005
 """At each end of the reference's numbers so many are drawn to the limit: one slip must not be the scale."""
@@ -69,7 +71,8 @@ class Change:
     Attributes:
         effect: In the unit of its reason.
         floor: What the effect has to exceed to matter.
-        p_value: Of no change, corrected for what was compared in the column.
+        p_value: Of no change, corrected for what was compared in the column; None where too little of the
+            reference has a value to tell.
         told: A part of a sentence: what is other now.
     """
 
@@ -77,7 +80,7 @@ class Change:
     reason: Reason
     effect: float
     floor: float
-    p_value: float
+    p_value: float | None
     told: str
 
 
@@ -114,7 +117,7 @@ def changes_of(name: str, role: Role, sides: Sides) -> list[Change]:
     """How a column differs, one change for each way in which it can."""
     nulls = _nulls(name, sides)
     given = sides.where_known()
-    if not len(given.current):
+    if not len(given.current) or not len(given.reference):
         return [nulls]
     is_number = role in {"number", "money"}
     return [nulls, *(_numbers(name, role, given) if is_number else _categories(name, given))]
@@ -122,10 +125,10 @@ def changes_of(name: str, role: Role, sides: Sides) -> list[Change]:
 
 def certain(changes: Sequence[Change], level: float) -> list[bool]:
     """Which changes are no chance; that one of them is has the probability `level` (Holm)."""
-    order = np.argsort([change.p_value for change in changes])
-    found, left = [False] * len(changes), len(changes)
-    for place in order:
-        if changes[place].p_value > level / left:
+    tested = {place: change.p_value for place, change in enumerate(changes) if change.p_value is not None}
+    found, left = [False] * len(changes), len(tested)
+    for place in sorted(tested, key=tested.__getitem__):
+        if not tested[place] <= level / left:
             break
         found[place], left = True, left - 1
     return found
@@ -253,22 +256,38 @@ def _one_hot(values: pd.Series, kept: Sequence[str]) -> Numbers:
     return found
 
 
-def p_value(own: Numbers, other: Numbers, blocks: Codes) -> float:
+def p_value(own: Numbers, other: Numbers, blocks: Codes) -> float | None:
     """The probability of no change in any of the means, each against its variance within and between blocks,
-    by Bonferroni.
+    by Bonferroni; None where the blocks are too few to know how much they differ.
     """
-    sizes = np.bincount(blocks).astype(float)
-    smallest = 1.0
-    for place in range(own.shape[1]):
-        usual = _usual(own[:, place], blocks, sizes)
-        now = other[:, place]
-        if usual is None:
-            return 1.0
-        error = usual.error(_variance(now, own[:, place]) / len(now), len(now))
-        degrees = usual.degrees if usual.between > 0 else max(len(now) + len(own) - 2, 1)
-        reach = abs(float(now.mean()) - usual.center) / error
-        smallest = min(smallest, 2 * float(stats.t.sf(reach, degrees)))
-    return float(min(1.0, smallest * own.shape[1]))
+    numbers = numbered(blocks)
+    sizes = np.bincount(numbers).astype(float)
+    found = [_p_of_mean(own[:, place], other[:, place], numbers, sizes) for place in range(own.shape[1])]
+    smallest = float(np.min(found)) * len(found)
+    return None if np.isnan(smallest) else min(1.0, smallest)
+
+
+def numbered(blocks: Codes) -> Codes:
+    """The blocks that have rows, numbered on; where so few are left that nobody knows how much they differ,
+    each is parted into pieces of rows that follow each other.
+    """
+    named, numbers = np.unique(blocks, return_inverse=True)
+    if len(named) >= FEWEST_BATCHES:
+        return numbers
+    pieces = -(-PIECES // max(len(named), 1))
+    place = pd.Series(numbers).groupby(numbers).cumcount().to_numpy()
+    piece = place * pieces // np.bincount(numbers)[numbers]
+    return np.unique(numbers * pieces + piece, return_inverse=True)[1]
+
+
+def _p_of_mean(own: Numbers, now: Numbers, blocks: Codes, sizes: Numbers) -> float:
+    """NaN where the blocks are too few."""
+    usual = _usual(own, blocks, sizes)
+    if usual is None:
+        return np.nan
+    error = usual.error(_variance(now, own) / len(now), len(now))
+    degrees = usual.degrees if usual.between > 0 else max(len(now) + len(own) - 2, 1)
+    return 2 * float(stats.t.sf(abs(float(now.mean()) - usual.center) / error, degrees))
 
 
 def _usual(values: Numbers, blocks: Codes, sizes: Numbers) -> NextBatch | None:

@@ -69,7 +69,8 @@ def tell_apart(
     found = _separate(current[names], reference[names], kinds, floor)
     own = 0.5
     if found.auc > floor and found.auc > found.null_auc:
-        own = max((_own_auc(reference[names], kinds, parts == part) for part in _spread(parts)), default=0.5)
+        filled = {name: kind for name, kind in kinds.items() if current[name].notna().any()}
+        own = max((_own_auc(reference, kinds, filled, parts == part) for part in _spread(parts)), default=0.5)
     return Joint(tuple(names), found, floor, own, onward)
 
 
@@ -81,8 +82,21 @@ def _spread(parts: NDArray[np.int64]) -> NDArray[np.int64]:
     return named[np.unique(np.linspace(0, len(named) - 1, PARTS).astype(np.int64))]
 
 
-def _own_auc(reference: pd.DataFrame, kinds: Mapping[str, Kind], part: NDArray[np.bool_]) -> float:
-    found = _separate(reference[part], reference[~part], kinds, 1.0)
+def _own_auc(
+    reference: pd.DataFrame, kinds: Mapping[str, Kind], filled: Mapping[str, Kind], part: NDArray[np.bool_]
+) -> float:
+    """How well one part of the reference is told from the others.
+
+    Args:
+        filled: The columns that have values in the file: where a part has none of them, this alone would tell
+            it apart, and say nothing of how its values differ.
+    """
+    sides = reference[part], reference[~part]
+    lacking = {name for name in filled if not all(side[name].notna().any() for side in sides)}
+    seen = {name: kind for name, kind in kinds.items() if name not in lacking}
+    if not seen:
+        return 0.5
+    found = _separate(sides[0][list(seen)], sides[1][list(seen)], seen, 1.0)
     return 0.5 if np.isnan(found.auc) else found.auc
 
 

@@ -62,6 +62,7 @@ UNIT_TOLERANCE, SHAPE_TOLERANCE = 0.04, 0.06
 SWAP_FAR, SWAP_NEAR = 0.5, 0.2
 """In standard deviations: from the own column of the reference, and from the other one's."""
 MOST_COLUMNS = 40
+"""Of a kind so many are compared with each other."""
 MOST_LISTED = 30
 
 
@@ -229,7 +230,7 @@ def _swapped(sides: Pair, numbers: list[str]) -> Iterator[Signal]:
                     f"{one}, {other}",
                     f"{one} and {other} are exchanged: each has the values of the other one.",
                 )
-    texts = [name for name, kind in sides.kinds.items() if kind == "string"]
+    texts = [name for name, kind in sides.kinds.items() if kind == "string"][:MOST_COLUMNS]
     for place, one in enumerate(texts):
         for other in texts[place + 1 :]:
             if _hold_each_others(sides, one, other):
@@ -266,7 +267,7 @@ def _hold_each_others(sides: Pair, one: str, other: str) -> bool:
 
 def _out_of_order(sides: Pair, numbers: list[str]) -> Iterator[Signal]:
     """Pairs of columns of which one is no larger than the other in nearly all rows of the reference."""
-    times = [name for name, kind in sides.kinds.items() if kind in TIMES]
+    times = [name for name, kind in sides.kinds.items() if kind in TIMES][:MOST_COLUMNS]
     for names in (numbers, times):
         for place, one in enumerate(names):
             for other in names[place + 1 :]:

@@ -135,12 +135,13 @@ def _some(rows: pa.Table, most: int) -> pa.Table:
 
 
 def _frame(rows: pa.Table, kinds: Mapping[str, ColumnType]) -> pd.DataFrame:
-    """The values as pandas has them; blank text is missing."""
+    """The values as pandas has them; blank text is missing, and so is infinity, which has no mean."""
     columns = {}
     for name, kind in kinds.items():
         column = rows.column(name)
         if kind in NUMBERS:
-            columns[name] = pd.Series(pc.cast(column, pa.float64(), safe=False).to_numpy())
+            numbers = pc.cast(column, pa.float64(), safe=False).to_numpy()
+            columns[name] = pd.Series(np.where(np.isinf(numbers), np.nan, numbers))
         elif kind == "string":
             texts = column.cast(pa.string())
             blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)

@@ -95,8 +95,10 @@ def label_signal(labels: Labels, sides: Sides) -> Signal:
     """Whether the labels' own distribution has changed."""
     role: Role = "number" if labels.target.task == "regression" else "category"
     change = change_of_label(labels.column, role, sides)
-    surely = change.p_value < LEVEL and change.effect > change.floor
+    surely = change.p_value is not None and change.p_value < LEVEL and change.effect > change.floor
     said = "has changed" if surely else "has not changed enough to matter"
+    if change.p_value is None:
+        said = "has too few values in the reference to tell whether it has changed"
     return Signal(
         question="target",
         reason="label_prior",
@@ -198,17 +200,17 @@ def _of_losses(source: str, before: Answered, now: Answered, target: Target) -> 
     own, other = (each[held] for each, held in zip(losses, known, strict=True))
     if not len(own) or not len(other):
         return _signal(
-            source, "performance", None, None, "", "no row has both a label and a prediction", is_worse=False
+            source, "performance", None, None, "", "no row has both a label and a prediction", is_worse=None
         )
     usual, worse = float(own.mean()), float(other.mean())
     floor = ERROR_FLOOR * usual if target.task == "regression" else ACCURACY_FLOOR
-    numbers = np.unique(before.blocks[known[0]], return_inverse=True)[1]
-    surely = p_value(own[:, None], other[:, None], numbers) < LEVEL
+    chance = p_value(own[:, None], other[:, None], before.blocks[known[0]])
     what = "mean absolute error" if target.task == "regression" else "share of wrong answers"
     told = f"the {what} is {worse:.4g}, {usual:.4g} in the reference"
-    return _signal(
-        source, "performance", worse - usual, floor, what, told, is_worse=surely and worse - usual > floor
-    )
+    if chance is None:
+        told += f", whose {len(own)} answers are too few to tell"
+    is_worse = None if chance is None else chance < LEVEL and worse - usual > floor
+    return _signal(source, "performance", worse - usual, floor, what, told, is_worse=is_worse)
 
 
 def _of_ranking(source: str, before: Metric, now: Metric) -> Signal:
@@ -229,9 +231,10 @@ def _signal(
     unit: str,
     told: str,
     *,
-    is_worse: bool,
+    is_worse: bool | None,
 ) -> Signal:
-    said = "answers worse than before" if is_worse else "answers as before"
+    """`is_worse` is None where nobody can tell."""
+    said = {True: "answers worse than before", False: "answers as before", None: "cannot be judged"}[is_worse]
     return Signal(
         question="target",
         reason=reason,

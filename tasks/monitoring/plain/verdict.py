@@ -30,7 +30,7 @@ def verdict_of(signals: Sequence[Signal], *, cannot_tell: str | None = None, **t
 
 
 def rejected(check: Check, file: str, why: str, *, references: tuple[str, ...] = ()) -> FileVerdict:
-    """The verdict on a file that cannot be read, or on one whose reference cannot."""
+    """The verdict on a file that cannot be read."""
     signal = Signal(question="validity", reason="unreadable", subject=file, level="incident", why=why)
     return verdict_of([signal], check=check, file=file, references=references)
 

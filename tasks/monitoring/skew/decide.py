@@ -1,7 +1,7 @@
 """What follows from replayed requests: a difference is an incident, which no training answers."""
 
 from collections.abc import Sequence
-from math import isclose
+from math import isclose, isnan
 from typing import Any
 
 from tasks.contracts import Preparation, ReplayedAnswer, Signal
@@ -111,4 +111,7 @@ def _turned(one: ReplayedAnswer) -> bool:
 
 
 def _close(before: float, now: float | None) -> bool:
-    return now is not None and isclose(before, now, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    """NaN is close to NaN, and to nothing else: it is the same answer as before."""
+    if now is None or isnan(before) or isnan(now):
+        return now is not None and isnan(before) and isnan(now)
+    return isclose(before, now, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

@@ -42,7 +42,7 @@ def look(
         return ()
     try:
         found = replayed(spec, run, archive, logged)
-    except (ArchiveMismatch, InvalidProject, ServingError) as error:
+    except (ArchiveMismatch, FileNotFoundError, InvalidProject, ServingError) as error:
         return (of_fault(error, archive_changed=isinstance(error, ArchiveMismatch)),)
     files.write_text(work_url, "skew.json", text=found.model_dump_json(indent=2))
     return signals_of(found.preparation, found.answers)

@@ -53,7 +53,7 @@ class Check:
     Attributes:
         windows: How many windows were compared.
         bias: Estimate minus truth, as their mean.
-        typical: The root of the mean square of what they were off by beyond chance.
+        typical: The root of the mean square of what they were off by beyond bias and chance.
     """
 
     windows: int
@@ -102,7 +102,7 @@ def check(name: str, windows: Sequence[TargetSummary]) -> Check | None:
             chance.append(said.error**2)
     if not off:
         return None
-    typical = float(np.mean(np.square(off)) - np.mean(chance))
+    typical = float(np.var(off) - np.mean(chance))
     return Check(len(off), float(np.mean(off)), sqrt(max(typical, 0.0)))
 
 

@@ -247,5 +247,5 @@ def _checked(name: str, found: estimate.Check) -> Signal:
         unit=name,
         why=f"In the {found.windows} windows that have labels, {name} by the model's own confidence was "
         f"{abs(found.bias):.3f} too {'high' if found.bias > 0 else 'low'} on average, and typically "
-        f"{found.typical:.3f} off beyond chance.",
+        f"{found.typical:.3f} off beyond that and chance.",
     )

@@ -60,7 +60,7 @@ def summaries(
     # Before any label is read, so that one that comes meanwhile is new the next time.
     until = _labels_until(lake, spec)
     kept = {each_window(each): each for each in _kept(lake, spec, run_id)}
-    wanted = sorted({window, *_changed(lake, spec, list(kept.values()))})
+    wanted = sorted({window, *_changed(lake, spec, run_id, list(kept.values()))})
     made = [_made(lake, spec, run_id, each, groups) for each in wanted]
     told = [each.model_copy(update={"labels_until": until}) for each in made]
     _keep(lake, spec, told)
@@ -197,16 +197,18 @@ def _labels_until(lake: Lake, spec: PipelineSpec) -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def _changed(lake: Lake, spec: PipelineSpec, kept: Sequence[TargetSummary]) -> list[Window]:
+def _changed(lake: Lake, spec: PipelineSpec, run_id: str, kept: Sequence[TargetSummary]) -> list[Window]:
     """The windows whose labels are others than when the last check looked.
 
-    Only labels that came, or were taken back, since then are read; each check looks at all of these.
+    Only labels that came, or were taken back, since then are read, and the version's own predictions of these
+    windows; each check looks at all of them.
     """
     logs = _logs(lake, spec)
     if not kept or not {"predictions", "every_label"} <= set(logs):
         return []
+    first = min(each.window_start for each in kept)
     seen = max((each.labels_until for each in kept if each.labels_until), default=None)
-    labels = _new_labels(lake, logs, seen)
+    labels = _new_labels(lake, logs, seen, first - CLOCKS)
     if not len(labels):
         return []
     windows = pa.table(
@@ -215,22 +217,29 @@ def _changed(lake: Lake, spec: PipelineSpec, kept: Sequence[TargetSummary]) -> l
             "window_end": [each.window_end for each in kept],
         }
     )
-    sql = """
+    # The first start stands there by itself too: files of earlier predictions are not read then.
+    sql = f"""
         SELECT DISTINCT window_start, window_end FROM windows
         JOIN predictions ON predicted_at >= window_start AND predicted_at < window_end
         WHERE prediction_id IN (SELECT prediction_id FROM labels)
-    """
+        AND predicted_at >= {_sql(first)} AND run_id = {literal(run_id)}
+    """  # noqa: S608 - a time and an id of our own
     found = lake.query(sql, {"predictions": logs["predictions"], "windows": windows, "labels": labels})
     return list(zip(found["window_start"].to_pylist(), found["window_end"].to_pylist(), strict=True))
 
 
-def _new_labels(lake: Lake, logs: Logs, seen: datetime | None) -> pa.Table:
-    """Of which predictions a label has come, or was taken back, since then; ever, if None."""
+def _new_labels(lake: Lake, logs: Logs, seen: datetime | None, since: datetime) -> pa.Table:
+    """Of which predictions a label has come, or was taken back, after `seen`; ever, if None.
+
+    Args:
+        since: When the first of them can have been received.
+    """
     new = "true" if seen is None else f"ingested_at > {_sql(seen)}"
-    sql = f"SELECT DISTINCT prediction_id FROM every_label AS l WHERE {new}"  # noqa: S608 - parts of our own
-    if "takebacks" not in logs or seen is None:
-        return lake.query(sql, {"every_label": logs["every_label"]})
-    takebacks = lake.query(f"SELECT * FROM takebacks WHERE {new}", {"takebacks": logs["takebacks"]})  # noqa: S608
+    named = "takebacks" in logs and seen is not None
+    takebacks = lake.query(f"SELECT * FROM takebacks WHERE {new}", logs) if named else ()  # noqa: S608 - a time
+    own: dict[str, tuple[str, None] | pa.Table] = {"every_label": logs["every_label"]}
     if len(takebacks):
-        sql += f" OR {_taken_back(lake, logs)}"
-    return lake.query(sql, {"every_label": logs["every_label"], "takebacks": takebacks})
+        new, own["takebacks"] = f"({new} OR {_taken_back(lake, logs)})", takebacks
+    within = f"received_at >= {_sql(since)} AND {new}"
+    sql = f"SELECT DISTINCT prediction_id FROM every_label AS l WHERE {within}"  # noqa: S608 - parts of our own
+    return lake.query(sql, own)

@@ -20,6 +20,15 @@ def test_the_rounding_of_other_hardware_is_no_difference() -> None:
     assert signals_of(SAME, [answer(score_now=0.80005), turned, turned, number]) == ()
 
 
+def test_an_answer_that_is_no_number_as_before_is_no_difference() -> None:
+    nan = float("nan")
+    same = answer(prediction=nan, prediction_now=nan, score=nan, score_now=nan)
+
+    assert signals_of(SAME, [same]) == ()
+    assert [one.level for one in signals_of(SAME, [answer(score=nan)])] == ["incident"]
+    assert [one.level for one in signals_of(SAME, [answer(score_now=nan)])] == ["incident"]
+
+
 def test_more_turned_labels_than_rounding_turns_are_an_incident() -> None:
     turned = [answer(number, prediction_now=0) for number in range(3)]
 

@@ -1,5 +1,6 @@
 """Clumsy and hostile files: other separators, blank names, bytes of a lost disk, broken references."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tasks.data.separators import separator_of
+from tasks.errors import InvalidRequest
 from tasks.monitoring.plain.check_data import check_data
 from tasks.monitoring.plain.check_drift import check_drift
 
@@ -65,12 +67,13 @@ def test_a_blank_name_or_one_in_capitals_stops_nothing(names: list[str], tmp_pat
     assert check_data(path).verdict == "fine"
 
 
-def test_a_broken_reference_is_called_the_reference(tmp_path: Path, reference: Path) -> None:
+def test_a_broken_reference_is_a_wrong_call_and_rejects_no_file(tmp_path: Path, reference: Path) -> None:
     broken = tmp_path / "broken.csv"
     broken.write_text("")
-    for found in (check_data(reference, like=broken), check_drift([broken], reference)):
-        assert found.verdict == "rejected"
-        assert found.why.startswith("The reference cannot be read: broken.csv")
+    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken"):
+        check_data(reference, like=broken)
+    with pytest.raises(InvalidRequest, match="The reference cannot be read: broken"):
+        check_drift([reference, broken], reference)
 
 
 def test_whole_numbers_of_many_values_are_no_codes(tmp_path: Path) -> None:
@@ -103,3 +106,91 @@ def test_labels_that_have_not_come_cannot_be_judged_and_drift_is_told_all_the_sa
     assert same.verdict == "cannot_tell"
     assert "bought" in same.why
     assert other.verdict == "drift"
+
+
+def parts(folder: Path, changed: Callable[[int, pd.DataFrame], pd.DataFrame], count: int) -> list[Path]:
+    """A reference of several files, and one to judge whose sizes are 3 standard deviations larger."""
+    paths = [folder / f"{place}.csv" for place in range(count)]
+    for place, path in enumerate(paths):
+        changed(place, rows(place)).to_csv(path, index=False)
+    rows(99, mean=16.0).to_csv(folder / "now.csv", index=False)
+    return [*paths, folder / "now.csv"]
+
+
+@pytest.mark.parametrize(("count", "empty"), [(3, {1}), (10, set(range(1, 9))), (10, {0, *range(2, 10)})])
+def test_parts_of_a_reference_without_values_of_a_column_hide_no_change(
+    count: int, empty: set[int], tmp_path: Path
+) -> None:
+    """Not by the columns, and not by the classifier, which tells an empty column from a full one."""
+    *before, now = parts(
+        tmp_path, lambda place, made: made.assign(size=None) if place in empty else made, count
+    )
+    found = check_drift(before, now)
+    assert {("location", "size"), ("joint", "2 columns together")} <= {
+        (signal.reason, signal.subject) for signal in found.signals if signal.level == "alarm"
+    }
+    label = check_drift(before, now, labels="size").signals
+    assert [signal.level for signal in label if signal.reason == "label_prior"] == ["alarm"]
+
+
+def test_a_column_of_too_few_values_is_told_and_not_called_unchanged(tmp_path: Path) -> None:
+    *before, now = parts(tmp_path, lambda _, made: made.assign(size=made["size"].where(made.index < 3)), 1)
+    found = check_drift(before, now)
+    assert "size was not compared: the reference has 3 values of it, too few to tell." in [
+        signal.why for signal in found.signals
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("labels", [None, "kind"])
+def test_predictions_that_the_reference_lacks_are_no_numbers(labels: str | None, tmp_path: Path) -> None:
+    *before, now = parts(tmp_path, lambda _, made: made.assign(size=None), 3)
+    found = check_drift(before, now, labels, predictions="size")
+    assert [signal.reason for signal in found.signals if signal.subject == "size"] == ["nulls"]
+    assert not any(np.isnan(signal.value) for signal in found.signals if signal.value is not None)
+
+
+def test_a_small_reference_judges_answers_too(tmp_path: Path) -> None:
+    """A third of its few blocks is not fitted to, and is enough to know how much they differ."""
+    paths = [tmp_path / f"{name}.csv" for name in ("before", "now")]
+    for path in paths:
+        made = rows(len(path.name))
+        is_large = made["size"] > 10
+        made.assign(large=is_large if path == paths[0] else ~is_large).to_csv(path, index=False)
+    found = check_drift([paths[0]], paths[1], labels="large")
+    assert "performance" in {signal.reason for signal in found.signals if signal.level == "alarm"}
+
+
+def test_infinity_is_no_number(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.parquet" for name in ("before", "now")]
+    for path, mean in zip(paths, (10.0, 16.0), strict=True):
+        made = rows(len(path.name), mean)
+        made["size"] = made["size"].where(made.index % 20 > 0, np.inf)
+        made.to_parquet(path)
+    found = check_drift([paths[0]], paths[1])
+    assert "location" in {signal.reason for signal in found.signals if signal.level == "alarm"}
+
+
+def test_broken_quotes_are_judged_where_the_state_folder_cannot_be_written(
+    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "file" / "home"))
+    path = tmp_path / "quotes.csv"
+    path.write_text(reference.read_text() + '"1"2,a\n')
+    assert check_drift([reference], path).verdict == "fine"
+    assert "1 row" in check_data(path).why + " ".join(signal.why for signal in check_data(path).signals)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_a_file_that_is_too_wide_is_said_to_be_at_once(kind: str, reference: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"wide.{kind}"
+    made = pd.DataFrame(np.ones((2, 1001)), columns=[f"c{place}" for place in range(1001)])
+    write = {"csv": made.to_csv, "parquet": made.to_parquet}.get(kind)
+    if write:
+        write(path, index=False)
+    else:
+        made.to_json(path, orient="records", lines=True)
+    for judge in (check_data, lambda file: check_drift([reference], file)):
+        with pytest.raises(InvalidRequest, match="has 1001 columns, and at most 1000"):
+            judge(path)

@@ -36,7 +36,7 @@ class Answered:
         run_id: str = RUN,
         **features: Any,
     ) -> list[str]:
-        """Predictions of one day; features are lists, or what every row has. Gives their ids."""
+        """Predictions of a day by a version; features are lists, or what every row has. Gives their ids."""
         first = self.written["predictions"]
         rows = [
             {
@@ -74,8 +74,9 @@ class Answered:
         self._append("feedback", feedback_table(rows), len(rows))
 
     def take_back(self, by: str) -> None:
-        row = {"sequence": 1, "sent_by": by, "since": None, "until": (START + 900 * DAY).isoformat()}
-        self._append("takebacks", takeback_table([row | {"labels": 1, "why": "a test"}]), 1)
+        row = {"sequence": self.written["takebacks"] + 1, "sent_by": by, "since": None}
+        row |= {"until": (START + 900 * DAY).isoformat(), "labels": 1, "why": "a test"}
+        self._append("takebacks", takeback_table([row]), 1)
 
     def _append(self, log: str, rows: Any, count: int) -> None:
         self.written[log] += count

@@ -9,11 +9,12 @@ from tasks.contracts import (
     Metric,
     Signal,
     SliceScore,
+    Sums,
     Tally,
     TargetReference,
     TargetSummary,
 )
-from tasks.monitoring.target import measures
+from tasks.monitoring.target import estimate, measures
 from tasks.monitoring.target.detector import chunks, variance_of
 from tasks.monitoring.target.gaps import Gap
 from tasks.monitoring.target.signals import series, signals
@@ -103,6 +104,23 @@ def test_an_estimate_is_held_against_labels_and_widens_by_what_it_was_wrong() ->
         if (point := series(each, BINARY)[-1]).estimated_high is not None and point.estimated_low is not None
     ]
     assert widths[1] > widths[0] + 0.1
+
+
+def test_an_estimate_that_is_wrong_by_the_same_each_day_is_widened_by_that_once() -> None:
+    """0.7 of the answers were right of those that the model was sure of by 0.9."""
+    every = Tally(
+        rows=4000,
+        labelled=4000,
+        right={"1": 2800},
+        sums={
+            "labelled_confidence": Sums(rows=4000, total=3600),
+            "labelled_doubt": Sums(rows=4000, total=360),
+        },
+    )
+    checked = estimate.check("accuracy", [window(day, "binary", every=every) for day in range(5)])
+    assert checked is not None
+    assert (checked.bias, checked.typical) == (pytest.approx(0.2), pytest.approx(0, abs=1e-6))
+    assert estimate.calibration_of(checked, None) == pytest.approx(0.2)
 
 
 def test_ten_labels_say_nothing_yet() -> None:

@@ -83,6 +83,29 @@ def test_labels_that_come_late_make_a_window_again_and_its_rows_are_read_for_not
     assert [each.every.labelled for each in summaries(Lake(), FLIGHTS, RUN, window(2))] == [0, 0, 0]
 
 
+def test_only_windows_whose_own_labels_changed_are_made_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by labels of other versions, by one that came before any window, or by word of another sender."""
+    log, made = Answered(FLIGHTS), []
+    real = summary_module._made
+    early = log.predict([1] * 3, day=-9, scores=[0.7] * 3)
+    for day in range(3):
+        log.label(log.predict([1] * 3, day=day, scores=[0.7] * 3), [1] * 3, by=f"clinic {day}", hour=24 * day)
+    others = log.predict([1] * 3, day=1, scores=[0.7] * 3, run_id="b" * 32)
+    for day in range(3):
+        summaries(Lake(), FLIGHTS, RUN, window(day))
+    monkeypatch.setattr(summary_module, "_made", lambda *args: made.append(args[3]) or real(*args))
+    log.label([*others, *early], [1] * 6, hour=72)
+    summaries(Lake(), FLIGHTS, RUN, window(2))
+    assert made == [window(2)]
+    for sender in ("nobody", "clinic 1"):
+        log.take_back(sender)
+        made.clear()
+        summaries(Lake(), FLIGHTS, RUN, window(2))
+        assert made == ([window(2)] if sender == "nobody" else [window(1), window(2)])
+
+
 def test_a_check_that_is_killed_leaves_late_labels_to_the_next_one(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
