@@ -84,12 +84,13 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -
         requests.select().where(requests.c.model == model, requests.c.step_key == key)
     ).all()
     opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
-    if request.hindrance:
-        return _refuse(connection, request, request.hindrance)
+    # Before what hinders a start: who has the ticket closes the request then, and nobody else does.
     if opened is not None and opened.step_key == key:
         return RetrainTicket(
             model=model, granted=True, train_run_id=opened.train_run_id, reason=opened.reason
         )
+    if request.hindrance:
+        return _refuse(connection, request, request.hindrance)
     if (refusal := _refusal(connection, request, opened, now)) is not None:
         return _refuse(connection, request, refusal)
     counted = _counted(connection, request, now)
