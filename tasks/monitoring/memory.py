@@ -5,7 +5,7 @@ old state back. What counts by time, the budget, counts an entry of the future, 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -92,9 +92,10 @@ def remember(
     now = now or datetime.now(UTC)
     read = _read(connection, model, now)
     opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
-    return memory_of(
+    memory = memory_of(
         read, champion_run_id, open_training=opened.train_run_id if opened else None, window=window, now=now
     )
+    return replace(memory, model=model)
 
 
 def record_of(connection: sa.Connection, model: str) -> Record:

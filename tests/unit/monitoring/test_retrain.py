@@ -166,6 +166,16 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
     assert answers() == ["granted", "refused", "refused", "granted"]
 
 
+def test_a_clock_that_is_seconds_behind_neither_refuses_nor_tells_of_a_time_to_come(home: Path) -> None:
+    first = ask("one")
+    age(-30)
+    assert "granted 0 s ago" in ask("two").reason
+    closing.close(MODEL, str(first.train_run_id))
+
+    assert "granted 0 s ago" in ask("three", cooldown_seconds=600).reason
+    assert ask("four", cooldown_seconds=0).granted
+
+
 def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:
     first = ask("one", cooldown_seconds=0)
     assert not ask("two", cooldown_seconds=0).granted
