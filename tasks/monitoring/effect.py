@@ -31,11 +31,12 @@ class OnRows:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a retrain whose candidate serves, or served.
+    """What is known of a retrain whose candidate was promoted.
 
     Attributes:
         drifted, reference, anchor: None where the evaluation has no such rows.
         checks: The levels of the checks that judged a window since, the oldest first.
+        served: False where its training is over, and nothing was switched to it.
     """
 
     metric: str
@@ -43,9 +44,10 @@ class Evidence:
     reference: OnRows | None
     anchor: OnRows | None
     checks: tuple[Level, ...]
+    served: bool = True
 
 
-def evidence_of(promotion: LedgerEntry, checks: tuple[Level, ...]) -> Evidence:
+def evidence_of(promotion: LedgerEntry, checks: tuple[Level, ...], *, served: bool = True) -> Evidence:
     """What the gate's entry on a promoted candidate says of before and after."""
     report = EvaluationReport.model_validate(promotion.evidence["evaluation"])
     sets = report.sets
@@ -55,6 +57,7 @@ def evidence_of(promotion: LedgerEntry, checks: tuple[Level, ...]) -> Evidence:
         reference=_of_test_rows(report),
         anchor=_of_set(sets.anchor.score) if sets else None,
         checks=checks,
+        served=served,
     )
 
 
@@ -62,6 +65,9 @@ def decide_effect(found: Evidence) -> tuple[Verdict, str]:
     """Whether the retrain helped, and why in words."""
     told = f"{_told('the drifted rows', found.drifted)}; {_told('the reference', found.reference)}; "
     told += f"{_told('the anchor', found.anchor)}."
+    if not found.served:
+        never = "its candidate was promoted and never served"
+        return "did_not_help", f"The retrain did not help: {never}. {found.metric} on {told}"
     alarms = found.checks.count("alarm")
     if alarms:
         since = f"{alarms} of the {len(found.checks)} checks since raised an alarm again"

@@ -41,8 +41,7 @@ class Retrain:
         seconds: What it cost; 0 while that is not known.
         started: False where nothing had started it.
         promoted: Whether its candidate was; None while there is none that was judged.
-        helped: False where the effect report says that it did not.
-        is_reported: Whether there is one.
+        effect: The newest report of what it came to.
         rebuild: Whether a person was asked for a full rebuild, and agreed.
     """
 
@@ -50,8 +49,7 @@ class Retrain:
     seconds: float = 0.0
     started: bool = True
     promoted: bool | None = None
-    helped: bool = True
-    is_reported: bool = False
+    effect: LedgerEntry | None = None
     rebuild: bool = False
 
     @property
@@ -61,7 +59,14 @@ class Retrain:
     @property
     def came_to_nothing(self) -> bool | None:
         """Whether its candidate was refused or did not help; None where it had none."""
-        return None if self.promoted is None else not (self.promoted and self.helped)
+        if self.promoted is None:
+            return None
+        return not self.promoted or (self.effect is not None and self.effect.after == "did_not_help")
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the last word is written on it: a candidate that had not served may serve yet."""
+        return self.effect is not None and bool(self.effect.evidence["found"].get("served", True))
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ def failures(record: Record) -> list[Retrain]:
 
 def _retrains(in_order: Sequence[LedgerEntry], judged: Sequence[LedgerEntry]) -> Iterator[Retrain]:
     ends = {each.before: each for each in in_order if each.action == Action.RETRAIN and each.before}
-    effects = {each.before: each.after for each in in_order if each.action == Action.EFFECT}
+    effects = {each.before: each for each in in_order if each.action == Action.EFFECT}
     promoted = {_run_of(each) for each in judged if each.after == "promote"}
     candidates = {each.evidence.get("circumstances", {}).get("drift"): _run_of(each) for each in judged}
     for entry in in_order:
@@ -206,8 +211,7 @@ def _retrains(in_order: Sequence[LedgerEntry], judged: Sequence[LedgerEntry]) ->
             seconds=float(end.evidence.get("seconds", 0.0)) if end else 0.0,
             started=end is None or end.after != "not started",
             promoted=None if candidate is None else candidate in promoted,
-            helped=effects.get(entry.entry_hash) != "did_not_help",
-            is_reported=entry.entry_hash in effects,
+            effect=effects.get(entry.entry_hash),
             rebuild=entry.evidence.get("follows") == "rebuild",
         )
 
