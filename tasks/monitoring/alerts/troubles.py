@@ -22,6 +22,9 @@ LOUD: dict[str, AlertReason] = {
 QUIET = "quiet"
 """The one that ends them; every other says neither."""
 
+QUARANTINED = "quarantined"
+"""What is said of a batch that nobody has decided on."""
+
 MOMENT = timedelta(days=7)
 """For so long something that happened can still be told, where no channel was there before."""
 
@@ -49,10 +52,10 @@ class Known:
     """What is known of a model; entries are newest first.
 
     Attributes:
-        checks: Of the drift check.
+        checks: Of the drift check; those that are loud, the newest and the first since a quiet one at least.
         breaker_closed: The newest time that a person closed the breaker.
         label_incident: The one that nobody has answered.
-        batches: What was decided on batches.
+        batches: What was decided on batches; of each that is quarantined the newest at least.
         recalled: Batches that were recalled since.
         switches: Changes of what serves.
         failed: The DAGs of the loop whose newest run failed.
@@ -121,7 +124,7 @@ def _labels(known: Known, _now: datetime) -> Iterator[Trouble]:
 def _quarantined(known: Known, _now: datetime) -> Iterator[Trouble]:
     newest = {each.before: each for each in reversed(known.batches)}
     for batch, entry in newest.items():
-        if entry.after == "quarantined" and batch and batch not in known.recalled:
+        if entry.after == QUARANTINED and batch and batch not in known.recalled:
             yield _of_entry(known, entry, reason="quarantine", subject=batch)
 
 

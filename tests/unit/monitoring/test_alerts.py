@@ -244,3 +244,29 @@ def test_a_look_at_years_of_a_ledger_reads_only_its_end() -> None:
     [trouble] = records.open_troubles(MODEL)
     assert isinstance(trouble, Trouble)
     assert trouble.entry == records.MOST + 5
+
+
+def test_what_is_still_there_is_not_over_however_much_was_written_since() -> None:
+    ask(days=9, of="rollback")
+    note(Action.BATCH, "quarantined", "b0")
+    check("quiet")
+    began = check("wait")
+    assert sorted(tell()) == [("new", "b0"), ("new", "traffic")]
+    for number in range(records.MOST + 1):
+        note(Action.BATCH, "trusted", f"b{number + 1}")
+        check("too_few", at=number)
+        ask(days=1, of="drift", key=str(number))
+    ask(days=None, of="drift")
+    now = datetime.now(UTC)
+    assert tell(now) == [], "neither batch nor drift is over"
+    assert [each.subject for each in records.open_troubles(MODEL, now)] == ["traffic", "b0"]
+    assert records.open_troubles(MODEL, now) == records.listed(MODEL, entries.history, now)[0]
+    assert [each.of for each in records.silences_of(MODEL, now)] == ["rollback"]
+    for number in range(records.MOST + 1):
+        check("wait", at=number)
+    [trouble] = [each for each in records.open_troubles(MODEL, now) if each.subject == "traffic"]
+    assert trouble.since == began.at
+    assert records.open_troubles(MODEL, now) == records.listed(MODEL, entries.history, now)[0]
+    check("quiet", at="the end")
+    note(Action.BATCH, "released", "b0")
+    assert sorted(tell()) == [("resolved", "b0"), ("resolved", "traffic")]
