@@ -1,7 +1,7 @@
 """What is read and written for alerts: the ledger's newest entries, failed runs, what channels were told."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from tasks.ledger.incidents import open_incident, unanswered
 from tasks.ledger.newest import ends_of, last_words
 from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.alerts.due import Item, silences
-from tasks.monitoring.alerts.troubles import LOUD, QUARANTINED, QUIET, Known, troubles
+from tasks.monitoring.alerts.troubles import ANSWERS, LOUD, QUARANTINED, QUIET, Known, troubles
 from tasks.stores.database import alerts_told as told
 from tasks.stores.database import engine
 from tasks.stores.database import failed_runs as failed
@@ -54,9 +54,11 @@ def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Troub
         return [entry for entry in newest if entry.action in actions]
 
     batches, closed = of(Action.BATCH), of(Action.BREAKER)
+    answers = [entry for entry in of(Action.RETRAIN) if entry.after in ANSWERS]
     known = Known(
         model=model,
         checks=of(Action.DRIFT),
+        answers=answers,
         breaker_closed=closed[0] if closed else None,
         label_incident=unanswered(of(Action.LABEL_INCIDENT), of(Action.GATE)),
         batches=batches,
@@ -138,9 +140,11 @@ def _known(model: str) -> Known:
         incident = open_incident(connection, model)
     batches = last_words(model, Action.BATCH, [QUARANTINED])
     closed = entries.newest_of(model, [Action.BREAKER], 1)
+    checks = _checks(model)
     return Known(
         model=model,
-        checks=_checks(model),
+        checks=checks,
+        answers=_answers(model, checks),
         breaker_closed=closed[0] if closed else None,
         label_incident=incident,
         batches=batches,
@@ -159,6 +163,13 @@ def _checks(model: str) -> list[LedgerEntry]:
         return newest
     quiet = ends_of(model, Action.DRIFT, [QUIET], most=1)
     return ends_of(model, Action.DRIFT, LOUD, most=MOST, later_than=quiet[0].sequence if quiet else 0)
+
+
+def _answers(model: str, checks: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """What requests for a training were answered since the newest check that said something."""
+    if not checks or checks[0].after == QUIET:
+        return []
+    return ends_of(model, Action.RETRAIN, ANSWERS, most=MOST, later_than=checks[0].sequence)
 
 
 def _recalled(batches: Iterable[LedgerEntry], history_of: Histories) -> frozenset[str]:

@@ -92,6 +92,30 @@ def test_what_lasts_is_called_to_mind_after_a_day_and_only_then() -> None:
     assert tell(now + DAY * 1.5) == []
 
 
+@pytest.mark.parametrize("answer", ["granted", "refused"])
+def test_a_question_that_was_answered_is_not_waited_for_and_what_was_answered_is_told(answer: str) -> None:
+    asked = check("ask", ("alarm", "location", "amount"))
+    assert tell() == [("new", "traffic")]
+    note(Action.RETRAIN, "refused", drift_decision=None)
+    [waits] = records.open_troubles(MODEL)
+    assert waits.reason == "ask", "somebody else's request answers no question"
+    answered = note(Action.RETRAIN, answer, drift_decision=asked.entry_hash)
+    note(Action.RETRAIN, "ended", "retrain__1")
+
+    now = datetime.now(UTC)
+    [trouble] = records.open_troubles(MODEL, now)
+
+    assert (trouble.reason, trouble.entry, trouble.kinds) == ("drift", answered.sequence, waits.kinds)
+    assert trouble.why == {"granted": "It is granted.", "refused": "It is ask. It is refused."}[answer]
+    assert "Required Actions" not in trouble.next_step
+    assert ("train" in trouble.next_step) and "{" not in trouble.next_step
+    assert records.listed(MODEL, entries.history, now)[0] == [trouble]
+    assert tell() == [("changed", "traffic")]
+    assert tell() == []
+    check("quiet")
+    assert tell() == [("resolved", "traffic")]
+
+
 def test_a_person_that_closes_the_breaker_ends_its_alert() -> None:
     check("stopped", ("alarm", "location", "amount"))
     assert tell() == [("new", "traffic")]
