@@ -20,6 +20,7 @@ from plugins.triggers.landing import LandingTrigger
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
+from tasks.spec.cron import as_croniter_takes
 from tasks.spec.training import TrainingSpec
 from tasks.stores.files import at
 
@@ -54,7 +55,7 @@ def training_schedule(
 def is_of_calendar(spec: PipelineSpec, at: datetime) -> bool:
     """Whether the run of a clock is one of `training.schedule`, and not a look at the champion's age."""
     schedule = spec.training.schedule
-    return schedule is not None and croniter.match(schedule, at.astimezone(UTC))
+    return schedule is not None and croniter.match(as_croniter_takes(schedule), at.astimezone(UTC))
 
 
 def _training_clock(training: TrainingSpec) -> BaseTimetable | None:
