@@ -120,7 +120,7 @@ def append(
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
     """
-    content = _plain(decision["evidence"])
+    content = plain(decision["evidence"])
     evidence_sha256 = sha256_of(content)
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
@@ -326,7 +326,7 @@ def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -
     return None if row is None else entry_of(row)
 
 
-def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
+def plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
     """The evidence as JSON would read it back, so that its hash is the same
     before and after it was stored.
     """
