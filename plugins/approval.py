@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from croniter import croniter
 
 from plugins.forms import require_sound
+from tasks.spec.cron import as_croniter_takes
 
 APPROVE, REJECT = "Approve", "Reject"
 BEFORE_THE_NEXT = timedelta(minutes=1)
@@ -64,5 +65,5 @@ class AskPerson(HITLOperator):
 
 def until_the_next(schedule: str, now: datetime) -> timedelta:
     """How long a question may wait: until shortly before the next check is due, a minute at least."""
-    due: datetime = croniter(schedule, now).get_next(datetime)
+    due: datetime = croniter(as_croniter_takes(schedule), now).get_next(datetime)
     return max(due - now - BEFORE_THE_NEXT, BEFORE_THE_NEXT)

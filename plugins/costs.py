@@ -1,5 +1,6 @@
 """What a training run took, as Airflow kept it."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,25 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.spec.training import ResourcesSpec
 
+PREFLIGHT = "preflight"
+
 
 def cost_of_run(model: str, dag_run: Any) -> Cost:
     """The wall seconds of a run's tasks as what the model's `resources` make of them."""
-    return cost_of(str(dag_run.state), _wall_seconds(dag_run), _resources(model))
+    return cost_of(str(dag_run.state), _wall_seconds(dag_run), _resources(model), _device(dag_run))
+
+
+def _device(dag_run: Any) -> str | None:
+    """What the run's preflight saw that the model trains on; None where it told nothing."""
+    from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+    from airflow.settings import get_engine
+
+    own = (XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id)
+    told = (XComModel.task_id == PREFLIGHT, XComModel.key == XCOM_RETURN_KEY)
+    with get_engine().connect() as connection:
+        found = connection.execute(sa.select(XComModel.value).where(*own, *told)).scalar()
+    report = json.loads(found) if isinstance(found, str) else found
+    return report.get("device") if isinstance(report, dict) else None
 
 
 def _wall_seconds(dag_run: Any) -> Counter[str]:

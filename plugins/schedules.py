@@ -20,6 +20,7 @@ from plugins.triggers.landing import LandingTrigger
 from tasks.errors import InvalidProject
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
+from tasks.spec.cron import as_croniter_takes
 from tasks.spec.training import TrainingSpec
 from tasks.stores.files import at
 
@@ -55,7 +56,7 @@ def training_schedule(
 def is_a_look(spec: PipelineSpec, at: datetime) -> bool:
     """Whether the run of a clock is a look at the champion's age or code, and none of `training.schedule`."""
     schedule = spec.training.schedule
-    is_of_calendar = schedule is not None and croniter.match(schedule, at.astimezone(UTC))
+    is_of_calendar = schedule is not None and croniter.match(as_croniter_takes(schedule), at.astimezone(UTC))
     return _is_looked_at(spec.training) and not is_of_calendar
 
 

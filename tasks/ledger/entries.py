@@ -120,7 +120,7 @@ def append(
     Raises:
         sqlalchemy.exc.IntegrityError: Another writer was first; the caller begins its transaction again.
     """
-    content = _plain(decision["evidence"])
+    content = plain(decision["evidence"])
     evidence_sha256 = sha256_of(content)
     written = _same(connection, decision, evidence_sha256)
     if written is not None:
@@ -163,7 +163,7 @@ def find(entry_hash: str) -> LedgerEntry | None:
         row = connection.execute(AS_KEPT.where(entries.c.entry_hash == entry_hash)).first()
     if row is None or not is_whole(row):
         return None
-    return _entry(row)
+    return entry_of(row)
 
 
 def history(model: str | None = None, actions: Collection[Action] = ()) -> list[LedgerEntry]:
@@ -178,7 +178,7 @@ def history(model: str | None = None, actions: Collection[Action] = ()) -> list[
     if actions:
         query = query.where(entries.c.action.in_(list(actions)))
     with engine().connect() as connection:
-        return [_entry(row) for row in connection.execute(query)]
+        return [entry_of(row) for row in connection.execute(query)]
 
 
 def newest_of(model: str, actions: Collection[Action], most: int) -> list[LedgerEntry]:
@@ -190,7 +190,7 @@ def newest_of(model: str, actions: Collection[Action], most: int) -> list[Ledger
     query = AS_KEPT.where(entries.c.model == model, entries.c.action.in_(list(actions)))
     query = query.order_by(entries.c.sequence.desc()).limit(most)
     with engine().connect() as connection:
-        return [_entry(row) for row in connection.execute(query)]
+        return [entry_of(row) for row in connection.execute(query)]
 
 
 def models(actions: Collection[Action]) -> list[str]:
@@ -223,7 +223,23 @@ def newest_first(
     if since is not None:
         query = query.where(entries.c.at >= since)
     for row in connection.execute(query.order_by(entries.c.sequence.desc())):
-        yield _entry(row)
+        yield entry_of(row)
+
+
+def entry_of(row: sa.Row[Any]) -> LedgerEntry:
+    """The entry that a row of `AS_KEPT` holds.
+
+    Raises:
+        LedgerBroken: It is none any more.
+    """
+    try:
+        return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
+    except ValueError as error:  # JSON that is none, or not an entry's
+        raise LedgerBroken(
+            f"Entry {row.sequence} of the ledger cannot be read: somebody changed it. `perennial ledger "
+            "--verify` names all that is wrong.",
+            sequence=row.sequence,
+        ) from error
 
 
 def broken_entries(known: Iterable[str] = ()) -> list[int]:
@@ -307,21 +323,10 @@ def _same(connection: sa.Connection, decision: Decision, evidence_sha256: str) -
             entries.c.action == decision["action"],
         )
     ).first()
-    return None if row is None else _entry(row)
+    return None if row is None else entry_of(row)
 
 
-def _entry(row: sa.Row[Any]) -> LedgerEntry:
-    try:
-        return LedgerEntry.model_validate({**row._asdict(), "evidence": json.loads(row.evidence)})
-    except ValueError as error:  # JSON that is none, or not an entry's
-        raise LedgerBroken(
-            f"Entry {row.sequence} of the ledger cannot be read: somebody changed it. `perennial ledger "
-            "--verify` names all that is wrong.",
-            sequence=row.sequence,
-        ) from error
-
-
-def _plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
+def plain(evidence: BaseModel | dict[str, Any]) -> dict[str, Any]:
     """The evidence as JSON would read it back, so that its hash is the same
     before and after it was stored.
     """

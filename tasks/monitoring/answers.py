@@ -68,7 +68,8 @@ BREAKER = Answer(
     lambda at: (
         f"The breaker is open: the candidates of the last {at.memory.failures_in_a_row} retrains were "
         f"refused or did not help, and monitor.breaker_after is {at.rules.breaker_after}. Nothing is "
-        "retrained until a person has looked why and closes it (`perennial breaker MODEL close --why ...`)."
+        "retrained until a person has looked why and closes it (`perennial breaker "
+        f'{at.memory.model} close --why "..."`).'
     ),
 )
 TOO_FEW_LABELS = Answer(
@@ -87,7 +88,10 @@ TOO_SOON = Answer(
     "What the retrain before has changed shows only after some time.",
     lambda at: (
         at.memory.seconds_since_grant is not None
-        and at.memory.seconds_since_grant < at.rules.cooldown_seconds
+        and (
+            at.memory.seconds_since_grant < -SECONDS_APART
+            or max(0.0, at.memory.seconds_since_grant) < at.rules.cooldown_seconds
+        )
     ),
     "nothing",
     "wait",

@@ -1,6 +1,6 @@
 """What a training cost: put down when it ends, and written to the ledger.
 
-The unit is a processor second, or a GPU second where the model asks for GPUs: the wall seconds of the run's
+The unit is a processor second, or a GPU second where the model asks for GPUs and the training had one: the wall seconds of the run's
 tasks, those of the training itself times `resources.cpus`. Processor time as the kernel counts it is not to
 be had for a container or a pod that was killed; wall time is an upper bound of it, which is what a budget
 needs.
@@ -35,21 +35,24 @@ class Cost:
     unit: Literal["processor", "GPU"] = "processor"
 
 
-def cost_of(state: str, wall_seconds: Mapping[str, float], resources: ResourcesSpec) -> Cost:
+def cost_of(
+    state: str, wall_seconds: Mapping[str, float], resources: ResourcesSpec, device: str | None = None
+) -> Cost:
     """What a run took.
 
     Args:
         wall_seconds: Of each task of the run by its name, all its tries together.
+        device: What its preflight saw, `cuda` or `cpu`; None where it was not reached.
     """
     training = wall_seconds.get(TRAINS, 0.0)
-    if uses_gpu(resources):
+    if uses_gpu(resources) and device != "cpu":
         return Cost(state, training, "GPU")
     others = sum(seconds for task, seconds in wall_seconds.items() if task != TRAINS)
     return Cost(state, training * resources.cpus + others)
 
 
 def uses_gpu(resources: ResourcesSpec) -> bool:
-    """Whether GPU seconds are counted: of a model that only prefers one, too, since it holds its place."""
+    """Whether GPU seconds are counted, where there is a GPU: of a model that only prefers one, too."""
     return resources.gpus != "none"
 
 

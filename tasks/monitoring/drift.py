@@ -6,7 +6,6 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 
 from tasks.contracts import Action, Archive, DriftDecision, DriftRequest, ModelVersion, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
-from tasks.ledger import entries
 from tasks.monitoring.decide import in_full, judge
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.look import Look, look, span_of
@@ -14,6 +13,7 @@ from tasks.monitoring.memory import remember
 from tasks.monitoring.page.of_check import Checked
 from tasks.monitoring.page.write import page_url, write_page
 from tasks.monitoring.profiles.stored import id_of
+from tasks.monitoring.record_check import record_check
 from tasks.monitoring.states import next_state
 from tasks.monitoring.watch import Next
 from tasks.serving.champion import tell_champion
@@ -55,26 +55,28 @@ def check(request: DriftRequest, run: TrainingRun, archive: Archive | None = Non
     decision = _decision(request, run, seen, step)
     # The page names the entry, and the entry the page: where it lies follows from what was decided.
     decision = decision.model_copy(update={"page_url": page_url(decision, work_url)})
-    entry = entries.record(
+    evidence = {
+        "decision": decision,
+        "findings": seen.findings,
+        "check": found,
+        "memory": memory,
+        "state": step.state,
+        "follows": step.follows,
+        "rules": spec.monitor,
+        "reference": id_of(seen.reference),
+        "windows": [(window.start, window.end, window.rows) for window in seen.windows],
+    }
+    entry = record_check(
         model=spec.name,
         actor=request.context.actor,
         action=Action.DRIFT,
         before=run.run_id,
         after=step.verdict,
         why=decision.why,
-        evidence={
-            "decision": decision,
-            "findings": seen.findings,
-            "check": found,
-            "memory": memory,
-            "state": step.state,
-            "follows": step.follows,
-            "rules": spec.monitor,
-            "reference": id_of(seen.reference),
-            "windows": [(window.start, window.end, window.rows) for window in seen.windows],
-        },
+        evidence=evidence,
     )
-    recorded = decision.model_copy(update={"ledger_hash": entry.entry_hash})
+    kept = DriftDecision.model_validate(entry.evidence["decision"])
+    recorded = kept.model_copy(update={"ledger_hash": entry.entry_hash})
     write_page(str(recorded.page_url), _checked(recorded, seen, spec))
     files.write_text(work_url, "decision.json", text=recorded.model_dump_json(indent=2))
     return recorded

@@ -34,13 +34,14 @@ class OnRows:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a retrain whose candidate serves, or served.
+    """What is known of a retrain whose candidate was promoted.
 
     Attributes:
         drifted, reference, anchor: None where the evaluation has no such rows.
         checks: The levels of the checks that judged a window since, the oldest first.
         in_service: What labels say of the predictions before and since; it informs, and decides nothing. None
             where there is no window of either, and in records of an earlier Perennial.
+        served: False where its training is over, and nothing was switched to it.
     """
 
     metric: str
@@ -49,16 +50,23 @@ class Evidence:
     anchor: OnRows | None
     checks: tuple[Level, ...]
     in_service: InService | None = None
+    served: bool = True
 
 
 def evidence_of(
-    promotion: LedgerEntry, checks: tuple[Level, ...], before: Served = (), after: Served = ()
+    promotion: LedgerEntry,
+    checks: tuple[Level, ...],
+    before: Served = (),
+    after: Served = (),
+    *,
+    served: bool = True,
 ) -> Evidence:
     """What the gate's entry on a promoted candidate says of before and after.
 
     Args:
         checks: The levels of the checks of the probation.
         before, after: The kept summaries of the windows of the champion before, and of the candidate.
+        served: False where its training is over, and nothing was switched to it.
     """
     report = EvaluationReport.model_validate(promotion.evidence["evaluation"])
     sets = report.sets
@@ -69,6 +77,7 @@ def evidence_of(
         anchor=_of_set(sets.anchor.score) if sets else None,
         checks=checks,
         in_service=in_service(report.primary_metric, before, after, max(1, len(checks))),
+        served=served,
     )
 
 
@@ -77,6 +86,9 @@ def decide_effect(found: Evidence) -> tuple[Verdict, str]:
     told = f"{_told('the drifted rows', found.drifted)}; {_told('the reference', found.reference)}; "
     told += f"{_told('the anchor', found.anchor)}."
     told += f" {tell(found.in_service)}" if found.in_service else ""
+    if not found.served:
+        never = "its candidate was promoted and never served"
+        return "did_not_help", f"The retrain did not help: {never}. {found.metric} on {told}"
     alarms = found.checks.count("alarm")
     if alarms:
         since = f"{alarms} of the {len(found.checks)} checks since raised an alarm again"

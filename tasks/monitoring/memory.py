@@ -5,7 +5,7 @@ old state back. What counts by time, the budget, counts an entry of the future, 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -41,8 +41,7 @@ class Retrain:
         seconds: What it cost; 0 while that is not known.
         started: False where nothing had started it.
         promoted: Whether its candidate was; None while there is none that was judged.
-        helped: False where the effect report says that it did not.
-        is_reported: Whether there is one.
+        effect: The newest report of what it came to.
         rebuild: Whether a person was asked for a full rebuild, and agreed.
     """
 
@@ -50,8 +49,7 @@ class Retrain:
     seconds: float = 0.0
     started: bool = True
     promoted: bool | None = None
-    helped: bool = True
-    is_reported: bool = False
+    effect: LedgerEntry | None = None
     rebuild: bool = False
 
     @property
@@ -61,7 +59,14 @@ class Retrain:
     @property
     def came_to_nothing(self) -> bool | None:
         """Whether its candidate was refused or did not help; None where it had none."""
-        return None if self.promoted is None else not (self.promoted and self.helped)
+        if self.promoted is None:
+            return None
+        return not self.promoted or (self.effect is not None and self.effect.after == "did_not_help")
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the last word is written on it: a candidate that had not served may serve yet."""
+        return self.effect is not None and bool(self.effect.evidence["found"].get("served", True))
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,10 @@ def remember(
     now = now or datetime.now(UTC)
     read = _read(connection, model, now)
     opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
-    return memory_of(
+    memory = memory_of(
         read, champion_run_id, open_training=opened.train_run_id if opened else None, window=window, now=now
     )
+    return replace(memory, model=model)
 
 
 def record_of(connection: sa.Connection, model: str) -> Record:
@@ -189,7 +195,7 @@ def failures(record: Record) -> list[Retrain]:
 
 def _retrains(in_order: Sequence[LedgerEntry], judged: Sequence[LedgerEntry]) -> Iterator[Retrain]:
     ends = {each.before: each for each in in_order if each.action == Action.RETRAIN and each.before}
-    effects = {each.before: each.after for each in in_order if each.action == Action.EFFECT}
+    effects = {each.before: each for each in in_order if each.action == Action.EFFECT}
     promoted = {_run_of(each) for each in judged if each.after == "promote"}
     candidates = {each.evidence.get("circumstances", {}).get("drift"): _run_of(each) for each in judged}
     for entry in in_order:
@@ -205,8 +211,7 @@ def _retrains(in_order: Sequence[LedgerEntry], judged: Sequence[LedgerEntry]) ->
             seconds=float(end.evidence.get("seconds", 0.0)) if end else 0.0,
             started=end is None or end.after != "not started",
             promoted=None if candidate is None else candidate in promoted,
-            helped=effects.get(entry.entry_hash) != "did_not_help",
-            is_reported=entry.entry_hash in effects,
+            effect=effects.get(entry.entry_hash),
             rebuild=entry.evidence.get("follows") == "rebuild",
         )
 

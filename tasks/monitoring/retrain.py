@@ -84,12 +84,13 @@ def _answer(connection: sa.Connection, request: RetrainRequest, now: datetime) -
         requests.select().where(requests.c.model == model, requests.c.step_key == key)
     ).all()
     opened = connection.execute(requests.select().where(requests.c.open_model == model)).first()
-    if request.hindrance:
-        return _refuse(connection, request, request.hindrance)
+    # Before what hinders a start: who has the ticket closes the request then, and nobody else does.
     if opened is not None and opened.step_key == key:
         return RetrainTicket(
             model=model, granted=True, train_run_id=opened.train_run_id, reason=opened.reason
         )
+    if request.hindrance:
+        return _refuse(connection, request, request.hindrance)
     if (refusal := _refusal(connection, request, opened, now)) is not None:
         return _refuse(connection, request, refusal)
     counted = _counted(connection, request, now)
@@ -144,7 +145,7 @@ def _request_id(model: str, step_key: str, granted_before: int) -> str:
 
 def _not_ended(opened: sa.Row[Any], now: datetime) -> str:
     return (
-        f"The training {opened.train_run_id}, granted {_ago(now - opened.granted_at)} ago, has not ended. "
+        f"The training {opened.train_run_id}, granted {_ago(max(timedelta(), now - opened.granted_at))} ago, has not ended. "
         "One at a time: ask again when it has."
     )
 
@@ -160,7 +161,8 @@ def _pause(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str 
     ).first()
     if last is None:
         return None
-    left = last.granted_at + timedelta(seconds=spec.monitor.cooldown_seconds) - now
+    since = max(timedelta(), now - last.granted_at)
+    left = timedelta(seconds=spec.monitor.cooldown_seconds) - since
     if last.granted_at - now > timedelta(seconds=SECONDS_APART):
         return (
             f"By this machine's clock the last retrain ({last.train_run_id}) was granted in the future, at "
@@ -168,7 +170,7 @@ def _pause(connection: sa.Connection, spec: PipelineSpec, now: datetime) -> str 
         )
     if left > timedelta():
         return (
-            f"The last retrain ({last.train_run_id}) was granted {_ago(now - last.granted_at)} ago, and "
+            f"The last retrain ({last.train_run_id}) was granted {_ago(since)} ago, and "
             f"monitor.cooldown_seconds is {spec.monitor.cooldown_seconds:g}: ask again in {_ago(left)}."
         )
     return None

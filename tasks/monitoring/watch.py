@@ -55,6 +55,7 @@ class Memory:
         light_in_a_row: Retrains whose candidate was promoted, since a full rebuild, or a training that a
             person started, was.
         breaker_closed_by: Who closed it last.
+        model: Its name, for the commands that a sentence asks for; entries of an earlier Perennial have none.
     """
 
     state: State = "quiet"
@@ -68,6 +69,7 @@ class Memory:
     failures_in_a_row: int = 0
     light_in_a_row: int = 0
     breaker_closed_by: str | None = None
+    model: str = "MODEL"
 
 
 class Case(NamedTuple):

@@ -26,6 +26,10 @@ SPECIAL = {
     "day of the month": re.compile(r"l|\d+w|w\d+|\?"),
     "day of the week": re.compile(r"l\d|\w+#\d|\?"),
 }
+QUARTERLY = "0 0 1 */3 *"
+"""As Airflow takes the one preset that croniter does not know."""
+DAYS = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
+"""Of each month, at the most."""
 RANDOM = re.compile(r"r(\(\d+-\d+\))?(/\d+)?")
 RANGE = re.compile(r"(?P<first>\*|\w+)(-(?P<last>\w+))?(/(?P<step>\d+))?")
 
@@ -36,7 +40,12 @@ def _cron(expression: str) -> str:
             f"{expression!r} is not a cron expression: {fault}; write five fields, such as '0 3 * * *' for "
             f"each day at 3:00 UTC, or one of {', '.join(PRESETS[:6])}"
         )
-    return expression
+    if not _occurs(expression.lower()):
+        raise ValueError(
+            f"{expression!r} never occurs: no month that it names has a day that it names; write a day of the "
+            "month that is there, or l for a month's last one"
+        )
+    return expression.lower() if expression.startswith("@") else expression
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
@@ -71,6 +80,46 @@ def _fits(item: str, field: str, least: int, most: int) -> bool:
     ends = [found[name] for name in ("first", "last") if found[name] not in {None, "*"}]
     numbers = NAMES.get(field, [])
     return all(end in numbers or (end.isdecimal() and least <= int(end) <= most) for end in ends)
+
+
+def as_croniter_takes(expression: str) -> str:
+    """The expression, with the presets that croniter does not know written in fields."""
+    return QUARTERLY if expression == "@quarterly" else expression
+
+
+def _occurs(expression: str) -> bool:
+    """Whether a month has a day that a sound expression, in lower case, names; a day of the week is in each."""
+    if expression.startswith("@"):
+        return True
+    _, _, days, months, weekday, *_ = expression.split()
+    if weekday not in {"*", "?"} or not all(RANGE.fullmatch(each) for each in days.split(",")):
+        return True
+    named = months.split(",")
+    longest = max((DAYS[each] for month in named for each in _months(month)), default=31)
+    return any(_earliest(day) <= longest for day in days.split(","))
+
+
+def _months(item: str) -> list[int]:
+    """The months that an item of the field has; each, where that is left to chance."""
+    if not (found := RANGE.fullmatch(item)) or RANDOM.fullmatch(item):
+        return list(DAYS)
+    numbers = {name: number for number, name in enumerate(NAMES["month"], 1)}
+    first, last = (numbers.get(end) or (int(end) if end and end != "*" else None)
+                   for end in (found["first"], found["last"]))  # fmt: skip
+    step = int(found["step"] or 1)
+    if first is None:
+        return list(range(1, 13, step))
+    last = last or (12 if found["step"] else first)
+    return [(month - 1) % 12 + 1 for month in range(first, last + (12 if last < first else 0) + 1, step)]
+
+
+def _earliest(item: str) -> int:
+    """The least day of the month that an item of the field surely has: a range over the month's end has it."""
+    found = RANGE.fullmatch(item)
+    if not found or not found["first"].isdecimal():
+        return 1
+    first, last = int(found["first"]), int(found["last"] or found["first"])
+    return 1 if last < first else first
 
 
 def day_begins(expression: str) -> timedelta:

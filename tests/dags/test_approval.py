@@ -101,6 +101,7 @@ def test_a_question_lapses_before_the_next_check_is_due() -> None:
     assert until_the_next("0 4 * * *", now) == timedelta(hours=23, minutes=58, seconds=30)
     assert until_the_next("* * * * *", now) == timedelta(minutes=1)
     assert until_the_next("@hourly", now) == timedelta(minutes=58, seconds=30)
+    assert timedelta(days=1) < until_the_next("@quarterly", now) < timedelta(days=92)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What is read and written for alerts: the ledger's newest entries, failed runs, what channels were told."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,15 +10,16 @@ import sqlalchemy as sa
 from tasks.contracts import Action, FailedRun, LedgerEntry, Silence, Told, Trouble
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident, unanswered
+from tasks.ledger.newest import ends_of, last_words
 from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.alerts.due import Item, silences
-from tasks.monitoring.alerts.troubles import QUIET, Known, troubles
+from tasks.monitoring.alerts.troubles import ANSWERS, LOUD, QUARANTINED, QUIET, Known, troubles
 from tasks.stores.database import alerts_told as told
 from tasks.stores.database import engine
 from tasks.stores.database import failed_runs as failed
 
 MOST = 60
-"""So many of a model's newest checks, batches and switches are looked at: each minute, so not at years."""
+"""So many of a model's newest checks and switches are looked at: each minute, so not at years."""
 
 Histories = Callable[[str], Iterable[LedgerEntry]]
 
@@ -53,9 +54,11 @@ def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Troub
         return [entry for entry in newest if entry.action in actions]
 
     batches, closed = of(Action.BATCH), of(Action.BREAKER)
+    answers = [entry for entry in of(Action.RETRAIN) if entry.after in ANSWERS]
     known = Known(
         model=model,
         checks=of(Action.DRIFT),
+        answers=answers,
         breaker_closed=closed[0] if closed else None,
         label_incident=unanswered(of(Action.LABEL_INCIDENT), of(Action.GATE)),
         batches=batches,
@@ -67,8 +70,7 @@ def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Troub
 
 def silences_of(model: str, now: datetime | None = None) -> list[Silence]:
     """The silences of a model that hold now."""
-    written = entries.newest_of(model, [Action.SILENCE], MOST)
-    return silences(written, now or datetime.now(UTC))
+    return silences(last_words(model, Action.SILENCE), now or datetime.now(UTC))
 
 
 def told_of(channel: str, model: str) -> list[Told]:
@@ -136,11 +138,13 @@ def failed_runs(name: str | None = None) -> list[FailedRun]:
 def _known(model: str) -> Known:
     with engine().connect() as connection:
         incident = open_incident(connection, model)
-    batches = entries.newest_of(model, [Action.BATCH], MOST)
+    batches = last_words(model, Action.BATCH, [QUARANTINED])
     closed = entries.newest_of(model, [Action.BREAKER], 1)
+    checks = _checks(model)
     return Known(
         model=model,
-        checks=_checks(model),
+        checks=checks,
+        answers=_answers(model, checks),
         breaker_closed=closed[0] if closed else None,
         label_incident=incident,
         batches=batches,
@@ -151,10 +155,21 @@ def _known(model: str) -> Known:
 
 
 def _checks(model: str) -> list[LedgerEntry]:
-    """The newest checks; only one where that is quiet, as on nearly every look of each minute."""
+    """The checks that said something since the last quiet one, the newest of them and the first; only the
+    newest check where that is quiet, as on nearly every look of each minute.
+    """
     newest = entries.newest_of(model, [Action.DRIFT], 1)
-    is_quiet = not newest or newest[0].after == QUIET
-    return newest if is_quiet else entries.newest_of(model, [Action.DRIFT], MOST)
+    if not newest or newest[0].after == QUIET:
+        return newest
+    quiet = ends_of(model, Action.DRIFT, [QUIET], most=1)
+    return ends_of(model, Action.DRIFT, LOUD, most=MOST, later_than=quiet[0].sequence if quiet else 0)
+
+
+def _answers(model: str, checks: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """What requests for a training were answered since the newest check that said something."""
+    if not checks or checks[0].after == QUIET:
+        return []
+    return ends_of(model, Action.RETRAIN, ANSWERS, most=MOST, later_than=checks[0].sequence)
 
 
 def _recalled(batches: Iterable[LedgerEntry], history_of: Histories) -> frozenset[str]:

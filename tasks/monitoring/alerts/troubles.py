@@ -22,6 +22,11 @@ LOUD: dict[str, AlertReason] = {
 QUIET = "quiet"
 """The one that ends them; every other says neither."""
 
+ANSWERS = ("granted", "refused")
+"""What a request for a training is answered."""
+QUARANTINED = "quarantined"
+"""What is said of a batch that nobody has decided on."""
+
 MOMENT = timedelta(days=7)
 """For so long something that happened can still be told, where no channel was there before."""
 
@@ -33,6 +38,8 @@ NEXT: dict[str, str] = {
     "whether it is over.",
     "wait": "Nothing yet: the check of each day looks again.",
     "retrain": "Nothing: a training was asked for, and the gate judges what comes of it.",
+    "granted": "Nothing: a training was asked for, and the gate judges what comes of it.",
+    "refused": 'Nothing, if you agree: the next check looks again. Or train: perennial train {model} --why "..."',
     "suggest": 'Train, if you agree: perennial train {model} --why "..."',
     "ask": "Answer the task that waits in Airflow's pages (drift_{model}, Required Actions).",
     "stopped": "Look at what the trainings before came to: perennial ledger {model} --last 20",
@@ -49,10 +56,11 @@ class Known:
     """What is known of a model; entries are newest first.
 
     Attributes:
-        checks: Of the drift check.
+        checks: Of the drift check; those that are loud, the newest and the first since a quiet one at least.
+        answers: What requests for a training were granted or refused since the newest loud check, at least.
         breaker_closed: The newest time that a person closed the breaker.
         label_incident: The one that nobody has answered.
-        batches: What was decided on batches.
+        batches: What was decided on batches; of each that is quarantined the newest at least.
         recalled: Batches that were recalled since.
         switches: Changes of what serves.
         failed: The DAGs of the loop whose newest run failed.
@@ -60,6 +68,7 @@ class Known:
 
     model: str
     checks: Sequence[LedgerEntry] = ()
+    answers: Sequence[LedgerEntry] = ()
     breaker_closed: LedgerEntry | None = None
     label_incident: LedgerEntry | None = None
     batches: Sequence[LedgerEntry] = ()
@@ -101,16 +110,21 @@ def _traffic(known: Known, _now: datetime) -> Iterator[Trouble]:
     decision = loud[0].evidence.get("decision", {})
     grave = [each for each in decision.get("signals", ()) if each["level"] in {"alarm", "incident"}]
     began = [datetime.fromisoformat(each["since"]) for each in grave if each.get("since")]
-    yield _of_entry(
+    asked = (each for each in known.answers if each.evidence.get("drift_decision") == loud[0].entry_hash)
+    answer = next(asked, None)
+    trouble = _of_entry(
         known,
-        loud[0],
-        reason=LOUD[str(loud[0].after)],
+        answer or loud[0],
+        reason="drift" if answer else LOUD[str(loud[0].after)],
         subject="traffic",
         since=min([loud[-1].at, *began]),
-        next_step=NEXT[str(loud[0].after)],
+        next_step=NEXT[str((answer or loud[0]).after)],
         kinds=tuple(sorted({f"{each['reason']} of {each['subject']}" for each in grave})),
         page_url=decision.get("page_url") or decision.get("report_url"),
     )
+    refused = answer is not None and answer.after == "refused"
+    # A refusal says why nothing is trained, and not what was found.
+    yield trouble.model_copy(update={"why": f"{loud[0].why} {trouble.why}"}) if refused else trouble
 
 
 def _labels(known: Known, _now: datetime) -> Iterator[Trouble]:
@@ -121,7 +135,7 @@ def _labels(known: Known, _now: datetime) -> Iterator[Trouble]:
 def _quarantined(known: Known, _now: datetime) -> Iterator[Trouble]:
     newest = {each.before: each for each in reversed(known.batches)}
     for batch, entry in newest.items():
-        if entry.after == "quarantined" and batch and batch not in known.recalled:
+        if entry.after == QUARANTINED and batch and batch not in known.recalled:
             yield _of_entry(known, entry, reason="quarantine", subject=batch)
 
 

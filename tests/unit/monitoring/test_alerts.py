@@ -92,6 +92,30 @@ def test_what_lasts_is_called_to_mind_after_a_day_and_only_then() -> None:
     assert tell(now + DAY * 1.5) == []
 
 
+@pytest.mark.parametrize("answer", ["granted", "refused"])
+def test_a_question_that_was_answered_is_not_waited_for_and_what_was_answered_is_told(answer: str) -> None:
+    asked = check("ask", ("alarm", "location", "amount"))
+    assert tell() == [("new", "traffic")]
+    note(Action.RETRAIN, "refused", drift_decision=None)
+    [waits] = records.open_troubles(MODEL)
+    assert waits.reason == "ask", "somebody else's request answers no question"
+    answered = note(Action.RETRAIN, answer, drift_decision=asked.entry_hash)
+    note(Action.RETRAIN, "ended", "retrain__1")
+
+    now = datetime.now(UTC)
+    [trouble] = records.open_troubles(MODEL, now)
+
+    assert (trouble.reason, trouble.entry, trouble.kinds) == ("drift", answered.sequence, waits.kinds)
+    assert trouble.why == {"granted": "It is granted.", "refused": "It is ask. It is refused."}[answer]
+    assert "Required Actions" not in trouble.next_step
+    assert ("train" in trouble.next_step) and "{" not in trouble.next_step
+    assert records.listed(MODEL, entries.history, now)[0] == [trouble]
+    assert tell() == [("changed", "traffic")]
+    assert tell() == []
+    check("quiet")
+    assert tell() == [("resolved", "traffic")]
+
+
 def test_a_person_that_closes_the_breaker_ends_its_alert() -> None:
     check("stopped", ("alarm", "location", "amount"))
     assert tell() == [("new", "traffic")]
@@ -244,3 +268,29 @@ def test_a_look_at_years_of_a_ledger_reads_only_its_end() -> None:
     [trouble] = records.open_troubles(MODEL)
     assert isinstance(trouble, Trouble)
     assert trouble.entry == records.MOST + 5
+
+
+def test_what_is_still_there_is_not_over_however_much_was_written_since() -> None:
+    ask(days=9, of="rollback")
+    note(Action.BATCH, "quarantined", "b0")
+    check("quiet")
+    began = check("wait")
+    assert sorted(tell()) == [("new", "b0"), ("new", "traffic")]
+    for number in range(records.MOST + 1):
+        note(Action.BATCH, "trusted", f"b{number + 1}")
+        check("too_few", at=number)
+        ask(days=1, of="drift", key=str(number))
+    ask(days=None, of="drift")
+    now = datetime.now(UTC)
+    assert tell(now) == [], "neither batch nor drift is over"
+    assert [each.subject for each in records.open_troubles(MODEL, now)] == ["traffic", "b0"]
+    assert records.open_troubles(MODEL, now) == records.listed(MODEL, entries.history, now)[0]
+    assert [each.of for each in records.silences_of(MODEL, now)] == ["rollback"]
+    for number in range(records.MOST + 1):
+        check("wait", at=number)
+    [trouble] = [each for each in records.open_troubles(MODEL, now) if each.subject == "traffic"]
+    assert trouble.since == began.at
+    assert records.open_troubles(MODEL, now) == records.listed(MODEL, entries.history, now)[0]
+    check("quiet", at="the end")
+    note(Action.BATCH, "released", "b0")
+    assert sorted(tell()) == [("resolved", "b0"), ("resolved", "traffic")]

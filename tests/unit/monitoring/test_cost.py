@@ -15,6 +15,12 @@ def test_gpu_seconds_are_those_that_the_gpu_was_held_for() -> None:
         assert cost_of("failed", WALL, ResourcesSpec(cpus=4, gpus=gpus)) == Cost("failed", 100.0, "GPU")
 
 
+def test_on_a_machine_without_a_gpu_a_model_that_only_prefers_one_took_processor_seconds() -> None:
+    prefers = ResourcesSpec(cpus=4, gpus="preferred")
+    assert cost_of("success", WALL, prefers, "cpu") == Cost("success", 425.0, "processor")
+    assert cost_of("success", WALL, prefers, "cuda") == Cost("success", 100.0, "GPU")
+
+
 def test_a_run_that_never_trained_took_what_came_before() -> None:
     assert cost_of("failed", {"count": 2.0}, ResourcesSpec()).seconds == 2.0
     assert cost_of("failed", {}, ResourcesSpec()).seconds == 0.0

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import SnapshotPart
+from tasks.contracts import Action, SnapshotPart
 from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest, LakeError
 from tasks.ledger import entries
 from tasks.ledger.precedent import require_drift_decision
 from tasks.monitoring import drift_report, event_times
 from tasks.monitoring.decide import replay
+from tasks.monitoring.record_check import record_check
 from tasks.monitoring.look import reference_of
 from tasks.monitoring.new_rows import NewRows, count_new_rows
 from tasks.monitoring.page import write
@@ -192,6 +193,38 @@ def test_the_same_check_again_is_recorded_once(home: Path, trained: Any) -> None
     predict([*texts(400, 3)])
     assert check(home, trained) == check(home, trained)
     assert len(entries.history()) == 1
+
+
+def test_a_check_that_is_tried_again_later_after_a_retrain_is_recorded_once_too(
+    home: Path, trained: Any, few_relabellings: None
+) -> None:
+    predict([*texts(400, 3)])
+    before = check(home, trained, start=START - DAY)
+    entries.record(
+        model=SPEC.name, actor="a", action=Action.RETRAIN, before=None, after="granted", why="w",
+        evidence={"train_run_id": "retrain__1", "drift_decision": before.ledger_hash},
+    )  # fmt: skip
+
+    first, second = check(home, trained), check(home, trained)
+
+    assert first == second
+    [entry] = entries.history(SPEC.name, {Action.DRIFT})[1:]
+    assert entry.evidence["memory"]["seconds_since_grant"] > 0
+    assert replay(entry) == (first.verdict, first.why)
+
+
+def test_what_a_killed_try_decided_holds_until_something_else_than_the_time_is_another(home: Path) -> None:
+    def record(verdict: str, since: float, actor: str = "drift/day_1", **found: Any) -> int:
+        evidence = {"findings": found, "memory": {"seconds_since_grant": since, "runs": 1}}
+        return record_check(
+            model=SPEC.name, actor=actor, action=Action.DRIFT, before="r1", after=verdict, why="w",
+            evidence=evidence,
+        ).sequence  # fmt: skip
+
+    assert record("wait", 1.0) == record("retrain", 9.0) == 1
+    assert record("retrain", 9.0, actor="drift/day_2") == 2
+    assert record("retrain", 9.5) == 1
+    assert record("retrain", 9.0, new_rows=5) == 3
 
 
 # --- what must not keep the check from its verdict ----------------------------------------------------------

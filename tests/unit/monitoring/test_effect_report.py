@@ -19,8 +19,8 @@ SPEC = judged.SPEC.model_copy(update={"monitor": EAGER})
 AFTER = "a" * 32
 
 
-def promoted(gain: float = 0.05, width: float = 0.01) -> None:
-    """A retrain whose candidate gains so much on the drifted rows, and is promoted."""
+def promoted(gain: float = 0.05, width: float = 0.01) -> str:
+    """A retrain whose candidate gains so much on the drifted rows, and is promoted while it is at work."""
     train_run_id = str(grant(check(1, "alarm")))
     [granted] = [each for each in entries.history(MODEL, [Action.RETRAIN]) if each.after == "granted"]
     newest = judged.set_score(0.8, gain, width=width)
@@ -34,6 +34,21 @@ def promoted(gain: float = 0.05, width: float = 0.01) -> None:
         model=MODEL, actor="gate", action=Action.GATE, before=FIRST, after="promote", why="w",
         evidence=evidence,
     )  # fmt: skip
+    return train_run_id
+
+
+def switched(run_id: str, before: str = FIRST, action: Action = Action.DEPLOY, **more: Any) -> LedgerEntry:
+    """What serves is switched to this run."""
+    evidence = {"route": {"run_id": run_id}, "before": {"run_id": before}, **more}
+    return entries.record(
+        model=MODEL, actor="deploy", action=action, before="1", after="2", why="w", evidence=evidence
+    )
+
+
+def served(gain: float = 0.05, width: float = 0.01) -> None:
+    """The same, which then serves."""
+    train_run_id = promoted(gain, width)
+    switched(AFTER)
     end(train_run_id)
 
 
@@ -42,7 +57,7 @@ def reported(champion: str = AFTER) -> list[LedgerEntry]:
 
 
 def test_a_retrain_that_gains_on_the_drifted_rows_has_helped_and_that_is_written_once(home: Path) -> None:
-    promoted()
+    served()
     assert reported() == []
     check(2, "none", AFTER)
     check(3, "too_few", AFTER)
@@ -63,7 +78,7 @@ def test_a_retrain_that_gains_on_the_drifted_rows_has_helped_and_that_is_written
 def test_a_retrain_after_which_the_alarm_is_back_did_not_help_and_counts_against_the_breaker(
     home: Path,
 ) -> None:
-    promoted()
+    served()
     check(2, "none", AFTER)
     check(3, "alarm", AFTER)
 
@@ -81,19 +96,60 @@ def test_a_retrain_after_which_the_alarm_is_back_did_not_help_and_counts_against
 def test_the_drifted_rows_decide_where_no_check_raised_an_alarm(
     home: Path, gain: float, width: float, verdict: str
 ) -> None:
-    promoted(gain, width)
+    served(gain, width)
     check(2, "none", AFTER)
     check(3, "none", AFTER)
     assert [entry.after for entry in reported()] == [verdict]
 
 
 def test_a_retrain_that_was_replaced_during_its_probation_is_reported_at_once(home: Path) -> None:
-    promoted()
+    served()
+    switched(FIRST, AFTER, Action.ROLLBACK)
     assert [entry.after for entry in reported(champion=FIRST)] == ["helped"]
 
 
+def test_a_retrain_that_is_still_at_work_is_not_reported_before_its_candidate_serves(home: Path) -> None:
+    train_run_id = promoted()
+    assert reported(champion=FIRST) == [], "between the gate and the switch"
+    switched(AFTER)
+    end(train_run_id)
+    check(2, "none", AFTER)
+    check(3, "alarm", AFTER)
+
+    assert [entry.after for entry in reported()] == ["did_not_help"]
+    assert remembered(AFTER).failures_in_a_row == 1
+
+
+@pytest.mark.parametrize("undone", ["nothing was switched", "by the deployment", "by the reconciliation"])
+def test_a_promoted_candidate_that_never_served_is_told_so_once_and_again_when_it_has_served(
+    home: Path, undone: str
+) -> None:
+    train_run_id = promoted()
+    if undone != "nothing was switched":
+        switch = switched(AFTER)
+    if undone == "by the deployment":
+        switched(FIRST, AFTER, Action.ROLLBACK, undoes=True)
+    if undone == "by the reconciliation":
+        switched(FIRST, AFTER, Action.RECONCILE, undoes=switch.entry_hash)
+    end(train_run_id)
+
+    [entry] = reported(champion=FIRST)
+
+    assert (entry.after, "promoted and never served" in entry.why) == ("did_not_help", True)
+    assert replay(entry) == (entry.after, entry.why)
+    assert remembered(FIRST).failures_in_a_row == 1
+    assert report_effects(SPEC, FIRST, "another check") == []
+    switched(AFTER, after_undo=1)
+    check(2, "none", AFTER)
+    assert reported() == []
+    check(3, "none", AFTER)
+    assert [entry.after for entry in reported()] == ["helped"]
+    assert report_effects(SPEC, AFTER, "another check") == []
+    assert remembered(AFTER).failures_in_a_row == 0
+
+
 def test_a_loss_that_falls_is_a_gain(home: Path) -> None:
-    promoted(-0.05)
+    served(-0.05)
     check(2, "none", AFTER)
     check(3, "none", AFTER)
     [entry] = reported()

@@ -237,7 +237,7 @@ def test_entries_of_an_earlier_perennial_without_a_state_are_read_by_their_verdi
 def test_a_renamed_model_begins_anew(home: Path) -> None:
     retrained(1, "reject", "a" * 32)
     with engine().connect() as connection:
-        assert remember(connection, "another_name", FIRST) == Memory()
+        assert remember(connection, "another_name", FIRST) == Memory(model="another_name")
 
 
 def test_a_clock_that_is_set_back_brings_no_old_state_and_no_new_budget(home: Path) -> None:

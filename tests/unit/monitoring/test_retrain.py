@@ -141,14 +141,17 @@ def test_a_ticket_that_started_nothing_is_asked_for_again_without_a_pause(home: 
     assert "has not ended" in ask("another step", cooldown_seconds=0).reason
 
 
-def test_what_could_not_start_now_is_refused_also_to_the_step_that_was_granted_it(home: Path) -> None:
+def test_a_ticket_that_got_lost_is_given_again_also_while_nothing_could_start_so_that_it_is_closed(
+    home: Path,
+) -> None:
     first = ask("one")
     paused = request("one").model_copy(update={"hindrance": "Its DAG is paused."})
 
-    ticket = retrain.retrain(paused)
-
-    assert (ticket.granted, ticket.train_run_id, ticket.reason) == (False, None, "Its DAG is paused.")
-    assert ask("one") == first
+    assert retrain.retrain(paused) == first
+    assert closing.close_unstarted(MODEL, str(first.train_run_id), "Its DAG is paused.", "tests")
+    assert retrain.retrain(paused).reason == "Its DAG is paused."
+    assert retrain.open_requests() == []
+    assert answers() == ["granted", "not started", "refused"]
 
 
 def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause(home: Path) -> None:
@@ -161,6 +164,16 @@ def test_a_second_request_is_refused_while_the_first_trains_and_during_the_pause
     age(101)
     assert ask("four", cooldown_seconds=600).granted
     assert answers() == ["granted", "refused", "refused", "granted"]
+
+
+def test_a_clock_that_is_seconds_behind_neither_refuses_nor_tells_of_a_time_to_come(home: Path) -> None:
+    first = ask("one")
+    age(-30)
+    assert "granted 0 s ago" in ask("two").reason
+    closing.close(MODEL, str(first.train_run_id))
+
+    assert "granted 0 s ago" in ask("three", cooldown_seconds=600).reason
+    assert ask("four", cooldown_seconds=0).granted
 
 
 def test_a_refused_step_may_be_granted_when_it_asks_again(home: Path) -> None:

@@ -170,6 +170,17 @@ def test_a_clock_that_was_set_back_is_named_and_never_retrains() -> None:
     assert "granted 0 s ago" in apart.why
 
 
+def test_a_clock_that_is_a_second_behind_hinders_no_training_where_there_is_no_pause() -> None:
+    rules = RULES.model_copy(update={"cooldown_seconds": 0})
+    assert answered(rules=rules, seconds_since_grant=-1.0) == ("retrain", "retrain")
+    assert answered(rules=rules, seconds_since_grant=-SECONDS_APART - 1) == ("wait", "nothing")
+
+
+def test_an_open_breaker_names_the_command_that_closes_it_as_it_works() -> None:
+    step = next_state(ALARM, Memory(failures_in_a_row=9, model="flight_delay"), RULES)
+    assert '`perennial breaker flight_delay close --why "..."`' in step.why
+
+
 @given(check=checks, memory=memories, rules=rules_of_teams)
 def test_whatever_is_remembered_only_an_alarm_with_room_and_labels_retrains(
     check: Check, memory: Memory, rules: MonitorSpec
