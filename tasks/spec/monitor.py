@@ -70,8 +70,8 @@ class MonitorSpec(Spec):
         cooldown_seconds: How long after a retrain request the next one is refused.
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
         mode: What an alarm leads to: `suggest` says it, `approve` asks a person, `auto` retrains.
-        false_alarms_per_year: How many alarms a year of undrifted traffic may give, all detectors together; at
-            least `RAREST_ALARMS`.
+        false_alarms_per_year: How many alarms a year of undrifted traffic may give, all detectors together;
+            at least `RAREST_ALARMS`.
         time_column: The column of the model's own table that says when a row happened, by which the reference
             is divided into days; None for the table's only timestamp.
         number_floor: The smallest change of a number that matters, in standard deviations of the reference.
@@ -111,7 +111,7 @@ class MonitorSpec(Spec):
     def _alarms_can_come(cls, alarms: float) -> float:
         if not alarms >= RAREST_ALARMS:
             raise ValueError(
-                f"with {alarms:g} hardly any change would be an alarm; give it at least {RAREST_ALARMS:g}. So that "
-                "alarms start no training, say mode: suggest"
+                f"with {alarms:g} hardly any change would be an alarm; give it at least {RAREST_ALARMS:g}. "
+                "So that alarms start no training, say mode: suggest"
             )
         return alarms
