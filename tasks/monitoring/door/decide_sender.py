@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from tasks.contracts import Action, DecideSenderRequest, HeldState, SenderDecision
 from tasks.data.door import held
-from tasks.data.door.judge import held_name
+from tasks.data.door.told import held_name
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.stores.lake import Lake
