@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 BATCH, SENDER = "decide_batch", "decide_sender"
 OF_SENDER = "sender:"
+DoorReason = Literal["flood", "probing", "out_of_distribution"]
 
 
 @app.command()
-def decide(
+def decide(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     model: Model,
     subject: Annotated[
@@ -45,6 +46,10 @@ def decide(
             formats=["%Y-%m-%d"], help="Of a sender: only what it asked on this day (UTC), as 2026-01-31."
         ),
     ] = None,
+    reason: Annotated[
+        DoorReason | None,
+        typer.Option(help="Of a sender: only what is held for this reason; the rest stays held."),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Release a batch whose labels a model has in quarantine, or confirm that it is never trained on. The
@@ -55,10 +60,10 @@ def decide(
     asked = {"model": model, "decision": what, "reason": why}
     if subject.startswith(OF_SENDER):
         sender = subject.removeprefix(OF_SENDER)
-        decided = _decided(
-            place, SENDER, {**asked, "sender": sender, "day": f"{day:%Y-%m-%d}" if day else None}
-        )
-        told = f"{model} has {decided['rows']} held requests of {subject} as {decided['after']}."
+        only = {"day": f"{day:%Y-%m-%d}" if day else None, "held_for": reason}
+        decided = _decided(place, SENDER, {**asked, "sender": sender, **only})
+        told = f"{model} has {decided['rows']} requests of {subject}{_held_for(reason)} as {decided['after']}"
+        told += f"; {decided.get('still_held') or 'none'} of this sender are held still."
     else:
         batch_id = batch_of(place, subject, "can be decided on").batch_id
         decided = _decided(place, BATCH, {**asked, "batch_id": batch_id})
@@ -67,6 +72,10 @@ def decide(
         show.as_json(decided)
     else:
         typer.echo(told)
+
+
+def _held_for(reason: str | None) -> str:
+    return f" that were held for {reason}" if reason else " that were held"
 
 
 def _decided(place: "Place", verb: str, asked: dict[str, Any]) -> dict[str, Any]:

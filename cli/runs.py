@@ -10,6 +10,7 @@ from cli.exits import FAULT, INVALID, NOTHING, QUARANTINED, REFUSED, LoginRefuse
 from tasks.errors import PerennialError
 
 WATCHED = ("ingest", "train", "drift", "collect")
+ALERTS_DAG, ALERTS_TASK = "reconcile_ledger", "send_alerts"
 ENDED = ("success", "failed")
 
 REPORTS_QUARANTINED = "report_quarantined"
@@ -80,7 +81,12 @@ def look(airflow: Airflow, only: str | None = None) -> Airflows:
         return Airflows(
             runs=tuple(_at_work(airflow)),
             paused=frozenset(dag["dag_id"] for dag in dags if dag["is_paused"]),
-            faults=(*_ill(airflow), *_not_imported(airflow), *_failed(airflow, dags, only)),
+            faults=(
+                *_ill(airflow),
+                *_not_imported(airflow),
+                *_failed(airflow, dags, only),
+                *_untold(airflow, dags),
+            ),
         )
     except LoginRefused:
         raise
@@ -133,6 +139,19 @@ def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> I
         if code_of(found) != QUARANTINED:
             page = airflow.page(dag_id, newest[0]["dag_run_id"])
             yield f"The newest run of {dag_id} failed: {why_failed(found)}. {page}"
+
+
+def _untold(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:
+    """That alerts cannot be sent: by the newest look of a minute, whose task for that is skipped where no
+    channel is set.
+    """
+    for dag_id in {dag["dag_id"] for dag in dags} & {ALERTS_DAG}:
+        newest = airflow.get(f"/dags/{dag_id}/dagRuns", state=ENDED, order_by="-id", limit=1)["dag_runs"]
+        if newest and newest[0]["state"] == "failed":
+            page = airflow.page(dag_id, newest[0]["dag_run_id"])
+            for each in failures(airflow, dag_id, newest[0]["dag_run_id"]):
+                if each.task == ALERTS_TASK:
+                    yield f"Alerts cannot be sent: {each.why}. {page}"
 
 
 def failures(airflow: Airflow, dag_id: str, run_id: str) -> list[Failure]:

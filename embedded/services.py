@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from embedded import airflow, clone, gateway, mlflow, torchserve
 from embedded.health import Addresses
 from embedded.migration import Migration
@@ -29,6 +31,8 @@ FOREIGN = (
     "PERENNIAL_PREDICTION_TOKENS",
     MARK,
 )
+OF_AIRFLOW = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
+"""Connections and variables, which hold secrets: for Airflow's processes alone."""
 LOOPBACK = "127.0.0.1,localhost"
 
 
@@ -79,6 +83,20 @@ def clean_environment() -> dict[str, str]:
     return kept
 
 
+def given_to_airflow(env_file: Path = PROJECT / ".env") -> dict[str, str]:
+    """Airflow's connections and variables, of the environment and, below that, of the project's .env.
+
+    The runner keeps them from the steps, as all of AIRFLOW_...
+    """
+    given = {**dotenv_values(env_file), **os.environ}
+    return {name: value for name, value in given.items() if value and name.startswith(OF_AIRFLOW)}
+
+
+def without_airflow_s(environment: Mapping[str, str]) -> dict[str, str]:
+    """For the programs beside Airflow, of which TorchServe runs what the models' teams wrote."""
+    return {name: value for name, value in environment.items() if not name.startswith(OF_AIRFLOW)}
+
+
 def key_file(settings: EmbeddedSettings) -> Path:
     """Where TorchServe writes its tokens at each start."""
     return settings.home / "torchserve" / "key_file.json"
@@ -87,14 +105,17 @@ def key_file(settings: EmbeddedSettings) -> Path:
 def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> list[Program]:
     """Every program, its folder prepared. Each knows the secrets that it needs and no others."""
     # SPT_NOENV: Airflow's processes name themselves, which by default overwrites the mark that /proc shows.
-    base = {**clean_environment(), MARK: str(settings.home), "SPT_NOENV": "1"}
+    base = {**without_airflow_s(clean_environment()), MARK: str(settings.home), "SPT_NOENV": "1"}
     control_path = f"{settings.environments / 'control' / 'bin'}:{base.get('PATH', '')}"
     airflow.prepare(settings, secrets)
     mlflow.prepare(settings)
     for migration in migrations(settings):
         migration.begin()
     return [
-        *airflow.programs(settings, {**base, **variables(settings, ports, secrets), "PATH": control_path}),
+        *airflow.programs(
+            settings,
+            {**base, **given_to_airflow(), **variables(settings, ports, secrets), "PATH": control_path},
+        ),
         *mlflow.programs(settings, ports["mlflow_port"], secrets, base),
         _torchserve(settings, ports, base),
         _gateway(settings, ports, secrets, base),

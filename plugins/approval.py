@@ -47,8 +47,9 @@ class AskPerson(HITLOperator):
             return None
         if verdict != "ask":
             raise AirflowSkipException(f"The drift check says {verdict}: {why}")
-        self.body = why
-        self.response_timeout = until_the_next(self.schedule, datetime.now(UTC))
+        now = datetime.now(UTC)
+        self.response_timeout = until_the_next(self.schedule, now)
+        self.body = f"{why}\n\n{what_waits(now + self.response_timeout)}"
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -61,6 +62,16 @@ class AskPerson(HITLOperator):
             "at": said["responded_at"].isoformat(),
             "why": (why or "").strip(),
         }
+
+
+def what_waits(until: datetime) -> str:
+    """What an open question keeps from running: the DAG has one run at a time, so that there is one training
+    for one change.
+    """
+    return (
+        f"Until this is answered, or lapses at {until:%Y-%m-%d %H:%M} UTC, other checks of this model stay "
+        "queued, also those that somebody starts by hand."
+    )
 
 
 def until_the_next(schedule: str, now: datetime) -> timedelta:

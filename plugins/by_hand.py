@@ -20,7 +20,7 @@ def decide_batch() -> XComArg:
 
 def decide_sender() -> XComArg:
     """Release what is held of the sender that the form names, or confirm that it is never trained on."""
-    return _asked("decide_sender", "model", "sender", "decision", "day", "reason")
+    return _asked("decide_sender", "model", "sender", "decision", "day", "held_for", "reason")
 
 
 def answer_label_incident() -> XComArg:

@@ -222,6 +222,14 @@ def sender_form(_subject: str, _models: Path) -> dict[str, Param]:
             type=["string", "null"],
             pattern=f"^{_DATE}$",
         ),
+        "held_for": Param(
+            None,
+            description="Only what is held for this reason; what is held for another, too, stays held. "
+            "Empty: all.",
+            title="Held for",
+            type=["string", "null"],
+            enum=[None, "flood", "probing", "out_of_distribution"],
+        ),
         "reason": reason_field("How you know; the ledger keeps it."),
     }
 

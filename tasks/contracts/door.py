@@ -123,6 +123,9 @@ class DoorVerdict(Contract):
     probing_above: int
 
 
+DoorReason = Literal["flood", "probing", "out_of_distribution"]
+
+
 class HeldCount(Contract):
     """How many labelled requests of a sender and a day are kept out of training for one reason, or were.
 
@@ -147,18 +150,26 @@ class DecideSenderRequest(WithReason):
     Attributes:
         sender: The name of the token; empty for requests without one.
         day: Only what was asked on this day (UTC); None for all.
+        held_for: Only what is held for this reason; None for all. What is held for another reason too is not
+            released by it.
     """
 
     sender: str
     decision: Literal["release", "confirm"]
     day: date | None = None
+    held_for: DoorReason | None = None
 
 
 class SenderDecision(Contract):
-    """What was decided, and on how many rows."""
+    """What was decided, and on how many rows; so many of the sender's requests wait still.
+
+    Attributes:
+        still_held: None in what was decided before this was counted.
+    """
 
     model: str
     sender: str
     after: HeldState
     rows: int
+    still_held: int | None = None
     ledger_hash: str

@@ -124,10 +124,13 @@ def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[str]:
     newest = {each.before or "": each for each in history if each.action == Action.DOOR}
     for sender, each in newest.items():
         if each.after == "held" or each.evidence.get("still_held"):
+            of = each.evidence.get("still_held_for", {})
+            rest = ", ".join(f"{rows} for {reason}" for reason, rows in sorted(of.items()))
             yield (
                 f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
                 f"(entry {each.sequence} of the ledger): perennial decide {each.model} "
-                f'{shlex.quote(sender)} release --why "...", or confirm in place of release. {each.why}'
+                f'{shlex.quote(sender)} release --why "...", or confirm in place of release; with --reason '
+                f"only those for one reason. {f'Held still: {rest}. ' if rest else ''}{each.why}"
             )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
 from tasks.spec.cron import Cron
@@ -13,6 +13,12 @@ FEWEST_ROWS = 30
 
 RARELY = 1e-6
 """The smallest share of false alarms that a few relabellings of the rows can say anything of."""
+
+RAREST_ALARMS = 1e-3
+"""One false alarm in a thousand years: with fewer, evidence that is worth an alarm hardly comes together."""
+
+MOST_LOST = 1e12
+"""In units of the label, which may be a sum of money; more is a slip."""
 
 YEAR_SECONDS = 366 * 86_400
 
@@ -64,14 +70,15 @@ class MonitorSpec(Spec):
         cooldown_seconds: How long after a retrain request the next one is refused.
         maximum_bad_share: Rows of the window that may break the suite; more is an incident, not drift.
         mode: What an alarm leads to: `suggest` says it, `approve` asks a person, `auto` retrains.
-        false_alarms_per_year: How many alarms a year of undrifted traffic may give, all detectors together.
+        false_alarms_per_year: How many alarms a year of undrifted traffic may give, all detectors together;
+            at least `RAREST_ALARMS`.
         time_column: The column of the model's own table that says when a row happened, by which the reference
             is divided into days; None for the table's only timestamp.
         number_floor: The smallest change of a number that matters, in standard deviations of the reference.
         share_floor: The smallest change of a share (of nulls, of a category, of a label) that matters.
         columns: What holds for single columns instead.
         tolerance: How much worse than when it was promoted the model may be, in units of the gate's primary
-            metric.
+            metric; at most 0.5 of a metric in [0, 1], where a model that loses more is no better than chance.
         retrain_budget: What automatic retrains may cost.
         breaker_after: After so many retrains in a row whose candidate was refused, or did not help, no
             further one is granted until a person closes the breaker.
@@ -88,13 +95,23 @@ class MonitorSpec(Spec):
     cooldown_seconds: float = Field(default=86_400, ge=0, le=YEAR_SECONDS)
     maximum_bad_share: Share = 0.1
     mode: Literal["suggest", "approve", "auto"] = "auto"
-    false_alarms_per_year: float = Field(default=0.5, gt=0, le=365)
+    false_alarms_per_year: float = Field(default=0.5, le=365)
     time_column: str | None = None
     number_floor: float = Field(default=0.1, ge=0, le=MOST_DEVIATIONS)
     share_floor: Share = 0.03
     columns: dict[str, ColumnRule] = Field(default_factory=dict)
-    tolerance: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    tolerance: float = Field(default=0.01, ge=0, le=MOST_LOST)
     retrain_budget: RetrainBudget = RetrainBudget()
     breaker_after: int = Field(default=3, ge=1, le=MOST_IN_A_ROW)
     rebuild_after: int = Field(default=4, ge=1, le=MOST_IN_A_ROW)
     probation_checks: int = Field(default=3, ge=0, le=MOST_IN_A_ROW)
+
+    @field_validator("false_alarms_per_year")
+    @classmethod
+    def _alarms_can_come(cls, alarms: float) -> float:
+        if not alarms >= RAREST_ALARMS:
+            raise ValueError(
+                f"with {alarms:g} hardly any change would be an alarm; give it at least {RAREST_ALARMS:g}. "
+                "So that alarms start no training, say mode: suggest"
+            )
+        return alarms

@@ -73,7 +73,7 @@ class PipelineSpec(Spec):
             *faults_of_margins(self.task, self.gate, self.data),
             *faults_of_slices(self.data, self.gate),
             *faults_of_fairness(self.task, self.data, self.gate),
-            *faults_of_monitor(self.data, self.monitor),
+            *faults_of_monitor(self.data, self.monitor, self.gate.primary_metric),
         ]
         _require_none(*faults)
         return self

@@ -55,7 +55,10 @@ def test_what_a_person_approves_is_requested_with_who_and_why(
     ) as questions:
         run = run_dag(DRIFT)
 
-    assert (questions[0]["subject"], questions[0]["body"]) == ("Is review_sentiment trained again?", WHY)
+    assert questions[0]["subject"] == "Is review_sentiment trained again?"
+    told, waits = questions[0]["body"].split("\n\n")
+    assert told == WHY
+    assert "other checks of this model stay queued" in waits
     assert (states(run)["approve"], states(run)["retrain"]) == ("success", "success")
     [request] = asked(home, "retrain")
     said = request["approval"]

@@ -31,16 +31,28 @@ DECISIONS: dict[str, ColumnType] = {
     "state": "string",
     "why": "string",
     "ledger_hash": "string",
+    "held_for": "string",
 }
-"""The columns of `<model>__door_decisions`; `day` null for all, `until_number` the last that it holds for."""
+"""The columns of `<model>__door_decisions`; `day` and `held_for` (a reason) null for all, `until_number` the
+last that it holds for.
+"""
 
-STATES = """
-    SELECT h.*, coalesce(d.state, 'held') AS state FROM held AS h
+BY_REASON = """
+    SELECT h.*, coalesce(d.state, 'held') AS state
+    FROM (SELECT *, unnest(string_split(reason, ',')) AS held_for FROM held) AS h
     LEFT JOIN decisions AS d ON d.sender IS NOT DISTINCT FROM h.sender
         AND (d.day IS NULL OR d.day = h.day) AND h.number <= d.until_number
+        AND (d.held_for IS NULL OR d.held_for = h.held_for)
     QUALIFY row_number() OVER (
-        PARTITION BY h.prediction_id ORDER BY d.ingested_at DESC NULLS LAST, d.ledger_hash
+        PARTITION BY h.prediction_id, h.held_for ORDER BY d.ingested_at DESC NULLS LAST, d.ledger_hash
     ) = 1
+"""
+
+STATES = """
+    SELECT * EXCLUDE (held_for, state), CASE
+        WHEN bool_or(state = 'confirmed') THEN 'confirmed' WHEN bool_or(state = 'held') THEN 'held'
+        ELSE 'released' END AS state
+    FROM by_reason GROUP BY ALL
 """
 
 
@@ -54,12 +66,26 @@ def decisions_of(model: str) -> str:
     return f"{model}__door_decisions"
 
 
+def by_reason(lake: Lake, model: str) -> pa.Table:
+    """Each request that was ever held, once for each reason (`held_for`), with that reason's `state`."""
+    if not lake.exists(name_of(model)):
+        return arrow_schema({**COLUMNS, "held_for": "string", "state": "string"}).empty_table()
+    lake.create(decisions_of(model), DECISIONS)
+    return lake.query(BY_REASON, {"held": (name_of(model), None), "decisions": (decisions_of(model), None)})
+
+
 def states(lake: Lake, model: str) -> pa.Table:
     """Each request that was ever held, with its present `state`."""
-    if not lake.exists(name_of(model)):
-        return arrow_schema({**COLUMNS, "state": "string"}).empty_table()
-    lake.create(decisions_of(model), DECISIONS)
-    return lake.query(STATES, {"held": (name_of(model), None), "decisions": (decisions_of(model), None)})
+    return together(lake, by_reason(lake, model))
+
+
+def together(lake: Lake, by_reason: pa.Table) -> pa.Table:
+    """Each request once: `released` where all its reasons are, `confirmed` where one of them is, else held.
+
+    Args:
+        by_reason: As `by_reason` gives it.
+    """
+    return lake.query(STATES, {"by_reason": by_reason})
 
 
 def counts(lake: Lake, model: str) -> tuple[HeldCount, ...]:
@@ -98,7 +124,7 @@ def decide(lake: Lake, model: str, decided: dict[str, Any], state: HeldState, en
     """Append what an entry of the ledger decided, once.
 
     Args:
-        decided: `sender`, `day` and `until_number`.
+        decided: `sender`, `day`, `held_for` and `until_number`.
     """
     row = {**decided, "state": state, "why": entry.why, "ledger_hash": entry.entry_hash}
     lake.append(

@@ -8,7 +8,7 @@ nothing. The ledger says what is held and why before it is.
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from tasks.data.door import held
 from tasks.data.door.decide import decide
 from tasks.data.door.look_at import Looked, look_at
 from tasks.data.door.reference import scales_of
+from tasks.data.door.told import Suspicious, held_name, of_all, of_one
 from tasks.data.typed_values import from_python
 from tasks.ledger import entries
 from tasks.spec import PipelineSpec
@@ -27,14 +28,6 @@ from tasks.stores.lake_sql import literal, quote
 
 MOST_OF_A_DAY = 10_000
 """So many labelled requests of a day are looked at; beside those that are judged, their ids say which."""
-
-
-class Suspicious(NamedTuple):
-    """A request that is to be held, what it is held for, and the sender and day that it is of."""
-
-    prediction_id: str
-    reason: str
-    looked: Looked
 
 
 def hold_back(
@@ -156,7 +149,7 @@ def _recorded(
                 "sender": sender,
                 "day": each.looked.measured.day,
                 "reason": each.reason,
-                "why": _why(each),
+                "why": of_one(each),
                 "ledger_hash": entry.entry_hash,
             }
 
@@ -177,8 +170,8 @@ def _record(
         before=held_name(sender),
         after="held",
         why=(
-            f"{len(own)} labelled requests {_told(sender)} are kept out of training: {_why(own[0])} Look at "
-            f"them in {held.name_of(spec.name)}, then release or confirm them: DAG decide_sender_model."
+            f"{of_all(sender, own)} Look at them in {held.name_of(spec.name)}, then release or confirm them, "
+            "all or by reason: DAG decide_sender_model."
         ),
         evidence={
             "number": number,
@@ -189,30 +182,6 @@ def _record(
             "rules": spec.data.door,
         },
     )
-
-
-def held_name(sender: str | None) -> str:
-    """A sender as commands and the ledger name it."""
-    return f"sender:{sender or ''}"
-
-
-def _told(sender: str | None) -> str:
-    return "without a token" if sender is None else f"of the sender {sender!r}"
-
-
-def _why(each: Suspicious) -> str:
-    day, told = each.looked.measured, []
-    on = f"of the {day.requests} labelled requests {_told(day.sender)} on {day.day:%Y-%m-%d}"
-    if "out_of_distribution" in each.reason:
-        told.append(f"{day.far} {on} are far from what the champion was trained on: {day.example}")
-    for name, crowd, said in (
-        ("flood", day.flood, "say nearly the same"),
-        ("probing", day.probing, "are equal in all fields but one, which has another value in each"),
-    ):
-        if name in each.reason:
-            usual = f"in as many rows of the reference at most {crowd.ordinary:.0f} do"
-            told.append(f"{crowd.largest} {on} {said}, and {usual}.")
-    return " ".join(told)
 
 
 def _utc(day: datetime) -> datetime:

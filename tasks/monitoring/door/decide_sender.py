@@ -1,5 +1,6 @@
 """A person's word on what is held of a sender: release it to be trained on, or confirm that it never is."""
 
+from collections import Counter
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow.compute as pc
 
 from tasks.contracts import Action, DecideSenderRequest, HeldState, SenderDecision
 from tasks.data.door import held
-from tasks.data.door.judge import held_name
+from tasks.data.door.told import held_name
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.stores.lake import Lake
@@ -22,19 +23,21 @@ def decide_sender(request: DecideSenderRequest) -> SenderDecision:
     What was decided can be decided otherwise later; rows that have joined their table stay in it.
 
     Raises:
-        InvalidRequest: Nothing of this sender, or of this day, was ever held.
+        InvalidRequest: Nothing of this sender, of this day or for this reason, was ever held.
         LedgerBroken: Nothing can be recorded.
     """
     lake, after = Lake(), AFTER[request.decision]
-    known = held.states(lake, request.model)
-    about = _about(request, known)
+    known = held.by_reason(lake, request.model)
+    asked = _asked(request, known)
+    rows, still = _rows(known.filter(asked)), _still_held(lake, request, known, asked)
     name = held_name(request.sender or None)
-    if set(about["state"].to_pylist()) == {after}:
-        last = [entry for entry in entries.history(request.model, [Action.DOOR]) if entry.before == name][-1]
-        return _decision(request, after, len(about), last.entry_hash)
+    if set(known.filter(asked)["state"].to_pylist()) == {after}:
+        last = [each for each in entries.history(request.model, [Action.DOOR]) if each.before == name][-1]
+        return _decision(request, rows, sum(still.values()), last.entry_hash)
     decided: dict[str, Any] = {
         "sender": request.sender or None,
         "day": _day(request),
+        "held_for": request.held_for,
         "until_number": held.newest_number(lake, request.model),
     }
     entry = entries.record(
@@ -46,38 +49,60 @@ def decide_sender(request: DecideSenderRequest) -> SenderDecision:
         why=request.reason,
         evidence={
             **decided,
-            "rows": len(about),
-            "still_held": _still_held(request, known) - about["state"].to_pylist().count("held"),
+            "rows": rows,
+            "still_held": sum(still.values()),
+            "still_held_for": still,
             "step_key": request.context.step_key,
         },
     )
     held.decide(lake, request.model, decided, after, entry)
-    return _decision(request, after, len(about), entry.entry_hash)
+    return _decision(request, rows, sum(still.values()), entry.entry_hash)
 
 
-def _decision(request: DecideSenderRequest, after: HeldState, rows: int, ledger_hash: str) -> SenderDecision:
+def _decision(request: DecideSenderRequest, rows: int, still_held: int, ledger_hash: str) -> SenderDecision:
     return SenderDecision(
-        model=request.model, sender=request.sender, after=after, rows=rows, ledger_hash=ledger_hash
+        model=request.model,
+        sender=request.sender,
+        after=AFTER[request.decision],
+        rows=rows,
+        still_held=still_held,
+        ledger_hash=ledger_hash,
     )
 
 
-def _about(request: DecideSenderRequest, known: pa.Table) -> pa.Table:
-    """The requests that the decision is about."""
-    own = known.filter(_of_sender(request, known))
-    day = _day(request)
-    found = own if day is None else own.filter(pc.equal(own["day"], pa.scalar(day, own["day"].type)))
-    if not len(found):
-        senders = {held_name(sender) for sender in pc.unique(known["sender"]).to_pylist()}
-        named = f"Held are: {', '.join(sorted(senders))}." if senders else "Nothing is held."
-        asked = held_name(request.sender or None) + (f" of {request.day}" if request.day else "")
-        raise InvalidRequest(f"Nothing of {asked} of {request.model!r} was ever held. {named}")
-    return found
+def _asked(request: DecideSenderRequest, known: pa.Table) -> pa.ChunkedArray:
+    """Which requests and reasons the decision is about."""
+    asked, day = _of_sender(request, known), _day(request)
+    if day is not None:
+        asked = pc.and_(asked, pc.equal(known["day"], pa.scalar(day, known["day"].type)))
+    if request.held_for is not None:
+        asked = pc.and_(asked, pc.equal(known["held_for"], request.held_for))
+    if not pc.any(asked).as_py():
+        raise InvalidRequest(_nothing(request, known))
+    return asked
 
 
-def _still_held(request: DecideSenderRequest, known: pa.Table) -> int:
-    own = known.filter(_of_sender(request, known))
-    states: list[str] = own["state"].to_pylist()
-    return states.count("held")
+def _nothing(request: DecideSenderRequest, known: pa.Table) -> str:
+    found = zip(known["sender"].to_pylist(), known["held_for"].to_pylist(), strict=True)
+    names = sorted({f"{held_name(sender)} for {reason}" for sender, reason in found})
+    asked = held_name(request.sender or None) + (f" of {request.day}" if request.day else "")
+    asked += f" for {request.held_for}" if request.held_for else ""
+    named = f"Held are: {', '.join(names)}." if names else "Nothing is held."
+    return f"Nothing of {asked} of {request.model!r} was ever held. {named}"
+
+
+def _still_held(
+    lake: Lake, request: DecideSenderRequest, known: pa.Table, asked: pa.ChunkedArray
+) -> dict[str, int]:
+    """How many of the sender's requests wait after the decision, by the reasons that each is held for."""
+    own = pc.if_else(asked, AFTER[request.decision], known["state"])
+    after = known.set_column(known.schema.get_field_index("state"), "state", own)
+    waiting = held.together(lake, after.filter(_of_sender(request, known)))
+    return dict(Counter(waiting.filter(pc.equal(waiting["state"], "held"))["reason"].to_pylist()))
+
+
+def _rows(about: pa.Table) -> int:
+    return len(pc.unique(about["prediction_id"]))
 
 
 def _of_sender(request: DecideSenderRequest, known: pa.Table) -> pa.ChunkedArray:

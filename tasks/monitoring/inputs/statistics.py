@@ -134,14 +134,34 @@ def _bins(scale: ColumnScale, counts: Floats, pooled: Floats) -> Iterable[Measur
         return
     edges = [*scale.edges, np.inf]
     for group in _groups(pooled / pooled.sum()):
-        low = "" if group[0] == 0 else f"above {edges[group[0] - 1]:g}"
-        high = "" if group[-1] == len(edges) - 1 else f"up to {edges[group[-1]]:g}"
-        name = " and ".join(part for part in (low, high) if part)
+        low = -np.inf if group[0] == 0 else edges[group[0] - 1]
+        name = _range(low, edges[group[-1]], whole=_is_whole(scale))
         yield _share(
             Statistic(scale.column, "shares", name, "share", of_range=True),
             counts[:, group].sum(axis=1),
             counts.sum(axis=1),
         )
+
+
+def _range(low: float, high: float, *, whole: bool) -> str:
+    """The name of the values above `low` and up to `high`, for people."""
+    if whole and high - low == 1:
+        return f"{high:g}"
+    above = "" if np.isinf(low) else f"above {low:g}"
+    up_to = "" if np.isinf(high) else f"up to {high:g}"
+    return " and ".join(part for part in (above, up_to) if part)
+
+
+def _is_whole(scale: ColumnScale) -> bool:
+    """Whether the reference has whole numbers alone, as its bins tell: each ends in one of its values, and
+    there are no more values than whole numbers between the least and the largest.
+    """
+    least, most = scale.minimum, scale.maximum
+    if least is None or most is None:
+        return False
+    return (
+        all(value.is_integer() for value in (least, most, *scale.edges)) and scale.known <= most - least + 1
+    )
 
 
 def _groups(shares: Floats) -> list[list[int]]:

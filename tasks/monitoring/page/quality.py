@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tasks.monitoring.page.contents import Series
 from tasks.monitoring.page.lines import Line, Point
+from tasks.monitoring.target.measures import FEWEST_ROWS
 from tasks.monitoring.target.signals import Point as Seen
 
 
@@ -27,5 +28,8 @@ def drawn(points: Sequence[Seen], metric: str) -> tuple[Series, ...]:
     shown = tuple(Line(name, found) for name, found in lines if found)
     if not shown:
         return ()
-    told = "By the time of prediction, with 95 % intervals. An estimate is what the model believes of itself."
+    told = (
+        "By the time of prediction, with 95 % intervals; by labels where a window has at least "
+        f"{FEWEST_ROWS}. An estimate is what the model believes of itself."
+    )
     return (Series(title=f"{metric} of the champion", told=told, lines=shown),)

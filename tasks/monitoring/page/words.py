@@ -93,6 +93,7 @@ def short(text: str, letters: int = LETTERS) -> str:
 
 def name_of(statistic: Statistic) -> str:
     """What a statistic is of: `carrier: share of UA`."""
-    of = "share" if statistic.of_range else "share of"
+    is_span = statistic.of_range and " " in statistic.value  # "above 3", but "4" where it has one value
+    of = "share" if is_span else "share of"
     what = REASONS.get(statistic.reason) or f"{of} {short(statistic.value, 30)}"
     return f"{short(statistic.column, 40)}, {what}"

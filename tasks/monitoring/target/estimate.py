@@ -26,7 +26,7 @@ UNKNOWN_ERROR = 0.05
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric's value, the standard error of sampling, and what the confidence may be wrong by."""
+    """The value of a metric in [0, 1], its standard error, and what the confidence may be wrong by."""
 
     value: float
     error: float
@@ -39,11 +39,11 @@ class Estimate:
 
     @property
     def low(self) -> float:
-        return self.value - self.reach
+        return max(self.value - self.reach, 0.0)
 
     @property
     def high(self) -> float:
-        return self.value + self.reach
+        return min(self.value + self.reach, 1.0)
 
 
 @dataclass(frozen=True)

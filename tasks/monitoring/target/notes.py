@@ -98,13 +98,14 @@ def _selection(counting: Sequence[TargetSummary], rules: MonitorSpec) -> Iterato
     name = max(sorted(off), key=lambda key: abs(off[key]))
     usual = _share(counting, "predicted", name) / rows
     chance = SURE * sqrt(usual * (1 - usual) / labelled)
-    differs = abs(off[name]) > max(rules.share_floor, chance)
+    limit = max(rules.share_floor, chance)
+    differs = abs(off[name]) > limit
     told = f"Labels have come for {labelled / rows:.0%} of the predictions"
+    seen = f"{name!r} was answered to {usual + off[name]:.1%} of the labelled rows and to {usual:.1%} of all"
     if differs:
-        why = (
-            f"{told}, and not at random: {name!r} was answered to {usual + off[name]:.1%} of the "
-            f"labelled rows and to {usual:.1%} of all. What labels say of the model is said of those rows."
-        )
+        why = f"{told}, and not at random: {seen}. What labels say of the model is said of those rows."
+    elif abs(off[name]) > rules.share_floor:
+        why = f"{told}; {seen}, which may be chance with so few labels ({labelled})."
     else:
         why = f"{told}; the labelled rows were answered like all."
     yield Signal(
@@ -113,7 +114,7 @@ def _selection(counting: Sequence[TargetSummary], rules: MonitorSpec) -> Iterato
         subject="labels",
         level="note",
         value=off[name],
-        threshold=rules.share_floor,
+        threshold=limit,
         unit="share of answers",
         why=why,
     )

@@ -7,7 +7,9 @@ and rules give the same signals.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import log, sqrt
+from math import inf, log, sqrt
+
+from scipy.stats import binomtest
 
 from tasks.contracts import Signal, TargetReference, TargetSummary
 from tasks.monitoring.target import estimate, measures, windows
@@ -34,7 +36,8 @@ class Point:
     """One window for a plot.
 
     Attributes:
-        metric, low, high: By labels, with the 95 % interval of sampling; None where they do not define it.
+        metric, low, high: By labels, with the 95 % interval of sampling; None where they do not define it, or
+            are fewer than `FEWEST_ROWS`.
         estimated, estimated_low, estimated_high: By confidence.
         labels, predictions: The share of each class.
     """
@@ -114,7 +117,8 @@ def series(history: Sequence[TargetSummary], reference: TargetReference) -> tupl
 
 
 def _point(name: str, seen: TargetSummary, calibration: float) -> Point:
-    found, said = measures.loss(name, seen), estimate.estimate(name, seen, calibration)
+    said = estimate.estimate(name, seen, calibration)
+    found = measures.loss(name, seen) if seen.every.labelled >= measures.FEWEST_ROWS else None
     value, low, high = _with_interval(name, found) if found is not None else (None, None, None)
     return Point(
         start=seen.window_start,
@@ -132,10 +136,18 @@ def _point(name: str, seen: TargetSummary, calibration: float) -> Point:
 
 
 def _with_interval(name: str, found: Measured) -> tuple[float, float, float]:
-    reach = REACH * sqrt(variance_of(found))
-    ends = (measures.as_metric(name, found.value + each) for each in (-reach, reach))
+    """With its 95 % interval: Wilson's of a plain share, of others the normal one, as far as they can be.
+
+    Source: Wilson, J. Am. Stat. Assoc. 22:209 (1927).
+    """
+    value = measures.as_metric(name, found.value)
+    if name == "accuracy":
+        interval = binomtest(round(value * found.rows), round(found.rows)).proportion_ci(method="wilson")
+        return value, float(interval.low), float(interval.high)
+    reach, most = REACH * sqrt(variance_of(found)), 1.0 if kind_of(name).is_share else inf
+    ends = (measures.as_metric(name, min(max(found.value + each, 0.0), most)) for each in (-reach, reach))
     low, high = sorted(ends)
-    return measures.as_metric(name, found.value), low, high
+    return value, low, high
 
 
 def _shares(counts: dict[str, int]) -> dict[str, float]:

@@ -118,6 +118,31 @@ def test_a_run_that_was_started_though_nobody_heard_of_it_is_not_started_again(s
     assert serve({**LOGIN, **there}).start("train", {}).startswith("manual__")
 
 
+def test_alerts_that_cannot_be_sent_are_told_as_wrong(serve: Serve) -> None:
+    nothing = {"task_instances": [], "dag_runs": [], "import_errors": []}
+    paths = ("dags/~/dagRuns/~/taskInstances", "dags/~/dagRuns", "importErrors")
+    look = "/api/v2/dags/reconcile_ledger/dagRuns"
+    task = {"dag_id": "reconcile_ledger", "dag_run_id": "one", "task_id": "send_alerts", "try_number": 1}
+    said = "PERENNIAL_ALERTS names 'pager', which is no connection of Airflow's."
+    log = [{"error_detail": [{"exc_type": "StepInvalid", "exc_value": said}]}]
+    answers = {
+        **LOGIN,
+        **{f"GET /api/v2/{path}": (200, nothing) for path in paths},
+        "GET /api/v2/monitor/health": (200, {}),
+        "GET /api/v2/dags": (200, {"dags": [{"dag_id": "reconcile_ledger", "is_paused": False}]}),
+        f"GET {look}": (200, {"dag_runs": [{"state": "failed", "dag_run_id": "one"}]}),
+        f"GET {look}/one/taskInstances/send_alerts/logs/1": (200, {"content": log}),
+    }
+
+    def told(state: str) -> tuple[str, ...]:
+        tasks = {"task_instances": [{**task, "state": state, "start_date": None}]}
+        return runs.look(serve(answers | {f"GET {look}/one/taskInstances": (200, tasks)}), "a").faults
+
+    [fault] = told("failed")
+    assert fault.startswith(f"Alerts cannot be sent: {said[:-1]}. http")
+    assert told("skipped") == ()
+
+
 def test_a_failure_of_another_models_run_or_of_a_quarantined_batch_is_not_told(serve: Serve) -> None:
     names = ("train_a", "train_b", "train_quarantined", "ingest_rows")
     dags = [{"dag_id": name, "is_paused": False} for name in names]

@@ -1,13 +1,12 @@
 """What looks like no ordinary traffic is held at the door, by its sender, until a person decides on it."""
 
-import random
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.contracts import Action, Crowd, DecideSenderRequest, SenderDay, SenderDecision
+from tasks.contracts import Action, Crowd, SenderDay
 from tasks.data.collect import takeback_table
 from tasks.data.door import held
 from tasks.data.door.decide import FEWEST_IN_A_CROWD, decide
@@ -15,41 +14,14 @@ from tasks.data.labels import land_labels
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.ledger.verify import verify
-from tasks.monitoring.door.decide_sender import decide_sender
 from tasks.monitoring.door.look import look
-from tasks.spec import PipelineSpec
 from tasks.stores.files import at
 from tasks.stores.lake import Lake
 from tests.unit.asked import WORDS, ask, history, texts
-from tests.unit.reviews import DAY, SPEC, context, ingested
+from tests.unit.held import COPIED, counted, land, near_copies, word
+from tests.unit.reviews import DAY, SPEC, ingested
 
-COPIED = " ".join(WORDS[5:400:22])
 SPAN = (DAY, DAY + timedelta(days=1))
-
-
-def land(spec: PipelineSpec = SPEC) -> int:
-    """How many rows a collect lands."""
-    return land_labels(Lake(), spec).rows
-
-
-def near_copies(count: int) -> list[str]:
-    """One text, each time with other words in one place."""
-    rng = random.Random(7)
-    return [f"{COPIED} {rng.choice(WORDS)} {number}" for number in range(count)]
-
-
-def word(home: Path, decision: str, sender: str = "attacker", **more: Any) -> SenderDecision:
-    asked = {"context": context(home, f"{decision}-{len(entries.history(SPEC.name))}"), "model": SPEC.name}
-    return decide_sender(
-        DecideSenderRequest.model_validate(
-            {**asked, "sender": sender, "decision": decision, "reason": "I looked.", **more}
-        )
-    )
-
-
-def counted() -> dict[tuple[str | None, str, str], int]:
-    """How many rows of each sender and reason are in which state."""
-    return {(each.sender, each.reason, each.state): each.rows for each in held.counts(Lake(), SPEC.name)}
 
 
 def joined() -> list[str]:

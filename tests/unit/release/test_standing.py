@@ -98,8 +98,9 @@ def test_what_is_held_of_a_sender_is_a_fault_until_a_person_decides(decided: str
     decide("door", "held", before="sender:a shop")
     [fault] = explain("reviews", None, entries.history).faults
     assert "perennial decide reviews 'sender:a shop' release --why " in fault
-    decide("door", decided, before="sender:a shop", still_held=3)
-    assert len(explain("reviews", None, entries.history).faults) == 1, "another day is held still"
+    decide("door", decided, before="sender:a shop", still_held=3, still_held_for={"flood": 3})
+    [fault] = explain("reviews", None, entries.history).faults
+    assert "Held still: 3 for flood." in fault
     decide("door", decided, before="sender:a shop", still_held=0)
     assert explain("reviews", None, entries.history).faults == ()
 

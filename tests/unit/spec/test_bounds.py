@@ -24,7 +24,6 @@ COMPARED_ONLY = {
     "minimum_gain_over_baseline",
     "latency_p95_seconds",
     "by",
-    "tolerance",
 }
 """In units of the label, or only compared with what was measured: any finite number has a meaning."""
 
@@ -57,6 +56,11 @@ def test_every_number_has_an_upper_bound() -> None:
         ("monitor.breaker_after", 0),
         ("monitor.rebuild_after", 10**9),
         ("monitor.tolerance", float("inf")),
+        ("monitor.tolerance", 1e300),
+        ("monitor.tolerance", 0.6),
+        ("monitor.false_alarms_per_year", 1e-300),
+        ("monitor.false_alarms_per_year", 0),
+        ("monitor.false_alarms_per_year", float("nan")),
         ("training.timeout_seconds", float("inf")),
         ("training.timeout_seconds", 1e300),
         ("training.retries", 10**9),

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.contracts import Reference
+from tasks.contracts import ColumnProfile, ColumnScale, Reference
 from tasks.monitoring.inputs.columns import look_at_columns
+from tasks.monitoring.inputs.statistics import measure
 from tasks.spec import ColumnRule, MonitorSpec
 from tests.unit.monitoring.inputs.simulated import RATE, RULES, Change, Watch, sure
 
@@ -140,3 +141,21 @@ def test_an_empty_window_says_nothing_of_its_columns() -> None:
     watch = Watch()
     watch.next()
     assert sure(watch.next(lambda rows: rows[:0])) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "largest", "names"),
+    [
+        ((1.0, 2.0, 3.0), 4.0, ["up to 1", "2", "3", "above 3"]),
+        ((1.0, 2.0, 4.0), 5.0, ["up to 1", "2", "above 2 and up to 4", "above 4"]),
+        ((1.0, 1.5, 2.5), 4.0, ["up to 1", "above 1 and up to 1.5", "above 1.5 and up to 2.5", "above 2.5"]),
+    ],
+)
+def test_a_range_of_one_whole_number_is_named_by_it(
+    edges: tuple[float, ...], largest: float, names: list[str]
+) -> None:
+    own = {"column": "weekday", "kind": "number", "edges": edges, "known": 4}
+    scale = ColumnScale.model_validate({**own, "minimum": 1.0, "maximum": largest, "mean": 2.5})
+    seen = ColumnProfile.model_validate({"nulls": 0, "counts": [25, 25, 25, 25]})
+    told = measure(scale, [seen], [100], np.full((4, 1), 25.0)[:, 0]).statistics
+    assert [each.value for each in told if each.of_range] == names

@@ -7,6 +7,7 @@ from tasks.contracts import (
     FairnessGap,
     GroupValue,
     Metric,
+    ScoreBin,
     Signal,
     SliceScore,
     Sums,
@@ -138,6 +139,37 @@ def test_who_gets_labelled_is_told() -> None:
     answers = {"predicted": {"0": 700, "1": 300}, "answered": {"0": 140, "1": 260}}
     found = said([window(0, "binary", every=Tally.model_validate({"rows": 1000, **labels, **answers}))])
     assert "not at random" in found["labels_selected"].why
+
+
+def test_of_few_labels_the_note_says_what_its_value_says() -> None:
+    one = {"labelled": 1, "labels": {"1": 1}, "right": {"1": 1}, "answered": {"1": 1}}
+    counted = {"rows": 1000, "predicted": {"0": 497, "1": 503}, **one}
+    found = said([window(0, "binary", every=Tally.model_validate(counted))])["labels_partial"]
+    assert found.value == pytest.approx(-0.497)
+    assert found.threshold is not None
+    assert found.threshold > 0.497
+    assert (
+        "'0' was answered to 0.0% of the labelled rows and to 49.7% of all, which may be chance" in found.why
+    )
+
+
+def test_a_window_of_one_label_is_not_drawn_and_a_share_s_interval_stays_one() -> None:
+    def shown(labelled: int, primary: str) -> tuple[float | None, ...]:
+        right = {"labelled": labelled, "labels": {"1": labelled}, "right": {"1": labelled}}
+        counted = {"rows": 1500, "predicted": {"1": 1500}, "answered": {"1": labelled}, **right}
+        brier = {"rows": labelled, "total": 0.9, "squares": 0.8}
+        every = Tally.model_validate({**counted, "sums": {"brier": brier}})
+        reference = BINARY.model_copy(update={"primary_metric": primary})
+        scored = [ScoreBin(number=49, rows=1500, score_sum=1400)]
+        [point] = series([window(0, "binary", every=every, bins=scored)], reference)
+        return point.metric, point.low, point.high
+
+    assert shown(1, "accuracy") == (None, None, None)
+    assert shown(20, "accuracy") == (1.0, pytest.approx(0.839, abs=0.001), 1.0)
+    value, low, high = shown(20, "brier")
+    assert (value, low) == (pytest.approx(0.045), 0.0)
+    assert high is not None
+    assert high < 1
 
 
 @pytest.mark.parametrize(("broken", "level"), [(2, "note"), (200, "incident")])
