@@ -10,10 +10,10 @@ from tasks.monitoring.decide import in_full, judge
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.look import Look, look, span_of
 from tasks.monitoring.memory import remember
-from tasks.monitoring.record_check import record_check
 from tasks.monitoring.page.of_check import Checked
 from tasks.monitoring.page.write import page_url, write_page
 from tasks.monitoring.profiles.stored import id_of
+from tasks.monitoring.record_check import record_check
 from tasks.monitoring.states import next_state
 from tasks.monitoring.watch import Next
 from tasks.serving.champion import tell_champion
