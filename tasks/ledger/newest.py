@@ -12,8 +12,8 @@ from tasks.stores.database import ledger_entries as entries
 
 
 def last_words(model: str, action: Action, decided: Collection[str] = ()) -> list[LedgerEntry]:
-    """The newest entry of a kind about each thing that `before` names, newest first; where `decided` is given,
-    those of them that say one of these in `after`.
+    """The newest entry of a kind about each thing that `before` names, newest first; where `decided` is
+    given, those of them that say one of these in `after`.
 
     Raises:
         LedgerBroken: One of them is none any more.

@@ -1,9 +1,9 @@
 """What a training cost: put down when it ends, and written to the ledger.
 
-The unit is a processor second, or a GPU second where the model asks for GPUs and the training had one: the wall seconds of the run's
-tasks, those of the training itself times `resources.cpus`. Processor time as the kernel counts it is not to
-be had for a container or a pod that was killed; wall time is an upper bound of it, which is what a budget
-needs.
+The unit is a processor second, or a GPU second where the model asks for GPUs and the training had one: the
+wall seconds of the run's tasks, those of the training itself times `resources.cpus`. Processor time as the
+kernel counts it is not to be had for a container or a pod that was killed; wall time is an upper bound of it,
+which is what a budget needs.
 """
 
 from collections.abc import Mapping

@@ -45,16 +45,22 @@ def _report(
         levels = since_promotion(record, run_id)[: spec.monitor.probation_checks]
         serves = run_id == champion_run_id
         served = serves or has_served(connection, spec.name, run_id)
+<<<<<<< HEAD
         is_due = len(levels) == spec.monitor.probation_checks if serves else served or retrain.effect is None
         if is_due:
             lake = Lake()
             before, after = (kept_summaries(lake, spec, each) for each in (promotion.before or "", run_id))
             found = evidence_of(promotion, levels, before, after, served=served)
+=======
+        is_over = len(levels) == spec.monitor.probation_checks or not serves
+        if is_over and (served or retrain.effect is None):
+            found = evidence_of(promotion, levels, served=served)
+>>>>>>> fix2
             yield _write(connection, retrain, promotion, found, actor)
 
 
 def has_served(connection: sa.Connection, model: str, run_id: str) -> bool:
-    """Whether what serves was ever switched to this run, and that was not undone because it did not answer."""
+    """Whether what serves was ever switched to this run, and that was not undone as it did not answer."""
     undone: set[object] = set()
     for entry in entries.newest_first(connection, model, *SWITCHES, Action.RECONCILE):
         switches_to = (entry.evidence.get("route") or {}).get("run_id")

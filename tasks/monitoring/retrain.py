@@ -144,8 +144,9 @@ def _request_id(model: str, step_key: str, granted_before: int) -> str:
 
 
 def _not_ended(opened: sa.Row[Any], now: datetime) -> str:
+    since = max(timedelta(), now - opened.granted_at)
     return (
-        f"The training {opened.train_run_id}, granted {_ago(max(timedelta(), now - opened.granted_at))} ago, has not ended. "
+        f"The training {opened.train_run_id}, granted {_ago(since)} ago, has not ended. "
         "One at a time: ask again when it has."
     )
 

@@ -42,8 +42,8 @@ def _cron(expression: str) -> str:
         )
     if not _occurs(expression.lower()):
         raise ValueError(
-            f"{expression!r} never occurs: no month that it names has a day that it names; write a day of the "
-            "month that is there, or l for a month's last one"
+            f"{expression!r} never occurs: no month that it names has a day that it names; write a day of "
+            "the month that is there, or l for a month's last one"
         )
     return expression.lower() if expression.startswith("@") else expression
 
@@ -88,7 +88,7 @@ def as_croniter_takes(expression: str) -> str:
 
 
 def _occurs(expression: str) -> bool:
-    """Whether a month has a day that a sound expression, in lower case, names; a day of the week is in each."""
+    """Whether a month has a day that a sound expression in lower case names; each has a day of the week."""
     if expression.startswith("@"):
         return True
     _, _, days, months, weekday, *_ = expression.split()
@@ -114,7 +114,7 @@ def _months(item: str) -> list[int]:
 
 
 def _earliest(item: str) -> int:
-    """The least day of the month that an item of the field surely has: a range over the month's end has it."""
+    """The least day of the month that an item of the field surely has; a range over the end has the first."""
     found = RANGE.fullmatch(item)
     if not found or not found["first"].isdecimal():
         return 1

@@ -39,7 +39,8 @@ NEXT: dict[str, str] = {
     "wait": "Nothing yet: the check of each day looks again.",
     "retrain": "Nothing: a training was asked for, and the gate judges what comes of it.",
     "granted": "Nothing: a training was asked for, and the gate judges what comes of it.",
-    "refused": 'Nothing, if you agree: the next check looks again. Or train: perennial train {model} --why "..."',
+    "refused": "Nothing, if you agree: the next check looks again. Or train: "
+    'perennial train {model} --why "..."',
     "suggest": 'Train, if you agree: perennial train {model} --why "..."',
     "ask": "Answer the task that waits in Airflow's pages (drift_{model}, Required Actions).",
     "stopped": "Look at what the trainings before came to: perennial ledger {model} --last 20",

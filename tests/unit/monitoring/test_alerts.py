@@ -108,7 +108,8 @@ def test_a_question_that_was_answered_is_not_waited_for_and_what_was_answered_is
     assert (trouble.reason, trouble.entry, trouble.kinds) == ("drift", answered.sequence, waits.kinds)
     assert trouble.why == {"granted": "It is granted.", "refused": "It is ask. It is refused."}[answer]
     assert "Required Actions" not in trouble.next_step
-    assert ("train" in trouble.next_step) and "{" not in trouble.next_step
+    assert "train" in trouble.next_step
+    assert "{" not in trouble.next_step
     assert records.listed(MODEL, entries.history, now)[0] == [trouble]
     assert tell() == [("changed", "traffic")]
     assert tell() == []

@@ -16,10 +16,10 @@ from tasks.ledger import entries
 from tasks.ledger.precedent import require_drift_decision
 from tasks.monitoring import drift_report, event_times
 from tasks.monitoring.decide import replay
-from tasks.monitoring.record_check import record_check
 from tasks.monitoring.look import reference_of
 from tasks.monitoring.new_rows import NewRows, count_new_rows
 from tasks.monitoring.page import write
+from tasks.monitoring.record_check import record_check
 from tasks.monitoring.windows import rows_between
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
