@@ -45,17 +45,11 @@ def _report(
         levels = since_promotion(record, run_id)[: spec.monitor.probation_checks]
         serves = run_id == champion_run_id
         served = serves or has_served(connection, spec.name, run_id)
-<<<<<<< HEAD
-        is_due = len(levels) == spec.monitor.probation_checks if serves else served or retrain.effect is None
-        if is_due:
+        is_over = len(levels) == spec.monitor.probation_checks or not serves
+        if is_over and (served or retrain.effect is None):
             lake = Lake()
             before, after = (kept_summaries(lake, spec, each) for each in (promotion.before or "", run_id))
             found = evidence_of(promotion, levels, before, after, served=served)
-=======
-        is_over = len(levels) == spec.monitor.probation_checks or not serves
-        if is_over and (served or retrain.effect is None):
-            found = evidence_of(promotion, levels, served=served)
->>>>>>> fix2
             yield _write(connection, retrain, promotion, found, actor)
 
 
