@@ -38,7 +38,7 @@ last that it holds for.
 """
 
 BY_REASON = """
-    SELECT h.*, coalesce(d.state, 'held') AS state
+    SELECT h.*, coalesce(d.state, 'held') AS state, d.ledger_hash AS decided_by
     FROM (SELECT *, unnest(string_split(reason, ',')) AS held_for FROM held) AS h
     LEFT JOIN decisions AS d ON d.sender IS NOT DISTINCT FROM h.sender
         AND (d.day IS NULL OR d.day = h.day) AND h.number <= d.until_number
@@ -49,7 +49,7 @@ BY_REASON = """
 """
 
 STATES = """
-    SELECT * EXCLUDE (held_for, state), CASE
+    SELECT * EXCLUDE (held_for, state, decided_by), CASE
         WHEN bool_or(state = 'confirmed') THEN 'confirmed' WHEN bool_or(state = 'held') THEN 'held'
         ELSE 'released' END AS state
     FROM by_reason GROUP BY ALL
@@ -67,9 +67,12 @@ def decisions_of(model: str) -> str:
 
 
 def by_reason(lake: Lake, model: str) -> pa.Table:
-    """Each request that was ever held, once for each reason (`held_for`), with that reason's `state`."""
+    """Each request that was ever held, once for each reason (`held_for`), with that reason's `state` and the
+    hash of the ledger's entry that it is so by (`decided_by`, null while it is held).
+    """
     if not lake.exists(name_of(model)):
-        return arrow_schema({**COLUMNS, "held_for": "string", "state": "string"}).empty_table()
+        more: dict[str, ColumnType] = {"held_for": "string", "state": "string", "decided_by": "string"}
+        return arrow_schema({**COLUMNS, **more}).empty_table()
     lake.create(decisions_of(model), DECISIONS)
     return lake.query(BY_REASON, {"held": (name_of(model), None), "decisions": (decisions_of(model), None)})
 

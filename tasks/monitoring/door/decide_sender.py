@@ -27,18 +27,21 @@ def decide_sender(request: DecideSenderRequest) -> SenderDecision:
         LedgerBroken: Nothing can be recorded.
     """
     lake, after = Lake(), AFTER[request.decision]
+    until = held.newest_number(lake, request.model)
     known = held.by_reason(lake, request.model)
+    # What another collect has held meanwhile is not decided on, so it is not counted either.
+    known = known.filter(pc.less_equal(known["number"], until))
     asked = _asked(request, known)
     rows, still = _rows(known.filter(asked)), _still_held(lake, request, known, asked)
     name = held_name(request.sender or None)
     if set(known.filter(asked)["state"].to_pylist()) == {after}:
-        last = [each for each in entries.history(request.model, [Action.DOOR]) if each.before == name][-1]
-        return _decision(request, rows, sum(still.values()), last.entry_hash)
+        decided_by = known.filter(asked)["decided_by"][-1].as_py()
+        return _decision(request, rows, sum(still.values()), decided_by)
     decided: dict[str, Any] = {
         "sender": request.sender or None,
         "day": _day(request),
         "held_for": request.held_for,
-        "until_number": held.newest_number(lake, request.model),
+        "until_number": until,
     }
     entry = entries.record(
         model=request.model,

@@ -1,5 +1,6 @@
 """What is held at the door is told and decided on by reason."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from tasks.ledger import entries
 from tasks.stores.lake import Lake, arrow_schema
 from tests.unit.asked import ask, history
 from tests.unit.held import counted, land, near_copies, word
-from tests.unit.reviews import SPEC
+from tests.unit.reviews import DAY, SPEC
 
 FAR = "Никто не знает, почему этот фильм такой длинный и скучный"
 
@@ -45,6 +46,19 @@ def test_a_person_may_decide_on_one_reason_and_the_rest_stays_held(home: Path) -
         word(home, "release", held_for="probing")
     assert word(home, "confirm", held_for="out_of_distribution").still_held == 0
     assert land() == 0
+
+
+def test_the_same_word_once_more_names_the_entry_that_it_is_so_by(home: Path) -> None:
+    history()
+    ask(near_copies(100), "attacker", name="first")
+    land()
+    decided = word(home, "release")
+    ask(near_copies(100), "attacker", at=DAY + timedelta(days=1), name="second")
+    land()
+
+    again = word(home, "release", day=DAY.date())
+
+    assert (again.ledger_hash, again.rows) == (decided.ledger_hash, 100)
 
 
 @pytest.mark.parametrize(
