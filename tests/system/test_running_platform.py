@@ -40,14 +40,22 @@ def test_a_second_start_says_where_the_first_runs(platform: Platform) -> None:
     assert set(platform.processes()) == set(SERVICES)
 
 
+def listened_on(process: psutil.Process) -> list[str]:
+    """The addresses that a process listens on; none of one that has ended since it was listed."""
+    try:
+        connections = process.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return []
+    return [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
+
+
 def test_nothing_listens_beyond_loopback(platform: Platform) -> None:
     guardian = platform.guardian
     assert guardian
     listening = [
-        connection.laddr.ip
+        address
         for process in psutil.Process(guardian).children(recursive=True)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
+        for address in listened_on(process)
     ]
     assert len(listening) >= len(SERVICES) - 3
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}

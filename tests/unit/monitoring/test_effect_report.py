@@ -179,7 +179,7 @@ def test_what_labels_say_since_the_promotion_is_told_beside_what_they_said_befor
     log = Answered(SPEC)
     for day, right in enumerate((10, 140, 140)):
         answer(log, FIRST, day, right, 200)
-    promoted()
+    served()
     for day in (3, 4):
         answer(log, AFTER, day, 180, 200)
         check(day, "none", AFTER)
@@ -199,7 +199,7 @@ def test_what_labels_say_since_the_promotion_is_told_beside_what_they_said_befor
 
 def test_where_no_label_has_come_that_is_said_and_the_verdict_is_the_same(home: Path) -> None:
     log = Answered(SPEC)
-    promoted()
+    served()
     for day in (3, 4):
         answer(log, AFTER, day, 0, 0)
         check(day, "none", AFTER)
