@@ -311,7 +311,7 @@ def _unknown(name: str, sides: Pair) -> Iterator[Signal]:
 
 
 def _times(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
-    """A file of another time: most of it lies far before or behind the reference."""
+    """A file of another time: most of it lies far before or after the reference."""
     for name, kind in file.kinds.items():
         if kind not in TIMES or reference.kinds.get(name) not in TIMES:
             continue
@@ -324,7 +324,7 @@ def _times(file: PlainRows, reference: PlainRows) -> Iterator[Signal]:
         most = max(GAP_SPANS * (high - low), GAP_DAYS)
         if gap > most:
             told = (
-                f"{name} lies {gap:.0f} days {'behind' if first > high else 'before'} the reference: "
+                f"{name} lies {gap:.0f} days {'after' if first > high else 'before'} the reference: "
                 "it is a file of another time."
             )
             yield _incident("another_time", name, told, float(gap), float(most), "days")

@@ -38,7 +38,9 @@ def rejected(check: Check, file: str, why: str, *, references: tuple[str, ...] =
 def _fine(check: Check, signals: Sequence[Signal]) -> str:
     small = sum(signal.level == "note" and signal.reason not in {"left_out", "joint"} for signal in signals)
     said = "Nothing is wrong with the data" if check == "data" else "Nothing that matters has changed"
-    return f"{said}." if not small else f"{said}; {small} smaller things are told below."
+    if not small:
+        return f"{said}."
+    return f"{said}; {small} smaller {'thing is' if small == 1 else 'things are'} told below."
 
 
 def _times(signal: Signal) -> float:
