@@ -136,7 +136,7 @@ def judged_together(windows: Sequence[WindowProfile], rules: MonitorSpec) -> lis
 
 def judged_with(windows: Sequence[WindowProfile], rules: MonitorSpec) -> list[WindowProfile]:
     """The small windows that are judged together with the last one, which makes them enough; it stands at
-    their end. None where it is judged alone, or not yet.
+    their end. Empty where it is judged alone, or not yet.
     """
     pools, last = judged_together(windows, rules), windows[-1]
     whole = pools and pools[-1].end == last.end and pools[-1].start < last.start

@@ -150,4 +150,5 @@ def _values(item: str, least: int, most: int) -> int:
     first = least if found["first"] == "*" else int(found["first"])
     one = found["first"] != "*" and not found["step"]
     last = int(found["last"]) if found["last"] else first if one else most
-    return max((last - first) // step + 1, 1)
+    over = most - least + 1 if last < first else 0
+    return (last + over - first) // step + 1

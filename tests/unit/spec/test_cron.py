@@ -64,6 +64,7 @@ def test_a_schedule_that_never_occurs_is_refused_and_no_other(days: str, months:
         ("*/15 8-17 * * *", 0.0, 40),
         ("0,30 5 * * *", 0.0, 2),
         ("5/20 3 * * *", 0.0, 3),
+        ("0 22-3/2 * * *", 0.0, 3),
     ],
 )
 def test_when_a_day_of_a_schedule_begins_and_how_often_it_fires(
