@@ -188,7 +188,28 @@ def without_times(years: int, tries: int, say: Callable[[object], None]) -> list
                 say({"no times": rows, "planted": name, "from the first day": early, "median_day": str(day)})
                 if day > LATEST:
                     missed.append(f"no times: {name} at {rows} rows a day: day {day}")
+    for policy, other in no_times.POLICIES.items():
+        for name, change in (changes() | creeping()).items():
+            for early in (True, False):
+                say(
+                    {"no times": SIZES[1], "policy": policy, "planted": name, "from the first day": early}
+                    | {"median_day": str(beside_no_times(other, change, tries, early=early))}
+                )
     return missed
+
+
+def creeping() -> dict[str, Change]:
+    """What comes in so slowly that a level which moves takes it for usual."""
+    ramp = np.concatenate([np.zeros(KNOWN), np.minimum(np.arange(1, AFTER + 1) / 28, 1) * 0.2])
+    return {"ramp to 0.2 sd in 1, 28 days": Change(shifts={0: ramp})}
+
+
+def beside_no_times(grows: no_times.Grows, change: Change, tries: int, *, early: bool) -> float:
+    """The median day on which a policy without times finds a change at 5,000 rows a day."""
+    found = [
+        no_times.changed_days(SIZES[1], change, 10_000 + seed, grows, early=early) for seed in range(tries)
+    ]
+    return float(np.median([first_of(days) or np.inf for days in found]))
 
 
 def misses(

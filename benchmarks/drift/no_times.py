@@ -46,12 +46,13 @@ def judge(days: Days, grows: Grows) -> Bools:
     """The serving days on which the columns alarm."""
     reference = reference_of(days.part(slice(KNOWN))).model_copy(update={"days": ()})
     windows = profiles(days.part(slice(KNOWN, None)), first=KNOWN)
-    found, quiet = np.zeros(len(windows), dtype=bool), []
+    found = np.zeros(len(windows), dtype=bool)
+    quiet: list[WindowProfile] = []
     for day in range(len(windows)):
         newer = grows(reference, quiet)
         reference = newer or reference
         if len(quiet) >= STEPS[-1] or grows is staying:
-            every = alarms(look_at_columns(reference, windows, RULES, RATE)).any(axis=1)
+            every = np.asarray(alarms(look_at_columns(reference, windows, RULES, RATE)).any(axis=1))
             found[day:] = every[day:]
             break
         signals = look_at_columns(reference, windows[: day + 1], RULES, RATE).signals
