@@ -152,6 +152,14 @@ from tasks.contracts.reproduction import (
     Surroundings,
     TensorDifference,
 )
+from tasks.contracts.rollout import (
+    Labelled,
+    Outcomes,
+    Role,
+    ShadowOutcomes,
+    TrafficSplit,
+    VersionOutcomes,
+)
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.training import (
@@ -248,6 +256,7 @@ __all__ = [
     "LabelIncidentAnswer",
     "LabelIncidentRequest",
     "LabelNoise",
+    "Labelled",
     "LedgerEntry",
     "LedgerHead",
     "Lineage",
@@ -259,6 +268,7 @@ __all__ = [
     "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
+    "Outcomes",
     "PackageRequest",
     "PairedDifference",
     "PassedByChampion",
@@ -283,6 +293,7 @@ __all__ = [
     "Request",
     "RetrainRequest",
     "RetrainTicket",
+    "Role",
     "RollbackRequest",
     "Rollout",
     "RolloutCheck",
@@ -296,6 +307,7 @@ __all__ = [
     "Serving",
     "SetScore",
     "Settled",
+    "ShadowOutcomes",
     "Signal",
     "Silence",
     "SilenceRequest",
@@ -318,6 +330,7 @@ __all__ = [
     "TargetSummary",
     "TensorDifference",
     "Told",
+    "TrafficSplit",
     "TrainRequest",
     "TrainedFor",
     "TrainingRows",
@@ -333,6 +346,7 @@ __all__ = [
     "ValidateRequest",
     "ValidationReport",
     "Verdict",
+    "VersionOutcomes",
     "WindowProfile",
     "WithdrawRequest",
     "Withdrawal",

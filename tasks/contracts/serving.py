@@ -8,7 +8,7 @@ from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import SnapshotPart
 from tasks.contracts.training import Archive
-from tasks.spec import PipelineSpec
+from tasks.spec import PipelineSpec, ServingBackendName
 
 
 class ModelVersion(Contract):
@@ -29,6 +29,10 @@ class Route(Contract):
         backend_version: The version's name in the serving backend (the archive's version).
         archive_sha256: Of the archive that serves.
         input_example: An instance to show users; the gateway checks nothing with it.
+        backend: What holds the version: TorchServe, or a server that speaks the Open Inference Protocol.
+        batches: Whether the version answers several instances sent as one request.
+        batch_size: The most instances that are sent as one request.
+        workers: How many such requests the backend works on at once.
     """
 
     model: str
@@ -40,6 +44,10 @@ class Route(Contract):
     label_schema: dict[str, Any]
     input_example: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: float
+    backend: ServingBackendName = "torchserve"
+    batches: bool = False
+    batch_size: int = Field(default=8, ge=1)
+    workers: int = Field(default=1, ge=1)
 
 
 class ChampionRequest(Request):

@@ -107,6 +107,8 @@ class Archive(Contract):
             expects the same.
         input_example: The specification's, when the archive was made; None in the records of an earlier
             Perennial.
+        batches: Whether its handler answers a list of instances sent as one request; an archive of an earlier
+            Perennial takes one instance at a time.
     """
 
     model: str
@@ -117,3 +119,4 @@ class Archive(Contract):
     size_bytes: int
     example_prediction: dict[str, Any]
     input_example: dict[str, Any] | None = None
+    batches: bool = False

@@ -1,6 +1,6 @@
 """What a team says of serving its model."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,9 @@ from tasks.spec.json_schema import JsonObject, JsonSchema
 
 LONGEST_SECONDS = 600
 """The longest that the gateway lets a request wait: a route with more is refused there, after the gate."""
+
+ServingBackendName = Literal["torchserve", "oip"]
+"""What can hold a model's versions: TorchServe, or a server that speaks the Open Inference Protocol v2."""
 
 LABEL_TYPES: dict[ColumnType, frozenset[str]] = {
     "string": frozenset({"string"}),

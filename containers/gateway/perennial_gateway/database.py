@@ -38,6 +38,8 @@ predictions = sa.Table(
     sa.Column("score", sa.Float),
     sa.Column("sent_by", sa.String(63)),
     sa.Column("latency_seconds", sa.Float),
+    sa.Column("role", sa.String(20)),
+    sa.Column("trace_id", sa.String(32)),
     sa.Index("predictions_by_model", "model", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -67,6 +69,57 @@ takebacks = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+splits = sa.Table(
+    "splits",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("after_route", Sequence, nullable=False),
+    sa.Column("split", sa.Text),
+    sa.Column("at", sa.String(40), nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Which part of a model's requests a second version answers or sees; null ends it. A split holds as long as
+the newest change of the model's route is `after_route`."""
+
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False),
+    sa.Column("failed_at", sa.String(40), nullable=False),
+    sa.Column("model_version", sa.String(63), nullable=False),
+    sa.Column("run_id", sa.String(63), nullable=False),
+    sa.Column("role", sa.String(20)),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("failures_by_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+"""Requests that a version did not answer through no fault of the caller's, counted by second."""
+
+shadows = sa.Table(
+    "shadows",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("prediction_id", sa.String(32), nullable=False),
+    sa.Column("model", sa.String(63), nullable=False),
+    sa.Column("predicted_at", sa.String(40), nullable=False),
+    sa.Column("model_version", sa.String(63), nullable=False),
+    sa.Column("run_id", sa.String(63), nullable=False),
+    sa.Column("prediction", sa.Text),
+    sa.Column("score", sa.Float),
+    sa.Column("latency_seconds", sa.Float),
+    sa.Column("fault", sa.Text),
+    sa.Column("live_prediction", sa.Text, nullable=False),
+    sa.Column("live_version", sa.String(63), nullable=False),
+    sa.Index("shadows_by_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+"""What a version that answers nobody would have said, beside what the caller was told; `fault` where it
+failed."""
 
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
 

@@ -28,6 +28,10 @@ class Route(BaseModel):
     label_schema: dict[str, Any]
     input_example: dict[str, Any] = Field(default_factory=dict)
     timeout_seconds: float = Field(gt=0, le=600)
+    backend: Literal["torchserve", "oip"] = "torchserve"
+    batches: bool = False
+    batch_size: int = Field(default=8, ge=1)
+    workers: int = Field(default=1, ge=1)
 
 
 class Served:

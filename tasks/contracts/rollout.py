@@ -1,0 +1,101 @@
+"""What the gateway is told of a rollout, and what it has seen of each version meanwhile."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from tasks.contracts.contract import Contract
+from tasks.contracts.serving import Route
+
+Role = Literal["stable", "candidate"]
+
+
+class TrafficSplit(Contract):
+    """Which part of a model's requests a second version answers, or sees a copy of, beside the one that serves.
+
+    Attributes:
+        release_id: Of the rollout that it belongs to; which callers fall to the candidate is drawn by it, so
+            that another rollout draws others.
+        kind: `canary` and `shadow` of a release, `ab` of a comparison.
+        candidate: The second version.
+        share: Of the requests, answered by the candidate.
+        shadow_share: Of the requests that the stable version answers, copied to the candidate.
+        sticky_by: What keeps a caller at one version: `sender` (the token's name), `header:<name>`, or empty
+            for a draw at each request.
+    """
+
+    release_id: str
+    kind: Literal["canary", "shadow", "ab"]
+    candidate: Route
+    share: float = Field(default=0.0, ge=0, le=1)
+    shadow_share: float = Field(default=0.0, ge=0, le=1)
+    sticky_by: str = ""
+
+
+class VersionOutcomes(Contract):
+    """What became of the requests that one version was given in a window of time.
+
+    Attributes:
+        role: As which it was asked; None in rows of an earlier Perennial.
+        answered: Instances that it answered.
+        failed: Requests that it did not answer, through no fault of the caller's.
+        latency_buckets: How many answers took at most so many seconds, for each bound, cumulative.
+        predictions: How often it gave each answer, as JSON; the most frequent hundred.
+    """
+
+    model_version: str
+    run_id: str
+    role: Role | None
+    answered: int
+    failed: int
+    latency_buckets: dict[str, int]
+    predictions: dict[str, int]
+
+
+class ShadowOutcomes(Contract):
+    """What a version would have said, beside what the callers were told.
+
+    Attributes:
+        compared: Copies that it answered.
+        agreed: Of these, where it said what the caller was told.
+        failed: Copies that it did not answer.
+        dropped: Copies that were not sent, because too many were under way.
+    """
+
+    model_version: str
+    run_id: str
+    compared: int
+    agreed: int
+    failed: int
+    dropped: int
+    latency_buckets: dict[str, int]
+    predictions: dict[str, int]
+
+
+class Labelled(Contract):
+    """One answered prediction with its newest label, both as JSON values."""
+
+    prediction_id: str
+    model_version: str
+    run_id: str
+    role: Role | None
+    features: dict[str, object]
+    prediction: object
+    score: float | None
+    label: object
+    received_at: AwareDatetime
+
+
+class Outcomes(Contract):
+    """What the gateway has seen of a model since a time.
+
+    Attributes:
+        labelled: Predictions of that time which have a label; at most as many as were asked for, oldest first.
+    """
+
+    model: str
+    since: AwareDatetime
+    until: AwareDatetime
+    versions: tuple[VersionOutcomes, ...]
+    shadows: tuple[ShadowOutcomes, ...]
+    labelled: tuple[Labelled, ...]
