@@ -11,7 +11,7 @@ Role = Literal["stable", "candidate"]
 
 
 class TrafficSplit(Contract):
-    """Which part of a model's requests a second version answers, or sees a copy of, beside the one that serves.
+    """Which part of a model's requests a second version answers, or sees a copy of, beside what serves.
 
     Attributes:
         release_id: Of the rollout that it belongs to; which callers fall to the candidate is drawn by it, so
@@ -90,7 +90,7 @@ class Outcomes(Contract):
     """What the gateway has seen of a model since a time.
 
     Attributes:
-        labelled: Predictions of that time which have a label; at most as many as were asked for, oldest first.
+        labelled: Predictions of that time with a label; at most as many as were asked for, oldest first.
     """
 
     model: str
