@@ -75,31 +75,38 @@ class PerennialHandler:
         self.load(Path(properties["model_dir"]))
         use_one_thread()  # `load` may be the first to import PyTorch
 
-    def handle(self, data: list[dict[str, Any]], context: Any) -> list[dict[str, Any]]:
-        """Called by TorchServe with a batch; answers every item, each with its own HTTP status."""
-        answers: dict[int, dict[str, Any]] = {}
-        good: dict[int, dict[str, Any]] = {}
-        for index, item in enumerate(data):
-            try:
-                good[index] = instance_of(item)
-            except BadInstance as error:
-                answers[index] = refuse(context, index, 400, str(error))
-        answers |= self._predict_isolated(good, context)
-        return [answers[index] for index in range(len(data))]
+    def handle(self, data: list[dict[str, Any]], context: Any) -> list[Any]:
+        """Called by TorchServe with a batch; answers every item, each with its own HTTP status.
 
-    def _predict_isolated(
-        self, instances: dict[int, dict[str, Any]], context: Any
-    ) -> dict[int, dict[str, Any]]:
+        An item may be a list of instances, which the gateway sends together; it is answered with a list, in
+        which what is refused stands as {"error": ..., "status": ...}.
+        """
+        contents = [instances_of(item) for item in data]
+        answers = self._answer_all([instance for instances, _ in contents for instance in instances])
+        told: list[Any] = []
+        for index, (instances, together) in enumerate(contents):
+            own, answers = answers[: len(instances)], answers[len(instances) :]
+            # Text, because TorchServe would write JSON with indentation, which takes ten times as long.
+            told.append(json.dumps(own) if together else with_status(context, index, own[0]))
+        return told
+
+    def _answer_all(self, instances: list[Any]) -> list[dict[str, Any]]:
+        """Every instance's answer; one that is none is answered with an error, and the others are asked."""
+        faults = {index: error for index, error in enumerate(instances) if isinstance(error, BadInstance)}
+        good = {index: each for index, each in enumerate(instances) if index not in faults}
+        answers = {index: self._explain(error) for index, error in faults.items()}
+        answers |= self._predict_isolated(good)
+        return [answers[index] for index in range(len(instances))]
+
+    def _predict_isolated(self, instances: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
         if not instances:
             return {}
         try:
             answers = self._predict_checked(list(instances.values()))
         except Exception as error:  # noqa: BLE001 - whatever the model's code raises must not fail the other items
             if len(instances) == 1:
-                return {index: self._explain(context, index, error) for index in instances}
-            alone = [
-                self._predict_isolated({index: instance}, context) for index, instance in instances.items()
-            ]
+                return {index: self._explain(error) for index in instances}
+            alone = [self._predict_isolated({index: instance}) for index, instance in instances.items()]
             return {index: answer for one in alone for index, answer in one.items()}
         return dict(zip(instances, answers, strict=True))
 
@@ -118,13 +125,13 @@ class PerennialHandler:
             {**answer, "score": answer.get("score"), "archive_version": self.version} for answer in answers
         ]
 
-    def _explain(self, context: Any, index: int, error: Exception) -> dict[str, Any]:
+    def _explain(self, error: Exception) -> dict[str, Any]:
         if isinstance(error, BadInstance):
-            return refuse(context, index, 400, str(error))
+            return {"error": str(error), "status": 400}
         logging.error("The model failed on one item.", exc_info=error)
         if isinstance(error, NotFinite):
-            return refuse(context, index, 500, "The model answered a number that is not finite.")
-        return refuse(context, index, 500, f"The model failed on this instance: {type(error).__name__}.")
+            return {"error": "The model answered a number that is not finite.", "status": 500}
+        return {"error": f"The model failed on this instance: {type(error).__name__}.", "status": 500}
 
 
 def _is_sound(value: Any) -> bool:
@@ -143,24 +150,34 @@ def inference_mode() -> AbstractContextManager[Any]:
     return nullcontext() if loaded is None else loaded.inference_mode()
 
 
-def instance_of(item: dict[str, Any]) -> dict[str, Any]:
-    """The instance in one item of a batch: TorchServe hands
-    over parsed JSON, or the bytes of what it could not parse.
+def instances_of(item: dict[str, Any]) -> tuple[list[Any], bool]:
+    """The instances in one item of a batch, and whether they came as a list; in place of what is none stands
+    the error.
+
+    TorchServe hands over parsed JSON, or the bytes of what it could not parse.
     """
     body = item.get("body", item.get("data"))
     if isinstance(body, bytes | bytearray | str):
         try:
             body = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise BadInstance(f"The body is not JSON: {error}. Send one JSON object.") from error
-    if not isinstance(body, dict):
-        raise BadInstance(
-            f"The body is a JSON {type(body).__name__}. Send one JSON object with the model's features."
-        )
-    return body
+            return [BadInstance(f"The body is not JSON: {error}. Send one JSON object.")], False
+    if isinstance(body, list):
+        return [_instance(each, "An instance in the list") for each in body], True
+    return [_instance(body, "The body")], False
 
 
-def refuse(context: Any, index: int, code: int, message: str) -> dict[str, Any]:
-    """Give one item of a batch its own status, and its answer."""
-    context.set_response_status(code=code, idx=index)
-    return {"error": message}
+def _instance(value: Any, what: str) -> dict[str, Any] | BadInstance:
+    if isinstance(value, dict):
+        return value
+    return BadInstance(
+        f"{what} is a JSON {type(value).__name__}. Send one JSON object with the model's features."
+    )
+
+
+def with_status(context: Any, index: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as TorchServe takes it: what is refused has its status beside it."""
+    if "error" not in answer:
+        return answer
+    context.set_response_status(code=answer["status"], idx=index)
+    return {"error": answer["error"]}

@@ -31,6 +31,9 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
         label_schema=spec.serving.label_schema,
         input_example=example_of(version, spec),
         timeout_seconds=spec.serving.timeout_seconds,
+        batches=version.archive.batches,
+        batch_size=spec.serving.batch_size,
+        workers=spec.serving.workers,
     )
 
 

@@ -21,7 +21,13 @@ from typing import Any
 
 from tasks.contracts import Archive
 from tasks.errors import ArchiveMismatch, ServingError
-from tasks.serving.torchserve_api import ManagementApi, NotLoaded, Unreachable, response_timeout_seconds
+from tasks.serving.torchserve_api import (
+    ManagementApi,
+    NotLoaded,
+    Unreachable,
+    batch_size,
+    response_timeout_seconds,
+)
 from tasks.settings import settings
 from tasks.spec import ServingSpec
 from tasks.stores import files
@@ -78,7 +84,7 @@ class TorchServe:
         while len(starts) < FAILED_STARTS and time.monotonic() < deadline:
             try:
                 if not known:
-                    self._api.register(archive.model, file.name, serving)
+                    self._api.register(archive, file.name, serving)
                     known = True
                 workers = self._api.describe(archive.model, archive.version)["workers"]
             except (NotLoaded, Unreachable) as error:
@@ -106,7 +112,7 @@ class TorchServe:
             "version": archive.version,
             "sha256": archive.sha256,
             "workers": serving.workers,
-            "batch_size": serving.batch_size,
+            "batch_size": batch_size(archive, serving),
             "max_batch_delay_ms": serving.max_batch_delay_ms,
             "response_timeout_seconds": response_timeout_seconds(serving),
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from tasks.contracts import Archive
 from tasks.errors import ServingError
 from tasks.spec import ServingSpec
 
@@ -33,17 +34,17 @@ class ManagementApi:
         self._inference_url = inference_url.rstrip("/")
         self._key_file = key_file
 
-    def register(self, model: str, file: str, serving: ServingSpec) -> None:
+    def register(self, archive: Archive, file: str, serving: ServingSpec) -> None:
         """Ask for a version to be loaded; it is not ready yet when this returns.
 
         One that is registered stays as it is.
         """
         parameters = {
             "url": file,
-            "model_name": model,
+            "model_name": archive.model,
             "initial_workers": serving.workers,
             "synchronous": "false",
-            "batch_size": serving.batch_size,
+            "batch_size": batch_size(archive, serving),
             "max_batch_delay": serving.max_batch_delay_ms,
             "response_timeout": response_timeout_seconds(serving),
         }
@@ -149,6 +150,13 @@ def _message_of(response: requests.Response) -> str:
         return response.text[:500]
     said = document.get("message") or document.get("error") if isinstance(document, dict) else None
     return str(said or document)[:500]
+
+
+def batch_size(archive: Archive, serving: ServingSpec) -> int:
+    """How many requests TorchServe makes a batch of: none where the gateway sends whole batches, because
+    TorchServe lets each wait for a millisecond at least.
+    """
+    return 1 if archive.batches else serving.batch_size
 
 
 def response_timeout_seconds(serving: ServingSpec) -> int:

@@ -54,6 +54,7 @@ def package(request: PackageRequest) -> Archive:
             size_bytes=local.stat().st_size,
             example_prediction=answer,
             input_example=spec.serving.input_example,
+            batches=True,
         )
         _log(archive, local)
     files.write_text(work_url, RECORD, text=archive.model_dump_json(indent=2))

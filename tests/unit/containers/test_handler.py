@@ -97,7 +97,7 @@ def test_an_instance_comes_as_json_or_parsed(handler: Half, context: Context, ke
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"\xff\xfe", "", "[1]", b"null", "3", None, [{"number": 2}], 3.5, "NaN", b"[" * 100_000],
+    [b"{", b"\xff\xfe", "", b"null", "3", None, 3.5, "NaN", b"[" * 100_000],
     ids=lambda body: repr(body)[:12],
 )
 def test_rubbish_is_refused_and_its_neighbours_are_answered(
@@ -108,6 +108,23 @@ def test_rubbish_is_refused_and_its_neighbours_are_answered(
     assert [answers[0]["prediction"], answers[2]["prediction"]] == [1, 2]
     assert context.statuses == {1: 400}
     assert "Send one JSON object" in answers[1]["error"]
+
+
+def test_a_list_is_answered_with_a_list_and_each_fault_in_its_place(handler: Half, context: Context) -> None:
+    together: list[Any] = [{"number": 2}, 7, {"number": 13}, {"number": 99}, {"number": 8}]
+
+    listed, alone = handler.handle([{"body": together}, {"body": {"number": 6}}], context)
+
+    answers = json.loads(listed)
+    assert [answer.get("prediction") for answer in answers] == [1, None, None, None, 4]
+    assert [answer.get("status") for answer in answers] == [None, 400, 400, 500, None]
+    assert answers[1]["error"].startswith("An instance in the list is a JSON int.")
+    assert answers[2]["error"] == "Thirteen is not a number here."
+    assert (alone["prediction"], context.statuses) == (3, {})
+
+
+def test_an_empty_list_is_answered_with_one(handler: Half, context: Context) -> None:
+    assert handler.handle([{"body": []}], context) == ["[]"]
 
 
 def test_an_item_without_a_body_is_refused(handler: Half, context: Context) -> None:

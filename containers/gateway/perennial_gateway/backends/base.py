@@ -1,0 +1,68 @@
+"""What the gateway needs of a serving backend: several instances of one version, answered in one call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from perennial_gateway.routes import Route
+from perennial_gateway.web import Refused
+
+RETRY_AFTER = {"Retry-After": "2"}
+
+Answer = dict[str, Any]
+"""What a version's handler said of one instance: `prediction` and `score`, or `error` with a `status`."""
+
+
+class BackendFault(Exception):
+    """A call that came to nothing through no instance's fault; the same may be asked again.
+
+    Whoever asks tries a few times, and each instance alone where several were asked together: one that kills
+    its worker takes its neighbours with it.
+    """
+
+
+class Backend(Protocol):
+    """A kind of backend; one client serves all versions that it holds."""
+
+    async def open(self) -> None:
+        """Make the connections; called once, in the running event loop."""
+
+    async def close(self) -> None:
+        """Let go of the connections; what is under way has ended before."""
+
+    async def ask(
+        self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]
+    ) -> list[Answer]:
+        """The version's answers, in the order of the instances.
+
+        Args:
+            instances: At most `route.batch_size`; one where the route does not batch.
+            headers: Handed on to the backend, such as a trace's.
+
+        Raises:
+            BackendFault: It does not answer, or not with one answer for each instance.
+            Refused: 502; it answered with something that is no answer, and would again.
+        """
+
+
+def checked(answer: Any) -> Answer:
+    """An answer that the contract allows.
+
+    Raises:
+        Refused: 502; it is none.
+    """
+    if not isinstance(answer, dict) or not ("prediction" in answer or "error" in answer):
+        raise Refused(502, "The model's handler answered something else than an object with a prediction.")
+    return answer
+
+
+def require_answered(answer: Answer, number: int) -> Answer:
+    """The answer to the instance of that number in a request.
+
+    Raises:
+        Refused: The handler refused the instance (422) or failed on it alone (500), and would again.
+    """
+    if "error" not in answer:
+        return answer
+    refused = 400 <= answer.get("status", 500) < 500
+    message = f"The model {'refuses' if refused else 'failed on'} instance {number}: {answer['error']}"
+    raise Refused(422 if refused else 500, message, instance=number)

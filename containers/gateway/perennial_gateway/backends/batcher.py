@@ -1,0 +1,149 @@
+"""Ask a version for what waits, together: at once while the backend has room, else with what gathers meanwhile.
+
+So a batch costs nobody a delay: a lone request is sent as it comes, and under load as many go together as
+came while the call before was under way. Each version has its own batcher in each process of the gateway.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perennial_gateway.backends.base import RETRY_AFTER, Answer, Backend, BackendFault
+from perennial_gateway.metrics import OfVersion
+from perennial_gateway.routes import Route
+from perennial_gateway.web import Refused
+
+PAUSES_SECONDS = (0.05, 0.2)
+"""Before each further try.
+
+A connection that was closed meanwhile, a worker that died with a neighbour's request: both pass at once.
+"""
+
+UNBATCHED_CALLS = 256
+"""Calls at once to a version that takes one instance at a time: the backend itself makes batches of them."""
+
+
+class Waiting:
+    """Instances of one request that are sent together, and the future of their answers."""
+
+    __slots__ = ("answers", "headers", "instances")
+
+    def __init__(
+        self, instances: Sequence[Any], headers: Mapping[str, str], answers: "asyncio.Future[list[Answer]]"
+    ) -> None:
+        self.instances = instances
+        self.headers = headers
+        self.answers = answers
+
+
+class Batcher:
+    """The requests to one version.
+
+    Twice as many calls are under way as the version has workers, so that one is there when a worker is free.
+    """
+
+    def __init__(self, backend: Backend, route: Route, metrics: OfVersion) -> None:
+        self._backend = backend
+        self._route = route
+        self._metrics = metrics
+        self._most = route.batch_size if route.batches else 1
+        self._free = 2 * route.workers if route.batches else UNBATCHED_CALLS
+        self._queue: deque[Waiting] = deque()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def ask(self, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
+        """The answer to each instance, in their order.
+
+        Raises:
+            Refused: 503 when the backend does not answer, 504 when it takes longer than the route's timeout,
+                502 when the answer is none.
+        """
+        loop = asyncio.get_running_loop()
+        parts = [
+            Waiting(instances[start : start + self._most], headers, loop.create_future())
+            for start in range(0, len(instances), self._most)
+        ]
+        self._queue.extend(parts)
+        self._send()
+        timer = loop.call_later(self._route.timeout_seconds, self._expire, parts)
+        try:
+            if len(parts) == 1:
+                return await parts[0].answers
+            return [answer for part in parts for answer in await part.answers]
+        finally:
+            timer.cancel()
+            for part in parts:
+                part.answers.cancel()
+
+    def _expire(self, parts: Sequence[Waiting]) -> None:
+        late = f"The model did not answer within {self._route.timeout_seconds:g} seconds."
+        for part in parts:
+            if not part.answers.done():
+                message = f"{late} Try again, or send fewer instances."
+                part.answers.set_exception(Refused(504, message, headers=RETRY_AFTER))
+                break  # whoever waits for the parts in turn is told by the first
+
+    def _send(self) -> None:
+        while self._free and (batch := self._gather()):
+            self._free -= 1
+            call = asyncio.ensure_future(self._work(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._done)
+
+    def _done(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._free += 1
+        self._send()
+
+    def _gather(self) -> list[Waiting]:
+        """What goes together now; nobody waits any more for what was cancelled or is late."""
+        batch: list[Waiting] = []
+        room = self._most
+        while self._queue and (self._queue[0].answers.done() or len(self._queue[0].instances) <= room):
+            waiting = self._queue.popleft()
+            if not waiting.answers.done():
+                batch.append(waiting)
+                room -= len(waiting.instances)
+        return batch
+
+    async def _work(self, batch: Sequence[Waiting]) -> None:
+        with self._metrics.backend_seconds.time():
+            try:
+                await self._call(batch)
+            except BackendFault as fault:
+                await asyncio.gather(*(self._again(waiting, fault) for waiting in batch))
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+                _tell(batch, error)
+
+    async def _again(self, waiting: Waiting, fault: BackendFault) -> None:
+        """A request alone, whose neighbours may have been the fault."""
+        for pause in PAUSES_SECONDS:
+            await asyncio.sleep(pause)
+            if waiting.answers.done():
+                return
+            self._metrics.backend_retries.inc()
+            try:
+                return await self._call([waiting])
+            except BackendFault as error:
+                fault = error
+            except Exception as error:  # noqa: BLE001 - as in `_work`
+                return _tell([waiting], error)
+        message = f"The serving backend does not answer: {fault}. Nothing was accepted; try again."
+        _tell([waiting], Refused(503, message, headers=RETRY_AFTER))
+
+    async def _call(self, batch: Sequence[Waiting]) -> None:
+        instances = [instance for waiting in batch for instance in waiting.instances]
+        answers = await self._backend.ask(self._route, instances, batch[0].headers)
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.instances)
+            if not waiting.answers.done():
+                waiting.answers.set_result(answers[start:end])
+            start = end
+
+
+def _tell(batch: Sequence[Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.answers.done():
+            waiting.answers.set_exception(error)
