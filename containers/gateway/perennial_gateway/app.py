@@ -16,7 +16,9 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial_gateway import database
-from perennial_gateway.backend import Backend
+from perennial_gateway.backends.kinds import Backends
+from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_users import ForUsers
@@ -45,27 +47,34 @@ def application(settings: GatewaySettings) -> Starlette:
     engine = database.connect(settings.gateway_database_url)
     routes = RouteTable(engine)
     routes.load()
-    log = DurableLog(engine)
-    backend = Backend(settings.torchserve_inference_url, settings.torchserve_key_file)
-    service = Service(routes, backend, log, FeedbackLimit(settings.feedback_limit))
+    log = DurableLog(
+        engine,
+        settings.spool,
+        most_bytes=settings.log_spool_bytes,
+        synced=settings.log_durability == "power",
+    )
+    torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
+    backends = Backends({"torchserve": torchserve})
+    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit))
     users = ForUsers(routes, log, service, with_token=bool(settings.users))
     steps = ForSteps(engine, routes, log, service, Takebacks(engine))
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
         log.start()
-        backend.open()
+        await backends.open()
         yield
-        await backend.close()
+        await backends.close()
         await asyncio.to_thread(log.stop)
         engine.dispose()
 
+    guarded = Guard(_router(users.of_models()), settings.users, TO_USERS)
     paths = [
-        Mount("/v1", Guard(_router(users.of_models()), settings.users, TO_USERS)),
+        Mount("/v1", guarded),
         Mount("/internal", Guard(_router(steps.paths()), [settings.steps], TO_STEPS)),
         *users.of_the_gateway(),
     ]
-    boundary = Middleware(Boundary, routes)
+    boundary = Middleware(Boundary, routes, Predictions(service, routes, guarded.sender_of))
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)
     app.router.redirect_slashes = False
     return app
@@ -81,9 +90,10 @@ class Boundary:
     Plain ASGI: Starlette's BaseHTTPMiddleware would start a task for every request.
     """
 
-    def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
+    def __init__(self, app: ASGIApp, routes: RouteTable, predictions: Predictions) -> None:
         self._app = app
         self._routes = routes
+        self._predictions = predictions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,8 +108,9 @@ class Boundary:
                 message["headers"].append((b"x-content-type-options", b"nosniff"))
             await send(message)
 
+        predicts = self._predictions.answers(scope)
         try:
-            await self._app(scope, receive, answer)
+            await (self._predictions if predicts else self._app)(scope, receive, answer)
         except Exception:
             logger.exception("%s %s", scope["method"], scope["path"])
             if status:
@@ -107,7 +118,8 @@ class Boundary:
             sentence = "The gateway failed at this request; the reason is in its log."
             await Json({"error": sentence}, 500)(scope, receive, answer)
         finally:
-            self._count(scope, status)
+            if not predicts:
+                self._count(scope, status)
 
     def _count(self, scope: Scope, status: int) -> None:
         endpoint = getattr(scope.get("route"), "name", "") or "none"

@@ -121,8 +121,19 @@ shadows = sa.Table(
 """What a version that answers nobody would have said, beside what the caller was told; `fault` where it
 failed."""
 
+spools = sa.Table(
+    "spools",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("moved_bytes", sa.BigInteger, nullable=False),
+)
+"""Up to where each spool file is in the tables; it changes in the transaction that moves the rows."""
+
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
 
+
+LOG_LOCK = 7_236_837
+"""The number of the lock that writers of the log take in turn; it has no meaning."""
 
 NUL = "\0"
 """The one character that PostgreSQL keeps in no text and takes in no question; SQLite does both."""
@@ -171,6 +182,16 @@ def _add_missing_columns(engine: sa.Engine) -> None:
                 if column.name not in found:
                     kind = column.type.compile(engine.dialect)
                     connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+
+
+def in_order(connection: sa.Connection) -> None:
+    """Let the rows of this transaction become visible after those of every transaction that was here before.
+
+    A reader that goes on after the last sequence which it saw misses none then, though several processes
+    write. SQLite has one writer at a time by itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOG_LOCK)))
 
 
 def log_id(engine: sa.Engine) -> str:

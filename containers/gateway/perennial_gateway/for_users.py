@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import exposition
+from perennial_gateway.metrics import SPOOLED_BYTES, exposition
 from perennial_gateway.page import page
 from perennial_gateway.routes import RouteTable, Served
 from perennial_gateway.service import Service
@@ -46,8 +46,9 @@ class ForUsers:
             Route("/metrics", self.metrics),
         ]
 
-    async def predict(self, request: Request) -> Response:
-        return Json(await self._service.predict(request.path_params["model"], request))
+    async def predict(self, _request: Request) -> Response:
+        """Never reached: POST is answered on the hot path (fast.py); this names the method to others."""
+        raise Refused(405, "Use POST.")
 
     async def feedback(self, request: Request) -> Response:
         return Json(await self._service.feedback(request.path_params["model"], request), 202)
@@ -62,9 +63,14 @@ class ForUsers:
     async def healthz(self, _request: Request) -> Response:
         if not self._log.alive:
             raise Refused(503, "The log's writer has ended. Restart the gateway.")
-        return Json({"status": "ok", "models": self._routes.names()})
+        known = {"models": self._routes.names()}
+        if self._log.fault:
+            behind = {"why": self._log.fault, "bytes": self._log.behind_bytes}
+            return Json({"status": "spooling"} | behind | known)
+        return Json({"status": "ok"} | known)
 
     async def metrics(self, _request: Request) -> Response:
+        SPOOLED_BYTES.set(self._log.behind_bytes)
         return Response(exposition(), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:

@@ -1,76 +1,103 @@
-"""The log of predictions and labels: a row is on disk before the request that made it is answered.
+"""The log of predictions and labels: a row is kept before the request that made it is answered.
 
-One thread writes what has gathered while the last commit was on its way, up to `BATCH_ROWS` rows in one
-transaction, so that the cost of a sync is shared by all who wait for it. One writer also means that rows
-become visible in the order of their sequence: a reader that goes on after the last sequence it saw never
-misses one.
+It is appended to a spool file, which survives the end of this process, and one thread moves it into the
+database (mover.py). So no answer waits for the database, and one that does not answer costs none.
 """
 
 import asyncio
 import logging
-import queue
-import threading
-import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
-from perennial_gateway.database import NUL, feedback, predictions, takebacks
-from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS
+from perennial_gateway.database import NUL, failures, feedback, predictions, shadows, takebacks
+from perennial_gateway.mover import LETTERS, Mover
 from perennial_gateway.web import Refused
 
-BATCH_ROWS = 500
-TABLES = {"predictions": predictions, "feedback": feedback, "takebacks": takebacks}
-JSON_COLUMNS = {"features", "prediction", "label"}
+TABLES = {table.name: table for table in (predictions, feedback, takebacks, failures, shadows)}
+LETTER_OF = {table.name: letter for letter, table in LETTERS.items()}
+JSON_COLUMNS = {"features", "prediction", "label", "live_prediction"}
+SETTLE_SECONDS = 5.0
 
 logger = logging.getLogger("perennial_gateway.log")
 
 
-class Waiting(NamedTuple):
-    """Rows of one request, and the future that is told when they are durable."""
-
-    table: sa.Table
-    rows: Sequence[dict[str, Any]]
-    done: asyncio.Future[None]
-
-
 class DurableLog:
-    """Appends rows durably and reads them by sequence."""
+    """Appends rows durably and reads them by sequence.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    Args:
+        folder: Where spools are; several processes of one database share it.
+        most_bytes: How large a spool may grow while the database does not answer.
+        synced: Whether a row is on disk before its request is answered, so that it survives a power cut, too.
+    """
+
+    def __init__(self, engine: sa.Engine, folder: Path, *, most_bytes: int, synced: bool = False) -> None:
         self._engine = engine
-        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
+        self._mover = Mover(engine, folder, most_bytes)
+        self._disk = ThreadPoolExecutor(1, "log-sync") if synced else None
+        self._syncing: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        self._writer.start()
+        self._mover.start()
 
     def stop(self) -> None:
-        """Write what was appended and end."""
-        self._queue.put(None)
-        self._writer.join()
+        """Move what was appended into the database, and end."""
+        self._mover.stop()
 
     @property
     def alive(self) -> bool:
-        return self._writer.is_alive()
+        return self._mover.alive
+
+    @property
+    def fault(self) -> str:
+        """Why the database takes no rows now; empty where it does."""
+        return self._mover.fault
+
+    @property
+    def behind_bytes(self) -> int:
+        """How much the database has not taken yet."""
+        return self._mover.behind_bytes
 
     async def append(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Return when the rows are on disk.
+        """Return when the rows are kept.
 
         Raises:
-            Refused: 503; the database did not take them, and none of them is kept.
+            Refused: 503; the disk does not take them, or the database has not for too long. None of them is
+                kept.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(Waiting(TABLES[table], rows, done))
-        await done
+        letter = LETTER_OF[table]
+        try:
+            self._mover.append(b"".join([b"%s%s\n" % (letter, orjson.dumps(row)) for row in rows]))
+            if self._disk is not None:
+                await self._synced(self._disk)
+        except OSError as error:
+            logger.exception("The log cannot be written")
+            sentence = "The log of predictions cannot be written, so nothing is accepted. Try again."
+            raise Refused(503, sentence, headers={"Retry-After": "5"}) from error
+
+    async def _synced(self, disk: ThreadPoolExecutor) -> None:
+        """Wait for a sync that has not begun yet; all who come before it does share it."""
+        if self._syncing is None:
+            self._syncing = asyncio.get_running_loop().run_in_executor(disk, self._sync)
+        await asyncio.shield(self._syncing)
+
+    def _sync(self) -> None:
+        self._syncing = None
+        self._mover.spool.sync()
+
+    def settle(self) -> None:
+        """Wait until what this process has kept is in the database, or some seconds. It blocks."""
+        self._mover.settle(SETTLE_SECONDS)
 
     def read(self, table: str, model: str, after: int, limit: int) -> list[dict[str, Any]]:
         """Rows of a model with a sequence above `after`, in their order. It blocks: call it in a thread."""
         if NUL in model:
             return []
+        self.settle()
         source = TABLES[table]
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
@@ -81,6 +108,7 @@ class DurableLog:
         """One prediction with its labels, oldest first; None where there is none. It blocks."""
         if NUL in prediction_id:
             return None
+        self.settle()
         of_it = predictions.select().where(predictions.c.prediction_id == prediction_id)
         with self._engine.connect() as connection:
             row = connection.execute(of_it).mappings().first()
@@ -96,6 +124,7 @@ class DurableLog:
         """
         if NUL in model or NUL in run_id:
             return {"rows": 0, "first_at": None, "last_at": None}
+        self.settle()
         at, p = predictions.c.predicted_at, predictions.c
         counted = sa.select(
             sa.func.count().label("rows"), sa.func.min(at).label("first_at"), sa.func.max(at).label("last_at")
@@ -106,6 +135,7 @@ class DurableLog:
 
     def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
         """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
+        self.settle()
         possible = {prediction_id for prediction_id in ids if NUL not in prediction_id}
         wanted = sa.select(predictions.c.prediction_id).where(
             predictions.c.model == model, predictions.c.prediction_id.in_(possible)
@@ -114,57 +144,6 @@ class DurableLog:
             known = set(connection.scalars(wanted))
         return [prediction_id for prediction_id in dict.fromkeys(ids) if prediction_id not in known]
 
-    def _write(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch, ended = self._gather(first)
-            self._commit(batch)
-            if ended:
-                return
-
-    def _gather(self, first: Waiting) -> tuple[list[Waiting], bool]:
-        """What waits now, and whether the end was asked for."""
-        batch, rows = [first], len(first.rows)
-        while rows < BATCH_ROWS:
-            try:
-                more = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if more is None:
-                return batch, True
-            batch.append(more)
-            rows += len(more.rows)
-        return batch, False
-
-    def _commit(self, batch: list[Waiting]) -> None:
-        by_table: dict[sa.Table, list[dict[str, Any]]] = defaultdict(list)
-        for waiting in batch:
-            by_table[waiting.table].extend(waiting.rows)
-        started = time.perf_counter()
-        error: Exception | None = None
-        try:
-            with self._engine.begin() as connection:
-                for table, rows in by_table.items():
-                    connection.execute(table.insert(), rows)
-        except (
-            Exception
-        ) as raised:  # the boundary of the thread: whoever waits is told, and the next batch is tried
-            logger.exception("%d requests could not be logged", len(batch))
-            error = raised
-        COMMIT_SECONDS.observe(time.perf_counter() - started)
-        COMMIT_ROWS.observe(sum(map(len, by_table.values())))
-        for waiting in batch:
-            waiting.done.get_loop().call_soon_threadsafe(_settle, waiting.done, error)
-
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(name): orjson.loads(value) if name in JSON_COLUMNS else value for name, value in row.items()}
-
-
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.cancelled():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        sentence = "The log of predictions cannot be written, so nothing is accepted. Try again."
-        done.set_exception(Refused(503, sentence, headers={"Retry-After": "5"}))

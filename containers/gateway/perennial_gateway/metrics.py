@@ -39,6 +39,14 @@ COMMIT_SECONDS = Histogram(
 COMMIT_ROWS = Histogram(
     "perennial_gateway_commit_rows", "Rows in one commit of the log.", buckets=COUNTS, registry=REGISTRY
 )
+REFUSED_ROWS = Counter(
+    "perennial_gateway_refused_rows",
+    "Rows that the log's database refused; they are kept in a file beside the spool.",
+    registry=REGISTRY,
+)
+SPOOLED_BYTES = Gauge(
+    "perennial_gateway_spooled_bytes", "What the log's database has not taken yet.", registry=REGISTRY
+)
 
 
 class OfVersion:

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
-from perennial_gateway.backend import Backend
+from perennial_gateway.backends.base import require_answered
+from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
@@ -21,30 +23,41 @@ MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
 
 
-class Service:
-    """Predictions and labels over the routes, the backend and the log.
+class Asked(NamedTuple):
+    """A request for predictions.
 
-    Who asks is in `request.state.sender`: the name of a token, None where none is asked for.
+    Attributes:
+        sender: The name of the token that it bears; None where none is asked for.
+        headers: In lower case, as ASGI has them.
     """
 
-    def __init__(self, routes: RouteTable, backend: Backend, log: DurableLog, limit: FeedbackLimit) -> None:
+    model: str
+    document: Any
+    sender: str | None
+    headers: Mapping[bytes, bytes]
+
+
+class Service:
+    """Predictions and labels over the routes, the backends and the log."""
+
+    def __init__(self, routes: RouteTable, backends: Backends, log: DurableLog, limit: FeedbackLimit) -> None:
         self._routes = routes
-        self._backend = backend
+        self._backends = backends
         self._log = log
         self._limit = limit
 
-    async def predict(self, model: str, request: Request) -> dict[str, Any]:
+    async def predict(self, asked: Asked) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
 
         All or nothing: an instance that the schema or the model refuses refuses the request, and none of it
         is logged.
         """
         started = time.perf_counter()
-        served = self._routes.served(model)
-        instances = instances_of(await json_of(request), served.inputs)
+        served = self._routes.served(asked.model)
+        instances = instances_of(asked.document, served.inputs)
         answers = await self._ask(served, instances)
-        # What follows is the log's own commit, which a row cannot hold: the metrics count it too.
-        of_all = {"sent_by": request.state.sender, "latency_seconds": time.perf_counter() - started}
+        # What follows is the log's own work, which a row cannot hold: the metrics count it too.
+        of_all = {"sent_by": asked.sender, "latency_seconds": time.perf_counter() - started}
         rows = [
             _row(served.route, instance, answer) | of_all
             for instance, answer in zip(instances, answers, strict=True)
@@ -108,8 +121,11 @@ class Service:
         in_flight[key] += 1
         IN_FLIGHT.inc()
         try:
-            answers = await self._backend.predict(served, instances)
-            return [typed_answer(answer, served.labels) for answer in answers]
+            answers = await self._backends.of(served).ask(instances, {})
+            return [
+                typed_answer(require_answered(answer, number), served.labels)
+                for number, answer in enumerate(answers)
+            ]
         finally:
             in_flight[key] -= 1
             IN_FLIGHT.dec()

@@ -1,12 +1,14 @@
 """The gateway's settings, from the environment (`PERENNIAL_...`)."""
 
 import ipaddress
+import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from limits import parse_many
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 from perennial_gateway.tokens import FEWEST_CHARACTERS, Token, parse_tokens, sha256_of
 
@@ -23,6 +25,13 @@ class GatewaySettings(BaseSettings):
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
             it.
+        log_spool: The folder in which predictions are kept until the database has taken them; one that
+            outlives the process, and that all processes of one database on this machine share. None for one
+            beside an SQLite database, else in the folder for temporary files.
+        log_spool_bytes: How much is kept there by each process; then requests are refused until the database
+            answers again.
+        log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too,
+            for which each answer waits until its row is on disk.
         torchserve_inference_url: TorchServe's inference address.
         torchserve_key_file: The key_file.json that TorchServe writes at every start.
     """
@@ -35,6 +44,9 @@ class GatewaySettings(BaseSettings):
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
     gateway_database_url: str
+    log_spool: Path | None = None
+    log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)
+    log_durability: Literal["process", "power"] = "process"
     torchserve_inference_url: str
     torchserve_key_file: Path
 
@@ -73,6 +85,16 @@ class GatewaySettings(BaseSettings):
         if self.steps.sha256 in {user.sha256 for user in self.users}:
             raise ValueError("PERENNIAL_GATEWAY_TOKEN moves routes and may not be a prediction token too")
         return self
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the log's spools."""
+        if self.log_spool is not None:
+            return self.log_spool
+        url = make_url(self.gateway_database_url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            return Path(f"{url.database}.spool")
+        return Path(tempfile.gettempdir()) / "perennial-gateway-spool"
 
     @property
     def users(self) -> tuple[Token, ...]:

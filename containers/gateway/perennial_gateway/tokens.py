@@ -7,10 +7,9 @@ a slow hash, as passwords need, would protect nothing more.
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perennial_gateway.web import Refused
@@ -79,13 +78,18 @@ class Guard:
         self._advice = advice
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["sender"] = (
-            self._sender(HTTPConnection(scope)) if self._tokens else None
-        )
+        scope.setdefault("state", {})["sender"] = self.sender_of(dict(scope["headers"]))
         await self._app(scope, receive, send)
 
-    def _sender(self, request: HTTPConnection) -> str:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    def sender_of(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """Whose token a request bears; None where none is asked for.
+
+        Raises:
+            Refused: 401; it bears none that is known.
+        """
+        if not self._tokens:
+            return None
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Refused(401, f"The request bears no token. {self._advice}", headers=CHALLENGE)
         sender = self._name_of(token.strip())

@@ -29,9 +29,7 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Let go of the connections; what is under way has ended before."""
 
-    async def ask(
-        self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]
-    ) -> list[Answer]:
+    async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """The version's answers, in the order of the instances.
 
         Args:

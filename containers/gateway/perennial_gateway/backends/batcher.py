@@ -1,4 +1,4 @@
-"""Ask a version for what waits, together: at once while the backend has room, else with what gathers meanwhile.
+"""Ask a version for what waits, together: at once while it has room, else with what gathers meanwhile.
 
 So a batch costs nobody a delay: a lone request is sent as it comes, and under load as many go together as
 came while the call before was under way. Each version has its own batcher in each process of the gateway.
@@ -124,11 +124,11 @@ class Batcher:
                 return
             self._metrics.backend_retries.inc()
             try:
-                return await self._call([waiting])
+                await self._call([waiting])
             except BackendFault as error:
                 fault = error
             except Exception as error:  # noqa: BLE001 - as in `_work`
-                return _tell([waiting], error)
+                _tell([waiting], error)
         message = f"The serving backend does not answer: {fault}. Nothing was accepted; try again."
         _tell([waiting], Refused(503, message, headers=RETRY_AFTER))
 

@@ -1,0 +1,243 @@
+"""Moves what was appended to spools into the database, in order, by one thread.
+
+The rows of a chunk and the place in the spool up to which they reach are committed together, so that each row
+is there once, whoever is killed when. The database itself takes the JSON apart: the thread spends its time
+outside Python's lock, where it delays no request.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from perennial_gateway.database import failures, feedback, in_order, predictions, shadows, spools
+from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS, REFUSED_ROWS
+from perennial_gateway.spool import Spool
+
+GATHER_SECONDS = 0.02
+"""What comes in this time is committed together."""
+
+AGAIN_SECONDS = 0.5
+"""Between tries while the database does not answer."""
+
+ADOPT_SECONDS = 5.0
+"""Between looks for what killed processes left."""
+
+ROTATE_BYTES = 16 << 20
+"""A spool that is longer and wholly moved is replaced by a new one."""
+
+LETTERS: Mapping[bytes, sa.Table] = {b"p": predictions, b"f": feedback, b"x": failures, b"s": shadows}
+"""What a line begins with, and the table that it is for."""
+
+REFUSED_SUFFIX = ".refused"
+
+KEEP_PLACE = sa.text(
+    "INSERT INTO spools (name, moved_bytes) VALUES (:name, :moved) "
+    "ON CONFLICT (name) DO UPDATE SET moved_bytes = excluded.moved_bytes"
+)
+
+logger = logging.getLogger("perennial_gateway.log")
+
+
+class Mover:
+    """The thread, and the spool that the event loop appends to.
+
+    Attributes:
+        spool: The one that is appended to now.
+        fault: Why the database does not take rows; empty where it does.
+    """
+
+    def __init__(self, engine: sa.Engine, folder: Path, most_bytes: int) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._most_bytes = most_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+        self.spool = Spool.new(folder, most_bytes)
+        self.fault = ""
+        self._moved = 0
+        self._inserts = {letter: _insert(engine, table) for letter, table in LETTERS.items()}
+        self._wake = threading.Event()
+        self._urgent = threading.Event()
+        self._progress = threading.Condition()
+        self._appending = threading.Lock()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="log-mover", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Move what is left, and end; where the database does not answer, it stays for the next start."""
+        self._stopping = True
+        self._hurry()
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def behind_bytes(self) -> int:
+        """How much the database has not taken yet."""
+        return self.spool.end - self._moved
+
+    def append(self, lines: bytes) -> None:
+        """Keep whole lines; raises as `Spool.append`."""
+        with self._appending:
+            self.spool.append(lines)
+        self._wake.set()
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until everything appended before is in the database; False where it is not in time."""
+        with self._appending:
+            spool, end = self.spool, self.spool.end
+        self._hurry()
+        with self._progress:
+            return self._progress.wait_for(lambda: self.spool is not spool or self._moved >= end, seconds)
+
+    def _hurry(self) -> None:
+        self._urgent.set()
+        self._wake.set()
+
+    def _run(self) -> None:
+        adopt_at = 0.0
+        while not self._stopping:
+            if time.monotonic() >= adopt_at:
+                self._adopt()
+                adopt_at = time.monotonic() + ADOPT_SECONDS
+            self._wake.wait(ADOPT_SECONDS)
+            self._urgent.wait(GATHER_SECONDS)
+            self._wake.clear()
+            self._urgent.clear()
+            if not self._move() and not self._stopping:
+                time.sleep(AGAIN_SECONDS)
+                self._wake.set()
+        if self._move():
+            self.spool.remove()
+            self._forget(self.spool)
+
+    def _move(self) -> bool:
+        """Move what this process has appended; whether the database took it."""
+        while self._moved < self.spool.end:
+            moved = self._move_chunk(self.spool, self._moved)
+            if moved is None:
+                return False
+            with self._progress:
+                self._moved = moved
+                self._progress.notify_all()
+        if self._moved > ROTATE_BYTES:
+            self._rotate()
+        return True
+
+    def _rotate(self) -> None:
+        with self._appending:
+            if self._moved < self.spool.end:
+                return
+            old, self.spool, self._moved = self.spool, Spool.new(self._folder, self._most_bytes), 0
+        old.remove()
+        self._forget(old)
+
+    def _adopt(self) -> None:
+        """Finish the spools of processes that were killed; one that cannot be now is left for later."""
+        for spool in Spool.left_behind(self._folder):
+            place = self._place_of(spool)
+            while place is not None and spool.read(place):
+                place = self._move_chunk(spool, place)
+            if place is None:
+                spool.close()
+                return
+            spool.remove()
+            self._forget(spool)
+
+    def _place_of(self, spool: Spool) -> int | None:
+        """Up to where it has been moved; None where the database does not answer."""
+        try:
+            with self._engine.connect() as connection:
+                found = connection.scalar(
+                    sa.select(spools.c.moved_bytes).where(spools.c.name == spool.path.name)
+                )
+        except sa.exc.SQLAlchemyError as error:
+            self.fault = str(error).splitlines()[0][:200]
+            return None
+        return found or 0
+
+    def _move_chunk(self, spool: Spool, start: int) -> int | None:
+        """Move some lines; the place that follows them, or None where the database does not answer."""
+        lines = spool.read(start).splitlines(keepends=True)
+        end = start + sum(map(len, lines))
+        try:
+            self._commit(spool, lines, end)
+        except sa.exc.SQLAlchemyError as error:
+            if not self._answers(error):
+                return None
+            return self._move_apart(spool, lines, start)
+        self.fault = ""
+        return end
+
+    def _move_apart(self, spool: Spool, lines: Sequence[bytes], place: int) -> int | None:
+        """Line by line, where the database refuses one of them, which is kept in a file beside the spool."""
+        for line in lines:
+            try:
+                self._commit(spool, [line], place + len(line))
+            except sa.exc.SQLAlchemyError as error:
+                if not self._answers(error):
+                    return None
+                self._keep_refused(spool, line, error)
+            place += len(line)
+        return place
+
+    def _commit(self, spool: Spool, lines: Sequence[bytes], end: int) -> None:
+        started = time.perf_counter()
+        with self._engine.begin() as connection:
+            in_order(connection)
+            for letter, insert in self._inserts.items():
+                rows = [line[1:-1] for line in lines if line.startswith(letter)]
+                if rows:
+                    connection.execute(insert, {"rows": (b"[%s]" % b",".join(rows)).decode()})
+            connection.execute(KEEP_PLACE, {"name": spool.path.name, "moved": end})
+        COMMIT_SECONDS.observe(time.perf_counter() - started)
+        COMMIT_ROWS.observe(len(lines))
+
+    def _answers(self, error: Exception) -> bool:
+        """Whether the database takes anything, so that it is the rows which it does not."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(KEEP_PLACE, {"name": "", "moved": 0})
+        except sa.exc.SQLAlchemyError:
+            if not self.fault:
+                logger.exception(
+                    "The log's database does not answer: predictions wait in %s", self.spool.path
+                )
+            self.fault = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            return False
+        return True
+
+    def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> None:
+        file = spool.path.with_suffix(REFUSED_SUFFIX)
+        logger.error("The log's database refuses a row, which is kept in %s: %s", file, error)
+        REFUSED_ROWS.inc()
+        with file.open("ab") as kept:
+            kept.write(line)
+            kept.flush()
+            os.fsync(kept.fileno())
+
+    def _forget(self, spool: Spool) -> None:
+        with suppress(sa.exc.SQLAlchemyError), self._engine.begin() as connection:
+            connection.execute(spools.delete().where(spools.c.name == spool.path.name))
+
+
+def _insert(engine: sa.Engine, table: sa.Table) -> sa.TextClause:
+    """Insert an array of JSON objects into a table, as one statement; what an object lacks is null."""
+    columns = [column for column in table.columns if column.name != "sequence"]
+    names = ", ".join(column.name for column in columns)
+    if engine.dialect.name == "sqlite":
+        values = ", ".join(f"json_extract(value, '$.{column.name}')" for column in columns)
+        return sa.text(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM json_each(:rows)")  # noqa: S608 - of our own tables
+    typed = ", ".join(f"{column.name} {column.type.compile(engine.dialect)}" for column in columns)
+    rows = f"json_to_recordset(CAST(:rows AS json)) AS each({typed})"
+    return sa.text(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {rows}")  # noqa: S608 - of our own tables

@@ -1,0 +1,119 @@
+"""A file to which rows are appended before a request is answered, and out of which they reach the database.
+
+Appending is one `write`: what it has taken survives the end of this process, however it ends, because the
+kernel has it. A power cut may cost what the kernel had not yet put on disk (some seconds), unless each append
+is synced, which `PERENNIAL_LOG_DURABILITY=power` asks for.
+
+A spool belongs to the process that holds its lock. One whose process was killed is finished by another.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+CHUNK_BYTES = 1 << 20
+"""About how much is moved in one transaction."""
+
+SUFFIX = ".spool"
+
+
+class Full(OSError):
+    """The spool has reached its limit: the database has not taken anything for long."""
+
+
+class Spool:
+    """One file of lines. Appending is for one thread, reading for another."""
+
+    def __init__(self, path: Path, file: FileIO, most_bytes: int) -> None:
+        self.path = path
+        self.end = os.fstat(file.fileno()).st_size
+        self._file = file
+        self._most_bytes = most_bytes
+
+    @classmethod
+    def new(cls, folder: Path, most_bytes: int) -> Self:
+        """A spool of this process in `folder`, locked.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        while True:
+            path = folder / f"{uuid4().hex}{SUFFIX}"
+            file = open(path, "x+b", buffering=0, opener=_private)  # noqa: SIM115 - it lives as long as this
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():
+                return cls(path, file, most_bytes)
+            file.close()  # between the two calls another process took it for one left behind
+
+    @classmethod
+    def left_behind(cls, folder: Path) -> "Iterator[Self]":
+        """The spools in `folder` that no process holds, each locked now."""
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                file = path.open("r+b", buffering=0)
+            except FileNotFoundError:  # its process has just finished it
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            if path.exists():
+                yield cls(path, file, 0)
+            else:
+                file.close()
+
+    def append(self, lines: bytes) -> None:
+        """Add whole lines, each with its end.
+
+        Raises:
+            Full: They would exceed the limit; none is added.
+            OSError: The disk takes no more; none is added.
+        """
+        if self.end + len(lines) > self._most_bytes:
+            raise Full(f"{self.path} holds {self.end} bytes that the database has not taken")
+        try:
+            self._write(lines)
+        except OSError:
+            os.ftruncate(self._file.fileno(), self.end)
+            self._file.seek(self.end)
+            raise
+        self.end += len(lines)
+
+    def _write(self, lines: bytes) -> None:
+        written = self._file.write(lines)
+        if written != len(lines):
+            raise OSError(f"{self.path} took {written} of {len(lines)} bytes: the disk is full")
+
+    def sync(self) -> None:
+        """Return when everything that was appended is on disk."""
+        os.fdatasync(self._file.fileno())
+
+    def read(self, start: int) -> bytes:
+        """The whole lines from a place on, at least one and about `CHUNK_BYTES`; empty at the end.
+
+        A line without an end was cut by a kill while it was written, so that nobody was told it is kept.
+        """
+        wanted = CHUNK_BYTES
+        while True:
+            found = os.pread(self._file.fileno(), min(wanted, self.end - start), start)
+            whole = found.rfind(b"\n") + 1
+            if whole or len(found) < wanted:
+                return found[:whole]
+            wanted *= 2
+
+    def remove(self) -> None:
+        """Delete the file; everything in it is in the database. A sync may still be under way."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file; another process may finish it."""
+        self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
