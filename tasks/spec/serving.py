@@ -45,7 +45,7 @@ class ServingSpec(Spec):
     label_schema: JsonSchema
     input_example: JsonObject
     workers: int = Field(default=1, ge=1, le=1000)
-    batch_size: int = Field(default=8, ge=1, le=100_000)
+    batch_size: int = Field(default=32, ge=1, le=100_000)
     max_batch_delay_ms: int = Field(default=1, ge=1, le=1000 * LONGEST_SECONDS)
     timeout_seconds: float = Field(default=5, gt=0, le=LONGEST_SECONDS)
 

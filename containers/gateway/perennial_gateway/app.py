@@ -29,7 +29,7 @@ from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings
 from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.tokens import Guard
-from perennial_gateway.web import Json, Refused
+from perennial_gateway.web import FAILED, Json, Refused
 
 logger = logging.getLogger("perennial_gateway")
 
@@ -37,7 +37,7 @@ TO_USERS = "Send the header Authorization: Bearer <token>; who runs this platfor
 TO_STEPS = "This address is for the platform's steps: send the header Authorization: Bearer <gateway token>."
 
 
-def application(settings: GatewaySettings) -> Starlette:
+def application(settings: GatewaySettings) -> ASGIApp:
     """The gateway. It reads its database's routes now; what else it needs lives from its start to its end.
 
     Raises:
@@ -74,10 +74,10 @@ def application(settings: GatewaySettings) -> Starlette:
         Mount("/internal", Guard(_router(steps.paths()), [settings.steps], TO_STEPS)),
         *users.of_the_gateway(),
     ]
-    boundary = Middleware(Boundary, routes, Predictions(service, routes, guarded.sender_of))
+    boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)
     app.router.redirect_slashes = False
-    return app
+    return Predictions(app, service, routes, guarded.sender_of)
 
 
 def _router(routes: list[Route]) -> Router:
@@ -90,10 +90,9 @@ class Boundary:
     Plain ASGI: Starlette's BaseHTTPMiddleware would start a task for every request.
     """
 
-    def __init__(self, app: ASGIApp, routes: RouteTable, predictions: Predictions) -> None:
+    def __init__(self, app: ASGIApp, routes: RouteTable) -> None:
         self._app = app
         self._routes = routes
-        self._predictions = predictions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,18 +107,15 @@ class Boundary:
                 message["headers"].append((b"x-content-type-options", b"nosniff"))
             await send(message)
 
-        predicts = self._predictions.answers(scope)
         try:
-            await (self._predictions if predicts else self._app)(scope, receive, answer)
+            await self._app(scope, receive, answer)
         except Exception:
             logger.exception("%s %s", scope["method"], scope["path"])
             if status:
                 raise
-            sentence = "The gateway failed at this request; the reason is in its log."
-            await Json({"error": sentence}, 500)(scope, receive, answer)
+            await Json(FAILED, 500)(scope, receive, answer)
         finally:
-            if not predicts:
-                self._count(scope, status)
+            self._count(scope, status)
 
     def _count(self, scope: Scope, status: int) -> None:
         endpoint = getattr(scope.get("route"), "name", "") or "none"

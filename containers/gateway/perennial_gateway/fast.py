@@ -3,50 +3,78 @@
 Everything else goes through Starlette; what is refused here is told in the same form.
 """
 
-from typing import Protocol
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
+import orjson
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perennial_gateway.metrics import REQUESTS
 from perennial_gateway.routes import RouteTable
 from perennial_gateway.service import Asked, Service
-from perennial_gateway.web import Json, Refused, json_from
+from perennial_gateway.web import FAILED, Refused, json_from
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
+HEADERS = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+
+logger = logging.getLogger("perennial_gateway")
 
 
 class Authorize(Protocol):
     """Says whose token a request bears, None where none is asked for; see `tokens.Guard.sender_of`."""
 
-    def __call__(self, headers: dict[bytes, bytes]) -> str | None: ...
+    def __call__(self, headers: Mapping[bytes, bytes]) -> str | None: ...
 
 
 class Predictions:
-    """`POST /v1/models/<model>/predict`."""
+    """`POST /v1/models/<model>/predict`, in front of the application that answers everything else."""
 
-    def __init__(self, service: Service, routes: RouteTable, authorize: Authorize) -> None:
+    def __init__(self, others: ASGIApp, service: Service, routes: RouteTable, authorize: Authorize) -> None:
+        self._others = others
         self._service = service
         self._routes = routes
         self._authorize = authorize
-
-    def answers(self, scope: Scope) -> bool:
-        """Whether a request is one of these."""
-        path: str = scope["path"]
-        return path.endswith(SUFFIX) and path.startswith(PREFIX) and scope["method"] == "POST"
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and count it. What nobody foresaw is raised."""
-        model = scope["path"][len(PREFIX) : -len(SUFFIX)]
-        status = 500
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path: str = scope["path"]
+            if path.endswith(SUFFIX) and path.startswith(PREFIX):
+                await self._predict(path[len(PREFIX) : -len(SUFFIX)], dict(scope["headers"]), receive, send)
+                return
+        await self._others(scope, receive, send)
+
+    async def _predict(
+        self, model: str, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        more: Mapping[str, str] = {}
         try:
-            try:
-                headers = dict(scope["headers"])
-                sender = self._authorize(headers)
-                document = await json_from(headers, receive)
-                answer = Json(await self._service.predict(Asked(model, document, sender, headers)))
-            except Refused as refused:
-                answer = Json(refused.body, refused.status, refused.headers)
-            status = answer.status_code
-            await answer(scope, receive, send)
-        finally:
-            REQUESTS.labels("predict", model if model in self._routes else "", str(status)).inc()
+            sender = self._authorize(headers)
+            document = await json_from(headers, receive)
+            status, body = 200, await self._service.predict(Asked(model, document, sender, headers))
+        except Refused as refused:
+            status, body, more = refused.status, refused.body, refused.headers
+        except Exception:
+            logger.exception("POST %s%s%s", PREFIX, model, SUFFIX)
+            status, body = 500, FAILED
+        self._count(model, status)
+        await _send(send, status, body, more)
+
+    def _count(self, model: str, status: int) -> None:
+        counter = self._counters.get((model, status))
+        if counter is None:
+            known = model if model in self._routes else ""
+            counter = REQUESTS.labels("predict", known, str(status))
+            if known:
+                self._counters[model, status] = counter
+        counter.inc()
+
+
+async def _send(send: Send, status: int, body: Any, more: Mapping[str, str]) -> None:
+    content = orjson.dumps(body)
+    headers = [*HEADERS, (b"content-length", b"%d" % len(content))]
+    headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

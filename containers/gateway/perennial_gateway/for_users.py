@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import SPOOLED_BYTES, exposition
+from perennial_gateway.metrics import IN_FLIGHT, SPOOLED_BYTES, exposition
 from perennial_gateway.page import page
 from perennial_gateway.routes import RouteTable, Served
 from perennial_gateway.service import Service
@@ -71,6 +71,7 @@ class ForUsers:
 
     async def metrics(self, _request: Request) -> Response:
         SPOOLED_BYTES.set(self._log.behind_bytes)
+        IN_FLIGHT.set(self._routes.in_flight.total())
         return Response(exposition(), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:

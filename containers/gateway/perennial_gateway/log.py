@@ -40,6 +40,8 @@ class DurableLog:
         self._mover = Mover(engine, folder, most_bytes)
         self._disk = ThreadPoolExecutor(1, "log-sync") if synced else None
         self._syncing: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._lines: list[bytes] = []
 
     def start(self) -> None:
         self._mover.start()
@@ -63,21 +65,43 @@ class DurableLog:
         return self._mover.behind_bytes
 
     async def append(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Return when the rows are kept.
+        """Return when the rows are kept; what comes in one turn of the event loop is written together.
 
         Raises:
             Refused: 503; the disk does not take them, or the database has not for too long. None of them is
                 kept.
         """
         letter = LETTER_OF[table]
+        self._lines += [b"%s%s\n" % (letter, orjson.dumps(row)) for row in rows]
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._write)
+        self._waiting.append(written)
         try:
-            self._mover.append(b"".join([b"%s%s\n" % (letter, orjson.dumps(row)) for row in rows]))
+            await written
             if self._disk is not None:
                 await self._synced(self._disk)
         except OSError as error:
-            logger.exception("The log cannot be written")
             sentence = "The log of predictions cannot be written, so nothing is accepted. Try again."
             raise Refused(503, sentence, headers={"Retry-After": "5"}) from error
+
+    def _write(self) -> None:
+        lines, waiting = b"".join(self._lines), self._waiting
+        self._lines, self._waiting = [], []
+        fault: OSError | None = None
+        try:
+            self._mover.append(lines)
+        except OSError as error:
+            logger.exception("The log cannot be written")
+            fault = error
+        for written in waiting:
+            if written.done():  # who waited has gone
+                continue
+            if fault is None:
+                written.set_result(None)
+            else:
+                written.set_exception(fault)
 
     async def _synced(self, disk: ThreadPoolExecutor) -> None:
         """Wait for a sync that has not begun yet; all who come before it does share it."""

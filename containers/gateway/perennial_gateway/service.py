@@ -14,7 +14,6 @@ from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT
 from perennial_gateway.routes import Route, RouteTable, Served
 from perennial_gateway.schemas import instances_of, labels_of, typed_answer
 from perennial_gateway.web import Refused, json_of
@@ -119,7 +118,6 @@ class Service:
                 503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"}
             )
         in_flight[key] += 1
-        IN_FLIGHT.inc()
         try:
             answers = await self._backends.of(served).ask(instances, {})
             return [
@@ -128,7 +126,6 @@ class Service:
             ]
         finally:
             in_flight[key] -= 1
-            IN_FLIGHT.dec()
 
 
 def _head(route: Route) -> dict[str, Any]:

@@ -22,6 +22,10 @@ that is not far.
 """
 
 
+FAILED = {"error": "The gateway failed at this request; the reason is in its log."}
+"""What is told of a fault that nobody foresaw."""
+
+
 class TooDeep(ValueError):
     """JSON that is nested deeper than `MOST_LEVELS`."""
 
