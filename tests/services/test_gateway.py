@@ -2,7 +2,6 @@
 answers, what it refuses, and that it keeps what it told.
 """
 
-import asyncio
 import json
 import re
 import signal
@@ -10,15 +9,10 @@ import subprocess
 import threading
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import sqlalchemy as sa
-from perennial_gateway.database import connect, predictions
-from perennial_gateway.log import DurableLog
-from perennial_gateway.web import Refused
 
 from tests.services.conftest import TOKEN, Model, Platform, load_on
 
@@ -273,37 +267,3 @@ def test_a_gateway_without_a_token_does_not_start(platform: Platform) -> None:
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode != 0
     assert "PERENNIAL_GATEWAY_TOKEN" in ended.stderr
-
-
-def test_nothing_is_accepted_while_the_log_cannot_be_written(tmp_path: Path) -> None:
-    engine = connect(f"sqlite:///{tmp_path / 'gateway.db'}")
-    log = DurableLog(engine)
-    log.start()
-
-    def row(number: int) -> dict[str, Any]:
-        return {
-            "prediction_id": str(number),
-            "model": "m",
-            "predicted_at": "now",
-            "model_version": "1",
-            "run_id": "r",
-            "features": "{}",
-            "prediction": "1",
-            "score": None,
-        }
-
-    async def story() -> None:
-        await log.append("predictions", [row(1)])
-        with engine.begin() as connection:
-            connection.execute(sa.text("ALTER TABLE predictions RENAME TO away"))
-        with pytest.raises(Refused) as refused:
-            await log.append("predictions", [row(2)])
-        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
-        with engine.begin() as connection:
-            connection.execute(sa.text("ALTER TABLE away RENAME TO predictions"))
-        await asyncio.gather(*(log.append("predictions", [row(number)]) for number in range(3, 1003)))
-
-    asyncio.run(story())
-    log.stop()
-    with engine.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(predictions)) == 1001
