@@ -36,7 +36,7 @@ ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
 
 HANDLER = '''
-import os, time
+import json, os, time
 
 
 class Handler:
@@ -46,21 +46,29 @@ class Handler:
         self.version = context.manifest["model"]["modelVersion"]
 
     def handle(self, data, context):
-        return [self.answer(index, item["body"], context) for index, item in enumerate(data)]
+        return [self.item(index, item["body"], context) for index, item in enumerate(data)]
 
-    def answer(self, index, instance, context):
+    def item(self, index, body, context):
+        if isinstance(body, list):
+            return json.dumps([self.answer(instance, len(body)) for instance in body])
+        answer = self.answer(body, 1)
+        if "error" in answer:
+            context.set_response_status(code=answer.pop("status"), idx=index)
+        return answer
+
+    def answer(self, instance, together):
         text = instance["text"]
         if text == "refuse":
-            context.set_response_status(code=400, idx=index)
-            return {{"error": "This text is refused."}}
+            return {{"error": "This text is refused.", "status": 400}}
         if text == "fail":
-            context.set_response_status(code=500, idx=index)
-            return {{"error": "The model failed on this instance: KeyError."}}
+            return {{"error": "The model failed on this instance: KeyError.", "status": 500}}
         if text == "die":
             os._exit(1)
         if text.startswith("sleep "):
             time.sleep(float(text.split()[1]))
         answer = {{"prediction": {mark!r}, "score": len(text) / 1000, "archive_version": self.version}}
+        if text.startswith("together"):
+            answer["score"] = together / 1
         if text == "several classes":
             answer["scores"] = {{"one": 0.75, "two": 0.25}}
         return answer
@@ -282,8 +290,14 @@ def platform(services: Platform, settled: Path) -> Platform:
 # --- models -------------------------------------------------------------------------------------------------
 
 
-def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER) -> Archive:
-    """A real archive of a tiny handler that answers with `mark`; its version is unique."""
+def build_archive(
+    folder: Path, model: str, mark: str, *, handler: str = HANDLER, batches: bool = True
+) -> Archive:
+    """A real archive of a tiny handler that answers with `mark`; its version is unique.
+
+    Args:
+        batches: Whether the gateway sends it lists of instances; False for an archive of an earlier version.
+    """
     version = os.urandom(16).hex()
     work = folder / version
     work.mkdir(parents=True)
@@ -298,6 +312,7 @@ def build_archive(folder: Path, model: str, mark: str, *, handler: str = HANDLER
         size_bytes=file.stat().st_size,
         example_prediction={"prediction": mark, "score": 0.007},
         input_example={"text": "example"},
+        batches=batches,
     )
 
 

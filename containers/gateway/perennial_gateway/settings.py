@@ -93,7 +93,7 @@ class GatewaySettings(BaseSettings):
             return self.log_spool
         url = make_url(self.gateway_database_url)
         if url.get_backend_name() == "sqlite" and url.database:
-            return Path(f"{url.database}.spool")
+            return Path(url.database).with_suffix(".spool")
         return Path(tempfile.gettempdir()) / "perennial-gateway-spool"
 
     @property
