@@ -16,8 +16,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perennial_gateway import database
-from perennial_gateway.backends.kinds import Backends
-from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.backends.kinds import backends_of
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
@@ -53,8 +52,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         most_bytes=settings.log_spool_bytes,
         synced=settings.log_durability == "power",
     )
-    torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
-    backends = Backends({"torchserve": torchserve})
+    backends = backends_of(settings)
     service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit))
     users = ForUsers(routes, log, service, with_token=bool(settings.users))
     steps = ForSteps(engine, routes, log, service, Takebacks(engine))
