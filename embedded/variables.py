@@ -8,7 +8,7 @@ from embedded.settings import EmbeddedSettings
 from tasks.settings import PROJECT, Settings
 from tasks.variables import PREFIX, given_variables
 
-SERVICES = ("AIRFLOW", "ENGINE", "GATEWAY", "ML", "MLFLOW", "OBJECTSTORE", "TORCHSERVE")
+SERVICES = ("AIRFLOW", "ENGINE", "GATEWAY", "INFERENCE", "ML", "MLFLOW", "OBJECTSTORE", "TORCHSERVE")
 IMAGES = {f"{name}_IMAGE" for name in SERVICES}
 OF_CONTAINERS = {
     "ENGINE_CONTAINERS",
@@ -22,6 +22,15 @@ OF_CONTAINERS = {
     "ENGINE_SOCKET",
     "GATEWAY_DATABASE_URL",
     "GATEWAY_HOST",
+    "INFERENCE_FOLDER",
+    "INFERENCE_GPUS",
+    "INFERENCE_HOST",
+    "INFERENCE_KEY_FILE",
+    "INFERENCE_MOST_BYTES",
+    "INFERENCE_QUEUE",
+    "INFERENCE_SCRATCH",
+    "INFERENCE_START_SECONDS",
+    "INFERENCE_STORE",
     "MLFLOW_ARTIFACTS_URL",
     "MLFLOW_DATABASE_URL",
     "MLFLOW_HOST",

@@ -5,8 +5,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PREFIX = "PERENNIAL_INFERENCE_"
-
 
 @dataclass(frozen=True)
 class InferenceSettings:
@@ -36,26 +34,26 @@ class InferenceSettings:
     @classmethod
     def read(cls) -> "InferenceSettings":
         """From the environment; ends the program with a sentence where a variable has no such value."""
-        folder = Path(_text("FOLDER", "/srv/models/inference"))
+        folder = Path(_text("PERENNIAL_INFERENCE_FOLDER", "/srv/models/inference"))
         return cls(
-            host=_text("HOST", "127.0.0.1"),
-            port=_number("PORT", 8088),
-            store=Path(_text("STORE", str(folder / "store"))),
-            key_file=Path(_text("KEY_FILE", str(folder / "key_file.json"))),
-            scratch=Path(_text("SCRATCH", str(folder / "scratch"))),
-            gpus=_number("GPUS", 0),
-            queue=_number("QUEUE", 2000),
-            most_bytes=_number("MOST_BYTES", 8 * 2**20),
-            start_seconds=float(_number("START_SECONDS", 120)),
+            host=_text("PERENNIAL_INFERENCE_HOST", "127.0.0.1"),
+            port=_number("PERENNIAL_INFERENCE_PORT", 8088),
+            store=Path(_text("PERENNIAL_INFERENCE_STORE", str(folder / "store"))),
+            key_file=Path(_text("PERENNIAL_INFERENCE_KEY_FILE", str(folder / "key_file.json"))),
+            scratch=Path(_text("PERENNIAL_INFERENCE_SCRATCH", str(folder / "scratch"))),
+            gpus=_number("PERENNIAL_INFERENCE_GPUS", 0),
+            queue=_number("PERENNIAL_INFERENCE_QUEUE", 2000),
+            most_bytes=_number("PERENNIAL_INFERENCE_MOST_BYTES", 8 * 2**20),
+            start_seconds=float(_number("PERENNIAL_INFERENCE_START_SECONDS", 120)),
         )
 
 
 def _text(name: str, default: str) -> str:
-    return os.environ.get(PREFIX + name) or default
+    return os.environ.get(name) or default
 
 
 def _number(name: str, default: int) -> int:
     text = _text(name, str(default))
     if not text.isdecimal():
-        sys.exit(f"{PREFIX}{name} is {text!r}; a whole number is expected.")
+        sys.exit(f"{name} is {text!r}; a whole number is expected.")
     return int(text)
