@@ -21,6 +21,9 @@ def test_the_least_busy_server_is_asked_first() -> None:
     one.busy, two.busy, three.busy = 3, 1, 2
 
     assert choose([one, two, three], VERSION, now=0) == [two, three, one]
+    one.busy = two.busy = three.busy = 0
+    one.turn, two.turn, three.turn = 8, 9, 7
+    assert choose([one, two, three], VERSION, now=0) == [three, one, two]
 
 
 def test_a_server_that_lacks_the_version_or_is_away_comes_last() -> None:

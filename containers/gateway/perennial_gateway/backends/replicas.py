@@ -26,6 +26,7 @@ class Replica:
 
     Attributes:
         busy: Calls under way.
+        turn: The number of its newest call, among those of all servers.
         down: It could not be reached, and no probe has found it alive since.
         lacks: Until when each version that it did not hold is not asked for here, on the event loop's clock.
     """
@@ -34,15 +35,16 @@ class Replica:
         self.server = server
         self.number = number
         self.busy = 0
+        self.turn = 0
         self.down = False
         self.lacks: dict[tuple[str, str], float] = {}
 
 
 def choose(replicas: Sequence[Replica], version: tuple[str, str], now: float) -> list[Replica]:
-    """The servers to ask for a version, the best one first: alive, holding it, and with the least to do."""
+    """The servers to ask for a version, the best one first: alive, holding it, least to do."""
 
-    def rank(replica: Replica) -> tuple[bool, bool, int]:
-        return replica.down, replica.lacks.get(version, 0.0) > now, replica.busy
+    def rank(replica: Replica) -> tuple[bool, bool, int, int]:
+        return replica.down, replica.lacks.get(version, 0.0) > now, replica.busy, replica.turn
 
     return sorted(replicas, key=rank)
 
@@ -53,6 +55,7 @@ class Replicas:
     def __init__(self, servers: Sequence[Server]) -> None:
         self._replicas = [Replica(server, number) for number, server in enumerate(servers)]
         self._budget = RetryBudget()
+        self._turn = 0
         self._probes: set[asyncio.Task[None]] = set()
 
     @property
@@ -96,6 +99,8 @@ class Replicas:
         self, replica: Replica, route: Route, instances: Sequence[Any], headers: Mapping[str, str]
     ) -> list[Answer]:
         replica.busy += 1
+        self._turn += 1
+        replica.turn = self._turn
         try:
             return await replica.server.ask(route, instances, headers)
         except Unreached:
