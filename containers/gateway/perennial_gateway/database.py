@@ -1,4 +1,4 @@
-"""The gateway's tables: routes, predictions, labels, and labels taken back.
+"""The gateway's tables: routes, predictions, labels, labels taken back, and who may ask.
 
 SQLite on one machine, PostgreSQL by its URL.
 """
@@ -120,6 +120,25 @@ shadows = sa.Table(
 )
 """What a version that answers nobody would have said, beside what the caller was told; `fault` where it
 failed."""
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("scopes", sa.String(100), nullable=False),
+    sa.Column("models", sa.Text),
+    sa.Column("rate", sa.String(100)),
+    sa.Column("body_bytes", sa.Integer),
+    sa.Column("expires_at", sa.String(40)),
+    sa.Column("made_at", sa.String(40), nullable=False),
+    sa.Column("made_by", sa.String(200), nullable=False),
+    sa.Column("revoked_at", sa.String(40)),
+    sa.Column("revoked_by", sa.String(200)),
+    sqlite_autoincrement=True,
+)
+"""Who may ask: of each token its hash alone. A row is changed once, when the token is revoked, and stays."""
 
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
 

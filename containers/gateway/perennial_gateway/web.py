@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 BODY_BYTES = 1 << 20
-"""The largest body that is read."""
+"""The largest body that is read of who has no limit of their own."""
 
 DRAINED_BYTES = 16 << 20
 """How much of a body that is too large is thrown away before
@@ -47,18 +47,35 @@ class Json(Response):
 
 
 async def json_of(request: Request) -> Any:
-    """The body, parsed.
+    """The body, parsed; as large as the token of who sends it allows.
 
     Raises:
-        Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is not
+        Refused: 415 for another type than JSON, 413 for more than is allowed, 400 for a body that is not
             JSON, 422 for one that is nested deeper than `MOST_LEVELS`.
     """
+    require_kind(request, "application/json")
+    return document_of(await body_of(request, request.state.token.body_bytes))
+
+
+def require_kind(request: Request, *kinds: str) -> str:
+    """The content type of a request, one of `kinds`.
+
+    Raises:
+        Refused: 415 for another.
+    """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
-        found = kind or "missing"
-        advice = "Send JSON, with the header Content-Type: application/json."
-        raise Refused(415, f"The content type is {found}. {advice}")
-    body = await _body(request)
+    if kind not in kinds:
+        advice = " or ".join(f"Content-Type: {each}" for each in kinds)
+        raise Refused(415, f"The content type is {kind or 'missing'}. Send JSON, with the header {advice}.")
+    return kind
+
+
+def document_of(body: bytes) -> Any:
+    """The JSON of a body.
+
+    Raises:
+        Refused: 400 for what is not JSON, 422 for what is nested deeper than `MOST_LEVELS`.
+    """
     try:
         return parse(body)
     except TooDeep as error:
@@ -91,22 +108,28 @@ def _parts(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-async def _body(request: Request) -> bytes:
-    too_large = Refused(413, f"The body is larger than {BODY_BYTES} bytes. Send fewer instances at a time.")
+async def body_of(request: Request, most: int) -> bytes:
+    """The body, whole; of one that is too large a part is thrown away first, so that the client can read why.
+
+    Raises:
+        Refused: 413 for more than `most` bytes, 400 where the connection ends before the body does.
+    """
+    too_large = Refused(413, f"The body is larger than {most} bytes. Send fewer instances at a time.")
+    drained = max(DRAINED_BYTES, most)
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > DRAINED_BYTES:
+    if declared.isdigit() and int(declared) > drained:
         raise too_large
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
-            if size > DRAINED_BYTES:
+            if size > drained:
                 raise too_large
-            if size <= BODY_BYTES:
+            if size <= most:
                 parts.append(part)
     except ClientDisconnect as error:
         raise Refused(400, "The connection ended before the body was complete.") from error
-    if size > BODY_BYTES:
+    if size > most:
         raise too_large
     return b"".join(parts)
