@@ -1,5 +1,6 @@
 """What the gateway answers its users."""
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -8,11 +9,13 @@ from starlette.routing import Route
 
 from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
+from perennial_gateway.deadline import late, seconds_of
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import page
 from perennial_gateway.routes import RouteTable, Served
 from perennial_gateway.service import Service
+from perennial_gateway.trace import trace_of
 from perennial_gateway.web import Json, Refused
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -51,8 +54,16 @@ class ForUsers:
         ]
 
     async def predict(self, request: Request) -> Response:
-        model = _permitted(request, Scope.PREDICT)
-        return Json(await self._service.predict(model, request))
+        """Predictions, as long as the caller waits for them; its trace context comes back to it."""
+        model, headers = _permitted(request, Scope.PREDICT), request.scope["headers"]
+        most = self._routes.served(model).route.timeout_seconds
+        seconds, trace = seconds_of(headers, most), trace_of(headers)
+        try:
+            async with asyncio.timeout(seconds if seconds < most else None):
+                answer = await self._service.predict(model, request, trace)
+        except TimeoutError as error:
+            raise late(seconds) from error
+        return Json(answer, headers={"traceparent": trace.parent.decode()} if trace else None)
 
     async def feedback(self, request: Request) -> Response:
         model = _permitted(request, Scope.FEEDBACK)

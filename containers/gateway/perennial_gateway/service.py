@@ -15,6 +15,7 @@ from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import IN_FLIGHT
 from perennial_gateway.routes import Route, RouteTable, Served
 from perennial_gateway.schemas import instances_of, labels_of, typed_answer
+from perennial_gateway.trace import Trace
 from perennial_gateway.web import Refused, json_of
 
 MOST_IN_FLIGHT = 2000
@@ -33,7 +34,7 @@ class Service:
         self._log = log
         self._limit = limit
 
-    async def predict(self, model: str, request: Request) -> dict[str, Any]:
+    async def predict(self, model: str, request: Request, trace: Trace | None = None) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
 
         All or nothing: an instance that the schema or the model refuses refuses the request, and none of it
@@ -44,7 +45,11 @@ class Service:
         instances = instances_of(await json_of(request), served.inputs)
         answers = await self._ask(served, instances)
         # What follows is the log's own commit, which a row cannot hold: the metrics count it too.
-        of_all = {"sent_by": request.state.sender, "latency_seconds": time.perf_counter() - started}
+        of_all = {
+            "sent_by": request.state.sender,
+            "latency_seconds": time.perf_counter() - started,
+            "trace_id": trace.trace_id if trace else None,
+        }
         rows = [
             _row(served.route, instance, answer) | of_all
             for instance, answer in zip(instances, answers, strict=True)
