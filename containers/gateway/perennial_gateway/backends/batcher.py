@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from perennial_gateway.backends.base import RETRY_AFTER, Answer, Backend, BackendFault
+from perennial_gateway.deadline import late
 from perennial_gateway.metrics import OfVersion
 from perennial_gateway.routes import Route
 from perennial_gateway.web import Refused
@@ -57,12 +58,15 @@ class Batcher:
         self._queue: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
 
-    async def ask(self, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
+    async def ask(self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float) -> list[Answer]:
         """The answer to each instance, in their order.
 
+        Args:
+            seconds: How long the caller waits.
+
         Raises:
-            Refused: 503 when the backend does not answer, 504 when it takes longer than the route's timeout,
-                502 when the answer is none.
+            Refused: 503 when the backend does not answer, 504 when it takes longer than the caller waits, 502
+                when the answer is none.
         """
         loop = asyncio.get_running_loop()
         parts = [
@@ -72,7 +76,7 @@ class Batcher:
         self._queue.extend(parts)
         self._waits += len(instances)
         self._send()
-        timer = loop.call_later(self._route.timeout_seconds, self._expire, parts)
+        timer = loop.call_later(seconds, _expire, parts, seconds)
         try:
             if len(parts) == 1:
                 return await parts[0].answers
@@ -81,14 +85,6 @@ class Batcher:
             timer.cancel()
             for part in parts:
                 part.answers.cancel()
-
-    def _expire(self, parts: Sequence[Waiting]) -> None:
-        late = f"The model did not answer within {self._route.timeout_seconds:g} seconds."
-        for part in parts:
-            if not part.answers.done():
-                message = f"{late} Try again, or send fewer instances."
-                part.answers.set_exception(Refused(504, message, headers=RETRY_AFTER))
-                break  # whoever waits for the parts in turn is told by the first
 
     def _send(self) -> None:
         while self._may_send() and (batch := self._gather()):
@@ -161,3 +157,10 @@ def _tell(batch: Sequence[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answers.done():
             waiting.answers.set_exception(error)
+
+
+def _expire(parts: Sequence[Waiting], seconds: float) -> None:
+    for part in parts:
+        if not part.answers.done():
+            part.answers.set_exception(late(seconds))
+            break  # whoever waits for the parts in turn is told by the first
