@@ -173,11 +173,11 @@ def _gateway(
         torchserve_key_file=key_file(settings),
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
-    told = {
-        **base,
-        **own,
+    more = {
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
+        "PERENNIAL_RATE_LIMIT": settings.rate_limit,
+        "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
         "PERENNIAL_OIP_URL": Addresses.of(ports).inference,
         "PERENNIAL_OIP_KEY_FILE": str(_oip_key_file(settings)),
     }
-    return Program("gateway", tuple(command), told, folder)
+    return Program("gateway", tuple(command), {**base, **own, **more}, folder)

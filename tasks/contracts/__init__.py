@@ -170,6 +170,7 @@ from tasks.contracts.serving import (
     Standing,
 )
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
+from tasks.contracts.tokens import KnownToken, TokenGrant
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -258,6 +259,7 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "JointNull",
+    "KnownToken",
     "Label",
     "LabelCheck",
     "LabelDay",
@@ -338,6 +340,7 @@ __all__ = [
     "TargetReference",
     "TargetSummary",
     "TensorDifference",
+    "TokenGrant",
     "Told",
     "TrafficSplit",
     "TrainRequest",

@@ -6,11 +6,13 @@ successful answer is answered.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, checked
 from perennial_gateway.backends.key_file import KeyFile
@@ -66,11 +68,15 @@ class Oip:
         body = orjson.dumps({"inputs": tensors_of(instances, inputs)})
         return answers_of(await self._call("POST", route, "/infer", body, headers), len(instances))
 
+    @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives
+    def _address(self, model: str, version: str, what: str) -> URL:
+        return URL(f"{self._url}/v2/models/{model}/versions/{version}{what}", encoded=True)
+
     async def _call(
         self, method: str, route: Route, what: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Any:
         """The document that a version answers with."""
-        url = f"{self._url}/v2/models/{route.model}/versions/{route.backend_version}{what}"
+        url = self._address(route.model, route.backend_version, what)
         own = {"Content-Type": JSON, "Authorization": f"Bearer {self._keys.inference()}"}
         try:
             async with self._opened.request(method, url, data=body, headers={**headers, **own}) as response:
