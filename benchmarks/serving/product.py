@@ -19,8 +19,9 @@ from embedded import gateway as embedded_gateway
 from embedded import torchserve as embedded_torchserve
 from embedded.ports import free_port
 from tasks.contracts import Route
-from tasks.serving.torchserve import TorchServe
+from tasks.serving.backend import serving_backend
 from tasks.settings import settings
+from tasks.spec import ServingBackendName
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the benchmark, long enough"
@@ -90,7 +91,7 @@ def torchserve(model: ServedModel, folder: Path, *, batches: bool) -> Iterator[T
         ),
     ):
         archive = model.archive.model_copy(update={"batches": batches})
-        TorchServe().load(archive, model.spec.serving)
+        serving_backend("torchserve").register(archive, model.spec.serving)
         key = json.loads((serving / "key_file.json").read_text(encoding="utf-8"))["inference"]["key"]
         target = Target(
             f"{inference_url}/predictions/{NAME}/{archive.version}",
@@ -104,9 +105,15 @@ def torchserve(model: ServedModel, folder: Path, *, batches: bool) -> Iterator[T
 
 @contextmanager
 def gateway(
-    model: ServedModel, folder: Path, behind: Target, database_url: str, more: Mapping[str, str]
+    model: ServedModel,
+    folder: Path,
+    behind: Target,
+    database_url: str,
+    more: Mapping[str, str],
+    *,
+    backend: ServingBackendName = "torchserve",
 ) -> Iterator[Target]:
-    """The gateway, whose one route leads to the version in TorchServe."""
+    """The gateway, whose one route leads to the version in the backend."""
     port, log = free_port(), folder / "gateway.log"
     command, environment = embedded_gateway.command(
         ENVIRONMENTS / "gateway",
@@ -125,12 +132,12 @@ def gateway(
             lambda document: answer_of(document["predictions"][0]),
         )
         wait_for(lambda: requests.get(f"{url}/healthz", timeout=5).raise_for_status(), process, log)
-        put_route(url, model)
+        put_route(url, model, backend)
         wait_for(target.ask, process, log)
         yield target
 
 
-def put_route(url: str, model: ServedModel) -> None:
+def put_route(url: str, model: ServedModel, backend: ServingBackendName) -> None:
     """Let the gateway send the model's requests to the version."""
     archive, serving = model.archive, model.spec.serving
     route = Route(
@@ -143,6 +150,7 @@ def put_route(url: str, model: ServedModel) -> None:
         label_schema=serving.label_schema,
         input_example=serving.input_example,
         timeout_seconds=serving.timeout_seconds,
+        backend=backend,
         batches=archive.batches,
         batch_size=serving.batch_size,
         workers=serving.workers,
