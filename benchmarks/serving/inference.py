@@ -18,8 +18,8 @@ from tasks.serving.oip import oip
 def contenders() -> list[Contender]:
     """The server as it is asked by a client of the Open Inference Protocol, and by the gateway."""
     return [
-        Contender("inference", "our own server alone; Open Inference Protocol", start_alone),
-        Contender("gateway-inference", "gateway and our own server; log in SQLite", start_behind),
+        Contender("own", "our own server alone; Open Inference Protocol", start_alone),
+        Contender("gateway-own", "gateway and our own server; log in SQLite", start_behind),
     ]
 
 

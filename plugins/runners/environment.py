@@ -3,8 +3,8 @@ environment: what it needs, and no secret that is not its own.
 
 Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of
 the platform: not the gateway's token, not the database with the ledger nor the key that signs its heads, not
-the keys of what serves. Those of the store they cannot do without, and in MLflow each step is the user that its
-work needs (mlflow_login.py).
+the keys of what serves. Those of the store they cannot do without, and in MLflow each step is the user that
+its work needs (mlflow_login.py).
 """
 
 import math
