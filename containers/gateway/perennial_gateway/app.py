@@ -18,15 +18,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perennial_gateway import database
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_users import ForUsers
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import REQUESTS
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
+from perennial_gateway.peers import Peers
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings
+from perennial_gateway.shadow import Shadows
 from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.tokens import Guard
 from perennial_gateway.web import FAILED, Json, Refused
@@ -55,17 +58,29 @@ def application(settings: GatewaySettings) -> ASGIApp:
     )
     torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
     backends = Backends({"torchserve": torchserve})
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit))
-    users = ForUsers(routes, log, service, with_token=bool(settings.users))
-    steps = ForSteps(engine, routes, log, service, Takebacks(engine))
+    failures = Failures(log)
+    shadows = Shadows(routes, backends, log, failures)
+    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+
+    def tell_gauges() -> None:
+        SPOOLED_BYTES.set(log.behind_bytes)
+        IN_FLIGHT.set(routes.in_flight.total())
+
+    peers = Peers(engine, routes, tell_gauges)
+    users = ForUsers(routes, log, service, tell_gauges, with_token=bool(settings.users))
+    steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
         log.start()
         await backends.open()
+        await peers.start()
         yield
+        await shadows.stop()
+        await failures.flush()
         await backends.close()
         await asyncio.to_thread(log.stop)
+        await peers.stop()
         engine.dispose()
 
     guarded = Guard(_router(users.of_models()), settings.users, TO_USERS)

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perennial_gateway.metrics import REQUESTS
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Asked, Service
 from perennial_gateway.web import FAILED, Refused, json_from
 

@@ -1,5 +1,7 @@
 """What the gateway answers its users."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -7,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, SPOOLED_BYTES, exposition
+from perennial_gateway.metrics import exposition
 from perennial_gateway.page import page
-from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
 from perennial_gateway.service import Service
 from perennial_gateway.web import Json, Refused
 
@@ -21,13 +24,23 @@ class ForUsers:
     """The models, for who bears a token where tokens are asked for; and what tells of the gateway itself.
 
     Args:
+        tell: Brings the gauges up to now.
         with_token: Whether tokens are asked for, so that the page shows how to send one.
     """
 
-    def __init__(self, routes: RouteTable, log: DurableLog, service: Service, *, with_token: bool) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        log: DurableLog,
+        service: Service,
+        tell: Callable[[], None],
+        *,
+        with_token: bool,
+    ) -> None:
         self._routes = routes
         self._log = log
         self._service = service
+        self._tell = tell
         self._with_token = with_token
 
     def of_models(self) -> list[Route]:
@@ -70,9 +83,8 @@ class ForUsers:
         return Json({"status": "ok"} | known)
 
     async def metrics(self, _request: Request) -> Response:
-        SPOOLED_BYTES.set(self._log.behind_bytes)
-        IN_FLIGHT.set(self._routes.in_flight.total())
-        return Response(exposition(), media_type=PROMETHEUS)
+        self._tell()
+        return Response(await asyncio.to_thread(exposition), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]

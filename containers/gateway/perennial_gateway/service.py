@@ -12,14 +12,22 @@ from uuid_utils import uuid7
 from perennial_gateway.backends.base import require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
+from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
-from perennial_gateway.routes import Route, RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Route, Served
 from perennial_gateway.schemas import instances_of, labels_of, typed_answer
+from perennial_gateway.shadow import Shadows
+from perennial_gateway.splits import Chosen
 from perennial_gateway.web import Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
+
+
+class TooMany(Refused):
+    """The gateway has too much to do, which is no version's fault."""
 
 
 class Asked(NamedTuple):
@@ -39,11 +47,21 @@ class Asked(NamedTuple):
 class Service:
     """Predictions and labels over the routes, the backends and the log."""
 
-    def __init__(self, routes: RouteTable, backends: Backends, log: DurableLog, limit: FeedbackLimit) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        backends: Backends,
+        log: DurableLog,
+        limit: FeedbackLimit,
+        failures: Failures,
+        shadows: Shadows,
+    ) -> None:
         self._routes = routes
         self._backends = backends
         self._log = log
         self._limit = limit
+        self._failures = failures
+        self._shadows = shadows
 
     async def predict(self, asked: Asked) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
@@ -52,11 +70,20 @@ class Service:
         is logged.
         """
         started = time.perf_counter()
-        served = self._routes.served(asked.model)
-        instances = instances_of(asked.document, served.inputs)
-        answers = await self._ask(served, instances)
+        chosen = self._routes.choose(asked.model, asked.sender, asked.headers)
+        served = chosen.served
+        try:
+            instances = instances_of(asked.document, served.inputs)
+            answers = await self._ask(served, instances)
+        except Exception as error:
+            self._count(chosen, error)
+            raise
         # What follows is the log's own work, which a row cannot hold: the metrics count it too.
-        of_all = {"sent_by": asked.sender, "latency_seconds": time.perf_counter() - started}
+        of_all = {
+            "sent_by": asked.sender,
+            "latency_seconds": time.perf_counter() - started,
+            "role": chosen.role,
+        }
         rows = [
             _row(served.route, instance, answer) | of_all
             for instance, answer in zip(instances, answers, strict=True)
@@ -64,14 +91,28 @@ class Service:
         await self._log.append("predictions", rows)
         served.metrics.predictions.inc(len(rows))
         served.metrics.predict_seconds.observe(time.perf_counter() - started)
+        served.metrics.count(chosen.role, "answered")
+        if chosen.shadow is not None:
+            self._shadows.start(chosen.shadow, rows, instances)
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(served.route) | {"predictions": told}
 
+    def _count(self, chosen: Chosen, error: Exception) -> None:
+        """A request that was not answered: through whose fault?"""
+        if isinstance(error, TooMany):
+            return
+        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
+        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
+        if status >= 500:
+            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
+
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
-        """The same way through the gateway without a trace in the
-        log: how a deployment sees which version truly answers.
+        """The same way through the gateway without a trace in the log: how a deployment sees which version
+        truly answers. `?version=` asks for the candidate of a split.
         """
-        served = self._routes.served(model)
+        routing = self._routes.routing(model)
+        version = request.query_params.get("version")
+        served = routing.stable if version is None else routing.named(version).served
         answers = await self._ask(served, instances_of(await json_of(request), served.inputs))
         return _head(served.route) | {"predictions": answers}
 
@@ -114,7 +155,7 @@ class Service:
     async def _ask(self, served: Served, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
-            raise Refused(
+            raise TooMany(
                 503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"}
             )
         in_flight[key] += 1

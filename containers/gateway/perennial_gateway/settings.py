@@ -18,13 +18,14 @@ class GatewaySettings(BaseSettings):
 
     Attributes:
         gateway_host: The address to listen on. Beyond loopback, `prediction_tokens` have to be set.
+        gateway_workers: Processes that answer on the one port; each takes a core under load, and some 60 MB.
         gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
             route.
         prediction_tokens: Who may ask for predictions and send labels: `name=token`, comma-separated, or
             `name=sha256:<hash>` where the token itself is not to stand. Empty: everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
-        gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
-            it.
+        gateway_database_url: SQLAlchemy URL of routes, predictions and labels; several processes, on several
+            machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
             outlives the process, and that all processes of one database on this machine share. None for one
             beside an SQLite database, else in the folder for temporary files.
@@ -40,6 +41,7 @@ class GatewaySettings(BaseSettings):
 
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8000
+    gateway_workers: int = Field(default=1, ge=1, le=64)
     gateway_token: SecretStr
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
