@@ -217,4 +217,6 @@ def _labelled(connection: sa.Connection, model: str, since: str, most: int) -> l
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return dict(row) | {name: orjson.loads(row[name]) for name in ("features", "prediction", "label")}
+    """As the contract has it; a key of SQLAlchemy's is not quite a string."""
+    read = {"features", "prediction", "label"}
+    return {str(name): orjson.loads(value) if name in read else value for name, value in row.items()}

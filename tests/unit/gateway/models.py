@@ -31,6 +31,10 @@ class Models:
         self.versions[version] = answer
 
 
+def _missing(_instance: dict[str, Any]) -> Any:
+    return {"status": 404, "message": "Model version is not found."}
+
+
 @contextmanager
 def serving() -> Iterator[Models]:
     """Answer as TorchServe does, on a free port, until the block ends."""
@@ -43,7 +47,7 @@ def serving() -> Iterator[Models]:
             version = self.path.rpartition("/")[2]
             instance = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             models.asked[version] += 1
-            answer = models.versions[version](instance)
+            answer = models.versions.get(version, _missing)(instance)
             body = json.dumps(answer).encode()
             self.send_response(answer.get("status", 200))
             self.send_header("Content-Length", str(len(body)))
@@ -56,7 +60,7 @@ def serving() -> Iterator[Models]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     models.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield models
     finally:
