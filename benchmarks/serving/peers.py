@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.serving.backends import answer_of
 from benchmarks.serving.contender import Contender, Target, wait_for
 from benchmarks.serving.model import PROJECT, TEXT, ServedModel
 from benchmarks.serving.processes import running
@@ -45,11 +46,6 @@ def contenders() -> list[Contender]:
             "mlflow", "mlflow models serve", _mlflow, path="/invocations", body=RECORDS, answer_of=first_of
         ),
     ]
-
-
-def answer_of(answer: Any) -> tuple[int, float]:
-    """The label and its probability in an answer to one instance."""
-    return int(answer["prediction"]), float(answer["score"])
 
 
 def first_of(document: Any) -> tuple[int, float]:
