@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from perennial_gateway.app import application
-from perennial_gateway.settings import GatewaySettings
+from perennial_gateway.settings import GatewaySettings, Unguarded
 
 GRACE_SECONDS = 30
 
@@ -28,6 +28,8 @@ def main() -> None:
         sys.exit(f"The gateway's settings are wrong. {'; '.join(map(_sentence, error.errors()))}.")
     try:
         app = application(settings)
+    except Unguarded as error:
+        sys.exit(f"The gateway's settings are wrong. {error}.")
     except (sa.exc.SQLAlchemyError, ValueError) as error:
         sys.exit(f"The gateway's database cannot be used: {error}")
     # What is there now stays until the end, and a request leaves no cycles: looking for some after every 700

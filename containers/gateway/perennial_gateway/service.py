@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,11 +11,13 @@ from uuid_utils import uuid7
 from perennial_gateway.backends.base import require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
+from perennial_gateway.deadline import seconds_of
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
 from perennial_gateway.routes import Route, RouteTable, Served
 from perennial_gateway.schemas import instances_of, labels_of, typed_answer
-from perennial_gateway.web import Refused, json_of
+from perennial_gateway.trace import Trace
+from perennial_gateway.web import Headers, Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
@@ -27,13 +28,14 @@ class Asked(NamedTuple):
 
     Attributes:
         sender: The name of the token that it bears; None where none is asked for.
-        headers: In lower case, as ASGI has them.
+        trace: Which trace of the caller's it belongs to; None for none.
     """
 
     model: str
     document: Any
     sender: str | None
-    headers: Mapping[bytes, bytes]
+    headers: Headers
+    trace: Trace | None
 
 
 class Service:
@@ -54,9 +56,14 @@ class Service:
         started = time.perf_counter()
         served = self._routes.served(asked.model)
         instances = instances_of(asked.document, served.inputs)
-        answers = await self._ask(served, instances)
+        seconds = seconds_of(asked.headers, served.route.timeout_seconds)
+        answers = await self._ask(served, instances, seconds, asked.trace)
         # What follows is the log's own work, which a row cannot hold: the metrics count it too.
-        of_all = {"sent_by": asked.sender, "latency_seconds": time.perf_counter() - started}
+        of_all = {
+            "sent_by": asked.sender,
+            "latency_seconds": time.perf_counter() - started,
+            "trace_id": asked.trace.trace_id if asked.trace else None,
+        }
         rows = [
             _row(served.route, instance, answer) | of_all
             for instance, answer in zip(instances, answers, strict=True)
@@ -72,7 +79,8 @@ class Service:
         log: how a deployment sees which version truly answers.
         """
         served = self._routes.served(model)
-        answers = await self._ask(served, instances_of(await json_of(request), served.inputs))
+        instances = instances_of(await json_of(request), served.inputs)
+        answers = await self._ask(served, instances, served.route.timeout_seconds)
         return _head(served.route) | {"predictions": answers}
 
     async def feedback(self, model: str, request: Request) -> dict[str, Any]:
@@ -111,7 +119,9 @@ class Service:
         served.metrics.labels.inc(len(rows))
         return {"accepted": len(rows)}
 
-    async def _ask(self, served: Served, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def _ask(
+        self, served: Served, instances: list[dict[str, Any]], seconds: float, trace: Trace | None = None
+    ) -> list[dict[str, Any]]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
             raise Refused(
@@ -119,7 +129,8 @@ class Service:
             )
         in_flight[key] += 1
         try:
-            answers = await self._backends.of(served).ask(instances, {})
+            headers = {"traceparent": trace.parent.decode()} if trace else {}
+            answers = await self._backends.of(served).ask(instances, headers, seconds)
             return [
                 typed_answer(require_answered(answer, number), served.labels)
                 for number, answer in enumerate(answers)
