@@ -22,16 +22,19 @@ from perennial_gateway.access.grants import Grants
 from perennial_gateway.access.guard import Guard, Guarded
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.backends.kinds import backends_of
+from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import REQUESTS
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
+from perennial_gateway.peers import Peers
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
+from perennial_gateway.shadow import Shadows
 from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.web import FAILED, Json, Refused
 
@@ -59,23 +62,35 @@ def application(settings: GatewaySettings) -> ASGIApp:
         synced=settings.log_durability == "power",
     )
     backends = backends_of(settings)
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit))
+    failures = Failures(log)
+    shadows = Shadows(routes, backends, log, failures)
+    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+
+    def tell_gauges() -> None:
+        SPOOLED_BYTES.set(log.behind_bytes)
+        IN_FLIGHT.set(routes.in_flight.total())
+
+    peers = Peers(engine, routes, tell_gauges)
     directory = _directory(settings, Grants(engine))
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
-    users = ForUsers(routes, log, service, guard)
-    steps = ForSteps(engine, routes, log, service, Takebacks(engine))
+    users = ForUsers(routes, log, service, guard, tell_gauges)
+    steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(Grants(engine), directory, settings.users)
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
         log.start()
         await backends.open()
+        await peers.start()
         following = asyncio.create_task(directory.follow())
         yield
         following.cancel()
+        await shadows.stop()
+        await failures.flush()
         await backends.close()
         await asyncio.to_thread(log.stop)
+        await peers.stop()
         engine.dispose()
 
     paths = [

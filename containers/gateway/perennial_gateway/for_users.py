@@ -1,5 +1,7 @@
 """What the gateway answers its users."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -9,9 +11,10 @@ from starlette.routing import Route
 from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, SPOOLED_BYTES, exposition
+from perennial_gateway.metrics import exposition
 from perennial_gateway.page import page
-from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
 from perennial_gateway.service import Service
 from perennial_gateway.web import Json, Refused
 
@@ -26,13 +29,17 @@ class ForUsers:
 
     Args:
         guard: It stands before all that is below /v1.
+        tell: Brings the gauges up to now.
     """
 
-    def __init__(self, routes: RouteTable, log: DurableLog, service: Service, guard: Guard) -> None:
+    def __init__(
+        self, routes: RouteTable, log: DurableLog, service: Service, guard: Guard, tell: Callable[[], None]
+    ) -> None:
         self._routes = routes
         self._log = log
         self._service = service
         self._guard = guard
+        self._tell = tell
 
     def of_models(self) -> list[Route]:
         """What is below /v1."""
@@ -78,9 +85,8 @@ class ForUsers:
         return Json({"status": "ok"} | known)
 
     async def metrics(self, _request: Request) -> Response:
-        SPOOLED_BYTES.set(self._log.behind_bytes)
-        IN_FLIGHT.set(self._routes.in_flight.total())
-        return Response(exposition(), media_type=PROMETHEUS)
+        self._tell()
+        return Response(await asyncio.to_thread(exposition), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]

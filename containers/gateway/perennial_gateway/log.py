@@ -170,4 +170,7 @@ class DurableLog:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): orjson.loads(value) if name in JSON_COLUMNS else value for name, value in row.items()}
+    return {
+        str(name): orjson.loads(value) if name in JSON_COLUMNS and value is not None else value
+        for name, value in row.items()
+    }

@@ -20,6 +20,8 @@ class GatewaySettings(BaseSettings):
     Attributes:
         gateway_host: The address to listen on. Beyond loopback there has to be a token, in
             `prediction_tokens` or made by `perennial token make`.
+        gateway_workers: Processes that answer on the one port; each takes a core under load and some 60 MB,
+            and counts its part of a limit.
         gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
             route.
         prediction_tokens: Who may ask for predictions and send labels: `name=token`, comma-separated, or
@@ -28,9 +30,8 @@ class GatewaySettings(BaseSettings):
         rate_limit: How many requests each token may send that was made without a limit of its own; empty
             for as many as it likes.
         body_bytes: The largest body that is read of a token that was made without a limit of its own.
-        gateway_workers: Among how many processes requests are spread: each counts its part of a limit.
-        gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
-            it.
+        gateway_database_url: SQLAlchemy URL of routes, predictions and labels; several processes, on several
+            machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
             outlives the process, and that all processes of one database on this machine share. None for one
             beside an SQLite database, else in the folder for temporary files.

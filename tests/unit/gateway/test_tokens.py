@@ -126,7 +126,7 @@ def test_no_token_is_kept_anywhere_and_the_same_one_is_made_once(gateway: TestCl
 
     assert (other.status_code, "with other rights" in other.json()["error"]) == (409, True)
     assert [(each["id"], each["scopes"]) for each in listed] == [(hashed(SHOP)[:12], ["predict"])]
-    assert not [file for file in tmp_path.iterdir() if SHOP.encode() in file.read_bytes()]
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() if SHOP.encode() in file.read_bytes()]
 
 
 def test_an_admin_may_use_what_the_steps_use_but_make_no_tokens(gateway: TestClient) -> None:
