@@ -249,8 +249,10 @@ def test_the_last_request_to_a_version_is_answered_before_it_is_retired(
 
 
 def test_bad_instances_and_a_dying_worker_fail_nobody_else_at_the_gateway(
-    platform: Platform, model: Model
+    platform: Platform, settled: Path, name: ServingBackendName
 ) -> None:
+    """Each death costs a TorchServe worker two seconds, on a busy machine more: the others wait."""
+    model = new_model(settled, backend=name, timeout_seconds=60)
     model.deploy("one")
 
     refused = platform.predict(model.name, "hello", "refuse")
@@ -262,6 +264,7 @@ def test_bad_instances_and_a_dying_worker_fail_nobody_else_at_the_gateway(
         assert deadly.result().status_code in {503, 504}
         statuses = [each.result().status_code for each in good]
     assert statuses == [200] * 8
+    model.remove()
 
 
 def test_a_server_that_is_killed_under_load_is_a_503_until_it_is_back(
