@@ -22,6 +22,7 @@ WORDS = (
     "decide",
     "breaker",
     "silence",
+    "token",
     "triggers",
     "recall",
     "reproduce",

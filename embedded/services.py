@@ -158,5 +158,9 @@ def _gateway(
         torchserve_key_file=key_file(settings),
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
-    told = {**base, **own, "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit}
-    return Program("gateway", tuple(command), told, folder)
+    limits = {
+        "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
+        "PERENNIAL_RATE_LIMIT": settings.rate_limit,
+        "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
+    }
+    return Program("gateway", tuple(command), {**base, **own, **limits}, folder)

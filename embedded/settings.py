@@ -48,6 +48,8 @@ class EmbeddedSettings(BaseSettings):
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
+        rate_limit: How many requests each token may send that has no limit of its own; empty for no limit.
+        body_bytes: The largest body that the gateway reads of a token that has no limit of its own.
         openlineage_url: Where the events of OpenLineage are sent: `http(s)://...` of a collector, or
             `file:///...`; empty for nowhere.
         openlineage_key: What that collector asks for, as a bearer token; empty where it asks for nothing.
@@ -74,6 +76,8 @@ class EmbeddedSettings(BaseSettings):
     stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
+    rate_limit: str = ""
+    body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20)
     openlineage_url: LineageUrl = ""
     openlineage_key: SecretStr = SecretStr("")
     minimum_disk_mib: int = Field(default=2048, ge=0)

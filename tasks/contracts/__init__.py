@@ -162,6 +162,7 @@ from tasks.contracts.rollout import (
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
+from tasks.contracts.tokens import KnownToken, TokenGrant
 from tasks.contracts.training import (
     Archive,
     PackageRequest,
@@ -250,6 +251,7 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "JointNull",
+    "KnownToken",
     "Label",
     "LabelCheck",
     "LabelDay",
@@ -329,6 +331,7 @@ __all__ = [
     "TargetReference",
     "TargetSummary",
     "TensorDifference",
+    "TokenGrant",
     "Told",
     "TrafficSplit",
     "TrainRequest",

@@ -31,6 +31,7 @@ class Action(StrEnum):
     RECALL = "recall"
     RECONCILE = "reconcile"
     SILENCE = "silence"
+    TOKEN = "token"  # noqa: S105 - what is decided about, not one
     DONE = "done"
 
 
@@ -38,7 +39,7 @@ class LedgerEntry(Contract):
     """Who decided what, when, from what to what, why.
 
     Attributes:
-        model: Whom it is about; the table, where files were ingested.
+        model: Whom it is about; the table, where files were ingested; `token:<name>`, where a token was made.
         entry_hash: Covers every other field and `previous_hash`.
     """
 

@@ -78,7 +78,7 @@ def test_nothing_below_v1_answers_without_a_users_token(
 def test_a_users_token_opens_nothing_of_the_steps(guarded: Platform, steady: Model) -> None:
     for path in (f"routes/{steady.name}", "log/feedback", "takebacks", "nothing"):
         assert (
-            requests.get(f"{guarded.gateway_url}/internal/{path}", timeout=30, **by(SHOP)).status_code == 401
+            requests.get(f"{guarded.gateway_url}/internal/{path}", timeout=30, **by(SHOP)).status_code == 403
         )
     assert requests.get(f"{guarded.gateway_url}/healthz", timeout=30).status_code == 200
 

@@ -21,7 +21,7 @@ from perennial_gateway.app import application
 from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
-from perennial_gateway.settings import GatewaySettings
+from perennial_gateway.settings import GatewaySettings, Unguarded
 from perennial_gateway.worker import collect_less, log_to_stderr, worker
 
 GRACE_SECONDS = 30
@@ -60,6 +60,8 @@ def _serve_by_workers(settings: GatewaySettings) -> None:
 def _with_database(make: Callable[[], Made]) -> Made:
     try:
         return make()
+    except Unguarded as error:
+        sys.exit(f"The gateway's settings are wrong. {error}.")
     except (sa.exc.SQLAlchemyError, ValueError) as error:
         sys.exit(f"The gateway's database cannot be used: {error}")
 

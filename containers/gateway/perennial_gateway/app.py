@@ -13,25 +13,30 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
 from perennial_gateway import database
+from perennial_gateway.access.directory import Directory, Operators
+from perennial_gateway.access.grants import Grants
+from perennial_gateway.access.guard import Guard, Guarded
+from perennial_gateway.access.sender import Scope
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.backends.torchserve import TorchServe
 from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
+from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
 from perennial_gateway.peers import Peers
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
-from perennial_gateway.settings import GatewaySettings
+from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
 from perennial_gateway.shadow import Shadows
 from perennial_gateway.takebacks import Takebacks
-from perennial_gateway.tokens import Guard
 from perennial_gateway.web import FAILED, Json, Refused
 
 logger = logging.getLogger("perennial_gateway")
@@ -46,6 +51,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
     Raises:
         sa.exc.SQLAlchemyError: The database cannot be used.
         ValueError: A route that it holds cannot be read.
+        Unguarded: Others can reach the gateway, and there is no token.
     """
     engine = database.connect(settings.gateway_database_url)
     routes = RouteTable(engine)
@@ -60,22 +66,29 @@ def application(settings: GatewaySettings) -> ASGIApp:
     backends = Backends({"torchserve": torchserve})
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+    limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
+    service = Service(routes, backends, log, limit, failures, shadows)
 
     def tell_gauges() -> None:
         SPOOLED_BYTES.set(log.behind_bytes)
         IN_FLIGHT.set(routes.in_flight.total())
 
     peers = Peers(engine, routes, tell_gauges)
-    users = ForUsers(routes, log, service, tell_gauges, with_token=bool(settings.users))
+    directory = _directory(settings, Grants(engine))
+    guard = Guard(directory, TO_USERS)
+    operators = Guard(Operators(settings.steps, directory), TO_STEPS)
+    users = ForUsers(routes, log, service, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
+    tokens = ForTokens(Grants(engine), directory, settings.users)
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
         log.start()
         await backends.open()
         await peers.start()
+        following = asyncio.create_task(directory.follow())
         yield
+        following.cancel()
         await shadows.stop()
         await failures.flush()
         await backends.close()
@@ -83,16 +96,28 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await peers.stop()
         engine.dispose()
 
-    guarded = Guard(_router(users.of_models()), settings.users, TO_USERS)
     paths = [
-        Mount("/v1", guarded),
-        Mount("/internal", Guard(_router(steps.paths()), [settings.steps], TO_STEPS)),
+        Mount("/v1", Guarded(_router(users.of_models()), guard)),
+        Mount("/internal", Guarded(_router([*tokens.paths(), *steps.paths()]), operators, Scope.ADMIN)),
         *users.of_the_gateway(),
     ]
     boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)
     app.router.redirect_slashes = False
-    return Predictions(app, service, routes, guarded.sender_of)
+    return Predictions(app, service, routes, guard)
+
+
+def _directory(settings: GatewaySettings, grants: Grants) -> Directory:
+    """All tokens, as they are known now.
+
+    Raises:
+        Unguarded: There is none, and others can reach the gateway.
+    """
+    open_without = is_loopback(settings.gateway_host)
+    directory = Directory(grants, settings.users, settings.defaults, open_without=open_without)
+    directory.load()
+    require_guarded(settings, no_tokens=directory.is_empty)
+    return directory
 
 
 def _router(routes: list[Route]) -> Router:
@@ -109,7 +134,7 @@ class Boundary:
         self._app = app
         self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -132,7 +157,7 @@ class Boundary:
         finally:
             self._count(scope, status)
 
-    def _count(self, scope: Scope, status: int) -> None:
+    def _count(self, scope: Connection, status: int) -> None:
         endpoint = getattr(scope.get("route"), "name", "") or "none"
         model = scope.get("path_params", {}).get("model", "")
         REQUESTS.labels(endpoint, model if model in self._routes else "", str(status)).inc()

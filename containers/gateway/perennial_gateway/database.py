@@ -1,4 +1,4 @@
-"""The gateway's tables: routes, predictions, labels, and labels taken back.
+"""The gateway's tables: routes, predictions, labels, labels taken back, and who may ask.
 
 SQLite on one machine, PostgreSQL by its URL.
 """
@@ -134,6 +134,25 @@ spools = sa.Table(
     sa.Column("moved_bytes", sa.BigInteger, nullable=False),
 )
 """Up to where each spool file is in the tables; it changes in the transaction that moves the rows."""
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("sequence", Sequence, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("scopes", sa.String(100), nullable=False),
+    sa.Column("models", sa.Text),
+    sa.Column("rate", sa.String(100)),
+    sa.Column("body_bytes", sa.Integer),
+    sa.Column("expires_at", sa.String(40)),
+    sa.Column("made_at", sa.String(40), nullable=False),
+    sa.Column("made_by", sa.String(200), nullable=False),
+    sa.Column("revoked_at", sa.String(40)),
+    sa.Column("revoked_by", sa.String(200)),
+    sqlite_autoincrement=True,
+)
+"""Who may ask: of each token its hash alone. A row is changed once, when the token is revoked, and stays."""
 
 peers = sa.Table(
     "peers",

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from perennial_gateway.access.guard import Guard, permit, require_model
+from perennial_gateway.access.sender import Scope
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import page
@@ -23,25 +25,21 @@ SHOWN = {"input_schema", "label_schema", "input_example", "timeout_seconds"}
 class ForUsers:
     """The models, for who bears a token where tokens are asked for; and what tells of the gateway itself.
 
+    Each address asks for the scope that it needs: `permit` lets no token do what it was not made for.
+
     Args:
+        guard: It stands before all that is below /v1.
         tell: Brings the gauges up to now.
-        with_token: Whether tokens are asked for, so that the page shows how to send one.
     """
 
     def __init__(
-        self,
-        routes: RouteTable,
-        log: DurableLog,
-        service: Service,
-        tell: Callable[[], None],
-        *,
-        with_token: bool,
+        self, routes: RouteTable, log: DurableLog, service: Service, guard: Guard, tell: Callable[[], None]
     ) -> None:
         self._routes = routes
         self._log = log
         self._service = service
+        self._guard = guard
         self._tell = tell
-        self._with_token = with_token
 
     def of_models(self) -> list[Route]:
         """What is below /v1."""
@@ -64,13 +62,17 @@ class ForUsers:
         raise Refused(405, "Use POST.")
 
     async def feedback(self, request: Request) -> Response:
-        return Json(await self._service.feedback(request.path_params["model"], request), 202)
+        model = _permitted(request, Scope.FEEDBACK)
+        return Json(await self._service.feedback(model, request), 202)
 
-    async def models(self, _request: Request) -> Response:
-        return Json({"models": [_summary(self._routes.served(name)) for name in self._routes.names()]})
+    async def models(self, request: Request) -> Response:
+        """The models that the token is for."""
+        mine = request.state.token.models
+        names = [name for name in self._routes.names() if mine is None or name in mine]
+        return Json({"models": [_summary(self._routes.served(name)) for name in names]})
 
     async def model(self, request: Request) -> Response:
-        served = self._routes.served(request.path_params["model"])
+        served = self._routes.served(_of_token(request))
         return Json(_summary(served) | served.route.model_dump(include=SHOWN))
 
     async def healthz(self, _request: Request) -> Response:
@@ -89,7 +91,29 @@ class ForUsers:
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]
         host = request.headers.get("host", "")
-        return Response(page(served, host, with_token=self._with_token), media_type="text/html")
+        return Response(page(served, host, with_token=self._guard.asks), media_type="text/html")
+
+
+def _permitted(request: Request, scope: Scope) -> str:
+    """The model that a request names, if its token is for this.
+
+    Raises:
+        Refused: 403.
+    """
+    model: str = request.path_params["model"]
+    permit(request.state.token, scope, model)
+    return model
+
+
+def _of_token(request: Request) -> str:
+    """The model that a request names, if its token is for it, whatever the token's scopes.
+
+    Raises:
+        Refused: 403.
+    """
+    model: str = request.path_params["model"]
+    require_model(request.state.token, model)
+    return model
 
 
 def _summary(served: Served) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from perennial_gateway.database import NUL, in_order, now, routes, splits
 from perennial_gateway.routes import Route, Served, route_of
 from perennial_gateway.splits import Chosen, Routing, TrafficSplit
-from perennial_gateway.web import Refused
+from perennial_gateway.web import Headers, Refused
 
 
 class Records(NamedTuple):
@@ -89,12 +89,12 @@ class RouteTable:
         """The stable version of a model; raises as `routing`."""
         return self.routing(model).stable
 
-    def choose(self, model: str, sender: str | None, headers: Mapping[bytes, bytes]) -> Chosen:
+    def choose(self, model: str, sender: str | None, headers: Headers) -> Chosen:
         """Which version answers a request, and which gets a copy.
 
         Args:
             sender: The name of the token that it bears.
-            headers: In lower case.
+            headers: As ASGI has them: names in lower case.
 
         Raises:
             Refused: 404; the model is not served, or not by the version that the caller names.

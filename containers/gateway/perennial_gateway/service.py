@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,6 +12,7 @@ from uuid_utils import uuid7
 from perennial_gateway.backends.base import require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
+from perennial_gateway.deadline import seconds_of
 from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
@@ -20,7 +21,8 @@ from perennial_gateway.routes import Route, Served
 from perennial_gateway.schemas import instances_of, labels_of, typed_answer
 from perennial_gateway.shadow import Shadows
 from perennial_gateway.splits import Chosen
-from perennial_gateway.web import Refused, json_of
+from perennial_gateway.trace import Trace
+from perennial_gateway.web import Headers, Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
@@ -41,13 +43,14 @@ class Asked(NamedTuple):
 
     Attributes:
         sender: The name of the token that it bears; None where none is asked for.
-        headers: In lower case, as ASGI has them.
+        trace: Which trace of the caller's it belongs to; None for none.
     """
 
     model: str
     document: Any
     sender: str | None
-    headers: Mapping[bytes, bytes]
+    headers: Headers
+    trace: Trace | None
 
 
 class Service:
@@ -80,7 +83,8 @@ class Service:
         served = chosen.served
         try:
             instances = instances_of(asked.document, served.inputs)
-            answers = await self._ask(served, instances)
+            seconds = seconds_of(asked.headers, served.route.timeout_seconds)
+            answers = await self._ask(served, instances, seconds, asked.trace)
         except Exception as error:
             self._count(chosen, error)
             raise
@@ -89,6 +93,7 @@ class Service:
             "sent_by": asked.sender,
             "latency_seconds": time.perf_counter() - started,
             "role": chosen.role,
+            "trace_id": asked.trace.trace_id if asked.trace else None,
         }
         rows = [
             _row(served.route, instance, answer) | of_all
@@ -119,7 +124,8 @@ class Service:
         routing = self._routes.routing(model)
         version = request.query_params.get("version")
         served = routing.stable if version is None else routing.named(version).served
-        answers = await self._ask(served, instances_of(await json_of(request), served.inputs))
+        instances = instances_of(await json_of(request), served.inputs)
+        answers = await self._ask(served, instances, served.route.timeout_seconds)
         return _head(served.route) | {"predictions": answers}
 
     async def feedback(self, model: str, request: Request) -> dict[str, Any]:
@@ -167,7 +173,9 @@ class Service:
                 return unknown
             await asyncio.sleep(0.05)
 
-    async def _ask(self, served: Served, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def _ask(
+        self, served: Served, instances: list[dict[str, Any]], seconds: float, trace: Trace | None = None
+    ) -> list[dict[str, Any]]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
             raise TooMany(
@@ -175,7 +183,8 @@ class Service:
             )
         in_flight[key] += 1
         try:
-            answers = await self._backends.of(served).ask(instances, {})
+            headers = {"traceparent": trace.parent.decode()} if trace else {}
+            answers = await self._backends.of(served).ask(instances, headers, seconds)
             return [
                 typed_answer(require_answered(answer, number), served.labels)
                 for number, answer in enumerate(answers)

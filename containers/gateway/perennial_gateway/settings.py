@@ -5,25 +5,31 @@ import tempfile
 from pathlib import Path
 from typing import Literal, Self
 
-from limits import parse_many
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
+from perennial_gateway.access.grants import Defaults, require_limit
 from perennial_gateway.tokens import FEWEST_CHARACTERS, Token, parse_tokens, sha256_of
+from perennial_gateway.web import BODY_BYTES
 
 
 class GatewaySettings(BaseSettings):
     """Where the gateway listens, whom it answers, where it keeps its records and finds the backend.
 
     Attributes:
-        gateway_host: The address to listen on. Beyond loopback, `prediction_tokens` have to be set.
-        gateway_workers: Processes that answer on the one port; each takes a core under load, and some 60 MB.
+        gateway_host: The address to listen on. Beyond loopback there has to be a token, in
+            `prediction_tokens` or made by `perennial token make`.
+        gateway_workers: Processes that answer on the one port; each takes a core under load and some 60 MB,
+            and counts its part of a limit.
         gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
             route.
         prediction_tokens: Who may ask for predictions and send labels: `name=token`, comma-separated, or
             `name=sha256:<hash>` where the token itself is not to stand. Empty: everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
+        rate_limit: How many requests each token may send that was made without a limit of its own; empty
+            for as many as it likes.
+        body_bytes: The largest body that is read of a token that was made without a limit of its own.
         gateway_database_url: SQLAlchemy URL of routes, predictions and labels; several processes, on several
             machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
@@ -41,10 +47,12 @@ class GatewaySettings(BaseSettings):
 
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8000
-    gateway_workers: int = Field(default=1, ge=1, le=64)
     gateway_token: SecretStr
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
+    rate_limit: str = ""
+    body_bytes: int = Field(default=BODY_BYTES, ge=1024, le=64 << 20)
+    gateway_workers: int = Field(default=1, ge=1, le=64)
     gateway_database_url: str
     log_spool: Path | None = None
     log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)
@@ -70,20 +78,18 @@ class GatewaySettings(BaseSettings):
     @field_validator("feedback_limit")
     @classmethod
     def _a_limit(cls, text: str) -> str:
-        try:
-            parse_many(text)
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no limit; an example is 500/minute;20000/day") from error
+        require_limit(text)
         return text
 
+    @field_validator("rate_limit")
+    @classmethod
+    def _a_limit_or_none(cls, text: str) -> str:
+        if text.strip():
+            require_limit(text)
+        return text.strip()
+
     @model_validator(mode="after")
-    def _closed_beyond_loopback(self) -> Self:
-        if not self.users and not is_loopback(self.gateway_host):
-            raise ValueError(
-                f"Others can reach {self.gateway_host}, and no token is set, so everybody could ask and send "
-                "labels. Set PERENNIAL_PREDICTION_TOKENS to name=token (a token: `openssl rand -hex 24`), "
-                "or PERENNIAL_GATEWAY_HOST to 127.0.0.1"
-            )
+    def _two_kinds_of_tokens(self) -> Self:
         if self.steps.sha256 in {user.sha256 for user in self.users}:
             raise ValueError("PERENNIAL_GATEWAY_TOKEN moves routes and may not be a prediction token too")
         return self
@@ -95,7 +101,7 @@ class GatewaySettings(BaseSettings):
             return self.log_spool
         url = make_url(self.gateway_database_url)
         if url.get_backend_name() == "sqlite" and url.database:
-            return Path(f"{url.database}.spool")
+            return Path(url.database).with_suffix(".spool")
         return Path(tempfile.gettempdir()) / "perennial-gateway-spool"
 
     @property
@@ -103,8 +109,31 @@ class GatewaySettings(BaseSettings):
         return parse_tokens(self.prediction_tokens.get_secret_value())
 
     @property
+    def defaults(self) -> Defaults:
+        """What holds for a token that says nothing else."""
+        return Defaults(self.rate_limit, self.body_bytes, self.gateway_workers)
+
+    @property
     def steps(self) -> Token:
         return Token("steps", sha256_of(self.gateway_token.get_secret_value()))
+
+
+class Unguarded(ValueError):
+    """A gateway that others could reach and that would ask nobody for a token."""
+
+
+def require_guarded(settings: GatewaySettings, *, no_tokens: bool) -> None:
+    """Refuse to listen where others can reach the gateway while no token lets anybody pass.
+
+    Raises:
+        Unguarded: It says how to get one.
+    """
+    if no_tokens and not is_loopback(settings.gateway_host):
+        raise Unguarded(
+            f"Others can reach {settings.gateway_host}, and no token is set, so everybody could ask and send "
+            "labels. Set PERENNIAL_PREDICTION_TOKENS to name=token (a token: `openssl rand -hex 24`), or "
+            "make one with `perennial token make` while PERENNIAL_GATEWAY_HOST is 127.0.0.1"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -95,7 +95,7 @@ class Shadows:
     async def _answers(self, served: Served, instances: Sequence[Any]) -> list[Answer | str]:
         """The version's answer to each instance, or why there is none."""
         try:
-            answers = await self._backends.of(served).ask(instances, {})
+            answers = await self._backends.of(served).ask(instances, {}, served.route.timeout_seconds)
         except Refused as refused:
             return [str(refused)] * len(instances)
         except Exception as error:

@@ -2,7 +2,6 @@
 
 import random
 import re
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, Self
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from perennial_gateway.database import Text
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.web import Refused
+from perennial_gateway.web import Headers, Refused, header
 
 VERSION_HEADER = b"x-perennial-version"
 """By it a tester names the version that is to answer."""
@@ -98,9 +97,9 @@ class Routing:
             self._candidate = Chosen(candidate, "candidate")
             self._named = {candidate.route.model_version: Chosen(candidate, None)} | self._named
 
-    def choose(self, sender: str | None, headers: Mapping[bytes, bytes]) -> Chosen:
+    def choose(self, sender: str | None, headers: Headers) -> Chosen:
         """What a request gets; raises as `named`."""
-        asked = headers.get(VERSION_HEADER)
+        asked = header(headers, VERSION_HEADER)
         if asked is not None:
             return self.named(asked.decode("latin-1"))
         split = self.split
@@ -128,11 +127,12 @@ class Routing:
     def versions(self) -> tuple[Served, ...]:
         return (self.stable,) if self.candidate is None else (self.stable, self.candidate)
 
-    def _point(self, split: TrafficSplit, sender: str | None, headers: Mapping[bytes, bytes]) -> float:
+    def _point(self, split: TrafficSplit, sender: str | None, headers: Headers) -> float:
         key = sender
         if split.sticky_by != "sender":
             name = split.sticky_by.partition(":")[2].lower().encode()
-            key = headers[name].decode("latin-1") if name in headers else None
+            value = header(headers, name)
+            key = None if value is None else value.decode("latin-1")
         if key is None:
             return random.random()  # noqa: S311 - no secret
         return draw(split.release_id, key)

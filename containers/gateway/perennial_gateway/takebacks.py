@@ -15,7 +15,12 @@ from perennial_gateway.database import Text, as_text, feedback, now, takebacks
 from perennial_gateway.web import Refused
 
 
-def _in_utc(time: datetime) -> datetime:
+def in_utc(time: datetime) -> datetime:
+    """A time in UTC, as the tables keep it.
+
+    Raises:
+        ValueError: UTC has no such year.
+    """
     try:
         return time.astimezone(UTC)
     except OverflowError as error:
@@ -34,7 +39,7 @@ class TakebackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sent_by: Text | None
-    since: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+    since: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = None
     why: Text = Field(min_length=1, max_length=1000)
 
 

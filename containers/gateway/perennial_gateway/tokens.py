@@ -1,23 +1,16 @@
-"""Who sends a request: named bearer tokens, of which only the hashes are kept.
+"""The tokens that the setting names, of which only the hashes are kept.
 
 A token is a random text of `FEWEST_CHARACTERS` or more, so that its SHA-256 cannot be turned back into it;
 a slow hash, as passwords need, would protect nothing more.
 """
 
 import hashlib
-import hmac
 import re
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from perennial_gateway.web import Refused
 
 FEWEST_CHARACTERS = 16
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 HASHED = re.compile(r"sha256:([0-9a-f]{64})")
-CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class Token(NamedTuple):
@@ -63,42 +56,3 @@ def _parse(number: int, entry: str) -> Token:
     if len(token) < FEWEST_CHARACTERS:
         raise ValueError(f"the token of {name!r} is shorter than {FEWEST_CHARACTERS} characters")
     return Token(name, sha256_of(token))
-
-
-class Guard:
-    """Lets pass what bears one of the tokens, and says who it is in `request.state.sender`.
-
-    It stands before a whole branch of paths, so that an address which is added there later is guarded too.
-    Without any token everybody passes, and the sender is None.
-    """
-
-    def __init__(self, app: ASGIApp, tokens: Sequence[Token], advice: str) -> None:
-        self._app = app
-        self._tokens = tokens
-        self._advice = advice
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["sender"] = self.sender_of(dict(scope["headers"]))
-        await self._app(scope, receive, send)
-
-    def sender_of(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Whose token a request bears; None where none is asked for.
-
-        Raises:
-            Refused: 401; it bears none that is known.
-        """
-        if not self._tokens:
-            return None
-        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Refused(401, f"The request bears no token. {self._advice}", headers=CHALLENGE)
-        sender = self._name_of(token.strip())
-        if sender is None:
-            raise Refused(401, f"The token is not known here. {self._advice}", headers=CHALLENGE)
-        return sender
-
-    def _name_of(self, token: str) -> str | None:
-        """Whose token it is; every one is compared, in constant time, so that the time tells nothing."""
-        digest = sha256_of(token)
-        found = [known.name for known in self._tokens if hmac.compare_digest(known.sha256, digest)]
-        return found[0] if found else None

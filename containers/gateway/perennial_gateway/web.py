@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 BODY_BYTES = 1 << 20
-"""The largest body that is read."""
+"""The largest body that is read of who has no limit of their own."""
 
 DRAINED_BYTES = 16 << 20
 """How much of a body that is too large is thrown away before
@@ -24,6 +24,10 @@ that is not far.
 
 FAILED = {"error": "The gateway failed at this request; the reason is in its log."}
 """What is told of a fault that nobody foresaw."""
+
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Of a request, as ASGI has them: names in lower case."""
 
 
 class TooDeep(ValueError):
@@ -52,23 +56,48 @@ class Json(Response):
 
 
 async def json_of(request: Request) -> Any:
-    """The body, parsed; raises as `json_from`."""
-    return await json_from(dict(request.scope["headers"]), request.receive)
+    """The body, parsed; as large as the token of who sends it allows. Raises as `json_from`."""
+    return await json_from(request.scope["headers"], request.receive, request.state.token.body_bytes)
 
 
-async def json_from(headers: Mapping[bytes, bytes], receive: Receive) -> Any:
+async def json_from(headers: Headers, receive: Receive, most: int) -> Any:
     """The body of an ASGI request, parsed.
 
     Raises:
-        Refused: 415 for another type than JSON, 413 for more than `BODY_BYTES`, 400 for a body that is not
+        Refused: 415 for another type than JSON, 413 for more than is allowed, 400 for a body that is not
             JSON, 422 for one that is nested deeper than `MOST_LEVELS`.
     """
-    kind = headers.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
-    if kind != "application/json":
-        found = kind or "missing"
-        advice = "Send JSON, with the header Content-Type: application/json."
-        raise Refused(415, f"The content type is {found}. {advice}")
-    body = await _body(headers, receive)
+    require_kind(headers, "application/json")
+    return document_of(await body_of(headers, receive, most))
+
+
+def require_kind(headers: Headers, *kinds: str) -> str:
+    """The content type of a request, one of `kinds`.
+
+    Raises:
+        Refused: 415 for another.
+    """
+    kind = (header(headers, b"content-type") or b"").decode("latin-1").split(";")[0].strip().lower()
+    if kind not in kinds:
+        advice = " or ".join(f"Content-Type: {each}" for each in kinds)
+        raise Refused(415, f"The content type is {kind or 'missing'}. Send JSON, with the header {advice}.")
+    return kind
+
+
+def header(headers: Headers, wanted: bytes) -> bytes | None:
+    """A header's value; of one that was sent several times the first, None where it was not."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
+
+
+def document_of(body: bytes) -> Any:
+    """The JSON of a body.
+
+    Raises:
+        Refused: 400 for what is not JSON, 422 for what is nested deeper than `MOST_LEVELS`.
+    """
     try:
         return parse(body)
     except TooDeep as error:
@@ -103,24 +132,29 @@ def _parts(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-    too_large = Refused(413, f"The body is larger than {BODY_BYTES} bytes. Send fewer instances at a time.")
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > DRAINED_BYTES:
+async def body_of(headers: Headers, receive: Receive, most: int) -> bytes:
+    """The body, whole; of one that is too large a part is thrown away first, so that the client can read why.
+
+    Raises:
+        Refused: 413 for more than `most` bytes, 400 where the connection ends before the body does.
+    """
+    too_large = Refused(413, f"The body is larger than {most} bytes. Send fewer instances at a time.")
+    drained = max(DRAINED_BYTES, most)
+    declared = header(headers, b"content-length")
+    if declared and declared.isdigit() and int(declared) > drained:
         raise too_large
     parts: list[bytes] = []
-    size = 0
-    more = True
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refused(400, "The connection ended before the body was complete.")
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
-        if size > DRAINED_BYTES:
+        if size > drained:
             raise too_large
-        if size <= BODY_BYTES:
+        if size <= most:
             parts.append(part)
-    if size > BODY_BYTES:
+    if size > most:
         raise too_large
     return b"".join(parts)

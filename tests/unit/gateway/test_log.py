@@ -1,4 +1,4 @@
-"""What was answered is in the log once, whoever is killed and whenever, whether its database answers or not."""
+"""What was answered is in the log once, whoever is killed and whenever, and whatever its database does."""
 
 import asyncio
 import multiprocessing

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from perennial_gateway.app import application
 from perennial_gateway.database import as_text, connect, feedback, predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.page import page
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.settings import GatewaySettings, is_loopback
+from perennial_gateway.settings import GatewaySettings, Unguarded, is_loopback
 from perennial_gateway.tokens import parse_tokens
 from perennial_gateway.web import Refused
 from pydantic import ValidationError
@@ -38,9 +39,9 @@ def test_on_loopback_no_token_is_needed(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "gateway", "localhost.example.org", ""])
 def test_beyond_loopback_there_is_no_gateway_without_a_token(host: str) -> None:
-    with pytest.raises(ValidationError, match=f"Others can reach {host}"):
-        settings(gateway_host=host)
-    assert settings(gateway_host=host, prediction_tokens=f"shop={TOKEN}").users[0].name == "shop"
+    with pytest.raises(Unguarded, match=f"Others can reach {host}"):
+        application(settings(gateway_host=host))
+    application(settings(gateway_host=host, prediction_tokens=f"shop={TOKEN}"))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def routing(**changes: Any) -> Routing:
 
 def versions(callers: list[str], **changes: Any) -> list[str]:
     of_split = routing(**changes)
-    return [of_split.choose(caller, {}).served.route.model_version for caller in callers]
+    return [of_split.choose(caller, []).served.route.model_version for caller in callers]
 
 
 def test_callers_are_drawn_evenly() -> None:
@@ -62,7 +62,7 @@ def test_a_header_keeps_a_caller_at_one_version_and_without_it_each_request_is_d
     of_split = routing(share=0.5, sticky_by="header:X-Customer")
 
     def drawn(headers: dict[bytes, bytes]) -> set[str | None]:
-        return {of_split.choose("shop", headers).role for _ in range(200)}
+        return {of_split.choose("shop", headers.items()).role for _ in range(200)}
 
     assert len(drawn({b"x-customer": b"7"})) == 1
     assert drawn({}) == {"stable", "candidate"}
@@ -70,7 +70,7 @@ def test_a_header_keeps_a_caller_at_one_version_and_without_it_each_request_is_d
 
 def test_a_copy_goes_to_the_candidate_for_the_share_of_what_the_stable_version_answers() -> None:
     of_split = routing(share=0.5, shadow_share=0.5)
-    chosen = [of_split.choose(None, {}) for _ in range(8000)]
+    chosen = [of_split.choose(None, []) for _ in range(8000)]
 
     copied = [one for one in chosen if one.shadow is not None]
     assert {(one.role, one.shadow and one.shadow.route.model_version) for one in copied} == {("stable", "2")}

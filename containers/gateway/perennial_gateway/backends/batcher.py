@@ -7,9 +7,11 @@ came while the call before was under way. Each version has its own batcher in ea
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from perennial_gateway.backends.base import RETRY_AFTER, Answer, Backend, BackendFault
+from perennial_gateway.deadline import late
 from perennial_gateway.metrics import OfVersion
 from perennial_gateway.routes import Route
 from perennial_gateway.web import Refused
@@ -40,7 +42,9 @@ class Waiting:
 class Batcher:
     """The requests to one version.
 
-    Twice as many calls are under way as the version has workers, so that one is there when a worker is free.
+    A call for each worker goes out as soon as something waits. Another for each, which is there when the
+    worker is free, goes out once as much waits as is in a call already: small calls would cost a busy machine
+    more than they save.
     """
 
     def __init__(self, backend: Backend, route: Route, metrics: OfVersion) -> None:
@@ -48,16 +52,21 @@ class Batcher:
         self._route = route
         self._metrics = metrics
         self._most = route.batch_size if route.batches else 1
-        self._free = 2 * route.workers if route.batches else UNBATCHED_CALLS
+        self._workers = route.workers if route.batches else UNBATCHED_CALLS
+        self._asked = 0
+        self._waits = 0
         self._queue: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
 
-    async def ask(self, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
+    async def ask(self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float) -> list[Answer]:
         """The answer to each instance, in their order.
 
+        Args:
+            seconds: How long the caller waits.
+
         Raises:
-            Refused: 503 when the backend does not answer, 504 when it takes longer than the route's timeout,
-                502 when the answer is none.
+            Refused: 503 when the backend does not answer, 504 when it takes longer than the caller waits, 502
+                when the answer is none.
         """
         loop = asyncio.get_running_loop()
         parts = [
@@ -65,8 +74,9 @@ class Batcher:
             for start in range(0, len(instances), self._most)
         ]
         self._queue.extend(parts)
+        self._waits += len(instances)
         self._send()
-        timer = loop.call_later(self._route.timeout_seconds, self._expire, parts)
+        timer = loop.call_later(seconds, _expire, parts, seconds)
         try:
             if len(parts) == 1:
                 return await parts[0].answers
@@ -76,24 +86,23 @@ class Batcher:
             for part in parts:
                 part.answers.cancel()
 
-    def _expire(self, parts: Sequence[Waiting]) -> None:
-        late = f"The model did not answer within {self._route.timeout_seconds:g} seconds."
-        for part in parts:
-            if not part.answers.done():
-                message = f"{late} Try again, or send fewer instances."
-                part.answers.set_exception(Refused(504, message, headers=RETRY_AFTER))
-                break  # whoever waits for the parts in turn is told by the first
-
     def _send(self) -> None:
-        while self._free and (batch := self._gather()):
-            self._free -= 1
+        while self._may_send() and (batch := self._gather()):
+            size = sum(len(waiting.instances) for waiting in batch)
+            self._asked += size
             call = asyncio.ensure_future(self._work(batch))
             self._calls.add(call)
-            call.add_done_callback(self._done)
+            call.add_done_callback(partial(self._done, size))
 
-    def _done(self, call: asyncio.Task[None]) -> None:
+    def _may_send(self) -> bool:
+        calls = len(self._calls)
+        if calls < self._workers:
+            return True
+        return calls < 2 * self._workers and self._waits * calls >= self._asked
+
+    def _done(self, size: int, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
-        self._free += 1
+        self._asked -= size
         self._send()
 
     def _gather(self) -> list[Waiting]:
@@ -102,6 +111,7 @@ class Batcher:
         room = self._most
         while self._queue and (self._queue[0].answers.done() or len(self._queue[0].instances) <= room):
             waiting = self._queue.popleft()
+            self._waits -= len(waiting.instances)
             if not waiting.answers.done():
                 batch.append(waiting)
                 room -= len(waiting.instances)
@@ -147,3 +157,10 @@ def _tell(batch: Sequence[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answers.done():
             waiting.answers.set_exception(error)
+
+
+def _expire(parts: Sequence[Waiting], seconds: float) -> None:
+    for part in parts:
+        if not part.answers.done():
+            part.answers.set_exception(late(seconds))
+            break  # whoever waits for the parts in turn is told by the first
