@@ -2,9 +2,9 @@
 process keeps more than its share.
 
 The processes accept from one socket, so that what waits for one which ends is taken by another; but whoever
-wakes first takes all that wait, and a client keeps its connections for long. So a process that has more than its
-share asks some clients, with an answer, to connect anew: who is less busy then takes them. Sockets of their own
-(SO_REUSEPORT) share evenly by chance, and reset what waits for a process that ends.
+wakes first takes all that wait, and a client keeps its connections for long. So a process that has more than
+its share asks some clients, with an answer, to connect anew: who is less busy then takes them. Sockets of
+their own (SO_REUSEPORT) share evenly by chance, and reset what waits for a process that ends.
 """
 
 from collections.abc import Sequence, Set
