@@ -64,7 +64,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     backends = backends_of(settings)
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+    limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
+    service = Service(routes, backends, log, limit, failures, shadows)
 
     def tell_gauges() -> None:
         SPOOLED_BYTES.set(log.behind_bytes)
