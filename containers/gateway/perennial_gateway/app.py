@@ -28,8 +28,10 @@ from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
+from perennial_gateway.history import History
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import REQUESTS
+from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.routes import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
@@ -65,8 +67,9 @@ def application(settings: GatewaySettings) -> ASGIApp:
     directory = _directory(settings, Grants(engine))
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
-    users = ForUsers(routes, log, service, guard)
-    steps = ForSteps(engine, routes, log, service, Takebacks(engine))
+    batches = BatchPredictions(routes, service)
+    users = ForUsers(routes, log, History(engine), service, batches, guard)
+    steps = ForSteps(engine, routes, log, service, Takebacks(engine), batches)
     tokens = ForTokens(Grants(engine), directory, settings.users)
 
     @asynccontextmanager
@@ -81,9 +84,9 @@ def application(settings: GatewaySettings) -> ASGIApp:
         engine.dispose()
 
     paths = [
+        *users.of_the_gateway(),
         Mount("/v1", Guarded(_router(users.of_models()), guard)),
         Mount("/internal", Guarded(_router([*tokens.paths(), *steps.paths()]), operators, Scope.ADMIN)),
-        *users.of_the_gateway(),
     ]
     boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)

@@ -41,6 +41,7 @@ predictions = sa.Table(
     sa.Column("role", sa.String(20)),
     sa.Column("trace_id", sa.String(32)),
     sa.Index("predictions_by_model", "model", "sequence"),
+    sa.Index("predictions_by_time", "model", "predicted_at", "model_version"),
     sqlite_autoincrement=True,
 )
 
@@ -186,6 +187,8 @@ def connect(url: str) -> sa.Engine:
 
     metadata.create_all(engine)
     _add_missing_columns(engine)
+    for index in (index for table in metadata.sorted_tables for index in table.indexes):
+        index.create(engine, checkfirst=True)  # a table of an earlier version may lack it
     with engine.begin() as connection:
         if connection.execute(logs.select()).first() is None:
             connection.execute(logs.insert().values(log_id=uuid4().hex))

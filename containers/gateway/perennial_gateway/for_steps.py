@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from perennial_gateway import database
 from perennial_gateway.log import TABLES, DurableLog
+from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.routes import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.takebacks import Takebacks
@@ -30,12 +31,14 @@ class ForSteps:
         log: DurableLog,
         service: Service,
         takebacks: Takebacks,
+        batches: BatchPredictions,
     ) -> None:
         self._engine = engine
         self._routes = routes
         self._log = log
         self._service = service
         self._takebacks = takebacks
+        self._batches = batches
 
     def paths(self) -> list[Route]:
         """What is below /internal."""
@@ -43,6 +46,7 @@ class ForSteps:
             Route("/routes/{model}", self.route, methods=["GET", "PUT", "DELETE"]),
             Route("/routes/{model}/history", self.history),
             Route("/routes/{model}/in_flight", self.in_flight),
+            Route("/predict_batch/{model}", self.predict_batch, methods=["POST"]),
             Route("/probe/{model}", self.probe, methods=["POST"]),
             Route("/log", self.log_id, name="log"),
             Route("/log/{table}", self.log),
@@ -74,6 +78,11 @@ class ForSteps:
 
     async def probe(self, request: Request) -> Response:
         return Json(await self._service.probe(request.path_params["model"], request))
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Of a table of the lake; the log names the DAG as who asked."""
+        sender = request.state.token._replace(name="predict_batch")
+        return await self._batches.answer(request.path_params["model"], request, sender)
 
     async def log_id(self, _request: Request) -> Response:
         return Json({"log_id": await asyncio.to_thread(database.log_id, self._engine)})
