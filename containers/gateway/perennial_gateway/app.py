@@ -21,8 +21,7 @@ from perennial_gateway.access.directory import Directory, Operators
 from perennial_gateway.access.grants import Grants
 from perennial_gateway.access.guard import Guard, Guarded
 from perennial_gateway.access.sender import Scope
-from perennial_gateway.backends.kinds import Backends
-from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.backends.kinds import backends_of
 from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
@@ -62,8 +61,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         most_bytes=settings.log_spool_bytes,
         synced=settings.log_durability == "power",
     )
-    torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
-    backends = Backends({"torchserve": torchserve})
+    backends = backends_of(settings)
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
     service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
