@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from cli.__main__ import main
 from embedded.ports import free_port
 from tasks.contracts import ModelVersion
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest
@@ -135,6 +136,16 @@ def test_a_version_that_the_gate_did_not_promote_gets_no_image(version: ModelVer
     client.set_model_version_tag(version.model, version.version, registry.DECISION, "0" * 64)
     with pytest.raises(GateRefused, match="no such entry"):
         written(version)
+
+
+def test_the_word_writes_the_same_files_into_a_pipe_or_a_file(
+    version: ModelVersion, settled: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "image.tar"
+    with pytest.raises(SystemExit) as ended:
+        main(["image", version.model, version.version, "--tar", str(target)])
+    assert (ended.value.code or 0) == 0
+    assert target.read_bytes() == written(version)
 
 
 def test_a_version_that_is_not_there_is_refused_by_naming_those_that_are(version: ModelVersion) -> None:
