@@ -25,8 +25,13 @@ def image(
     require_known(place, model)
     if tar.isatty():
         raise typer.BadParameter("this is a terminal, and a tar is no text.", param_hint="--tar")
+    from tasks.errors import InvalidRequest
     from tasks.release.image_files import write_image_files
 
+    if place.is_remote:
+        raise InvalidRequest(
+            "The archives are read on the platform's own machine: run `perennial image` there."
+        )
     written = write_image_files(model, version, tar)
     tar.flush()
     print(

@@ -40,9 +40,13 @@ chmod -R u=rwX,go=rX "$work/model" "$work/code"
 
 told() { sed -n "s/^  \"$1\": \"\([^\"]*\)\",\{0,1\}\$/\1/p" "$work/model/version.json"; }
 
-docker build --quiet --file containers/serving/model.Dockerfile --iidfile "$work/id" --label "perennial.clone=$clone" \
+if ! docker build --file containers/serving/model.Dockerfile --iidfile "$work/id" --label "perennial.clone=$clone" \
     --build-arg "SERVER=$server" --build-arg "MODEL=$model" --build-arg "VERSION=$version" --build-arg "RUN_ID=$(told run_id)" \
-    --build-arg "ARCHIVE_SHA256=$(told archive_sha256)" --build-arg "PROMOTED_BY=$(told promoted_by)" "$work" >/dev/null
+    --build-arg "ARCHIVE_SHA256=$(told archive_sha256)" --build-arg "PROMOTED_BY=$(told promoted_by)" "$work" \
+    > "$work/log" 2>&1; then
+    tail -n 25 "$work/log" >&2
+    fail "The image of $model version $version could not be built; the end of what Docker said is above."
+fi
 id=$(cat "$work/id")
 
 # As it may be run: nothing but /tmp can be written to, no capability is left, and nobody is reached.

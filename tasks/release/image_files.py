@@ -16,7 +16,7 @@ from tasks.contracts import ModelVersion
 from tasks.errors import ArchiveMismatch, InvalidRequest
 from tasks.ledger import precedent
 from tasks.release.switch import example_of
-from tasks.serving.torchserve_api import response_timeout_seconds
+from tasks.serving.oip import parameters_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
@@ -53,19 +53,11 @@ def write_image_files(model: str, number: str, target: BinaryIO) -> ModelVersion
 
 
 def record_of(version: ModelVersion, spec: PipelineSpec, file: str) -> dict[str, object]:
-    """What our inference server loads at its start: the archive, by its hash, and how it runs."""
-    archive, serving = version.archive, spec.serving
-    return {
-        "model": version.model,
-        "version": archive.version,
-        "archive": file,
-        "sha256": archive.sha256,
-        "workers": serving.workers,
-        "batch_size": serving.batch_size,
-        "timeout_seconds": response_timeout_seconds(serving),
-        "input_schema": serving.input_schema,
-        "label_schema": serving.label_schema,
-    }
+    """What our inference server loads at its start. It keeps its workers there: who runs such an image has a
+    scale to zero of their own.
+    """
+    parameters = parameters_of(version.archive, spec.serving, file)
+    return {"model": version.model, **parameters, "idle_seconds": None}
 
 
 def told_of(version: ModelVersion, spec: PipelineSpec, promotion: str) -> dict[str, object]:

@@ -20,6 +20,7 @@ build*)
     printf sha256:111 > "$2"
     for folder; do :; done
     (cd "$folder" && find . -type f | sort) > "$ASKED.files"
+    [ -z "$BROKEN" ] || { echo "no space left on device"; exit 1; }
     ;;
 run*) echo c0ffee ;;
 exec*) [ -z "$WRONG" ] || { echo "score is 0.1 instead of 0.9" >&2; exit 1; } ;;
@@ -72,7 +73,7 @@ def make(clone: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
         "PATH": f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "ASKED": str(clone / "asked"),
         "TMPDIR": str(clone),
-        **dict.fromkeys(("WRONG", "DENIED", "REFUSED"), ""),
+        **dict.fromkeys(("WRONG", "DENIED", "REFUSED", "BROKEN"), ""),
         **variables,
     }
     command = ["sh", "containers/compose/image.sh"]
@@ -130,6 +131,14 @@ def test_a_version_that_the_gate_did_not_promote_gets_no_image(clone: Path) -> N
     assert done.returncode == 10
     assert "GateRefused" in done.stderr
     assert not [line for line in asked(clone) if line.startswith("build ")]
+
+
+def test_a_build_that_fails_says_what_docker_said_and_names_nothing(clone: Path) -> None:
+    done = make(clone, MODEL="m", VERSION="3", BROKEN="yes")
+    assert done.returncode == 1
+    assert "no space left on device" in done.stderr
+    assert [line.split()[0] for line in asked(clone)][-1] == "build"
+    assert not list(clone.glob("tmp.*")), "nothing of it is left"
 
 
 @pytest.mark.parametrize(
