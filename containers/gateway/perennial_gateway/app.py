@@ -21,17 +21,18 @@ from perennial_gateway.access.directory import Directory, Operators
 from perennial_gateway.access.grants import Grants
 from perennial_gateway.access.guard import Guard, Guarded
 from perennial_gateway.access.sender import Scope
-from perennial_gateway.backends.kinds import Backends
-from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.backends.kinds import backends_of
 from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
+from perennial_gateway.history import History
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
 from perennial_gateway.peers import Peers
+from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
@@ -62,8 +63,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         most_bytes=settings.log_spool_bytes,
         synced=settings.log_durability == "power",
     )
-    torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
-    backends = Backends({"torchserve": torchserve})
+    backends = backends_of(settings)
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
     limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
@@ -77,7 +77,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     directory = _directory(settings, Grants(engine))
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
-    users = ForUsers(routes, log, service, guard, tell_gauges)
+    batches = BatchPredictions(routes, service)
+    users = ForUsers(routes, log, History(engine), service, batches, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(Grants(engine), directory, settings.users)
 
@@ -96,10 +97,11 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await peers.stop()
         engine.dispose()
 
+    internal = [*tokens.paths(), *steps.paths(), *batches.paths()]
     paths = [
-        Mount("/v1", Guarded(_router(users.of_models()), guard)),
-        Mount("/internal", Guarded(_router([*tokens.paths(), *steps.paths()]), operators, Scope.ADMIN)),
         *users.of_the_gateway(),
+        Mount("/v1", Guarded(_router(users.of_models()), guard)),
+        Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)

@@ -41,7 +41,7 @@ predictions = sa.Table(
     sa.Column("role", sa.String(20)),
     sa.Column("trace_id", sa.String(32)),
     sa.Index("predictions_by_model", "model", "sequence"),
-    sa.Index("predictions_by_time", "model", "predicted_at"),
+    sa.Index("predictions_by_time", "model", "predicted_at", "model_version"),
     sqlite_autoincrement=True,
 )
 

@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from uuid_utils import uuid7
 
-from perennial_gateway.backends.base import require_answered
+from perennial_gateway.backends.base import Answer, refusal_of, require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
 from perennial_gateway.deadline import seconds_of
@@ -18,7 +18,7 @@ from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.schemas import instances_of, labels_of, typed_answer
+from perennial_gateway.schemas import Unacceptable, instances_of, labels_of, typed_answer
 from perennial_gateway.shadow import Shadows
 from perennial_gateway.splits import Chosen
 from perennial_gateway.trace import Trace
@@ -117,6 +117,50 @@ class Service:
         if status >= 500:
             self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
 
+    async def predict_each(
+        self, served: Served, items: Sequence[Any], sender: str | None, trace: Trace | None
+    ) -> list[dict[str, Any] | Refused]:
+        """Answer each instance by itself, in their order; every prediction is in the log before it is told.
+
+        Args:
+            items: Instances, or what refuses one already.
+        """
+        started = time.perf_counter()
+        told: list[Any] = [_accepted(item, served) for item in items]
+        asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
+        answers = await self._each(served, [told[number] for number in asked], trace)
+        of_all = {
+            "sent_by": sender,
+            "latency_seconds": time.perf_counter() - started,
+            "trace_id": trace.trace_id if trace else None,
+        }
+        rows = []
+        for number, answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, Refused):
+                rows.append(_row(served.route, told[number], answer) | of_all)
+            told[number] = answer if isinstance(answer, Refused) else _told(rows[-1], answer)
+        try:
+            await self._log.append("predictions", rows)
+        except Refused as refused:
+            return [refused] * len(items)
+        served.metrics.predictions.inc(len(rows))
+        return told
+
+    async def _each(
+        self, served: Served, instances: list[Any], trace: Trace | None
+    ) -> list[dict[str, Any] | Refused]:
+        """The answer to each instance, or what refuses it. Where all came to nothing, each is asked alone:
+        one that kills its worker takes its neighbours with it.
+        """
+        try:
+            answers = await self._raw(served, instances, served.route.timeout_seconds, trace)
+        except Refused as refused:
+            if len(instances) == 1 or refused.status == 504:
+                return [refused] * len(instances)
+            alone = await asyncio.gather(*(self._each(served, [each], trace) for each in instances))
+            return [answer for (answer,) in alone]
+        return [_of_one(answer, served) for answer in answers]
+
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
         """The same way through the gateway without a trace in the log: how a deployment sees which version
         truly answers. `?version=` asks for the candidate of a split.
@@ -176,6 +220,15 @@ class Service:
     async def _ask(
         self, served: Served, instances: list[dict[str, Any]], seconds: float, trace: Trace | None = None
     ) -> list[dict[str, Any]]:
+        answers = await self._raw(served, instances, seconds, trace)
+        return [
+            typed_answer(require_answered(answer, number), served.labels)
+            for number, answer in enumerate(answers)
+        ]
+
+    async def _raw(
+        self, served: Served, instances: list[Any], seconds: float, trace: Trace | None
+    ) -> list[Answer]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
             raise TooMany(
@@ -184,13 +237,28 @@ class Service:
         in_flight[key] += 1
         try:
             headers = {"traceparent": trace.parent.decode()} if trace else {}
-            answers = await self._backends.of(served).ask(instances, headers, seconds)
-            return [
-                typed_answer(require_answered(answer, number), served.labels)
-                for number, answer in enumerate(answers)
-            ]
+            return await self._backends.of(served).ask(instances, headers, seconds)
         finally:
             in_flight[key] -= 1
+
+
+def _accepted(item: Any, served: Served) -> Any:
+    """The instance as the schema types it, or what refuses it."""
+    if isinstance(item, Refused):
+        return item
+    try:
+        return served.inputs.accept(item)
+    except Unacceptable as error:
+        return Refused(422, f"The instance breaks the model's input schema: {error}.")
+
+
+def _of_one(answer: Answer, served: Served) -> dict[str, Any] | Refused:
+    if "error" in answer:
+        return refusal_of(answer, "the instance")
+    try:
+        return typed_answer(answer, served.labels)
+    except Refused as refused:
+        return refused
 
 
 def _head(route: Route) -> dict[str, Any]:
