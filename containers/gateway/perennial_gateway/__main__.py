@@ -25,6 +25,10 @@ from perennial_gateway.settings import GatewaySettings, Unguarded
 from perennial_gateway.worker import collect_less, log_to_stderr, worker
 
 GRACE_SECONDS = 30
+START_SECONDS = 60
+"""A worker that answers its parent no more for so long is replaced; one that starts on a busy machine answers
+only when everything is imported.
+"""
 
 Made = TypeVar("Made")
 
@@ -80,6 +84,7 @@ def _serve(settings: GatewaySettings, app: Any, **how: Any) -> None:
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
         **how,
     )
 

@@ -28,7 +28,7 @@ REQUEST = (
 )
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = 90) -> Any:
     """What something gives as soon as it is true; a service that does not answer is not yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
