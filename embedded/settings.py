@@ -18,6 +18,7 @@ PORTS = (
     "torchserve_inference_port",
     "torchserve_management_port",
     "torchserve_metrics_port",
+    "inference_port",
 )
 
 
@@ -68,6 +69,7 @@ class EmbeddedSettings(BaseSettings):
     torchserve_inference_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_management_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
+    inference_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
     airflow_options: Options = Field(default_factory=dict)
     dags_paused: bool = False

@@ -160,7 +160,15 @@ from tasks.contracts.rollout import (
     TrafficSplit,
     VersionOutcomes,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.serving import (
+    Champion,
+    ChampionRequest,
+    LoadedVersion,
+    ModelVersion,
+    Route,
+    Serving,
+    Standing,
+)
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.tokens import KnownToken, TokenGrant
 from tasks.contracts.training import (
@@ -262,6 +270,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerHead",
     "Lineage",
+    "LoadedVersion",
     "Look",
     "Metric",
     "MetricDifference",

@@ -31,7 +31,8 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
         label_schema=spec.serving.label_schema,
         input_example=example_of(version, spec),
         timeout_seconds=spec.serving.timeout_seconds,
-        batches=version.archive.batches,
+        backend=spec.serving.backend,
+        batches=version.archive.batches or spec.serving.backend == "oip",
         batch_size=spec.serving.batch_size,
         workers=spec.serving.workers,
     )

@@ -1,6 +1,7 @@
 """What the gateway answers its users."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -12,10 +13,11 @@ from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.history import History, Page, Window, asked
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, SPOOLED_BYTES, exposition
+from perennial_gateway.metrics import exposition
 from perennial_gateway.page import HEADERS, docs_page, page
 from perennial_gateway.predict_batch import BatchPredictions
-from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
 from perennial_gateway.service import Service
 from perennial_gateway.web import Json, Refused
 
@@ -30,6 +32,7 @@ class ForUsers:
 
     Args:
         guard: It stands before all that is below /v1.
+        tell: Brings the gauges up to now.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class ForUsers:
         service: Service,
         batches: BatchPredictions,
         guard: Guard,
+        tell: Callable[[], None],
     ) -> None:
         self._routes = routes
         self._log = log
@@ -47,6 +51,7 @@ class ForUsers:
         self._service = service
         self._batches = batches
         self._guard = guard
+        self._tell = tell
 
     def of_models(self) -> list[Route]:
         """What is below /v1."""
@@ -138,9 +143,8 @@ class ForUsers:
         return Json({"status": "ok"} | known)
 
     async def metrics(self, _request: Request) -> Response:
-        SPOOLED_BYTES.set(self._log.behind_bytes)
-        IN_FLIGHT.set(self._routes.in_flight.total())
-        return Response(exposition(), media_type=PROMETHEUS)
+        self._tell()
+        return Response(await asyncio.to_thread(exposition), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]

@@ -171,4 +171,7 @@ class DurableLog:
 
 def plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row as it is told: what was kept as JSON is read again."""
-    return {str(name): orjson.loads(value) if name in JSON_COLUMNS else value for name, value in row.items()}
+    return {
+        str(name): orjson.loads(value) if name in JSON_COLUMNS and value is not None else value
+        for name, value in row.items()
+    }

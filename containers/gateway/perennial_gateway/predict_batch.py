@@ -14,11 +14,13 @@ from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from perennial_gateway.access.rate_limit import wait_seconds
 from perennial_gateway.access.sender import Sender
-from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
 from perennial_gateway.schemas import MOST_INSTANCES, list_of
 from perennial_gateway.service import Service
 from perennial_gateway.trace import Trace, trace_of
@@ -48,6 +50,15 @@ class BatchPredictions:
         self._routes = routes
         self._service = service
         self._held = 0
+
+    def paths(self) -> list[Route]:
+        """What is below /internal."""
+        return [Route("/predict_batch/{model}", self.for_steps, methods=["POST"])]
+
+    async def for_steps(self, request: Request) -> Response:
+        """Of a table of the lake; the log names the DAG as who asked."""
+        sender = request.state.token._replace(name="predict_batch")
+        return await self.answer(request.path_params["model"], request, sender)
 
     async def answer(self, model: str, request: Request, sender: Sender) -> StreamingResponse:
         """A line of JSON for each instance, and at the end one that counts them: who does not find it has not

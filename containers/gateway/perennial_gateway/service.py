@@ -13,15 +13,23 @@ from perennial_gateway.backends.base import Answer, refusal_of, require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
 from perennial_gateway.deadline import seconds_of
+from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
-from perennial_gateway.routes import Route, RouteTable, Served
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Route, Served
 from perennial_gateway.schemas import Unacceptable, instances_of, labels_of, typed_answer
+from perennial_gateway.shadow import Shadows
+from perennial_gateway.splits import Chosen
 from perennial_gateway.trace import Trace
 from perennial_gateway.web import Headers, Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
+
+
+class TooMany(Refused):
+    """The gateway has too much to do, which is no version's fault."""
 
 
 class Asked(NamedTuple):
@@ -42,11 +50,21 @@ class Asked(NamedTuple):
 class Service:
     """Predictions and labels over the routes, the backends and the log."""
 
-    def __init__(self, routes: RouteTable, backends: Backends, log: DurableLog, limit: FeedbackLimit) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        backends: Backends,
+        log: DurableLog,
+        limit: FeedbackLimit,
+        failures: Failures,
+        shadows: Shadows,
+    ) -> None:
         self._routes = routes
         self._backends = backends
         self._log = log
         self._limit = limit
+        self._failures = failures
+        self._shadows = shadows
 
     async def predict(self, asked: Asked) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
@@ -55,14 +73,20 @@ class Service:
         is logged.
         """
         started = time.perf_counter()
-        served = self._routes.served(asked.model)
-        instances = instances_of(asked.document, served.inputs)
-        seconds = seconds_of(asked.headers, served.route.timeout_seconds)
-        answers = await self._ask(served, instances, seconds, asked.trace)
+        chosen = self._routes.choose(asked.model, asked.sender, asked.headers)
+        served = chosen.served
+        try:
+            instances = instances_of(asked.document, served.inputs)
+            seconds = seconds_of(asked.headers, served.route.timeout_seconds)
+            answers = await self._ask(served, instances, seconds, asked.trace)
+        except Exception as error:
+            self._count(chosen, error)
+            raise
         # What follows is the log's own work, which a row cannot hold: the metrics count it too.
         of_all = {
             "sent_by": asked.sender,
             "latency_seconds": time.perf_counter() - started,
+            "role": chosen.role,
             "trace_id": asked.trace.trace_id if asked.trace else None,
         }
         rows = [
@@ -72,6 +96,9 @@ class Service:
         await self._log.append("predictions", rows)
         served.metrics.predictions.inc(len(rows))
         served.metrics.predict_seconds.observe(time.perf_counter() - started)
+        served.metrics.count(chosen.role, "answered")
+        if chosen.shadow is not None:
+            self._shadows.start(chosen.shadow, rows, instances)
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(served.route) | {"predictions": told}
 
@@ -84,6 +111,7 @@ class Service:
             items: Instances, or what refuses one already.
         """
         started = time.perf_counter()
+        chosen = Chosen(served, None)  # by no chance, so in no comparison of a split's two versions
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
         answers = await self._each(served, [told[number] for number in asked], trace)
@@ -96,7 +124,10 @@ class Service:
         for number, answer in zip(asked, answers, strict=True):
             if not isinstance(answer, Refused):
                 rows.append(_row(served.route, told[number], answer) | of_all)
-            told[number] = answer if isinstance(answer, Refused) else _told(rows[-1], answer)
+                told[number] = _told(rows[-1], answer)
+            else:
+                self._count(chosen, answer)
+                told[number] = answer
         try:
             await self._log.append("predictions", rows)
         except Refused as refused:
@@ -119,11 +150,22 @@ class Service:
             return [answer for (answer,) in alone]
         return [_of_one(answer, served) for answer in answers]
 
+    def _count(self, chosen: Chosen, error: Exception) -> None:
+        """A request that was not answered: through whose fault?"""
+        if isinstance(error, TooMany):
+            return
+        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
+        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
+        if status >= 500:
+            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
+
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
-        """The same way through the gateway without a trace in the
-        log: how a deployment sees which version truly answers.
+        """The same way through the gateway without a trace in the log: how a deployment sees which version
+        truly answers. `?version=` asks for the candidate of a split.
         """
-        served = self._routes.served(model)
+        routing = self._routes.routing(model)
+        version = request.query_params.get("version")
+        served = routing.stable if version is None else routing.named(version).served
         instances = instances_of(await json_of(request), served.inputs)
         answers = await self._ask(served, instances, served.route.timeout_seconds)
         return _head(served.route) | {"predictions": answers}
@@ -178,7 +220,7 @@ class Service:
     ) -> list[Answer]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
-            raise Refused(
+            raise TooMany(
                 503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"}
             )
         in_flight[key] += 1

@@ -20,8 +20,16 @@ class BackendFault(Exception):
     """
 
 
+class Unreached(BackendFault):
+    """The server could not be connected to, or hung up before it answered."""
+
+
+class NotHeld(BackendFault):
+    """The server answers, but does not hold the version: another one may."""
+
+
 class Backend(Protocol):
-    """A kind of backend; one client serves all versions that it holds."""
+    """What can be asked; one client serves all versions that are held there."""
 
     async def open(self) -> None:
         """Make the connections; called once, in the running event loop."""
@@ -40,6 +48,21 @@ class Backend(Protocol):
             BackendFault: It does not answer, or not with one answer for each instance.
             Refused: 502; it answered with something that is no answer, and would again.
         """
+
+
+class Kind(Backend, Protocol):
+    """All servers of one kind."""
+
+    @property
+    def servers(self) -> int:
+        """How many they are."""
+
+
+class Server(Backend, Protocol):
+    """One server of a kind of backend."""
+
+    async def alive(self) -> bool:
+        """Whether it answers a probe, which asks for no version; never an error."""
 
 
 def checked(answer: Any) -> Answer:
