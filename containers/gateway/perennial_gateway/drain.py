@@ -1,6 +1,6 @@
 """HTTP connections of a process that is about to end: none is closed under a request that is on its way."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from perennial_gateway.slow import Impatient
 
 CLOSE = (b"connection", b"close")
 DRAIN_SECONDS = 1.0
@@ -8,7 +8,7 @@ DRAIN_SECONDS = 1.0
 not is idle, and closed then."""
 
 
-class Draining(HttpToolsProtocol):
+class Draining(Impatient):
     """uvicorn's own closes idle connections at once, and with them what a client has just sent on one."""
 
     def shutdown(self) -> None:

@@ -107,7 +107,7 @@ class History:
                 row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
             }
         rows = [
-            {**row, "failed_requests": int(of_failed.get(row["model_version"], 0))}
+            {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
             | _told(right.get(row["model_version"], {}), label_schema)
             for row in versions
         ]
