@@ -9,7 +9,7 @@ their own (SO_REUSEPORT) share evenly by chance, and reset what waits for a proc
 
 from collections.abc import Sequence, Set
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from perennial_gateway.slow import Impatient
 
 CLOSE = (b"connection", b"close")
 DRAIN_SECONDS = 1.0
@@ -53,7 +53,7 @@ SHARE = Share()
 """Of this process; uvicorn makes the connections, so that nothing can be passed to them."""
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Impatient):
     """uvicorn's own closes idle connections at once when it is to end, and with them what a client has just
     sent on one.
     """

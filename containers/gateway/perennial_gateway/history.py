@@ -107,7 +107,7 @@ class History:
                 row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
             }
         rows = [
-            {**row, "failed_requests": int(of_failed.get(row["model_version"], 0))}
+            {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
             | _told(right.get(row["model_version"], {}), label_schema)
             for row in versions
         ]
@@ -128,7 +128,7 @@ def _right(model: str, window: Window) -> sa.Select[Any]:
     """By version: how many predictions have a label, how many are equal to it, and the sums of the absolute
     errors and of their squares where both are numbers.
     """
-    label = feedback.alias("label")
+    label, last = feedback.alias("label"), _last_labels(model).subquery("last")
     error = sa.func.abs(_number(P.prediction) - _number(label.c.label))
     return (
         sa.select(
@@ -139,9 +139,10 @@ def _right(model: str, window: Window) -> sa.Select[Any]:
             sa.func.sum(error).label("errors"),
             sa.func.sum(error * error).label("squares"),
         )
-        .select_from(label)
+        .select_from(last)
+        .join(label, label.c.sequence == last.c.sequence)
         .join(predictions, P.prediction_id == label.c.prediction_id)
-        .where(label.c.sequence.in_(_last_labels(model)), P.model == model, *window.within(P.predicted_at))
+        .where(P.model == model, *window.within(P.predicted_at))
         .group_by(P.model_version)
     )
 
@@ -153,7 +154,7 @@ def _last_labels(model: str) -> sa.Select[tuple[int]]:
         F.received_at <= T.until,
         T.since.is_(None) | (F.received_at >= T.since),
     )
-    last = sa.select(sa.func.max(F.sequence)).where(F.model == model, ~taken_back)
+    last = sa.select(sa.func.max(F.sequence).label("sequence")).where(F.model == model, ~taken_back)
     return last.group_by(F.prediction_id)
 
 

@@ -30,6 +30,7 @@ FAULTS = {
     403: "The token is not for this, or not for this model.",
     404: "No such model is served, or none of its predictions has such an id.",
     405: "Another method is meant.",
+    408: "The body took too long to come.",
     413: "The body is larger than the token may send.",
     415: "The body is not of the content type that is expected.",
     422: "The request breaks the model's schema, or a parameter is wrong; the sentence says where.",
@@ -41,7 +42,7 @@ FAULTS = {
 }
 WAITS = (429, 503, 504)
 READS = (401, 403, 404, 405, 422, 429, 500, 503)
-WRITES = (400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
+WRITES = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 PREDICTS = (*WRITES, 502, 504)
 
 

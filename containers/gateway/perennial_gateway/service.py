@@ -108,15 +108,6 @@ class Service:
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(served.route) | {"predictions": told}
 
-    def _count(self, chosen: Chosen, error: Exception) -> None:
-        """A request that was not answered: through whose fault?"""
-        if isinstance(error, TooMany):
-            return
-        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
-        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
-        if status >= 500:
-            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
-
     async def predict_each(
         self, served: Served, items: Sequence[Any], sender: str | None, trace: Trace | None
     ) -> list[dict[str, Any] | Refused]:
@@ -126,6 +117,7 @@ class Service:
             items: Instances, or what refuses one already.
         """
         started = time.perf_counter()
+        chosen = Chosen(served, None)  # by no chance, so in no comparison of a split's two versions
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
         answers = await self._each(served, [told[number] for number in asked], trace)
@@ -138,7 +130,10 @@ class Service:
         for number, answer in zip(asked, answers, strict=True):
             if not isinstance(answer, Refused):
                 rows.append(_row(served.route, told[number], answer) | of_all)
-            told[number] = answer if isinstance(answer, Refused) else _told(rows[-1], answer)
+                told[number] = _told(rows[-1], answer)
+            else:
+                self._count(chosen, answer)
+                told[number] = answer
         try:
             await self._log.append("predictions", rows)
         except Refused as refused:
@@ -160,6 +155,15 @@ class Service:
             alone = await asyncio.gather(*(self._each(served, [each], trace) for each in instances))
             return [answer for (answer,) in alone]
         return [_of_one(answer, served) for answer in answers]
+
+    def _count(self, chosen: Chosen, error: Exception) -> None:
+        """A request that was not answered: through whose fault?"""
+        if isinstance(error, TooMany):
+            return
+        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
+        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
+        if status >= 500:
+            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
 
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
         """The same way through the gateway without a trace in the log: how a deployment sees which version

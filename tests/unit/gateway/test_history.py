@@ -199,3 +199,18 @@ def test_two_hundred_thousand_predictions_are_counted_and_paged_quickly(engine: 
     assert counted - began < 2
     assert paged - counted < 0.5
     print(f"statistics {counted - began:.3f} s, page {paged - counted:.4f} s")
+
+
+def test_the_statistics_are_told_to_who_asks_the_gateway(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    engine = connect(url)
+    keep(engine, predictions, [prediction(1), prediction(2)])
+    keep(engine, feedback, [label(1, "1")])
+    engine.dispose()
+    with TestClient(application(settings(gateway_database_url=url))) as client:
+        client.put("/internal/routes/m", json=ROUTE, headers=STEPS)
+        (found,) = client.get("/v1/models/m/statistics").json()["versions"]
+        listed = client.get("/v1/models/m/predictions").json()["predictions"]
+    assert (found["model_version"], found["predictions"], found["labelled"]) == ("1", 2, 1)
+    assert found["correctness"]["value"] == 1.0
+    assert [row["prediction"] for row in listed] == [1, 1]
