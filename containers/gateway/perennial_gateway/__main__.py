@@ -18,13 +18,17 @@ from pydantic_core import ErrorDetails
 
 from perennial_gateway import database
 from perennial_gateway.app import application
-from perennial_gateway.drain import Draining
+from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.settings import GatewaySettings, Unguarded
 from perennial_gateway.worker import collect_less, log_to_stderr, worker
 
 GRACE_SECONDS = 30
+START_SECONDS = 60
+"""A worker that answers its parent no more for so long is replaced; one that starts on a busy machine answers
+only when everything is imported.
+"""
 
 Made = TypeVar("Made")
 
@@ -71,7 +75,7 @@ def _serve(settings: GatewaySettings, app: Any, **how: Any) -> None:
         app,
         host=settings.gateway_host,
         port=settings.gateway_port,
-        http=Draining,
+        http=Connection,
         loop="uvloop",
         lifespan="on",
         access_log=False,
@@ -80,6 +84,7 @@ def _serve(settings: GatewaySettings, app: Any, **how: Any) -> None:
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
         **how,
     )
 

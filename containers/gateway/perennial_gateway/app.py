@@ -28,9 +28,11 @@ from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
+from perennial_gateway.history import History
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
 from perennial_gateway.peers import Peers
+from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
@@ -64,7 +66,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     backends = backends_of(settings)
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+    limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
+    service = Service(routes, backends, log, limit, failures, shadows)
 
     def tell_gauges() -> None:
         SPOOLED_BYTES.set(log.behind_bytes)
@@ -74,7 +77,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     directory = _directory(settings, Grants(engine))
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
-    users = ForUsers(routes, log, service, guard, tell_gauges)
+    batches = BatchPredictions(routes, service)
+    users = ForUsers(routes, log, History(engine), service, batches, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(Grants(engine), directory, settings.users)
 
@@ -93,10 +97,11 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await peers.stop()
         engine.dispose()
 
+    internal = [*tokens.paths(), *steps.paths(), *batches.paths()]
     paths = [
-        Mount("/v1", Guarded(_router(users.of_models()), guard)),
-        Mount("/internal", Guarded(_router([*tokens.paths(), *steps.paths()]), operators, Scope.ADMIN)),
         *users.of_the_gateway(),
+        Mount("/v1", Guarded(_router(users.of_models()), guard)),
+        Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)

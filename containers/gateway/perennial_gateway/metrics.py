@@ -56,7 +56,10 @@ BACKEND_SECONDS = Histogram(
     registry=REGISTRY,
 )
 BACKEND_RETRIES = Counter(
-    "perennial_gateway_backend_retries", "Further tries at the backend.", ["model"], registry=REGISTRY
+    "perennial_gateway_backend_retries",
+    "Further tries at the backend.",
+    ["model", "model_version"],
+    registry=REGISTRY,
 )
 COMMIT_SECONDS = Histogram(
     "perennial_gateway_commit_seconds", "One commit of the log.", buckets=LATENCY, registry=REGISTRY
@@ -86,7 +89,7 @@ class OfVersion:
         self.predictions = PREDICTIONS.labels(model, model_version)
         self.predict_seconds = PREDICT_SECONDS.labels(model, model_version)
         self.backend_seconds = BACKEND_SECONDS.labels(model, model_version)
-        self.backend_retries = BACKEND_RETRIES.labels(model)
+        self.backend_retries = BACKEND_RETRIES.labels(model, model_version)
         self.labels = LABELS.labels(model)
 
     def count(self, role: str | None, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from perennial_gateway.connections import SHARE
 from perennial_gateway.database import peers
 from perennial_gateway.liveness import Living
 from perennial_gateway.metrics import forget_process
@@ -65,10 +66,12 @@ class Peers:
         self._beat_at = 0.0
         self._told: tuple[Any, ...] = ()
         self._living = Living(self._name, self._home)
+        self._connection: sa.Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: list[Future[None]] = []
         self._wake = threading.Event()
         self._stopping = False
+        self._away = False
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
 
     async def start(self) -> None:
@@ -117,11 +120,6 @@ class Peers:
                 found[version] = found.get(version, 0) + count
         return found
 
-    @property
-    def alone(self) -> bool:
-        """Whether no other process was there at the last heartbeat."""
-        return self._living.alone
-
     async def _behind(self) -> list[str]:
         """The living processes that have not come as far as this one, after some time for them."""
         wanted, until = self._table.records.newest, time.monotonic() + SPREAD_SECONDS
@@ -147,15 +145,19 @@ class Peers:
                 self._look()
             except Exception as error:
                 _finish(turns, error)
-                logger.exception("The routes cannot be followed")
+                self._disconnect()
+                if not self._away:
+                    logger.exception("The routes cannot be followed; they stay as they are until they can")
+                self._away = True
                 self._wake.wait(BEAT_SECONDS)
             else:
                 _finish(turns, None)
+                self._away = False
                 self._wake.wait(BEAT_SECONDS if self._living.alone else LOOK_SECONDS)
+        self._disconnect()
 
     def _look(self) -> None:
-        with self._engine.connect() as connection:
-            newest = newest_of(connection)
+        newest = newest_of(self._connected())
         if newest != self._table.records.newest:
             self._take_over()
         due = time.monotonic() >= self._beat_at
@@ -163,6 +165,20 @@ class Peers:
             self._publish()
         if due:
             self._beat()
+
+    def _connected(self) -> sa.Connection:
+        """A connection that is kept, without a transaction: to take one for each look costs several times as
+        much.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.close()
 
     def _take_over(self) -> None:
         read = self._table.read()
@@ -183,6 +199,8 @@ class Peers:
                 connection.execute(peers.delete().where(peers.c.name == row.name, peers.c.beats == row.beats))
             if row.home == self._home:
                 forget_process(row.pid)
+        of_port = [row for row in self._others() if (row.home, row.parent) == (self._home, os.getppid())]
+        SHARE.compare([row.connections for row in of_port])
         self._on_beat()
 
     def _state(self) -> tuple[Any, ...]:
@@ -207,6 +225,8 @@ class Peers:
         values = {
             "home": self._home,
             "pid": os.getpid(),
+            "parent": os.getppid(),
+            "connections": SHARE.count,
             "beats": self._beats,
             "routes": self._told[0],
             "splits": self._told[1],

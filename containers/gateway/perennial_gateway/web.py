@@ -1,5 +1,6 @@
 """What requests bring and what answers carry: JSON in, JSON out, and a refusal that says what to do."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from starlette.types import Receive
 
 BODY_BYTES = 1 << 20
 """The largest body that is read of who has no limit of their own."""
+
+BODY_SECONDS = 30.0
+"""How long the body of a request may be on its way."""
 
 DRAINED_BYTES = 16 << 20
 """How much of a body that is too large is thrown away before
@@ -136,8 +140,18 @@ async def body_of(headers: Headers, receive: Receive, most: int) -> bytes:
     """The body, whole; of one that is too large a part is thrown away first, so that the client can read why.
 
     Raises:
-        Refused: 413 for more than `most` bytes, 400 where the connection ends before the body does.
+        Refused: 413 for more than `most` bytes, 400 where the connection ends before the body does, 408 where
+            it has not come within `BODY_SECONDS`.
     """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(headers, receive, most)
+    except TimeoutError as error:
+        message = f"The body did not come within {BODY_SECONDS:g} seconds. Send it at once."
+        raise Refused(408, message, headers={"Connection": "close"}) from error
+
+
+async def _whole(headers: Headers, receive: Receive, most: int) -> bytes:
     too_large = Refused(413, f"The body is larger than {most} bytes. Send fewer instances at a time.")
     drained = max(DRAINED_BYTES, most)
     declared = header(headers, b"content-length")

@@ -44,6 +44,11 @@ def test_the_gateway_is_held_against_the_better_way_to_run_torchserve() -> None:
     assert missed[says] is False
 
 
+def test_against_one_way_to_run_torchserve_alone_nothing_is_judged() -> None:
+    found = results(gateway_sqlite=800, gateway_own=4000, torchserve_single=400)
+    assert set(verdicts(found).values()) == {None}
+
+
 def test_a_peer_that_was_not_measured_meets_no_goal_and_misses_none() -> None:
     found = verdicts(results(gateway_sqlite=3000, kserve=1000, bentoml=1001))
     of_peers = {says.split()[9]: met for says, met in found.items() if "3 times" in says}

@@ -82,8 +82,13 @@ def require_answered(answer: Answer, number: int) -> Answer:
     Raises:
         Refused: The handler refused the instance (422) or failed on it alone (500), and would again.
     """
-    if "error" not in answer:
-        return answer
+    if "error" in answer:
+        raise refusal_of(answer, f"instance {number}", instance=number)
+    return answer
+
+
+def refusal_of(answer: Answer, which: str, **detail: Any) -> Refused:
+    """What a caller is told of an instance that the handler refused (422) or failed on (500)."""
     refused = 400 <= answer.get("status", 500) < 500
-    message = f"The model {'refuses' if refused else 'failed on'} instance {number}: {answer['error']}"
-    raise Refused(422 if refused else 500, message, instance=number)
+    message = f"The model {'refuses' if refused else 'failed on'} {which}: {answer['error']}"
+    return Refused(422 if refused else 500, message, **detail)

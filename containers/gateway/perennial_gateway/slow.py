@@ -1,0 +1,63 @@
+"""Callers that take their time: a connection whose request does not get ahead is closed.
+
+uvicorn waits for the rest of a request's head for ever, so that a few thousand callers who send a letter a
+minute ("slow loris") would hold every connection that the machine has. The body has a
+time of its own (web.py).
+"""
+
+from asyncio import Transport
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+HEAD_BYTES = 64 << 10
+"""The largest head of a request; uvicorn itself has no limit."""
+
+HEAD_SECONDS = 20.0
+"""From the connection, or from the first byte of a later request, to the end of the request's head."""
+
+
+class Impatient(HttpToolsProtocol):
+    """Closes a connection whose request's head takes too long, or is too large."""
+
+    _late: "TimerHandle | None" = None
+    _in_head = True
+    _bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(HEAD_SECONDS, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_ended()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_ended()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._bytes += len(data)
+        super().data_received(data)
+        if self._in_head:
+            self._wait_on()
+
+    def _wait_on(self) -> None:
+        if self._bytes > HEAD_BYTES:
+            self.transport.close()
+        elif self._late is None:
+            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _head_ended(self) -> None:
+        self._in_head = False
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
