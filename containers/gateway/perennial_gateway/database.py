@@ -56,7 +56,6 @@ feedback = sa.Table(
     sa.Column("sent_by", sa.String(63)),
     sa.Index("feedback_by_model", "model", "sequence"),
     sa.Index("feedback_by_time", "model", "received_at"),
-    sa.Index("feedback_by_prediction", "prediction_id", "sequence"),
     sqlite_autoincrement=True,
 )
 
