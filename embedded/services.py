@@ -174,6 +174,7 @@ def _gateway(
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
     more = {
+        "PERENNIAL_GATEWAY_WORKERS": str(settings.gateway_workers),
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),

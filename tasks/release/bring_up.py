@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.contracts import Archive, RolloutCheck
 from tasks.errors import ServingError
-from tasks.release.switch import differences
+from tasks.release.differences import differences
 from tasks.serving.backend import ServingBackend
 from tasks.spec import PipelineSpec
 

@@ -15,8 +15,9 @@ from tasks.contracts import Action, DeployRequest, Rollout, Route
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release.deploy import deploy
+from tasks.release.differences import differences
 from tasks.release.rollback import roll_back
-from tasks.release.switch import differences, find_previous_route
+from tasks.release.switch import find_previous_route
 from tasks.serving.backend import serving_backend
 from tasks.serving.champion import find_champion
 from tasks.serving.gateway import Gateway, RouteChange

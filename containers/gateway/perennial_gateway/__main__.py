@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from perennial_gateway import database
 from perennial_gateway.app import application
-from perennial_gateway.drain import Draining
+from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.settings import GatewaySettings, Unguarded
@@ -71,7 +71,7 @@ def _serve(settings: GatewaySettings, app: Any, **how: Any) -> None:
         app,
         host=settings.gateway_host,
         port=settings.gateway_port,
-        http=Draining,
+        http=Connection,
         loop="uvloop",
         lifespan="on",
         access_log=False,

@@ -66,7 +66,8 @@ def application(settings: GatewaySettings) -> ASGIApp:
     backends = backends_of(settings)
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit), failures, shadows)
+    limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
+    service = Service(routes, backends, log, limit, failures, shadows)
 
     def tell_gauges() -> None:
         SPOOLED_BYTES.set(log.behind_bytes)
@@ -96,7 +97,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         await peers.stop()
         engine.dispose()
 
-    internal = [*tokens.paths(), *batches.paths(), *steps.paths()]
+    internal = [*tokens.paths(), *steps.paths(), *batches.paths()]
     paths = [
         *users.of_the_gateway(),
         Mount("/v1", Guarded(_router(users.of_models()), guard)),

@@ -160,13 +160,16 @@ peers = sa.Table(
     sa.Column("name", sa.String(32), primary_key=True),
     sa.Column("home", sa.String(80), nullable=False),
     sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("parent", sa.Integer, nullable=False),
+    sa.Column("connections", sa.Integer, nullable=False),
     sa.Column("beats", sa.BigInteger, nullable=False),
     sa.Column("routes", Sequence, nullable=False),
     sa.Column("splits", Sequence, nullable=False),
     sa.Column("in_flight", sa.Text, nullable=False),
 )
 """The processes that answer requests now: up to which change of the routes and splits each has come, and what
-it still works on. `home` tells those of one machine and container, who see each other's pids."""
+it still works on. `home` tells those of one machine and container, who see each other's pids; of one
+`parent` are those of one port."""
 
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
 

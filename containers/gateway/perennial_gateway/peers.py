@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from perennial_gateway.connections import SHARE
 from perennial_gateway.database import peers
 from perennial_gateway.liveness import Living
 from perennial_gateway.metrics import forget_process
@@ -183,6 +184,8 @@ class Peers:
                 connection.execute(peers.delete().where(peers.c.name == row.name, peers.c.beats == row.beats))
             if row.home == self._home:
                 forget_process(row.pid)
+        of_port = [row for row in self._others() if (row.home, row.parent) == (self._home, os.getppid())]
+        SHARE.compare([row.connections for row in of_port])
         self._on_beat()
 
     def _state(self) -> tuple[Any, ...]:
@@ -207,6 +210,8 @@ class Peers:
         values = {
             "home": self._home,
             "pid": os.getpid(),
+            "parent": os.getppid(),
+            "connections": SHARE.count,
             "beats": self._beats,
             "routes": self._told[0],
             "splits": self._told[1],

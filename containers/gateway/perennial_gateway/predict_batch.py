@@ -53,9 +53,9 @@ class BatchPredictions:
 
     def paths(self) -> list[Route]:
         """What is below /internal."""
-        return [Route("/predict_batch/{model}", self.for_steps, methods=["POST"])]
+        return [Route("/predict_batch/{model}", self._of_table, methods=["POST"])]
 
-    async def for_steps(self, request: Request) -> Response:
+    async def _of_table(self, request: Request) -> Response:
         """Of a table of the lake; the log names the DAG as who asked."""
         sender = request.state.token._replace(name="predict_batch")
         return await self.answer(request.path_params["model"], request, sender)

@@ -28,6 +28,12 @@ MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
 
 
+OTHERS_SECONDS = 1.0
+"""How long a prediction of another process may take to the database until a label for it is refused."""
+
+NEW_SECONDS = 10.0
+
+
 class TooMany(Refused):
     """The gateway has too much to do, which is no version's fault."""
 
@@ -102,6 +108,15 @@ class Service:
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(served.route) | {"predictions": told}
 
+    def _count(self, chosen: Chosen, error: Exception) -> None:
+        """A request that was not answered: through whose fault?"""
+        if isinstance(error, TooMany):
+            return
+        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
+        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
+        if status >= 500:
+            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
+
     async def predict_each(
         self, served: Served, items: Sequence[Any], sender: str | None, trace: Trace | None
     ) -> list[dict[str, Any] | Refused]:
@@ -150,15 +165,6 @@ class Service:
             return [answer for (answer,) in alone]
         return [_of_one(answer, served) for answer in answers]
 
-    def _count(self, chosen: Chosen, error: Exception) -> None:
-        """A request that was not answered: through whose fault?"""
-        if isinstance(error, TooMany):
-            return
-        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
-        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
-        if status >= 500:
-            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
-
     async def probe(self, model: str, request: Request) -> dict[str, Any]:
         """The same way through the gateway without a trace in the log: how a deployment sees which version
         truly answers. `?version=` asks for the candidate of a split.
@@ -182,9 +188,7 @@ class Service:
         pairs = labels_of(await json_of(request), served.labels)
         if sender is not None:
             self._limit.take(sender, len(pairs))
-        unknown = await asyncio.to_thread(
-            self._log.unknown, model, [prediction_id for prediction_id, _ in pairs]
-        )
+        unknown = await self._unknown(model, [prediction_id for prediction_id, _ in pairs])
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
             ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
@@ -205,6 +209,17 @@ class Service:
         await self._log.append("feedback", rows)
         served.metrics.labels.inc(len(rows))
         return {"accepted": len(rows)}
+
+    async def _unknown(self, model: str, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are no predictions of the model; what another process has just made may not
+        be in the database yet, and is waited for.
+        """
+        until = time.monotonic() + OTHERS_SECONDS
+        while True:
+            unknown = await asyncio.to_thread(self._log.unknown, model, ids)
+            if time.monotonic() > until or not any(_is_new(prediction_id) for prediction_id in unknown):
+                return unknown
+            await asyncio.sleep(0.05)
 
     async def _ask(
         self, served: Served, instances: list[dict[str, Any]], seconds: float, trace: Trace | None = None
@@ -262,6 +277,15 @@ def _told(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         "score": answer["score"],
     }
     return told | {"scores": answer["scores"]} if "scores" in answer else told
+
+
+def _is_new(prediction_id: str) -> bool:
+    """Whether an id says that it was made just now: it begins with its time (RFC 9562, 5.7)."""
+    try:
+        made = int(prediction_id[:12], 16) / 1000
+    except ValueError:
+        return False
+    return abs(time.time() - made) < NEW_SECONDS
 
 
 def _row(route: Route, instance: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

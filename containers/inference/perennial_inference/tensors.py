@@ -29,6 +29,12 @@ ANSWER = "answer"
 """The handler's whole answer as JSON, for who names it among the outputs."""
 
 
+Tensor = dict[str, Any]
+Answers = Sequence[Mapping[str, Any]]
+Refusals = Sequence[bool]
+"""Which of the instances were refused; empty where none was."""
+
+
 class BadTensor(ValueError):
     """A request whose tensors are not the model's; the message names the tensor."""
 
@@ -124,31 +130,38 @@ def _data(tensor: dict[str, Any], kind: str) -> list[Any]:
     name, told, data = tensor["name"], tensor.get("datatype"), tensor.get("data")
     if not isinstance(data, list):
         raise BadTensor(f"The tensor {name!r} has no list `data`. Tensors in binary form are not taken.")
-    family = {"INT64": INTEGERS, "FP64": FLOATS | INTEGERS}.get(kind, frozenset({kind}))
-    if told not in family:
+    if told != kind and told not in FAMILIES.get(kind, ()):
         raise BadTensor(f"The tensor {name!r} has the datatype {told!r}; {kind} is expected.")
     values = _flat(data)
-    if tensor.get("shape") is not None and _size(tensor["shape"]) != len(values):
+    if "shape" in tensor and _size(tensor["shape"]) != len(values):
         raise BadTensor(
             f"The tensor {name!r} has {len(values)} elements, which is not its shape {tensor['shape']}."
         )
-    wrong = next((value for value in values if not FITS[kind](value)), None)
-    if wrong is not None or None in values:
+    if not _fit(values, kind):
+        wrong = next(value for value in values if type(value) not in TYPES[kind])
         raise BadTensor(f"The tensor {name!r} has the element {str(wrong)[:80]!r}, which is no {kind}.")
-    return [float(value) for value in values] if kind == "FP64" else values
+    return list(map(float, values)) if kind == "FP64" else values
 
 
-FITS: dict[str, Callable[[Any], bool]] = {
-    "BYTES": lambda value: isinstance(value, str),
-    "INT64": lambda value: type(value) is int,
-    "FP64": lambda value: type(value) in {int, float},
-    "BOOL": lambda value: isinstance(value, bool),
+FAMILIES = {"INT64": INTEGERS, "FP64": FLOATS | INTEGERS}
+"""The datatypes that are taken for one."""
+
+TYPES: dict[str, frozenset[type]] = {
+    "BYTES": frozenset({str}),
+    "INT64": frozenset({int}),
+    "FP64": frozenset({int, float}),
+    "BOOL": frozenset({bool}),
 }
+"""The types that a datatype's elements have in JSON; a bool is no int here."""
+
+
+def _fit(values: Sequence[Any], kind: str) -> bool:
+    return TYPES[kind].issuperset(map(type, values))
 
 
 def _flat(data: list[Any]) -> list[Any]:
     """Elements in row-major order; a tensor's data may be nested."""
-    while any(isinstance(each, list) for each in data):
+    while list in map(type, data):
         data = [one for each in data for one in (each if isinstance(each, list) else [each])]
     return data
 
@@ -179,19 +192,12 @@ def outputs_of(
         BadTensor: The request names an output that there is not.
     """
     wanted = _wanted(request)
-    count = len(answers)
-    made: dict[str, Callable[[], dict[str, Any] | None]] = {
-        "prediction": lambda: _predictions(answers, signature.prediction),
-        "score": lambda: _scores(answers),
-        "scores": lambda: _json_of("scores", [answer.get("scores") for answer in answers]),
-        "error": lambda: _tensor("error", "BYTES", [str(answer.get("error", "")) for answer in answers]),
-        "status": lambda: _tensor("status", "INT64", [answer.get("status", 200) for answer in answers]),
-        ANSWER: lambda: _json_of(ANSWER, list(answers)),
-    }
-    unknown = sorted(set(wanted) - set(made))
+    unknown = sorted(set(wanted) - set(MADE))
     if unknown:
-        raise BadTensor(f"The model has no outputs {unknown}; it has {sorted(made)}.")
-    told = [made[name]() for name in wanted] if count else []
+        raise BadTensor(f"The model has no outputs {unknown}; it has {sorted(MADE)}.")
+    errors = ["error" in answer for answer in answers]
+    refused = errors if True in errors else ()
+    told = [MADE[name](answers, signature, refused) for name in wanted] if answers else []
     return [tensor for tensor in told if tensor is not None]
 
 
@@ -202,36 +208,58 @@ def _wanted(request: Any) -> Sequence[str]:
     return [str(output.get("name")) if isinstance(output, dict) else str(output) for output in named]
 
 
-def _predictions(answers: Sequence[Mapping[str, Any]], kind: str | None) -> dict[str, Any]:
+def _predictions(answers: Answers, signature: Signature, refused: Refusals) -> Tensor | None:
+    kind = signature.prediction
     values = [answer.get("prediction") for answer in answers]
-    failed = ["error" in answer for answer in answers]
-    fits = FITS.get(kind or "")
-    if (
-        kind is None
-        or fits is None
-        or not all(bad or fits(value) for value, bad in zip(values, failed, strict=True))
-    ):
-        texts = ["" if bad else _text(value) for value, bad in zip(values, failed, strict=True)]
-        return {**_tensor("prediction", "BYTES", texts), "parameters": JSON}
-    placeholder = PLACEHOLDERS[kind]
-    told = [placeholder if bad else value for value, bad in zip(values, failed, strict=True)]
-    return _tensor("prediction", kind, told)
+    if refused and kind is not None:
+        bad = PLACEHOLDERS[kind]
+        values = [bad if none else value for none, value in zip(refused, values, strict=True)]
+    if kind is not None and _fit(values, kind):
+        return _tensor("prediction", kind, values)
+    texts = ["" if "error" in answer else _text(answer.get("prediction")) for answer in answers]
+    return {**_tensor("prediction", "BYTES", texts), "parameters": JSON}
 
 
-def _scores(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _scores(answers: Answers, _signature: Signature, refused: Refusals) -> Tensor | None:
     values = [answer.get("score") for answer in answers]
-    if all(value is None for value in values):
+    if values.count(None) == len(values):
         return None
-    good = all(
-        FITS["FP64"](value) or "error" in answer for value, answer in zip(values, answers, strict=True)
-    )
-    if not good:
-        return _json_of("score", values)
-    return _tensor("score", "FP64", [0.0 if value is None else value for value in values])
+    if refused:
+        values = [0.0 if none else value for none, value in zip(refused, values, strict=True)]
+    return _tensor("score", "FP64", values) if _fit(values, "FP64") else _json_of("score", values)
 
 
-def _json_of(name: str, values: Sequence[Any]) -> dict[str, Any] | None:
-    if all(value is None for value in values):
+def _class_scores(answers: Answers, _signature: Signature, _refused: Refusals) -> Tensor | None:
+    return _json_of("scores", [answer.get("scores") for answer in answers])
+
+
+def _errors(answers: Answers, _signature: Signature, refused: Refusals) -> Tensor | None:
+    texts = [str(answer.get("error", "")) for answer in answers] if refused else [""] * len(answers)
+    return _tensor("error", "BYTES", texts)
+
+
+def _statuses(answers: Answers, _signature: Signature, refused: Refusals) -> Tensor | None:
+    told = [answer.get("status", 200) for answer in answers] if refused else [200] * len(answers)
+    return _tensor("status", "INT64", told)
+
+
+def _whole_answers(answers: Answers, _signature: Signature, _refused: Refusals) -> Tensor | None:
+    return _json_of(ANSWER, list(answers))
+
+
+MADE: dict[str, Callable[[Answers, Signature, Refusals], Tensor | None]] = {
+    "prediction": _predictions,
+    "score": _scores,
+    "scores": _class_scores,
+    "error": _errors,
+    "status": _statuses,
+    ANSWER: _whole_answers,
+}
+"""What makes each output."""
+
+
+def _json_of(name: str, values: list[Any]) -> dict[str, Any] | None:
+    if values.count(None) == len(values):
         return None
     texts = ["" if value is None else _text(value) for value in values]
     return {**_tensor(name, "BYTES", texts), "parameters": JSON}
