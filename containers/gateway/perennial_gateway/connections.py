@@ -58,7 +58,7 @@ class Connection(Impatient):
     sent on one.
     """
 
-    def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def, override]
+    def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
         """A client has connected."""
         SHARE.watch(self.connections)
         super().connection_made(transport)
