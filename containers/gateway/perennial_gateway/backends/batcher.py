@@ -7,7 +7,6 @@ came while the call before was under way. Each version has its own batcher in ea
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from perennial_gateway.backends.base import RETRY_AFTER, Answer, BackendFault, Kind
@@ -58,6 +57,7 @@ class Batcher:
         self._waits = 0
         self._budget = RetryBudget()
         self._queue: deque[Waiting] = deque()
+        self._under_way = 0
         self._calls: set[asyncio.Task[None]] = set()
 
     async def ask(self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float) -> list[Answer]:
@@ -92,18 +92,19 @@ class Batcher:
         while self._may_send() and (batch := self._gather()):
             size = sum(len(waiting.instances) for waiting in batch)
             self._asked += size
-            call = asyncio.ensure_future(self._work(batch))
-            self._calls.add(call)
-            call.add_done_callback(partial(self._done, size))
+            self._under_way += 1
+            call = asyncio.ensure_future(self._work(batch, size))
+            self._calls.add(call)  # the loop itself holds no reference to it
+            call.add_done_callback(self._calls.discard)
 
     def _may_send(self) -> bool:
-        calls = len(self._calls)
+        calls = self._under_way
         if calls < self._workers:
             return True
         return calls < 2 * self._workers and self._waits * calls >= self._asked
 
-    def _done(self, size: int, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
+    def _ended(self, size: int) -> None:
+        self._under_way -= 1
         self._asked -= size
         self._send()
 
@@ -119,46 +120,57 @@ class Batcher:
                 room -= len(waiting.instances)
         return batch
 
-    async def _work(self, batch: Sequence[Waiting]) -> None:
+    async def _work(self, batch: Sequence[Waiting], size: int) -> None:
+        """Ask, and tell those who wait; what is next is on its way before, as their answers keep the event loop
+        for a while.
+        """
         self._budget.earn(len(batch))
-        with self._metrics.backend_seconds.time():
-            try:
-                await self._call(batch)
-            except BackendFault as fault:
-                await asyncio.gather(*(self._again(waiting, fault) for waiting in batch))
-            except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-                _tell(batch, error)
+        try:
+            with self._metrics.backend_seconds.time():
+                answers = await self._call(batch)
+        except BackendFault as fault:
+            await asyncio.gather(*(self._again(waiting, fault) for waiting in batch))
+            self._ended(size)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+            self._ended(size)
+            _refuse(batch, error)
+        else:
+            self._ended(size)
+            _tell(batch, answers)
 
     async def _again(self, waiting: Waiting, fault: BackendFault) -> None:
         """A request alone, whose neighbours may have been the fault."""
         for pause in PAUSES_SECONDS:
-            await asyncio.sleep(pause)
             if waiting.answers.done():
                 return
+            await asyncio.sleep(pause)
             if not self._budget.spend(asyncio.get_running_loop().time()):
                 break
             self._metrics.backend_retries.inc()
             try:
-                await self._call([waiting])
+                _tell([waiting], await self._call([waiting]))
             except BackendFault as error:
                 fault = error
             except Exception as error:  # noqa: BLE001 - as in `_work`
-                _tell([waiting], error)
+                _refuse([waiting], error)
         message = f"The serving backend does not answer: {fault}. Nothing was accepted; try again."
-        _tell([waiting], Refused(503, message, headers=RETRY_AFTER))
+        _refuse([waiting], Refused(503, message, headers=RETRY_AFTER))
 
-    async def _call(self, batch: Sequence[Waiting]) -> None:
+    async def _call(self, batch: Sequence[Waiting]) -> list[Answer]:
         instances = [instance for waiting in batch for instance in waiting.instances]
-        answers = await self._backend.ask(self._route, instances, batch[0].headers)
-        start = 0
-        for waiting in batch:
-            end = start + len(waiting.instances)
-            if not waiting.answers.done():
-                waiting.answers.set_result(answers[start:end])
-            start = end
+        return await self._backend.ask(self._route, instances, batch[0].headers)
 
 
-def _tell(batch: Sequence[Waiting], error: Exception) -> None:
+def _tell(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+    start = 0
+    for waiting in batch:
+        end = start + len(waiting.instances)
+        if not waiting.answers.done():
+            waiting.answers.set_result(list(answers[start:end]))
+        start = end
+
+
+def _refuse(batch: Sequence[Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answers.done():
             waiting.answers.set_exception(error)
