@@ -161,6 +161,21 @@ from tasks.contracts.rollout import (
     VersionOutcomes,
 )
 from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.stages import (
+    Acceptance,
+    AcceptRequest,
+    Counted,
+    JudgeStageRequest,
+    OpenStageRequest,
+    PromoteRequest,
+    ReleaseUnderWay,
+    Stage,
+    StageCheck,
+    StageDecision,
+    StageKind,
+    StageLook,
+    StageVerdict,
+)
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.tokens import KnownToken, TokenGrant
 from tasks.contracts.training import (
@@ -176,6 +191,8 @@ from tasks.contracts.training import (
 from tasks.contracts.triggers import ModelTriggers, Trigger, TriggerName, Triggers, TriggersRequest
 
 __all__ = [
+    "AcceptRequest",
+    "Acceptance",
     "Action",
     "Agreement",
     "AlertReason",
@@ -213,6 +230,7 @@ __all__ = [
     "Condition",
     "Contract",
     "CountRequest",
+    "Counted",
     "Crowd",
     "CrowdSize",
     "DataSnapshot",
@@ -251,6 +269,7 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "JointNull",
+    "JudgeStageRequest",
     "KnownToken",
     "Label",
     "LabelCheck",
@@ -270,6 +289,7 @@ __all__ = [
     "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
+    "OpenStageRequest",
     "Outcomes",
     "PackageRequest",
     "PairedDifference",
@@ -280,6 +300,7 @@ __all__ = [
     "PreflightRequest",
     "Preparation",
     "PreparationDifference",
+    "PromoteRequest",
     "Quarantine",
     "QuarantineRequest",
     "Recall",
@@ -289,6 +310,7 @@ __all__ = [
     "Reconciliation",
     "Reference",
     "RegisterRequest",
+    "ReleaseUnderWay",
     "ReplayedAnswer",
     "ReproduceRequest",
     "Reproduction",
@@ -318,6 +340,12 @@ __all__ = [
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Stage",
+    "StageCheck",
+    "StageDecision",
+    "StageKind",
+    "StageLook",
+    "StageVerdict",
     "Standing",
     "StartedBy",
     "State",
