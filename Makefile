@@ -26,8 +26,11 @@ suite: override export FILE := $(value FILE)
 backup: override export TO := $(value TO)
 restore: override export FROM := $(value FROM)
 down: override export KEEP := $(value KEEP)
+image: override export MODEL := $(value MODEL)
+image: override export VERSION := $(value VERSION)
+image: override export REGISTRY := $(value REGISTRY)
 
-.PHONY: help setup setup-dev lock demo images push-images start stop up down model check suite backup restore status env airflow test test-containers lint bench clean distclean
+.PHONY: help setup setup-dev lock demo images push-images image start stop up down model check suite backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -49,6 +52,9 @@ images: ## Build the images of containers/, which `make up` starts; needs Docker
 
 push-images: ## Push them to REGISTRY=host/folder and print them by their digests: docs/code-versions.md.
 	@sh containers/compose/push.sh $(REGISTRY)
+
+image: ## Build and try an image that serves one promoted version by itself: make image MODEL=... VERSION=3 [REGISTRY=host/folder]
+	@sh containers/compose/image.sh
 
 start: setup ## Start Airflow, MLflow, TorchServe and the gateway as processes, and stay until Ctrl-C.
 	@$(CONTROL) -m embedded up

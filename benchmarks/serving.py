@@ -27,7 +27,7 @@ import typer
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from benchmarks.serving import goals, processes, product, profile  # noqa: E402 - found by the path above
+from benchmarks.serving import goals, peers, processes, product, profile  # noqa: E402 - found by the path above
 from benchmarks.serving.contender import Contender, Target, require_the_model  # noqa: E402
 from benchmarks.serving.load import Point, measure, require_wrk  # noqa: E402
 from benchmarks.serving.model import ServedModel, served_model  # noqa: E402
@@ -37,7 +37,7 @@ WARM_CONNECTIONS = 8
 QUIET_CORES = 0.15
 """What other programs may use while a point is measured; above it, the point is measured again."""
 TRIES = 4
-CONTENDERS = {each.name: each for each in product.contenders()}
+CONTENDERS = {each.name: each for each in (*product.contenders(), *peers.contenders())}
 KNOWN = ", ".join(CONTENDERS)
 JUDGED = "gateway-sqlite"
 

@@ -1,5 +1,5 @@
-"""Releases with counts drawn at random in place of a gateway: how often a good version goes back, and how soon
-a worse one does.
+"""Releases with counts drawn at random in place of a gateway: how often a good version goes back, and how
+soon a worse one does.
 
 `python -m benchmarks.simulated_releases --releases 2000` prints the table of docs/releases.md.
 """

@@ -26,6 +26,7 @@ WORDS = (
     "triggers",
     "recall",
     "reproduce",
+    "image",
     "withdraw",
     "open_",
     "check_data",

@@ -25,6 +25,7 @@ ENVIRONMENTS = [
         "ml/requirements.in",
         "mlflow/requirements.in",
         "torchserve/requirements.in",
+        "inference/requirements.in",
         "gateway/requirements.in",
         "engine/requirements.in",
         "objectstore/requirements.in",

@@ -26,7 +26,13 @@ STATE = PROJECT / ".perennial"
 ENVIRONMENTS = STATE / "envs"
 UV = STATE / "bin" / "uv"
 UV_LOCK = PROJECT / "containers" / "uv.txt"
-LOCKS = {"control": "airflow", "ml": "ml", "serving": "torchserve", "gateway": "gateway"}
+LOCKS = {
+    "control": "airflow",
+    "ml": "ml",
+    "serving": "torchserve",
+    "inference": "inference",
+    "gateway": "gateway",
+}
 NEEDED_GIB = 8
 MORE_REQUIREMENTS = ("--requirement", "--editable", "-r", "-e")
 NOT_MADE = ".not-made"
@@ -84,7 +90,7 @@ class Environment:
 
 
 def list_environments(*, development: bool) -> list[Environment]:
-    """The four environments, that of a model where it brings
+    """The shared environments, that of a model where it brings
     requirements, and, if asked for, the one that tests run in.
     """
     shared = [

@@ -21,6 +21,7 @@ class Addresses:
     gateway: str
     torchserve_inference: str
     torchserve_management: str
+    inference: str
 
     @classmethod
     def of(cls, ports: Mapping[str, int]) -> "Addresses":
@@ -33,6 +34,7 @@ def healthy(addresses: Addresses, torchserve_key_file: Path) -> set[str]:
         lambda: airflow.healthy(addresses.airflow),
         lambda: {"mlflow"} if _answers(f"{addresses.mlflow}/health") else set(),
         lambda: {"gateway"} if _answers(f"{addresses.gateway}/healthz") else set(),
+        lambda: {"inference"} if _answers(f"{addresses.inference}/v2/health/live") else set(),
         lambda: {"torchserve"} if _pings(addresses.torchserve_inference, torchserve_key_file) else set(),
     ]
     found: set[str] = set()

@@ -25,7 +25,7 @@ from tasks.settings import PROJECT
 from tasks.variables import read
 
 Progress = Callable[[str], None]
-SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "gateway")
+SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "inference", "gateway")
 POLL_SECONDS = 0.25
 WATCH_SECONDS = 1
 
@@ -38,7 +38,7 @@ class Platform:
     """One platform on one state folder.
 
     Names of the services, as `processes`, `logs`, `kill` and `restart` use them: airflow-api-server,
-    airflow-scheduler, airflow-dag-processor, airflow-triggerer, mlflow, torchserve, gateway.
+    airflow-scheduler, airflow-dag-processor, airflow-triggerer, mlflow, torchserve, inference, gateway.
 
     Args:
         home: The state folder; None for the one that the settings name.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from embedded import airflow, clone, gateway, mlflow, torchserve
+from embedded import airflow, clone, gateway, inference, mlflow, torchserve
 from embedded.health import Addresses
 from embedded.migration import Migration
 from embedded.private import Secrets
@@ -58,6 +58,9 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_TORCHSERVE_MANAGEMENT_URL": addresses.torchserve_management,
         "PERENNIAL_TORCHSERVE_KEY_FILE": str(key_file(settings)),
         "PERENNIAL_TORCHSERVE_STORE": str(settings.home / "torchserve" / "store"),
+        "PERENNIAL_OIP_URL": addresses.inference,
+        "PERENNIAL_OIP_KEY_FILE": str(_oip_key_file(settings)),
+        "PERENNIAL_OIP_STORE": str(settings.home / "inference" / "store"),
         "PYTHONPATH": str(PROJECT),
     }
 
@@ -102,6 +105,11 @@ def key_file(settings: EmbeddedSettings) -> Path:
     return settings.home / "torchserve" / "key_file.json"
 
 
+def _oip_key_file(settings: EmbeddedSettings) -> Path:
+    """Where the inference server writes its tokens at its first start."""
+    return settings.home / "inference" / "key_file.json"
+
+
 def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets) -> list[Program]:
     """Every program, its folder prepared. Each knows the secrets that it needs and no others."""
     # SPT_NOENV: Airflow's processes name themselves, which by default overwrites the mark that /proc shows.
@@ -118,6 +126,7 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
         ),
         *mlflow.programs(settings, ports["mlflow_port"], secrets, base),
         _torchserve(settings, ports, base),
+        _inference(settings, ports, base),
         _gateway(settings, ports, secrets, base),
     ]
 
@@ -144,6 +153,12 @@ def _torchserve(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict
     return Program("torchserve", tuple(command), {**base, **own}, folder)
 
 
+def _inference(settings: EmbeddedSettings, ports: Mapping[str, int], base: dict[str, str]) -> Program:
+    folder = settings.home / "inference"
+    command, own = inference.command(settings.environments / "inference", folder, ports["inference_port"])
+    return Program("inference", tuple(command), {**base, **own}, folder)
+
+
 def _gateway(
     settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secrets, base: dict[str, str]
 ) -> Program:
@@ -158,9 +173,12 @@ def _gateway(
         torchserve_key_file=key_file(settings),
         prediction_tokens=settings.prediction_tokens.get_secret_value(),
     )
-    limits = {
+    more = {
+        "PERENNIAL_GATEWAY_WORKERS": str(settings.gateway_workers),
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
+        "PERENNIAL_OIP_URL": Addresses.of(ports).inference,
+        "PERENNIAL_OIP_KEY_FILE": str(_oip_key_file(settings)),
     }
-    return Program("gateway", tuple(command), {**base, **own, **limits}, folder)
+    return Program("gateway", tuple(command), {**base, **own, **more}, folder)

@@ -18,6 +18,7 @@ PORTS = (
     "torchserve_inference_port",
     "torchserve_management_port",
     "torchserve_metrics_port",
+    "inference_port",
 )
 
 
@@ -45,6 +46,8 @@ class EmbeddedSettings(BaseSettings):
         dags_refresh_seconds: How often the files in dags/ are read anew, with each model's pipeline.yaml.
         start_timeout_seconds: The longest that all services together may take until they answer.
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
+        gateway_workers: Processes of the gateway that answer on its port; each takes a core under load and
+            some 60 MB.
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
@@ -68,12 +71,14 @@ class EmbeddedSettings(BaseSettings):
     torchserve_inference_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_management_port: int | None = Field(default=None, gt=0, lt=65536)
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
+    inference_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
     airflow_options: Options = Field(default_factory=dict)
     dags_paused: bool = False
     dags_refresh_seconds: int = Field(default=30, ge=1)
     start_timeout_seconds: float = Field(default=300, gt=0, allow_inf_nan=False)
     stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
+    gateway_workers: int = Field(default=1, ge=1, le=64)
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
     rate_limit: str = ""

@@ -30,6 +30,9 @@ print(*(name for name in sys.argv[1:] if not is_there(name)))
 PROGRAM = re.compile(r"(?<![\w./-])([\w./-]+\.py)\b")
 SEARCHED = re.compile(r"\bPYTHONPATH=(\S+)")
 ANOTHER_FOLDER = re.compile(r"\bcd\s")
+SERVED_IN = {"torchserve": ("serving", "TorchServe"), "oip": ("inference", "the inference server")}
+"""The environment in which each backend runs handlers, and its name."""
+
 OURS = {"perennial_handler", "perennial_training"}
 """What the archive and MLproject's PYTHONPATH bring."""
 
@@ -47,7 +50,8 @@ def faults_of_imports(spec: PipelineSpec) -> Iterator[str]:
     """The imports of the training program and of the handler, and of their own modules, that would fail."""
     folder = settings().models / spec.name
     steps = settings().python(spec.name)
-    serving = settings().environments / "serving" / "bin" / "python"
+    environment, server = SERVED_IN[spec.serving.backend]
+    serving = settings().environments / environment / "bin" / "python"
     programs, searched = _training(spec, folder)
     imports = [found for name in programs for found in _imports(folder, name, searched)]
     for found in _missing(imports, steps):
@@ -57,12 +61,12 @@ def faults_of_imports(spec: PipelineSpec) -> Iterator[str]:
             f"{folder / 'requirements.txt'}, with hashes."
         )
     imports = _imports(folder, spec.serving.handler, [])
-    lacking = {"the model's steps": _missing(imports, steps), "TorchServe": _missing(imports, serving)}
+    lacking = {"the model's steps": _missing(imports, steps), server: _missing(imports, serving)}
     yield from _faults_of_handler(imports, lacking)
 
 
 def _faults_of_handler(imports: list[Import], lacking: Mapping[str, Collection[Import]]) -> Iterator[str]:
-    """A handler scores the candidate in a step, and then serves it in TorchServe."""
+    """A handler scores the candidate in a step, and then serves it in the model's backend."""
     for found in imports:
         if places := [place for place, missing in lacking.items() if found in missing]:
             yield (

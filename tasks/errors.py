@@ -171,6 +171,14 @@ class ServingError(PerennialError):
     """The serving backend or the gateway did not do what it was asked; raised by deploy and collect."""
 
 
+class NotLoaded(ServingError):
+    """A serving backend does not know the model or the version."""
+
+
+class Unreachable(ServingError):
+    """A serving backend does not answer, or not yet with its tokens on disk; it may be back in a moment."""
+
+
 class StoreRefused(PerennialError):
     """The object store answers, but not to these credentials,
     this bucket or this request; raised by who reaches for it.

@@ -22,6 +22,11 @@ NOT_MADE = ".not-made"
 """What embedded/environments.py leaves in a model's environment that could not be made: why."""
 
 
+def separated(text: str) -> list[str]:
+    """The entries of a comma-separated setting."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 class Settings(BaseSettings):
     """Where everything lies and how the services are reached.
 
@@ -80,8 +85,15 @@ class Settings(BaseSettings):
         alerts: The Airflow connections that alerts are sent by, comma-separated: of the types `smtp`,
             `slackwebhook` and `http`. Empty where they are only listed.
         alerts_remind_hours: After so long what was told and is not over is called to mind.
+        torchserve_inference_url, torchserve_management_url: TorchServe's addresses; of several servers
+            comma-separated, in the same order.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
-        torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`.
+        torchserve_key_file: TorchServe's key_file.json; empty for the one in `home`. Of several servers
+            comma-separated, in the same order.
+        oip_url: The server of the Open Inference Protocol; of several, which share its store and tokens,
+            comma-separated.
+        oip_store: The folder that it loads archives from; empty for a folder of `home`.
+        oip_key_file: Its tokens; empty for the file in `home`.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", env_file=PROJECT / ".env", extra="ignore")
@@ -130,11 +142,13 @@ class Settings(BaseSettings):
     gpu_executor: str = ""
     alerts: str = ""
     alerts_remind_hours: float = Field(default=24, gt=0, allow_inf_nan=False)
-    serving_backend: Literal["torchserve"] = "torchserve"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"
     torchserve_store: str = ""
     torchserve_key_file: str = ""
+    oip_url: str = "http://127.0.0.1:8088"
+    oip_store: str = ""
+    oip_key_file: str = ""
 
     @property
     def lake(self) -> str:
@@ -161,8 +175,18 @@ class Settings(BaseSettings):
         return Path(self.torchserve_store or self.home / "torchserve" / "store")
 
     @property
-    def key_file(self) -> Path:
-        return Path(self.torchserve_key_file or self.home / "torchserve" / "key_file.json")
+    def key_files(self) -> list[Path]:
+        """The tokens of each TorchServe."""
+        given = separated(self.torchserve_key_file)
+        return [Path(path) for path in given] or [self.home / "torchserve" / "key_file.json"]
+
+    @property
+    def oip_folder(self) -> Path:
+        return Path(self.oip_store or self.home / "inference" / "store")
+
+    @property
+    def oip_keys(self) -> Path:
+        return Path(self.oip_key_file or self.home / "inference" / "key_file.json")
 
     def _in_store(self, folder: str) -> str:
         return f"{self.store_url.rstrip('/')}/{folder}" if self.store_url else str(self.home / folder)

@@ -1,136 +1,115 @@
-"""What the project ships: TorchServe, and the gateway in front of it."""
+"""What the project ships: its serving backends alone, and the gateway before each."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import requests
 
+from benchmarks.serving.backends import ENVIRONMENTS, Backend, answer_of, own_server, torchserve
 from benchmarks.serving.contender import Contender, Target, wait_for
-from benchmarks.serving.model import NAME, PROJECT, TEXT, ServedModel
+from benchmarks.serving.model import NAME, TEXT, ServedModel
 from benchmarks.serving.postgresql import database, missing_postgresql
 from benchmarks.serving.processes import running
 from embedded import gateway as embedded_gateway
-from embedded import torchserve as embedded_torchserve
 from embedded.ports import free_port
 from tasks.contracts import Route
-from tasks.serving.torchserve import TorchServe
-from tasks.settings import settings
 
-ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the benchmark, long enough"
 KNOWS = "from perennial_gateway.settings import GatewaySettings as G; print(*G.model_fields)"
 
 
 def contenders() -> list[Contender]:
-    """TorchServe as it is registered either way; the gateway with each log and number of processes."""
-
-    def of(name: str, says: str, *, postgresql: bool = False, workers: int = 1) -> Contender:
-        def missing() -> str | None:
-            return missing_workers(workers) or (missing_postgresql() if postgresql else None)
-
-        @contextmanager
-        def start(model: ServedModel, folder: Path) -> Iterator[Target]:
-            with (
-                torchserve(model, folder, batches=True) as behind,
-                log_store(folder, postgresql=postgresql) as url,
-            ):
-                more = {"PERENNIAL_GATEWAY_WORKERS": str(workers)} if workers > 1 else {}
-                with gateway(model, folder, behind, url, more) as target:
-                    yield target
-
-        return Contender(name, says, start, missing)
-
+    """Each backend alone; the gateway before it with each log and number of processes."""
     return [
-        Contender("torchserve", "alone; gathers 8 requests for 1 ms", start_gathering),
+        Contender("torchserve", "alone; gathers requests for 1 ms", start_gathering),
         Contender("torchserve-single", "alone; one request at a time, as behind the gateway", start_single),
-        of("gateway-sqlite", "gateway and TorchServe; log in SQLite"),
-        of("gateway-sqlite-2", "two gateway processes; log in SQLite", workers=2),
-        of("gateway-postgresql", "gateway and TorchServe; log in PostgreSQL", postgresql=True),
-        of("gateway-postgresql-2", "two processes; log in PostgreSQL", postgresql=True, workers=2),
+        _gateway("gateway-sqlite"),
+        _gateway("gateway-sqlite-2", workers=2),
+        _gateway("gateway-postgresql", postgresql=True),
+        _gateway("gateway-postgresql-2", postgresql=True, workers=2),
+        Contender("own", "our own inference server alone", start_own, missing_own),
+        _gateway("gateway-own", own=True),
+        _gateway("gateway-own-2", own=True, workers=2),
     ]
 
 
 @contextmanager
 def start_gathering(model: ServedModel, folder: Path) -> Iterator[Target]:
-    with torchserve(model, folder, batches=False) as served:
-        yield served
+    with torchserve(model, folder, gathers=True) as backend:
+        yield backend.target
 
 
 @contextmanager
 def start_single(model: ServedModel, folder: Path) -> Iterator[Target]:
-    with torchserve(model, folder, batches=True) as served:
-        yield served
+    with torchserve(model, folder, gathers=False) as backend:
+        yield backend.target
 
 
 @contextmanager
-def torchserve(model: ServedModel, folder: Path, *, batches: bool) -> Iterator[Target]:
-    """TorchServe with the product's configuration, and the version loaded as a deployment loads it.
+def start_own(model: ServedModel, folder: Path) -> Iterator[Target]:
+    with own_server(model, folder) as backend:
+        yield backend.target
 
-    Args:
-        batches: Whether whoever asks sends whole batches, so that TorchServe gathers none itself.
-    """
-    serving, log = folder / "torchserve", folder / "torchserve.log"
-    ports = {name: free_port() for name in ("inference_port", "management_port", "metrics_port")}
-    embedded_torchserve.prepare(serving, **ports, store=serving / "store")
-    command, environment = embedded_torchserve.command(ENVIRONMENTS / "serving", serving)
-    inference_url = f"http://127.0.0.1:{ports['inference_port']}"
-    with (
-        running(command, environment, log) as process,
-        variables(
-            TORCHSERVE_INFERENCE_URL=inference_url,
-            TORCHSERVE_MANAGEMENT_URL=f"http://127.0.0.1:{ports['management_port']}",
-            TORCHSERVE_STORE=str(serving / "store"),
-            TORCHSERVE_KEY_FILE=str(serving / "key_file.json"),
-        ),
-    ):
-        archive = model.archive.model_copy(update={"batches": batches})
-        TorchServe().load(archive, model.spec.serving)
-        key = json.loads((serving / "key_file.json").read_text(encoding="utf-8"))["inference"]["key"]
-        target = Target(
-            f"{inference_url}/predictions/{NAME}/{archive.version}",
-            {"text": TEXT},
-            answer_of,
-            {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
+
+def _gateway(name: str, *, own: bool = False, postgresql: bool = False, workers: int = 1) -> Contender:
+    def missing() -> str | None:
+        reasons = (
+            missing_own() if own else None,
+            missing_workers() if workers > 1 else None,
+            missing_postgresql() if postgresql else None,
         )
-        wait_for(target.ask, process, log)
-        yield target
+        return next((reason for reason in reasons if reason), None)
+
+    def behind(model: ServedModel, folder: Path) -> AbstractContextManager[Backend]:
+        return own_server(model, folder) if own else torchserve(model, folder, gathers=False)
+
+    @contextmanager
+    def start(model: ServedModel, folder: Path) -> Iterator[Target]:
+        more = {"PERENNIAL_GATEWAY_WORKERS": str(workers)} if workers > 1 else {}
+        with (
+            behind(model, folder) as backend,
+            log_store(folder, postgresql=postgresql) as url,
+            gateway(model, folder, backend, url, more) as target,
+        ):
+            yield target
+
+    says = f"{workers} process of the gateway" if workers == 1 else f"{workers} processes of the gateway"
+    return Contender(name, f"{says}, every prediction logged", start, missing)
 
 
 @contextmanager
 def gateway(
-    model: ServedModel, folder: Path, behind: Target, database_url: str, more: Mapping[str, str]
+    model: ServedModel, folder: Path, backend: Backend, database_url: str, more: Mapping[str, str]
 ) -> Iterator[Target]:
-    """The gateway, whose one route leads to the version in TorchServe."""
+    """The gateway, whose one route leads to the version in the backend."""
     port, log = free_port(), folder / "gateway.log"
     command, environment = embedded_gateway.command(
         ENVIRONMENTS / "gateway",
         port=port,
         token=TOKEN,
         database_url=database_url,
-        torchserve_url=behind.url.split("/predictions/")[0],
-        torchserve_key_file=folder / "torchserve" / "key_file.json",
+        torchserve_url="",
+        torchserve_key_file=Path(),
     )
-    spool = {"PERENNIAL_LOG_SPOOL": str(folder / "spool")}
-    with running(command, {**environment, **spool, **more}, log) as process:
+    told = {**backend.told, "PERENNIAL_LOG_SPOOL": str(folder / "spool"), **more}
+    with running(command, environment | told, log) as process:
         url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: requests.get(f"{url}/healthz", timeout=5).raise_for_status(), process, log)
+        put_route(url, model, backend.kind)
         target = Target(
             f"{url}/v1/models/{NAME}/predict",
             {"instances": [{"text": TEXT}]},
             lambda document: answer_of(document["predictions"][0]),
         )
-        wait_for(lambda: requests.get(f"{url}/healthz", timeout=5).raise_for_status(), process, log)
-        put_route(url, model)
         wait_for(target.ask, process, log)
         yield target
 
 
-def put_route(url: str, model: ServedModel) -> None:
+def put_route(url: str, model: ServedModel, kind: str) -> None:
     """Let the gateway send the model's requests to the version."""
     archive, serving = model.archive, model.spec.serving
     route = Route(
@@ -143,6 +122,7 @@ def put_route(url: str, model: ServedModel) -> None:
         label_schema=serving.label_schema,
         input_example=serving.input_example,
         timeout_seconds=serving.timeout_seconds,
+        backend="oip" if kind == "oip" else "torchserve",
         batches=archive.batches,
         batch_size=serving.batch_size,
         workers=serving.workers,
@@ -167,24 +147,15 @@ def log_store(folder: Path, *, postgresql: bool) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def variables(**values: str) -> Iterator[None]:
-    """Settings of this process, PERENNIAL_..., until the block ends."""
-    named = {f"PERENNIAL_{name}": value for name, value in values.items()}
-    os.environ.update(named)
-    settings.cache_clear()
-    try:
-        yield
-    finally:
-        for name in named:
-            del os.environ[name]
-        settings.cache_clear()
+def missing_workers() -> str | None:
+    """Why there cannot be several processes of the gateway."""
+    return None if "gateway_workers" in gateway_settings() else "this gateway runs as one process only"
 
 
-def missing_workers(workers: int) -> str | None:
-    if workers > 1 and "gateway_workers" not in gateway_settings():
-        return "this gateway runs as one process only"
-    return None
+def missing_own() -> str | None:
+    """Why the server of our own cannot be measured."""
+    known = "oip_url" in gateway_settings() and (ENVIRONMENTS / "inference").exists()
+    return None if known else "this tree has no inference server of its own, or `make setup` was not run"
 
 
 @cache
@@ -196,8 +167,3 @@ def gateway_settings() -> frozenset[str]:
         [str(python), "-c", KNOWS], env=environment, check=True, capture_output=True, text=True
     )
     return frozenset(said.stdout.split())
-
-
-def answer_of(answer: Any) -> tuple[int, float]:
-    """The label and its probability in an answer to one instance."""
-    return int(answer["prediction"]), float(answer["score"])

@@ -40,7 +40,7 @@ def take(target: Target, connections: int, seconds: float, work: Path, folder: P
         yield f"{point.rate:,.0f} requests/s while py-spy looked"
     for pid in gateways:
         yield f"The flame graph is {folder / f'gateway-{pid}.svg'}. Most of the time was spent in:"
-        yield from _heaviest(folder / f"gateway-{pid}.txt")
+        yield from heaviest(folder / f"gateway-{pid}.txt")
 
 
 def _py_spy(pid: int, seconds: float, kind: str, file: Path) -> list[str]:
@@ -56,7 +56,7 @@ def _until_written(command: list[str], log: Path) -> Iterator[None]:
             raise SystemExit(f"{' '.join(command)} failed:\n{processes.tail(log)}")
 
 
-def _heaviest(stacks: Path) -> Iterator[str]:
+def heaviest(stacks: Path) -> Iterator[str]:
     """The functions in which most samples were, themselves and with what they called."""
     own: Counter[str] = Counter()
     under: Counter[str] = Counter()

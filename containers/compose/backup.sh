@@ -33,8 +33,8 @@ for database in airflow mlflow perennial gateway; do
 done
 copy() { # volume
     docker volume inspect "${project}_$1" >/dev/null 2>&1 || return 0
-    # Of TorchServe's own files, all but the archives are made anew at its start. 1: a file grew while it was read.
-    with_volumes "${project}_$1:/data:ro" -- sh -c "$archive --create --directory /data --exclude=./logs --exclude=./tmp . || [ \$? = 1 ]" \
+    # Of the servers' own files, all but the archives and the inference server's tokens are made anew at their start. 1: a file grew while it was read.
+    with_volumes "${project}_$1:/data:ro" -- sh -c "$archive --create --directory /data --exclude=./logs --exclude=./tmp --exclude=./inference/scratch . || [ \$? = 1 ]" \
         > "$part/$1.tar" ||
         fail "The volume ${project}_$1 could not be copied."
 }

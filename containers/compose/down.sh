@@ -42,7 +42,7 @@ say "Stopping the platform $project."
 stop entrance airflow-scheduler
 stop engine worker-default worker-gpu
 remove_all "$steps"
-stop airflow-apiserver airflow-dag-processor airflow-triggerer mlflow gateway torchserve
+stop airflow-apiserver airflow-dag-processor airflow-triggerer mlflow gateway torchserve inference
 stop
 remove_all "$ours"
 # shellcheck disable=SC2086

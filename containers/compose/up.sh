@@ -48,7 +48,7 @@ fi
 image_of() { [ ! -f "$images_file" ] || sed -n "s/^PERENNIAL_$1_IMAGE=//p" "$images_file" | tail -n 1; }
 
 images_are_here() {
-    for name in AIRFLOW ML TORCHSERVE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
+    for name in AIRFLOW ML TORCHSERVE INFERENCE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
         image=$(image_of $name)
         [ -n "$image" ] && docker image inspect "$image" >/dev/null 2>&1 || return 1
     done
@@ -59,7 +59,7 @@ images_are_here || {
     ${MAKE:-make} images
 }
 images_are_here || fail "make images ended, but $images_file does not name an image of each kind that the engine holds. Run it again."
-for name in AIRFLOW TORCHSERVE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
+for name in AIRFLOW TORCHSERVE INFERENCE MLFLOW GATEWAY ENGINE OBJECTSTORE; do
     image=$(image_of $name)
     digest=${image#*sha256:}
     tag=perennial/$(printf '%s' $name | tr 'A-Z' 'a-z'):$(printf '%.12s' "$digest")

@@ -3,8 +3,8 @@ environment: what it needs, and no secret that is not its own.
 
 Model code is a team's own program with whatever it imports, so the verbs that run it get no credentials of
 the platform: not the gateway's token, not the database with the ledger nor the key that signs its heads, not
-TorchServe's keys. Those of the store they cannot do without, and in MLflow each step is the user that its
-work needs (mlflow_login.py).
+the keys of what serves. Those of the store they cannot do without, and in MLflow each step is the user that
+its work needs (mlflow_login.py).
 """
 
 import math
@@ -26,11 +26,13 @@ PLATFORM = (
     "ledger_key",
     "gateway_url",
     "gateway_token",
-    "serving_backend",
     "torchserve_inference_url",
     "torchserve_management_url",
     "torchserve_store",
     "torchserve_key_file",
+    "oip_url",
+    "oip_store",
+    "oip_key_file",
 )
 PASSED_ON = ("AWS_", "GOOGLE_", "MLFLOW_", "STORAGE_EMULATOR_HOST")
 OF_THIS_MACHINE = frozenset(
@@ -44,7 +46,9 @@ OF_THIS_MACHINE = frozenset(
 SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIALS_JSON|_KEY(_ID)?$|DATABASE_URL$")
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 # Paths, whatever their names sound like.
-NOT_SECRET = frozenset({"PERENNIAL_TORCHSERVE_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"})
+NOT_SECRET = frozenset(
+    {"PERENNIAL_TORCHSERVE_KEY_FILE", "PERENNIAL_OIP_KEY_FILE", "GOOGLE_APPLICATION_CREDENTIALS"}
+)
 
 
 def environment_of(

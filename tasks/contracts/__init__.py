@@ -160,7 +160,15 @@ from tasks.contracts.rollout import (
     TrafficSplit,
     VersionOutcomes,
 )
-from tasks.contracts.serving import Champion, ChampionRequest, ModelVersion, Route, Serving, Standing
+from tasks.contracts.serving import (
+    Champion,
+    ChampionRequest,
+    LoadedVersion,
+    ModelVersion,
+    Route,
+    Serving,
+    Standing,
+)
 from tasks.contracts.stages import (
     Acceptance,
     AcceptRequest,
@@ -281,6 +289,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerHead",
     "Lineage",
+    "LoadedVersion",
     "Look",
     "Metric",
     "MetricDifference",

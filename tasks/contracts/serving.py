@@ -50,6 +50,25 @@ class Route(Contract):
     workers: int = Field(default=1, ge=1)
 
 
+class LoadedVersion(Contract):
+    """What a serving backend says of one version that it holds.
+
+    Attributes:
+        archive: The name of the archive's file in the backend's store, which carries its hash.
+        workers: Processes that it is to have, of all servers that hold it.
+        ready: Of these, as many as can answer now.
+        waiting: Requests that it was given and has not answered.
+        asleep: Nobody asked for so long that no process runs; the next request starts them.
+    """
+
+    version: str
+    archive: str
+    workers: int
+    ready: int
+    waiting: int
+    asleep: bool = False
+
+
 class ChampionRequest(Request):
     spec: PipelineSpec
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.contracts import Archive, RolloutCheck
 from tasks.errors import ServingError
-from tasks.release.switch import differences
+from tasks.release.differences import differences
 from tasks.serving.backend import ServingBackend
 from tasks.spec import PipelineSpec
 
@@ -19,8 +19,8 @@ def bring_up(
     Raises:
         ServingError: It does not load, or answers otherwise than when it was judged.
     """
-    if not backend.holds(archive.model, archive.version, archive.sha256):
-        backend.load(archive, spec.serving)
+    if not backend.ready(archive.model, archive.version, archive.sha256):
+        backend.register(archive, spec.serving)
     check = smoke_test(backend, archive, example)
     backend.keep(archive, spec.serving)
     return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]

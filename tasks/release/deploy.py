@@ -31,7 +31,7 @@ from tasks.release.switch import (
     same_archive,
     switch,
 )
-from tasks.serving.backend import ServingBackend, serving_backend
+from tasks.serving.backend import ServingBackend, exclusive, retire_all_but, serving_backend, versions_of
 from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
 
@@ -64,8 +64,8 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
     """
     started = time.monotonic()
     precedent.promotion_of_version(request.version)
-    backend, gateway = serving_backend(), Gateway()
-    with backend.exclusive(request.spec.name):
+    backend, gateway = serving_backend(request.spec.serving.backend), Gateway()
+    with exclusive(request.spec.name):
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
         if may and (current is None or not same_archive(current, target)):
@@ -79,7 +79,7 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, actor)
-        _remove_the_oldest(backend, gateway, target, previous)
+        _remove_the_oldest(gateway, target, previous)
     return Rollout(
         model=target.model,
         stable=target,
@@ -100,7 +100,8 @@ def _bring_up_or_leave_nothing(
         example = example_of(request.version, request.spec)
         return bring_up(backend, request.version.archive, request.spec, example)
     except ServingError:
-        backend.prune(request.spec.name, {route.backend_version for route in kept if route})
+        kept_here = versions_of(kept).get(request.spec.serving.backend, set())
+        backend.retire(request.spec.name, kept_here)
         raise
 
 
@@ -121,10 +122,10 @@ def _why(version: ModelVersion) -> str:
     return f"Version {version.version} is loaded and answers its example as it was judged. The gate: {gate}"
 
 
-def _remove_the_oldest(
-    backend: ServingBackend, gateway: Gateway, target: Route, previous: Route | None
-) -> None:
-    """Remove every version but the serving one and the one before, once no request is under way to them."""
+def _remove_the_oldest(gateway: Gateway, target: Route, previous: Route | None) -> None:
+    """Remove every version but the serving one and the one before, once no request is under way to them; also
+    from the backend that the model has left.
+    """
     keep = {target.backend_version} | ({previous.backend_version} if previous else set())
     deadline = time.monotonic() + DRAIN_SECONDS
     while set(gateway.in_flight(target.model)) - keep:
@@ -134,4 +135,4 @@ def _remove_the_oldest(
                 f"{gateway.in_flight(target.model)}."
             )
         time.sleep(0.1)
-    backend.prune(target.model, keep)
+    retire_all_but(target.model, versions_of([target, previous]))

@@ -21,7 +21,7 @@ from tasks.release.deploy import deploy
 from tasks.release.register import register
 from tasks.release.states import unused_promotion
 from tasks.release.switch import find_previous_route
-from tasks.serving.backend import serving_backend
+from tasks.serving.backend import exclusive, loaded_versions, retire_all_but, versions_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -101,16 +101,20 @@ def _why_not_served(model: str, number: str) -> str | None:
 
 def _remove_archives(model: str, context: StepContext) -> list[Settled]:
     """Unload what neither serves nor served before: a deployment was killed after it had loaded it."""
-    backend, gateway = serving_backend(), Gateway()
-    with backend.exclusive(model):
+    gateway = Gateway()
+    with exclusive(model):
         routes = (gateway.route(model), find_previous_route(gateway.history(model)))
-        keep = {route.backend_version for route in routes if route} | set(gateway.in_flight(model))
-        unused = sorted(backend.versions(model) - keep)
+        kept, under_way = versions_of(routes), set(gateway.in_flight(model))
+        loaded = loaded_versions(model, kept)
+        keep = {name: kept.get(name, set()) | under_way for name in {*kept, *(name for name, _ in loaded)}}
+        unused = sorted(version for name, version in loaded if version not in keep[name])
         if not unused:
             return []
         why = f"Nothing sends requests to the archives {', '.join(unused)}: they are unloaded."
-        decided = _record(model, context, "remove", why, {"archives": unused, "kept": sorted(keep)})
-        backend.prune(model, keep)
+        decided = _record(
+            model, context, "remove", why, {"archives": unused, "kept": sorted(set().union(*keep.values()))}
+        )
+        retire_all_but(model, keep)
         entries.complete(decided, "They are unloaded.")
     return [Settled(model=model, outcome="removed", why=why)]
 

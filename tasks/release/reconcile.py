@@ -28,7 +28,7 @@ from tasks.release.rollback import bring_back
 from tasks.release.states import is_made, mismatch, promised
 from tasks.release.switch import Decision, move_champion, switch
 from tasks.release.withdraw import remove_alias, withdraw
-from tasks.serving.backend import serving_backend
+from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -76,7 +76,7 @@ def _settle_first(model: str, context: StepContext) -> Settled | None:
     """What was in the middle of a release when it was looked at holds the model's versions: it is waited for,
     and looked at once more.
     """
-    with serving_backend().exclusive(model):
+    with exclusive(model):
         seen = see(model, _registered(model))
         found = mismatch(seen)
         if found is None:
@@ -130,7 +130,7 @@ def _bring(seen: SeenModel, entry: LedgerEntry | None, wanted: Route | None, act
         return
     went_back = entry is not None and entry.action == Action.ROLLBACK
     again = Decision(Action.ROLLBACK if went_back else Action.DEPLOY, actor, why)
-    bring_back(serving_backend(), gateway, wanted, seen.route, again)
+    bring_back(gateway, wanted, seen.route, again)
 
 
 def _undo_switch(seen: SeenModel, entry: LedgerEntry, actor: str, why: str) -> Settled:

@@ -14,7 +14,7 @@ from tasks.release.switch import (
     never_served,
     switch,
 )
-from tasks.serving.backend import ServingBackend, serving_backend
+from tasks.serving.backend import ServingBackend, exclusive, serving_backend
 from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -48,12 +48,12 @@ def roll_back(
         ArchiveMismatch: The registry names another archive than the one that served.
         ServingError: The earlier version does not answer as it was judged; what serves now goes on serving.
     """
-    started, backend, gateway = time.monotonic(), serving_backend(), Gateway()
+    started, gateway = time.monotonic(), Gateway()
     _tell_of_alias(model)
-    with backend.exclusive(model):
+    with exclusive(model):
         current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
-        target, checks = bring_back(backend, gateway, target, current, decided)
+        target, checks = bring_back(gateway, target, current, decided)
     return Rollout(
         model=model,
         stable=target,
@@ -67,9 +67,10 @@ def roll_back(
 
 
 def bring_back(
-    backend: ServingBackend, gateway: Gateway, target: Route, current: Route | None, decided: Decision
+    gateway: Gateway, target: Route, current: Route | None, decided: Decision
 ) -> tuple[Route, list[RolloutCheck]]:
-    """Let a version serve that served before, or was decided to; the caller holds the model's versions.
+    """Let a version serve that served before, or was decided to, from the backend that it served from; the
+    caller holds the model's versions.
 
     Returns:
         The route by the version's present number, and what was checked.
@@ -79,7 +80,7 @@ def bring_back(
     """
     version = _version_of(target)
     target = target.model_copy(update={"model_version": version.version})
-    checks = _make_ready(backend, version, target)
+    checks = _make_ready(serving_backend(target.backend), version, target)
     if gateway.route(target.model) != target:
         switch(gateway, target.model, target, current, decided)
     expected = version.archive.example_prediction
@@ -157,7 +158,7 @@ def _version_of(target: Route) -> ModelVersion:
 
 def _make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
     """See that it answers as it was judged: it is usually still loaded, else its archive is."""
-    if backend.holds(target.model, target.backend_version, target.archive_sha256):
+    if backend.ready(target.model, target.backend_version, target.archive_sha256):
         return [smoke_test(backend, version.archive, target.input_example)]
     spec = PipelineSpec.load(settings().models / target.model / "pipeline.yaml")
     return bring_up(backend, version.archive, spec, target.input_example)

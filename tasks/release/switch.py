@@ -1,6 +1,5 @@
 """The change of a route: what it is, how it is written down first, and how it is seen to have worked."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,15 +7,10 @@ from typing import Any, Literal
 from tasks.contracts import Action, ModelVersion, RolloutCheck, Route
 from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
+from tasks.release.differences import differences
 from tasks.serving.gateway import Gateway, RouteChange
 from tasks.spec import PipelineSpec
 from tasks.stores import registry
-
-TOLERANCE = 1e-3
-"""By how much a score may differ between the machine that judged an archive and the one that serves it; of a
-predicted number, by which share of it."""
-NEGLIGIBLE = 1e-6
-"""A predicted number that is nearer to 0 than this is 0: its share would tell rounding apart."""
 
 
 def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
@@ -31,7 +25,8 @@ def route_of(spec: PipelineSpec, version: ModelVersion) -> Route:
         label_schema=spec.serving.label_schema,
         input_example=example_of(version, spec),
         timeout_seconds=spec.serving.timeout_seconds,
-        batches=version.archive.batches,
+        backend=spec.serving.backend,
+        batches=version.archive.batches or spec.serving.backend == "oip",
         batch_size=spec.serving.batch_size,
         workers=spec.serving.workers,
     )
@@ -68,25 +63,6 @@ def never_served(model: str) -> InvalidRequest:
     return InvalidRequest(
         f"No model {model!r} has ever been served here. The gateway's page lists those that are."
     )
-
-
-def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Where an answer differs from the expected one: numbers by more than a tolerance, all else at all.
-
-    Scores are in [0, 1], as the tolerance is; a predicted number is in units of the label, large or small.
-    """
-    least = {name: NEGLIGIBLE if name == "prediction" else TOLERANCE for name in expected}
-    wrong = [name for name, value in expected.items() if not _close(value, found.get(name), least[name])]
-    return [f"{name} is {found.get(name)!r} instead of {expected[name]!r}" for name in wrong]
-
-
-def _close(expected: Any, found: Any, least: float) -> bool:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        same = expected.keys() == found.keys()
-        return same and all(_close(value, found[name], least) for name, value in expected.items())
-    if isinstance(expected, float) and isinstance(found, int | float):
-        return math.isclose(expected, found, rel_tol=TOLERANCE, abs_tol=least)
-    return bool(expected == found)
 
 
 def same_archive(one: Route, other: Route) -> bool:

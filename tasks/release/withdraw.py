@@ -13,9 +13,10 @@ from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.monitoring.closing import close
 from tasks.release.switch import last_change, never_served, since
-from tasks.serving.backend import ServingBackend, serving_backend
+from tasks.serving.backend import exclusive, retire_all_but
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
+from tasks.spec import ServingBackendName
 from tasks.stores import registry
 
 DRAIN_SECONDS = 60.0
@@ -33,14 +34,14 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
     """
     model = request.model
     _require_removed(model)
-    backend, gateway = serving_backend(), Gateway()
-    with backend.exclusive(model):
+    gateway = Gateway()
+    with exclusive(model):
         route, aliased = gateway.route(model), registry.aliased_version(model)
         if not (route or aliased or gateway.history(model)):
             raise never_served(model)
         if route is not None:
             _withdraw(gateway, request, route)
-        unloaded = _unload(backend, gateway, model)
+        unloaded = _unload(gateway, model, route)
         if aliased is not None:
             remove_alias(
                 gateway, model, aliased, request.context.actor, f"The model was withdrawn: {request.reason}"
@@ -75,14 +76,15 @@ def _withdraw(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
     entries.complete(entry, "The gateway has no route.")
 
 
-def _unload(backend: ServingBackend, gateway: Gateway, model: str) -> tuple[str, ...]:
+def _unload(gateway: Gateway, model: str, route: Route | None) -> tuple[str, ...]:
     """Remove every version, once no request is under way to them."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while under_way := gateway.in_flight(model):
         if time.monotonic() > deadline:
             raise ServingError(f"Requests to {model} do not end: {under_way}.")
         time.sleep(0.1)
-    return tuple(backend.prune(model, set()))
+    served_from: dict[ServingBackendName, set[str]] = {route.backend: set()} if route else {}
+    return tuple(retire_all_but(model, served_from))
 
 
 def remove_alias(gateway: Gateway, model: str, aliased: str, actor: str, why: str) -> None:

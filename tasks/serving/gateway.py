@@ -1,5 +1,6 @@
 """The gateway, as the steps see it: routes, their history, and the log of predictions and labels."""
 
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ from pydantic import AwareDatetime
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tasks.contracts import Contract, Route
+from tasks.contracts import Contract, Outcomes, Route, TrafficSplit
 from tasks.errors import ServingError
 from tasks.settings import settings
 
@@ -79,14 +80,54 @@ class Gateway:
         entries = self._call("GET", f"/internal/routes/{model}/history").json()["history"]
         return [RouteChange.model_validate(entry) for entry in entries]
 
+    def open_split(self, split: TrafficSplit) -> None:
+        """Let a second version answer, or see copies of, a part of its model's requests from the next one on.
+
+        Another split of the model is replaced; a change of its route ends it.
+
+        Raises:
+            ServingError: The model is not served (status 404), or by the archive of the candidate (422).
+        """
+        self._call("PUT", f"/internal/splits/{split.candidate.model}", json=split.model_dump(mode="json"))
+
+    def split(self, model: str) -> TrafficSplit | None:
+        """How the model's requests are divided; None where one version gets all."""
+        response = self._call("GET", f"/internal/splits/{model}", allowed=404)
+        if response.status_code == 404:
+            return None
+        return TrafficSplit.model_validate(response.json()["split"])
+
+    def close_split(self, model: str) -> None:
+        """Let the version of the model's route answer everything again; no harm where it does."""
+        self._call("DELETE", f"/internal/splits/{model}", allowed=404)
+
+    def outcomes(self, model: str, since: datetime, labelled: int = 10_000) -> Outcomes:
+        """What became of the model's requests since a time, by version and role.
+
+        What another process of the gateway answered in the last second may be missing.
+
+        Args:
+            labelled: How many predictions with a label are told at most, the oldest; 100,000 is the limit.
+        """
+        parameters: dict[str, str | int] = {"since": since.isoformat(), "labelled": labelled}
+        told = self._call("GET", f"/internal/outcomes/{model}", params=parameters)
+        return Outcomes.model_validate_json(told.content)
+
     def in_flight(self, model: str) -> dict[str, int]:
-        """Requests that are being worked on, by backend version; a version that is not named has none."""
+        """Requests that any process of the gateway works on, by backend version; one not named has none."""
         counted: dict[str, int] = self._call("GET", f"/internal/routes/{model}/in_flight").json()["in_flight"]
         return counted
 
-    def probe(self, model: str, instance: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The run that answers users now, and its answer to `instance`; it leaves no trace in the log."""
-        answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}).json()
+    def probe(
+        self, model: str, instance: dict[str, Any], version: str | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """The run that answers users now, and its answer to `instance`; it leaves no trace in the log.
+
+        Args:
+            version: The model version to ask instead: the candidate of a split.
+        """
+        how: dict[str, Any] = {"params": {"version": version}} if version else {}
+        answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}, **how).json()
         return answer["run_id"], answer["predictions"][0]
 
     def log_id(self) -> str:

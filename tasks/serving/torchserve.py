@@ -4,33 +4,26 @@ The order of calls is measured (no request failed in 31 of 31 roll-overs): regis
 synchronous registration holds a thread that requests need; wait until the workers are ready; and delete a
 version only when nothing is left in its queue, because what is queued for a deleted version is never
 answered.
-
-The store's folder is shared with the server. Beside an archive that should serve lies a record,
-`<archive>.mar.json`, from which the server loads it again at its next start (containers/torchserve/start.py);
-a version without one is a trial.
 """
 
-import fcntl
-import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.contracts import Archive
-from tasks.errors import ArchiveMismatch, ServingError
+from tasks.contracts import Archive, LoadedVersion
+from tasks.errors import InvalidSettings, NotLoaded, ServingError, Unreachable
+from tasks.serving.backend import ServingBackend
+from tasks.serving.replicated import replicated
+from tasks.serving.store import ArchiveStore, file_name
 from tasks.serving.torchserve_api import (
     ManagementApi,
-    NotLoaded,
-    Unreachable,
     batch_size,
     response_timeout_seconds,
 )
-from tasks.settings import settings
+from tasks.settings import separated, settings
 from tasks.spec import ServingSpec
-from tasks.stores import files
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.1
@@ -48,43 +41,41 @@ DRAINED_POLLS = 3
 
 
 class TorchServe:
-    """The versions that one TorchServe holds.
+    """The versions that one TorchServe holds; see `ServingBackend` for what each method does.
 
     Args:
+        key_file: Where this server writes its tokens; its logs are beside it.
         ready_seconds: How long a version may take to become ready.
     """
 
-    def __init__(self, *, ready_seconds: float = READY_SECONDS) -> None:
-        chosen = settings()
-        self._store = chosen.model_store
-        self._api = ManagementApi(
-            chosen.torchserve_management_url, chosen.torchserve_inference_url, chosen.key_file
-        )
-        self._log = chosen.key_file.parent / "logs" / "model_log.log"
+    def __init__(
+        self,
+        management_url: str,
+        inference_url: str,
+        key_file: Path,
+        store: Path,
+        *,
+        ready_seconds: float = READY_SECONDS,
+    ) -> None:
+        self._store = ArchiveStore(store)
+        self._api = ManagementApi(management_url, inference_url, key_file)
+        self._log = key_file.parent / "logs" / "model_log.log"
         self._ready_seconds = ready_seconds
 
-    @contextmanager
-    def exclusive(self, model: str) -> Iterator[None]:
-        """Hold the lock file of the model in the store; the kernel lets go of it when the process ends."""
-        self._store.mkdir(parents=True, exist_ok=True)
-        with (self._store / f".{model}.lock").open("w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def load(self, archive: Archive, serving: ServingSpec) -> None:
-        """See `ServingBackend.load`.
+    def register(self, archive: Archive, serving: ServingSpec) -> None:
+        """See `ServingBackend.register`.
 
         The version becomes ready about a second after it was registered on an idle machine.
         """
-        file = self._copy(archive)
+        file = self._store.bring(archive)
         deadline = time.monotonic() + self._ready_seconds
         starts: set[int] = set()
         fault = "it was not ready in time"
-        known = self._revive(archive, serving, file.name)
+        known = self._revive(archive, serving, file)
         while len(starts) < FAILED_STARTS and time.monotonic() < deadline:
             try:
                 if not known:
-                    self._api.register(archive, file.name, serving)
+                    self._api.register(archive, file, serving)
                     known = True
                 workers = self._api.describe(archive.model, archive.version)["workers"]
             except (NotLoaded, Unreachable) as error:
@@ -116,10 +107,10 @@ class TorchServe:
             "max_batch_delay_ms": serving.max_batch_delay_ms,
             "response_timeout_seconds": response_timeout_seconds(serving),
         }
-        files.write_text(str(self._record(archive)), text=json.dumps(record, indent=2))
+        self._store.note(file_name(archive.model, archive.version, archive.sha256), record)
 
-    def holds(self, model: str, version: str, sha256: str) -> bool:
-        """See `ServingBackend.holds`.
+    def ready(self, model: str, version: str, sha256: str) -> bool:
+        """See `ServingBackend.ready`.
 
         The server names the file that it loaded, and the file's name carries the hash.
         """
@@ -127,52 +118,44 @@ class TorchServe:
             found = self._api.describe(model, version)
         except (NotLoaded, Unreachable):
             return False
-        ready = any(worker["status"] == "READY" for worker in found["workers"])
-        return ready and found["modelUrl"] == file_name(model, version, sha256)
+        return _ready(found) > 0 and found["modelUrl"] == file_name(model, version, sha256)
 
-    def versions(self, model: str) -> set[str]:
-        """See `ServingBackend.versions`."""
-        return {str(entry["modelVersion"]) for entry in self._api.versions(model)}
+    def scale(self, model: str, version: str, workers: int) -> None:
+        """See `ServingBackend.scale`."""
+        self._api.scale(model, version, workers)
+        deadline = time.monotonic() + self._ready_seconds
+        while not _has(self._api.describe(model, version), workers):
+            if time.monotonic() > deadline:
+                raise ServingError(
+                    f"{model} {version} did not get {workers} workers within {self._ready_seconds:g} s. "
+                    f"Look into {self._log}."
+                )
+            time.sleep(POLL_SECONDS)
 
-    def prune(self, model: str, keep: set[str]) -> list[str]:
-        """See `ServingBackend.prune`.
+    def describe(self, model: str) -> list[LoadedVersion]:
+        """See `ServingBackend.describe`."""
+        return [_loaded(entry) for entry in self._api.versions(model)]
+
+    def has_archives(self, model: str) -> bool:
+        """See `ServingBackend.has_archives`."""
+        return self._store.has(model)
+
+    def retire(self, model: str, keep: set[str]) -> list[str]:
+        """See `ServingBackend.retire`.
 
         Records go first, so that a restart in between does not bring a version back.
         """
         loaded = self._api.versions(model)
-        kept = tuple(file_name(model, version, "").removesuffix(".mar") for version in keep)
-        leaving = [path for path in self._store.glob(f"{model}-*.mar") if not path.name.startswith(kept)]
-        for path in leaving:
-            path.with_name(path.name + ".json").unlink(missing_ok=True)
+        leaving = self._store.drop_records(model, keep)
         removed = [str(entry["modelVersion"]) for entry in loaded if entry["modelVersion"] not in keep]
         for version in removed:
             self._drain(model, version)
             self._delete(model, version, keep)
-        for path in leaving:
-            path.unlink(missing_ok=True)
+        for name in leaving:
+            self._store.drop(name)
         return removed
 
     # --- parts ----------------------------------------------------------------------------------------------
-
-    def _copy(self, archive: Archive) -> Path:
-        """Bring the archive into the store, whole, and check its bytes at both ends."""
-        self._require(archive, files.sha256(archive.url), archive.url)
-        file = self._store / file_name(archive.model, archive.version, archive.sha256)
-        if not file.exists() or files.sha256(str(file)) != archive.sha256:
-            part = files.fetch(archive.url, self._store / f".{file.name}.part")
-            self._require(archive, files.sha256(str(part)), str(part))
-            part.replace(file)
-        return file
-
-    def _require(self, archive: Archive, found: str, where: str) -> None:
-        if found != archive.sha256:
-            raise ArchiveMismatch(
-                f"{where} has the SHA-256 {found}, but the archive of {archive.model} that was judged has "
-                f"{archive.sha256}. It is not served. Train again, or bring the judged archive back.",
-                found=found,
-                expected=archive.sha256,
-                url=where,
-            )
 
     def _revive(self, archive: Archive, serving: ServingSpec, file: str) -> bool:
         """Whether an earlier try, killed in between, had registered the version.
@@ -188,19 +171,18 @@ class TorchServe:
             self._drain(archive.model, archive.version)
             self._delete(archive.model, archive.version, set())
             return False
-        if not any(worker["status"] == "READY" for worker in found["workers"]):
+        if not _ready(found):
             self._api.scale(archive.model, archive.version, 0)
             self._api.scale(archive.model, archive.version, serving.workers)
         return True
 
-    def _give_up(self, archive: Archive, file: Path, fault: str) -> None:
+    def _give_up(self, archive: Archive, file: str, fault: str) -> None:
         """Remove a version that never became ready, and say why."""
         printed = self._output_of_worker(archive)
         errors = [line for line in printed if ERROR.match(line) and "ts.torch_handler" not in line]
         with suppress(Unreachable):
             self._delete(archive.model, archive.version, set())
-        self._record(archive).unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
+        self._store.drop(file)
         said = (
             f"Its worker printed: {'; '.join(dict.fromkeys(errors))}."
             if errors
@@ -252,13 +234,46 @@ class TorchServe:
             self._api.set_default(model, min(others & keep or others))
         self._api.delete(model, version)
 
-    def _record(self, archive: Archive) -> Path:
-        return self._store / f"{file_name(archive.model, archive.version, archive.sha256)}.json"
 
+def torchserve() -> ServingBackend:
+    """The TorchServe of the settings; of several, all that they name.
 
-def file_name(model: str, version: str, sha256: str) -> str:
-    """An archive's name in the store.
-
-    The hash in it tells two archives of one version apart. No model has a hyphen.
+    Raises:
+        InvalidSettings: There is not one address of each kind, and one key file, for each server.
     """
-    return f"{model}-{version}-{sha256[:16]}.mar"
+    chosen = settings()
+    named: list[list[Any]] = [
+        separated(chosen.torchserve_management_url),
+        separated(chosen.torchserve_inference_url),
+        chosen.key_files,
+    ]
+    if not named[0] or len({len(each) for each in named}) != 1:
+        raise InvalidSettings(
+            "PERENNIAL_TORCHSERVE_MANAGEMENT_URL, PERENNIAL_TORCHSERVE_INFERENCE_URL and "
+            f"PERENNIAL_TORCHSERVE_KEY_FILE name {', '.join(str(len(each)) for each in named)} servers. Let "
+            "each name the same ones, comma-separated and in the same order."
+        )
+    servers = [
+        TorchServe(management, inference, key_file, chosen.model_store)
+        for management, inference, key_file in zip(*named, strict=True)
+    ]
+    return replicated(servers)
+
+
+def _ready(entry: dict[str, Any]) -> int:
+    return sum(worker["status"] == "READY" for worker in entry["workers"])
+
+
+def _has(entry: dict[str, Any], workers: int) -> bool:
+    """Whether a version has so many workers, all of them ready."""
+    return _ready(entry) == len(entry["workers"]) == workers
+
+
+def _loaded(entry: dict[str, Any]) -> LoadedVersion:
+    return LoadedVersion(
+        version=str(entry["modelVersion"]),
+        archive=str(entry["modelUrl"]),
+        workers=int(entry["minWorkers"]),
+        ready=_ready(entry),
+        waiting=int(entry["jobQueueStatus"]["pendingRequests"]),
+    )

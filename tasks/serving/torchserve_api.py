@@ -8,18 +8,10 @@ from typing import Any
 import requests
 
 from tasks.contracts import Archive
-from tasks.errors import ServingError
+from tasks.errors import NotLoaded, ServingError, Unreachable
 from tasks.spec import ServingSpec
 
 TIMEOUT_SECONDS = 30.0
-
-
-class NotLoaded(ServingError):
-    """TorchServe does not know the model or the version."""
-
-
-class Unreachable(ServingError):
-    """TorchServe does not answer, or not yet with its tokens on disk; it may be back in a moment."""
 
 
 class ManagementApi:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-NAMES = ("airflow", "ml", "mlflow", "torchserve", "gateway")
+NAMES = ("airflow", "ml", "mlflow", "torchserve", "inference", "gateway")
 READ_ONLY: dict[str, Any] = {
     "read_only": True,
     "tmpfs": {"/tmp": "mode=1777"},
@@ -191,6 +191,23 @@ def test_torchserve_answers_those_alone_who_have_its_token(
         assert inside(container, "stat -c %a /srv/models /srv/models/key_file.json").split() == ["700", "600"]
         ask = "import urllib.request as r; r.urlopen('http://127.0.0.1:8086/models')"
         assert "HTTP Error 400" in inside(container, f'python -c "{ask}" 2>&1 || true')
+        container.stop(timeout=20)
+        container.reload()
+        assert container.attrs["State"]["ExitCode"] == 143
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_the_inference_server_answers_those_alone_who_have_its_token(
+    engine: "DockerClient", images: dict[str, str]
+) -> None:
+    container = engine.containers.run(images["inference"], detach=True, **READ_ONLY)
+    try:
+        until_healthy(container)
+        folder = "/srv/models/inference"
+        assert inside(container, f"stat -c %a {folder} {folder}/key_file.json").split() == ["700", "600"]
+        ask = "import urllib.request as r; r.urlopen('http://127.0.0.1:8088/v2/models/any')"
+        assert "HTTP Error 401" in inside(container, f'python -c "{ask}" 2>&1 || true')
         container.stop(timeout=20)
         container.reload()
         assert container.attrs["State"]["ExitCode"] == 143

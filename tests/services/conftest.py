@@ -22,6 +22,7 @@ import pytest
 import requests
 
 from embedded import gateway as embedded_gateway
+from embedded import inference as embedded_inference
 from embedded import torchserve as embedded_torchserve
 from embedded.ports import free_port
 from tasks.contracts import Action, Archive, DeployRequest, GateDecision, ModelVersion, Rollout, StepContext
@@ -136,15 +137,21 @@ class Platform:
 
     folder: Path
     torchserve: Service
+    inference: Service
     gateway: Service
     inference_url: str
     management_url: str
+    oip_url: str
     gateway_url: str
     database_file: Path
 
     @property
     def torchserve_folder(self) -> Path:
         return self.folder / "torchserve"
+
+    @property
+    def inference_folder(self) -> Path:
+        return self.folder / "inference"
 
     @property
     def store(self) -> Path:
@@ -199,6 +206,17 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         return requests.get(f"{inference_url}/ping", headers={"Authorization": f"Bearer {key}"}, timeout=5).ok
 
     torchserve = Service(command, environment, folder / "torchserve.log", serves)
+    oip_port = free_port()
+    oip_url = f"http://127.0.0.1:{oip_port}"
+    command, environment = embedded_inference.command(
+        ENVIRONMENTS / "inference", folder / "inference", oip_port
+    )
+    inference = Service(
+        command,
+        environment,
+        folder / "inference.log",
+        lambda: requests.get(f"{oip_url}/v2/health/ready", timeout=5).ok,
+    )
     database_file = folder / "gateway.db"
     command, environment = embedded_gateway.command(
         ENVIRONMENTS / "gateway",
@@ -208,6 +226,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         torchserve_url=inference_url,
         torchserve_key_file=serving / "key_file.json",
     )
+    environment |= {
+        "PERENNIAL_OIP_URL": oip_url,
+        "PERENNIAL_OIP_KEY_FILE": str(folder / "inference" / "key_file.json"),
+    }
     gateway_url = f"http://127.0.0.1:{gateway_port}"
     gateway = Service(
         command,
@@ -216,15 +238,27 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         lambda: requests.get(f"{gateway_url}/healthz", timeout=5).ok,
     )
     management_url = f"http://127.0.0.1:{ports['management_port']}"
-    made = Platform(folder, torchserve, gateway, inference_url, management_url, gateway_url, database_file)
+    made = Platform(
+        folder,
+        torchserve,
+        inference,
+        gateway,
+        inference_url,
+        management_url,
+        oip_url,
+        gateway_url,
+        database_file,
+    )
     torchserve.start(wait=False)
+    inference.start(wait=False)
     gateway.start(wait=False)
     try:
         until(torchserve.ready, what="TorchServe")
+        until(inference.ready, what="the inference server")
         until(gateway.ready, what="the gateway")
         yield made
     finally:
-        for service in (gateway, torchserve):
+        for service in (gateway, inference, torchserve):
             if service.running:
                 service.kill()
 
@@ -264,6 +298,9 @@ def settled(services: Platform, mlflow_url: str, tmp_path_factory: pytest.TempPa
         "TORCHSERVE_MANAGEMENT_URL": services.management_url,
         "TORCHSERVE_STORE": str(services.store),
         "TORCHSERVE_KEY_FILE": str(services.torchserve_folder / "key_file.json"),
+        "OIP_URL": services.oip_url,
+        "OIP_STORE": str(services.inference_folder / "store"),
+        "OIP_KEY_FILE": str(services.inference_folder / "key_file.json"),
         "MLFLOW_URL": mlflow_url,
         "MODELS": str(home / "models"),
     }
@@ -281,7 +318,7 @@ def settled(services: Platform, mlflow_url: str, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def platform(services: Platform, settled: Path) -> Platform:
     """The services, running."""
-    for service in (services.torchserve, services.gateway):
+    for service in (services.torchserve, services.inference, services.gateway):
         if not service.running:
             service.start()
     return services
@@ -413,11 +450,11 @@ class Model:
 
     def remove(self) -> None:
         """Take it out of service, so that what a later test restarts does not have to load it."""
+        from tasks.serving.backend import retire_all_but
         from tasks.serving.gateway import Gateway
-        from tasks.serving.torchserve import TorchServe
 
         Gateway().withdraw(self.name)
-        TorchServe().prune(self.name, set())
+        retire_all_but(self.name, {})
 
 
 def new_model(home: Path, **changes: Any) -> Model:

@@ -15,12 +15,13 @@ from tasks.contracts import Action, DeployRequest, Rollout, Route
 from tasks.errors import ArchiveMismatch, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release.deploy import deploy
+from tasks.release.differences import differences
 from tasks.release.rollback import roll_back
-from tasks.release.switch import differences, find_previous_route
+from tasks.release.switch import find_previous_route
 from tasks.serving.backend import serving_backend
 from tasks.serving.champion import find_champion
 from tasks.serving.gateway import Gateway, RouteChange
-from tasks.serving.torchserve import TorchServe
+from tasks.serving.torchserve import TorchServe, torchserve
 from tasks.serving.torchserve_api import ManagementApi
 from tasks.stores import registry
 from tests.services.conftest import (
@@ -44,7 +45,7 @@ def answering(platform: Platform, model: Model) -> str:
 
 
 def loaded(model: Model) -> set[str]:
-    return {entry["modelVersion"] for entry in TorchServe()._api.versions(model.name)}
+    return {entry["modelVersion"] for entry in torchserve()._api.versions(model.name)}
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def test_of_two_deployments_at_once_one_serves_and_the_other_is_refused(
     assert answering(platform, served) in set(requests) - set(refused)
     route = Gateway().route(served.name)
     assert route is not None
-    assert serving_backend().holds(served.name, route.backend_version, route.archive_sha256)
+    assert serving_backend(route.backend).ready(served.name, route.backend_version, route.archive_sha256)
 
 
 def test_an_alias_that_a_person_changed_is_told_and_what_serves_counts(

@@ -19,7 +19,7 @@ from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
 from tasks.errors import DeletedInMlflow, MlflowRefused
 from tasks.serving.gateway import Gateway
-from tasks.serving.torchserve import TorchServe
+from tasks.serving.torchserve import torchserve
 from tasks.settings import settings
 from tasks.spec import GateSpec, PipelineSpec
 from tasks.step import execute, exit_code
@@ -357,7 +357,7 @@ def tiny(world: World, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("OTHER_RUN", world.runs[OTHER])
     yield spec.model_copy(update={"gate": GateSpec(first_model_minimum={"accuracy": 0.5})})
     Gateway().withdraw(MODEL)
-    TorchServe().prune(MODEL, set())
+    torchserve().retire(MODEL, set())
 
 
 @dataclass

@@ -15,7 +15,7 @@ from tasks.release.deploy import deploy
 from tasks.release.rollback import roll_back, rollback
 from tasks.release.withdraw import withdraw
 from tasks.serving.gateway import Gateway
-from tasks.serving.torchserve import TorchServe
+from tasks.serving.torchserve import torchserve
 from tasks.settings import settings
 from tasks.stores import registry
 from tests.services.conftest import HANDLER, Model, Platform
@@ -161,7 +161,7 @@ def test_a_version_is_asked_what_it_was_asked_when_it_was_judged(platform: Platf
     """The example in pipeline.yaml may be another by now."""
     model.deploy("one")
     two = model.deploy("two").stable
-    TorchServe().prune(model.name, {two.backend_version})
+    torchserve().retire(model.name, {two.backend_version})
     serving = model.spec.serving.model_copy(update={"input_example": {"text": "a longer example"}})
     changed = model.spec.model_copy(update={"serving": serving})
     path = settings().models / model.name / "pipeline.yaml"

@@ -4,7 +4,8 @@ import json
 import subprocess
 import time
 
-from tasks.serving.torchserve import TorchServe, file_name
+from tasks.serving.store import file_name
+from tasks.serving.torchserve import torchserve
 from tasks.settings import PROJECT
 from tests.services.conftest import ENVIRONMENTS, Model, Platform, build_archive, load_on, until
 
@@ -33,11 +34,11 @@ def test_torchserve_killed_under_load_is_a_503_until_it_is_back_with_the_same_ve
 def test_only_what_passed_its_smoke_test_comes_back_and_only_unchanged(
     platform: Platform, steady: Model
 ) -> None:
-    kept = {entry["modelVersion"] for entry in TorchServe()._api.versions(steady.name)}
+    kept = {entry["modelVersion"] for entry in torchserve()._api.versions(steady.name)}
     trial, tampered = (build_archive(steady.folder, steady.name, mark) for mark in ("trial", "tampered"))
-    backend = TorchServe()
-    backend.load(trial, steady.spec.serving)
-    backend.load(tampered, steady.spec.serving)
+    backend = torchserve()
+    backend.register(trial, steady.spec.serving)
+    backend.register(tampered, steady.spec.serving)
     backend.keep(tampered, steady.spec.serving)
     file = platform.store / file_name(steady.name, tampered.version, tampered.sha256)
     file.write_bytes(file.read_bytes() + b"one byte more")
@@ -45,19 +46,19 @@ def test_only_what_passed_its_smoke_test_comes_back_and_only_unchanged(
     platform.torchserve.start()
     assert {entry["modelVersion"] for entry in backend._api.versions(steady.name)} == kept
     assert f"{file.name} is not the archive that was deployed" in platform.torchserve.log.read_text()
-    backend.prune(steady.name, kept)
+    backend.retire(steady.name, kept)
     assert sorted(path.suffix for path in platform.store.glob(f"{steady.name}-*")) == [".json", ".mar"]
 
 
 def test_a_version_that_stops_answering_is_revived_by_loading_it_again(
     platform: Platform, steady: Model
 ) -> None:
-    backend = TorchServe()
+    backend = torchserve()
     archive = build_archive(steady.folder, steady.name, "trial")
-    backend.load(archive, steady.spec.serving)
+    backend.register(archive, steady.spec.serving)
     backend._api.scale(steady.name, archive.version, 0)
-    until(lambda: not backend.holds(steady.name, archive.version, archive.sha256), what="the worker to end")
-    backend.load(archive, steady.spec.serving)
+    until(lambda: not backend.ready(steady.name, archive.version, archive.sha256), what="the worker to end")
+    backend.register(archive, steady.spec.serving)
     answer = backend.predict(steady.name, archive.version, {"text": "hello"}, timeout_seconds=10)
     assert answer == {"prediction": "trial", "score": 0.005, "archive_version": archive.version}
 

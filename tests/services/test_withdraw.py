@@ -84,7 +84,7 @@ def test_a_request_under_way_is_answered_before_the_version_is_unloaded(
 def test_a_withdrawal_that_dies_anywhere_is_carried_on_from(platform: Platform, model: Model) -> None:
     folder = settings().models / model.name
     kept = shutil.copytree(folder, folder.with_name(f".{model.name}"))
-    for owner, name in ((Gateway, "withdraw"), (TorchServe, "prune"), (registry, "remove_champion")):
+    for owner, name in ((Gateway, "withdraw"), (TorchServe, "retire"), (registry, "remove_champion")):
         model.deploy(name)
         request = removed(model)
         with death_after(owner, name), pytest.raises(Death):

@@ -31,7 +31,6 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (Settings, "LANDING_POLL_SECONDS", "0", "'0' should be greater than 0"),
         (Settings, "LANDING_POLL_SECONDS", "inf", "'inf' should be a finite number"),
         (Settings, "RUNNER", "dokcer", "'dokcer' should be 'process', 'docker' or 'kubernetes'"),
-        (Settings, "SERVING_BACKEND", "torch", "'torch' should be 'torchserve'"),
         (Settings, "STEP_CPUS", "-1", "'-1' should be greater than 0"),
         (Settings, "MODELS", "", "is empty, but has to name a folder"),
         (EmbeddedSettings, "AIRFLOW_PORT", "abc", "'abc' should be a whole number"),

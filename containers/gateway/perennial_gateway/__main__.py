@@ -1,46 +1,77 @@
-"""Run the gateway in this process: `python -m perennial_gateway`.
+"""Run the gateway: `python -m perennial_gateway`.
 
-One process, because one writer makes the log's order; on SIGTERM it finishes the requests that it holds and
-ends.
+With one worker it is this process. With several, this one starts them on one socket and starts another where
+one ends; connections that wait for one which ends are taken by the others. On SIGTERM a worker finishes the
+requests that it holds.
 """
 
-import gc
-import logging
+import os
 import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import uvicorn
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from perennial_gateway import database
 from perennial_gateway.app import application
+from perennial_gateway.connections import Connection
+from perennial_gateway.metrics import FOLDER
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.settings import GatewaySettings, Unguarded
+from perennial_gateway.worker import collect_less, log_to_stderr, worker
 
 GRACE_SECONDS = 30
+
+Made = TypeVar("Made")
 
 
 def main() -> None:
     """Read the settings and serve until a signal comes."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     try:
         settings = GatewaySettings()
     except ValidationError as error:
         sys.exit(f"The gateway's settings are wrong. {'; '.join(map(_sentence, error.errors()))}.")
+    if settings.gateway_workers > 1:
+        _serve_by_workers(settings)
+        return
+    app = _with_database(lambda: application(settings))
+    collect_less()
+    _serve(settings, app)
+
+
+def _serve_by_workers(settings: GatewaySettings) -> None:
+    def make_tables() -> None:  # before workers do it all at once
+        engine = database.connect(settings.gateway_database_url)
+        RouteTable(engine).load()
+        engine.dispose()
+
+    _with_database(make_tables)
+    with tempfile.TemporaryDirectory(prefix="perennial-gateway-metrics-") as folder:
+        os.environ[FOLDER] = folder  # before a worker imports prometheus_client
+        application = f"{worker.__module__}:{worker.__name__}"
+        _serve(settings, application, factory=True, workers=settings.gateway_workers)
+
+
+def _with_database(make: Callable[[], Made]) -> Made:
     try:
-        app = application(settings)
+        return make()
     except Unguarded as error:
         sys.exit(f"The gateway's settings are wrong. {error}.")
     except (sa.exc.SQLAlchemyError, ValueError) as error:
         sys.exit(f"The gateway's database cannot be used: {error}")
-    # What is there now stays until the end, and a request leaves no cycles: looking for some after every 700
-    # objects took a tenth of the processor's time.
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+
+
+def _serve(settings: GatewaySettings, app: Any, **how: Any) -> None:
     uvicorn.run(
         app,
         host=settings.gateway_host,
         port=settings.gateway_port,
-        http="httptools",
+        http=Connection,
         loop="uvloop",
         lifespan="on",
         access_log=False,
@@ -49,6 +80,7 @@ def main() -> None:
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        **how,
     )
 
 

@@ -21,18 +21,22 @@ from perennial_gateway.access.directory import Directory, Operators
 from perennial_gateway.access.grants import Grants
 from perennial_gateway.access.guard import Guard, Guarded
 from perennial_gateway.access.sender import Scope
-from perennial_gateway.backends.kinds import Backends
-from perennial_gateway.backends.torchserve import TorchServe
+from perennial_gateway.backends.kinds import backends_of
+from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
+from perennial_gateway.history import History
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import REQUESTS
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
+from perennial_gateway.peers import Peers
+from perennial_gateway.predict_batch import BatchPredictions
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
+from perennial_gateway.shadow import Shadows
 from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.web import FAILED, Json, Refused
 
@@ -59,31 +63,45 @@ def application(settings: GatewaySettings) -> ASGIApp:
         most_bytes=settings.log_spool_bytes,
         synced=settings.log_durability == "power",
     )
-    torchserve = TorchServe(settings.torchserve_inference_url, settings.torchserve_key_file)
-    backends = Backends({"torchserve": torchserve})
-    service = Service(routes, backends, log, FeedbackLimit(settings.feedback_limit))
+    backends = backends_of(settings)
+    failures = Failures(log)
+    shadows = Shadows(routes, backends, log, failures)
+    limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
+    service = Service(routes, backends, log, limit, failures, shadows)
+
+    def tell_gauges() -> None:
+        SPOOLED_BYTES.set(log.behind_bytes)
+        IN_FLIGHT.set(routes.in_flight.total())
+
+    peers = Peers(engine, routes, tell_gauges)
     directory = _directory(settings, Grants(engine))
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
-    users = ForUsers(routes, log, service, guard)
-    steps = ForSteps(engine, routes, log, service, Takebacks(engine))
+    batches = BatchPredictions(routes, service)
+    users = ForUsers(routes, log, History(engine), service, batches, guard, tell_gauges)
+    steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(Grants(engine), directory, settings.users)
 
     @asynccontextmanager
     async def live(_app: Starlette) -> AsyncIterator[None]:
         log.start()
         await backends.open()
+        await peers.start()
         following = asyncio.create_task(directory.follow())
         yield
         following.cancel()
+        await shadows.stop()
+        await failures.flush()
         await backends.close()
         await asyncio.to_thread(log.stop)
+        await peers.stop()
         engine.dispose()
 
+    internal = [*tokens.paths(), *steps.paths(), *batches.paths()]
     paths = [
-        Mount("/v1", Guarded(_router(users.of_models()), guard)),
-        Mount("/internal", Guarded(_router([*tokens.paths(), *steps.paths()]), operators, Scope.ADMIN)),
         *users.of_the_gateway(),
+        Mount("/v1", Guarded(_router(users.of_models()), guard)),
+        Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)
     app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)

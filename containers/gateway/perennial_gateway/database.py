@@ -41,6 +41,7 @@ predictions = sa.Table(
     sa.Column("role", sa.String(20)),
     sa.Column("trace_id", sa.String(32)),
     sa.Index("predictions_by_model", "model", "sequence"),
+    sa.Index("predictions_by_time", "model", "predicted_at", "model_version"),
     sqlite_autoincrement=True,
 )
 
@@ -54,6 +55,8 @@ feedback = sa.Table(
     sa.Column("received_at", sa.String(40), nullable=False),
     sa.Column("sent_by", sa.String(63)),
     sa.Index("feedback_by_model", "model", "sequence"),
+    sa.Index("feedback_by_time", "model", "received_at"),
+    sa.Index("feedback_by_prediction", "prediction_id", "sequence"),
     sqlite_autoincrement=True,
 )
 
@@ -98,7 +101,8 @@ failures = sa.Table(
     sa.Index("failures_by_model", "model", "sequence"),
     sqlite_autoincrement=True,
 )
-"""Requests that a version did not answer through no fault of the caller's, counted by second."""
+"""Requests that a version did not answer through no fault of the caller's, counted by second. In the role
+`shadow`: copies that were not sent to it, because too many were under way."""
 
 shadows = sa.Table(
     "shadows",
@@ -115,11 +119,13 @@ shadows = sa.Table(
     sa.Column("fault", sa.Text),
     sa.Column("live_prediction", sa.Text, nullable=False),
     sa.Column("live_version", sa.String(63), nullable=False),
+    sa.Column("agreed", sa.Integer),
     sa.Index("shadows_by_model", "model", "sequence"),
+    sa.Index("shadows_by_time", "model", "predicted_at"),
     sqlite_autoincrement=True,
 )
-"""What a version that answers nobody would have said, beside what the caller was told; `fault` where it
-failed."""
+"""What a version that answers nobody would have said, beside what the caller was told: `fault` where it
+failed, else `agreed`, 0 or 1."""
 
 spools = sa.Table(
     "spools",
@@ -147,6 +153,23 @@ tokens = sa.Table(
     sqlite_autoincrement=True,
 )
 """Who may ask: of each token its hash alone. A row is changed once, when the token is revoked, and stays."""
+
+peers = sa.Table(
+    "peers",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("home", sa.String(80), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("parent", sa.Integer, nullable=False),
+    sa.Column("connections", sa.Integer, nullable=False),
+    sa.Column("beats", sa.BigInteger, nullable=False),
+    sa.Column("routes", Sequence, nullable=False),
+    sa.Column("splits", Sequence, nullable=False),
+    sa.Column("in_flight", sa.Text, nullable=False),
+)
+"""The processes that answer requests now: up to which change of the routes and splits each has come, and what
+it still works on. `home` tells those of one machine and container, who see each other's pids; of one
+`parent` are those of one port."""
 
 logs = sa.Table("log", metadata, sa.Column("log_id", sa.String(32), primary_key=True))
 
@@ -184,23 +207,28 @@ def connect(url: str) -> sa.Engine:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
 
-    metadata.create_all(engine)
-    _add_missing_columns(engine)
     with engine.begin() as connection:
+        in_order(connection)  # two gateways may start at once
+        metadata.create_all(connection)
+        _add_what_is_missing(connection)
         if connection.execute(logs.select()).first() is None:
             connection.execute(logs.insert().values(log_id=uuid4().hex))
     return engine
 
 
-def _add_missing_columns(engine: sa.Engine) -> None:
-    """Give tables of an earlier version the columns that they lack; in old rows they are null."""
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-            for column in table.columns:
-                if column.name not in found:
-                    kind = column.type.compile(engine.dialect)
-                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+def _add_what_is_missing(connection: sa.Connection) -> None:
+    """Give tables of an earlier version the columns and indices that they lack; in old rows a column is
+    null.
+    """
+    inspector = sa.inspect(connection)
+    for table in metadata.sorted_tables:
+        found = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in found:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def in_order(connection: sa.Connection) -> None:

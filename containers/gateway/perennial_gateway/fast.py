@@ -15,7 +15,7 @@ from starlette.types import Scope as Connection
 from perennial_gateway.access.guard import Guard
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.metrics import REQUESTS
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Asked, Service
 from perennial_gateway.trace import trace_of
 from perennial_gateway.web import FAILED, Headers, Refused, json_from

@@ -13,17 +13,21 @@ from perennial_gateway.web import Refused
 class FeedbackLimit:
     """Counts labels by token in fixed windows of time.
 
-    The count is kept in memory, as one process answers: a restart begins a new window.
+    The count is kept in memory: a restart begins a new window.
 
     Args:
         text: One or more limits, such as `20000/hour` or `500/minute;20000/day`.
+        workers: The gateway's processes, among which requests are spread: each counts its part.
 
     Raises:
         ValueError: The text is no limit.
     """
 
-    def __init__(self, text: str) -> None:
-        self._limits = parse_many(text)
+    def __init__(self, text: str, workers: int = 1) -> None:
+        self._limits = [
+            type(limit)(max(1, limit.amount // workers), limit.multiples) for limit in parse_many(text)
+        ]
+        self._workers = workers
         self._counter = FixedWindowRateLimiter(MemoryStorage())
 
     def take(self, sender: str, labels: int) -> None:
@@ -45,7 +49,7 @@ class FeedbackLimit:
             advice = f"Send at most {limit.amount} labels at a time."
         else:
             advice = f"It may send {window.remaining} more now; send these again in {seconds} s."
-        sentence = f"The token {sender!r} may send {limit.amount} labels per {_period(limit)}"
+        sentence = f"The token {sender!r} may send {limit.amount * self._workers} labels per {_period(limit)}"
         message = f"{sentence}, and these {labels} would be more. Nothing was accepted. {advice}"
         return Refused(429, message, headers={"Retry-After": str(seconds)})
 

@@ -9,8 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perennial_gateway import database
+from perennial_gateway.failures import Failures
 from perennial_gateway.log import TABLES, DurableLog
-from perennial_gateway.routes import RouteTable
+from perennial_gateway.outcomes import MOST_LABELLED, outcomes_of, parse_since
+from perennial_gateway.peers import Peers
+from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Service
 from perennial_gateway.takebacks import Takebacks
 from perennial_gateway.web import Json, Refused, json_of
@@ -30,12 +33,16 @@ class ForSteps:
         log: DurableLog,
         service: Service,
         takebacks: Takebacks,
+        failures: Failures,
+        peers: Peers,
     ) -> None:
         self._engine = engine
         self._routes = routes
         self._log = log
         self._service = service
         self._takebacks = takebacks
+        self._failures = failures
+        self._peers = peers
 
     def paths(self) -> list[Route]:
         """What is below /internal."""
@@ -43,6 +50,8 @@ class ForSteps:
             Route("/routes/{model}", self.route, methods=["GET", "PUT", "DELETE"]),
             Route("/routes/{model}/history", self.history),
             Route("/routes/{model}/in_flight", self.in_flight),
+            Route("/splits/{model}", self.split, methods=["GET", "PUT", "DELETE"]),
+            Route("/outcomes/{model}", self.outcomes),
             Route("/probe/{model}", self.probe, methods=["POST"]),
             Route("/log", self.log_id, name="log"),
             Route("/log/{table}", self.log),
@@ -67,10 +76,28 @@ class ForSteps:
         return Json({"history": await asyncio.to_thread(self._routes.history, model)})
 
     async def in_flight(self, request: Request) -> Response:
+        return Json({"in_flight": await self._peers.in_flight(request.path_params["model"])})
+
+    async def split(self, request: Request) -> Response:
+        """Read, open or end a model's split."""
         model = request.path_params["model"]
-        counts = self._routes.in_flight.items()
-        of_model = {version: count for (of, version), count in counts if of == model and count}
-        return Json({"in_flight": of_model})
+        if request.method == "PUT":
+            return Json(await self._routes.put_split(model, await json_of(request)))
+        if request.method == "DELETE":
+            await self._routes.end_split(model)
+            return Json({"ended": model})
+        return Json(self._routes.split(model))
+
+    async def outcomes(self, request: Request) -> Response:
+        """What became of a model's requests since a time."""
+        since = parse_since(request.query_params.get("since", ""))
+        labelled = min(_number(request.query_params, "labelled", MOST_ROWS), MOST_LABELLED)
+        await self._failures.flush()
+        await asyncio.to_thread(self._log.settle)
+        told = await asyncio.to_thread(
+            outcomes_of, self._engine, request.path_params["model"], since, labelled
+        )
+        return Response(told, media_type=Json.media_type)
 
     async def probe(self, request: Request) -> Response:
         return Json(await self._service.probe(request.path_params["model"], request))

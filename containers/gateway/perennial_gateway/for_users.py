@@ -1,17 +1,23 @@
 """What the gateway answers its users."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from perennial_gateway import openapi
 from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
+from perennial_gateway.history import History, Page, Window, asked
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, SPOOLED_BYTES, exposition
-from perennial_gateway.page import page
-from perennial_gateway.routes import RouteTable, Served
+from perennial_gateway.metrics import exposition
+from perennial_gateway.page import HEADERS, docs_page, page
+from perennial_gateway.predict_batch import BatchPredictions
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
 from perennial_gateway.service import Service
 from perennial_gateway.web import Json, Refused
 
@@ -26,33 +32,57 @@ class ForUsers:
 
     Args:
         guard: It stands before all that is below /v1.
+        tell: Brings the gauges up to now.
     """
 
-    def __init__(self, routes: RouteTable, log: DurableLog, service: Service, guard: Guard) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        log: DurableLog,
+        history: History,
+        service: Service,
+        batches: BatchPredictions,
+        guard: Guard,
+        tell: Callable[[], None],
+    ) -> None:
         self._routes = routes
         self._log = log
+        self._history = history
         self._service = service
+        self._batches = batches
         self._guard = guard
+        self._tell = tell
 
     def of_models(self) -> list[Route]:
         """What is below /v1."""
         return [
             Route("/models/{model}/predict", self.predict, methods=["POST"]),
+            Route("/models/{model}:predict_batch", self.predict_batch, methods=["POST"]),
             Route("/models/{model}/feedback", self.feedback, methods=["POST"]),
+            Route("/models/{model}/predictions", self.predictions),
+            Route("/models/{model}/statistics", self.statistics),
             Route("/models/{model}", self.model),
             Route("/models", self.models),
         ]
 
     def of_the_gateway(self) -> list[Route]:
+        """What everybody may see: a browser, which reads the pages, sends no token."""
         return [
+            Route("/v1/models/{model}/openapi.json", self.openapi),
+            Route("/v1/models/{model}/docs", self.docs),
             Route("/", self.page),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),
+            Route("/openapi.json", self.openapi_of_all),
         ]
 
     async def predict(self, _request: Request) -> Response:
         """Never reached: POST is answered on the hot path (fast.py); this names the method to others."""
         raise Refused(405, "Use POST.")
+
+    async def predict_batch(self, request: Request) -> Response:
+        model = _permitted(request, Scope.PREDICT)
+        return await self._batches.answer(model, request, request.state.token)
 
     async def feedback(self, request: Request) -> Response:
         model = _permitted(request, Scope.FEEDBACK)
@@ -68,6 +98,41 @@ class ForUsers:
         served = self._routes.served(_of_token(request))
         return Json(_summary(served) | served.route.model_dump(include=SHOWN))
 
+    async def predictions(self, request: Request) -> Response:
+        """What was predicted, newest first."""
+        model = self._read(request)
+        page = asked(Page, request.query_params.multi_items())
+        await asyncio.to_thread(self._log.settle)
+        return Json(await asyncio.to_thread(self._history.page, model, page))
+
+    async def statistics(self, request: Request) -> Response:
+        """How much each version predicted, and how right it was."""
+        model = self._read(request)
+        window = asked(Window, request.query_params.multi_items())
+        labels = self._routes.served(model).route.label_schema
+        await asyncio.to_thread(self._log.settle)
+        return Json(await asyncio.to_thread(self._history.statistics, model, window, labels))
+
+    def _read(self, request: Request) -> str:
+        model = _permitted(request, Scope.READ)
+        self._routes.served(model)
+        return model
+
+    async def openapi(self, request: Request) -> Response:
+        served = self._routes.served(request.path_params["model"])
+        return Json(openapi.of_model(served.route, with_token=self._guard.asks))
+
+    async def docs(self, request: Request) -> Response:
+        """The same for people."""
+        route = self._routes.served(request.path_params["model"]).route
+        shown = docs_page(route.model, openapi.of_model(route, with_token=self._guard.asks))
+        return Response(shown, media_type="text/html", headers=HEADERS)
+
+    async def openapi_of_all(self, _request: Request) -> Response:
+        """Of the whole gateway."""
+        routes = [self._routes.served(name).route for name in self._routes.names()]
+        return Json(openapi.of_gateway(routes, with_token=self._guard.asks))
+
     async def healthz(self, _request: Request) -> Response:
         if not self._log.alive:
             raise Refused(503, "The log's writer has ended. Restart the gateway.")
@@ -78,14 +143,15 @@ class ForUsers:
         return Json({"status": "ok"} | known)
 
     async def metrics(self, _request: Request) -> Response:
-        SPOOLED_BYTES.set(self._log.behind_bytes)
-        IN_FLIGHT.set(self._routes.in_flight.total())
-        return Response(exposition(), media_type=PROMETHEUS)
+        self._tell()
+        return Response(await asyncio.to_thread(exposition), media_type=PROMETHEUS)
 
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]
         host = request.headers.get("host", "")
-        return Response(page(served, host, with_token=self._guard.asks), media_type="text/html")
+        return Response(
+            page(served, host, with_token=self._guard.asks), media_type="text/html", headers=HEADERS
+        )
 
 
 def _permitted(request: Request, scope: Scope) -> str:

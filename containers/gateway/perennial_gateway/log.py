@@ -126,7 +126,7 @@ class DurableLog:
         wanted = source.select().where(source.c.model == model, source.c.sequence > after)
         with self._engine.connect() as connection:
             found = connection.execute(wanted.order_by(source.c.sequence).limit(limit)).mappings().all()
-        return [_plain(row) for row in found]
+        return [plain(row) for row in found]
 
     def find(self, prediction_id: str) -> dict[str, Any] | None:
         """One prediction with its labels, oldest first; None where there is none. It blocks."""
@@ -140,7 +140,7 @@ class DurableLog:
                 return None
             about = (feedback.c.model == row["model"]) & (feedback.c.prediction_id == prediction_id)
             labels = connection.execute(feedback.select().where(about).order_by(feedback.c.sequence))
-            return {**_plain(row), "labels": [_plain(label) for label in labels.mappings()]}
+            return {**plain(row), "labels": [plain(label) for label in labels.mappings()]}
 
     def count(self, model: str, run_id: str, after: int) -> dict[str, Any]:
         """How many predictions with a sequence above `after` a run made, and the times of the first and the
@@ -169,5 +169,9 @@ class DurableLog:
         return [prediction_id for prediction_id in dict.fromkeys(ids) if prediction_id not in known]
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): orjson.loads(value) if name in JSON_COLUMNS else value for name, value in row.items()}
+def plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as it is told: what was kept as JSON is read again."""
+    return {
+        str(name): orjson.loads(value) if name in JSON_COLUMNS and value is not None else value
+        for name, value in row.items()
+    }

@@ -1,6 +1,19 @@
-"""What Prometheus reads from the gateway: TorchServe itself has no histograms."""
+"""What Prometheus reads from the gateway: TorchServe itself has no histograms.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+Where several processes answer, each writes its counts to a file in the folder that `FOLDER` names, and who is
+asked adds them up.
+"""
+
+import os
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by `prometheus_client` when it is imported: it has to be in the environment before."""
+
+Outcome = Literal["answered", "refused", "failed"]
+"""What became of a request: refused through its caller's fault, failed through the version's."""
 
 REGISTRY = CollectorRegistry()
 LATENCY = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -14,6 +27,18 @@ REQUESTS = Counter(
 )
 PREDICTIONS = Counter(
     "perennial_gateway_predictions", "Predictions answered.", ["model", "model_version"], registry=REGISTRY
+)
+ANSWERS = Counter(
+    "perennial_gateway_answers",
+    "Requests for predictions by version, role (stable, candidate, or named by the caller) and outcome.",
+    ["model", "model_version", "role", "outcome"],
+    registry=REGISTRY,
+)
+SHADOWS = Counter(
+    "perennial_gateway_shadows",
+    "Copies to a version that answers nobody: agreed, differed, failed or dropped.",
+    ["model", "model_version", "outcome"],
+    registry=REGISTRY,
 )
 LABELS = Counter("perennial_gateway_labels", "Labels accepted.", ["model"], registry=REGISTRY)
 PREDICT_SECONDS = Histogram(
@@ -45,7 +70,10 @@ REFUSED_ROWS = Counter(
     registry=REGISTRY,
 )
 SPOOLED_BYTES = Gauge(
-    "perennial_gateway_spooled_bytes", "What the log's database has not taken yet.", registry=REGISTRY
+    "perennial_gateway_spooled_bytes",
+    "What the log's database has not taken yet.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
 )
 
 
@@ -53,16 +81,40 @@ class OfVersion:
     """The counters of one version of a model, looked up once: a look-up by labels costs more than a count."""
 
     def __init__(self, model: str, model_version: str) -> None:
+        self._names = (model, model_version)
+        self._answers: dict[tuple[str | None, Outcome], Counter] = {}
         self.predictions = PREDICTIONS.labels(model, model_version)
         self.predict_seconds = PREDICT_SECONDS.labels(model, model_version)
         self.backend_seconds = BACKEND_SECONDS.labels(model, model_version)
         self.backend_retries = BACKEND_RETRIES.labels(model)
         self.labels = LABELS.labels(model)
 
+    def count(self, role: str | None, outcome: Outcome) -> None:
+        """Count a request by what became of it."""
+        counter = self._answers.get((role, outcome))
+        if counter is None:
+            counter = self._answers[role, outcome] = ANSWERS.labels(*self._names, role or "named", outcome)
+        counter.inc()
 
-IN_FLIGHT = Gauge("perennial_gateway_requests_in_flight", "Predictions being worked on.", registry=REGISTRY)
+
+IN_FLIGHT = Gauge(
+    "perennial_gateway_requests_in_flight",
+    "Predictions being worked on.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
 
 
 def exposition() -> bytes:
-    """All of it in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+    """All of it in Prometheus' text format, of every process. It reads files: call it in a thread."""
+    if FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry)
+
+
+def forget_process(pid: int) -> None:
+    """Leave out what a process was doing that has ended; what it has done stays counted."""
+    if FOLDER in os.environ:
+        multiprocess.mark_process_dead(pid)

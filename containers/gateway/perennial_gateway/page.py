@@ -1,5 +1,10 @@
-"""The page at `/`: which models are served, and how to call them. It loads nothing from anywhere."""
+"""The pages: which models are served, how to call them, and all that one can be asked.
 
+They load nothing from anywhere, and the policy that goes with them lets a browser load nothing.
+"""
+
+import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +19,22 @@ TEMPLATES = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
 )
+TEMPLATES.filters["as_json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _policy() -> str:
+    style = TEMPLATES.get_template("style.css").render().encode()
+    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+HEADERS = {"Content-Security-Policy": _policy(), "Referrer-Policy": "no-referrer"}
+"""Of every page."""
+
+
+def docs_page(model: str, document: dict[str, Any]) -> str:
+    """The page of one model's OpenAPI document."""
+    return TEMPLATES.get_template("docs.html").render(model=model, document=document)
 
 
 def page(models: Sequence[Served], host: str, *, with_token: bool) -> str:

@@ -111,7 +111,7 @@ def instances_of(document: Any, schema: Schema) -> list[dict[str, Any]]:
     Raises:
         Refused: 422, with the number of the instance (from 0) and the field.
     """
-    instances = _list_of(document, "instances", MOST_INSTANCES, '{"instances": [{...}]}')
+    instances = list_of(document, "instances", MOST_INSTANCES, '{"instances": [{...}]}')
     return [_accept_instance(number, instance, schema) for number, instance in enumerate(instances)]
 
 
@@ -129,7 +129,7 @@ def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
     Raises:
         Refused: 422, with the number of the item (from 0).
     """
-    items = _list_of(document, "feedback", MOST_LABELS, '{"feedback": [{"prediction_id": "…", "label": …}]}')
+    items = list_of(document, "feedback", MOST_LABELS, '{"feedback": [{"prediction_id": "…", "label": …}]}')
     pairs = []
     for number, item in enumerate(items):
         if (
@@ -166,7 +166,12 @@ def typed_answer(answer: dict[str, Any], labels: Schema) -> dict[str, Any]:
     return {**answer, "prediction": prediction, "score": None if score is None else float(score)}
 
 
-def _list_of(document: Any, field: str, most: int, form: str) -> Sequence[Any]:
+def list_of(document: Any, field: str, most: int, form: str) -> Sequence[Any]:
+    """The list that is all a body has.
+
+    Raises:
+        Refused: 422; it has something else, nothing, or more than `most`.
+    """
     if not isinstance(document, dict):
         raise Refused(422, f"The body is not a JSON object. Send {form}.")
     if set(document) != {field}:

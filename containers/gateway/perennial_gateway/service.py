@@ -2,25 +2,40 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
 from uuid_utils import uuid7
 
-from perennial_gateway.backends.base import require_answered
+from perennial_gateway.backends.base import Answer, refusal_of, require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
 from perennial_gateway.deadline import seconds_of
+from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.log import DurableLog
-from perennial_gateway.routes import Route, RouteTable, Served
-from perennial_gateway.schemas import instances_of, labels_of, typed_answer
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Route, Served
+from perennial_gateway.schemas import Unacceptable, instances_of, labels_of, typed_answer
+from perennial_gateway.shadow import Shadows
+from perennial_gateway.splits import Chosen
 from perennial_gateway.trace import Trace
 from perennial_gateway.web import Headers, Refused, json_of
 
 MOST_IN_FLIGHT = 2000
 """More would only wait in TorchServe's queue, which holds as many."""
+
+
+OTHERS_SECONDS = 1.0
+"""How long a prediction of another process may take to the database until a label for it is refused."""
+
+NEW_SECONDS = 10.0
+
+
+class TooMany(Refused):
+    """The gateway has too much to do, which is no version's fault."""
 
 
 class Asked(NamedTuple):
@@ -41,11 +56,21 @@ class Asked(NamedTuple):
 class Service:
     """Predictions and labels over the routes, the backends and the log."""
 
-    def __init__(self, routes: RouteTable, backends: Backends, log: DurableLog, limit: FeedbackLimit) -> None:
+    def __init__(
+        self,
+        routes: RouteTable,
+        backends: Backends,
+        log: DurableLog,
+        limit: FeedbackLimit,
+        failures: Failures,
+        shadows: Shadows,
+    ) -> None:
         self._routes = routes
         self._backends = backends
         self._log = log
         self._limit = limit
+        self._failures = failures
+        self._shadows = shadows
 
     async def predict(self, asked: Asked) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
@@ -54,14 +79,20 @@ class Service:
         is logged.
         """
         started = time.perf_counter()
-        served = self._routes.served(asked.model)
-        instances = instances_of(asked.document, served.inputs)
-        seconds = seconds_of(asked.headers, served.route.timeout_seconds)
-        answers = await self._ask(served, instances, seconds, asked.trace)
+        chosen = self._routes.choose(asked.model, asked.sender, asked.headers)
+        served = chosen.served
+        try:
+            instances = instances_of(asked.document, served.inputs)
+            seconds = seconds_of(asked.headers, served.route.timeout_seconds)
+            answers = await self._ask(served, instances, seconds, asked.trace)
+        except Exception as error:
+            self._count(chosen, error)
+            raise
         # What follows is the log's own work, which a row cannot hold: the metrics count it too.
         of_all = {
             "sent_by": asked.sender,
             "latency_seconds": time.perf_counter() - started,
+            "role": chosen.role,
             "trace_id": asked.trace.trace_id if asked.trace else None,
         }
         rows = [
@@ -71,14 +102,72 @@ class Service:
         await self._log.append("predictions", rows)
         served.metrics.predictions.inc(len(rows))
         served.metrics.predict_seconds.observe(time.perf_counter() - started)
+        served.metrics.count(chosen.role, "answered")
+        if chosen.shadow is not None:
+            self._shadows.start(chosen.shadow, rows, instances)
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
         return _head(served.route) | {"predictions": told}
 
-    async def probe(self, model: str, request: Request) -> dict[str, Any]:
-        """The same way through the gateway without a trace in the
-        log: how a deployment sees which version truly answers.
+    def _count(self, chosen: Chosen, error: Exception) -> None:
+        """A request that was not answered: through whose fault?"""
+        if isinstance(error, TooMany):
+            return
+        route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
+        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
+        if status >= 500:
+            self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
+
+    async def predict_each(
+        self, served: Served, items: Sequence[Any], sender: str | None, trace: Trace | None
+    ) -> list[dict[str, Any] | Refused]:
+        """Answer each instance by itself, in their order; every prediction is in the log before it is told.
+
+        Args:
+            items: Instances, or what refuses one already.
         """
-        served = self._routes.served(model)
+        started = time.perf_counter()
+        told: list[Any] = [_accepted(item, served) for item in items]
+        asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
+        answers = await self._each(served, [told[number] for number in asked], trace)
+        of_all = {
+            "sent_by": sender,
+            "latency_seconds": time.perf_counter() - started,
+            "trace_id": trace.trace_id if trace else None,
+        }
+        rows = []
+        for number, answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, Refused):
+                rows.append(_row(served.route, told[number], answer) | of_all)
+            told[number] = answer if isinstance(answer, Refused) else _told(rows[-1], answer)
+        try:
+            await self._log.append("predictions", rows)
+        except Refused as refused:
+            return [refused] * len(items)
+        served.metrics.predictions.inc(len(rows))
+        return told
+
+    async def _each(
+        self, served: Served, instances: list[Any], trace: Trace | None
+    ) -> list[dict[str, Any] | Refused]:
+        """The answer to each instance, or what refuses it. Where all came to nothing, each is asked alone:
+        one that kills its worker takes its neighbours with it.
+        """
+        try:
+            answers = await self._raw(served, instances, served.route.timeout_seconds, trace)
+        except Refused as refused:
+            if len(instances) == 1 or refused.status == 504:
+                return [refused] * len(instances)
+            alone = await asyncio.gather(*(self._each(served, [each], trace) for each in instances))
+            return [answer for (answer,) in alone]
+        return [_of_one(answer, served) for answer in answers]
+
+    async def probe(self, model: str, request: Request) -> dict[str, Any]:
+        """The same way through the gateway without a trace in the log: how a deployment sees which version
+        truly answers. `?version=` asks for the candidate of a split.
+        """
+        routing = self._routes.routing(model)
+        version = request.query_params.get("version")
+        served = routing.stable if version is None else routing.named(version).served
         instances = instances_of(await json_of(request), served.inputs)
         answers = await self._ask(served, instances, served.route.timeout_seconds)
         return _head(served.route) | {"predictions": answers}
@@ -95,9 +184,7 @@ class Service:
         pairs = labels_of(await json_of(request), served.labels)
         if sender is not None:
             self._limit.take(sender, len(pairs))
-        unknown = await asyncio.to_thread(
-            self._log.unknown, model, [prediction_id for prediction_id, _ in pairs]
-        )
+        unknown = await self._unknown(model, [prediction_id for prediction_id, _ in pairs])
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
             ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
@@ -119,24 +206,59 @@ class Service:
         served.metrics.labels.inc(len(rows))
         return {"accepted": len(rows)}
 
+    async def _unknown(self, model: str, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that are no predictions of the model; what another process has just made may not
+        be in the database yet, and is waited for.
+        """
+        until = time.monotonic() + OTHERS_SECONDS
+        while True:
+            unknown = await asyncio.to_thread(self._log.unknown, model, ids)
+            if time.monotonic() > until or not any(_is_new(prediction_id) for prediction_id in unknown):
+                return unknown
+            await asyncio.sleep(0.05)
+
     async def _ask(
         self, served: Served, instances: list[dict[str, Any]], seconds: float, trace: Trace | None = None
     ) -> list[dict[str, Any]]:
+        answers = await self._raw(served, instances, seconds, trace)
+        return [
+            typed_answer(require_answered(answer, number), served.labels)
+            for number, answer in enumerate(answers)
+        ]
+
+    async def _raw(
+        self, served: Served, instances: list[Any], seconds: float, trace: Trace | None
+    ) -> list[Answer]:
         in_flight, key = self._routes.in_flight, (served.route.model, served.route.backend_version)
         if in_flight.total() >= MOST_IN_FLIGHT:
-            raise Refused(
+            raise TooMany(
                 503, "Too many requests are being worked on. Try again.", headers={"Retry-After": "1"}
             )
         in_flight[key] += 1
         try:
             headers = {"traceparent": trace.parent.decode()} if trace else {}
-            answers = await self._backends.of(served).ask(instances, headers, seconds)
-            return [
-                typed_answer(require_answered(answer, number), served.labels)
-                for number, answer in enumerate(answers)
-            ]
+            return await self._backends.of(served).ask(instances, headers, seconds)
         finally:
             in_flight[key] -= 1
+
+
+def _accepted(item: Any, served: Served) -> Any:
+    """The instance as the schema types it, or what refuses it."""
+    if isinstance(item, Refused):
+        return item
+    try:
+        return served.inputs.accept(item)
+    except Unacceptable as error:
+        return Refused(422, f"The instance breaks the model's input schema: {error}.")
+
+
+def _of_one(answer: Answer, served: Served) -> dict[str, Any] | Refused:
+    if "error" in answer:
+        return refusal_of(answer, "the instance")
+    try:
+        return typed_answer(answer, served.labels)
+    except Refused as refused:
+        return refused
 
 
 def _head(route: Route) -> dict[str, Any]:
@@ -151,6 +273,15 @@ def _told(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         "score": answer["score"],
     }
     return told | {"scores": answer["scores"]} if "scores" in answer else told
+
+
+def _is_new(prediction_id: str) -> bool:
+    """Whether an id says that it was made just now: it begins with its time (RFC 9562, 5.7)."""
+    try:
+        made = int(prediction_id[:12], 16) / 1000
+    except ValueError:
+        return False
+    return abs(time.time() - made) < NEW_SECONDS
 
 
 def _row(route: Route, instance: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

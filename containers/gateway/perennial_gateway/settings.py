@@ -20,6 +20,8 @@ class GatewaySettings(BaseSettings):
     Attributes:
         gateway_host: The address to listen on. Beyond loopback there has to be a token, in
             `prediction_tokens` or made by `perennial token make`.
+        gateway_workers: Processes that answer on the one port; each takes a core under load and some 60 MB,
+            and counts its part of a limit.
         gateway_token: What an internal request must bear; it may not be empty, or everybody could move a
             route.
         prediction_tokens: Who may ask for predictions and send labels: `name=token`, comma-separated, or
@@ -28,9 +30,8 @@ class GatewaySettings(BaseSettings):
         rate_limit: How many requests each token may send that was made without a limit of its own; empty
             for as many as it likes.
         body_bytes: The largest body that is read of a token that was made without a limit of its own.
-        gateway_workers: Among how many processes requests are spread: each counts its part of a limit.
-        gateway_database_url: SQLAlchemy URL of routes, predictions and labels. One gateway process writes to
-            it.
+        gateway_database_url: SQLAlchemy URL of routes, predictions and labels; several processes, on several
+            machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
             outlives the process, and that all processes of one database on this machine share. None for one
             beside an SQLite database, else in the folder for temporary files.
@@ -38,8 +39,13 @@ class GatewaySettings(BaseSettings):
             answers again.
         log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too,
             for which each answer waits until its row is on disk.
-        torchserve_inference_url: TorchServe's inference address.
-        torchserve_key_file: The key_file.json that TorchServe writes at every start.
+        torchserve_inference_url: TorchServe's inference address; of several servers comma-separated. Empty
+            where there is none.
+        torchserve_key_file: The key_file.json that TorchServe writes at every start; of several servers
+            comma-separated, in the same order.
+        oip_url: The address of a server of the Open Inference Protocol v2; of several, which share their
+            tokens, comma-separated. Empty where there is none.
+        oip_key_file: The file of its tokens.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore")
@@ -56,8 +62,10 @@ class GatewaySettings(BaseSettings):
     log_spool: Path | None = None
     log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)
     log_durability: Literal["process", "power"] = "process"
-    torchserve_inference_url: str
-    torchserve_key_file: Path
+    torchserve_inference_url: str = ""
+    torchserve_key_file: str = ""
+    oip_url: str = ""
+    oip_key_file: Path = Path("key_file.json")
 
     @field_validator("gateway_token")
     @classmethod
@@ -93,6 +101,28 @@ class GatewaySettings(BaseSettings):
             raise ValueError("PERENNIAL_GATEWAY_TOKEN moves routes and may not be a prediction token too")
         return self
 
+    @model_validator(mode="after")
+    def _with_a_backend(self) -> Self:
+        urls, files = separated(self.torchserve_inference_url), separated(self.torchserve_key_file)
+        if not urls and not self.oip_urls:
+            raise ValueError("Set PERENNIAL_TORCHSERVE_INFERENCE_URL or PERENNIAL_OIP_URL")
+        if len(urls) != len(files):
+            raise ValueError(
+                f"PERENNIAL_TORCHSERVE_INFERENCE_URL names {len(urls)} servers and "
+                f"PERENNIAL_TORCHSERVE_KEY_FILE {len(files)} files. Name one file for each, in the same order"
+            )
+        return self
+
+    @property
+    def torchserves(self) -> list[tuple[str, Path]]:
+        """The address and the key file of each TorchServe."""
+        files = map(Path, separated(self.torchserve_key_file))
+        return list(zip(separated(self.torchserve_inference_url), files, strict=True))
+
+    @property
+    def oip_urls(self) -> list[str]:
+        return separated(self.oip_url)
+
     @property
     def spool(self) -> Path:
         """The folder of the log's spools."""
@@ -115,6 +145,11 @@ class GatewaySettings(BaseSettings):
     @property
     def steps(self) -> Token:
         return Token("steps", sha256_of(self.gateway_token.get_secret_value()))
+
+
+def separated(text: str) -> list[str]:
+    """The entries of a comma-separated setting."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Unguarded(ValueError):

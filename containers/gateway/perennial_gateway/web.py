@@ -77,15 +77,19 @@ def require_kind(headers: Headers, *kinds: str) -> str:
     Raises:
         Refused: 415 for another.
     """
-    kind = _header(headers, b"content-type").decode("latin-1").split(";")[0].strip().lower()
+    kind = (header(headers, b"content-type") or b"").decode("latin-1").split(";")[0].strip().lower()
     if kind not in kinds:
         advice = " or ".join(f"Content-Type: {each}" for each in kinds)
         raise Refused(415, f"The content type is {kind or 'missing'}. Send JSON, with the header {advice}.")
     return kind
 
 
-def _header(headers: Headers, wanted: bytes) -> bytes:
-    return next((value for name, value in headers if name == wanted), b"")
+def header(headers: Headers, wanted: bytes) -> bytes | None:
+    """A header's value; of one that was sent several times the first, None where it was not."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
 
 
 def document_of(body: bytes) -> Any:
@@ -136,8 +140,8 @@ async def body_of(headers: Headers, receive: Receive, most: int) -> bytes:
     """
     too_large = Refused(413, f"The body is larger than {most} bytes. Send fewer instances at a time.")
     drained = max(DRAINED_BYTES, most)
-    declared = _header(headers, b"content-length")
-    if declared.isdigit() and int(declared) > drained:
+    declared = header(headers, b"content-length")
+    if declared and declared.isdigit() and int(declared) > drained:
         raise too_large
     parts: list[bytes] = []
     size, more = 0, True

@@ -31,7 +31,7 @@ SAME_ON_BOTH = (
     "logging__namespace",
     "openlineage__e",
 )
-IMAGES = ("AIRFLOW", "TORCHSERVE", "MLFLOW", "GATEWAY", "ENGINE", "OBJECTSTORE", "STEP")
+IMAGES = ("AIRFLOW", "TORCHSERVE", "INFERENCE", "MLFLOW", "GATEWAY", "ENGINE", "OBJECTSTORE", "STEP")
 PLACES = re.compile(r"_(PATH|SECRET)$")
 
 
@@ -236,7 +236,7 @@ def test_images_that_are_missing_are_built_and_named_by_their_content(
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "images\n", "the second time they were there"
     settings = read(tmp_path / "env")
     assert settings["AIRFLOW_IMAGE"] == "perennial/airflow:000000000000"
-    assert settings["STEP_IMAGE"] == f"sha256:{16:064x}"
+    assert settings["STEP_IMAGE"] == f"sha256:{17:064x}"
     assert settings["DOCKER_GROUP"] == "999"
     assert settings["ADMIN_PASSWORD"] in done.stdout
     assert "https://localhost:8443" in done.stdout

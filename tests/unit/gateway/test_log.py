@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -137,12 +138,19 @@ def test_a_spool_that_has_grown_is_replaced_and_no_row_is_lost(
         append(log, *range(start, start + 20))
         log.settle()
 
-    assert len(list(folder.iterdir())) == 1
+    until(lambda: len(list(folder.iterdir())) == 1)
     assert not first.exists()
     log.stop()
     assert ids(engine) == [str(number) for number in range(200)]
     with engine.connect() as connection:
         assert connection.execute(spools.select()).all() == []
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def in_a_process(does: Callable[..., None], *arguments: Any) -> multiprocessing.Process:

@@ -176,6 +176,17 @@ def test_an_import_that_would_fail_is_said_with_its_line(
     assert all(f"{path}:{number} imports " in fault for fault in found)
 
 
+def test_the_handler_s_imports_are_looked_for_where_its_backend_runs_it(pipeline: Path) -> None:
+    text = pipeline.read_text()
+    pipeline.write_text(text.replace("\nserving:\n", "\nserving:\n  backend: oip\n"))
+    handler = pipeline.with_name("handler.py")
+    handler.write_text(f"{handler.read_text()}\nimport pandas\n")
+
+    [found] = faults_of_models("parcel")["parcel"]
+
+    assert "imports pandas, which the environment of the inference server lacks" in found
+
+
 @pytest.mark.parametrize(
     "lines",
     [

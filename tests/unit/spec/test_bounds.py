@@ -67,6 +67,11 @@ def test_every_number_has_an_upper_bound() -> None:
         ("resources.cpus", float("inf")),
         ("resources.memory_mib", 10**15),
         ("serving.timeout_seconds", 900),
+        ("serving.backend", "triton"),
+        ("serving.replicas", 0),
+        ("serving.replicas", 10**6),
+        ("serving.idle_seconds", 0),
+        ("serving.idle_seconds", 1e20),
         ("serving.timeout_seconds", float("inf")),
         ("serving.workers", 2**31),
         ("serving.batch_size", 2**31),
@@ -110,3 +115,13 @@ def test_the_largest_times_are_times_that_a_clock_can_tell() -> None:
     seconds = closing.longest_seconds(spec.model_copy(update={"training": training}))
 
     assert datetime.now(UTC) + timedelta(seconds=seconds + longest["cooldown_seconds"])
+
+
+def test_only_a_backend_that_can_wake_a_version_may_let_it_sleep() -> None:
+    document = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    document["serving"]["idle_seconds"] = 600
+    with pytest.raises(ValueError, match="idle_seconds is 600, but the backend is torchserve"):
+        PipelineSpec.model_validate(document)
+
+    document["serving"]["backend"] = "oip"
+    assert PipelineSpec.model_validate(document).serving.idle_seconds == 600

@@ -20,8 +20,16 @@ class BackendFault(Exception):
     """
 
 
+class Unreached(BackendFault):
+    """The server could not be connected to, or hung up before it answered."""
+
+
+class NotHeld(BackendFault):
+    """The server answers, but does not hold the version: another one may."""
+
+
 class Backend(Protocol):
-    """A kind of backend; one client serves all versions that it holds."""
+    """What can be asked; one client serves all versions that are held there."""
 
     async def open(self) -> None:
         """Make the connections; called once, in the running event loop."""
@@ -42,6 +50,21 @@ class Backend(Protocol):
         """
 
 
+class Kind(Backend, Protocol):
+    """All servers of one kind."""
+
+    @property
+    def servers(self) -> int:
+        """How many they are."""
+
+
+class Server(Backend, Protocol):
+    """One server of a kind of backend."""
+
+    async def alive(self) -> bool:
+        """Whether it answers a probe, which asks for no version; never an error."""
+
+
 def checked(answer: Any) -> Answer:
     """An answer that the contract allows.
 
@@ -59,8 +82,13 @@ def require_answered(answer: Answer, number: int) -> Answer:
     Raises:
         Refused: The handler refused the instance (422) or failed on it alone (500), and would again.
     """
-    if "error" not in answer:
-        return answer
+    if "error" in answer:
+        raise refusal_of(answer, f"instance {number}", instance=number)
+    return answer
+
+
+def refusal_of(answer: Answer, which: str, **detail: Any) -> Refused:
+    """What a caller is told of an instance that the handler refused (422) or failed on (500)."""
     refused = 400 <= answer.get("status", 500) < 500
-    message = f"The model {'refuses' if refused else 'failed on'} instance {number}: {answer['error']}"
-    raise Refused(422 if refused else 500, message, instance=number)
+    message = f"The model {'refuses' if refused else 'failed on'} {which}: {answer['error']}"
+    return Refused(422 if refused else 500, message, **detail)

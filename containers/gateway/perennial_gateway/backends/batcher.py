@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from perennial_gateway.backends.base import RETRY_AFTER, Answer, Backend, BackendFault
+from perennial_gateway.backends.base import RETRY_AFTER, Answer, BackendFault, Kind
+from perennial_gateway.backends.budget import RetryBudget
 from perennial_gateway.deadline import late
 from perennial_gateway.metrics import OfVersion
 from perennial_gateway.routes import Route
@@ -47,14 +48,15 @@ class Batcher:
     more than they save.
     """
 
-    def __init__(self, backend: Backend, route: Route, metrics: OfVersion) -> None:
+    def __init__(self, backend: Kind, route: Route, metrics: OfVersion) -> None:
         self._backend = backend
         self._route = route
         self._metrics = metrics
         self._most = route.batch_size if route.batches else 1
-        self._workers = route.workers if route.batches else UNBATCHED_CALLS
+        self._workers = route.workers * backend.servers if route.batches else UNBATCHED_CALLS
         self._asked = 0
         self._waits = 0
+        self._budget = RetryBudget()
         self._queue: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -118,6 +120,7 @@ class Batcher:
         return batch
 
     async def _work(self, batch: Sequence[Waiting]) -> None:
+        self._budget.earn(len(batch))
         with self._metrics.backend_seconds.time():
             try:
                 await self._call(batch)
@@ -132,6 +135,8 @@ class Batcher:
             await asyncio.sleep(pause)
             if waiting.answers.done():
                 return
+            if not self._budget.spend(asyncio.get_running_loop().time()):
+                break
             self._metrics.backend_retries.inc()
             try:
                 await self._call([waiting])

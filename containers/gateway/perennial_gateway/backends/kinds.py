@@ -3,16 +3,29 @@
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
-from perennial_gateway.backends.base import Backend
+from perennial_gateway.backends.base import Kind, Server
 from perennial_gateway.backends.batcher import Batcher
+from perennial_gateway.backends.oip import Oip
+from perennial_gateway.backends.replicas import Replicas
+from perennial_gateway.backends.torchserve import TorchServe
 from perennial_gateway.routes import Served
+from perennial_gateway.settings import GatewaySettings
 from perennial_gateway.web import Refused
+
+
+def backends_of(settings: GatewaySettings) -> "Backends":
+    """The backends that the settings name."""
+    servers: dict[str, list[Server]] = {
+        "torchserve": [TorchServe(url, file) for url, file in settings.torchserves],
+        "oip": [Oip(url, settings.oip_key_file) for url in settings.oip_urls],
+    }
+    return Backends({name: Replicas(each) for name, each in servers.items() if each})
 
 
 class Backends:
     """Every backend by the name that a route has for its kind."""
 
-    def __init__(self, kinds: Mapping[str, Backend]) -> None:
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = kinds
         self._batchers: WeakKeyDictionary[Served, Batcher] = WeakKeyDictionary()
 

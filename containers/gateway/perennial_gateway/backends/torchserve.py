@@ -4,8 +4,6 @@ An archive whose handler takes a list of instances gets it as one request. Torch
 waits a millisecond at least for a batch to fill, is not used for these.
 """
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,36 +13,13 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, checked
+from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, checked
+from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
 CONNECTIONS = 256
-
-
-class KeyFile:
-    """TorchServe's tokens.
-
-    It writes new ones at every start, so that they are read again whenever the file has changed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._inference = ""
-
-    def inference(self) -> str:
-        """The token of the inference address; the last
-        known one while the file is missing or half written.
-        """
-        try:
-            stat = os.stat(self._path)  # noqa: PTH116 - on every request; a Path costs five times as much
-            if (seen := (stat.st_mtime_ns, stat.st_ino)) != self._seen:
-                self._inference = json.loads(self._path.read_text(encoding="utf-8"))["inference"]["key"]
-                self._seen = seen
-        except (OSError, ValueError, KeyError):
-            self._seen = None
-        return self._inference
+PROBE_SECONDS = 2.0
 
 
 class TorchServe:
@@ -70,6 +45,16 @@ class TorchServe:
         if self._session is not None:
             await self._session.close()
 
+    async def alive(self) -> bool:
+        """See `Server.alive`."""
+        headers = {"Authorization": f"Bearer {self._keys.inference()}"}
+        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+        try:
+            async with self._opened.get(f"{self._url}/ping", headers=headers, timeout=timeout) as response:
+                return response.ok
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
     async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """See `Backend.ask`."""
         if not route.batches:
@@ -78,7 +63,7 @@ class TorchServe:
         status, body = await self._post(route, instances, headers)
         answers = _parsed(body) if status == 200 else None
         if not isinstance(answers, list):
-            raise BackendFault(_fault_of(status, body))
+            raise _fault_of(status, body)
         if len(answers) != len(instances):
             raise BackendFault(f"{len(answers)} answers came to {len(instances)} instances")
         return [checked(answer) for answer in answers]
@@ -89,17 +74,21 @@ class TorchServe:
         return URL(f"{self._url}/predictions/{model}/{version}", encoded=True)
 
     async def _post(self, route: Route, document: Any, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        if self._session is None:
-            raise RuntimeError("open() comes first")
         url = self._address(route.model, route.backend_version)
         own = {"Content-Type": "application/json", "Authorization": f"Bearer {self._keys.inference()}"}
         try:
-            async with self._session.post(
+            async with self._opened.post(
                 url, data=orjson.dumps(document), headers={**headers, **own}
             ) as response:
                 return response.status, await response.read()
         except aiohttp.ClientError as error:
-            raise BackendFault(f"it cannot be reached ({type(error).__name__})") from error
+            raise Unreached(f"it cannot be reached ({type(error).__name__})") from error
+
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("open() comes first")
+        return self._session
 
 
 def _answer_of(status: int, body: bytes) -> Answer:
@@ -109,7 +98,7 @@ def _answer_of(status: int, body: bytes) -> Answer:
         return checked(answer)
     if isinstance(answer, dict) and "error" in answer:
         return {"error": answer["error"], "status": status}
-    raise BackendFault(_fault_of(status, body))
+    raise _fault_of(status, body)
 
 
 def _parsed(body: bytes) -> Any:
@@ -127,8 +116,9 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-def _fault_of(status: int, body: bytes) -> str:
+def _fault_of(status: int, body: bytes) -> BackendFault:
     """Why a version did not answer; TorchServe's own errors carry a message."""
     document = _parsed(body)
     said = document.get("message") if isinstance(document, dict) else None
-    return f"HTTP {status}, {said or 'without a reason'}"
+    kind = NotHeld if status == 404 else BackendFault
+    return kind(f"HTTP {status}, {said or 'without a reason'}")

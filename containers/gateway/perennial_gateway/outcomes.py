@@ -1,0 +1,222 @@
+"""What became of a model's requests since a time, by version and role: counted by the database.
+
+The same statements are for SQLite and PostgreSQL. The gateway compares a shadow's answer when it comes, so
+that here nothing is read but what is told.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from perennial_gateway.database import (
+    NUL,
+    as_text,
+    failures,
+    feedback,
+    now,
+    predictions,
+    shadows,
+    takebacks,
+)
+from perennial_gateway.failures import SHADOW
+from perennial_gateway.web import Refused
+
+BOUNDS = (
+    *(0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.0075),
+    *(0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5),
+    *(10.0, 20.0, 30.0, 60.0),
+)
+"""Of latencies, in seconds."""
+
+MOST_ANSWERS = 100
+"""Different answers of a version that are told, the most frequent."""
+
+MOST_LABELLED = 100_000
+
+
+def parse_since(text: str) -> str:
+    """A time of a request, as the tables keep it.
+
+    Raises:
+        Refused: 422; it is no time with a zone.
+    """
+    refused = Refused(422, f"since={text[:40]!r} is not a time; send one such as 2026-11-01T00:00:00Z.")
+    try:
+        since = datetime.fromisoformat(text)
+        in_utc = as_text(since.astimezone(UTC))
+    except (ValueError, OverflowError) as error:
+        raise refused from error
+    if since.tzinfo is None:
+        raise refused
+    return in_utc
+
+
+def outcomes_of(engine: sa.Engine, model: str, since: str, labelled: int) -> bytes:
+    """The contract `Outcomes` of the steps, as JSON. It blocks: call it in a thread.
+
+    Args:
+        since: As the tables keep times.
+        labelled: How many labelled predictions are told at most, the oldest.
+    """
+    told: dict[str, Any] = {"model": model, "since": since, "until": now()}
+    told |= {"versions": [], "shadows": [], "labelled": []}
+    if NUL not in model:
+        with engine.connect() as connection:
+            told["versions"] = _versions(connection, model, since)
+            told["shadows"] = _shadows(connection, model, since)
+            told["labelled"] = _labelled(connection, model, since, labelled)
+    return orjson.dumps(told)
+
+
+def _versions(connection: sa.Connection, model: str, since: str) -> list[dict[str, Any]]:
+    """What each version answered in each role, and how often it failed."""
+    p = predictions.c
+    by, of = (p.model_version, p.run_id, p.role), (p.model == model, p.predicted_at >= since)
+    found = _counted(connection, by, of)
+    failed = sa.select(failures.c.model_version, failures.c.run_id, failures.c.role, _sum()).where(
+        failures.c.model == model,
+        failures.c.failed_at >= since,
+        failures.c.role.is_distinct_from(SHADOW),
+    )
+    counts = {
+        tuple(key): int(count)
+        for *key, count in connection.execute(
+            failed.group_by(failures.c.model_version, failures.c.run_id, failures.c.role)
+        )
+    }
+    return [
+        {
+            "model_version": key[0],
+            "run_id": key[1],
+            "role": key[2],
+            "failed": counts.get(key, 0),
+            **found.get(key, _nothing()),
+        }
+        for key in sorted(found.keys() | counts.keys(), key=_order)
+    ]
+
+
+def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str, Any]]:
+    """What each version said to copies, how often it was what the caller was told, and how often nothing."""
+    s, f = shadows.c, failures.c
+    of = (s.model == model, s.predicted_at >= since)
+    by = (s.model_version, s.run_id)
+    found = _counted(connection, by, (*of, s.fault.is_(None)))
+    faults = sa.case((s.fault.is_not(None), 1), else_=0)
+    sums = sa.select(*by, sa.func.sum(sa.func.coalesce(s.agreed, 0)), sa.func.sum(faults))
+    rows = connection.execute(sums.where(*of).group_by(*by))
+    compared = {(version, run): (int(agreed), int(failed)) for version, run, agreed, failed in rows}
+    dropped = sa.select(f.model_version, f.run_id, _sum()).where(
+        f.model == model, f.failed_at >= since, f.role == SHADOW
+    )
+    rows = connection.execute(dropped.group_by(f.model_version, f.run_id))
+    drops = {(version, run): int(count) for version, run, count in rows}
+    told = []
+    for key in sorted(compared.keys() | drops.keys()):
+        counts = found.get(key, _nothing())
+        agreed, failed = compared.get(key, (0, 0))
+        told.append(
+            {
+                "model_version": key[0],
+                "run_id": key[1],
+                "compared": counts.pop("answered"),
+                "agreed": agreed,
+                "failed": failed,
+                "dropped": drops.get(key, 0),
+                **counts,
+            }
+        )
+    return told
+
+
+def _counted(
+    connection: sa.Connection, by: tuple[sa.Column[Any], ...], of: tuple[sa.ColumnElement[bool], ...]
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Answers by version: how many, how many within each bound of latency, and how often each was given."""
+    table = by[0].table
+    bounded = sa.case(
+        *((table.c.latency_seconds <= bound, at) for at, bound in enumerate(BOUNDS)), else_=None
+    )
+    latencies = sa.select(*by, bounded.label("bucket"), sa.func.count()).where(*of)
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    buckets: dict[tuple[Any, ...], dict[int, int]] = {}
+    for *key, bucket, count in connection.execute(latencies.group_by(*by, "bucket")):
+        counts = found.setdefault(tuple(key), _nothing())
+        counts["answered"] += count
+        buckets.setdefault(tuple(key), {})[len(BOUNDS) if bucket is None else bucket] = count
+    for key, of_key in buckets.items():
+        found[key]["latency_buckets"] = _cumulative(of_key)
+    for *key, answer, count in connection.execute(_answers(by, of)):
+        found[tuple(key)]["predictions"][answer] = count
+    return found
+
+
+def _answers(by: tuple[sa.Column[Any], ...], of: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[Any]:
+    """The most frequent answers of each version."""
+    answer = by[0].table.c.prediction
+    count = sa.func.count().label("count")
+    place = sa.func.row_number().over(partition_by=by, order_by=(count.desc(), answer)).label("place")
+    grouped = sa.select(*by, answer, count, place).where(*of).group_by(*by, answer).subquery()
+    columns = [grouped.c[column.name] for column in (*by, answer)]
+    return (
+        sa.select(*columns, grouped.c["count"])
+        .where(grouped.c.place <= MOST_ANSWERS)
+        .order_by(grouped.c.place)
+    )
+
+
+def _cumulative(buckets: Mapping[int, int]) -> dict[str, int]:
+    told, so_far = {}, 0
+    for at, bound in enumerate(BOUNDS):
+        so_far += buckets.get(at, 0)
+        told[f"{bound:g}"] = so_far
+    return told
+
+
+def _nothing() -> dict[str, Any]:
+    return {"answered": 0, "latency_buckets": _cumulative({}), "predictions": {}}
+
+
+def _sum() -> sa.Label[Any]:
+    return sa.func.sum(failures.c.requests).label("failed")
+
+
+def _order(key: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(part or "" for part in key)
+
+
+def _labelled(connection: sa.Connection, model: str, since: str, most: int) -> list[dict[str, Any]]:
+    """Predictions with their newest label that was not taken back, oldest first."""
+    f, p, t = feedback.c, predictions.c, takebacks.c
+    taken_back = sa.exists().where(
+        t.model == f.model,
+        t.sent_by.is_not_distinct_from(f.sent_by),
+        t.until >= f.received_at,
+        sa.or_(t.since.is_(None), t.since <= f.received_at),
+    )
+    place = sa.func.row_number().over(partition_by=f.prediction_id, order_by=f.sequence.desc())
+    labels = (
+        sa.select(f.prediction_id, f.label, f.received_at, place.label("place"))
+        .where(f.model == model, f.received_at >= since, ~taken_back)
+        .subquery()
+    )
+    columns = (p.prediction_id, p.model_version, p.run_id, p.role, p.features, p.prediction, p.score)
+    wanted = (
+        sa.select(*columns, labels.c.label, labels.c.received_at)
+        .join(labels, labels.c.prediction_id == p.prediction_id)
+        .where(labels.c.place == 1, p.model == model, p.predicted_at >= since)
+        .order_by(p.predicted_at, p.sequence)
+        .limit(most)
+    )
+    return [_plain(row) for row in connection.execute(wanted).mappings()]
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """As the contract has it; a key of SQLAlchemy's is not quite a string."""
+    read = {"features", "prediction", "label"}
+    return {str(name): orjson.loads(value) if name in read else value for name, value in row.items()}

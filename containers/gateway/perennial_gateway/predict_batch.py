@@ -1,0 +1,163 @@
+"""Many predictions in one request: each instance is answered or refused by itself, in lines that go out as
+they are made.
+
+The body is read whole before the first answer goes out. To answer while the rest is still coming would be
+kinder to memory, but a client that reads nothing until it has sent everything, as most do, would wait for the
+gateway, and the gateway for it. So a body is bounded, and how many are held at once.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from perennial_gateway.access.rate_limit import wait_seconds
+from perennial_gateway.access.sender import Sender
+from perennial_gateway.route_table import RouteTable
+from perennial_gateway.routes import Served
+from perennial_gateway.schemas import MOST_INSTANCES, list_of
+from perennial_gateway.service import Service
+from perennial_gateway.trace import Trace, trace_of
+from perennial_gateway.web import Refused, TooDeep, body_of, document_of, parse, require_kind
+
+MOST = 10_000
+"""Instances in one request."""
+
+BODIES = 16
+"""How many times larger than another request's a body may be."""
+
+AT_ONCE = 4
+"""Requests that are worked on at once by a process; each holds its body."""
+
+IN_VAIN = 2
+"""After how many times `MOST_INSTANCES` instances in a row that came to nothing the others are not asked any
+more: a backend that is away would hold the request for hours.
+"""
+
+JSON, NDJSON = "application/json", "application/x-ndjson"
+
+
+class BatchPredictions:
+    """Answers `:predict_batch`. One version answers all of a request, whatever is deployed meanwhile."""
+
+    def __init__(self, routes: RouteTable, service: Service) -> None:
+        self._routes = routes
+        self._service = service
+        self._held = 0
+
+    def paths(self) -> list[Route]:
+        """What is below /internal."""
+        return [Route("/predict_batch/{model}", self._of_table, methods=["POST"])]
+
+    async def _of_table(self, request: Request) -> Response:
+        """Of a table of the lake; the log names the DAG as who asked."""
+        sender = request.state.token._replace(name="predict_batch")
+        return await self.answer(request.path_params["model"], request, sender)
+
+    async def answer(self, model: str, request: Request, sender: Sender) -> StreamingResponse:
+        """A line of JSON for each instance, and at the end one that counts them: who does not find it has not
+        got all.
+
+        Raises:
+            Refused: 404 for no such model, 415, 413, 400 and 422 for a body that is none, 503 for too many
+                such requests at once.
+        """
+        served = self._routes.served(model)
+        if self._held >= AT_ONCE:
+            message = f"{AT_ONCE} batches are being worked on, and no more at once. Try again."
+            raise Refused(503, message, headers={"Retry-After": "5"})
+        self._held += 1
+        try:
+            items = await _items(request, sender)
+        except BaseException:
+            self._held -= 1
+            raise
+        trace = trace_of(request.scope["headers"])
+        headers = {"traceparent": trace.parent.decode()} if trace else None
+        return StreamingResponse(
+            self._lines(served, items, sender, trace), media_type=NDJSON, headers=headers
+        )
+
+    async def _lines(
+        self, served: Served, items: Iterator[Any], sender: Sender, trace: Trace | None
+    ) -> AsyncIterator[bytes]:
+        try:
+            count = answered = in_vain = 0
+            told: list[dict[str, Any] | Refused] = []
+            while chunk := list(islice(items, MOST_INSTANCES)):
+                if in_vain < IN_VAIN:
+                    if count:
+                        await _turn(sender)
+                    told = await self._service.predict_each(served, chunk, sender.name, trace)
+                    in_vain = in_vain + 1 if _came_to_nothing(told) else 0
+                else:
+                    told = [told[0]] * len(chunk)
+                yield b"".join(_line(count + number, each) for number, each in enumerate(told))
+                count += len(told)
+                answered += sum(not isinstance(each, Refused) for each in told)
+            yield orjson.dumps(_end(served, answered, count - answered)) + b"\n"
+        finally:
+            self._held -= 1
+
+
+def _came_to_nothing(told: Sequence[dict[str, Any] | Refused]) -> bool:
+    """Whether none was answered, and through no instance's fault."""
+    return all(isinstance(each, Refused) and each.status in {503, 504} for each in told)
+
+
+async def _turn(sender: Sender) -> None:
+    """Wait until the token may send another request: each `MOST_INSTANCES` instances count as one, so that
+    a batch is no way around its limit.
+    """
+    while sender.rate is not None and (broken := sender.rate.take(now := time.monotonic())):
+        await asyncio.sleep(min(wait_seconds(broken, now), 1))
+
+
+def _line(number: int, told: dict[str, Any] | Refused) -> bytes:
+    if isinstance(told, Refused):
+        return orjson.dumps({"index": number, "status": told.status, "error": str(told)}) + b"\n"
+    return orjson.dumps({"index": number} | told) + b"\n"
+
+
+def _end(served: Served, answered: int, refused: int) -> dict[str, Any]:
+    route = served.route
+    head = {"model": route.model, "model_version": route.model_version, "run_id": route.run_id}
+    return {"done": True} | head | {"predictions": answered, "errors": refused}
+
+
+async def _items(request: Request, sender: Sender) -> Iterator[Any]:
+    """The instances of a body, each parsed when its turn comes; one that is not JSON is what refuses it."""
+    headers = request.scope["headers"]
+    kind = require_kind(headers, NDJSON, JSON)
+    body = await body_of(headers, request.receive, BODIES * sender.body_bytes)
+    if kind == NDJSON:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        _require_few(lines)
+        return (_parsed(line, sender.body_bytes) for line in lines)
+    # In a thread: what may be large would hold up everybody else's requests.
+    document = await asyncio.to_thread(document_of, body)
+    return iter(list_of(document, "instances", MOST, '{"instances": [{...}]}'))
+
+
+def _require_few(lines: Sequence[bytes]) -> None:
+    if not lines:
+        raise Refused(422, "The body has no line. Send one instance a line, as JSON.")
+    if len(lines) > MOST:
+        raise Refused(422, f"The body has {len(lines)} lines; at most {MOST} are taken at a time.")
+
+
+def _parsed(line: bytes, most: int) -> Any:
+    if len(line) > most:
+        return Refused(413, f"The line is larger than {most} bytes.")
+    try:
+        return parse(line)
+    except TooDeep:
+        return Refused(422, "The line is nested too deep. Send a flatter one.")
+    except orjson.JSONDecodeError as error:
+        return Refused(400, f"The line is not JSON: {error}.")

@@ -1,0 +1,142 @@
+"""Many predictions in one request, on the real TorchServe: each instance by itself, in lines, in the log."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.services.conftest import Model, Platform, until
+
+
+def send(platform: Platform, model: Model, body: bytes, **headers: str) -> requests.Response:
+    kind = {"Content-Type": "application/x-ndjson"} | headers
+    url = f"{platform.gateway_url}/v1/models/{model.name}:predict_batch"
+    return requests.post(url, data=body, headers=kind, timeout=120)
+
+
+def lines(*instances: Any) -> bytes:
+    return b"\n".join(json.dumps(each).encode() for each in instances)
+
+
+def told(answer: requests.Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    *items, end = [json.loads(line) for line in answer.text.splitlines()]
+    assert [item["index"] for item in items] == list(range(len(items)))
+    assert end["done"] is True
+    return items, end
+
+
+def test_each_instance_is_answered_or_refused_by_itself(platform: Platform, steady: Model) -> None:
+    before = len(platform.logged("predictions", steady.name))
+    body = lines({"text": "a"}, {"text": "refuse"}, {"text": 5}, {"text": "fail"}, {"text": "abcd"})
+    answer = send(
+        platform, steady, body + b"\n\n{\n" + b'{"text": "' + b"x" * 99 + b'"}\n' + b"[" * 200 + b"\n"
+    )
+    items, end = told(answer)
+
+    assert [item.get("status", 200) for item in items] == [200, 422, 422, 500, 200, 400, 422, 400]
+    assert (items[4]["prediction"], items[4]["score"]) == ("one", 0.004)
+    assert "refuses the instance: This text is refused" in items[1]["error"]
+    assert "text: 5 is not of type 'string'" in items[2]["error"]
+    assert (end["predictions"], end["errors"], end["model_version"]) == (2, 6, "1")
+    logged = platform.logged("predictions", steady.name)[before:]
+    assert [row["prediction_id"] for row in logged] == [items[0]["prediction_id"], items[4]["prediction_id"]]
+    assert [row["features"] for row in logged] == [{"text": "a"}, {"text": "abcd"}]
+
+
+def test_ten_thousand_instances_come_back_in_order_and_are_all_logged(
+    platform: Platform, steady: Model
+) -> None:
+    texts = ["a" * (1 + number % 40) for number in range(10_000)]
+    items, end = told(send(platform, steady, lines(*({"text": text} for text in texts))))
+
+    assert end["predictions"] == 10_000
+    assert [item["score"] for item in items] == [len(text) / 1000 for text in texts]
+    assert len({item["prediction_id"] for item in items}) == 10_000
+    counted = platform.internal("GET", f"/answers/{steady.name}/{end['run_id']}").json()
+    assert counted["rows"] >= 10_000
+
+
+def test_a_json_body_says_the_same_and_a_trace_is_kept(platform: Platform, steady: Model) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    body = json.dumps({"instances": [{"text": "a"}, {"text": ""}]}).encode()
+    sent = {"Content-Type": "application/json", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    answer = send(platform, steady, body, **sent)
+    items, end = told(answer)
+
+    assert (end["predictions"], end["errors"]) == (1, 1)
+    assert answer.headers["traceparent"] == sent["traceparent"]
+    assert platform.internal("GET", f"/predictions/{items[0]['prediction_id']}").json()["trace_id"] == trace
+    assert items[1]["status"] == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "sentence"),
+    [
+        (b"", "application/x-ndjson", 422, "has no line"),
+        (b"\n \n", "application/x-ndjson", 422, "has no line"),
+        (b"1\n" * 10_001, "application/x-ndjson", 422, "has 10001 lines; at most 10000"),
+        (b" " * ((16 << 20) + 1), "application/x-ndjson", 413, "larger than 16777216 bytes"),
+        (b"{}", "application/json", 422, "'instances'"),
+        (b"{", "application/json", 400, "not JSON"),
+        (b"a", "text/plain", 415, "Content-Type: application/x-ndjson or Content-Type: application/json"),
+    ],
+)
+def test_a_body_that_is_no_batch_is_refused_as_a_whole(
+    platform: Platform, steady: Model, body: bytes, kind: str, status: int, sentence: str
+) -> None:
+    answer = send(platform, steady, body, **{"Content-Type": kind})
+    assert (answer.status_code, sentence in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_who_hangs_up_leaves_room_for_the_next(platform: Platform, steady: Model) -> None:
+    body = lines(*({"text": "sleep 0.1"} for _ in range(64)), *({"text": "sleep 0.1"} for _ in range(64)))
+    url = f"{platform.gateway_url}/v1/models/{steady.name}:predict_batch"
+    for _ in range(6):  # more than are worked on at once
+        with pytest.raises((requests.Timeout, requests.ConnectionError)):
+            requests.post(url, data=body, headers={"Content-Type": "application/x-ndjson"}, timeout=0.1)
+    until(lambda: told(send(platform, steady, lines({"text": "a"})))[1]["predictions"] == 1)
+
+
+def test_too_many_batches_at_once_are_refused_and_told_when_to_come_again(
+    platform: Platform, steady: Model
+) -> None:
+    body = lines(*({"text": "sleep 0.1"} for _ in range(16)))
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: send(platform, steady, body), range(8)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert {answer.headers.get("Retry-After") for answer in answers} == {None, "5"}
+    until(lambda: told(send(platform, steady, lines({"text": "a"})))[1]["predictions"] == 1)
+
+
+def test_only_a_token_that_may_predict_asks_and_a_batch_is_no_way_around_its_limit(
+    platform: Platform, steady: Model
+) -> None:
+    with platform.listening(PREDICTION_TOKENS="shop=a-token-of-the-shop", RATE_LIMIT="3/second"):
+        assert send(platform, steady, b"{}").status_code == 401
+        answer = send(
+            platform,
+            steady,
+            lines(*({"text": "a"} for _ in range(400))),
+            Authorization="Bearer a-token-of-the-shop",
+        )
+        items, end = told(answer)
+    assert end["predictions"] == 400
+    assert answer.elapsed.total_seconds() < 60
+    last = platform.internal("GET", f"/predictions/{items[-1]['prediction_id']}").json()
+    assert last["sent_by"] == "shop"
+
+
+def test_while_the_backend_is_away_the_rest_of_a_batch_is_not_asked(
+    platform: Platform, steady: Model
+) -> None:
+    platform.torchserve.kill()
+    try:
+        items, end = told(send(platform, steady, lines(*({"text": "a"} for _ in range(1000)))))
+    finally:
+        platform.torchserve.start()
+    assert (end["predictions"], end["errors"]) == (0, 1000)
+    assert {item["status"] for item in items} <= {503, 504}
+    until(lambda: told(send(platform, steady, lines({"text": "a"})))[1]["predictions"] == 1)
