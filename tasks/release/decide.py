@@ -5,7 +5,7 @@ make; within a stage it holds at all looks together (`tasks.release.sequential_t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Literal
 
@@ -153,8 +153,9 @@ def _measured(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Mea
     if "predictions" in names and checks.predictions.largest_change is not None:
         yield _predictions(seen, checks.predictions.largest_change, spec)
     if "labels" in names and stage.kind == "canary" and checks.labels.margin is not None:
-        losses = (Values(each.labelled, each.loss) for each in (seen.candidate, seen.stable))
-        yield _difference("labels", *losses, checks.labels.margin, needed=False)
+        yield _difference(
+            "labels", _losses(seen.candidate), _losses(seen.stable), checks.labels.margin, needed=False
+        )
 
 
 TOLD = {
@@ -183,15 +184,18 @@ def _failures(counted: Counted) -> Values:
     return Values(counted.requests, counted.failed)
 
 
+def _losses(counted: Counted) -> Values:
+    return Values(counted.labelled, counted.loss)
+
+
 def _latency(stage: Stage, seen: StageLook, margin: float) -> Measured:
     if stage.slow_after_seconds is None:
         told = "Nothing says which answers are slow: the stable version answered too little before."
         return Measured("latency", None, None, 0.0, 0.0, needed=False, told=told)
-    slow = [_slow(each, stage.slow_after_seconds) for each in (seen.candidate, seen.stable)]
-    found = _difference("latency", *slow, margin, needed=True)
-    return Measured(
-        **{**vars(found), "told": f"Slow is what takes over {stage.slow_after_seconds:g} s. {found.told}"}
-    )
+    after = stage.slow_after_seconds
+    own, its = _slow(seen.candidate, after), _slow(seen.stable, after)
+    found = _difference("latency", own, its, margin, needed=True)
+    return replace(found, told=f"Slow is what takes over {after:g} s. {found.told}")
 
 
 def _slow(counted: Counted, seconds: float) -> Values:

@@ -14,8 +14,10 @@ PERCENTILE = 0.95
 def plan(rules: ReleaseSpec) -> dict[str, float]:
     """The share of requests that the candidate answers in each stage, by the stage's name, in order.
 
-    Of a mode `immediate`, which a person released by steps all the same, as of `canary`.
+    None of a mode `immediate`: what is accepted serves.
     """
+    if rules.mode == "immediate":
+        return {}
     steps = {f"canary_{100 * share:g}".replace(".", "_"): share for share in rules.steps}
     shadow = {SHADOW: 0.0} if rules.shadow.requests and rules.shadow.share else {}
     if rules.mode == "shadow_only":
