@@ -6,6 +6,7 @@ soon a worse one does.
 
 import statistics
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -183,11 +184,11 @@ def added(one: Counted, other: Counted) -> Counted:
     )
 
 
-def table(releases: int, worse: int, seed: int = 20261101) -> list[str]:
-    """The rows of the table, in Markdown."""
+def table(releases: int, worse: int, seed: int = 20261101) -> Iterator[str]:
+    """The rows of the table, in Markdown, each as soon as it is there."""
     spec = spec_of()
-    lines = ["| candidate | releases | promoted | rolled back | held | requests to it, median |"]
-    lines.append("|---|---|---|---|---|---|")
+    yield "| candidate | releases | promoted | rolled back | held | requests to it, median |"
+    yield "|---|---|---|---|---|---|"
     for name, version in VERSIONS.items():
         random = np.random.default_rng(seed)
         times = releases if name in {"good", "at the margins"} else worse
@@ -196,8 +197,7 @@ def table(releases: int, worse: int, seed: int = 20261101) -> list[str]:
             sum(each.verdict == verdict for each in found) for verdict in ("promoted", "roll_back", "hold")
         ]
         median = statistics.median(each.requests for each in found)
-        lines.append(f"| {name} | {times:,} | {' | '.join(f'{each:,}' for each in counts)} | {median:,.0f} |")
-    return lines
+        yield f"| {name} | {times:,} | {' | '.join(f'{each:,}' for each in counts)} | {median:,.0f} |"
 
 
 def main() -> None:
@@ -206,7 +206,8 @@ def main() -> None:
     parser.add_argument("--releases", type=int, default=2000, help="of a version that may not go back")
     parser.add_argument("--worse", type=int, default=200, help="of each that has to")
     given = parser.parse_args()
-    print("\n".join(table(given.releases, given.worse)))
+    for line in table(given.releases, given.worse):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from math import lgamma, log
 SHAPE = 0.5
 """Of the mixture: Jeffreys' prior, which loses least where the mean is near 0 or 1."""
 NEAREST = 1e-12
-HALVINGS = 60
+HALVINGS = 40
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -69,7 +69,8 @@ def _smallest(one: Values, other: Values, margin: float, is_null: Callable[[floa
     if is_null(first - second):
         return _log_wealth(one, first) + _log_wealth(other, second)
     low, high = max(0.0, -margin), min(1.0, 1.0 - margin)
-    return _least(lambda mean: _log_wealth(one, mean + margin) + _log_wealth(other, mean), low, high)
+    surprise = _least(lambda mean: _surprise(one, mean + margin) + _surprise(other, mean), low, high)
+    return _mixed(one) + _mixed(other) + surprise
 
 
 def _least(of: Callable[[float], float], low: float, high: float) -> float:
@@ -89,12 +90,18 @@ def _least(of: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _log_wealth(seen: Values, mean: float) -> float:
-    if not seen.rows:
-        return 0.0
+    return _mixed(seen) + _surprise(seen, mean)
+
+
+def _mixed(seen: Values) -> float:
+    """The logarithm of the mixture's likelihood of what was seen."""
+    return _log_beta(seen.total + SHAPE, seen.rows - seen.total + SHAPE) - _log_beta(SHAPE, SHAPE)
+
+
+def _surprise(seen: Values, mean: float) -> float:
+    """Minus the logarithm of the likelihood of what was seen."""
     mean = min(max(mean, NEAREST), 1 - NEAREST)
-    hits, misses = seen.total, seen.rows - seen.total
-    mixed = _log_beta(hits + SHAPE, misses + SHAPE) - _log_beta(SHAPE, SHAPE)
-    return mixed - hits * log(mean) - misses * log(1 - mean)
+    return -seen.total * log(mean) - (seen.rows - seen.total) * log(1 - mean)
 
 
 def _log_beta(one: float, other: float) -> float:
