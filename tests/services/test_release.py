@@ -66,7 +66,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = DataSnapshot.model_validate({**about, "query": "", "rows": 3, "sha256": "0" * 64, **parts})
 
     def run(run_id: str) -> TrainingRun:
-        plain = {"code_commit": None, "image_digest": None, "lock_sha256": "0", "parameters": {}, "seed": 1}
+        plain: dict[str, Any] = {
+            "code_commit": None,
+            "image_digest": None,
+            "lock_sha256": "0",
+            "parameters": {},
+            "seed": 1,
+        }
         ids = {"model": "m", "run_id": run_id, "experiment_id": "1", "model_files_url": ""}
         return TrainingRun(**ids, **plain, snapshot=snapshot)
 
