@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,15 +52,36 @@ class Told:
             time.sleep(0.005)
         return time.monotonic()
 
+    def settle(self) -> None:
+        """Wait until what was held up is answered or has failed, so that no window counts another's."""
+        time.sleep(REST_SECONDS)
+        ends, steady = time.monotonic() + 60, 0
+        while steady < 3 and time.monotonic() < ends:
+            before = len(self.load.answers) + self.failed()
+            time.sleep(1)
+            came = len(self.load.answers) + self.failed() - before
+            steady = steady + 1 if 0.7 * PER_SECOND <= came <= 1.3 * PER_SECOND else 0
+        assert steady, "the load has not come back to its rate within a minute"
+
+    def kinds(self, refusals: int, faults: int) -> str:
+        """What failed since so many refusals and faults."""
+        said = [f"HTTP {each.status}" for each in self.load.refusals[refusals:]]
+        said += [each.partition("(")[0] for each in self.load.faults[faults:]]
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(said).items()))
+
     @contextmanager
     def during(self, what: str) -> Iterator[list[str]]:
         """Count the requests that fail while something happens, and shortly after."""
         notes: list[str] = []
         answers, failed = len(self.load.answers), self.failed()
+        refusals, faults = len(self.load.refusals), len(self.load.faults)
         yield notes
-        time.sleep(REST_SECONDS)
+        self.settle()
+        notes.append(self.kinds(refusals, faults))
         asked = len(self.load.answers) - answers + self.failed() - failed
-        self.rows.append(f"| {what} | {asked:,} | {self.failed() - failed} | {'; '.join(notes)} |")
+        self.rows.append(
+            f"| {what} | {asked:,} | {self.failed() - failed} | {'; '.join(filter(None, notes))} |"
+        )
 
 
 def children(process: int) -> list[int]:
@@ -110,7 +132,9 @@ def _promote_and_roll_back(told: Told, model: Model) -> None:
         registry.set_champion(model.name, version.version)
         moved = time.monotonic()
         reconcile(ReconcileRequest(models=(model.name,), context=context("reconcile")))
-        notes.append(f"first answer {told.first_answer(version.run_id) - moved:.2f} s after it was looked at")
+        notes.append(
+            f"first answer {told.first_answer(version.run_id) - moved:.2f} s after the alias was moved, without the wait for the look of a minute"
+        )
     with told.during("a rollback") as notes:
         route = Gateway().history(model.name)[0].route
         began = time.monotonic()
@@ -127,10 +151,9 @@ def _kill(told: Told, platform: Platform) -> None:
     assert gateway is not None
     with told.during("a killed worker of TorchServe") as notes:
         os.kill(worker_of(served.pid, lambda command: "model_service_worker" in command), signal.SIGKILL)
-        notes.append("of the version that serves or of another one that is loaded")
-    with told.during("a killed gateway process, of two") as notes:
+        notes.append("one of those that are loaded")
+    with told.during("a killed gateway process, of two"):
         os.kill(worker_of(gateway.pid, lambda command: "spawn_main" in command), signal.SIGKILL)
-        notes.append("what it was working on is lost with it")
 
 
 def _release(told: Told, model: Model) -> None:
