@@ -17,6 +17,7 @@ WORDS = (
     "models",
     "ledger",
     "train",
+    "release",
     "rollback",
     "answer",
     "decide",

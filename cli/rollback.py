@@ -34,7 +34,7 @@ def rollback(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Go back to the version that truly served before the present one, and wait until it answers."""
+    """Go back to the version that truly served before the present one; during a release, end that."""
     place = place_of(context)
     place.require_running()
     require_known(place, model)
@@ -42,6 +42,14 @@ def rollback(
     rollout = does(place, model, why, leaving)
     if json:
         show.as_json(rollout)
+        return
+    if rollout["verdict"] == "kept_previous":
+        ended = rollout["candidate"]["model_version"]
+        serving = rollout["stable"]["model_version"]
+        typer.echo(
+            f"{model}: the release of version {ended} is ended; version {serving} answers everything. To "
+            f"leave that, too: perennial rollback {model} --leaving {serving} --why ..."
+        )
         return
     left = rollout["previous"]["model_version"] if rollout["previous"] else None
     typer.echo(

@@ -9,7 +9,7 @@ from cli.airflow import Airflow
 from cli.exits import FAULT, INVALID, NOTHING, QUARANTINED, REFUSED, LoginRefused
 from tasks.errors import PerennialError
 
-WATCHED = ("ingest", "train", "drift", "collect")
+WATCHED = ("ingest", "train", "release", "drift", "collect")
 ALERTS_DAG, ALERTS_TASK = "reconcile_ledger", "send_alerts"
 ENDED = ("success", "failed")
 

@@ -168,6 +168,9 @@ def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wro
             )
         )
     show.table(COLUMNS, rows, nothing="The project has no model yet: make model NAME=... TASK=...")
+    for each in standings:
+        if each.release:
+            show.tell(f"Release: {each.model}: {each.release}")
     models = {each.model for each in standings}
     for run in airflow.runs:
         if not any(run.of(model) for model in models):

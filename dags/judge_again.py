@@ -3,10 +3,9 @@
 from plugins.forms import no_form
 from plugins.models import models
 from plugins.pipeline import pipeline
+from plugins.rollouts import bring_to_users
 from plugins.schedules import drift_schedule
 from plugins.verbs import (
-    calibrate,
-    deploy,
     evaluate,
     find_champion,
     find_held,
@@ -32,4 +31,4 @@ def judge_again(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
-    calibrate(spec, run, after=deploy(spec, version))
+    bring_to_users(spec, run, version)

@@ -3,6 +3,7 @@
 from plugins.forms import no_form
 from plugins.housekeeping import look_for_mismatches, send_alerts, settle_mismatches
 from plugins.pipeline import pipeline
+from plugins.rollouts import start_releases
 from plugins.schedules import each_minute
 
 
@@ -13,4 +14,4 @@ def reconcile(_: str) -> None:
     And tell people what they have to know of.
     """
     send_alerts()
-    settle_mismatches(look_for_mismatches())
+    start_releases(settle_mismatches(look_for_mismatches()))

@@ -3,12 +3,11 @@
 from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
+from plugins.rollouts import bring_to_users
 from plugins.schedules import training_schedule
 from plugins.verbs import (
-    calibrate,
     check_labels,
     count_rows,
-    deploy,
     evaluate,
     find_champion,
     gate,
@@ -38,4 +37,4 @@ def train(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
-    calibrate(spec, run, after=deploy(spec, version))
+    bring_to_users(spec, run, version)

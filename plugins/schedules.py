@@ -85,7 +85,7 @@ def reproduction_schedule(_spec: PipelineSpec) -> CronTriggerTimetable:
     return cron("0 12 1 * *")
 
 
-def only_when_asked(_subject: str) -> None:
+def only_when_asked(_subject: object) -> None:
     """No schedule."""
 
 

@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _family_of(file: Path) -> str:
-    return file.relative_to(PROJECT / "tests").parts[0]
+    return file.relative_to(PROJECT).parts[1]
 
 
 @pytest.fixture

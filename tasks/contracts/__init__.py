@@ -169,6 +169,21 @@ from tasks.contracts.serving import (
     Serving,
     Standing,
 )
+from tasks.contracts.stages import (
+    Acceptance,
+    AcceptRequest,
+    Counted,
+    JudgeStageRequest,
+    OpenStageRequest,
+    PromoteRequest,
+    ReleaseUnderWay,
+    Stage,
+    StageCheck,
+    StageDecision,
+    StageKind,
+    StageLook,
+    StageVerdict,
+)
 from tasks.contracts.targets import LabelDay, ScoreBin, Sums, Tally, TargetReference, TargetSummary
 from tasks.contracts.tokens import KnownToken, TokenGrant
 from tasks.contracts.training import (
@@ -184,6 +199,8 @@ from tasks.contracts.training import (
 from tasks.contracts.triggers import ModelTriggers, Trigger, TriggerName, Triggers, TriggersRequest
 
 __all__ = [
+    "AcceptRequest",
+    "Acceptance",
     "Action",
     "Agreement",
     "AlertReason",
@@ -221,6 +238,7 @@ __all__ = [
     "Condition",
     "Contract",
     "CountRequest",
+    "Counted",
     "Crowd",
     "CrowdSize",
     "DataSnapshot",
@@ -259,6 +277,7 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "JointNull",
+    "JudgeStageRequest",
     "KnownToken",
     "Label",
     "LabelCheck",
@@ -279,6 +298,7 @@ __all__ = [
     "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
+    "OpenStageRequest",
     "Outcomes",
     "PackageRequest",
     "PairedDifference",
@@ -289,6 +309,7 @@ __all__ = [
     "PreflightRequest",
     "Preparation",
     "PreparationDifference",
+    "PromoteRequest",
     "Quarantine",
     "QuarantineRequest",
     "Recall",
@@ -298,6 +319,7 @@ __all__ = [
     "Reconciliation",
     "Reference",
     "RegisterRequest",
+    "ReleaseUnderWay",
     "ReplayedAnswer",
     "ReproduceRequest",
     "Reproduction",
@@ -327,6 +349,12 @@ __all__ = [
     "SliceScore",
     "SnapshotPart",
     "SnapshotRequest",
+    "Stage",
+    "StageCheck",
+    "StageDecision",
+    "StageKind",
+    "StageLook",
+    "StageVerdict",
     "Standing",
     "StartedBy",
     "State",

@@ -21,6 +21,7 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     CHAMPION = "champion"
     WITHDRAW = "withdraw"
+    RELEASE = "release"
     DRIFT = "drift"
     RETRAIN = "retrain"
     EFFECT = "effect"

@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
 from tasks.contracts.gate import GateDecision
 from tasks.contracts.ledger import LedgerEntry
+from tasks.contracts.rollout import TrafficSplit
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
 from tasks.spec import Name, PipelineSpec
@@ -113,8 +114,10 @@ class SeenModel(Contract):
         last_change: The number of the newest change of the route; 0 before the first.
         alias: The version that MLflow's alias `champion` names.
         moved_by: Who moved that alias last, where MLflow knows it.
-        entries: Of the ledger, oldest first: those that change what serves or the alias, their completions,
-            and what a reconciliation decided.
+        entries: Of the ledger, oldest first: those that change what serves or the alias, releases by steps,
+            their completions, and what a reconciliation decided.
+        split: How the gateway divides the requests; None where one version answers all.
+        at: When it was looked.
     """
 
     model: Name
@@ -123,6 +126,8 @@ class SeenModel(Contract):
     alias: str | None
     moved_by: str | None
     entries: tuple[LedgerEntry, ...]
+    split: TrafficSplit | None = None
+    at: AwareDatetime | None = None
 
 
 class Mismatch(Contract):
@@ -131,23 +136,30 @@ class Mismatch(Contract):
     Attributes:
         kind: `route` (not what the newest switch in the ledger says), `alias` (does not follow what serves,
             because what moves it was killed), `person` (somebody else moved the alias), `unfinished` (the
-            entry lacks its completion).
+            entry lacks its completion), `release` (a split without a release, or one that nobody follows).
         entry: The entry that it is about; None where there is none.
         why: A sentence.
     """
 
     model: Name
-    kind: Literal["route", "alias", "person", "unfinished"]
+    kind: Literal["route", "alias", "person", "unfinished", "release"]
     entry: LedgerEntry | None
     why: str
 
 
 class Settled(Contract):
-    """What became of something that the reconciliation found; a sentence says what and why."""
+    """What became of something that the reconciliation found; a sentence says what and why.
+
+    Attributes:
+        version: Of an outcome `handed over`: the version whose release by steps has to be started.
+        entry: The number of the entry that says so.
+    """
 
     model: str
-    outcome: Literal["carried on", "undone", "released", "completed", "noted", "removed"]
+    outcome: Literal["carried on", "undone", "released", "handed over", "completed", "noted", "removed"]
     why: str
+    version: str | None = None
+    entry: int | None = None
 
 
 class Reconciliation(Contract):

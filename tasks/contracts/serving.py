@@ -115,6 +115,7 @@ class Standing(Contract):
         by: Who decided that this version serves.
         entry: The number of that entry of the ledger.
         faults: What is wrong; a sentence each.
+        release: The release that is under way, in a sentence; None where there is none.
     """
 
     model: str
@@ -123,3 +124,4 @@ class Standing(Contract):
     by: str | None
     entry: int | None
     faults: tuple[str, ...]
+    release: str | None = None

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -75,6 +75,18 @@ def behave(
         _result(test, cases[test.name], found[test.name], beside.get(test.name, []) if test in short else [])
         for test in spec.behaviour
     )
+
+
+def behave_deployed(
+    ask: Callable[[dict[str, Any]], Answer], spec: PipelineSpec, frozen: Frozen
+) -> tuple[BehaviourResult, ...]:
+    """The result of each test, of a version that is asked one instance at a time where it is deployed."""
+    results = []
+    for test in spec.behaviour:
+        cases = list(cases_of(test, spec, frozen))
+        answers = (ask(instance) for case in cases for instance in _asked(case))
+        results.append(_result(test, cases, [_outcome(test, spec, case, answers) for case in cases], []))
+    return tuple(results)
 
 
 def _is_short(test: BehaviourTest, found: list[Outcome]) -> bool:

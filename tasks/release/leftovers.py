@@ -12,12 +12,14 @@ from tasks.contracts import (
     GateDecision,
     LedgerEntry,
     RegisterRequest,
+    Route,
     Settled,
     StepContext,
 )
 from tasks.errors import PerennialError
 from tasks.ledger import entries, precedent
 from tasks.release.deploy import deploy
+from tasks.release.record import candidate_of
 from tasks.release.register import register
 from tasks.release.states import unused_promotion
 from tasks.release.switch import find_previous_route
@@ -44,7 +46,7 @@ def tidy_up(model: str, context: StepContext) -> list[Settled]:
 
 def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
     """Register and deploy what the gate promoted and whose run was killed before it did; once."""
-    told = entries.history(model, {Action.GATE, Action.DEPLOY, Action.RECONCILE})
+    told = entries.history(model, {Action.GATE, Action.DEPLOY, Action.RELEASE, Action.RECONCILE})
     now = datetime.now(UTC)
     promotion = unused_promotion(told, now)
     if promotion is None:
@@ -53,13 +55,12 @@ def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
     if now - promotion.at > LAPSES_AFTER:
         return [_lapse(model, context, promotion, f"{said} That is more than a day ago: it is not any more.")]
     try:
-        _deploy(promotion, context)
+        return [_carry_on(promotion, context, said)]
     except (PerennialError, FileNotFoundError) as error:
         return [_lapse(model, context, promotion, f"{said} It cannot be any more: {error}")]
-    return [Settled(model=model, outcome="carried on", why=f"{said} Now it is.")]
 
 
-def _deploy(promotion: LedgerEntry, context: StepContext) -> None:
+def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settled:
     spec = PipelineSpec.load(settings().models / promotion.model / "pipeline.yaml")
     decision = GateDecision.model_validate(promotion.evidence["decision"])
     request = RegisterRequest(
@@ -69,7 +70,20 @@ def _deploy(promotion: LedgerEntry, context: StepContext) -> None:
         archive=Archive.model_validate(promotion.evidence["archive"]),
         decision=decision.model_copy(update={"ledger_hash": promotion.entry_hash}),
     )
-    deploy(DeployRequest(context=context, spec=spec, version=register(request)))
+    version = register(request)
+    if spec.release.mode != "immediate":
+        why = f"{said} Its release by steps is started."
+        entry = _record(spec.name, context, "hand over", why, {"settles": promotion.entry_hash})
+        return handed_over(entry, version.version)
+    deploy(DeployRequest(context=context, spec=spec, version=version))
+    return Settled(model=spec.name, outcome="carried on", why=f"{said} Now it is.")
+
+
+def handed_over(entry: LedgerEntry, version: str) -> Settled:
+    """What tells the DAG `reconcile_ledger` to start the release of a version."""
+    return Settled(
+        model=entry.model, outcome="handed over", why=entry.why, version=version, entry=entry.sequence
+    )
 
 
 def _lapse(model: str, context: StepContext, promotion: LedgerEntry, why: str) -> Settled:
@@ -103,7 +117,7 @@ def _remove_archives(model: str, context: StepContext) -> list[Settled]:
     """Unload what neither serves nor served before: a deployment was killed after it had loaded it."""
     gateway = Gateway()
     with exclusive(model):
-        routes = (gateway.route(model), find_previous_route(gateway.history(model)))
+        routes = (gateway.route(model), _kept_warm(gateway, model), candidate_of(model))
         kept, under_way = versions_of(routes), set(gateway.in_flight(model))
         loaded = loaded_versions(model, kept)
         keep = {name: kept.get(name, set()) | under_way for name in {*kept, *(name for name, _ in loaded)}}
@@ -117,6 +131,20 @@ def _remove_archives(model: str, context: StepContext) -> list[Settled]:
         retire_all_but(model, keep)
         entries.complete(decided, "They are unloaded.")
     return [Settled(model=model, outcome="removed", why=why)]
+
+
+def _kept_warm(gateway: Gateway, model: str) -> Route | None:
+    """The version that served before, for as long as it stays loaded: where releases go by steps, so long as
+    the specification says, else until the next deployment.
+    """
+    history = gateway.history(model)
+    previous, file = find_previous_route(history), settings().models / model / "pipeline.yaml"
+    if previous is None or not file.is_file():
+        return previous
+    rules = PipelineSpec.load(file).release
+    age = datetime.now(UTC) - history[-1].at
+    is_proven = rules.mode != "immediate" and age > timedelta(seconds=rules.keep_warm_seconds)
+    return None if is_proven else previous
 
 
 def _record(model: str, context: StepContext, after: str, why: str, evidence: dict[str, Any]) -> LedgerEntry:

@@ -5,6 +5,7 @@ Nothing is imported here that a look each minute could not afford.
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks.contracts import Action, Mismatch, SeenModel
@@ -14,7 +15,7 @@ from tasks.release.switch import last_change
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
-CHANGES = (*SWITCHES, Action.CHAMPION)
+CHANGES = (*SWITCHES, Action.CHAMPION, Action.RELEASE)
 TOLD = (*CHANGES, Action.DONE, Action.RECONCILE)
 MOVED_BY = "perennial.champion_moved_by"
 """The tag in which the platform's MLflow notes who moved a model's alias (containers/ml/mlflow_access.py)."""
@@ -54,6 +55,8 @@ def see(model: str, registered: Registered, gateway: Gateway | None = None) -> S
         alias=alias,
         moved_by=_moved_by(registered, alias),
         entries=tuple(entries.history(model, TOLD)),
+        split=gateway.split(model),
+        at=datetime.now(UTC),
     )
 
 

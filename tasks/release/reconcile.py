@@ -21,9 +21,11 @@ from tasks.contracts import (
 from tasks.errors import PerennialError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, heads, precedent, verify
+from tasks.release.close import close_release
 from tasks.release.deploy import release
-from tasks.release.leftovers import tidy_up
+from tasks.release.leftovers import handed_over, tidy_up
 from tasks.release.observe import known_models, see
+from tasks.release.record import require_alone
 from tasks.release.rollback import bring_back
 from tasks.release.states import is_made, mismatch, promised
 from tasks.release.switch import Decision, move_champion, switch
@@ -83,6 +85,8 @@ def _settle_first(model: str, context: StepContext) -> Settled | None:
             return None
         if found.kind == "unfinished":
             return _complete(found)
+        if found.kind == "release":
+            return _close_release(seen, found, context)
         if found.kind == "alias":
             return _move_alias(seen, found, context)
         withdrawn = found.entry is not None and found.entry.action == Action.WITHDRAW
@@ -96,6 +100,13 @@ def _complete(found: Mismatch) -> Settled:
     if found.entry is not None:
         entries.complete(found.entry, found.why)
     return Settled(model=found.model, outcome="completed", why=found.why)
+
+
+def _close_release(seen: SeenModel, found: Mismatch, context: StepContext) -> Settled:
+    """Let the stable version answer everything where nobody follows a release any more."""
+    why = f"{found.why} The stable version answers everything again."
+    close_release(Gateway(), seen.model, context.actor, why)
+    return Settled(model=seen.model, outcome="undone", why=why)
 
 
 def _move_alias(seen: SeenModel, found: Mismatch, context: StepContext) -> Settled:
@@ -157,6 +168,8 @@ def _release_or_set_back(seen: SeenModel, found: Mismatch, context: StepContext)
         request, why = _asked_for(seen, found, actor, context)
     except REFUSED as error:
         return _set_back(seen, actor, f"{found.why} That is undone: {error}")
+    if request.spec.release.mode != "immediate":
+        return _hand_over(seen, actor, why)
     decided = _record(seen, actor, "release", why, {"moved_to": seen.alias, "moved_by": seen.moved_by})
     try:
         release(request, why)
@@ -164,6 +177,23 @@ def _release_or_set_back(seen: SeenModel, found: Mismatch, context: StepContext)
         return _set_back(seen, actor, f"{why} It cannot be served, so that is undone: {error}")
     entries.complete(decided, f"Version {seen.alias} serves.")
     return Settled(model=seen.model, outcome="released", why=why)
+
+
+def _hand_over(seen: SeenModel, actor: str, why: str) -> Settled:
+    """Have a version released by steps; until it serves, the alias names what does."""
+    try:
+        require_alone(seen.model, "")
+    except REFUSED as error:
+        return _set_back(seen, actor, f"{why} Not now, so that is undone: {error}")
+    said = f"{why} By steps, as pipeline.yaml says; until then the alias names what serves."
+    moved = {"moved_to": seen.alias, "moved_by": seen.moved_by}
+    decided = _record(seen, actor, "hand over", said, moved)
+    if seen.route is None:
+        registry.remove_champion(seen.model)
+    else:
+        registry.set_champion(seen.model, seen.route.model_version)
+    entries.complete(decided, "The release is handed over.")
+    return handed_over(decided, str(seen.alias))
 
 
 def _asked_for(

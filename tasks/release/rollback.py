@@ -6,6 +6,7 @@ from tasks.contracts import Action, ModelVersion, RollbackRequest, Rollout, Roll
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
+from tasks.release.close import close_release
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -33,7 +34,8 @@ def rollback(request: RollbackRequest) -> Rollout:
 def roll_back(
     model: str, actor: str, why: str, *, leaving: str | None = None, step_key: str | None = None
 ) -> Rollout:
-    """Send a model's requests back to the version that truly served before the present one.
+    """Send a model's requests back to the version that truly served before the present one; where a release
+    is under way, end that alone, unless `leaving` names what serves.
 
     Args:
         actor: Who decides; the ledger names them.
@@ -51,6 +53,8 @@ def roll_back(
     started, gateway = time.monotonic(), Gateway()
     _tell_of_alias(model)
     with exclusive(model):
+        if closed := _end_release(gateway, model, actor, why, leaving, step_key):
+            return closed
         current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
         target, checks = bring_back(gateway, target, current, decided)
@@ -62,6 +66,35 @@ def roll_back(
         traffic_share=1.0,
         checks=tuple(checks),
         verdict="rolled_back",
+        seconds=time.monotonic() - started,
+    )
+
+
+def _end_release(
+    gateway: Gateway, model: str, actor: str, why: str, leaving: str | None, step_key: str | None
+) -> Rollout | None:
+    """End the release that is under way, which leaves its candidate; what serves goes on serving, unless it
+    is to be left itself.
+
+    Returns:
+        What serves; None where nothing is under way, or what serves is to be left, too.
+    """
+    started, serving = time.monotonic(), gateway.route(model)
+    told = [each for each in entries.history(model, {Action.RELEASE}) if each.after == "closed"]
+    mine = (each for each in told if step_key and each.evidence.get("step_key") == step_key)
+    entry = next(mine, None) or close_release(gateway, model, actor, why, step_key)
+    if entry is None or serving is None or leaving == serving.model_version:
+        return None
+    candidate = Route.model_validate(entry.evidence["candidate"])
+    check = RolloutCheck(check="release", passed=True, detail=f"entry {entry.sequence} ended it")
+    return Rollout(
+        model=model,
+        stable=serving,
+        previous=find_previous_route(gateway.history(model)),
+        candidate=candidate,
+        traffic_share=0.0,
+        checks=(check,),
+        verdict="kept_previous",
         seconds=time.monotonic() - started,
     )
 

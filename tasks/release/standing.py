@@ -11,6 +11,7 @@ from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
+from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
 from tasks.stores import mlflow_rest
@@ -61,6 +62,7 @@ def explain(
         why=decided.why if decided else None,
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
+        release=_release(told),
         faults=(
             *faults,
             *unfounded,
@@ -70,6 +72,14 @@ def explain(
             *_incident(told),
         ),
     )
+
+
+def _release(history: list[LedgerEntry]) -> str | None:
+    """Where a release of the model is, and what was said of it last."""
+    found = under_way(history)
+    if found is None:
+        return None
+    return f"Version {found.version} is being released (stage {found.stage}, {found.share:.0%}). {found.says}"
 
 
 def _decided(serving: Serving, history: list[LedgerEntry]) -> LedgerEntry | None:

@@ -8,6 +8,7 @@ is missing. `tasks.release.reconcile` settles what is found here.
 from datetime import datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, Mismatch, Route, SeenModel
+from tasks.release.under_way import under_way
 
 RUN_ENDS_WITHIN = timedelta(hours=2)
 """After so long the run that a promotion belongs to has deployed it, or it never will."""
@@ -17,7 +18,7 @@ SWITCHES = (Action.DEPLOY, Action.ROLLBACK, Action.WITHDRAW)
 
 def mismatch(seen: SeenModel) -> Mismatch | None:
     """What has to be settled of a model before anything else; None where all agrees."""
-    return _of_route(seen) or _of_alias(seen) or _of_completion(seen)
+    return _of_route(seen) or _of_release(seen) or _of_alias(seen) or _of_completion(seen)
 
 
 def promised(seen: SeenModel) -> tuple[LedgerEntry | None, Route | None]:
@@ -45,13 +46,14 @@ def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry |
     come to one long ago; None where there is nothing to do.
 
     Args:
-        entries: Of the model, oldest first: what the gate decided, the deployments and the reconciliations.
+        entries: Of the model, oldest first: what the gate decided, the deployments, the releases and the
+            reconciliations.
     """
     promoted = [each for each in entries if (each.action, each.after) == (Action.GATE, "promote")]
     if not promoted or now - promoted[-1].at < RUN_ENDS_WITHIN:
         return None
     later = [each for each in entries if each.sequence > promoted[-1].sequence]
-    if any(each.action == Action.DEPLOY for each in later):
+    if any(each.action in {Action.DEPLOY, Action.RELEASE} for each in later):
         return None
     reconciled = [each for each in later if each.action == Action.RECONCILE]
     settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)
@@ -73,6 +75,20 @@ def _of_route(seen: SeenModel) -> Mismatch | None:
             f"Entry {switch.sequence} of the ledger decided that {said} serves, but that was not carried out."
         )
     return Mismatch(model=seen.model, kind="route", entry=switch, why=why)
+
+
+def _of_release(seen: SeenModel) -> Mismatch | None:
+    """A split for no release that is under way, or a release that nobody follows any more."""
+    released, split = under_way(seen.entries), seen.split
+    entry = next((each for each in reversed(seen.entries) if each.action == Action.RELEASE), None)
+    if released and released.until and seen.at and seen.at > released.until:
+        why = f"Nobody follows the release of version {released.version} any more (stage {released.stage})."
+        return Mismatch(model=seen.model, kind="release", entry=entry, why=why)
+    if split is None or split.kind == "ab" or (released and released.release_id == split.release_id):
+        return None
+    version = split.candidate.model_version
+    why = f"Version {version} is sent a part of the requests, but no release of it is under way."
+    return Mismatch(model=seen.model, kind="release", entry=entry, why=why)
 
 
 def _of_alias(seen: SeenModel) -> Mismatch | None:

@@ -23,6 +23,7 @@ from tasks.spec.gate import GateSpec
 from tasks.spec.metrics import DEFAULT_METRIC, Task
 from tasks.spec.monitor import MonitorSpec
 from tasks.spec.monitor_faults import faults_of_monitor
+from tasks.spec.release import ReleaseSpec, faults_of_release
 from tasks.spec.serving import ServingSpec
 from tasks.spec.slice_faults import faults_of_fairness, faults_of_slices
 from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
@@ -48,6 +49,7 @@ class PipelineSpec(Spec):
     serving: ServingSpec
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
+    release: ReleaseSpec = ReleaseSpec()
     behaviour: tuple[BehaviourTest, ...] = ()
 
     @model_validator(mode="before")
@@ -74,6 +76,7 @@ class PipelineSpec(Spec):
             *faults_of_slices(self.data, self.gate),
             *faults_of_fairness(self.task, self.data, self.gate),
             *faults_of_monitor(self.data, self.monitor, self.gate.primary_metric),
+            *faults_of_release(self.task, self.release),
         ]
         _require_none(*faults)
         return self

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
-FAMILIES = ("train", "judge_again", "drift", "collect", "reproduce")
+FAMILIES = ("train", "judge_again", "release", "drift", "collect", "reproduce")
 """Of DAGs, of which each model has one."""
 HEAVY = {
     "pandas",
@@ -105,8 +105,32 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
         "calibrate",
     ]
     assert edges("train_review_sentiment") >= set(itertools.pairwise(chain))
+    assert edges("release_review_sentiment") == {
+        ("accept", "promote"),
+        ("accept", "calibrate"),
+        ("promote", "calibrate"),
+    }
     again = ["held", "snapshot", "validate", "take_up", *chain[chain.index("package") :]]
     assert edges("judge_again_review_sentiment") >= set(itertools.pairwise(again))
+
+
+def test_a_model_that_is_released_by_stages_has_them_in_its_dag(models: Path, airflow_database: None) -> None:
+    path = models / "second" / "pipeline.yaml"
+    rules = {"mode": "canary", "approval": "before_full", "steps": [0.1, 1.0]}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"release": rules}))
+
+    dags = parse(airflow_database).dags
+
+    chain = ["accept", "open_shadow", "watch_shadow", "judge_shadow", "open_canary_10", "watch_canary_10"]
+    chain += ["judge_canary_10", "ask_before_canary_100", "open_canary_100", "watch_canary_100"]
+    chain += ["judge_canary_100", "promote", "calibrate"]
+    release = dags["release_second"]
+    edges = {(task.task_id, after) for task in release.tasks for after in task.downstream_task_ids}
+    assert edges >= set(itertools.pairwise(chain))
+    assert set(release.task_ids) == set(chain)
+    train = dags["train_second"]
+    assert "deploy" not in train.task_ids
+    assert train.get_task("register").downstream_task_ids == {"start_release"}
 
 
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:

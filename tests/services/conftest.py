@@ -353,7 +353,9 @@ def build_archive(
     )
 
 
-def build_spec(model: str, data: dict[str, Any] | None = None, **serving: Any) -> PipelineSpec:
+def build_spec(
+    model: str, data: dict[str, Any] | None = None, release: dict[str, Any] | None = None, **serving: Any
+) -> PipelineSpec:
     """A specification for the tiny handlers, with some fields of its data and its serving changed."""
     text = {
         "type": "object",
@@ -385,6 +387,7 @@ def build_spec(model: str, data: dict[str, Any] | None = None, **serving: Any) -
                 "timeout_seconds": 5,
                 **serving,
             },
+            "release": release or {},
         }
     )
 

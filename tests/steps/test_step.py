@@ -51,7 +51,7 @@ def test_a_step_runs_from_file_to_file_in_its_own_process(
 @pytest.mark.parametrize(
     ("verb", "change", "named"),
     [
-        ("dance", {}, "'dance' is not a verb. Known verbs: attest, calibrate, champion, check_labels"),
+        ("dance", {}, "'dance' is not a verb. Known verbs: accept, attest, calibrate, champion"),
         ("retrain", {"surprise": 1}, "surprise"),
         ("retrain", {"reason": 7}, "reason"),
         ("retrain", {"context": None}, "context"),

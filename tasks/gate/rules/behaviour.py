@@ -23,10 +23,11 @@ def behaves(evaluation: EvaluationReport) -> Iterator[RuleVerdict]:
     held else. The declared share stays a floor under which no champion excuses: what is surely short of it is
     rejected, so that no chain of candidates sinks by small steps.
     """
-    yield from map(_verdict, evaluation.behaviour)
+    yield from map(verdict_on, evaluation.behaviour)
 
 
-def _verdict(found: BehaviourResult) -> RuleVerdict:
+def verdict_on(found: BehaviourResult) -> RuleVerdict:
+    """The verdict on one test."""
     share = found.passed / found.cases if found.cases else None
     verdict, why = _judge(found, share)
     if share is not None and verdict != "pass":

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import Action, LedgerEntry, Route, SeenModel
+from tasks.contracts import Action, LedgerEntry, Route, SeenModel, TrafficSplit
 from tasks.release.states import mismatch, unused_promotion
+from tasks.release.under_way import under_way
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -175,3 +176,83 @@ def test_a_promotion_that_nobody_carried_on_is_found_once(
     unused = unused_promotion(told.entries, NOW + age)
 
     assert unused == (promotion if found else None)
+
+
+def released(told: Told, after: str, *, until: datetime = NOW + timedelta(hours=1)) -> LedgerEntry:
+    about = {"release_id": "r", "version": "2", "at": "canary_5", "until": until.isoformat()}
+    return told.add(Action.RELEASE, "1", after, **about)
+
+
+def divided(seen: SeenModel, release_id: str = "r") -> SeenModel:
+    split = TrafficSplit(release_id=release_id, kind="canary", candidate=route("2"), share=0.05)
+    return seen.model_copy(update={"split": split, "at": NOW})
+
+
+def test_a_release_that_is_under_way_is_left_alone() -> None:
+    told = Told()
+    told.served("1", 1)
+    released(told, "stage")
+
+    assert mismatch(divided(told.seen("1", 1, "1"))) is None
+
+
+@pytest.mark.parametrize("after", ["roll_back", "hold", "closed", "rejected", "promoted"])
+def test_a_split_that_outlived_its_release_is_closed(after: str) -> None:
+    told = Told()
+    told.served("1", 1)
+    released(told, "stage")
+    released(told, after)
+
+    found = mismatch(divided(told.seen("1", 1, "1")))
+
+    assert found is not None
+    assert (found.kind, "no release of it is under way" in found.why) == ("release", True)
+
+
+def test_a_split_of_another_release_is_closed_and_one_of_a_comparison_is_not() -> None:
+    told = Told()
+    told.served("1", 1)
+    released(told, "stage")
+    seen = divided(told.seen("1", 1, "1"), "another")
+
+    found = mismatch(seen)
+
+    assert found is not None
+    assert found.kind == "release"
+    assert seen.split is not None
+    compared = seen.split.model_copy(update={"kind": "ab"})
+    assert mismatch(seen.model_copy(update={"split": compared})) is None
+
+
+def test_a_release_that_nobody_follows_is_closed() -> None:
+    told = Told()
+    told.served("1", 1)
+    released(told, "stage", until=NOW - timedelta(seconds=1))
+
+    found = mismatch(divided(told.seen("1", 1, "1")))
+
+    assert found is not None
+    assert "Nobody follows the release of version 2 any more" in found.why
+
+
+def test_a_change_of_what_serves_ends_a_release_unless_it_is_its_own_promotion() -> None:
+    told = Told()
+    told.served("1", 1)
+    released(told, "stage")
+    told.switch(Action.DEPLOY, "1", "2", 1)
+    assert under_way(told.entries) is not None
+
+    told.switch(Action.ROLLBACK, "2", "1", 2)
+
+    assert under_way(told.entries) is None
+
+
+def test_a_promotion_that_is_being_released_is_not_deployed_by_the_look_of_each_hour() -> None:
+    told = Told()
+    told.add(Action.GATE, None, "promote")
+    later = NOW + timedelta(hours=5)
+    assert unused_promotion(told.entries, later) is not None
+
+    released(told, "accepted")
+
+    assert unused_promotion(told.entries, later) is None

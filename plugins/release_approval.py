@@ -1,0 +1,77 @@
+"""A person is asked before a stage of a release, with what was found beside the question."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from plugins.approval import APPROVE, REJECT
+from tasks.spec.release import ApprovalSpec
+
+
+class AskBeforeStage(HITLOperator):
+    """Ask whether a release goes on; the answer, either way, is the XCom, as an `Approval`.
+
+    It waits in the triggerer and holds no slot. Where nobody answers in time, what the specification declares
+    counts; the next step writes that down with the answer, name and time.
+
+    Args:
+        approval: How long the question waits, and what counts then.
+        acceptance: An `Acceptance` as JSON; usually another task's output.
+        decision: The `StageDecision` of the stage before as JSON; None before the first.
+    """
+
+    template_fields: Sequence[str] = ("subject", "body", "acceptance", "decision")
+
+    def __init__(self, *, approval: ApprovalSpec, acceptance: Any, decision: Any, **kwargs: Any) -> None:
+        default = APPROVE if approval.unanswered == "approve" else REJECT
+        super().__init__(
+            options=[APPROVE, REJECT],
+            defaults=default,
+            response_timeout=timedelta(seconds=approval.seconds),
+            **kwargs,
+        )
+        self.unanswered = approval.unanswered
+        self.wait_seconds = approval.seconds
+        self.acceptance = acceptance
+        self.decision = decision
+
+    def execute(self, context: Context) -> Any:
+        """Ask; skipped for a first model, which has no stages."""
+        if self.acceptance["stable"] is None:
+            raise AirflowSkipException("No version serves, so there are no stages to ask about.")
+        until = datetime.now(UTC) + timedelta(seconds=self.wait_seconds)
+        told = [*evidence(self.acceptance, self.decision), _deadline(until, self.unanswered)]
+        self.body = "\n\n".join(told)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """What the person said, or what counts where nobody did."""
+        said = super().execute_complete(context, event)
+        user, why = said["responded_by_user"], said["params_input"].get("why")
+        chosen = said["chosen_options"] == [APPROVE]
+        return {
+            "approved": chosen if user else self.unanswered == "approve",
+            "by": user["name"] if user else None,
+            "at": said["responded_at"].isoformat(),
+            "why": (why or "").strip(),
+        }
+
+
+def evidence(acceptance: dict[str, Any], decision: dict[str, Any] | None) -> Iterator[str]:
+    """What was found so far, in Markdown."""
+    yield acceptance["why"]
+    yield "\n".join(f"- {each['check']}: {each['detail']}" for each in acceptance["checks"])
+    if decision is not None:
+        yield f"Stage {decision['stage']}: {decision['verdict']}. {decision['why']}"
+        yield "\n".join(f"- {each['check']}: {each['says']}. {each['why']}" for each in decision["checks"])
+
+
+def _deadline(until: datetime, unanswered: str) -> str:
+    return (
+        f"Until {until:%Y-%m-%d %H:%M} UTC the version before answers everything; without an answer by then, "
+        f"the declared default counts: {unanswered}."
+    )

@@ -1,0 +1,173 @@
+"""The tasks of the release DAG: accept a version, divide the requests, watch, judge, and let it serve."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Context, Param, TriggerRule, XComArg, task
+
+from plugins.operators import step_operator
+from plugins.release_approval import AskBeforeStage
+from plugins.release_watch import WatchStage
+from plugins.verbs import STEP_LIMIT, calibrate, deploy
+from plugins.watch_forms import answer_form
+from tasks.release.stages import asks_before, kind_of, longest_seconds, plan
+from tasks.spec import PipelineSpec
+
+REFUSALS = {"roll_back", "hold"}
+
+
+def release_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
+    """The version to release, and why."""
+    return {
+        "version": Param(
+            description="The number of a version in MLflow that the gate promoted.",
+            title="Version",
+            type="string",
+            pattern=r"^[1-9][0-9]*$",
+        ),
+        "reason": Param(
+            None, "Why; the ledger keeps it.", type=["string", "null"], maxLength=2000, title="Reason"
+        ),
+    }
+
+
+def stages(spec: PipelineSpec) -> tuple[str, ...]:
+    """The names of the stages, in order."""
+    return tuple(plan(spec.release))
+
+
+def accept(spec: PipelineSpec) -> XComArg:
+    """Bring the version up beside what serves, and see that it is what was judged."""
+
+    def asked(run: Context) -> dict[str, Any]:
+        params = run["params"]
+        return {"version": params["version"], "reason": params["reason"] or ""}
+
+    return _step("accept", "accept", spec, {}, from_run=asked)
+
+
+def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XComArg | None) -> XComArg | None:
+    """Ask a person before the stage where the specification says so, with the evidence beside it."""
+    if not asks_before(spec.release, stage):
+        return None
+    question = AskBeforeStage(
+        task_id=f"ask_before_{stage}",
+        params=answer_form(),
+        subject=f"Does the release of {spec.name} go on with {stage}?",
+        approval=spec.release.approval,
+        acceptance=accepted,
+        decision=decision,
+    )
+    return question.output
+
+
+def open_stage(
+    spec: PipelineSpec, stage: str, accepted: XComArg, decision: XComArg | None, approval: XComArg | None
+) -> XComArg:
+    """Divide the requests; skipped, with all stages, for a first model, which has nothing beside it."""
+    inputs = {"acceptance": accepted, "before": decision, "approval": approval, "stage": stage}
+    return _step("open_stage", f"open_{stage}", spec, inputs, skip_because=first_model)
+
+
+def first_model(inputs: dict[str, Any]) -> str | None:
+    """Why there is no stage; None where a version serves."""
+    if inputs["acceptance"]["stable"] is not None:
+        return None
+    return "No version serves, so there is nothing to compare with: what was accepted serves."
+
+
+def watch(spec: PipelineSpec, stage: str, opened: XComArg) -> XComArg:
+    """Wait, without a slot, until there is something to decide."""
+    seconds = longest_seconds(spec.release, kind_of(stage))
+    return WatchStage(task_id=f"watch_{stage}", spec=spec, stage=opened, longest_seconds=seconds).output
+
+
+def judge(spec: PipelineSpec, stage: str, opened: XComArg, after: XComArg) -> XComArg:
+    """Decide what follows; a worse version is sent nothing any more, and the task fails by it."""
+    names = stages(spec)
+    following = names[names.index(stage) + 1 :]
+    is_asked = bool(following) and asks_before(spec.release, following[0])
+
+    def more(_: Context) -> dict[str, Any]:
+        return {"stays_open": not is_asked}
+
+    decision = _step(
+        "judge_stage", f"judge_{stage}", spec, {"stage": opened}, from_run=more, fail_because=stopped
+    )
+    after >> decision
+    return decision
+
+
+def stopped(decision: dict[str, Any]) -> str | None:
+    """Why the release does not go on; None where it does."""
+    if decision["verdict"] not in REFUSALS:
+        return None
+    return f"The stage {decision['stage']} says {decision['verdict']}: {decision['why']}"
+
+
+def promote(spec: PipelineSpec, accepted: XComArg, decision: XComArg | None) -> None:
+    """Let the version serve, and make the reference of its traffic; not where copies alone were asked for."""
+    if spec.release.mode == "shadow_only":
+        return
+    inputs = {"acceptance": accepted, "before": decision}
+    rollout = _step("promote", "promote", spec, inputs, trigger_rule=TriggerRule.NONE_FAILED)
+    calibrate(spec, accepted["run"], after=rollout)
+
+
+def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
+    """Let a promoted version serve at once, or start its release by stages, as the specification says."""
+    if spec.release.mode == "immediate":
+        calibrate(spec, run, after=deploy(spec, version))
+        return
+    TriggerDagRunOperator(
+        task_id="start_release",
+        trigger_dag_id=f"release_{spec.name}",
+        trigger_run_id="{{ run_id }}_released",
+        conf={"version": version["version"], "reason": "The gate promoted it."},
+        logical_date=None,
+        skip_when_already_exists=True,
+    )
+
+
+def start_releases(settled: XComArg) -> None:
+    """Start each release by stages that the reconciliation handed over; skipped where there is none."""
+
+    @task(task_id="handed_over", retries=0)
+    def handed_over(result: dict[str, Any]) -> list[dict[str, Any]]:
+        wanted = (each for each in result["settled"] if each["outcome"] == "handed over")
+        return [
+            {
+                "trigger_dag_id": f"release_{each['model']}",
+                "trigger_run_id": f"reconciled_{each['entry']}",
+                "conf": {"version": each["version"], "reason": each["why"][:2000]},
+            }
+            for each in wanted
+        ]
+
+    start_release = TriggerDagRunOperator.partial(
+        task_id="start_release", logical_date=None, skip_when_already_exists=True
+    )
+    start_release.expand_kwargs(handed_over(settled))
+
+
+def _step(
+    verb: str,
+    task_id: str,
+    spec: PipelineSpec,
+    inputs: dict[str, Any],
+    from_run: Callable[[Context], dict[str, Any]] | None = None,
+    **more: Any,
+) -> XComArg:
+    """A step as a task of another name than its verb's."""
+    operator = step_operator()
+    return operator(
+        task_id=task_id,
+        verb=verb,
+        constants={"spec": spec},
+        inputs=inputs,
+        from_run=from_run,
+        execution_timeout=STEP_LIMIT,
+        **more,
+    ).output

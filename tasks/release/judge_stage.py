@@ -1,0 +1,85 @@
+"""Decide what follows of a stage, and let it take effect: a worse candidate answers nobody from then on."""
+
+import time
+
+from tasks.contracts import JudgeStageRequest, LedgerEntry, Stage, StageDecision
+from tasks.ledger import entries
+from tasks.release.decide import decide
+from tasks.release.look import look
+from tasks.release.record import next_stage, of_release, record, require_under_way, until
+from tasks.serving.backend import exclusive
+from tasks.serving.gateway import Gateway
+from tasks.spec import PipelineSpec
+
+POLL_SECONDS = 1.0
+
+
+def judge_stage(request: JudgeStageRequest) -> StageDecision:
+    """Decide, once: a step that is run again gives the same decision, and lets it take effect.
+
+    It is called when a look has found that there is something to decide; where there is not yet, it waits,
+    for no longer than the stage may last.
+
+    Raises:
+        GateRefused: The release was ended meanwhile.
+        ServingError: The gateway does not answer.
+    """
+    stage, gateway = request.stage, Gateway()
+    while True:
+        with exclusive(stage.model):
+            entry = _decided(stage) or _decide(request, gateway)
+            if entry is not None:
+                return _let_it_be(entry, request, gateway)
+        time.sleep(POLL_SECONDS)
+
+
+def see_stage(stage: Stage, spec: PipelineSpec, gateway: Gateway) -> StageDecision:
+    """What would be decided now; nothing takes effect.
+
+    Raises:
+        ServingError: The gateway does not answer.
+    """
+    return decide(stage, look(gateway.outcomes(stage.model, stage.opened_at), stage, spec), spec)
+
+
+def _decided(stage: Stage) -> LedgerEntry | None:
+    found = of_release(stage.model, stage.release_id)
+    return next((each for each in found if each.evidence.get("judges") == stage.ledger_hash), None)
+
+
+def _decide(request: JudgeStageRequest, gateway: Gateway) -> LedgerEntry | None:
+    """The entry of what follows; None where there is nothing to decide yet."""
+    stage, rules = request.stage, request.spec.release
+    require_under_way(stage)
+    decision = see_stage(stage, request.spec, gateway)
+    if decision.verdict == "wait":
+        return None
+    follows = next_stage(rules, stage.name)
+    after = "shown" if rules.mode == "shadow_only" and decision.verdict == "proceed" else decision.verdict
+    goes_on = after == "proceed" and request.stays_open
+    return record(
+        release_id=stage.release_id,
+        stable=stage.stable,
+        candidate=stage.candidate,
+        actor=request.context.actor,
+        after=after,
+        at=stage.name,
+        until=until(rules, follows),
+        why=f"Stage {stage.name}: {decision.verdict}. {decision.why}",
+        share=stage.share if goes_on else 0.0,
+        judges=stage.ledger_hash,
+        stage=stage.model_dump(mode="json"),
+        decision=decision.model_dump(mode="json", exclude={"ledger_hash"}),
+        spec=request.spec.model_dump(mode="json"),
+        stays_open=goes_on,
+    )
+
+
+def _let_it_be(entry: LedgerEntry, request: JudgeStageRequest, gateway: Gateway) -> StageDecision:
+    decision = StageDecision.model_validate(entry.evidence["decision"])
+    if not entry.evidence["stays_open"]:
+        split = gateway.split(request.stage.model)
+        if split is not None and split.release_id == request.stage.release_id:
+            gateway.close_split(request.stage.model)
+    entries.complete(entry, "The gateway divides the requests accordingly.")
+    return decision.model_copy(update={"ledger_hash": entry.entry_hash})

@@ -1,0 +1,136 @@
+"""Divide a model's requests for one stage of a release: what is decided is in the ledger first."""
+
+from datetime import UTC, datetime, timedelta
+
+from tasks.contracts import Acceptance, Approval, OpenStageRequest, Route, Stage, TrafficSplit
+from tasks.errors import GateRefused
+from tasks.ledger import entries
+from tasks.release.look import counted
+from tasks.release.record import GRACE, of_release, record, require_under_way
+from tasks.release.stages import kind_of, longest_seconds, plan, slow_after
+from tasks.serving.backend import exclusive
+from tasks.serving.gateway import Gateway
+from tasks.spec import PipelineSpec
+
+USUAL = timedelta(days=1)
+"""Of the stable version, so much of the past says how long answers take, and what it did alone."""
+
+
+def open_stage(request: OpenStageRequest) -> Stage:
+    """Open a stage, once: a step that is run again gives the same one, and its split is there.
+
+    Raises:
+        GateRefused: The stage before did not say `proceed`, a person said no, or the release was ended.
+        ServingError: The gateway does not answer.
+    """
+    acceptance, gateway = request.acceptance, Gateway()
+    require_allowed(request.acceptance, request.approval, request.context.actor)
+    if request.before is not None and request.before.verdict != "proceed":
+        raise GateRefused(f"Stage {request.before.stage} said {request.before.verdict}: {request.before.why}")
+    with exclusive(acceptance.model):
+        require_under_way(acceptance)
+        stage = _opened_before(request) or _open(request, gateway)
+        split = split_of(stage)
+        if gateway.split(acceptance.model) != split:
+            gateway.open_split(split)
+        if entry := entries.find(stage.ledger_hash or ""):
+            entries.complete(entry, "The gateway divides the requests.")
+    return stage
+
+
+def split_of(stage: Stage) -> TrafficSplit:
+    """What the gateway is told of a stage."""
+    return TrafficSplit(
+        release_id=stage.release_id,
+        kind=stage.kind,
+        candidate=stage.candidate,
+        share=stage.share,
+        shadow_share=stage.shadow_share,
+        sticky_by=stage.sticky_by,
+    )
+
+
+def require_allowed(acceptance: Acceptance, approval: Approval | None, actor: str) -> None:
+    """End the release where a person was asked and said no, or nobody answered and that counts as no.
+
+    Raises:
+        GateRefused: So it is.
+    """
+    if approval is None or approval.approved:
+        return
+    who = approval.by or "nobody in time, which counts as no"
+    why = f"A person was asked whether the release goes on, and no was said by {who}. {approval.why}".strip()
+    entry = record(
+        release_id=acceptance.release_id,
+        stable=acceptance.stable,
+        candidate=acceptance.candidate,
+        actor=f"person:{approval.by}" if approval.by else actor,
+        after="rejected",
+        at="approval",
+        why=why,
+        approval=approval.model_dump(mode="json"),
+    )
+    Gateway().close_split(acceptance.model)
+    entries.complete(entry, "The stable version answers everything.")
+    raise GateRefused(why)
+
+
+def _opened_before(request: OpenStageRequest) -> Stage | None:
+    for entry in of_release(request.acceptance.model, request.acceptance.release_id, "stage"):
+        if entry.evidence["at"] == request.stage:
+            opened = Stage.model_validate(entry.evidence["stage"])
+            return opened.model_copy(update={"ledger_hash": entry.entry_hash})
+    return None
+
+
+def _open(request: OpenStageRequest, gateway: Gateway) -> Stage:
+    acceptance, approval = request.acceptance, request.approval
+    stage = _stage(request.spec, acceptance, acceptance.stable, request.stage, gateway)
+    said = ""
+    if approval is not None:
+        who = approval.by or "Nobody answered in time, which counts as yes; asked was"
+        said = f" Approved by {who} at {approval.at:%Y-%m-%d %H:%M} UTC. {approval.why}".rstrip()
+    share = stage.share or stage.shadow_share
+    entry = record(
+        release_id=stage.release_id,
+        stable=stage.stable,
+        candidate=stage.candidate,
+        actor=request.context.actor,
+        after="stage",
+        at=stage.name,
+        until=stage.until,
+        why=f"Stage {stage.name} begins: version {stage.candidate.model_version} "
+        f"{'answers' if stage.share else 'sees copies of'} {share:.4g} of the requests.{said}",
+        share=stage.share,
+        stage=stage.model_dump(mode="json"),
+        approval=approval.model_dump(mode="json") if approval else None,
+        after_decision=request.before.ledger_hash if request.before else acceptance.ledger_hash,
+    )
+    return stage.model_copy(update={"ledger_hash": entry.entry_hash})
+
+
+def _stage(
+    spec: PipelineSpec, acceptance: Acceptance, stable: Route | None, name: str, gateway: Gateway
+) -> Stage:
+    if stable is None:
+        raise GateRefused(f"No version of {spec.name} serves, so there is nothing to compare with.")
+    rules, shares, now = spec.release, plan(spec.release), datetime.now(UTC)
+    kind = kind_of(name)
+    before = counted(gateway.outcomes(spec.name, now - USUAL), stable.run_id, spec, as_candidate=False)
+    return Stage(
+        release_id=acceptance.release_id,
+        model=spec.name,
+        name=name,
+        kind=kind,
+        number=[*shares].index(name),
+        stages=len(shares),
+        share=shares[name],
+        shadow_share=rules.shadow.share if kind == "shadow" else 0.0,
+        sticky_by=rules.sticky_by,
+        opened_at=now,
+        until=now + timedelta(seconds=longest_seconds(rules, kind)) + GRACE,
+        slow_after_seconds=slow_after(before, rules),
+        stable=stable,
+        candidate=acceptance.candidate,
+        before=before,
+    )

@@ -1,0 +1,219 @@
+"""What a team says of how a new version reaches its users."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks.spec.base import Share, Spec
+from tasks.spec.metrics import Task
+
+ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
+
+LONGEST_WAIT = 90 * 86_400
+"""A release that takes longer than a quarter of a year is none: the next model is there before."""
+MOST_REQUESTS = 10**9
+
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
+LongestSeconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=MOST_REQUESTS)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Margin = Annotated[float, Field(gt=0, lt=1)]
+Undecided = Literal["hold", "proceed"]
+
+
+class ApprovalSpec(Spec):
+    """When a person is asked, and what counts where nobody answers.
+
+    Attributes:
+        when: `before_canary`: after the acceptance, before any user meets the version. `before_full`: before
+            it answers everything.
+        seconds: How long the question waits; the version serves nobody meanwhile.
+        unanswered: What counts after that.
+    """
+
+    when: Literal["none", "before_canary", "before_full"] = "none"
+    seconds: LongestSeconds = 86_400
+    unanswered: Literal["approve", "refuse"] = "refuse"
+
+
+class StepSpec(Spec):
+    """When a step of the canary may end.
+
+    Attributes:
+        requests: The least that the candidate was asked; fewer say nothing, however good they look.
+        seconds: The least time.
+        longest_seconds: The most time; then `undecided` counts.
+        undecided: What follows where the checks have not said that the candidate is good enough by then:
+            `hold` goes back to the version before and says so, `proceed` goes on.
+    """
+
+    requests: Count = 500
+    seconds: Seconds = 60
+    longest_seconds: LongestSeconds = 6 * 3600
+    undecided: Undecided = "hold"
+
+
+class ShadowSpec(Spec):
+    """Copies of requests that the candidate answers to nobody, before the canary.
+
+    Attributes:
+        share: Of the requests, copied.
+        requests: The least number of compared copies; 0 for no shadow.
+        longest_seconds, undecided: As of a step.
+    """
+
+    share: Share = 0.2
+    requests: Count = 500
+    longest_seconds: LongestSeconds = 6 * 3600
+    undecided: Undecided = "hold"
+
+
+class ErrorRates(Spec):
+    """How often the checks of a whole release may be wrong.
+
+    Attributes:
+        false_rollback: The probability that a release goes back although the candidate is within every
+            margin; all checks and steps together.
+        missed: The probability that one check lets a candidate pass that is worse than its margin.
+    """
+
+    false_rollback: Rate = 0.01
+    missed: Rate = 0.05
+
+
+class ErrorsCheck(Spec):
+    """Requests that were not answered: how much larger the candidate's share of them may be."""
+
+    margin: Margin = 0.02
+
+
+class LatencyCheck(Spec):
+    """Slow answers: those that take longer than `ratio` times what 95 % of the stable version's take.
+
+    Attributes:
+        margin: How much larger than the stable version's the candidate's share of slow answers may be.
+        limit_seconds: An answer that takes longer is slow in any case; None for no such limit.
+    """
+
+    ratio: Annotated[float, Field(ge=1, le=100)] = 1.5
+    margin: Margin = 0.05
+    limit_seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+
+
+class AgreementCheck(Spec):
+    """Copies: in which share of them the candidate has to say what the caller was told; None for any."""
+
+    least: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class PredictionsCheck(Spec):
+    """Answers: by how much the share of any one answer may change; None for any. Not of a regression."""
+
+    largest_change: Margin | None = 0.1
+
+
+class LabelsCheck(Spec):
+    """Answers whose label has come.
+
+    Attributes:
+        margin: How much larger than the stable version's the candidate's share of wrong answers may be; for a
+            regression its mean absolute error, in units of `largest_error`. None for no such check.
+        largest_error: Of a regression, in units of the label: errors count as at most that. None: no check.
+        least: So many labelled answers of the candidate have to be there before a step may end; 0 where
+            labels come too late to wait for.
+    """
+
+    margin: Margin | None = 0.02
+    largest_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    least: Count = 0
+
+
+class ReleaseChecks(Spec):
+    """What is looked at while two versions are there."""
+
+    errors: ErrorsCheck = ErrorsCheck()
+    latency: LatencyCheck = LatencyCheck()
+    agreement: AgreementCheck = AgreementCheck()
+    predictions: PredictionsCheck = PredictionsCheck()
+    labels: LabelsCheck = LabelsCheck()
+
+
+class AcceptanceSpec(Spec):
+    """What a version has to show where it is deployed, before any user meets it.
+
+    Attributes:
+        rows: Frozen test rows that it has to answer as it did when it was judged; 0 for none.
+        connections, requests, seconds: The load test: so many callers at once, ended by whichever comes
+            first; 0 requests for none.
+        p95_seconds: What 95 % of its answers under that load may take; None for no limit but the model's
+            `serving.timeout_seconds`.
+    """
+
+    rows: Annotated[int, Field(ge=0, le=10_000)] = 100
+    connections: Annotated[int, Field(ge=1, le=256)] = 4
+    requests: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    seconds: Annotated[float, Field(gt=0, le=600)] = 20
+    p95_seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+
+
+class ReleaseSpec(Spec):
+    """How a promoted version comes to serve.
+
+    Attributes:
+        mode: `immediate`: at once, as soon as it answers. `canary`: after acceptance and shadow it answers a
+            growing share, and goes back by itself where it is worse. `blue_green`: after the acceptance it
+            answers everything at once, is watched as a canary is, and goes back likewise. `shadow_only`: it
+            answers copies, and what that shows is written down; it is not released.
+        approval: When a person is asked.
+        steps: The shares of requests that the candidate answers, rising to 1.
+        step, shadow: When a step, and the shadow, may end.
+        sticky_by: What keeps a caller at one version: `sender`, `header:<name>`, or empty for neither.
+        error_rates: How often the checks may be wrong.
+        checks: What is looked at.
+        acceptance: What comes before.
+        keep_warm_seconds: How long the version before stays loaded at least after a release.
+    """
+
+    mode: ReleaseMode = "immediate"
+    approval: ApprovalSpec = ApprovalSpec()
+    steps: tuple[Share, ...] = (0.05, 0.25, 0.5, 1.0)
+    step: StepSpec = StepSpec()
+    shadow: ShadowSpec = ShadowSpec()
+    sticky_by: Annotated[str, Field(pattern=r"^(|sender|header:[A-Za-z0-9-]{1,100})$")] = ""
+    error_rates: ErrorRates = ErrorRates()
+    checks: ReleaseChecks = ReleaseChecks()
+    acceptance: AcceptanceSpec = AcceptanceSpec()
+    keep_warm_seconds: Seconds = 86_400
+
+    @field_validator("approval", mode="before")
+    @classmethod
+    def _may_be_said_in_a_word(cls, approval: object) -> object:
+        return {"when": approval} if isinstance(approval, str) else approval
+
+    @field_validator("steps")
+    @classmethod
+    def _rise_to_everything(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        rises = all(one < other for one, other in zip((0.0, *steps), steps, strict=False))
+        if not steps or not rises or steps[-1] != 1:
+            raise ValueError(
+                f"{list(steps)} does not rise from above 0 to 1; give shares such as [0.05, 0.25, 0.5, 1.0]"
+            )
+        return steps
+
+    @model_validator(mode="after")
+    def _has_time_for_its_requests(self) -> "ReleaseSpec":
+        if self.step.longest_seconds < self.step.seconds:
+            raise ValueError(
+                f"step.longest_seconds is {self.step.longest_seconds:g}, less than step.seconds "
+                f"({self.step.seconds:g}): a step could never end well"
+            )
+        if self.mode == "shadow_only" and not (self.shadow.requests and self.shadow.share):
+            raise ValueError("shadow: mode shadow_only needs shadow.requests and shadow.share above 0")
+        return self
+
+
+def faults_of_release(task: Task, release: ReleaseSpec) -> list[str]:
+    """What does not fit the model's task."""
+    if task != "regression" and release.checks.labels.largest_error is not None:
+        return ["release.checks.labels.largest_error belongs to a regression; leave it out"]
+    return []

@@ -1,0 +1,47 @@
+"""What a team may say of a release, and what of it is refused."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.spec import ReleaseSpec
+from tasks.spec.release import faults_of_release
+
+
+def test_a_release_is_immediate_where_nothing_is_said() -> None:
+    assert ReleaseSpec().mode == "immediate"
+
+
+def test_when_a_person_is_asked_may_be_said_in_a_word() -> None:
+    approval = ReleaseSpec.model_validate({"approval": "before_full"}).approval
+
+    assert (approval.when, approval.unanswered) == ("before_full", "refuse")
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ({"steps": [0.5, 0.25, 1.0]}, "[0.5, 0.25, 1.0] does not rise from above 0 to 1"),
+        ({"steps": [0.05, 0.5]}, "does not rise"),
+        ({"steps": [0.0, 1.0]}, "does not rise"),
+        ({"step": {"seconds": 100, "longest_seconds": 10}}, "step.longest_seconds is 10, less than"),
+        ({"mode": "shadow_only", "shadow": {"requests": 0}}, "shadow: mode shadow_only needs"),
+        ({"sticky_by": "cookie"}, "sticky_by"),
+        ({"error_rates": {"false_rollback": 0}}, "error_rates.false_rollback"),
+        ({"mode": "big_bang"}, "mode"),
+        ({"checks": {"label": {}}}, "checks.label"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_the_name_of_its_field(release: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        ReleaseSpec.model_validate(release)
+
+    assert said in str(refusal.value)
+
+
+def test_only_a_regression_has_errors_in_units() -> None:
+    release = ReleaseSpec.model_validate({"checks": {"labels": {"largest_error": 60}}})
+
+    assert "largest_error belongs to a regression" in faults_of_release("binary", release)[0]
+    assert faults_of_release("regression", release) == []
