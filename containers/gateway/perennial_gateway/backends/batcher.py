@@ -121,8 +121,8 @@ class Batcher:
         return batch
 
     async def _work(self, batch: Sequence[Waiting], size: int) -> None:
-        """Ask, and tell those who wait; what is next is on its way before, as their answers keep the event loop
-        for a while.
+        """Ask, and tell those who wait; what is next is on its way before, as their answers keep the loop
+        busy for a while.
         """
         self._budget.earn(len(batch))
         try:
