@@ -133,8 +133,7 @@ def _promote_and_roll_back(told: Told, model: Model) -> None:
         moved = time.monotonic()
         reconcile(ReconcileRequest(models=(model.name,), context=context("reconcile")))
         notes.append(
-            f"first answer {told.first_answer(version.run_id) - moved:.2f} s after the alias was moved, "
-            "without the wait for the look of a minute"
+            f"first answer {told.first_answer(version.run_id) - moved:.2f} s after the alias was moved"
         )
     with told.during("a rollback") as notes:
         route = Gateway().history(model.name)[0].route
