@@ -45,7 +45,8 @@ def accept(spec: PipelineSpec) -> XComArg:
         params = run["params"]
         return {"version": params["version"], "reason": params["reason"] or ""}
 
-    return _step("accept", "accept", spec, {}, from_run=asked)
+    # Each field is an XCom of its own, so that `accepted["run"]` is there for the calibration.
+    return _step("accept", "accept", spec, {}, from_run=asked, multiple_outputs=True)
 
 
 def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XComArg | None) -> XComArg | None:

@@ -212,7 +212,8 @@ def gate(spec: PipelineSpec, run: XComArg, archive: XComArg, evaluation: XComArg
 def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComArg) -> XComArg:
     """Make a promoted candidate a version; skipped, with all that follows, when the gate did not promote."""
     inputs = {"run": run, "archive": archive, "decision": decision}
-    return step("register", {"spec": spec}, inputs, skip_because=not_promoted)
+    # Each field is an XCom of its own, too: the release by stages is started with the version's number alone.
+    return step("register", {"spec": spec}, inputs, skip_because=not_promoted, multiple_outputs=True)
 
 
 def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:

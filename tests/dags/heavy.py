@@ -164,8 +164,6 @@ def register(request: dict[str, Any]) -> dict[str, Any]:
 
 def deploy(request: dict[str, Any]) -> dict[str, Any]:
     model = request["spec"]["name"]
-    version = {"model_version": "1", "run_id": "run-1", "backend_version": "run-1", "archive_sha256": SHA}
-    route = {"model": model, **version, "input_schema": {}, "label_schema": {}, "timeout_seconds": 1}
     change = {
         "previous": None,
         "candidate": None,
@@ -174,7 +172,54 @@ def deploy(request: dict[str, Any]) -> dict[str, Any]:
         "verdict": "deployed",
         "seconds": 1,
     }
-    return {"model": model, "stable": route, **change}
+    return {"model": model, "stable": route(model, "1"), **change}
+
+
+def route(model: str, version: str) -> dict[str, Any]:
+    names = {"model_version": version, "run_id": f"run-{version}", "backend_version": f"run-{version}"}
+    schemas = {"input_schema": {}, "label_schema": {}}
+    return {"model": model, **names, "archive_sha256": SHA, **schemas, "timeout_seconds": 1}
+
+
+def accept(request: dict[str, Any]) -> dict[str, Any]:
+    """Two stages beside version 1; a script that gives `stable` None makes it the first model."""
+    model, version = request["spec"]["name"], request["version"]
+    made = {"run": {"run_id": f"run-{version}"}, "archive": package(request), "decision": {}}
+    parts = {"snapshot": snapshot({**request, "as_of": None}), "parameters": {}}
+    return {
+        "release_id": f"{model}-{version}-1",
+        "model": model,
+        "version": register(request | made) | {"version": version, "run_id": f"run-{version}"},
+        "run": train(request | parts) | {"run_id": f"run-{version}"},
+        "stable": route(model, "1"),
+        "candidate": route(model, version),
+        "plan": [],
+        "checks": [{"check": "load", "passed": True, "detail": "95 % took at most 0.01 s"}],
+        "why": f"Deployed, version {version} passed 1 check.",
+        "ledger_hash": SHA,
+    }
+
+
+def open_stage(request: dict[str, Any]) -> dict[str, Any]:
+    """A stage whose time is over, so that nobody waits for a gateway that is not there."""
+    accepted = request["acceptance"]
+    names = {"release_id": accepted["release_id"], "model": accepted["model"], "name": request["stage"]}
+    shares = {"kind": "canary", "number": 0, "stages": 1, "share": 0.1, "shadow_share": 0}
+    times = {"opened_at": NOW, "until": NOW, "slow_after_seconds": None, "ledger_hash": SHA}
+    return {**names, **shares, **times, "stable": accepted["stable"], "candidate": accepted["candidate"]}
+
+
+def judge_stage(request: dict[str, Any]) -> dict[str, Any]:
+    stage = request["stage"]
+    names = {"release_id": stage["release_id"], "model": stage["model"], "stage": stage["name"]}
+    seen = {"at": NOW, "seconds": 60, "candidate": {"requests": 500}, "stable": {"requests": 4500}}
+    said = {"verdict": "proceed", "why": "Every check has passed.", "checks": []}
+    return {**names, **said, "look": seen, "ledger_hash": SHA}
+
+
+def promote(request: dict[str, Any]) -> dict[str, Any]:
+    accepted = request["acceptance"]
+    return deploy(request) | {"stable": accepted["candidate"], "previous": accepted["stable"]}
 
 
 def collect(request: dict[str, Any]) -> dict[str, Any]:

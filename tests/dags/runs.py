@@ -1,7 +1,10 @@
 """What the tests of the DAGs say of a run."""
 
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +15,14 @@ from tasks.stores.database import engine, retrain_requests
 if TYPE_CHECKING:
     from airflow.models import DagRun
     from airflow.sdk import DAG
+    from fastapi.testclient import TestClient
 
 Script = dict[str, list[dict[str, Any]]]
 SetScript = Callable[[Script], None]
 Dags = Callable[[], "dict[str, DAG]"]
 RunDag = Callable[..., "DagRun"]
+
+QUESTIONS = "/api/v2/dags/~/dagRuns/~/hitlDetails"
 
 
 def states(run: "DagRun") -> dict[str, str]:
@@ -71,3 +77,24 @@ def grant(train_run_id: str) -> None:
     with engine().begin() as connection:
         connection.execute(retrain_requests.insert().values({**request, **about}))
     assert retrain.open_requests()
+
+
+@contextmanager
+def answering(user: "TestClient", said: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Answer the next question that is asked, as a person does on Airflow's page."""
+    questions: list[dict[str, Any]] = []
+
+    def answer() -> None:
+        until = time.monotonic() + 60
+        while not questions and time.monotonic() < until:
+            found = user.get(QUESTIONS, params={"response_received": False}).json()["hitl_details"]
+            questions.extend(each for each in found if each["task_instance"]["state"] == "awaiting_input")
+            time.sleep(0.1)
+        ti = questions[0]["task_instance"]
+        place = f"/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/-1"
+        assert user.patch(f"{place}/hitlDetails", json=said).status_code == 200
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield questions
+    thread.join(timeout=60)

@@ -1,9 +1,6 @@
 """A person is asked in the drift DAG, answers by Airflow's REST API, and the answer reaches the request."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plugins.approval import until_the_next
-from tests.dags.runs import RunDag, SetScript, asked, pause, states
+from tests.dags.runs import RunDag, SetScript, answering, asked, pause, states
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -19,28 +16,6 @@ if TYPE_CHECKING:
 DRIFT, TRAIN = "drift_review_sentiment", "train_review_sentiment"
 WHY = "The traffic moved. monitor.mode is approve: a person says whether it is trained."
 ASKS = {"result": {"verdict": "ask", "follows": "ask", "why": WHY}}
-QUESTIONS = "/api/v2/dags/~/dagRuns/~/hitlDetails"
-
-
-@contextmanager
-def answering(user: "TestClient", said: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """Answer the next question that is asked, as a person does on Airflow's page."""
-    questions: list[dict[str, Any]] = []
-
-    def answer() -> None:
-        until = time.monotonic() + 60
-        while not questions and time.monotonic() < until:
-            found = user.get(QUESTIONS, params={"response_received": False}).json()["hitl_details"]
-            questions.extend(each for each in found if each["task_instance"]["state"] == "awaiting_input")
-            time.sleep(0.1)
-        ti = questions[0]["task_instance"]
-        place = f"/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/-1"
-        assert user.patch(f"{place}/hitlDetails", json=said).status_code == 200
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    yield questions
-    thread.join(timeout=60)
 
 
 def test_what_a_person_approves_is_requested_with_who_and_why(

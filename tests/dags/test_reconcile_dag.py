@@ -19,12 +19,35 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda _, actor: actors.append(actor))
     monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
     run = run_dag("reconcile_ledger")
-    assert states(run) == {"look": "success", "reconcile": "success", "send_alerts": "skipped"}
+    nobody = dict.fromkeys(("send_alerts", "start_release"), "skipped")
+    assert states(run) == {"look": "success", "reconcile": "success", "handed_over": "success"} | nobody
     person = f", asked for by {run.triggering_user_name}"
     assert actors == [f"airflow:reconcile_ledger/{run.run_id}/look{person}"]
     [request] = asked(home, "reconcile")
     assert (request["models"], request["thorough"]) == ([], True)
 
     monkeypatch.setattr(housekeeping, "differing_models", away)
-    nothing = dict.fromkeys(("look", "reconcile", "send_alerts"), "skipped")
+    nothing = dict.fromkeys(("look", "reconcile", "handed_over", "start_release", "send_alerts"), "skipped")
     assert states(run_dag("reconcile_ledger")) == nothing
+
+
+def test_a_release_that_was_handed_over_is_started(
+    run_dag: RunDag, heavy: SetScript, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlalchemy as sa
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+
+    monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda *_: [])
+    monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
+    said = {"outcome": "handed over", "why": "ann moved the alias.", "version": "7", "entry": 41}
+    other = {"model": "review_sentiment", "outcome": "undone", "why": "So."}
+    heavy({"reconcile": [{"result": {"settled": [other, {"model": "review_sentiment", **said}]}}] * 2})
+
+    runs = [run_dag("reconcile_ledger") for _ in range(2)]
+
+    started = "release_review_sentiment", "reconciled_41"
+    with create_session() as session:
+        [run] = session.scalars(sa.select(DagRun).filter_by(dag_id=started[0], run_id=started[1]))
+        assert run.conf == {"version": "7", "reason": "ann moved the alias."}
+    assert [states(run)["start_release"] for run in runs] == ["success", "skipped"]
