@@ -88,8 +88,8 @@ def _answers_as_judged(
         return
     kept = registry.fetch_artifact(archive.run_id, ANSWERS, folder)
     if kept is None:
-        told = f"the run keeps no {ANSWERS}, so there is nothing to compare with"
-        yield RolloutCheck(check="frozen rows", passed=True, detail=told)
+        nothing = f"the run keeps no {ANSWERS}, so there is nothing to compare with"
+        yield RolloutCheck(check="frozen rows", passed=True, detail=nothing)
         return
     judged = {row[spec.data.key]: row for row in pq.read_table(kept).to_pylist()}
     rows = [row for row in frozen.rows.to_pylist() if row[spec.data.key] in judged]

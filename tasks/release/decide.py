@@ -183,7 +183,12 @@ TOLD = {
 
 
 def _difference(
-    check: Literal["errors", "latency", "labels", "slices"], one: Values, other: Values, margin: float, *, needed: bool
+    check: Literal["errors", "latency", "labels", "slices"],
+    one: Values,
+    other: Values,
+    margin: float,
+    *,
+    needed: bool,
 ) -> Measured:
     """The candidate's mean against the stable version's."""
     if one.mean is None or other.mean is None:
@@ -266,7 +271,9 @@ def _slices(stage: Stage, seen: StageLook, margin: float) -> Measured:
         told = f"Mean loss by slice: nothing to compare yet of {len(names)} slices."
         return Measured("slices", None, margin, 0.0, 0.0, needed=False, told=told, comparisons=len(names))
     harms = {name: log_above(*pair, margin) for name, pair in pairs.items()}
-    worst = max(pairs, key=lambda name: (harms[name], (pairs[name][0].mean or 0) - (pairs[name][1].mean or 0)))
+    worst = max(
+        pairs, key=lambda name: (harms[name], (pairs[name][0].mean or 0) - (pairs[name][1].mean or 0))
+    )
     found = _difference("slices", *pairs[worst], margin, needed=False)
     good = min(log_below(*pair, margin) for pair in pairs.values())
     told = f"Of {len(pairs)} slices {worst} speaks most against it. {found.told}"

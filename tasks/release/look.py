@@ -4,7 +4,16 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tasks.contracts import Counted, Labelled, Losses, Outcomes, ShadowOutcomes, Stage, StageLook, VersionOutcomes
+from tasks.contracts import (
+    Counted,
+    Labelled,
+    Losses,
+    Outcomes,
+    ShadowOutcomes,
+    Stage,
+    StageLook,
+    VersionOutcomes,
+)
 from tasks.spec import PipelineSpec, SliceSpec, bin_names
 
 MISSING = "missing"

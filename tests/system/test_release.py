@@ -1,4 +1,4 @@
-"""A canary through the real Airflow, gateway, TorchServe and MLflow: a good version reaches everybody although
+"""A canary through the real Airflow, gateway, TorchServe and MLflow: a good version reaches everybody though
 the triggerer and the scheduler are killed meanwhile, and one that fails live goes back by itself.
 """
 
@@ -80,7 +80,9 @@ def released_by_stages(loop: Loop, airflow: Airflow) -> Iterator[Path]:
     gate = document["gate"] | {"policy": "non_inferiority", "margin": 0.2, "slice_margin": 0.2}
     files[0].write_text(yaml.safe_dump(document | {"release": RULES, "gate": gate}))
     wait_until(
-        lambda: "judge_canary_100" in tasks_of(airflow, RELEASE) and "start_release" in tasks_of(airflow, TRAIN),
+        lambda: (
+            "judge_canary_100" in tasks_of(airflow, RELEASE) and "start_release" in tasks_of(airflow, TRAIN)
+        ),
         "Airflow to read the stages",
         timeout_seconds=180,
         pause_seconds=2,

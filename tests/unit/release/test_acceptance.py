@@ -140,7 +140,9 @@ def test_a_row_that_was_refused_when_it_was_judged_may_be_refused_again(judged: 
 
 
 def test_a_version_that_answers_frozen_rows_otherwise_is_refused_with_the_rows(judged: Judged) -> None:
-    with pytest.raises(CheckFailed, match=r"2 of 60 frozen rows otherwise.*'r7' is 1 instead of 0") as refused:
+    with pytest.raises(
+        CheckFailed, match=r"2 of 60 frozen rows otherwise.*'r7' is 1 instead of 0"
+    ) as refused:
         judged.accepted(other_for(7, 8), rows=ROWS)
 
     assert refused.value.evidence == {"wrong": 2}

@@ -32,7 +32,11 @@ def seen(*rows: Labelled) -> Outcomes:
 
 
 def test_losses_are_counted_slice_by_slice() -> None:
-    rows = [labelled("a", "a", source="web"), labelled("a", "b", source="web"), labelled("a", "b", source="phone")]
+    rows = [
+        labelled("a", "a", source="web"),
+        labelled("a", "b", source="web"),
+        labelled("a", "b", source="phone"),
+    ]
     other = labelled("a", "b", role="stable", source="web")
 
     found = counted(seen(*rows, other), "run-2", sliced("source"), as_candidate=True)
