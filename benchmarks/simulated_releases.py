@@ -30,7 +30,7 @@ SLICES = {"source=shop": 0.80, "source=phone": 0.15, "source=mail": 0.05}
 
 @dataclass(frozen=True)
 class Version:
-    """What a version does: how often it fails, is wrong (on each slice) and says yes, and how long it takes."""
+    """What a version does: how often it fails, is wrong (by slice) and says yes, and how long it takes."""
 
     failed: float = 0.002
     wrong: tuple[float, float, float] = (0.10, 0.10, 0.10)
