@@ -16,4 +16,4 @@ if [ -z "$version" ] || [ "$model" = "$tag" ]; then
     exit 2
 fi
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
-exec "${PERENNIAL_COMMAND:-$project/perennial}" release "$model" "$version" --wait --why "GitHub release $tag by $who."
+exec "${RELEASE_COMMAND:-$project/perennial}" release "$model" "$version" --wait --why "GitHub release $tag by $who."

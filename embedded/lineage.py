@@ -14,7 +14,10 @@ HOUSEKEEPING = "reconcile_ledger|tidy_.*"
 SILENT = (
     {"scope": {"dag_id": HOUSEKEEPING}, "match_mode": "regex", "controls": {"emit_dag_events": False}},
     {
-        "scope": {"dag_id": HOUSEKEEPING, "task_id": "look|send_alerts|remove_left_behind"},
+        "scope": {
+            "dag_id": HOUSEKEEPING,
+            "task_id": "look|send_alerts|handed_over|start_release|remove_left_behind",
+        },
         "match_mode": "regex",
         "controls": {"emit": False},
     },

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Context, Param, TriggerRule, XComArg, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.operators import step_operator
 from plugins.release_approval import AskBeforeStage
@@ -137,7 +138,9 @@ def start_releases(settled: XComArg) -> None:
 
     @task(task_id="handed_over", retries=0)
     def handed_over(result: dict[str, Any]) -> list[dict[str, Any]]:
-        wanted = (each for each in result["settled"] if each["outcome"] == "handed over")
+        wanted = [each for each in result["settled"] if each["outcome"] == "handed over"]
+        if not wanted:
+            raise AirflowSkipException("Nothing was handed over.")
         return [
             {
                 "trigger_dag_id": f"release_{each['model']}",

@@ -16,7 +16,7 @@ def released(tag: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = folder / "command"
     command.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     command.chmod(0o755)
-    environment = {**os.environ, "PERENNIAL_COMMAND": str(command)}
+    environment = {**os.environ, "RELEASE_COMMAND": str(command)}
     return subprocess.run([SCRIPT, tag, "ann"], env=environment, capture_output=True, text=True, check=False)
 
 
