@@ -19,24 +19,15 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda _, actor: actors.append(actor))
     monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
     run = run_dag("reconcile_ledger")
-<<<<<<< HEAD
-    nobody = dict.fromkeys(("send_alerts", "start_release"), "skipped")
-    assert states(run) == {"look": "success", "reconcile": "success", "handed_over": "success"} | nobody
-=======
     handed_over = dict.fromkeys(("handed_over", "start_release"), "skipped")
     assert states(run) == {"look": "success", "reconcile": "success", "send_alerts": "skipped"} | handed_over
->>>>>>> next
     person = f", asked for by {run.triggering_user_name}"
     assert actors == [f"airflow:reconcile_ledger/{run.run_id}/look{person}"]
     [request] = asked(home, "reconcile")
     assert (request["models"], request["thorough"]) == ([], True)
 
     monkeypatch.setattr(housekeeping, "differing_models", away)
-<<<<<<< HEAD
-    nothing = dict.fromkeys(("look", "reconcile", "handed_over", "start_release", "send_alerts"), "skipped")
-=======
     nothing = dict.fromkeys(("look", "reconcile", "send_alerts"), "skipped") | handed_over
->>>>>>> next
     assert states(run_dag("reconcile_ledger")) == nothing
 
 
