@@ -10,11 +10,19 @@ from tasks.contracts.release import WithReason
 LONGEST_SILENCE_DAYS = 90
 
 AlertReason = Literal[
-    "incident", "drift", "ask", "stopped", "label_incident", "quarantine", "rollback", "failed_step"
+    "incident",
+    "drift",
+    "ask",
+    "stopped",
+    "label_incident",
+    "quarantine",
+    "rollback",
+    "release",
+    "failed_step",
 ]
 """Why somebody is alerted: the data is broken; drift was found; a person is asked; an alarm that nothing
-answers any more; the gate's label incident; a batch in quarantine; a rollback that no person made; a failed
-run of the loop."""
+answers any more; the gate's label incident; a batch in quarantine; a rollback that no person made; a
+release by stages that went back, is held or was left; a failed run of the loop."""
 
 
 class FailedRun(Contract):

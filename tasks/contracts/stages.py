@@ -51,6 +51,13 @@ class Acceptance(Contract):
     ledger_hash: str
 
 
+class Losses(Contract):
+    """Answers whose label has come, and the sum of their losses, each in [0, 1]."""
+
+    labelled: int = 0
+    loss: float = 0.0
+
+
 class Counted(Contract):
     """What became of the requests of one version.
 
@@ -62,6 +69,7 @@ class Counted(Contract):
         labelled: Answers whose label has come.
         loss: The sum of their losses, each in [0, 1]: 1 for a wrong answer; of a regression the absolute
             error in units of `release.checks.labels.largest_error`.
+        slices: The same of each slice, by `column=value`.
     """
 
     requests: int = 0
@@ -70,6 +78,7 @@ class Counted(Contract):
     predictions: dict[str, int] = Field(default_factory=dict)
     labelled: int = 0
     loss: float = 0.0
+    slices: dict[str, Losses] = Field(default_factory=dict)
 
 
 class Stage(Contract):
@@ -80,7 +89,8 @@ class Stage(Contract):
         number: Its place, from 0, of `stages`.
         until: After this nobody follows it any more, and a split that is still there is closed.
         slow_after_seconds: An answer that takes longer counts as slow; None where nothing says what is slow.
-        before: What the stable version did before the stage, for where it answers nothing during it.
+        before: What the stable version did before the stage, for where it answers nothing during it. Its
+            slices are those that the stage looks at.
     """
 
     release_id: str
@@ -128,7 +138,7 @@ class StageCheck(Contract):
         needed: Whether the stage waits for the check to pass.
     """
 
-    check: Literal["errors", "latency", "agreement", "predictions", "labels"]
+    check: Literal["errors", "latency", "agreement", "predictions", "labels", "slices"]
     value: float | None
     limit: float | None
     harm: float

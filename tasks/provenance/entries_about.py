@@ -42,7 +42,8 @@ def dag_runs_named(entry: LedgerEntry) -> set[str]:
 def run_of(entry: LedgerEntry) -> str | None:
     """The MLflow run that an entry judged, or sent requests to; None where it did neither."""
     about = entry.evidence.get("decision") or {} if entry.action == Action.GATE else {}
-    found = about.get("run_id") or (entry.evidence.get("route") or {}).get("run_id")
+    sent_to = entry.evidence.get("candidate" if entry.action == Action.RELEASE else "route") or {}
+    found = about.get("run_id") or sent_to.get("run_id")
     return str(found) if found else None
 
 
@@ -83,6 +84,8 @@ def _is_about(entry: LedgerEntry, run_id: str, train_run_id: str | None) -> bool
         entry.action == Action.DRIFT
     ):  # each day's check names the champion; the one that asked is found by its hash
         return False
+    if entry.action == Action.RELEASE:  # what serves is named in each release of another version
+        return run_of(entry) == run_id
     return mentions(entry.evidence, run_id)
 
 

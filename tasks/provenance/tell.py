@@ -14,6 +14,7 @@ from tasks.contracts import (
     Usage,
     Use,
 )
+from tasks.provenance.entries_about import run_of
 
 SHOWN = 120
 STATES = {
@@ -97,10 +98,20 @@ def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:
     yield from _recalled_since(lineage)
     yield _judged(found)
     for entry in found.decisions:
+        if entry.action == Action.RELEASE and run_of(entry) == lineage.run_id:
+            yield _released(entry)
         if entry.action in SWITCHES and _leads_to(entry, lineage.run_id):
             by = f"{entry.actor} let it serve (entry {entry.sequence})"
             yield f"{_time(entry.at)}: {by}. {_sentence(entry.why)}"
     yield _serves(found, lineage)
+
+
+def _released(entry: LedgerEntry) -> str:
+    """What was decided in its release by stages, with what each check said."""
+    checks = (entry.evidence.get("decision") or {}).get("checks", ())
+    said = ", ".join(f"{each['check']} {each['says']}" for each in checks)
+    evidence = f" The checks said: {said}." if said else ""
+    return f"{_time(entry.at)}: {_sentence(entry.why)}{evidence} (entry {entry.sequence}, {entry.actor})"
 
 
 def _answered(answer: Answer) -> str:

@@ -84,8 +84,12 @@ def _answers_as_judged(
 ) -> Iterator[RolloutCheck]:
     """Hold its answers to some frozen rows against those that the gate judged it by."""
     wanted = spec.release.acceptance.rows
-    kept = registry.fetch_artifact(archive.run_id, ANSWERS, folder) if wanted else None
+    if not wanted:
+        return
+    kept = registry.fetch_artifact(archive.run_id, ANSWERS, folder)
     if kept is None:
+        nothing = f"the run keeps no {ANSWERS}, so there is nothing to compare with"
+        yield RolloutCheck(check="frozen rows", passed=True, detail=nothing)
         return
     judged = {row[spec.data.key]: row for row in pq.read_table(kept).to_pylist()}
     rows = [row for row in frozen.rows.to_pylist() if row[spec.data.key] in judged]
@@ -104,18 +108,23 @@ def _answers_as_judged(
 
 def _difference(ask: Ask, row: dict[str, Any], judged: dict[str, Any], spec: PipelineSpec) -> str | None:
     instance = {name: as_json(row[name]) for name in spec.data.features}
-    key = f"row {row[spec.data.key]!r}"
+    key, before = f"row {row[spec.data.key]!r}", judged["candidate_prediction"]
     try:
         found = ask(instance)
     except ServingError as error:
-        return f"{key} is not answered ({error})"
-    before, now = judged["candidate_prediction"], found.get("prediction")
+        return None if _was_refused(before) else f"{key} is not answered ({error})"
+    now = found.get("prediction")
     if spec.task == "regression":
         number = np.nan if now is None else float(now)
         same = bool(np.isclose(number, before, rtol=TOLERANCE, atol=NEGLIGIBLE))
     else:
         same = str(now) == before and _near(judged.get("candidate_score"), found.get("score"))
     return None if same else f"{key} is {label_text(now)} instead of {before}"
+
+
+def _was_refused(before: str | float | None) -> bool:
+    """Whether the handler refused the row when it was judged, too: then it has no label, or is no number."""
+    return before in {None, str(None)} or before != before  # noqa: PLR0124 - NaN is what differs from itself
 
 
 def _near(before: float | None, now: float | None) -> bool:

@@ -1,7 +1,8 @@
 """What follows of a stage of a release: a pure function of counts, so that every look can be replayed.
 
 The declared rate of false rollbacks is shared equally between the stages and the checks that a release may
-make; within a stage it holds at all looks together (`tasks.release.sequential_test`).
+make, and within the check `slices` between the slices, which are known when the stage is opened; within a
+stage it holds at all looks together (`tasks.release.sequential_test`).
 """
 
 from collections.abc import Iterator
@@ -9,14 +10,25 @@ from dataclasses import dataclass, replace
 from math import log
 from typing import Literal
 
-from tasks.contracts import Counted, LedgerEntry, Stage, StageCheck, StageDecision, StageLook, StageVerdict
+from tasks.contracts import (
+    Counted,
+    LedgerEntry,
+    Losses,
+    Stage,
+    StageCheck,
+    StageDecision,
+    StageLook,
+    StageVerdict,
+)
 from tasks.release.sequential_test import Values, log_above, log_below, log_over, log_under
 from tasks.release.stages import longest_seconds, within
 from tasks.spec import PipelineSpec, ReleaseSpec, declared_classes
 
-CheckName = Literal["errors", "latency", "agreement", "predictions", "labels"]
+CheckName = Literal["errors", "latency", "agreement", "predictions", "labels", "slices"]
 MOST_ANSWERS = 100
 """Different answers that the gateway tells of a version."""
+MOST_SLICES = 20
+"""Of a stage: each takes its part of the rate of false rollbacks, and more of them find less."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ def decide(stage: Stage, seen: StageLook, spec: PipelineSpec) -> StageDecision:
         seen: What became of the requests since the stage was opened.
     """
     rules = spec.release
-    allowed = rules.error_rates.false_rollback / stage.stages / len(planned(spec))
+    allowed = rules.error_rates.false_rollback / stage.stages / len(planned(spec, stage))
     checks = tuple(_held_to(each, allowed, rules) for each in _measured(stage, seen, spec))
     verdict, why = _verdict(stage, seen, rules, checks)
     return StageDecision(
@@ -61,8 +73,8 @@ def replayed(entry: LedgerEntry) -> StageDecision:
     return decide(stage, seen, PipelineSpec.model_validate(held["spec"]))
 
 
-def planned(spec: PipelineSpec) -> tuple[CheckName, ...]:
-    """The checks that a release of the model may make, in any stage."""
+def planned(spec: PipelineSpec, stage: Stage) -> tuple[CheckName, ...]:
+    """The checks that a release of the model may make, in this stage or another one."""
     checks = spec.release.checks
     names: list[CheckName] = ["errors", "latency"]
     if checks.agreement.least is not None:
@@ -71,6 +83,8 @@ def planned(spec: PipelineSpec) -> tuple[CheckName, ...]:
         names.append("predictions")
     if checks.labels.margin is not None and (spec.task != "regression" or checks.labels.largest_error):
         names.append("labels")
+        if checks.labels.slice_margin is not None and stage.before.slices:
+            names.append("slices")
     return tuple(names)
 
 
@@ -143,7 +157,7 @@ def _times(logarithm: float) -> str:
 
 
 def _measured(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Measured]:
-    names, checks = planned(spec), spec.release.checks
+    names, checks = planned(spec, stage), spec.release.checks
     yield _difference(
         "errors", _failures(seen.candidate), _failures(seen.stable), checks.errors.margin, needed=True
     )
@@ -156,17 +170,25 @@ def _measured(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Mea
         yield _difference(
             "labels", _losses(seen.candidate), _losses(seen.stable), checks.labels.margin, needed=False
         )
+    if "slices" in names and stage.kind == "canary" and checks.labels.slice_margin is not None:
+        yield _slices(stage, seen, checks.labels.slice_margin)
 
 
 TOLD = {
     "errors": "Share of requests that were not answered",
     "latency": "Share of slow answers",
     "labels": "Mean loss of labelled answers",
+    "slices": "Mean loss of its labelled answers",
 }
 
 
 def _difference(
-    check: Literal["errors", "latency", "labels"], one: Values, other: Values, margin: float, *, needed: bool
+    check: Literal["errors", "latency", "labels", "slices"],
+    one: Values,
+    other: Values,
+    margin: float,
+    *,
+    needed: bool,
 ) -> Measured:
     """The candidate's mean against the stable version's."""
     if one.mean is None or other.mean is None:
@@ -184,7 +206,7 @@ def _failures(counted: Counted) -> Values:
     return Values(counted.requests, counted.failed)
 
 
-def _losses(counted: Counted) -> Values:
+def _losses(counted: Counted | Losses) -> Values:
     return Values(counted.labelled, counted.loss)
 
 
@@ -227,6 +249,35 @@ def _predictions(seen: StageLook, largest: float, spec: PipelineSpec) -> Measure
     return Measured(
         "predictions", abs(changes[most]), largest, harm, good, needed=True, told=told, comparisons=ways
     )
+
+
+def looked_at(stage: Stage) -> tuple[str, ...]:
+    """The slices of a stage: of those that had labels before it was opened the largest, so that which they
+    are, and how many, depends on nothing that the stage shows.
+    """
+    before = stage.before.slices
+    return tuple(sorted(before, key=lambda name: (-before[name].labelled, name))[:MOST_SLICES])
+
+
+def _slices(stage: Stage, seen: StageLook, margin: float) -> Measured:
+    """The slice with the most evidence that the candidate is worse on it."""
+    names = looked_at(stage)
+    pairs = {
+        name: (_losses(one), _losses(other))
+        for name in names
+        if (one := seen.candidate.slices.get(name)) and (other := seen.stable.slices.get(name))
+    }
+    if not pairs:
+        told = f"Mean loss by slice: nothing to compare yet of {len(names)} slices."
+        return Measured("slices", None, margin, 0.0, 0.0, needed=False, told=told, comparisons=len(names))
+    harms = {name: log_above(*pair, margin) for name, pair in pairs.items()}
+    worst = max(
+        pairs, key=lambda name: (harms[name], (pairs[name][0].mean or 0) - (pairs[name][1].mean or 0))
+    )
+    found = _difference("slices", *pairs[worst], margin, needed=False)
+    good = min(log_below(*pair, margin) for pair in pairs.values())
+    told = f"Of {len(pairs)} slices {worst} speaks most against it. {found.told}"
+    return replace(found, harm=harms[worst], good=good, told=told, comparisons=len(names))
 
 
 def _share(counted: Counted, answer: str) -> Values:

@@ -1,5 +1,5 @@
-"""What was left lying and changes nothing that users see: promotions that nobody carried on, versions that no
-decision made, archives that nothing uses. Looked for once an hour.
+"""What was left lying and changes nothing that users see: promotions that nobody carried on, releases that
+nobody began, versions that no decision made, archives that nothing uses. Looked for once an hour.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from tasks.ledger import entries, precedent
 from tasks.release.deploy import deploy
 from tasks.release.record import candidate_of
 from tasks.release.register import register
-from tasks.release.states import unused_promotion
+from tasks.release.states import HAND_OVER, SWITCHES, lost_hand_over, unused_promotion
 from tasks.release.switch import find_previous_route
 from tasks.serving.backend import exclusive, loaded_versions, retire_all_but, versions_of
 from tasks.serving.gateway import Gateway
@@ -40,7 +40,7 @@ def tidy_up(model: str, context: StepContext) -> list[Settled]:
     Raises:
         ServingError: The gateway or the backend does not answer.
     """
-    kinds = (_carry_on_promotion, _note_versions, _remove_archives)
+    kinds = (_carry_on_promotion, _hand_over_again, _note_versions, _remove_archives)
     return [settled for kind in kinds for settled in kind(model, context)]
 
 
@@ -73,10 +73,26 @@ def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settle
     version = register(request)
     if spec.release.mode != "immediate":
         why = f"{said} Its release by steps is started."
-        entry = _record(spec.name, context, "hand over", why, {"settles": promotion.entry_hash})
+        about = {"settles": promotion.entry_hash, "version": version.version}
+        entry = _record(spec.name, context, HAND_OVER, why, about)
         return handed_over(entry, version.version)
     deploy(DeployRequest(context=context, spec=spec, version=version))
     return Settled(model=spec.name, outcome="carried on", why=f"{said} Now it is.")
+
+
+def _hand_over_again(model: str, context: StepContext) -> list[Settled]:
+    """Have a release begun whose run was never started, or died before its first decision; once."""
+    told = entries.history(model, {Action.RECONCILE, Action.RELEASE, *SWITCHES})
+    lost = lost_hand_over(told, datetime.now(UTC))
+    if lost is None:
+        return []
+    version = str(lost.evidence["version"])
+    why = (
+        f"Entry {lost.sequence} of the ledger handed the release of version {version} over, and nothing came "
+        "of it. It is started once more."
+    )
+    entry = _record(model, context, HAND_OVER, why, {"again": lost.entry_hash, "version": version})
+    return [handed_over(entry, version)]
 
 
 def handed_over(entry: LedgerEntry, version: str) -> Settled:

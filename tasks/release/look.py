@@ -1,10 +1,22 @@
 """From what the gateway has seen to what a stage is judged by: counts for each of the two versions."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tasks.contracts import Counted, Labelled, Outcomes, ShadowOutcomes, Stage, StageLook, VersionOutcomes
-from tasks.spec import PipelineSpec
+from tasks.contracts import (
+    Counted,
+    Labelled,
+    Losses,
+    Outcomes,
+    ShadowOutcomes,
+    Stage,
+    StageLook,
+    VersionOutcomes,
+)
+from tasks.spec import PipelineSpec, SliceSpec, bin_names
+
+MISSING = "missing"
 
 
 def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
@@ -30,16 +42,45 @@ def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
 def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate: bool) -> Counted:
     """What one version did as the candidate of a split, or else."""
     versions = [each for each in outcomes.versions if _is(each, run_id, as_candidate=as_candidate)]
-    losses = [_loss(each, spec) for each in outcomes.labelled if _is(each, run_id, as_candidate=as_candidate)]
-    known = [each for each in losses if each is not None]
+    labelled = [each for each in outcomes.labelled if _is(each, run_id, as_candidate=as_candidate)]
+    known = [(each, loss) for each in labelled if (loss := _loss(each, spec)) is not None]
     return Counted(
         requests=sum(each.answered + each.failed for each in versions),
         failed=sum(each.failed for each in versions),
         latency_buckets=_added(each.latency_buckets for each in versions),
         predictions=_added(each.predictions for each in versions),
         labelled=len(known),
-        loss=sum(known),
+        loss=sum(loss for _, loss in known),
+        slices=_by_slice(known, spec),
     )
+
+
+def slices_of(features: dict[str, object], spec: PipelineSpec) -> Iterator[str]:
+    """The slices that a request falls into, each as `column=value`.
+
+    Of the columns of `data.slice_by` that the model is given; where quantiles end is known of the training
+    rows alone, so that those bins are none of them.
+    """
+    for each in spec.data.slice_by:
+        if each.column in spec.data.features and each.quantiles is None:
+            yield f"{each.column}={_name(each, features.get(each.column))}"
+
+
+def _name(by: SliceSpec, value: object) -> str:
+    if value is None or (by.edges and not _is_number(value)):
+        return MISSING
+    if not by.edges:
+        return str(value)
+    return bin_names(by.edges)[bisect_right(by.edges, float(value))]  # type: ignore[arg-type]
+
+
+def _by_slice(known: Iterable[tuple[Labelled, float]], spec: PipelineSpec) -> dict[str, Losses]:
+    found: dict[str, Losses] = {}
+    for each, loss in known:
+        for name in slices_of(each.features, spec):
+            before = found.get(name, Losses())
+            found[name] = Losses(labelled=before.labelled + 1, loss=before.loss + loss)
+    return found
 
 
 def _is(each: VersionOutcomes | Labelled, run_id: str, *, as_candidate: bool) -> bool:

@@ -27,7 +27,7 @@ from tasks.release.leftovers import handed_over, tidy_up
 from tasks.release.observe import known_models, see
 from tasks.release.record import require_alone
 from tasks.release.rollback import bring_back
-from tasks.release.states import is_made, mismatch, promised
+from tasks.release.states import HAND_OVER, is_made, mismatch, promised
 from tasks.release.switch import Decision, move_champion, switch
 from tasks.release.withdraw import remove_alias, withdraw
 from tasks.serving.backend import exclusive
@@ -186,8 +186,8 @@ def _hand_over(seen: SeenModel, actor: str, why: str) -> Settled:
     except REFUSED as error:
         return _set_back(seen, actor, f"{why} Not now, so that is undone: {error}")
     said = f"{why} By steps, as pipeline.yaml says; until then the alias names what serves."
-    moved = {"moved_to": seen.alias, "moved_by": seen.moved_by}
-    decided = _record(seen, actor, "hand over", said, moved)
+    moved = {"moved_to": seen.alias, "moved_by": seen.moved_by, "version": seen.alias}
+    decided = _record(seen, actor, HAND_OVER, said, moved)
     if seen.route is None:
         registry.remove_champion(seen.model)
     else:

@@ -13,6 +13,10 @@ from tasks.release.under_way import under_way
 RUN_ENDS_WITHIN = timedelta(hours=2)
 """After so long the run that a promotion belongs to has deployed it, or it never will."""
 
+RELEASE_STARTS_WITHIN = timedelta(minutes=30)
+"""After so long a release that was handed over has begun, all retries of what starts it included."""
+HAND_OVER = "hand over"
+
 SWITCHES = (Action.DEPLOY, Action.ROLLBACK, Action.WITHDRAW)
 
 
@@ -58,6 +62,23 @@ def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry |
     reconciled = [each for each in later if each.action == Action.RECONCILE]
     settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)
     return None if settled else promoted[-1]
+
+
+def lost_hand_over(entries: list[LedgerEntry], now: datetime) -> LedgerEntry | None:
+    """The newest release that was handed over, where nothing came of it; None where there is nothing to do.
+
+    It is started again once: what fails a second time fails for a reason that a third time does not change.
+
+    Args:
+        entries: Of the model, oldest first: the reconciliations, releases and switches.
+    """
+    given = [each for each in entries if (each.action, each.after) == (Action.RECONCILE, HAND_OVER)]
+    if not given or given[-1].evidence.get("again") or now - given[-1].at < RELEASE_STARTS_WITHIN:
+        return None
+    version, later = given[-1].evidence.get("version"), entries[entries.index(given[-1]) + 1 :]
+    begun = any(each.action == Action.RELEASE and each.evidence.get("version") == version for each in later)
+    changed = any(each.action in SWITCHES for each in later)
+    return None if version is None or begun or changed or under_way(entries) else given[-1]
 
 
 def _of_route(seen: SeenModel) -> Mismatch | None:

@@ -119,11 +119,15 @@ class LabelsCheck(Spec):
         margin: How much larger than the stable version's the candidate's share of wrong answers may be; for a
             regression its mean absolute error, in units of `largest_error`. None for no such check.
         largest_error: Of a regression, in units of the label: errors count as at most that. None: no check.
+        slice_margin: The same on any one slice of `data.slice_by` whose column is one of the features: its
+            values, or bins with `edges`. Looked at are the slices that the stable version had labels of in
+            the day before the stage, the largest twenty. None for no such check.
         least: So many labelled answers of the candidate have to be there before a step may end; 0 where
             labels come too late to wait for.
     """
 
     margin: Margin | None = 0.02
+    slice_margin: Margin | None = 0.03
     largest_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     least: Count = 0
 

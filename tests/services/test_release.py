@@ -244,6 +244,25 @@ def test_a_split_that_nobody_follows_is_closed(
     assert told(stepped)[-1] == "closed"
 
 
+def test_the_version_before_stays_loaded_as_long_as_declared_and_comes_back_after_that(
+    platform: Platform, stepped: Model, settled: Path
+) -> None:
+    acceptance = accepted(stepped)
+    asked = {"spec": stepped.spec, "acceptance": acceptance, "before": released(stepped, acceptance)}
+    promote(PromoteRequest(**asked, context=context("promote")))
+    hourly = ReconcileRequest(models=(stepped.name,), thorough=True, context=context("hourly"))
+
+    assert [each for each in reconcile(hourly).settled if each.outcome == "removed"] == []
+
+    pipeline = settled / "models" / stepped.name / "pipeline.yaml"
+    rules = {**RULES, "keep_warm_seconds": 0}
+    pipeline.write_text(json.dumps(json.loads(pipeline.read_text()) | {"release": rules}))
+    [removed] = [each for each in reconcile(hourly).settled if each.outcome == "removed"]
+    assert "they are unloaded" in removed.why
+    back = RollbackRequest(model=stepped.name, reason="It is rude.", leaving=None, context=context("back"))
+    assert rollback(back).stable.model_version == "1"
+
+
 def test_a_moved_alias_asks_for_a_release_by_steps(platform: Platform, stepped: Model) -> None:
     stepped.promoted(SAME)
     registry.set_champion(stepped.name, "2")

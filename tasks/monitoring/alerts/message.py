@@ -20,6 +20,7 @@ TITLES = {
     "label_incident": "label incident",
     "quarantine": "a batch is quarantined",
     "rollback": "a release was taken back",
+    "release": "a release by stages did not go through",
     "failed_step": "a run failed",
 }
 HEADS = {"new": "New", "changed": "Changed", "reminder": "Still there", "resolved": "Over"}

@@ -30,6 +30,11 @@ QUARANTINED = "quarantined"
 MOMENT = timedelta(days=7)
 """For so long something that happened can still be told, where no channel was there before."""
 
+STOPPED = {"refused", "roll_back", "hold"}
+"""What a release by stages ends with where the platform says no."""
+LEFT = "closed"
+"""What it ends with where somebody else ends it: a person, who knows, or the reconciliation."""
+
 TOLD_OTHERWISE = {"report_quarantined"}
 """Tasks that fail to show what has an alert of its own."""
 
@@ -48,6 +53,8 @@ NEXT: dict[str, str] = {
     'perennial answer {model} poison --why "...", or the_world in place of poison.',
     "quarantine": 'Decide on it: perennial decide {model} {subject} release --why "...", or confirm.',
     "rollback": "Look why it did not serve; the version before serves. perennial why {model}",
+    "release": "The version before serves. Look at what was found: perennial why {model}/{version}. Then "
+    'correct the model, or release it again: perennial release {model} {version} --why "..."',
     "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
 }
 
@@ -64,6 +71,7 @@ class Known:
         batches: What was decided on batches; of each that is quarantined the newest at least.
         recalled: Batches that were recalled since.
         switches: Changes of what serves.
+        releases: What was decided in releases by stages.
         failed: The DAGs of the loop whose newest run failed.
     """
 
@@ -75,6 +83,7 @@ class Known:
     batches: Sequence[LedgerEntry] = ()
     recalled: frozenset[str] = frozenset()
     switches: Sequence[LedgerEntry] = ()
+    releases: Sequence[LedgerEntry] = ()
     failed: Sequence[FailedRun] = ()
 
     @property
@@ -149,8 +158,29 @@ def _undone(known: Known, now: datetime) -> Iterator[Trouble]:
             )
 
 
+def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
+    """Releases by stages that did not go through, and that no person ended."""
+    for entry in known.releases:
+        if _is_stopped(entry) and now - entry.at < MOMENT:
+            version = str(entry.evidence.get("version", "?"))
+            yield _of_entry(
+                known,
+                entry,
+                reason="release",
+                subject=f"entry {entry.sequence}",
+                next_step=NEXT["release"].replace("{version}", version),
+                is_momentary=True,
+            )
+
+
+def _is_stopped(entry: LedgerEntry) -> bool:
+    by_itself = entry.actor.startswith("airflow:reconcile_")
+    return entry.after in STOPPED or (entry.after == LEFT and by_itself)
+
+
 def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
     told = {_run(each) for each in known.checks if each.after == "incident"}
+    told |= {_run(each) for each in known.releases if _is_stopped(each)}
     for failed in known.failed:
         run = f"{failed.dag_id}/{failed.run_id}"
         if run in told or (failed.tasks and set(failed.tasks) <= TOLD_OTHERWISE):
@@ -174,6 +204,7 @@ RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _labels,
     _quarantined,
     _undone,
+    _stopped,
     _failed,
 )
 

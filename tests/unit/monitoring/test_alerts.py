@@ -191,6 +191,34 @@ def test_a_rollback_by_itself_is_told_once_and_one_of_a_person_is_not() -> None:
     assert records.told_of(CHANNEL, MODEL) == []
 
 
+@pytest.mark.parametrize("end", ["refused", "roll_back", "hold"])
+def test_a_release_that_did_not_go_through_is_told_once_and_its_failed_run_is_not(end: str) -> None:
+    note(Action.RELEASE, "accepted", "1", release_id="r", version="2")
+    assert tell() == []
+    entry = note(Action.RELEASE, end, "1", release_id="r", version="2")
+    failed("run1", "judge_canary_5", dag_id=f"{Action.RELEASE}_{MODEL}", ran_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+
+    [trouble] = records.open_troubles(MODEL, now)
+
+    assert f'perennial release {MODEL} 2 --why "..."' in trouble.next_step
+    assert tell(now) == [("new", f"entry {entry.sequence}")]
+    assert tell(now + DAY * 6) == []
+    assert records.open_troubles(MODEL, now) != []
+    assert records.listed(MODEL, entries.history, now)[0] == [trouble]
+
+
+def test_a_release_that_nobody_followed_is_told_and_one_that_a_person_ended_is_not() -> None:
+    ended = {"model": MODEL, "action": Action.RELEASE, "before": "1", "after": "closed", "why": "So."}
+    evidence = {"release_id": "r", "version": "2"}
+    entries.record(**ended, actor="person:ann", evidence={**evidence, "step_key": "by hand"})
+    assert tell() == []
+
+    left = entries.record(**ended, actor="airflow:reconcile_ledger/r/reconcile", evidence=evidence)
+
+    assert tell() == [("new", f"entry {left.sequence}")]
+
+
 def failed(run_id: str, *tasks: str, dag_id: str = f"train_{MODEL}", ran_at: datetime) -> None:
     run = FailedRun(dag_id=dag_id, run_id=run_id, name=MODEL, tasks=tasks, since=datetime.now(UTC))
     records.note_failed(run, ran_at)

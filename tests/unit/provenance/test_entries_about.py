@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.contracts import LedgerEntry
-from tasks.provenance.entries_about import entries_about, judgement, mentions
+from tasks.provenance.entries_about import entries_about, judgement, mentions, run_of
 
 RUN, OTHER = "a" * 32, "b" * 32
 
@@ -49,3 +49,16 @@ def test_a_text_is_mentioned_by_a_value_and_not_by_a_part_of_one() -> None:
     evidence = {"a": [{"b": RUN}], "c": f"the run {OTHER}", OTHER: 1}
     assert mentions(evidence, RUN)
     assert not mentions(evidence, OTHER)
+
+
+def test_a_release_is_about_its_candidate_and_not_about_what_served_meanwhile() -> None:
+    routes = {"candidate": {"run_id": RUN}, "stable": {"run_id": OTHER}}
+    release = entry(20, "release", routes)
+    judged = entry(21, "release", {**routes, "decision": {"checks": []}})
+    history = [*HISTORY, release, judged, entry(22, "done", {"completes": "20"})]
+
+    found = entries_about(history, RUN)
+
+    assert [each.sequence for each in found][-3:] == [20, 21, 22]
+    assert run_of(release) == run_of(judged) == RUN
+    assert not {20, 21} & {each.sequence for each in entries_about(history, OTHER)}

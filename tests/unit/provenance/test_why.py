@@ -7,11 +7,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import Action
+from tasks.contracts import Action, LedgerEntry
 from tasks.errors import NotFound
 from tasks.ledger import entries
 from tasks.provenance.looks import look
 from tasks.provenance.subject import find, find_batch
+from tasks.provenance.tell import tell
 from tasks.provenance.training_rows import read_rows
 from tasks.provenance.why import why
 from tasks.settings import settings
@@ -252,3 +253,22 @@ def test_what_can_be_no_file_is_no_batch_of_an_earlier_perennial(world: World, t
     files.write_whole(archived, b"text,label")
     assert find("earlier.csv").batch_id == "a" * 32
     assert look(text, only="batch").found == []
+
+
+def test_a_version_that_was_released_by_stages_tells_them_and_what_each_check_said(world: World) -> None:
+    found = why(POISONED)
+    [*_, deployed] = [each for each in found.decisions if each.action == Action.DEPLOY]
+    said = {"check": "errors", "says": "good"}, {"check": "slices", "says": "open"}
+
+    def release(run_id: str) -> LedgerEntry:
+        decision = {"candidate": {"run_id": run_id}, "decision": {"checks": said}}
+        changed = {"action": Action.RELEASE, "why": "Stage canary_5: proceed", "evidence": decision}
+        return deployed.model_copy(update={**changed, "sequence": 77})
+
+    more = (release(world.runs[1].run_id), release(world.runs[0].run_id))
+    told = tell(found.model_copy(update={"decisions": (*found.decisions, *more)}))
+
+    [sentence] = [each for each in told if "canary_5" in each]
+    assert sentence.endswith(
+        "Stage canary_5: proceed. The checks said: errors good, slices open. (entry 77, airflow:deploy)"
+    )

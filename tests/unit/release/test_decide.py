@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.simulated_releases import BEGIN, GOOD, VERSIONS, drawn, simulate, spec_of, stage_of
-from tasks.contracts import Counted, StageDecision, StageLook
-from tasks.release.decide import decide, planned
+from tasks.contracts import Counted, Losses, StageDecision, StageLook
+from tasks.release.decide import decide, looked_at, planned
 from tasks.release.stages import percentile, plan, slow_after, within
 from tasks.spec import PipelineSpec
 
@@ -124,10 +124,37 @@ def test_a_limit_in_seconds_counts_where_the_stable_version_is_slower_itself() -
 def test_the_rate_of_false_rollbacks_is_shared_by_checks_and_stages() -> None:
     decision = decided(drawn(GOOD, 3000, 0.5, RANDOM))
 
-    shares = len(plan(SPEC.release)) * len(planned(SPEC))
-    assert shares == 5 * 4
+    shares = len(plan(SPEC.release)) * len(planned(SPEC, stage_of("canary_5", SPEC, BEFORE)))
+    assert shares == 5 * 5
     [errors] = [each for each in decision.checks if each.check == "errors"]
     assert errors.harm_needed == pytest.approx(np.log(shares / 0.01))
+    [slices] = [each for each in decision.checks if each.check == "slices"]
+    assert slices.harm_needed == pytest.approx(np.log(shares * 3 / 0.01))
+
+
+def test_slices_are_those_that_had_labels_before_the_stage() -> None:
+    many = {f"source={place}": Losses(labelled=place + 1, loss=0.0) for place in range(50)}
+    before = BEFORE.model_copy(update={"slices": many})
+
+    assert looked_at(stage_of("canary_5", SPEC, before)) == tuple(f"source={49 - each}" for each in range(20))
+    assert "slices" not in planned(SPEC, stage_of("canary_5", SPEC, BEFORE.model_copy(update={"slices": {}})))
+
+
+def test_a_slice_that_is_new_in_the_stage_is_not_held_against_anybody() -> None:
+    new = {"source=new": Losses(labelled=500, loss=500.0)}
+
+    decision = decided(drawn(GOOD, 3000, 0.5, RANDOM).model_copy(update={"slices": new}))
+
+    assert check(decision, "slices") == "nothing"
+    assert decision.verdict == "proceed"
+
+
+def test_the_slice_that_is_worse_is_named() -> None:
+    decision = decided(drawn(VERSIONS["wrong on a slice of 5 %"], 1500, 0.5, RANDOM))
+
+    assert (decision.verdict, check(decision, "slices")) == ("roll_back", "worse")
+    assert check(decision, "labels") != "worse"
+    assert "source=mail speaks most against it" in decision.why
 
 
 def test_the_stages_follow_the_mode() -> None:
@@ -137,7 +164,9 @@ def test_the_stages_follow_the_mode() -> None:
     assert [*plan(spec_of(shadow={"requests": 0}, steps=[0.025, 1]).release)] == ["canary_2_5", "canary_100"]
 
 
-@pytest.mark.parametrize("version", ["wrong on a slice of 15 %", "slow", "crashing"])
+@pytest.mark.parametrize(
+    "version", ["wrong on a slice of 15 %", "wrong on a slice of 5 %", "slow", "crashing"]
+)
 def test_twenty_of_twenty_worse_releases_go_back(version: str) -> None:
     random = np.random.default_rng(11)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import Action, LedgerEntry, Route, SeenModel, TrafficSplit
-from tasks.release.states import mismatch, unused_promotion
+from tasks.release.states import RELEASE_STARTS_WITHIN, lost_hand_over, mismatch, unused_promotion
 from tasks.release.under_way import under_way
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -256,3 +256,39 @@ def test_a_promotion_that_is_being_released_is_not_deployed_by_the_look_of_each_
     released(told, "accepted")
 
     assert unused_promotion(told.entries, later) is None
+
+
+def handed_over() -> Told:
+    told = Told()
+    told.served("1", 1)
+    told.add(Action.RECONCILE, "1", "hand over", version="2")
+    return told
+
+
+LATE = NOW + RELEASE_STARTS_WITHIN + timedelta(seconds=1)
+
+
+def test_a_release_that_was_handed_over_and_never_began_is_started_once_more() -> None:
+    told = handed_over()
+    assert lost_hand_over(told.entries, NOW) is None, "it may still begin"
+
+    lost = lost_hand_over(told.entries, LATE)
+
+    assert lost is not None
+    assert lost.evidence == {"version": "2"}
+    told.add(Action.RECONCILE, "1", "hand over", version="2", again=lost.entry_hash)
+    assert lost_hand_over(told.entries, LATE) is None, "once more, and no third time"
+
+
+def test_a_hand_over_that_something_came_of_is_left() -> None:
+    begun, refused, changed, waits = (handed_over() for _ in range(4))
+    began = {"release_id": "r", "at": "accepted", "until": LATE.isoformat()}
+    begun.add(Action.RELEASE, "1", "accepted", version="2", **began)
+    refused.add(Action.RELEASE, "1", "refused", version="2", release_id="r")
+    changed.switch(Action.ROLLBACK, "1", "0", 1)
+    waits.add(Action.RELEASE, "1", "accepted", version="3", **began)
+
+    for told in (begun, refused, changed, waits):
+        assert lost_hand_over(told.entries, LATE) is None
+    waits.add(Action.RELEASE, "1", "hold", version="3", release_id="r")
+    assert lost_hand_over(waits.entries, LATE) is not None, "the release before it has ended"
