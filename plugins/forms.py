@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import Context, Param
 
 from plugins.failures import StepInvalid
+from tasks.contracts.predict_batch import INTO
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -120,6 +121,31 @@ def drift_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     return {
         "window_start": _time("First time of prediction. Empty: one day before the end.", "Window start"),
         "window_end": _time("Predictions before this time. Empty: when the run starts.", "Window end"),
+    }
+
+
+def predict_batch_form(spec: PipelineSpec, _models: Path) -> dict[str, Param]:
+    """The rows to predict, and where the predictions go."""
+    return {
+        "source": Param(
+            description="A table of the lake, or one SELECT over its tables. It returns what the model "
+            f"predicts from: {', '.join(spec.data.features[:10])}{', ...' if spec.data.features[10:] else ''}. "
+            "What else it returns stands beside the predictions.",
+            title="Rows",
+            type="string",
+            minLength=1,
+            maxLength=20_000,
+            pattern=r"\S",
+        ),
+        "into": Param(
+            description="The table of the lake that the predictions are appended to; made where it is "
+            "missing. Lower-case letters, digits and single underscores.",
+            title="Predictions go to",
+            type="string",
+            maxLength=100,
+            pattern=INTO,
+        ),
+        "as_of": _time("The tables as they were at this time. Empty: when the run starts.", "Data as of"),
     }
 
 

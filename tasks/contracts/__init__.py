@@ -103,6 +103,7 @@ from tasks.contracts.monitoring import (
 )
 from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.plain import ColumnPicture, FileVerdict, Performance
+from tasks.contracts.predict_batch import BatchPredicted, PredictBatchRequest
 from tasks.contracts.profile import (
     ColumnProfile,
     ColumnScale,
@@ -216,6 +217,7 @@ __all__ = [
     "Attribution",
     "BatchDecision",
     "BatchFindings",
+    "BatchPredicted",
     "BatchRows",
     "BatchState",
     "BatchVerdict",
@@ -305,6 +307,7 @@ __all__ = [
     "PassedByChampion",
     "Performance",
     "PinnedTable",
+    "PredictBatchRequest",
     "PreflightReport",
     "PreflightRequest",
     "Preparation",
