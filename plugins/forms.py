@@ -3,7 +3,7 @@
 A value that breaks its schema is refused there and by the REST API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,7 @@ def predict_batch_form(spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     return {
         "source": Param(
             description="A table of the lake, or one SELECT over its tables. It returns what the model "
-            f"predicts from: {', '.join(spec.data.features[:10])}{', ...' if spec.data.features[10:] else ''}. "
-            "What else it returns stands beside the predictions.",
+            f"predicts from: {_few(spec.data.features)}. What else it returns stands beside the predictions.",
             title="Rows",
             type="string",
             minLength=1,
@@ -326,6 +325,10 @@ def model_field(description: str) -> Param:
 def reason_field(description: str) -> Param:
     """The field that asks why; it may not be blank."""
     return Param(description=description, title="Reason", type="string", minLength=1, pattern=r"\S")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:10], *(["..."] if names[10:] else [])])
 
 
 def _time(description: str, title: str) -> Param:

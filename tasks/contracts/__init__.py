@@ -4,6 +4,7 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.ab import Comparison, ComparisonReport, Side
 from tasks.contracts.alerts import (
     AlertReason,
     FailedRun,
@@ -237,6 +238,8 @@ __all__ = [
     "ColumnPicture",
     "ColumnProfile",
     "ColumnScale",
+    "Comparison",
+    "ComparisonReport",
     "Condition",
     "Contract",
     "CountRequest",
@@ -344,6 +347,7 @@ __all__ = [
     "SetScore",
     "Settled",
     "ShadowOutcomes",
+    "Side",
     "Signal",
     "Silence",
     "SilenceRequest",
