@@ -25,6 +25,7 @@ def record_ab(comparison: Comparison, actor: str, after: str, why: str, **eviden
         why=why,
         evidence={
             "comparison_id": comparison.comparison_id,
+            "decided": after,  # the ledger takes entries of one actor on the same evidence for the same
             "version": comparison.candidate.model_version,
             "comparison": comparison.model_dump(mode="json"),
             **evidence,

@@ -1,5 +1,7 @@
 """Settle a comparison (A/B) that the ledger and the gateway do not agree on: carry it on, or end it."""
 
+from datetime import UTC, datetime
+
 from tasks.contracts import Action, Comparison, LedgerEntry, Mismatch, Settled, StepContext, TrafficSplit
 from tasks.ledger import entries
 from tasks.release.ab_record import end_comparison
@@ -49,5 +51,5 @@ def _record(
         before=None,
         after=after,
         why=why,
-        evidence={"comparison_id": comparison_id, "seen": found.why},
+        evidence={"comparison_id": comparison_id, "seen": found.why, "looked_at": datetime.now(UTC)},
     )
