@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.contracts import Action, Comparison, LedgerEntry
+from tasks.contracts import Action, Comparison, LedgerEntry, Route
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.release.ab_under_way import comparison_under_way
@@ -36,6 +36,12 @@ def record_ab(comparison: Comparison, actor: str, after: str, why: str, **eviden
 def comparison_of(model: str) -> Comparison | None:
     """The model's comparison that is under way."""
     return comparison_under_way(entries.history(model, {Action.AB, *SWITCHES}))
+
+
+def compared_route(model: str) -> Route | None:
+    """The version that is compared with what serves, which has to stay loaded."""
+    found = comparison_of(model)
+    return found.candidate if found else None
 
 
 def require_no_comparison(model: str) -> None:
