@@ -61,7 +61,7 @@ def requests_of(lines: Sequence[bytes], most_rows: int, most_bytes: int) -> Iter
 
 def answers_of(text: bytes, rows: int) -> list[Answer] | None:
     """The answer to each of so many instances, in their order; None where the text is not whole, as when the
-    connection broke: only the last line says that all of it came.
+    connection broke: only the last line says that all of it came, and which version answered.
     """
     lines = [line for line in text.split(b"\n") if line.strip()]
     try:
@@ -70,7 +70,9 @@ def answers_of(text: bytes, rows: int) -> list[Answer] | None:
         return None
     if not told or not told[-1].get("done") or [each.get("index") for each in told[:-1]] != [*range(rows)]:
         return None
-    return told[:-1]
+    *answers, end = told
+    version = {"model_version": end["model_version"], "run_id": end["run_id"]}
+    return [{**version, **each} for each in answers]
 
 
 def as_rows(source: pa.Table, answers: Sequence[Answer], job: str, first: int) -> pa.Table:

@@ -22,6 +22,7 @@ from tasks.settings import settings
 from tasks.stores.lake import Lake
 from tests.unit.reviews import SPEC, as_table, reviews
 
+END = {"done": True, "model_version": "3", "run_id": "r"}
 Says = Callable[[int, dict[str, Any]], dict[str, Any]]
 
 
@@ -38,7 +39,7 @@ class Answering(BaseHTTPRequestHandler):
         number = len(self.bodies)
         self.bodies.append(instances)
         told = [{"index": place} | type(self).says(number, each) for place, each in enumerate(instances)]
-        lines = [json.dumps(each) for each in (told if number in self.cut_at else [*told, {"done": True}])]
+        lines = [json.dumps(each) for each in (told if number in self.cut_at else [*told, END])]
         self.send_response(200)
         self.end_headers()
         self.wfile.write("\n".join(lines).encode())
@@ -48,8 +49,7 @@ class Answering(BaseHTTPRequestHandler):
 
 
 def predicted(_: int, instance: dict[str, Any]) -> dict[str, Any]:
-    own = {"prediction_id": instance["text"], "model_version": "3", "run_id": "r"}
-    return {**own, "prediction": len(instance["text"]) % 2, "score": 0.5}
+    return {"prediction_id": instance["text"], "prediction": len(instance["text"]) % 2, "score": 0.5}
 
 
 @pytest.fixture
