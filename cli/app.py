@@ -19,6 +19,7 @@ WORDS = (
     "train",
     "release",
     "rollback",
+    "ab",
     "answer",
     "decide",
     "breaker",

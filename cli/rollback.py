@@ -47,7 +47,7 @@ def rollback(
         ended = rollout["candidate"]["model_version"]
         serving = rollout["stable"]["model_version"]
         typer.echo(
-            f"{model}: the release of version {ended} is ended; version {serving} answers everything. To "
+            f"{model}: version {ended} gets no requests any more; version {serving} answers everything. To "
             f"leave that, too: perennial rollback {model} --leaving {serving} --why ..."
         )
         return

@@ -3,7 +3,7 @@
 A value that breaks its schema is refused there and by the REST API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import Context, Param
 
 from plugins.failures import StepInvalid
+from tasks.contracts.predict_batch import INTO
 from tasks.errors import InvalidProject
 from tasks.spec import PipelineSpec, TableSpec
 from tasks.training.mlproject import parameters
@@ -120,6 +121,30 @@ def drift_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
     return {
         "window_start": _time("First time of prediction. Empty: one day before the end.", "Window start"),
         "window_end": _time("Predictions before this time. Empty: when the run starts.", "Window end"),
+    }
+
+
+def predict_batch_form(spec: PipelineSpec, _models: Path) -> dict[str, Param]:
+    """The rows to predict, and where the predictions go."""
+    return {
+        "source": Param(
+            description="A table of the lake, or one SELECT over its tables. It returns what the model "
+            f"predicts from: {_few(spec.data.features)}. What else it returns stands beside the predictions.",
+            title="Rows",
+            type="string",
+            minLength=1,
+            maxLength=20_000,
+            pattern=r"\S",
+        ),
+        "into": Param(
+            description="The table of the lake that the predictions are appended to; made where it is "
+            "missing. Lower-case letters, digits and single underscores.",
+            title="Predictions go to",
+            type="string",
+            maxLength=100,
+            pattern=INTO,
+        ),
+        "as_of": _time("The tables as they were at this time. Empty: when the run starts.", "Data as of"),
     }
 
 
@@ -300,6 +325,10 @@ def model_field(description: str) -> Param:
 def reason_field(description: str) -> Param:
     """The field that asks why; it may not be blank."""
     return Param(description=description, title="Reason", type="string", minLength=1, pattern=r"\S")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:10], *(["..."] if names[10:] else [])])
 
 
 def _time(description: str, title: str) -> Param:

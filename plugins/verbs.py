@@ -18,6 +18,7 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec, TableSpec
 
 STEP_LIMIT = timedelta(hours=1)
+BATCH_LIMIT = timedelta(hours=12)
 # The train step ends a training that takes too long and says so; Airflow only steps in when that fails.
 AFTER_TRAINING = timedelta(minutes=2)
 
@@ -244,6 +245,16 @@ def not_promoted(inputs: dict[str, Any]) -> str | None:
 def collect(spec: PipelineSpec) -> XComArg:
     """Bring predictions and labels from the gateway's log to the lake."""
     return step("collect", {"spec": spec})
+
+
+def predict_rows(spec: PipelineSpec) -> XComArg:
+    """Let the version that serves answer the rows that the form names; a new try goes on where one ended."""
+
+    def asked(run: Context) -> dict[str, Any]:
+        named = {name: run["params"][name] for name in ("source", "into")}
+        return {**named, "as_of": run["params"]["as_of"] or run["dag_run"].run_after.isoformat()}
+
+    return step("predict_batch", {"spec": spec}, from_run=asked, execution_timeout=BATCH_LIMIT)
 
 
 # --- reproduction -------------------------------------------------------------------------------------------

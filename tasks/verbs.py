@@ -63,6 +63,9 @@ VERBS: dict[str, Verb] = {
     "withdraw": Verb("tasks.release.withdraw", contracts.WithdrawRequest, contracts.Withdrawal),
     "reconcile": Verb("tasks.release.reconcile", contracts.ReconcileRequest, contracts.Reconciliation),
     "collect": Verb("tasks.data.collect", contracts.CollectRequest, contracts.CollectResult),
+    "predict_batch": Verb(
+        "tasks.data.predict_batch", contracts.PredictBatchRequest, contracts.BatchPredicted
+    ),
     "calibrate": Verb("tasks.monitoring.calibrate", contracts.CalibrateRequest, contracts.Calibrated),
     "drift": Verb("tasks.monitoring.drift", contracts.DriftRequest, contracts.DriftDecision),
     "retrain": Verb("tasks.monitoring.retrain", contracts.RetrainRequest, contracts.RetrainTicket),

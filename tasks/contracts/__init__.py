@@ -4,6 +4,7 @@ A heavy step reads a request and writes its result, which stand side by side her
 else. What a contract names by URL (parts, reports, archives) lies in the store.
 """
 
+from tasks.contracts.ab import Comparison, ComparisonReport, Side
 from tasks.contracts.alerts import (
     AlertReason,
     FailedRun,
@@ -103,6 +104,7 @@ from tasks.contracts.monitoring import (
 )
 from tasks.contracts.pinned import PinnedTable
 from tasks.contracts.plain import ColumnPicture, FileVerdict, Performance
+from tasks.contracts.predict_batch import BatchPredicted, PredictBatchRequest
 from tasks.contracts.profile import (
     ColumnProfile,
     ColumnScale,
@@ -217,6 +219,7 @@ __all__ = [
     "Attribution",
     "BatchDecision",
     "BatchFindings",
+    "BatchPredicted",
     "BatchRows",
     "BatchState",
     "BatchVerdict",
@@ -236,6 +239,8 @@ __all__ = [
     "ColumnPicture",
     "ColumnProfile",
     "ColumnScale",
+    "Comparison",
+    "ComparisonReport",
     "Condition",
     "Contract",
     "CountRequest",
@@ -307,6 +312,7 @@ __all__ = [
     "PassedByChampion",
     "Performance",
     "PinnedTable",
+    "PredictBatchRequest",
     "PreflightReport",
     "PreflightRequest",
     "Preparation",
@@ -343,6 +349,7 @@ __all__ = [
     "SetScore",
     "Settled",
     "ShadowOutcomes",
+    "Side",
     "Signal",
     "Silence",
     "SilenceRequest",

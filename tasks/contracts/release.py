@@ -136,13 +136,14 @@ class Mismatch(Contract):
     Attributes:
         kind: `route` (not what the newest switch in the ledger says), `alias` (does not follow what serves,
             because what moves it was killed), `person` (somebody else moved the alias), `unfinished` (the
-            entry lacks its completion), `release` (a split without a release, or one that nobody follows).
+            entry lacks its completion), `release` (a split without a release, or one that nobody follows),
+            `ab` (a comparison that the gateway does not make, or one that it makes and nobody started).
         entry: The entry that it is about; None where there is none.
         why: A sentence.
     """
 
     model: Name
-    kind: Literal["route", "alias", "person", "unfinished", "release"]
+    kind: Literal["route", "alias", "person", "unfinished", "release", "ab"]
     entry: LedgerEntry | None
     why: str
 

@@ -89,7 +89,7 @@ def training_rows(
     """
     data = spec.data
     try:
-        _refuse_unrepeatable(data.query)
+        refuse_unrepeatable(data.query)
         rows = ask(lake, data, versions, without=without)
     except InvalidQuery as error:
         raise InvalidProject(
@@ -112,14 +112,22 @@ def training_rows(
     return rows
 
 
-def _refuse_unrepeatable(query: str) -> None:
+def tables_named(query: str) -> set[str]:
+    """The tables that a query names, and its own WITH parts; nothing where it cannot be read, which its run
+    tells of.
+    """
+    with duckdb.connect() as session:
+        return {found["table_name"] for found in _nodes(_parsed(session, query)) if found.get("table_name")}
+
+
+def refuse_unrepeatable(query: str) -> None:
     """Refuse a query whose rows depend on when, or how often, it is asked.
 
     Raises:
         InvalidQuery: It calls such a function; the message names it. Faults of its SQL are left to the run.
     """
     with duckdb.connect() as session:
-        parsed = json.loads(session.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+        parsed = _parsed(session, query)
         listed = (
             "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND "
             "function_name <> 'error'"
@@ -130,6 +138,20 @@ def _refuse_unrepeatable(query: str) -> None:
         raise InvalidQuery(
             f"It uses {', '.join(called)}, which answers differently each time. Write a fixed value instead."
         )
+
+
+def _parsed(session: duckdb.DuckDBPyConnection, query: str) -> Any:
+    return json.loads(session.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0])
+
+
+def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a parsed query."""
+    if isinstance(parsed, dict):
+        yield parsed
+        parsed = list(parsed.values())
+    if isinstance(parsed, list):
+        for value in parsed:
+            yield from _nodes(value)
 
 
 def _names(parsed: Any) -> Iterator[str]:

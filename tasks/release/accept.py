@@ -5,6 +5,7 @@ stage begins; a version that fails is unloaded again, and what served goes on se
 """
 
 import hashlib
+from collections.abc import Callable
 
 from tasks.contracts import Acceptance, AcceptRequest, ModelVersion, RolloutCheck, Route, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
@@ -17,6 +18,7 @@ from tasks.release.stages import plan
 from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
 from tasks.serving.backend import exclusive, serving_backend, versions_of
 from tasks.serving.gateway import Gateway
+from tasks.spec import PipelineSpec
 from tasks.stores import registry
 
 
@@ -26,7 +28,7 @@ def accept(request: AcceptRequest) -> Acceptance:
     Raises:
         GateRefused: The gate did not promote this archive, or its decision cannot be replayed.
         NothingToDo: The version serves already.
-        InvalidRequest: Another release of the model is under way.
+        InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
         ServingError: It does not load, or answers its example otherwise than when it was judged.
     """
@@ -52,13 +54,33 @@ def release_id_of(request: AcceptRequest) -> str:
 def _checked(
     request: AcceptRequest, version: ModelVersion, run: TrainingRun, stable: Route | None
 ) -> tuple[RolloutCheck, ...]:
-    spec, archive = request.spec, version.archive
-    backend = serving_backend(spec.serving.backend)
+    def refuse(error: PerennialError) -> None:
+        _refuse(request, version, stable, error)
+
+    return passed_checks(request.spec, version, run, stable, refuse)
+
+
+def passed_checks(
+    spec: PipelineSpec,
+    version: ModelVersion,
+    run: TrainingRun,
+    stable: Route | None,
+    refuse: Callable[[PerennialError], None] = lambda _: None,
+) -> tuple[RolloutCheck, ...]:
+    """Load a version beside what serves and let it show what it has to; one that does not is unloaded again.
+
+    Args:
+        refuse: Called with what is wrong before it is unloaded.
+
+    Raises:
+        CheckFailed, ServingError: As `accept`.
+    """
+    archive, backend = version.archive, serving_backend(spec.serving.backend)
     try:
         checks = bring_up(backend, archive, spec, example_of(version, spec))
         return (*checks, *acceptance_checks(backend, archive, run, spec))
     except (CheckFailed, ServingError) as error:
-        _refuse(request, version, stable, error)
+        refuse(error)
         kept = [stable, find_previous_route(Gateway().history(spec.name))]
         backend.retire(spec.name, versions_of(kept).get(spec.serving.backend, set()))
         raise

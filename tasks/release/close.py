@@ -1,7 +1,8 @@
-"""End a release that is under way: the stable version answers everything again."""
+"""End a release, or a comparison (A/B), that is under way: the stable version answers everything again."""
 
 from tasks.contracts import LedgerEntry, Route
 from tasks.ledger import entries
+from tasks.release.ab_record import comparison_of, end_comparison
 from tasks.release.record import of_release, record, release_of
 from tasks.serving.gateway import Gateway
 
@@ -10,14 +11,16 @@ def close_release(
     gateway: Gateway, model: str, actor: str, why: str, step_key: str | None = None
 ) -> LedgerEntry | None:
     """Write down that it is over, and let the gateway send the candidate nothing; None where there was
-    neither a release nor a split. The caller holds the model's versions.
+    neither a release, a comparison nor a split. The caller holds the model's versions.
 
     Args:
-        step_key: Of the step that does it, which ends one release however often it is tried.
+        step_key: Of the step that does it, which ends one of them however often it is tried.
 
     Raises:
         ServingError: The gateway does not answer.
     """
+    if (compared := comparison_of(model)) is not None:
+        return end_comparison(gateway, compared, actor, why, step_key=step_key)
     split, released = gateway.split(model), release_of(model)
     if released is None and (split is None or split.kind == "ab"):
         return None

@@ -20,6 +20,7 @@ from tasks.contracts import (
 )
 from tasks.errors import ServingError
 from tasks.ledger import precedent
+from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up
 from tasks.release.switch import (
     Decision,
@@ -71,7 +72,8 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         if may and (current is None or not same_archive(current, target)):
             may()
         previous = find_previous_route(gateway.history(target.model))
-        checks = _bring_up_or_leave_nothing(backend, request, [current, previous])
+        kept = [current, previous, compared_route(target.model)]
+        checks = _bring_up_or_leave_nothing(backend, request, kept)
         actor = request.context.actor
         if current != target:
             switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))

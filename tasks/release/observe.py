@@ -15,7 +15,7 @@ from tasks.release.switch import last_change
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
-CHANGES = (*SWITCHES, Action.CHAMPION, Action.RELEASE)
+CHANGES = (*SWITCHES, Action.CHAMPION, Action.RELEASE, Action.AB)
 TOLD = (*CHANGES, Action.DONE, Action.RECONCILE)
 MOVED_BY = "perennial.champion_moved_by"
 """The tag in which the platform's MLflow notes who moved a model's alias (containers/ml/mlflow_access.py)."""

@@ -21,6 +21,7 @@ from tasks.contracts import (
 from tasks.errors import PerennialError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, heads, precedent, verify
+from tasks.release.ab_settle import settle_comparison
 from tasks.release.close import close_release
 from tasks.release.deploy import release
 from tasks.release.leftovers import handed_over, tidy_up
@@ -85,8 +86,8 @@ def _settle_first(model: str, context: StepContext) -> Settled | None:
             return None
         if found.kind == "unfinished":
             return _complete(found)
-        if found.kind == "release":
-            return _close_release(seen, found, context)
+        if found.kind in {"release", "ab"}:
+            return _settle_split(seen, found, context)
         if found.kind == "alias":
             return _move_alias(seen, found, context)
         withdrawn = found.entry is not None and found.entry.action == Action.WITHDRAW
@@ -102,8 +103,12 @@ def _complete(found: Mismatch) -> Settled:
     return Settled(model=found.model, outcome="completed", why=found.why)
 
 
-def _close_release(seen: SeenModel, found: Mismatch, context: StepContext) -> Settled:
-    """Let the stable version answer everything where nobody follows a release any more."""
+def _settle_split(seen: SeenModel, found: Mismatch, context: StepContext) -> Settled:
+    """Carry a comparison on or end it; let the stable version answer everything where nobody follows a
+    release any more.
+    """
+    if found.kind == "ab":
+        return settle_comparison(found, seen.split, context)
     why = f"{found.why} The stable version answers everything again."
     close_release(Gateway(), seen.model, context.actor, why)
     return Settled(model=seen.model, outcome="undone", why=why)

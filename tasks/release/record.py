@@ -6,6 +6,7 @@ from typing import Any
 from tasks.contracts import Acceptance, Action, LedgerEntry, ReleaseUnderWay, Route, Stage
 from tasks.errors import GateRefused, InvalidRequest
 from tasks.ledger import entries
+from tasks.release.ab_record import require_no_comparison
 from tasks.release.stages import asks_before, plan
 from tasks.release.under_way import ENDS, SWITCHES, under_way
 from tasks.spec import ReleaseSpec
@@ -70,12 +71,16 @@ def candidate_of(model: str) -> Route | None:
     return Route.model_validate(of_release(model, found.release_id)[-1].evidence["candidate"])
 
 
-def require_alone(model: str, release_id: str) -> None:
-    """Refuse a release beside another one.
+def require_alone(model: str, release_id: str | None) -> None:
+    """Refuse a release beside another one, or beside a comparison (A/B).
+
+    Args:
+        release_id: Of the release that asks; None for what is none.
 
     Raises:
         InvalidRequest: Another one is under way.
     """
+    require_no_comparison(model)
     found = release_of(model)
     if found is not None and found.release_id != release_id:
         raise InvalidRequest(

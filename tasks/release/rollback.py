@@ -2,7 +2,7 @@
 
 import time
 
-from tasks.contracts import Action, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
+from tasks.contracts import Action, LedgerEntry, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
@@ -35,7 +35,7 @@ def roll_back(
     model: str, actor: str, why: str, *, leaving: str | None = None, step_key: str | None = None
 ) -> Rollout:
     """Send a model's requests back to the version that truly served before the present one; where a release
-    is under way, end that alone, unless `leaving` names what serves.
+    or a comparison (A/B) is under way, end that alone, unless `leaving` names what serves.
 
     Args:
         actor: Who decides; the ledger names them.
@@ -80,12 +80,16 @@ def _end_release(
         What serves; None where nothing is under way, or what serves is to be left, too.
     """
     started, serving = time.monotonic(), gateway.route(model)
-    told = [each for each in entries.history(model, {Action.RELEASE}) if each.after == "closed"]
+    told = [
+        each
+        for each in entries.history(model, {Action.RELEASE, Action.AB})
+        if each.after in {"closed", "stopped"}
+    ]
     mine = (each for each in told if step_key and each.evidence.get("step_key") == step_key)
     entry = next(mine, None) or close_release(gateway, model, actor, why, step_key)
     if entry is None or serving is None or leaving == serving.model_version:
         return None
-    candidate = Route.model_validate(entry.evidence["candidate"])
+    candidate = _candidate_of(entry)
     check = RolloutCheck(check="release", passed=True, detail=f"entry {entry.sequence} ended it")
     return Rollout(
         model=model,
@@ -97,6 +101,11 @@ def _end_release(
         verdict="kept_previous",
         seconds=time.monotonic() - started,
     )
+
+
+def _candidate_of(entry: LedgerEntry) -> Route:
+    held = entry.evidence["comparison"] if entry.action == Action.AB else entry.evidence
+    return Route.model_validate(held["candidate"])
 
 
 def bring_back(

@@ -11,6 +11,7 @@ from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
+from tasks.release.ab_under_way import comparison_under_way
 from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
@@ -78,8 +79,16 @@ def _release(history: list[LedgerEntry]) -> str | None:
     """Where a release of the model is, and what was said of it last."""
     found = under_way(history)
     if found is None:
-        return None
+        return _compared(history)
     return f"Version {found.version} is being released (stage {found.stage}, {found.share:.0%}). {found.says}"
+
+
+def _compared(history: list[LedgerEntry]) -> str | None:
+    found = comparison_under_way(history)
+    if found is None:
+        return None
+    version, share = found.candidate.model_version, found.share
+    return f"Version {version} is compared with what serves (A/B): it answers {share:.0%} of the requests."
 
 
 def _decided(serving: Serving, history: list[LedgerEntry]) -> LedgerEntry | None:

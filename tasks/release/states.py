@@ -8,6 +8,7 @@ is missing. `tasks.release.reconcile` settles what is found here.
 from datetime import datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, Mismatch, Route, SeenModel
+from tasks.release.ab_under_way import comparison_under_way, start_under_way, why_not_divided
 from tasks.release.under_way import under_way
 
 RUN_ENDS_WITHIN = timedelta(hours=2)
@@ -22,7 +23,7 @@ SWITCHES = (Action.DEPLOY, Action.ROLLBACK, Action.WITHDRAW)
 
 def mismatch(seen: SeenModel) -> Mismatch | None:
     """What has to be settled of a model before anything else; None where all agrees."""
-    return _of_route(seen) or _of_release(seen) or _of_alias(seen) or _of_completion(seen)
+    return _of_route(seen) or _of_release(seen) or _of_ab(seen) or _of_alias(seen) or _of_completion(seen)
 
 
 def promised(seen: SeenModel) -> tuple[LedgerEntry | None, Route | None]:
@@ -110,6 +111,13 @@ def _of_release(seen: SeenModel) -> Mismatch | None:
     version = split.candidate.model_version
     why = f"Version {version} is sent a part of the requests, but no release of it is under way."
     return Mismatch(model=seen.model, kind="release", entry=entry, why=why)
+
+
+def _of_ab(seen: SeenModel) -> Mismatch | None:
+    """A comparison that is under way and not made, or made and not under way."""
+    entry = start_under_way(seen.entries)
+    why = why_not_divided(comparison_under_way(seen.entries), seen.split, seen.route)
+    return Mismatch(model=seen.model, kind="ab", entry=entry, why=why) if why else None
 
 
 def _of_alias(seen: SeenModel) -> Mismatch | None:

@@ -1,5 +1,6 @@
 """The gateway, as the steps see it: routes, their history, and the log of predictions and labels."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -129,6 +130,18 @@ class Gateway:
         how: dict[str, Any] = {"params": {"version": version}} if version else {}
         answer = self._call("POST", f"/internal/probe/{model}", json={"instances": [instance]}, **how).json()
         return answer["run_id"], answer["predictions"][0]
+
+    def predict_batch(self, model: str, lines: Sequence[bytes]) -> bytes:
+        """What the version that serves answers to instances, each a line of JSON: a line for each, and one
+        that says that these were all. Every prediction is in the log.
+
+        Raises:
+            ServingError: The model is not served (status 404), or the lines are too many (422) or too large
+                (413).
+        """
+        body, kind = b"\n".join(lines), {"Content-Type": "application/x-ndjson"}
+        path = f"/internal/predict_batch/{quote(model, safe='')}"
+        return self._call("POST", path, data=body, headers=kind).content
 
     def log_id(self) -> str:
         """Which log it is: a gateway that has lost its database

@@ -227,6 +227,11 @@ def collect(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": request["spec"]["name"], **rows}
 
 
+def predict_batch(request: dict[str, Any]) -> dict[str, Any]:
+    names = {"model": request["spec"]["name"], "into": request["into"], "job": "0" * 16}
+    return {**names, "rows": 5, "errors": 1, "versions": ["1"], "table_version": 2}
+
+
 def drift(request: dict[str, Any]) -> dict[str, Any]:
     window = {"window_start": request["window_start"], "window_end": request["window_end"], "window_rows": 5}
     numbers = dict.fromkeys(("domain_auc", "null_auc", "threshold", "validation", "report_url"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 FILES = sorted((PROJECT / "dags").glob("*.py"))
-FAMILIES = ("train", "judge_again", "release", "drift", "collect", "reproduce")
+FAMILIES = ("train", "judge_again", "release", "drift", "collect", "predict_batch", "reproduce")
 """Of DAGs, of which each model has one."""
 HEAVY = {
     "pandas",
@@ -80,6 +80,7 @@ def test_each_dag_is_the_graph_that_its_file_tells(dags: Dags) -> None:
 
     assert edges("ingest_reviews") == {("ingest", "publish"), ("ingest", "report_refused")}
     assert edges("collect_review_sentiment") == set()
+    assert edges("predict_batch_review_sentiment") == set()
     assert edges("drift_review_sentiment") == {
         ("collect", "drift"),
         ("drift", "approve"),

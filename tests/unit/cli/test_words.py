@@ -72,6 +72,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["decide", "review_sentiment", "sender:shop", "confirm", "--why", "It copies."],
         ["breaker", "review_sentiment", "close", "--why", "They were late."],
         ["withdraw", "review_sentiment", "--why", "It is rude."],
+        ["ab", "report", "review_sentiment"],
         ["open"],
     ],
     ids=lambda words: words[0],

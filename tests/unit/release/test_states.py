@@ -209,7 +209,7 @@ def test_a_split_that_outlived_its_release_is_closed(after: str) -> None:
     assert (found.kind, "no release of it is under way" in found.why) == ("release", True)
 
 
-def test_a_split_of_another_release_is_closed_and_one_of_a_comparison_is_not() -> None:
+def test_a_split_of_another_release_is_closed_and_so_is_one_of_a_comparison_that_nobody_started() -> None:
     told = Told()
     told.served("1", 1)
     released(told, "stage")
@@ -221,7 +221,9 @@ def test_a_split_of_another_release_is_closed_and_one_of_a_comparison_is_not() -
     assert found.kind == "release"
     assert seen.split is not None
     compared = seen.split.model_copy(update={"kind": "ab"})
-    assert mismatch(seen.model_copy(update={"split": compared})) is None
+    of_none = mismatch(seen.model_copy(update={"split": compared}))
+    assert of_none is not None
+    assert (of_none.kind, "no comparison with it is under way" in of_none.why) == ("ab", True)
 
 
 def test_a_release_that_nobody_follows_is_closed() -> None:
