@@ -118,7 +118,7 @@ def promote(spec: PipelineSpec, accepted: XComArg, decision: XComArg | None) -> 
 
 def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
     """Let a promoted version serve at once, or start its release by stages, as the specification says."""
-    if spec.release.mode == "immediate":
+    if not spec.release.by_steps:
         calibrate(spec, run, after=deploy(spec, version))
         return
     TriggerDagRunOperator(

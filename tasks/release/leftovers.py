@@ -71,7 +71,7 @@ def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settle
         decision=decision.model_copy(update={"ledger_hash": promotion.entry_hash}),
     )
     version = register(request)
-    if spec.release.mode != "immediate":
+    if spec.release.by_steps:
         why = f"{said} Its release by steps is started."
         entry = _record(spec.name, context, "hand over", why, {"settles": promotion.entry_hash})
         return handed_over(entry, version.version)
@@ -143,7 +143,7 @@ def _kept_warm(gateway: Gateway, model: str) -> Route | None:
         return previous
     rules = PipelineSpec.load(file).release
     age = datetime.now(UTC) - history[-1].at
-    is_proven = rules.mode != "immediate" and age > timedelta(seconds=rules.keep_warm_seconds)
+    is_proven = rules.by_steps and age > timedelta(seconds=rules.keep_warm_seconds)
     return None if is_proven else previous
 
 

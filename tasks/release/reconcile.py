@@ -168,7 +168,7 @@ def _release_or_set_back(seen: SeenModel, found: Mismatch, context: StepContext)
         request, why = _asked_for(seen, found, actor, context)
     except REFUSED as error:
         return _set_back(seen, actor, f"{found.why} That is undone: {error}")
-    if request.spec.release.mode != "immediate":
+    if request.spec.release.by_steps:
         return _hand_over(seen, actor, why)
     decided = _record(seen, actor, "release", why, {"moved_to": seen.alias, "moved_by": seen.moved_by})
     try:

@@ -10,7 +10,7 @@ from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, ColumnRule, MonitorSpec, RetrainBudget
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
-from tasks.spec.release import ReleaseMode, ReleaseSpec
+from tasks.spec.release import PRODUCTION, ReleaseMode, ReleaseSpec
 from tasks.spec.serving import ServingBackendName, ServingSpec
 from tasks.spec.slices import SliceSpec, bin_names
 
@@ -32,6 +32,7 @@ __all__ = [
     "Name",
     "PipelineSpec",
     "Policy",
+    "PRODUCTION",
     "ReleaseMode",
     "ReleaseSpec",
     "RetrainBudget",

@@ -10,6 +10,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from pydantic import AfterValidator
 
+from perennial_gateway.environments import schema_of
+
 metadata = sa.MetaData()
 Sequence = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -207,6 +209,8 @@ def connect(url: str) -> sa.Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     with engine.begin() as connection:
+        if (schema := schema_of(url)) is not None:
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         in_order(connection)  # two gateways may start at once
         metadata.create_all(connection)
         _add_what_is_missing(connection)
