@@ -46,6 +46,7 @@ from tasks.contracts.door import (
     SenderDay,
     SenderDecision,
 )
+from tasks.contracts.environments import EnterRequest, Passage
 from tasks.contracts.evaluation import (
     Anchor,
     AsTrained,
@@ -163,6 +164,7 @@ from tasks.contracts.rollout import (
 from tasks.contracts.serving import (
     Champion,
     ChampionRequest,
+    InEnvironment,
     LoadedVersion,
     ModelVersion,
     Route,
@@ -250,6 +252,7 @@ __all__ = [
     "DoorVerdict",
     "DriftDecision",
     "DriftRequest",
+    "EnterRequest",
     "EvaluateRequest",
     "EvaluationReport",
     "ExplainRequest",
@@ -273,6 +276,7 @@ __all__ = [
     "HeldCount",
     "HeldRequest",
     "HeldState",
+    "InEnvironment",
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
@@ -302,6 +306,7 @@ __all__ = [
     "Outcomes",
     "PackageRequest",
     "PairedDifference",
+    "Passage",
     "PassedByChampion",
     "Performance",
     "PinnedTable",

@@ -22,6 +22,7 @@ class Action(StrEnum):
     CHAMPION = "champion"
     WITHDRAW = "withdraw"
     RELEASE = "release"
+    ENVIRONMENT = "environment"
     DRIFT = "drift"
     RETRAIN = "retrain"
     EFFECT = "effect"

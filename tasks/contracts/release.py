@@ -11,7 +11,7 @@ from tasks.contracts.ledger import LedgerEntry
 from tasks.contracts.rollout import TrafficSplit
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
-from tasks.spec import Name, PipelineSpec
+from tasks.spec import PRODUCTION, Name, PipelineSpec
 
 
 class RegisterRequest(Request):
@@ -49,9 +49,11 @@ class RollbackRequest(WithReason):
 
     Attributes:
         leaving: The version that is left; None for whichever serves by then.
+        environment: Where.
     """
 
     leaving: str | None
+    environment: str = PRODUCTION
 
 
 class Withdrawal(Contract):
@@ -136,13 +138,14 @@ class Mismatch(Contract):
     Attributes:
         kind: `route` (not what the newest switch in the ledger says), `alias` (does not follow what serves,
             because what moves it was killed), `person` (somebody else moved the alias), `unfinished` (the
-            entry lacks its completion), `release` (a split without a release, or one that nobody follows).
+            entry lacks its completion), `release` (a split without a release, or one that nobody follows),
+            `environment` (an environment before production).
         entry: The entry that it is about; None where there is none.
         why: A sentence.
     """
 
     model: Name
-    kind: Literal["route", "alias", "person", "unfinished", "release"]
+    kind: Literal["route", "alias", "person", "unfinished", "release", "environment"]
     entry: LedgerEntry | None
     why: str
 

@@ -19,6 +19,7 @@ from tasks.contracts import (
 from tasks.errors import PerennialError
 from tasks.ledger import entries, precedent
 from tasks.release.deploy import deploy
+from tasks.release.in_environment import in_use
 from tasks.release.record import candidate_of
 from tasks.release.register import register
 from tasks.release.states import unused_promotion
@@ -117,7 +118,7 @@ def _remove_archives(model: str, context: StepContext) -> list[Settled]:
     """Unload what neither serves nor served before: a deployment was killed after it had loaded it."""
     gateway = Gateway()
     with exclusive(model):
-        routes = (gateway.route(model), _kept_warm(gateway, model), candidate_of(model))
+        routes = (gateway.route(model), _kept_warm(gateway, model), candidate_of(model), *in_use(model))
         kept, under_way = versions_of(routes), set(gateway.in_flight(model))
         loaded = loaded_versions(model, kept)
         keep = {name: kept.get(name, set()) | under_way for name in {*kept, *(name for name, _ in loaded)}}

@@ -27,6 +27,7 @@ from tasks.release.leftovers import handed_over, tidy_up
 from tasks.release.observe import known_models, see
 from tasks.release.record import require_alone
 from tasks.release.rollback import bring_back
+from tasks.release.settle_environments import settle_environments
 from tasks.release.states import is_made, mismatch, promised
 from tasks.release.switch import Decision, move_champion, switch
 from tasks.release.withdraw import remove_alias, withdraw
@@ -56,6 +57,7 @@ def reconcile(request: ReconcileRequest) -> Reconciliation:
     for model in request.models or known_models(registered):
         try:
             settled += _settle_model(model, request.context)
+            settled += settle_environments(model, request.context)
             settled += tidy_up(model, request.context) if request.thorough else []
         except PerennialError as error:
             faults.append(error)

@@ -7,6 +7,8 @@ from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.close import close_release
+from tasks.release.in_environment import Change, carry_out, told_of
+from tasks.release.passages import ROLLED_BACK
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -17,15 +19,18 @@ from tasks.release.switch import (
 )
 from tasks.serving.backend import ServingBackend, exclusive, serving_backend
 from tasks.serving.champion import tell_champion
+from tasks.serving.environments import gateway_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
-from tasks.spec import PipelineSpec
+from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
 
 
 def rollback(request: RollbackRequest) -> Rollout:
     """Go back as `roll_back` does; killed anywhere, the same step run again does what is left to do."""
     context = request.context
+    if request.environment != PRODUCTION:
+        return roll_back_in(request)
     return roll_back(
         request.model, context.actor, request.reason, leaving=request.leaving, step_key=context.step_key
     )
@@ -55,7 +60,7 @@ def roll_back(
     with exclusive(model):
         if closed := _end_release(gateway, model, actor, why, leaving, step_key):
             return closed
-        current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
+        current, target = _gone_back(gateway, model, step_key) or routes_of(gateway, model, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
         target, checks = bring_back(gateway, target, current, decided)
     return Rollout(
@@ -68,6 +73,54 @@ def roll_back(
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def roll_back_in(request: RollbackRequest) -> Rollout:
+    """Send a model's requests in an environment before production back to the version that served there
+    before. What was left has not passed there any more, so that it does not come to production.
+
+    Raises:
+        InvalidRequest: There is no such environment, or no version served there before.
+        DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
+    """
+    started, model, key = time.monotonic(), request.model, request.context.step_key
+    gateway = gateway_of(request.environment)
+    with exclusive(model):
+        current, target = _gone_back_in(request) or routes_of(gateway, model, request.leaving)
+        version = version_of(target)
+        target = target.model_copy(update={"model_version": version.version})
+        checks = make_ready(serving_backend(target.backend), version, target)
+        change = Change(
+            request.environment,
+            model,
+            ROLLED_BACK,
+            request.context.actor,
+            request.reason,
+            target,
+            current,
+            {"step_key": key},
+        )
+        checks += carry_out(change, version.archive.example_prediction)
+    return Rollout(
+        model=model,
+        stable=target,
+        previous=current,
+        candidate=None,
+        traffic_share=1.0,
+        checks=tuple(checks),
+        verdict="rolled_back",
+        seconds=time.monotonic() - started,
+    )
+
+
+def _gone_back_in(request: RollbackRequest) -> tuple[Route, Route] | None:
+    """What an earlier try of the step decided to leave, and to go back to; None where there was none."""
+    for entry in reversed(told_of(request.model)):
+        if entry.after == ROLLED_BACK and entry.evidence.get("step_key") == request.context.step_key:
+            return Route.model_validate(entry.evidence["before"]), Route.model_validate(
+                entry.evidence["route"]
+            )
+    return None
 
 
 def _end_release(
@@ -111,9 +164,9 @@ def bring_back(
     Raises:
         DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
     """
-    version = _version_of(target)
+    version = version_of(target)
     target = target.model_copy(update={"model_version": version.version})
-    checks = _make_ready(serving_backend(target.backend), version, target)
+    checks = make_ready(serving_backend(target.backend), version, target)
     if gateway.route(target.model) != target:
         switch(gateway, target.model, target, current, decided)
     expected = version.archive.example_prediction
@@ -141,7 +194,7 @@ def _tell_of_alias(model: str) -> None:
         print(error, flush=True)
 
 
-def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
+def routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
     """What serves, and what truly served before it."""
     current, history = gateway.route(model), gateway.history(model)
     if not history:
@@ -164,7 +217,7 @@ def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route
     return current, target
 
 
-def _version_of(target: Route) -> ModelVersion:
+def version_of(target: Route) -> ModelVersion:
     """What the registry holds of the run that served: registered again after it was deleted, it has another
     number.
     """
@@ -189,7 +242,7 @@ def _version_of(target: Route) -> ModelVersion:
     return version
 
 
-def _make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
+def make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
     """See that it answers as it was judged: it is usually still loaded, else its archive is."""
     if backend.ready(target.model, target.backend_version, target.archive_sha256):
         return [smoke_test(backend, version.archive, target.input_example)]

@@ -11,6 +11,7 @@ from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
+from tasks.release.passages import standing_in
 from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
@@ -63,6 +64,7 @@ def explain(
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
         release=_release(told),
+        environments=tuple(standing_in(told)),
         faults=(
             *faults,
             *unfounded,

@@ -26,8 +26,8 @@ def addresses() -> dict[str, str]:
     wrong = [name for name in names if not ENVIRONMENT.fullmatch(name) or name == PRODUCTION]
     if wrong or len(set(names)) < len(names):
         raise InvalidSettings(
-            f"{VARIABLE} is {settings().release_environments!r}. Name the environments before production, each "
-            "once, comma-separated and in order: lowercase letters, digits and _, a letter first; with "
+            f"{VARIABLE} is {settings().release_environments!r}. Name the environments before production, "
+            "each once, comma-separated and in order: lowercase letters, digits and _, a letter first; with "
             "=http://... where one has a gateway of its own."
         )
     below = settings().gateway_url.rstrip("/")

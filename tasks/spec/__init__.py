@@ -17,6 +17,7 @@ from tasks.spec.slices import SliceSpec, bin_names
 __all__ = [
     "FEWEST_ROWS",
     "METRICS",
+    "PRODUCTION",
     "RECALL_OF",
     "BehaviourTest",
     "ColumnRule",
@@ -32,7 +33,6 @@ __all__ = [
     "Name",
     "PipelineSpec",
     "Policy",
-    "PRODUCTION",
     "ReleaseMode",
     "ReleaseSpec",
     "RetrainBudget",

@@ -205,7 +205,7 @@ class ReleaseSpec(Spec):
 
     @property
     def by_steps(self) -> bool:
-        """Whether a version comes to serve by the DAG `release_<model>`, and not as soon as it is promoted."""
+        """Whether a version comes to serve by the DAG `release_<model>`, not as soon as it is promoted."""
         return self.mode != "immediate" or bool(self.environments)
 
     def acceptance_in(self, environment: str) -> AcceptanceSpec:

@@ -62,21 +62,23 @@ def application(settings: GatewaySettings) -> ASGIApp:
     """The gateway, and those of the environments that answer on its port. It reads its database's routes now;
     what else it needs lives from its start to its end.
 
-    Tokens are the same in all of them.
+    Tokens are the same in all environments of one database: they are with production's records.
 
     Raises:
         sa.exc.SQLAlchemyError: The database cannot be used.
         ValueError: A route that it holds cannot be read.
         Unguarded: Others can reach the gateway, and there is no token.
     """
-    engine, gauges = database.connect(settings.database), Gauges()
+    of_tokens, gauges = database.connect(settings.gateway_database_url), Gauges()
+    is_production = settings.database == settings.gateway_database_url
+    engine = of_tokens if is_production else database.connect(settings.database)
     others = {
-        each.gateway_environment: _one(each, database.connect(each.database), engine, gauges, {})
+        each.gateway_environment: _one(each, database.connect(each.database), of_tokens, gauges, {})
         for each in settings.beside
     }
-    production = _one(settings, engine, engine, gauges, others)
+    own = _one(settings, engine, of_tokens, gauges, others)
     apps = {name: other.app for name, other in others.items()}
-    return ByEnvironment(production.app, apps) if apps else production.app
+    return ByEnvironment(own.app, apps) if apps else own.app
 
 
 def _one(
@@ -144,7 +146,9 @@ def _one(
         Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)
-    app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=lambda _: live())
+    app = Starlette(
+        routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=lambda _: live()
+    )
     app.router.redirect_slashes = False
     return OneEnvironment(Predictions(app, service, routes, guard), live)
 

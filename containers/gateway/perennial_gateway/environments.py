@@ -28,8 +28,8 @@ def require_environment(name: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{name!r} is no name of an environment: at most 31 lowercase letters, digits and _ are expected, "
-            "a letter first"
+            f"{name!r} is no name of an environment: at most 31 lowercase letters, digits and _ are "
+            "expected, a letter first"
         )
     if name in TAKEN:
         raise ValueError(f"{name!r} is a path of the gateway and cannot be an environment; take another name")

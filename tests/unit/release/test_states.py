@@ -31,7 +31,7 @@ class Told:
     def __init__(self) -> None:
         self.entries: list[LedgerEntry] = []
 
-    def add(self, action: Action, before: str | None, after: str | None, **evidence: Any) -> LedgerEntry:
+    def add(self, action: Action, before: str | None, after: str | None, /, **evidence: Any) -> LedgerEntry:
         number = len(self.entries) + 1
         entry = LedgerEntry(
             sequence=number,
