@@ -47,7 +47,8 @@ def tidy_up(model: str, context: StepContext) -> list[Settled]:
 
 def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
     """Register and deploy what the gate promoted and whose run was killed before it did; once."""
-    told = entries.history(model, {Action.GATE, Action.DEPLOY, Action.RELEASE, Action.RECONCILE})
+    followed_by = {Action.DEPLOY, Action.RELEASE, Action.ENVIRONMENT, Action.RECONCILE}
+    told = entries.history(model, {Action.GATE, *followed_by})
     now = datetime.now(UTC)
     promotion = unused_promotion(told, now)
     if promotion is None:
