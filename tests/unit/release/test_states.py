@@ -161,6 +161,7 @@ def test_a_route_that_the_ledger_knows_nothing_of_is_told() -> None:
         (None, timedelta(minutes=30), False),
         (Action.DEPLOY, timedelta(hours=3), False),
         (Action.RECONCILE, timedelta(hours=3), False),
+        (Action.ENVIRONMENT, timedelta(hours=3), False),
         (Action.ROLLBACK, timedelta(hours=3), True),
     ],
 )
