@@ -130,15 +130,18 @@ def test_its_candidate_is_the_one_that_the_killed_worker_began(survived: Survive
     )
 
 
-@pytest.mark.parametrize("service", ["torchserve", "postgres"])
-def test_whoever_asks_meanwhile_is_refused_and_told_when_to_come_back(
-    service: str, survived: Survived
+def test_whoever_asks_while_torchserve_is_away_is_refused_and_told_when_to_come_back(
+    survived: Survived,
 ) -> None:
-    answers = set(survived.refused[service])
+    answers = set(survived.refused["torchserve"])
     assert answers
     assert {code for code, _ in answers} <= {503, 504}
     assert all(after is not None and int(after) > 0 for code, after in answers if code == 503)
     assert not survived.client.unreachable
+
+
+def test_whoever_asks_while_postgresql_is_away_is_answered(survived: Survived) -> None:
+    assert survived.refused["postgres"] == []
 
 
 def test_torchserve_comes_back_with_the_version_that_it_served(survived: Survived) -> None:

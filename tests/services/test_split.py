@@ -10,14 +10,14 @@ from tasks.contracts import Outcomes, Route, TrafficSplit
 from tasks.errors import ServingError
 from tasks.release.switch import route_of
 from tasks.serving.gateway import Gateway
-from tasks.serving.torchserve import TorchServe
+from tasks.serving.torchserve import torchserve
 from tests.services.conftest import Model, Platform, load_on
 
 
 def load(model: Model, mark: str, **how: Any) -> Route:
     """Load a version beside the one that serves; nobody is sent to it yet."""
     version = model.promoted(mark, **how)
-    TorchServe().load(version.archive, model.spec.serving)
+    torchserve().register(version.archive, model.spec.serving)
     return route_of(model.spec, version)
 
 

@@ -138,7 +138,7 @@ def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
     paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
     families = {dag_id.partition("_")[0] for dag_id in paused}
     assert families == {
-        *("ingest", "train", "judge", "drift", "collect", "reproduce", "reconcile"),
+        *("ingest", "train", "judge", "release", "drift", "collect", "reproduce", "reconcile"),
         *("rollback", "withdraw", "recall", "label", "decide", "explain"),
         *("close", "silence", "show"),
     }
