@@ -1,6 +1,7 @@
 """Send a model's requests back to the version that truly served before the present one."""
 
 import time
+from typing import Any
 
 from tasks.contracts import Action, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
@@ -8,7 +9,7 @@ from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.close import close_release
 from tasks.release.in_environment import Change, carry_out, told_of
-from tasks.release.passages import ROLLED_BACK
+from tasks.release.passages import ROLLED_BACK, newest_change
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -83,23 +84,14 @@ def roll_back_in(request: RollbackRequest) -> Rollout:
         InvalidRequest: There is no such environment, or no version served there before.
         DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
     """
-    started, model, key = time.monotonic(), request.model, request.context.step_key
-    gateway = gateway_of(request.environment)
+    started, model = time.monotonic(), request.model
     with exclusive(model):
-        current, target = _gone_back_in(request) or routes_of(gateway, model, request.leaving)
+        current, target, more = _routes_back(request)
         version = version_of(target)
         target = target.model_copy(update={"model_version": version.version})
         checks = make_ready(serving_backend(target.backend), version, target)
-        change = Change(
-            request.environment,
-            model,
-            ROLLED_BACK,
-            request.context.actor,
-            request.reason,
-            target,
-            current,
-            {"step_key": key},
-        )
+        actor, where = request.context.actor, request.environment
+        change = Change(where, model, ROLLED_BACK, actor, request.reason, target, current, more)
         checks += carry_out(change, version.archive.example_prediction)
     return Rollout(
         model=model,
@@ -113,14 +105,18 @@ def roll_back_in(request: RollbackRequest) -> Rollout:
     )
 
 
-def _gone_back_in(request: RollbackRequest) -> tuple[Route, Route] | None:
-    """What an earlier try of the step decided to leave, and to go back to; None where there was none."""
-    for entry in reversed(told_of(request.model)):
-        if entry.after == ROLLED_BACK and entry.evidence.get("step_key") == request.context.step_key:
-            return Route.model_validate(entry.evidence["before"]), Route.model_validate(
-                entry.evidence["route"]
-            )
-    return None
+def _routes_back(request: RollbackRequest) -> tuple[Route, Route, dict[str, Any]]:
+    """What is left, what is gone back to, and what the entry keeps beside that: as an earlier try of the step
+    decided, where that was the last thing that was decided for the environment.
+    """
+    environment, model = request.environment, request.model
+    more: dict[str, Any] = {"step_key": request.context.step_key}
+    newest = newest_change(told_of(model), environment)
+    if newest and newest.after == ROLLED_BACK and newest.evidence["step_key"] == more["step_key"]:
+        more["after_change"] = newest.evidence["after_change"]  # one decision, one entry
+        current, target = (Route.model_validate(newest.evidence[which]) for which in ("before", "route"))
+        return current, target, more
+    return *routes_of(gateway_of(environment), model, request.leaving), more
 
 
 def _end_release(

@@ -177,6 +177,8 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
 
     assert rolled_back(model, "staging") == "1"
     assert rolled_back(model, "staging") == "1", "the same step goes back once"
+    told = [each.after for each in entries.history(model.name, {Action.ENVIRONMENT})]
+    assert told == ["entered"] * 4 + ["rolled_back"]
 
     assert everywhere(model) == ["2", "1", None]
     assert aliases(model) == ["2", "1", None]
