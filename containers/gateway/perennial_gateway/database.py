@@ -209,9 +209,9 @@ def connect(url: str) -> sa.Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     with engine.begin() as connection:
+        in_order(connection)  # two gateways may start at once
         if (schema := schema_of(url)) is not None:
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-        in_order(connection)  # two gateways may start at once
         metadata.create_all(connection)
         _add_what_is_missing(connection)
         if connection.execute(logs.select()).first() is None:
