@@ -26,6 +26,9 @@ def rollback(
             "--leaving", help="The version to leave; nothing changes where another one serves by then."
         ),
     ] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", help="Where: production, or an environment before it.")
+    ] = "production",
     directly: Annotated[
         bool,
         typer.Option(
@@ -38,8 +41,12 @@ def rollback(
     place = place_of(context)
     place.require_running()
     require_known(place, model)
-    does = _directly if directly else _by_airflow
-    rollout = does(place, model, why, leaving)
+    if directly and environment != "production":
+        raise typer.BadParameter("--directly is for production alone; leave it out.")
+    if directly:
+        rollout = _directly(place, model, why, leaving)
+    else:
+        rollout = _by_airflow(place, model, why, leaving, environment)
     if json:
         show.as_json(rollout)
         return
@@ -51,19 +58,22 @@ def rollback(
             f"leave that, too: perennial rollback {model} --leaving {serving} --why ..."
         )
         return
+    where = "" if environment == "production" else f" in {environment}"
     left = rollout["previous"]["model_version"] if rollout["previous"] else None
     typer.echo(
-        f"{model}: version {rollout['stable']['model_version']} serves again, instead of version {left}."
+        f"{model}: version {rollout['stable']['model_version']} serves again{where}, instead of version "
+        f"{left}."
     )
 
 
-def _by_airflow(place: "Place", model: str, why: str, leaving: str | None) -> dict[str, Any]:
+def _by_airflow(
+    place: "Place", model: str, why: str, leaving: str | None, environment: str
+) -> dict[str, Any]:
     """Through the DAG, whose step is tried again where it is killed."""
     from cli.asked import result_of
 
-    done: dict[str, Any] = result_of(
-        place.airflow, DAG, "rollback", {"model": model, "reason": why, "leaving": leaving}
-    )
+    asked = {"model": model, "reason": why, "leaving": leaving, "environment": environment}
+    done: dict[str, Any] = result_of(place.airflow, DAG, "rollback", asked)
     return done
 
 

@@ -171,6 +171,10 @@ def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wro
     for each in standings:
         if each.release:
             show.tell(f"Release: {each.model}: {each.release}")
+        for there in each.environments:
+            serves = f"version {there.model_version}" if there.model_version else "no version"
+            since = short(there.since)
+            show.tell(f"In {there.environment}: {each.model}: {serves}, since {since}. {there.why}")
     models = {each.model for each in standings}
     for run in airflow.runs:
         if not any(run.of(model) for model in models):

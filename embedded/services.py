@@ -54,6 +54,7 @@ def variables(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Sec
         "PERENNIAL_LEDGER_KEY": secrets.ledger_key,
         "PERENNIAL_GATEWAY_URL": addresses.gateway,
         "PERENNIAL_GATEWAY_TOKEN": secrets.gateway_token,
+        "PERENNIAL_RELEASE_ENVIRONMENTS": settings.release_environments,
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": addresses.torchserve_inference,
         "PERENNIAL_TORCHSERVE_MANAGEMENT_URL": addresses.torchserve_management,
         "PERENNIAL_TORCHSERVE_KEY_FILE": str(key_file(settings)),
@@ -175,6 +176,7 @@ def _gateway(
     )
     more = {
         "PERENNIAL_GATEWAY_WORKERS": str(settings.gateway_workers),
+        "PERENNIAL_RELEASE_ENVIRONMENTS": settings.release_environments,
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),

@@ -48,6 +48,8 @@ class EmbeddedSettings(BaseSettings):
         stop_timeout_seconds: The longest that all services together may take to end by themselves.
         gateway_workers: Processes of the gateway that answer on its port; each takes a core under load and
             some 60 MB.
+        release_environments: The environments before production, comma-separated, in order; those without an
+            address of their own answer at the gateway's port, below their names.
         prediction_tokens: Who may ask the gateway for predictions and send labels, `name=token`,
             comma-separated; empty for everybody on this machine.
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
@@ -79,6 +81,7 @@ class EmbeddedSettings(BaseSettings):
     start_timeout_seconds: float = Field(default=300, gt=0, allow_inf_nan=False)
     stop_timeout_seconds: float = Field(default=45, gt=0, allow_inf_nan=False)
     gateway_workers: int = Field(default=1, ge=1, le=64)
+    release_environments: str = ""
     prediction_tokens: SecretStr = SecretStr("")
     feedback_limit: str = "20000/hour"
     rate_limit: str = ""

@@ -10,7 +10,7 @@ from plugins.verbs import step
 
 def roll_back() -> XComArg:
     """Send the requests of the model that the form names back to the version that served before."""
-    return _asked("rollback", "model", "reason", "leaving")
+    return _asked("rollback", "model", "reason", "leaving", "environment")
 
 
 def decide_batch() -> XComArg:

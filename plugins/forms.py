@@ -13,7 +13,8 @@ from airflow.sdk import Context, Param
 from plugins.failures import StepInvalid
 from tasks.contracts.predict_batch import INTO
 from tasks.errors import InvalidProject
-from tasks.spec import PipelineSpec, TableSpec
+from tasks.spec import PRODUCTION, PipelineSpec, TableSpec
+from tasks.spec.release import ENVIRONMENT
 from tasks.training.mlproject import parameters
 
 A_DAY = timedelta(days=1)
@@ -180,6 +181,13 @@ def rollback_form(_subject: str, _models: Path) -> dict[str, Param]:
             type=["string", "null"],
             pattern=r"^[0-9]+$",
             title="Version to leave",
+        ),
+        "environment": Param(
+            PRODUCTION,
+            "Where; production, or an environment before it.",
+            type="string",
+            pattern=f"^{ENVIRONMENT.pattern}$",
+            title="Environment",
         ),
     }
 

@@ -46,7 +46,7 @@ def differing_models() -> list[str]:
     found = mismatches(mlflow_rest.registered_models(login))
     for each in found:
         log.info("%s: %s", each.model, each.why)
-    return [each.model for each in found]
+    return list(dict.fromkeys(each.model for each in found))
 
 
 def give_back_unstarted(is_known: IsKnown, actor: str, now: datetime | None = None) -> list[str]:

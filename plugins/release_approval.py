@@ -22,11 +22,20 @@ class AskBeforeStage(HITLOperator):
         approval: How long the question waits, and what counts then.
         acceptance: An `Acceptance` as JSON; usually another task's output.
         decision: The `StageDecision` of the stage before as JSON; None before the first.
+        also_first: Whether a person is asked of a first model, too.
     """
 
     template_fields: Sequence[str] = ("subject", "body", "acceptance", "decision")
 
-    def __init__(self, *, approval: ApprovalSpec, acceptance: Any, decision: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        approval: ApprovalSpec,
+        acceptance: Any,
+        decision: Any,
+        also_first: bool = False,
+        **kwargs: Any,
+    ) -> None:
         default = APPROVE if approval.unanswered == "approve" else REJECT
         super().__init__(
             options=[APPROVE, REJECT],
@@ -38,13 +47,15 @@ class AskBeforeStage(HITLOperator):
         self.wait_seconds = approval.seconds
         self.acceptance = acceptance
         self.decision = decision
+        self.also_first = also_first
 
     def execute(self, context: Context) -> Any:
         """Ask; skipped for a first model, which has no stages."""
-        if self.acceptance["stable"] is None:
+        if self.acceptance["stable"] is None and not self.also_first:
             raise AirflowSkipException("No version serves, so there are no stages to ask about.")
         until = datetime.now(UTC) + timedelta(seconds=self.wait_seconds)
-        told = [*evidence(self.acceptance, self.decision), _deadline(until, self.unanswered)]
+        serves = "the version before answers everything" if self.acceptance["stable"] else "nothing serves"
+        told = [*evidence(self.acceptance, self.decision), _deadline(until, serves, self.unanswered)]
         self.body = "\n\n".join(told)
         return super().execute(context)
 
@@ -70,8 +81,8 @@ def evidence(acceptance: dict[str, Any], decision: dict[str, Any] | None) -> Ite
         yield "\n".join(f"- {each['check']}: {each['says']}. {each['why']}" for each in decision["checks"])
 
 
-def _deadline(until: datetime, unanswered: str) -> str:
+def _deadline(until: datetime, serves: str, unanswered: str) -> str:
     return (
-        f"Until {until:%Y-%m-%d %H:%M} UTC the version before answers everything; without an answer by then, "
+        f"Until {until:%Y-%m-%d %H:%M} UTC {serves}; without an answer by then, "
         f"the declared default counts: {unanswered}."
     )

@@ -14,19 +14,27 @@ from plugins.release_watch import WatchStage
 from plugins.verbs import STEP_LIMIT, calibrate, deploy
 from plugins.watch_forms import answer_form
 from tasks.release.stages import asks_before, kind_of, longest_seconds, plan
-from tasks.spec import PipelineSpec
+from tasks.spec import PRODUCTION, PipelineSpec
 
 REFUSALS = {"roll_back", "hold"}
 
 
-def release_form(_spec: PipelineSpec, _models: Path) -> dict[str, Param]:
-    """The version to release, and why."""
+def release_form(spec: PipelineSpec, _models: Path) -> dict[str, Param]:
+    """The version to release, how far, and why."""
+    names = [*(each.name for each in spec.release.environments), PRODUCTION]
     return {
         "version": Param(
             description="The number of a version in MLflow that the gate promoted.",
             title="Version",
             type="string",
             pattern=r"^[1-9][0-9]*$",
+        ),
+        "environment": Param(
+            PRODUCTION,
+            "The environment at which the release ends; it goes through those before.",
+            type="string",
+            enum=names,
+            title="As far as",
         ),
         "reason": Param(
             None, "Why; the ledger keeps it.", type=["string", "null"], maxLength=2000, title="Reason"
@@ -39,15 +47,60 @@ def stages(spec: PipelineSpec) -> tuple[str, ...]:
     return tuple(plan(spec.release))
 
 
-def accept(spec: PipelineSpec) -> XComArg:
+def pass_through(spec: PipelineSpec) -> XComArg | None:
+    """Let the version serve in each environment before production, in order, once it has shown there what it
+    has to; None where there is only production.
+    """
+    passage: XComArg | None = None
+    for each in spec.release.environments:
+        entered = _step("enter", f"enter_{each.name}", spec, {}, from_run=_asked_of(spec, each.name))
+        if passage is not None:
+            passage >> entered
+        passage = entered
+    return passage
+
+
+def accept(spec: PipelineSpec, after: XComArg | None) -> XComArg:
     """Bring the version up beside what serves, and see that it is what was judged."""
+    # Each field is an XCom of its own, so that `accepted["run"]` is there for the calibration.
+    accepted = _step(
+        "accept", "accept", spec, {}, from_run=_asked_of(spec, PRODUCTION), multiple_outputs=True
+    )
+    if after is not None:
+        after >> accepted
+    return accepted
+
+
+def _asked_of(spec: PipelineSpec, environment: str) -> Callable[[Context], dict[str, Any]]:
+    """What the form asks of an environment; skipped where the release is to end before that."""
+    names = [*(each.name for each in spec.release.environments), PRODUCTION]
 
     def asked(run: Context) -> dict[str, Any]:
         params = run["params"]
-        return {"version": params["version"], "reason": params["reason"] or ""}
+        if names.index(environment) > names.index(params["environment"]):
+            raise AirflowSkipException(f"The release was asked for as far as {params['environment']}.")
+        told = {"version": params["version"], "reason": params["reason"] or ""}
+        return told if environment == PRODUCTION else told | {"environment": environment}
 
-    # Each field is an XCom of its own, so that `accepted["run"]` is there for the calibration.
-    return _step("accept", "accept", spec, {}, from_run=asked, multiple_outputs=True)
+    return asked
+
+
+def ask_before_production(spec: PipelineSpec, accepted: XComArg) -> XComArg | None:
+    """Ask a person before a version that has no stages serves in production, where the specification says so;
+    with stages it is asked before one of these.
+    """
+    if stages(spec) or not spec.release.environments or spec.release.approval.when == "none":
+        return None
+    question = AskBeforeStage(
+        task_id="ask_before_production",
+        params=answer_form(),
+        subject=f"Does the release of {spec.name} go on to production?",
+        approval=spec.release.approval,
+        acceptance=accepted,
+        decision=None,
+        also_first=True,
+    )
+    return question.output
 
 
 def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XComArg | None) -> XComArg | None:
@@ -80,6 +133,13 @@ def first_model(inputs: dict[str, Any]) -> str | None:
     return "No version serves, so there is nothing to compare with: what was accepted serves."
 
 
+def ends_before(inputs: dict[str, Any]) -> str | None:
+    """Why nothing is promoted; None where a version was accepted for production."""
+    if inputs["acceptance"] is not None:
+        return None
+    return "The release was asked for as far as an environment before production."
+
+
 def watch(spec: PipelineSpec, stage: str, opened: XComArg) -> XComArg:
     """Wait, without a slot, until there is something to decide."""
     seconds = longest_seconds(spec.release, kind_of(stage))
@@ -109,18 +169,21 @@ def stopped(decision: dict[str, Any]) -> str | None:
     return f"The stage {decision['stage']} says {decision['verdict']}: {decision['why']}"
 
 
-def promote(spec: PipelineSpec, accepted: XComArg, decision: XComArg | None) -> None:
+def promote(
+    spec: PipelineSpec, accepted: XComArg, decision: XComArg | None, approval: XComArg | None
+) -> None:
     """Let the version serve, and make the reference of its traffic; not where copies alone were asked for."""
     if spec.release.mode == "shadow_only":
         return
-    inputs = {"acceptance": accepted, "before": decision}
-    rollout = _step("promote", "promote", spec, inputs, trigger_rule=TriggerRule.NONE_FAILED)
+    inputs = {"acceptance": accepted, "before": decision, "approval": approval}
+    rule = TriggerRule.NONE_FAILED
+    rollout = _step("promote", "promote", spec, inputs, trigger_rule=rule, skip_because=ends_before)
     calibrate(spec, accepted["run"], after=rollout)
 
 
 def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
     """Let a promoted version serve at once, or start its release by stages, as the specification says."""
-    if spec.release.mode == "immediate":
+    if not spec.release.by_steps:
         calibrate(spec, run, after=deploy(spec, version))
         return
     TriggerDagRunOperator(

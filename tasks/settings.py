@@ -77,6 +77,9 @@ class Settings(BaseSettings):
             that is `mlflow_url`.
         mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where
             MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
+        release_environments: The environments before production, comma-separated, in the order in which a
+            version passes through them; `staging=http://...` where one has a gateway of its own, `staging`
+            where production's gateway answers for it below that name. Empty for production alone.
         database_url: SQLAlchemy URL of the platform's own database (ledger, retrain requests); empty for
             SQLite in `home`.
         database_wait_seconds: How long a server that refuses connections, as while it starts, is asked again.
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
     mlflow_key: SecretStr = SecretStr("")
     gateway_url: str = "http://127.0.0.1:8000"
     gateway_token: SecretStr = SecretStr("")
+    release_environments: str = ""
     code_commit: str = ""
     image_digest: str = ""
     step_image: str = ""

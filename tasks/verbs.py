@@ -53,6 +53,7 @@ VERBS: dict[str, Verb] = {
     ),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
+    "enter": Verb("tasks.release.enter", contracts.EnterRequest, contracts.Passage),
     "accept": Verb("tasks.release.accept", contracts.AcceptRequest, contracts.Acceptance),
     "open_stage": Verb("tasks.release.open_stage", contracts.OpenStageRequest, contracts.Stage),
     "judge_stage": Verb("tasks.release.judge_stage", contracts.JudgeStageRequest, contracts.StageDecision),

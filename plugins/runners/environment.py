@@ -26,6 +26,7 @@ PLATFORM = (
     "ledger_key",
     "gateway_url",
     "gateway_token",
+    "release_environments",
     "torchserve_inference_url",
     "torchserve_management_url",
     "torchserve_store",

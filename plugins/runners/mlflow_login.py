@@ -16,6 +16,7 @@ USERS = {
     "gate": "perennial-gate",
     "register": "perennial-release",
     "deploy": "perennial-release",
+    "enter": "perennial-release",
     "promote": "perennial-release",
     "rollback": "perennial-release",
     "withdraw": "perennial-release",

@@ -47,6 +47,7 @@ from tasks.contracts.door import (
     SenderDay,
     SenderDecision,
 )
+from tasks.contracts.environments import EnterRequest, Passage
 from tasks.contracts.evaluation import (
     Anchor,
     AsTrained,
@@ -165,6 +166,7 @@ from tasks.contracts.rollout import (
 from tasks.contracts.serving import (
     Champion,
     ChampionRequest,
+    InEnvironment,
     LoadedVersion,
     ModelVersion,
     Route,
@@ -256,6 +258,7 @@ __all__ = [
     "DoorVerdict",
     "DriftDecision",
     "DriftRequest",
+    "EnterRequest",
     "EvaluateRequest",
     "EvaluationReport",
     "ExplainRequest",
@@ -279,6 +282,7 @@ __all__ = [
     "HeldCount",
     "HeldRequest",
     "HeldState",
+    "InEnvironment",
     "IngestRequest",
     "IngestResult",
     "JoinedBatch",
@@ -309,6 +313,7 @@ __all__ = [
     "Outcomes",
     "PackageRequest",
     "PairedDifference",
+    "Passage",
     "PassedByChampion",
     "Performance",
     "PinnedTable",

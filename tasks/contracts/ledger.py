@@ -23,6 +23,7 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     RELEASE = "release"
     AB = "ab"
+    ENVIRONMENT = "environment"
     DRIFT = "drift"
     RETRAIN = "retrain"
     EFFECT = "effect"

@@ -11,7 +11,7 @@ from tasks.contracts.ledger import LedgerEntry
 from tasks.contracts.rollout import TrafficSplit
 from tasks.contracts.serving import ModelVersion, Route
 from tasks.contracts.training import Archive, TrainingRun
-from tasks.spec import Name, PipelineSpec
+from tasks.spec import PRODUCTION, Name, PipelineSpec
 
 
 class RegisterRequest(Request):
@@ -49,9 +49,11 @@ class RollbackRequest(WithReason):
 
     Attributes:
         leaving: The version that is left; None for whichever serves by then.
+        environment: Where.
     """
 
     leaving: str | None
+    environment: str = PRODUCTION
 
 
 class Withdrawal(Contract):
@@ -137,13 +139,14 @@ class Mismatch(Contract):
         kind: `route` (not what the newest switch in the ledger says), `alias` (does not follow what serves,
             because what moves it was killed), `person` (somebody else moved the alias), `unfinished` (the
             entry lacks its completion), `release` (a split without a release, or one that nobody follows),
-            `ab` (a comparison that the gateway does not make, or one that it makes and nobody started).
+            `ab` (a comparison that the gateway does not make, or one that it makes and nobody started),
+            `environment` (an environment before production).
         entry: The entry that it is about; None where there is none.
         why: A sentence.
     """
 
     model: Name
-    kind: Literal["route", "alias", "person", "unfinished", "release", "ab"]
+    kind: Literal["route", "alias", "person", "unfinished", "release", "ab", "environment"]
     entry: LedgerEntry | None
     why: str
 

@@ -106,6 +106,22 @@ class Serving(Contract):
     since: AwareDatetime
 
 
+class InEnvironment(Contract):
+    """What serves of a model in an environment before production, by the ledger.
+
+    Attributes:
+        model_version: None where none serves any more.
+        why: Why it does, in a sentence.
+    """
+
+    environment: str
+    model_version: str | None
+    archive_sha256: str | None
+    since: AwareDatetime
+    by: str
+    why: str
+
+
 class Standing(Contract):
     """What serves, why, and what is wrong with that.
 
@@ -116,6 +132,8 @@ class Standing(Contract):
         entry: The number of that entry of the ledger.
         faults: What is wrong; a sentence each.
         release: The release that is under way, in a sentence; None where there is none.
+        environments: What serves in those before production, by the ledger; none of which nothing was
+            decided.
     """
 
     model: str
@@ -125,3 +143,4 @@ class Standing(Contract):
     entry: int | None
     faults: tuple[str, ...]
     release: str | None = None
+    environments: tuple[InEnvironment, ...] = ()

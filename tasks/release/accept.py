@@ -13,6 +13,8 @@ from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
+from tasks.release.enter import environments_of, require_passed
+from tasks.release.in_environment import in_use
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
 from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
@@ -26,7 +28,8 @@ def accept(request: AcceptRequest) -> Acceptance:
     """Accept `request.version` for its release, or refuse it; killed anywhere, the step may be run again.
 
     Raises:
-        GateRefused: The gate did not promote this archive, or its decision cannot be replayed.
+        GateRefused: The gate did not promote this archive, its decision cannot be replayed, or it has not
+            passed through the environments before production.
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
@@ -36,6 +39,7 @@ def accept(request: AcceptRequest) -> Acceptance:
     version = registry.get_version(spec.name, request.version)
     require_replay(precedent.promotion_of_version(version))
     with exclusive(spec.name):
+        require_passed(version, environments_of(spec))
         require_alone(spec.name, release_id)
         candidate, stable = route_of(spec, version), Gateway().route(spec.name)
         if stable is not None and same_archive(stable, candidate):
@@ -81,7 +85,7 @@ def passed_checks(
         return (*checks, *acceptance_checks(backend, archive, run, spec))
     except (CheckFailed, ServingError) as error:
         refuse(error)
-        kept = [stable, find_previous_route(Gateway().history(spec.name))]
+        kept = [stable, find_previous_route(Gateway().history(spec.name)), *in_use(spec.name)]
         backend.retire(spec.name, versions_of(kept).get(spec.serving.backend, set()))
         raise
 

@@ -22,6 +22,7 @@ from tasks.errors import ServingError
 from tasks.ledger import precedent
 from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up
+from tasks.release.in_environment import in_use
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -72,8 +73,8 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         if may and (current is None or not same_archive(current, target)):
             may()
         previous = find_previous_route(gateway.history(target.model))
-        kept = [current, previous, compared_route(target.model)]
-        checks = _bring_up_or_leave_nothing(backend, request, kept)
+        elsewhere = [compared_route(target.model), *in_use(target.model)]
+        checks = _bring_up_or_leave_nothing(backend, request, [current, previous, *elsewhere])
         actor = request.context.actor
         if current != target:
             switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))
@@ -81,7 +82,7 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, actor)
-        _remove_the_oldest(gateway, target, previous)
+        _remove_the_oldest(gateway, target, [target, previous, *elsewhere])
     return Rollout(
         model=target.model,
         stable=target,
@@ -124,11 +125,11 @@ def _why(version: ModelVersion) -> str:
     return f"Version {version.version} is loaded and answers its example as it was judged. The gate: {gate}"
 
 
-def _remove_the_oldest(gateway: Gateway, target: Route, previous: Route | None) -> None:
-    """Remove every version but the serving one and the one before, once no request is under way to them; also
+def _remove_the_oldest(gateway: Gateway, target: Route, kept: list[Route | None]) -> None:
+    """Remove every version but those of the routes that are kept, once no request is under way to them; also
     from the backend that the model has left.
     """
-    keep = {target.backend_version} | ({previous.backend_version} if previous else set())
+    keep = {each.backend_version for each in kept if each is not None}
     deadline = time.monotonic() + DRAIN_SECONDS
     while set(gateway.in_flight(target.model)) - keep:
         if time.monotonic() > deadline:
@@ -137,4 +138,4 @@ def _remove_the_oldest(gateway: Gateway, target: Route, previous: Route | None) 
                 f"{gateway.in_flight(target.model)}."
             )
         time.sleep(0.1)
-    retire_all_but(target.model, versions_of([target, previous]))
+    retire_all_but(target.model, versions_of(kept))

@@ -20,6 +20,7 @@ from tasks.errors import PerennialError
 from tasks.ledger import entries, precedent
 from tasks.release.ab_record import compared_route
 from tasks.release.deploy import deploy
+from tasks.release.in_environment import in_use
 from tasks.release.record import candidate_of
 from tasks.release.register import register
 from tasks.release.states import HAND_OVER, SWITCHES, lost_hand_over, unused_promotion
@@ -47,7 +48,8 @@ def tidy_up(model: str, context: StepContext) -> list[Settled]:
 
 def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
     """Register and deploy what the gate promoted and whose run was killed before it did; once."""
-    told = entries.history(model, {Action.GATE, Action.DEPLOY, Action.RELEASE, Action.RECONCILE})
+    followed_by = {Action.DEPLOY, Action.RELEASE, Action.ENVIRONMENT, Action.RECONCILE}
+    told = entries.history(model, {Action.GATE, *followed_by})
     now = datetime.now(UTC)
     promotion = unused_promotion(told, now)
     if promotion is None:
@@ -72,7 +74,7 @@ def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settle
         decision=decision.model_copy(update={"ledger_hash": promotion.entry_hash}),
     )
     version = register(request)
-    if spec.release.mode != "immediate":
+    if spec.release.by_steps:
         why = f"{said} Its release by steps is started."
         about = {"settles": promotion.entry_hash, "version": version.version}
         entry = _record(spec.name, context, HAND_OVER, why, about)
@@ -134,7 +136,7 @@ def _remove_archives(model: str, context: StepContext) -> list[Settled]:
     """Unload what neither serves nor served before: a deployment was killed after it had loaded it."""
     gateway = Gateway()
     with exclusive(model):
-        beside = (candidate_of(model), compared_route(model))
+        beside = (candidate_of(model), compared_route(model), *in_use(model))
         routes = (gateway.route(model), _kept_warm(gateway, model), *beside)
         kept, under_way = versions_of(routes), set(gateway.in_flight(model))
         loaded = loaded_versions(model, kept)
@@ -161,7 +163,7 @@ def _kept_warm(gateway: Gateway, model: str) -> Route | None:
         return previous
     rules = PipelineSpec.load(file).release
     age = datetime.now(UTC) - history[-1].at
-    is_proven = rules.mode != "immediate" and age > timedelta(seconds=rules.keep_warm_seconds)
+    is_proven = rules.by_steps and age > timedelta(seconds=rules.keep_warm_seconds)
     return None if is_proven else previous
 
 

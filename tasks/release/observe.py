@@ -4,14 +4,18 @@ Nothing is imported here that a look each minute could not afford.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks.contracts import Action, Mismatch, SeenModel
+from tasks.errors import ServingError
 from tasks.ledger import entries
+from tasks.release.in_environment import told_of
+from tasks.release.passages import newest_change, unsettled
 from tasks.release.states import SWITCHES, mismatch
 from tasks.release.switch import last_change
+from tasks.serving.environments import addresses, gateway_of
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 
@@ -24,14 +28,33 @@ Registered = Mapping[str, Any]
 
 
 def mismatches(registered: Iterable[Registered]) -> list[Mismatch]:
-    """The first mismatch of each model that has one.
+    """The first mismatch of each model that has one, and of each of its environments before production.
 
     Args:
         registered: MLflow's registered models, as `mlflow_rest.registered_models` gives them.
     """
     by_name, quick = {str(each["name"]): each for each in registered}, Gateway(retries=1)
-    found = (mismatch(see(model, by_name.get(model, {}), quick)) for model in known_models(by_name.values()))
-    return [each for each in found if each is not None]
+    models = known_models(by_name.values())
+    found = (mismatch(see(model, by_name.get(model, {}), quick)) for model in models)
+    elsewhere = (each for model in models for each in differences_of(model, _aliases(by_name.get(model, {}))))
+    return [*(each for each in found if each is not None), *elsewhere]
+
+
+def differences_of(model: str, aliases: dict[str, str]) -> Iterator[Mismatch]:
+    """Where an environment of the model does not agree with the ledger. One whose gateway does not answer is
+    left out: the steps that need it say so, and production waits for none.
+    """
+    told = told_of(model) if addresses() else []
+    for name in addresses():
+        entry = newest_change(told, name)
+        if entry is None:
+            continue
+        try:
+            route = gateway_of(name, retries=1).route(model)
+        except ServingError:
+            continue
+        if why := unsettled(told, name, route, aliases.get(name)):
+            yield Mismatch(model=model, kind="environment", entry=entry, why=why)
 
 
 def known_models(registered: Iterable[Registered]) -> list[str]:
@@ -46,8 +69,7 @@ def see(model: str, registered: Registered, gateway: Gateway | None = None) -> S
         ServingError: The gateway does not answer.
     """
     gateway = gateway or Gateway()
-    aliases = {each["alias"]: str(each["version"]) for each in registered.get("aliases", [])}
-    alias = aliases.get(registry.ALIAS)
+    alias = _aliases(registered).get(registry.ALIAS)
     return SeenModel(
         model=model,
         route=gateway.route(model),
@@ -58,6 +80,10 @@ def see(model: str, registered: Registered, gateway: Gateway | None = None) -> S
         split=gateway.split(model),
         at=datetime.now(UTC),
     )
+
+
+def _aliases(registered: Registered) -> dict[str, str]:
+    return {each["alias"]: str(each["version"]) for each in registered.get("aliases", [])}
 
 
 def _moved_by(registered: Registered, alias: str | None) -> str | None:

@@ -28,6 +28,7 @@ from tasks.release.leftovers import handed_over, tidy_up
 from tasks.release.observe import known_models, see
 from tasks.release.record import require_alone
 from tasks.release.rollback import bring_back
+from tasks.release.settle_environments import settle_environments
 from tasks.release.states import HAND_OVER, is_made, mismatch, promised
 from tasks.release.switch import Decision, move_champion, switch
 from tasks.release.withdraw import remove_alias, withdraw
@@ -57,6 +58,7 @@ def reconcile(request: ReconcileRequest) -> Reconciliation:
     for model in request.models or known_models(registered):
         try:
             settled += _settle_model(model, request.context)
+            settled += settle_environments(model, request.context)
             settled += tidy_up(model, request.context) if request.thorough else []
         except PerennialError as error:
             faults.append(error)
@@ -173,7 +175,7 @@ def _release_or_set_back(seen: SeenModel, found: Mismatch, context: StepContext)
         request, why = _asked_for(seen, found, actor, context)
     except REFUSED as error:
         return _set_back(seen, actor, f"{found.why} That is undone: {error}")
-    if request.spec.release.mode != "immediate":
+    if request.spec.release.by_steps:
         return _hand_over(seen, actor, why)
     decided = _record(seen, actor, "release", why, {"moved_to": seen.alias, "moved_by": seen.moved_by})
     try:

@@ -1,12 +1,15 @@
 """Send a model's requests back to the version that truly served before the present one."""
 
 import time
+from typing import Any
 
 from tasks.contracts import Action, LedgerEntry, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.close import close_release
+from tasks.release.in_environment import Change, carry_out, told_of
+from tasks.release.passages import ROLLED_BACK, newest_change
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -17,15 +20,18 @@ from tasks.release.switch import (
 )
 from tasks.serving.backend import ServingBackend, exclusive, serving_backend
 from tasks.serving.champion import tell_champion
+from tasks.serving.environments import gateway_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
-from tasks.spec import PipelineSpec
+from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
 
 
 def rollback(request: RollbackRequest) -> Rollout:
     """Go back as `roll_back` does; killed anywhere, the same step run again does what is left to do."""
     context = request.context
+    if request.environment != PRODUCTION:
+        return roll_back_in(request)
     return roll_back(
         request.model, context.actor, request.reason, leaving=request.leaving, step_key=context.step_key
     )
@@ -55,7 +61,7 @@ def roll_back(
     with exclusive(model):
         if closed := _end_release(gateway, model, actor, why, leaving, step_key):
             return closed
-        current, target = _gone_back(gateway, model, step_key) or _routes_of(gateway, model, leaving)
+        current, target = _gone_back(gateway, model, step_key) or routes_of(gateway, model, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
         target, checks = bring_back(gateway, target, current, decided)
     return Rollout(
@@ -68,6 +74,49 @@ def roll_back(
         verdict="rolled_back",
         seconds=time.monotonic() - started,
     )
+
+
+def roll_back_in(request: RollbackRequest) -> Rollout:
+    """Send a model's requests in an environment before production back to the version that served there
+    before. What was left has not passed there any more, so that it does not come to production.
+
+    Raises:
+        InvalidRequest: There is no such environment, or no version served there before.
+        DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
+    """
+    started, model = time.monotonic(), request.model
+    with exclusive(model):
+        current, target, more = _routes_back(request)
+        version = version_of(target)
+        target = target.model_copy(update={"model_version": version.version})
+        checks = make_ready(serving_backend(target.backend), version, target)
+        actor, where = request.context.actor, request.environment
+        change = Change(where, model, ROLLED_BACK, actor, request.reason, target, current, more)
+        checks += carry_out(change, version.archive.example_prediction)
+    return Rollout(
+        model=model,
+        stable=target,
+        previous=current,
+        candidate=None,
+        traffic_share=1.0,
+        checks=tuple(checks),
+        verdict="rolled_back",
+        seconds=time.monotonic() - started,
+    )
+
+
+def _routes_back(request: RollbackRequest) -> tuple[Route, Route, dict[str, Any]]:
+    """What is left, what is gone back to, and what the entry keeps beside that: as an earlier try of the step
+    decided, where that was the last thing that was decided for the environment.
+    """
+    environment, model = request.environment, request.model
+    more: dict[str, Any] = {"step_key": request.context.step_key}
+    newest = newest_change(told_of(model), environment)
+    if newest and newest.after == ROLLED_BACK and newest.evidence["step_key"] == more["step_key"]:
+        more["after_change"] = newest.evidence["after_change"]  # one decision, one entry
+        current, target = (Route.model_validate(newest.evidence[which]) for which in ("before", "route"))
+        return current, target, more
+    return *routes_of(gateway_of(environment), model, request.leaving), more
 
 
 def _end_release(
@@ -120,9 +169,9 @@ def bring_back(
     Raises:
         DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
     """
-    version = _version_of(target)
+    version = version_of(target)
     target = target.model_copy(update={"model_version": version.version})
-    checks = _make_ready(serving_backend(target.backend), version, target)
+    checks = make_ready(serving_backend(target.backend), version, target)
     if gateway.route(target.model) != target:
         switch(gateway, target.model, target, current, decided)
     expected = version.archive.example_prediction
@@ -150,7 +199,7 @@ def _tell_of_alias(model: str) -> None:
         print(error, flush=True)
 
 
-def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
+def routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
     """What serves, and what truly served before it."""
     current, history = gateway.route(model), gateway.history(model)
     if not history:
@@ -173,7 +222,7 @@ def _routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route
     return current, target
 
 
-def _version_of(target: Route) -> ModelVersion:
+def version_of(target: Route) -> ModelVersion:
     """What the registry holds of the run that served: registered again after it was deleted, it has another
     number.
     """
@@ -198,7 +247,7 @@ def _version_of(target: Route) -> ModelVersion:
     return version
 
 
-def _make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
+def make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
     """See that it answers as it was judged: it is usually still loaded, else its archive is."""
     if backend.ready(target.model, target.backend_version, target.archive_sha256):
         return [smoke_test(backend, version.archive, target.input_example)]

@@ -12,6 +12,7 @@ from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
 from tasks.release.ab_under_way import comparison_under_way
+from tasks.release.passages import standing_in
 from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
@@ -64,6 +65,7 @@ def explain(
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
         release=_release(told),
+        environments=tuple(standing_in(told)),
         faults=(
             *faults,
             *unfounded,

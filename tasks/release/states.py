@@ -51,14 +51,14 @@ def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry |
     come to one long ago; None where there is nothing to do.
 
     Args:
-        entries: Of the model, oldest first: what the gate decided, the deployments, the releases and the
-            reconciliations.
+        entries: Of the model, oldest first: what the gate decided, the deployments, the releases, what was
+            decided of environments before production, and the reconciliations.
     """
     promoted = [each for each in entries if (each.action, each.after) == (Action.GATE, "promote")]
     if not promoted or now - promoted[-1].at < RUN_ENDS_WITHIN:
         return None
     later = [each for each in entries if each.sequence > promoted[-1].sequence]
-    if any(each.action in {Action.DEPLOY, Action.RELEASE} for each in later):
+    if any(each.action in {Action.DEPLOY, Action.RELEASE, Action.ENVIRONMENT} for each in later):
         return None
     reconciled = [each for each in later if each.action == Action.RECONCILE]
     settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)

@@ -12,8 +12,11 @@ from tasks.errors import InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.monitoring import retrain
 from tasks.monitoring.closing import close
+from tasks.release.in_environment import Change, carry_out, tell_alias
+from tasks.release.passages import WITHDRAWN
 from tasks.release.switch import last_change, never_served, since
 from tasks.serving.backend import exclusive, retire_all_but
+from tasks.serving.environments import addresses, gateway_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import ServingBackendName
@@ -41,6 +44,8 @@ def withdraw(request: WithdrawRequest) -> Withdrawal:
             raise never_served(model)
         if route is not None:
             _withdraw(gateway, request, route)
+        for environment in addresses():
+            _withdraw_in(environment, request)
         unloaded = _unload(gateway, model, route)
         if aliased is not None:
             remove_alias(
@@ -74,6 +79,16 @@ def _withdraw(gateway: Gateway, request: WithdrawRequest, route: Route) -> None:
     )
     gateway.withdraw(request.model)
     entries.complete(entry, "The gateway has no route.")
+
+
+def _withdraw_in(environment: str, request: WithdrawRequest) -> None:
+    """Serve the model no longer in an environment before production."""
+    model, route = request.model, gateway_of(environment).route(request.model)
+    if route is not None:
+        actor, why = request.context.actor, request.reason
+        carry_out(Change(environment, model, WITHDRAWN, actor, why, None, route), None)
+    else:
+        tell_alias(model, environment, None)
 
 
 def _unload(gateway: Gateway, model: str, route: Route | None) -> tuple[str, ...]:

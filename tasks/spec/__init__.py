@@ -10,13 +10,14 @@ from tasks.spec.labels import declared_classes, in_order, label_text
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, ColumnRule, MonitorSpec, RetrainBudget
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
-from tasks.spec.release import ReleaseMode, ReleaseSpec
+from tasks.spec.release import PRODUCTION, ReleaseMode, ReleaseSpec
 from tasks.spec.serving import ServingBackendName, ServingSpec
 from tasks.spec.slices import SliceSpec, bin_names
 
 __all__ = [
     "FEWEST_ROWS",
     "METRICS",
+    "PRODUCTION",
     "RECALL_OF",
     "BehaviourTest",
     "ColumnRule",

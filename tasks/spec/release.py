@@ -1,5 +1,6 @@
 """What a team says of how a new version reaches its users."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -8,6 +9,9 @@ from tasks.spec.base import Share, Spec
 from tasks.spec.metrics import Task
 
 ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
+
+PRODUCTION = "production"
+ENVIRONMENT = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 LONGEST_WAIT = 90 * 86_400
 """A release that takes longer than a quarter of a year is none: the next model is there before."""
@@ -160,6 +164,18 @@ class AcceptanceSpec(Spec):
     p95_seconds: Annotated[float, Field(gt=0, le=600)] | None = None
 
 
+class EnvironmentSpec(Spec):
+    """An environment that a version passes through before production.
+
+    Attributes:
+        name: As PERENNIAL_RELEASE_ENVIRONMENTS of the platform has it.
+        acceptance: What a version has to show there, by itself; None for what `release.acceptance` says.
+    """
+
+    name: Annotated[str, Field(pattern=rf"^{ENVIRONMENT.pattern}$")]
+    acceptance: AcceptanceSpec | None = None
+
+
 class ReleaseSpec(Spec):
     """How a promoted version comes to serve.
 
@@ -176,6 +192,7 @@ class ReleaseSpec(Spec):
         checks: What is looked at.
         acceptance: What comes before.
         keep_warm_seconds: How long the version before stays loaded at least after a release.
+        environments: Those that a version passes through before production, in order.
     """
 
     mode: ReleaseMode = "immediate"
@@ -188,6 +205,36 @@ class ReleaseSpec(Spec):
     checks: ReleaseChecks = ReleaseChecks()
     acceptance: AcceptanceSpec = AcceptanceSpec()
     keep_warm_seconds: Seconds = 86_400
+    environments: tuple[EnvironmentSpec, ...] = ()
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether a version comes to serve by the DAG `release_<model>`, not as soon as it is promoted."""
+        return self.mode != "immediate" or bool(self.environments)
+
+    def acceptance_in(self, environment: str) -> AcceptanceSpec:
+        """What a version has to show in an environment."""
+        own = next((each.acceptance for each in self.environments if each.name == environment), None)
+        return own or self.acceptance
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _may_be_names(cls, environments: object) -> object:
+        if not isinstance(environments, list | tuple):
+            return environments
+        return [{"name": each} if isinstance(each, str) else each for each in environments]
+
+    @field_validator("environments")
+    @classmethod
+    def _come_once_and_before_production(
+        cls, environments: tuple[EnvironmentSpec, ...]
+    ) -> tuple[EnvironmentSpec, ...]:
+        names = [each.name for each in environments]
+        if PRODUCTION in names:
+            raise ValueError("production comes last by itself; name the environments before it")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{names} names an environment twice; a version passes through each once")
+        return environments
 
     @field_validator("approval", mode="before")
     @classmethod

@@ -44,17 +44,17 @@ def champion(model: str) -> ModelVersion | None:
     return None if version is None else get_version(model, version)
 
 
-def aliased_version(model: str) -> str | None:
-    """The number of the version that the alias `champion` names, whoever registered it; None without one."""
+def aliased_version(model: str, alias: str = ALIAS) -> str | None:
+    """The number of the version that an alias names, whoever registered it; None without one."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client().get_model_version_by_alias(model, ALIAS).version)
+        return str(client().get_model_version_by_alias(model, alias).version)
     except MlflowException as error:
         # A model that nobody registered is RESOURCE_DOES_NOT_EXIST, or PERMISSION_DENIED for a user who is
         # no administrator; one without the alias is INVALID_PARAMETER_VALUE. Every other fault is raised: a
         # server that is down must not look like a model without a champion.
-        no_alias = error.error_code == "INVALID_PARAMETER_VALUE" and f"alias {ALIAS} not found" in str(error)
+        no_alias = error.error_code == "INVALID_PARAMETER_VALUE" and f"alias {alias} not found" in str(error)
         hidden = error.error_code == "PERMISSION_DENIED" and not _is_listed(model)
         if no_alias or hidden or error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
@@ -88,14 +88,24 @@ def tag_model(model: str, name: str, value: str) -> None:
     client().set_registered_model_tag(model, name, value)
 
 
+def set_alias(model: str, alias: str, version: str) -> None:
+    """Let an alias name this version: `champion` of production, or the name of another environment."""
+    client().set_registered_model_alias(model, alias, version)
+
+
+def remove_alias(model: str, alias: str) -> None:
+    """Let an alias name no version."""
+    client().delete_registered_model_alias(model, alias)
+
+
 def set_champion(model: str, version: str) -> None:
     """Let the alias `champion` name this version."""
-    client().set_registered_model_alias(model, ALIAS, version)
+    set_alias(model, ALIAS, version)
 
 
 def remove_champion(model: str) -> None:
     """Let the alias `champion` name no version."""
-    client().delete_registered_model_alias(model, ALIAS)
+    remove_alias(model, ALIAS)
 
 
 def find_version(model: str, run_id: str) -> ModelVersion | None:

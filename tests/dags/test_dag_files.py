@@ -134,6 +134,27 @@ def test_a_model_that_is_released_by_stages_has_them_in_its_dag(models: Path, ai
     assert train.get_task("register").downstream_task_ids == {"start_release"}
 
 
+def test_a_model_passes_through_its_environments_before_production(
+    models: Path, airflow_database: None
+) -> None:
+    path = models / "second" / "pipeline.yaml"
+    rules = {"environments": ["dev", "staging"], "approval": "before_full"}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"release": rules}))
+
+    dags = parse(airflow_database).dags
+
+    chain = ["enter_dev", "enter_staging", "accept", "ask_before_production", "promote", "calibrate"]
+    release = dags["release_second"]
+    edges = {(task.task_id, after) for task in release.tasks for after in task.downstream_task_ids}
+    assert edges >= set(itertools.pairwise(chain))
+    assert set(release.task_ids) == set(chain)
+    assert release.params.get_param("environment").schema["enum"] == ["dev", "staging", "production"]
+    assert dags["train_second"].get_task("register").downstream_task_ids == {"start_release"}
+    first = dags["release_review_sentiment"]
+    assert "enter_dev" not in first.task_ids
+    assert first.params["environment"] == "production"
+
+
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
     for dag in dags().values():
         assert dag.description

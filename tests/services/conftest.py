@@ -229,6 +229,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     environment |= {
         "PERENNIAL_OIP_URL": oip_url,
         "PERENNIAL_OIP_KEY_FILE": str(folder / "inference" / "key_file.json"),
+        "PERENNIAL_RELEASE_ENVIRONMENTS": "dev,staging",
     }
     gateway_url = f"http://127.0.0.1:{gateway_port}"
     gateway = Service(

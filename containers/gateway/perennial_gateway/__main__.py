@@ -50,9 +50,10 @@ def main() -> None:
 
 def _serve_by_workers(settings: GatewaySettings) -> None:
     def make_tables() -> None:  # before workers do it all at once
-        engine = database.connect(settings.gateway_database_url)
-        RouteTable(engine).load()
-        engine.dispose()
+        for each in [settings, *settings.beside]:
+            engine = database.connect(each.database)
+            RouteTable(engine).load()
+            engine.dispose()
 
     _with_database(make_tables)
     with tempfile.TemporaryDirectory(prefix="perennial-gateway-metrics-") as folder:

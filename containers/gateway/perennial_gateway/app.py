@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from perennial_gateway.access.grants import Grants
 from perennial_gateway.access.guard import Guard, Guarded
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.backends.kinds import backends_of
+from perennial_gateway.environments import ByEnvironment
 from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
@@ -30,7 +31,7 @@ from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
 from perennial_gateway.history import History
 from perennial_gateway.log import DurableLog
-from perennial_gateway.metrics import IN_FLIGHT, REQUESTS, SPOOLED_BYTES
+from perennial_gateway.metrics import REQUESTS, Gauges
 from perennial_gateway.peers import Peers
 from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.route_table import RouteTable
@@ -46,16 +47,55 @@ TO_USERS = "Send the header Authorization: Bearer <token>; who runs this platfor
 TO_STEPS = "This address is for the platform's steps: send the header Authorization: Bearer <gateway token>."
 
 
+class OneEnvironment(NamedTuple):
+    """The gateway of one environment.
+
+    Attributes:
+        live: What it needs from its start to its end.
+    """
+
+    app: ASGIApp
+    live: Callable[[], AbstractAsyncContextManager[None]]
+
+
 def application(settings: GatewaySettings) -> ASGIApp:
-    """The gateway. It reads its database's routes now; what else it needs lives from its start to its end.
+    """The gateway, and those of the environments that answer on its port. It reads its database's routes now;
+    what else it needs lives from its start to its end.
+
+    Tokens are the same in all environments of one database: they are with production's records.
 
     Raises:
         sa.exc.SQLAlchemyError: The database cannot be used.
         ValueError: A route that it holds cannot be read.
         Unguarded: Others can reach the gateway, and there is no token.
     """
-    engine = database.connect(settings.gateway_database_url)
-    routes = RouteTable(engine)
+    of_tokens, gauges = database.connect(settings.gateway_database_url), Gauges()
+    is_production = settings.database == settings.gateway_database_url
+    engine = of_tokens if is_production else database.connect(settings.database)
+    others = {
+        each.gateway_environment: _one(each, database.connect(each.database), of_tokens, gauges, {})
+        for each in settings.beside
+    }
+    own = _one(settings, engine, of_tokens, gauges, others)
+    apps = {name: other.app for name, other in others.items()}
+    return ByEnvironment(own.app, apps) if apps else own.app
+
+
+def _one(
+    settings: GatewaySettings,
+    engine: sa.Engine,
+    of_tokens: sa.Engine,
+    gauges: Gauges,
+    others: Mapping[str, OneEnvironment],
+) -> OneEnvironment:
+    """The gateway of one environment.
+
+    Args:
+        of_tokens: Where the tokens are.
+        others: They live as long as this one does.
+    """
+    environment, grants = settings.gateway_environment, Grants(of_tokens)
+    routes = RouteTable(engine, environment)
     routes.load()
     log = DurableLog(
         engine,
@@ -70,25 +110,27 @@ def application(settings: GatewaySettings) -> ASGIApp:
     service = Service(routes, backends, log, limit, failures, shadows)
 
     def tell_gauges() -> None:
-        SPOOLED_BYTES.set(log.behind_bytes)
-        IN_FLIGHT.set(routes.in_flight.total())
+        gauges.tell(environment, log.behind_bytes, routes.in_flight.total())
 
     peers = Peers(engine, routes, tell_gauges)
-    directory = _directory(settings, Grants(engine))
+    directory = _directory(settings, grants)
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
     batches = BatchPredictions(routes, service)
     users = ForUsers(routes, log, History(engine), service, batches, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
-    tokens = ForTokens(Grants(engine), directory, settings.users)
+    tokens = ForTokens(grants, directory, settings.users)
 
     @asynccontextmanager
-    async def live(_app: Starlette) -> AsyncIterator[None]:
+    async def live() -> AsyncIterator[None]:
         log.start()
         await backends.open()
         await peers.start()
         following = asyncio.create_task(directory.follow())
-        yield
+        async with AsyncExitStack() as stack:
+            for other in others.values():
+                await stack.enter_async_context(other.live())
+            yield
         following.cancel()
         await shadows.stop()
         await failures.flush()
@@ -104,9 +146,11 @@ def application(settings: GatewaySettings) -> ASGIApp:
         Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)
-    app = Starlette(routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=live)
+    app = Starlette(
+        routes=paths, middleware=[boundary], exception_handlers=ANSWERS, lifespan=lambda _: live()
+    )
     app.router.redirect_slashes = False
-    return Predictions(app, service, routes, guard)
+    return OneEnvironment(Predictions(app, service, routes, guard), live)
 
 
 def _directory(settings: GatewaySettings, grants: Grants) -> Directory:
@@ -162,7 +206,7 @@ class Boundary:
     def _count(self, scope: Connection, status: int) -> None:
         endpoint = getattr(scope.get("route"), "name", "") or "none"
         model = scope.get("path_params", {}).get("model", "")
-        REQUESTS.labels(endpoint, model if model in self._routes else "", str(status)).inc()
+        REQUESTS.labels(endpoint, self._routes.label(model), str(status)).inc()
 
 
 async def _answer_refusal(_request: Request, refused: Refused) -> Response:

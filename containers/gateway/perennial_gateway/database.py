@@ -10,6 +10,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from pydantic import AfterValidator
 
+from perennial_gateway.environments import schema_of
+
 metadata = sa.MetaData()
 Sequence = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -208,6 +210,8 @@ def connect(url: str) -> sa.Engine:
 
     with engine.begin() as connection:
         in_order(connection)  # two gateways may start at once
+        if (schema := schema_of(url)) is not None:
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         metadata.create_all(connection)
         _add_what_is_missing(connection)
         if connection.execute(logs.select()).first() is None:

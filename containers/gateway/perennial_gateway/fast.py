@@ -67,7 +67,7 @@ class Predictions:
     def _count(self, model: str, status: int) -> None:
         counter = self._counters.get((model, status))
         if counter is None:
-            known = model if model in self._routes else ""
+            known = self._routes.label(model)
             counter = REQUESTS.labels("predict", known, str(status))
             if known:
                 self._counters[model, status] = counter

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from perennial_gateway import openapi
 from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
+from perennial_gateway.environments import PREFIX
 from perennial_gateway.history import History, Page, Window, asked
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
@@ -120,18 +121,20 @@ class ForUsers:
 
     async def openapi(self, request: Request) -> Response:
         served = self._routes.served(request.path_params["model"])
-        return Json(openapi.of_model(served.route, with_token=self._guard.asks))
+        return Json(openapi.of_model(served.route, _below(request), with_token=self._guard.asks))
 
     async def docs(self, request: Request) -> Response:
         """The same for people."""
         route = self._routes.served(request.path_params["model"]).route
-        shown = docs_page(route.model, openapi.of_model(route, with_token=self._guard.asks))
+        below = _below(request)
+        document = openapi.of_model(route, below, with_token=self._guard.asks)
+        shown = docs_page(route.model, document, below)
         return Response(shown, media_type="text/html", headers=HEADERS)
 
-    async def openapi_of_all(self, _request: Request) -> Response:
+    async def openapi_of_all(self, request: Request) -> Response:
         """Of the whole gateway."""
         routes = [self._routes.served(name).route for name in self._routes.names()]
-        return Json(openapi.of_gateway(routes, with_token=self._guard.asks))
+        return Json(openapi.of_gateway(routes, _below(request), with_token=self._guard.asks))
 
     async def healthz(self, _request: Request) -> Response:
         if not self._log.alive:
@@ -148,10 +151,9 @@ class ForUsers:
 
     async def page(self, request: Request) -> Response:
         served = [self._routes.served(name) for name in self._routes.names()]
-        host = request.headers.get("host", "")
-        return Response(
-            page(served, host, with_token=self._guard.asks), media_type="text/html", headers=HEADERS
-        )
+        host, below = request.headers.get("host", ""), _below(request)
+        shown = page(served, host, below, with_token=self._guard.asks)
+        return Response(shown, media_type="text/html", headers=HEADERS)
 
 
 def _permitted(request: Request, scope: Scope) -> str:
@@ -174,6 +176,11 @@ def _of_token(request: Request) -> str:
     model: str = request.path_params["model"]
     require_model(request.state.token, model)
     return model
+
+
+def _below(request: Request) -> str:
+    """The path below which the request's environment answers; empty for the gateway itself."""
+    return str(request.scope.get(PREFIX, ""))
 
 
 def _summary(served: Served) -> dict[str, Any]:

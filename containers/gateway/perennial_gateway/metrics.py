@@ -9,6 +9,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from perennial_gateway.environments import PRODUCTION
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Read by `prometheus_client` when it is imported: it has to be in the environment before."""
 
@@ -80,6 +82,11 @@ SPOOLED_BYTES = Gauge(
 )
 
 
+def label_of(environment: str, model: str) -> str:
+    """What the metrics call a model: in another environment than production its name comes first."""
+    return model if environment == PRODUCTION else f"{environment}/{model}"
+
+
 class OfVersion:
     """The counters of one version of a model, looked up once: a look-up by labels costs more than a count."""
 
@@ -106,6 +113,20 @@ IN_FLIGHT = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
+
+
+class Gauges:
+    """What this process is at work on, in all environments that answer on its port."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[int, int]] = {}
+
+    def tell(self, environment: str, spooled_bytes: int, in_flight: int) -> None:
+        """Bring the gauges up to what one environment says now. Any thread may call it."""
+        self._held[environment] = (spooled_bytes, in_flight)
+        held = list(self._held.values())
+        SPOOLED_BYTES.set(sum(spooled for spooled, _ in held))
+        IN_FLIGHT.set(sum(flying for _, flying in held))
 
 
 def exposition() -> bytes:

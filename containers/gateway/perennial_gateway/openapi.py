@@ -46,13 +46,17 @@ WRITES = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 PREDICTS = (*WRITES, 502, 504)
 
 
-def of_model(route: Route, *, with_token: bool) -> dict[str, Any]:
-    """The document of one model."""
+def of_model(route: Route, below: str = "", *, with_token: bool) -> dict[str, Any]:
+    """The document of one model.
+
+    Args:
+        below: The path below which it answers, such as `/staging`.
+    """
     title = f"{route.model}, version {route.model_version}"
-    return _document(title, route.model_version, paths_of(route), with_token=with_token)
+    return _document(title, route.model_version, paths_of(route), below, with_token=with_token)
 
 
-def of_gateway(routes: Iterable[Route], *, with_token: bool) -> dict[str, Any]:
+def of_gateway(routes: Iterable[Route], below: str = "", *, with_token: bool) -> dict[str, Any]:
     """The document of everything that users may ask."""
     paths = {
         "/v1/models": {"get": _read("models", "The models that are served.", _listed("models", SUMMARY), ())},
@@ -62,15 +66,17 @@ def of_gateway(routes: Iterable[Route], *, with_token: bool) -> dict[str, Any]:
     }
     for route in routes:
         paths |= paths_of(route)
-    return _document("Perennial gateway", "1", paths, with_token=with_token)
+    return _document("Perennial gateway", "1", paths, below, with_token=with_token)
 
 
-def _document(title: str, version: str, paths: Mapping[str, Any], *, with_token: bool) -> dict[str, Any]:
+def _document(
+    title: str, version: str, paths: Mapping[str, Any], below: str, *, with_token: bool
+) -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer", "description": "From who runs this platform."}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": below or "/"}],
         "paths": dict(paths),
         "components": {"schemas": {"Error": ERROR}, "securitySchemes": {"token": bearer}},
         "security": [{"token": []}] if with_token else [],

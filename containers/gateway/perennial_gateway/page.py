@@ -32,19 +32,20 @@ HEADERS = {"Content-Security-Policy": _policy(), "Referrer-Policy": "no-referrer
 """Of every page."""
 
 
-def docs_page(model: str, document: dict[str, Any]) -> str:
+def docs_page(model: str, document: dict[str, Any], below: str = "") -> str:
     """The page of one model's OpenAPI document."""
-    return TEMPLATES.get_template("docs.html").render(model=model, document=document)
+    return TEMPLATES.get_template("docs.html").render(model=model, document=document, below=below)
 
 
-def page(models: Sequence[Served], host: str, *, with_token: bool) -> str:
+def page(models: Sequence[Served], host: str, below: str = "", *, with_token: bool) -> str:
     """The page, for a client that reached the gateway as `host`.
 
     Args:
+        below: The path below which it answers, such as `/staging`.
         with_token: Whether the calls need a token.
     """
-    shown = [_shown(served, host, with_token=with_token) for served in models]
-    return TEMPLATES.get_template("page.html").render(models=shown, with_token=with_token)
+    shown = [_shown(served, f"{host}{below}", with_token=with_token) for served in models]
+    return TEMPLATES.get_template("page.html").render(models=shown, with_token=with_token, below=below)
 
 
 def _shown(served: Served, host: str, *, with_token: bool) -> dict[str, Any]:

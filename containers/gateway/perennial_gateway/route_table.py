@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from perennial_gateway.database import NUL, in_order, now, routes, splits
+from perennial_gateway.environments import PRODUCTION
+from perennial_gateway.metrics import label_of
 from perennial_gateway.routes import Route, Served, route_of
 from perennial_gateway.splits import Chosen, Routing, TrafficSplit
 from perennial_gateway.web import Headers, Refused
@@ -47,8 +49,9 @@ class RouteTable:
             it has. Without other processes it is a reading of the database.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, environment: str = PRODUCTION) -> None:
         self._engine = engine
+        self._environment = environment
         self._routing: dict[str, Routing] = {}
         self._changing = asyncio.Lock()
         self.records = NOTHING
@@ -74,7 +77,7 @@ class RouteTable:
         return records, {
             model: routing
             for model, row in records.routes.items()
-            if (routing := _routing_of(row, records.splits.get(model), known)) is not None
+            if (routing := self._routing_of(row, records.splits.get(model), known)) is not None
         }
 
     def use(self, records: Records, routing: dict[str, Routing]) -> None:
@@ -86,6 +89,10 @@ class RouteTable:
 
     def names(self) -> list[str]:
         return sorted(self._routing)
+
+    def label(self, model: str) -> str:
+        """What the metrics call a model that is served here; nothing for any other."""
+        return label_of(self._environment, model) if model in self._routing else ""
 
     def served(self, model: str) -> Served:
         """The stable version of a model; raises as `routing`."""
@@ -220,6 +227,21 @@ class RouteTable:
             _alone(connection)
             write(connection, read_records(connection), *what)
 
+    def _routing_of(
+        self, route: sa.Row[Any], split: sa.Row[Any] | None, known: Mapping[str, Served]
+    ) -> Routing | None:
+        if route.route is None:
+            return None
+        stable = self._served(Route.model_validate_json(route.route), route.at, known)
+        stable.since = route.at  # one that was a candidate until now was known before it served
+        if split is None or not _holds(route, split):
+            return Routing(stable)
+        opened = _split_of(split)
+        return Routing(stable, opened, self._served(opened.candidate, split.at, known))
+
+    def _served(self, route: Route, since: str, known: Mapping[str, Served]) -> Served:
+        return known.get(route.model_dump_json()) or Served(route, since, self._environment)
+
     def _put(
         self, connection: sa.Connection, records: Records, model: str, route: Route, change: str
     ) -> None:
@@ -294,18 +316,3 @@ def _holds(route: sa.Row[Any], split: sa.Row[Any] | None) -> bool:
 
 def _split_of(row: sa.Row[Any]) -> TrafficSplit:
     return TrafficSplit.model_validate_json(row.split)
-
-
-def _routing_of(route: sa.Row[Any], split: sa.Row[Any] | None, known: Mapping[str, Served]) -> Routing | None:
-    if route.route is None:
-        return None
-    stable = _served(Route.model_validate_json(route.route), route.at, known)
-    stable.since = route.at  # one that was a candidate until now was known before it served
-    if split is None or not _holds(route, split):
-        return Routing(stable)
-    opened = _split_of(split)
-    return Routing(stable, opened, _served(opened.candidate, split.at, known))
-
-
-def _served(route: Route, since: str, known: Mapping[str, Served]) -> Served:
-    return known.get(route.model_dump_json()) or Served(route, since)

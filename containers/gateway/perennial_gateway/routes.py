@@ -5,7 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text
-from perennial_gateway.metrics import OfVersion
+from perennial_gateway.environments import PRODUCTION
+from perennial_gateway.metrics import OfVersion, label_of
 from perennial_gateway.schemas import Schema
 from perennial_gateway.web import Refused
 
@@ -34,10 +35,10 @@ class Route(BaseModel):
 class Served:
     """A route in use: its schemas compiled, its counters, and since when it serves (ISO 8601, UTC)."""
 
-    def __init__(self, route: Route, since: str) -> None:
+    def __init__(self, route: Route, since: str, environment: str = PRODUCTION) -> None:
         self.route = route
         self.since = since
-        self.metrics = OfVersion(route.model, route.model_version)
+        self.metrics = OfVersion(label_of(environment, route.model), route.model_version)
         self.inputs = Schema(route.input_schema)
         self.labels = Schema(route.label_schema)
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 
 from perennial_gateway.access.grants import Defaults, require_limit
+from perennial_gateway.environments import PRODUCTION, records_of, require_environment
 from perennial_gateway.tokens import FEWEST_CHARACTERS, Token, parse_tokens, sha256_of
 from perennial_gateway.web import BODY_BYTES
 
@@ -46,6 +47,10 @@ class GatewaySettings(BaseSettings):
         oip_url: The address of a server of the Open Inference Protocol v2; of several, which share their
             tokens, comma-separated. Empty where there is none.
         oip_key_file: The file of its tokens.
+        gateway_environment: Which environment this gateway is of; `production` has the database as it is,
+            every other one records of its own in it, or beside it.
+        release_environments: The environments before production, comma-separated, in order. Those without an
+            address of their own (`staging`, not `staging=http://...`) answer here, too, below their names.
     """
 
     model_config = SettingsConfigDict(env_prefix="PERENNIAL_", extra="ignore")
@@ -66,6 +71,23 @@ class GatewaySettings(BaseSettings):
     torchserve_key_file: str = ""
     oip_url: str = ""
     oip_key_file: Path = Path("key_file.json")
+    gateway_environment: str = PRODUCTION
+    release_environments: str = ""
+
+    @field_validator("gateway_environment")
+    @classmethod
+    def _a_name(cls, name: str) -> str:
+        require_environment(name)
+        return name
+
+    @field_validator("release_environments")
+    @classmethod
+    def _names(cls, text: str) -> str:
+        for name in _without_addresses(text):
+            require_environment(name)
+            if name == PRODUCTION:
+                raise ValueError("production comes last by itself; name the environments before it")
+        return text
 
     @field_validator("gateway_token")
     @classmethod
@@ -124,14 +146,29 @@ class GatewaySettings(BaseSettings):
         return separated(self.oip_url)
 
     @property
+    def database(self) -> str:
+        """The URL of this environment's records."""
+        return records_of(self.gateway_database_url, self.gateway_environment)
+
+    @property
+    def beside(self) -> list["GatewaySettings"]:
+        """Those of the environments that answer here, too, below their names."""
+        return [
+            self.model_copy(update={"gateway_environment": name, "release_environments": ""})
+            for name in _without_addresses(self.release_environments)
+        ]
+
+    @property
     def spool(self) -> Path:
         """The folder of the log's spools."""
         if self.log_spool is not None:
-            return self.log_spool
-        url = make_url(self.gateway_database_url)
+            is_first = self.gateway_environment == PRODUCTION
+            return self.log_spool if is_first else self.log_spool / self.gateway_environment
+        url = make_url(self.database)
         if url.get_backend_name() == "sqlite" and url.database:
             return Path(url.database).with_suffix(".spool")
-        return Path(tempfile.gettempdir()) / "perennial-gateway-spool"
+        spool = Path(tempfile.gettempdir()) / "perennial-gateway-spool"
+        return spool if self.gateway_environment == PRODUCTION else spool / self.gateway_environment
 
     @property
     def users(self) -> tuple[Token, ...]:
@@ -150,6 +187,10 @@ class GatewaySettings(BaseSettings):
 def separated(text: str) -> list[str]:
     """The entries of a comma-separated setting."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _without_addresses(environments: str) -> list[str]:
+    return [each for each in separated(environments) if "=" not in each]
 
 
 class Unguarded(ValueError):

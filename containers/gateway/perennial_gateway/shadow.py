@@ -61,7 +61,7 @@ class Shadows:
             return  # the split has ended since the request came
         if len(self._under_way) >= MOST_UNDER_WAY:
             self._failures.count(route, SHADOW, 0, "Too many copies were under way.", len(rows))
-            SHADOWS.labels(route.model, route.model_version, "dropped").inc(len(rows))
+            SHADOWS.labels(self._routes.label(route.model), route.model_version, "dropped").inc(len(rows))
             return
         self._routes.in_flight[route.model, route.backend_version] += 1
         task = asyncio.get_running_loop().create_task(self._send(served, rows, instances))
@@ -86,7 +86,8 @@ class Shadows:
         seconds = time.perf_counter() - started
         shadows = [_row(served, row, answer, seconds) for row, answer in zip(rows, answers, strict=True)]
         for shadow in shadows:
-            SHADOWS.labels(*key[:1], served.route.model_version, _outcome(shadow)).inc()
+            version = served.route.model_version
+            SHADOWS.labels(self._routes.label(key[0]), version, _outcome(shadow)).inc()
         try:
             await self._log.append("shadows", shadows)
         except Refused:

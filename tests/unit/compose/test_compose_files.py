@@ -318,7 +318,21 @@ def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else
         for name, service in compose["services"].items()
         if "PERENNIAL_GATEWAY_TOKEN" in service.get("environment", {})
     }
-    assert knows == {"gateway", "worker-default", "worker-gpu", "command"}
+    gateways = {"gateway", "gateway-dev", "gateway-staging"}
+    assert knows == {*gateways, "worker-default", "worker-gpu", "command"}
+
+
+def test_each_environment_has_a_gateway_that_differs_from_production_s_in_its_records_alone(
+    compose: dict[str, Any],
+) -> None:
+    production = compose["services"]["gateway"]
+    for environment in ("dev", "staging"):
+        gateway = compose["services"][f"gateway-{environment}"]
+        assert gateway["profiles"] == ["environments"], "`make up` starts it where that is asked for"
+        assert gateway["networks"] == ["steps"]
+        own = gateway["environment"] | {"PERENNIAL_GATEWAY_ENVIRONMENT": None}
+        assert own == production["environment"] | {"PERENNIAL_GATEWAY_ENVIRONMENT": None}
+        assert gateway["environment"]["PERENNIAL_GATEWAY_ENVIRONMENT"] == environment
 
 
 def test_the_command_is_there_for_one_word_alone_and_opens_no_port(compose: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class Told:
     def __init__(self) -> None:
         self.entries: list[LedgerEntry] = []
 
-    def add(self, action: Action, before: str | None, after: str | None, **evidence: Any) -> LedgerEntry:
+    def add(self, action: Action, before: str | None, after: str | None, /, **evidence: Any) -> LedgerEntry:
         number = len(self.entries) + 1
         entry = LedgerEntry(
             sequence=number,
@@ -161,6 +161,7 @@ def test_a_route_that_the_ledger_knows_nothing_of_is_told() -> None:
         (None, timedelta(minutes=30), False),
         (Action.DEPLOY, timedelta(hours=3), False),
         (Action.RECONCILE, timedelta(hours=3), False),
+        (Action.ENVIRONMENT, timedelta(hours=3), False),
         (Action.ROLLBACK, timedelta(hours=3), True),
     ],
 )

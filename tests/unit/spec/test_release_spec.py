@@ -45,3 +45,37 @@ def test_only_a_regression_has_errors_in_units() -> None:
 
     assert "largest_error belongs to a regression" in faults_of_release("binary", release)[0]
     assert faults_of_release("regression", release) == []
+
+
+def test_environments_may_be_said_by_their_names() -> None:
+    release = ReleaseSpec.model_validate({"environments": ["dev", {"name": "staging"}]})
+
+    assert [each.name for each in release.environments] == ["dev", "staging"]
+    assert release.by_steps
+    assert not ReleaseSpec().by_steps
+
+
+def test_an_environment_may_ask_more_than_the_others() -> None:
+    staging = {"name": "staging", "acceptance": {"rows": 1000, "p95_seconds": 0.05}}
+    release = ReleaseSpec.model_validate({"environments": ["dev", staging], "acceptance": {"rows": 10}})
+
+    assert [release.acceptance_in(name).rows for name in ("dev", "staging", "production")] == [10, 1000, 10]
+    again = ReleaseSpec.model_validate(release.model_dump(mode="json"))
+    assert again == release
+
+
+@pytest.mark.parametrize(
+    ("environments", "said"),
+    [
+        (["dev", "dev"], "names an environment twice"),
+        (["dev", "production"], "production comes last by itself"),
+        (["Dev"], "environments.0.name"),
+        ([{"name": "dev", "gate": {}}], "environments.0.gate"),
+        ("dev", "environments"),
+    ],
+)
+def test_environments_that_cannot_be_are_refused(environments: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        ReleaseSpec.model_validate({"environments": environments})
+
+    assert said in str(refusal.value)

@@ -1,0 +1,54 @@
+"""Which environments the platform has, in the order in which a version passes through them, and each one's
+gateway.
+
+Production is always there, and last. The others are named by `PERENNIAL_RELEASE_ENVIRONMENTS`.
+"""
+
+from tasks.errors import InvalidRequest, InvalidSettings
+from tasks.serving.gateway import Gateway
+from tasks.settings import separated, settings
+from tasks.spec.release import ENVIRONMENT, PRODUCTION
+
+VARIABLE = "PERENNIAL_RELEASE_ENVIRONMENTS"
+
+
+def addresses() -> dict[str, str]:
+    """The address of each environment's gateway before production, in order.
+
+    One that is given no address (`staging` instead of `staging=http://...`) answers at production's gateway,
+    below its name.
+
+    Raises:
+        InvalidSettings: A name is none, or is there twice.
+    """
+    given = [each.partition("=") for each in separated(settings().release_environments)]
+    names = [name.strip() for name, _, _ in given]
+    wrong = [name for name in names if not ENVIRONMENT.fullmatch(name) or name == PRODUCTION]
+    if wrong or len(set(names)) < len(names):
+        raise InvalidSettings(
+            f"{VARIABLE} is {settings().release_environments!r}. Name the environments before production, "
+            "each once, comma-separated and in order: lowercase letters, digits and _, a letter first; with "
+            "=http://... where one has a gateway of its own."
+        )
+    below = settings().gateway_url.rstrip("/")
+    return {
+        name: url.strip().rstrip("/") or f"{below}/{name}"
+        for name, (_, _, url) in zip(names, given, strict=True)
+    }
+
+
+def gateway_of(environment: str, *, retries: int = 8) -> Gateway:
+    """The gateway of an environment.
+
+    Raises:
+        InvalidRequest: The platform has no such environment.
+    """
+    if environment == PRODUCTION:
+        return Gateway(retries=retries)
+    known = addresses()
+    if environment not in known:
+        raise InvalidRequest(
+            f"This platform has no environment {environment!r}. It has {', '.join([*known, PRODUCTION])}; "
+            f"{VARIABLE} names those before production."
+        )
+    return Gateway(known[environment], retries=retries)
