@@ -1,5 +1,7 @@
-"""The look of each minute, and of each moved alias: does anything have to be reconciled? In the worker itself,
-with two requests a model and a few reads of the ledger, so that no step is started where all agrees.
+"""The look of each minute, and of each moved alias: does anything have to be reconciled?
+
+In the worker itself, with two requests a model and a few reads of the ledger, so that no step is started
+where all agrees.
 
 Airflow alone knows whether a granted training was ever started, so one that was not is given back here.
 """
