@@ -1,4 +1,4 @@
-"""Starts TorchServe's workers by forking a process that has imported PyTorch: `python -P spawner.py SOCKET LIFE`.
+"""Starts TorchServe's workers by forks of one process that has imported PyTorch: spawner.py SOCKET LIFE.
 
 A worker that starts by itself imports PyTorch for more than a second; that is most of what a new version, or
 one whose worker was killed, waits for. TorchServe runs tools/worker as its Python, that runs worker.py, and

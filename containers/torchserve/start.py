@@ -104,7 +104,7 @@ def start_spawner(temporary: Path) -> None:
     """Have a process that makes workers quickly (spawner.py), which ends with the server."""
     address, here = str(temporary / ".spawner"), TOOLS.parent
     life, kept = os.pipe()
-    os.set_inheritable(kept, True)  # the server keeps it open, and none of its own processes gets it
+    os.set_inheritable(kept, True)  # noqa: FBT003 - it takes no keyword; the server keeps it open, and none of its own processes gets it
     subprocess.Popen([sys.executable, "-P", here / "spawner.py", address, str(life)], pass_fds=[life])
     os.close(life)
     os.environ |= {

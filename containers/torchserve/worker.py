@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
 
 def _ask(spawner: socket.socket, arguments: list[str]) -> None:
     spawner.connect(os.environ[SPAWNER])
-    asked = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+    asked = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109 - pathlib takes as long as the rest
     text = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(spawner, [text], [0, 1, 2])
     spawner.sendall(text[sent:])

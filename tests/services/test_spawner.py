@@ -1,4 +1,4 @@
-"""Workers that are forked from a process which has imported PyTorch: how they start, and with what they end."""
+"""Workers that are forked from a process which has imported PyTorch: how they start, and how they end."""
 
 import os
 import signal
