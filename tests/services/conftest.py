@@ -516,11 +516,13 @@ class Load:
 
     Attributes:
         answered: When each answer came (`time.monotonic`), and of which run.
+        asked: The instance of each prediction, by its id.
         resets: Requests whose connection ended before any byte of an answer came, and which were sent again.
     """
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     answered: list[tuple[float, str]] = field(default_factory=list)
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refusals: list[SimpleNamespace] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     resets: int = 0
@@ -589,6 +591,8 @@ async def _ask(
             if response.status == 200:
                 found.answers.append(body)
                 found.answered.append((time.monotonic(), body["run_id"]))
+                told = [each["prediction_id"] for each in body["predictions"]]
+                found.asked |= dict(zip(told, instances, strict=True))
             else:
                 headers = dict(response.headers)
                 found.refusals.append(
