@@ -33,6 +33,11 @@ OTHERS_SECONDS = 1.0
 
 NEW_SECONDS = 10.0
 
+PATIENCE_SECONDS = 60.0
+"""How much longer than a caller's own request an instance of a batch may take: others of the batch are asked
+before it, and one that kills its worker lets it wait for another, several times.
+"""
+
 
 class TooMany(Refused):
     """The gateway has too much to do, which is no version's fault."""
@@ -120,7 +125,7 @@ class Service:
         chosen = Chosen(served, None)  # by no chance, so in no comparison of a split's two versions
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
-        answers = await self._each(served, [told[number] for number in asked], trace)
+        answers = await asyncio.gather(*(self._one(served, told[number], trace) for number in asked))
         of_all = {
             "sent_by": sender,
             "latency_seconds": time.perf_counter() - started,
@@ -141,20 +146,14 @@ class Service:
         served.metrics.predictions.inc(len(rows))
         return told
 
-    async def _each(
-        self, served: Served, instances: list[Any], trace: Trace | None
-    ) -> list[dict[str, Any] | Refused]:
-        """The answer to each instance, or what refuses it. Where all came to nothing, each is asked alone:
-        one that kills its worker takes its neighbours with it.
-        """
+    async def _one(self, served: Served, instance: Any, trace: Trace | None) -> dict[str, Any] | Refused:
+        """The answer to an instance of a batch, or what refuses it."""
+        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
         try:
-            answers = await self._raw(served, instances, served.route.timeout_seconds, trace)
+            [answer] = await self._raw(served, [instance], seconds, trace)
         except Refused as refused:
-            if len(instances) == 1 or refused.status == 504:
-                return [refused] * len(instances)
-            alone = await asyncio.gather(*(self._each(served, [each], trace) for each in instances))
-            return [answer for (answer,) in alone]
-        return [_of_one(answer, served) for answer in answers]
+            return refused
+        return _of_one(answer, served)
 
     def _count(self, chosen: Chosen, error: Exception) -> None:
         """A request that was not answered: through whose fault?"""
