@@ -13,6 +13,7 @@ from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.environments import PREFIX
 from perennial_gateway.history import History, Page, Window, asked
+from perennial_gateway.label_schemas import LabelSchemas
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import HEADERS, docs_page, page
@@ -41,6 +42,7 @@ class ForUsers:
         routes: RouteTable,
         log: DurableLog,
         history: History,
+        schemas: LabelSchemas,
         service: Service,
         batches: BatchPredictions,
         guard: Guard,
@@ -49,6 +51,7 @@ class ForUsers:
         self._routes = routes
         self._log = log
         self._history = history
+        self._schemas = schemas
         self._service = service
         self._batches = batches
         self._guard = guard
@@ -110,9 +113,8 @@ class ForUsers:
         """How much each version predicted, and how right it was."""
         model = self._read(request)
         window = asked(Window, request.query_params.multi_items())
-        labels = self._routes.served(model).route.label_schema
         await asyncio.to_thread(self._log.settle)
-        return Json(await asyncio.to_thread(self._history.statistics, model, window, labels))
+        return Json(await asyncio.to_thread(self._history.statistics, model, window, self._schemas.of))
 
     def _read(self, request: Request) -> str:
         model = _permitted(request, Scope.READ)
