@@ -58,13 +58,16 @@ class ForUsers:
         self._tell = tell
 
     def of_models(self) -> list[Route]:
-        """What is below /v1."""
+        """What is below /v1. What everybody may see is here as well: it names its method to others."""
         return [
             Route("/models/{model}/predict", self.predict, methods=["POST"]),
             Route("/models/{model}:predict_batch", self.predict_batch, methods=["POST"]),
             Route("/models/{model}/feedback", self.feedback, methods=["POST"]),
             Route("/models/{model}/predictions", self.predictions),
             Route("/models/{model}/statistics", self.statistics),
+            Route("/models/{model}:predict_batch", self.other_method),
+            Route("/models/{model}/openapi.json", self.openapi),
+            Route("/models/{model}/docs", self.docs),
             Route("/models/{model}", self.model),
             Route("/models", self.models),
         ]
@@ -83,6 +86,11 @@ class ForUsers:
     async def predict(self, _request: Request) -> Response:
         """Never reached: POST is answered on the hot path (fast.py); this names the method to others."""
         raise Refused(405, "Use POST.")
+
+    async def other_method(self, request: Request) -> Response:
+        """A model's name in its own path would take what is meant for another path."""
+        message = f"{request.method} is not allowed at {request.scope['path']}. Use POST."
+        raise Refused(405, message, headers={"Allow": "POST"})
 
     async def predict_batch(self, request: Request) -> Response:
         model = _permitted(request, Scope.PREDICT)

@@ -5,20 +5,19 @@ predictions are counted without looking at one of them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text, as_text, failures, feedback, predictions, takebacks
 from perennial_gateway.intervals import mean, wilson
 from perennial_gateway.log import plain
 from perennial_gateway.schemas import Schema
-from perennial_gateway.takebacks import in_utc
+from perennial_gateway.takebacks import Time
 from perennial_gateway.web import Refused
 
 MOST_ROWS = 1000
-Time = Annotated[AwareDatetime, AfterValidator(in_utc)]
 P, F, T = predictions.c, feedback.c, takebacks.c
 SHOWN = (
     *(P.prediction_id, P.predicted_at, P.model_version, P.run_id, P.features, P.prediction, P.score),

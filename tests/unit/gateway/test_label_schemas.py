@@ -78,8 +78,8 @@ def test_a_version_that_has_gone_keeps_its_schema_and_a_new_route_of_it_changes_
 
 
 def test_each_version_is_told_by_the_kind_of_its_own_labels(gateway: TestClient) -> None:
-    stable, candidate = predicted(gateway, "1"), predicted(gateway, "2")
-    tell(gateway, (stable, 1), (candidate, 2.5))
+    stable, *candidates = predicted(gateway, "1"), predicted(gateway, "2"), predicted(gateway, "2")
+    tell(gateway, (stable, 1), *((candidate, 2.5) for candidate in candidates))
 
     found = gateway.get("/v1/models/m/statistics").json()["versions"]
     told = {row["model_version"]: row for row in found}
