@@ -1,6 +1,7 @@
 """Environments on the real TorchServe, gateway and MLflow: one archive goes from dev to production."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,12 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
     entered(model, version, "dev")
     with pytest.raises(GateRefused, match="has not passed through staging"):
         released(model, version)
-    with pytest.raises(InvalidRequest, match="does not pass through 'qa'"):
+    with pytest.raises(InvalidRequest, match="This platform has no environment 'qa'. It has dev, staging"):
         entered(model, version, "qa")
+    rules = model.spec.release.model_copy(update={"environments": model.spec.release.environments[:1]})
+    only_dev = replace(model, spec=model.spec.model_copy(update={"release": rules}))
+    with pytest.raises(InvalidRequest, match="does not pass through 'staging'"):
+        entered(only_dev, version, "staging")
     assert everywhere(model) == ["1", None, None]
 
 
