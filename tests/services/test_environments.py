@@ -21,6 +21,7 @@ from tasks.contracts import (
 )
 from tasks.errors import CheckFailed, GateRefused, InvalidRequest
 from tasks.ledger import entries
+from tasks.release.ab import Wanted, start_ab
 from tasks.release.accept import accept
 from tasks.release.enter import enter
 from tasks.release.observe import mismatches
@@ -191,6 +192,20 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
         released(model, second)
     released(model, first)
     assert serving(model, "production") == "1"
+
+
+def test_a_comparison_in_production_asks_nothing_that_has_not_passed(model: Model) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    for environment in ("dev", "staging"):
+        entered(model, first, environment)
+    released(model, first)
+    entered(model, second, "dev")
+
+    with pytest.raises(GateRefused, match="has not passed through staging"):
+        start_ab(model.spec, Wanted("2", 0.5, 100), "tests", "Which is better?")
+
+    assert Gateway().split(model.name) is None
+    assert entries.history(model.name, {Action.AB}) == []
 
 
 def test_production_s_deployments_leave_loaded_what_an_environment_serves(model: Model) -> None:
