@@ -29,7 +29,9 @@ def models() -> Iterator[Models]:
 @contextmanager
 def database(kind: str, folder: Path) -> Iterator[str]:
     with ExitStack() as stack:
-        yield f"sqlite:///{folder / 'gateway.db'}" if kind == "SQLite" else stack.enter_context(postgres_url())
+        yield (
+            f"sqlite:///{folder / 'gateway.db'}" if kind == "SQLite" else stack.enter_context(postgres_url())
+        )
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
@@ -88,9 +90,7 @@ def test_gateways_of_their_own_that_start_at_once_on_one_database_keep_apart(
     kind: str, models: Models, tmp_path: Path
 ) -> None:
     with database(kind, tmp_path) as url, ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        made = [
-            running(models, tmp_path, url, gateway_environment=name) for name in (*NAMES, "production")
-        ]
+        made = [running(models, tmp_path, url, gateway_environment=name) for name in (*NAMES, "production")]
         gateways = list(pool.map(stack.enter_context, made))
         for version, each in zip("123", gateways, strict=True):
             each.put(route(version))
