@@ -140,7 +140,7 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
     entered(model, version, "dev")
     with pytest.raises(GateRefused, match="has not passed through staging"):
         released(model, version)
-    with pytest.raises(InvalidRequest, match="This platform has no environment 'qa'. It has dev, staging"):
+    with pytest.raises(InvalidRequest, match="This platform has no environment 'qa'"):
         entered(model, version, "qa")
     rules = model.spec.release.model_copy(update={"environments": model.spec.release.environments[:1]})
     only_dev = replace(model, spec=model.spec.model_copy(update={"release": rules}))

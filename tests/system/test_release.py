@@ -63,7 +63,7 @@ class Users(threading.Thread):
             instance = {"pixels": NEVER_SEEN} if asked % 2 else input_example(MODEL)
             answer = requests.post(self.url, json={"instances": [instance]}, timeout=30)
             if answer.ok:
-                self.versions.append(answer.json()["predictions"][0]["model_version"])
+                self.versions.append(answer.json()["model_version"])
             else:
                 self.failed.append(answer.status_code)
 

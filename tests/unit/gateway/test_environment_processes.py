@@ -1,5 +1,5 @@
-"""Environments of a gateway of several processes, on SQLite and PostgreSQL: each has records of its own, and a
-change in one holds in every process when it is answered.
+"""Environments of a gateway of several processes, on SQLite and PostgreSQL: each has records of its own, and
+a change in one holds in every process when it is answered.
 """
 
 from collections.abc import Iterator
