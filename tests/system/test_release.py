@@ -199,7 +199,7 @@ def test_a_version_that_fails_live_goes_back_by_itself(
 
 @pytest.mark.platform
 @pytest.mark.timeout(1500)
-def test_a_person_at_a_shell_compares_versions_predicts_a_table_and_goes_back_in_staging(
+def test_a_person_at_a_shell_compares_versions_predicts_a_table_and_leaves_staging_and_comes_back(
     inside: Platform, airflow: Airflow, released_by_stages: Path
 ) -> None:
     stable, other = serving(inside)["model_version"], serving(inside, "/staging")["model_version"]
@@ -223,10 +223,10 @@ def test_a_person_at_a_shell_compares_versions_predicts_a_table_and_goes_back_in
 
     back = say("rollback", MODEL, "--environment", "staging", "--why", "It fails.")
     assert back == f"{MODEL}: version {stable} serves again in staging, instead of version {other}.\n"
-    assert (serving(inside, "/staging")["model_version"], serving(inside)["model_version"]) == (
-        stable,
-        stable,
-    )
+    assert {serving(inside, below)["model_version"] for below in ("", "/staging")} == {stable}
+    again = say("release", MODEL, other, "--environment", "staging", "--wait", "--why", "Once more.")
+    assert again == f"{MODEL}: version {other} serves in staging.\n"
+    assert (serving(inside, "/staging")["model_version"], serving(inside)["model_version"]) == (other, stable)
 
     wait_for_success(airflow, f"predict_batch_{MODEL}", predicted)
     done = airflow.result(f"predict_batch_{MODEL}", predicted, "predict_batch")
