@@ -12,7 +12,7 @@ ONE_OF = "say one of --tar FILE, --accept ID and --pushed IMAGE@DIGEST --id ID"
 
 
 @app.command()
-def image(  # noqa: PLR0913 - each is an option
+def image(
     context: typer.Context,
     model: Model,
     version: Annotated[str, typer.Argument(help="Its number; the gate has promoted it.")],

@@ -1,7 +1,7 @@
 """Accept a serving image by what its container answers, and note where it was pushed: both in the ledger.
 
-An image is named by what Docker calls its id, the SHA-256 of its configuration, until a registry has it; there
-it is named by the digest that the registry gave it.
+An image is named by what Docker calls its id, the SHA-256 of its configuration, until a registry has it;
+there it is named by the digest that the registry gave it.
 """
 
 import re

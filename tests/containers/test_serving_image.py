@@ -1,4 +1,4 @@
-"""`make image` on a real engine, MLflow and ledger, and pushed to a real registry (Debian's `docker-registry`)."""
+"""`make image` on a real engine, MLflow and ledger, and pushed to a real registry (Debian's package)."""
 
 # ruff: noqa: F811 - fixtures are imported by their names
 
@@ -17,11 +17,11 @@ import yaml
 
 from embedded.ports import free_port
 from tasks.contracts import Action, DataSnapshot, LedgerEntry, ModelVersion, SnapshotPart, TrainingRun
-from tasks.stores.row_hash import sha256_of_rows
 from tasks.ledger import entries
 from tasks.release.acceptance import ANSWERS
 from tasks.settings import PROJECT, settings
 from tasks.stores import registry
+from tasks.stores.row_hash import sha256_of_rows
 from tests.services.conftest import (  # noqa: F401 - fixtures
     Model,
     Service,

@@ -13,6 +13,7 @@ from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.cloud_run.history import PLANNED, served, tries
 from tasks.release.cloud_run.template import INGRESS, revision_of, secret_of, service_of, template_of
+from tasks.release.cloud_run.told import plan_in, told_of
 from tasks.release.image_record import pushed_image
 from tasks.release.rollback import version_of
 from tasks.serving.gateway import Gateway
@@ -39,19 +40,11 @@ def plan_cloud_run(request: PlanCloudRunRequest) -> CloudRunPlan:
     if earlier is not None:
         return plan_in(earlier)
     plan = (
-        _of_production(request, rules, told) if request.to == "production" else _previous(request, rules, told)
+        _of_production(request, rules, told)
+        if request.to == "production"
+        else _previous(request, rules, told)
     )
     return _recorded(request, plan)
-
-
-def told_of(model: str) -> list[LedgerEntry]:
-    """What the ledger has of a model on Cloud Run, oldest first."""
-    return entries.history(model, {Action.CLOUD_RUN, Action.DONE})
-
-
-def plan_in(entry: LedgerEntry) -> CloudRunPlan:
-    """The plan that an entry of the ledger holds or rests on."""
-    return CloudRunPlan.model_validate({**entry.evidence["plan"], "ledger_hash": entry.entry_hash})
 
 
 def _planned(told: list[LedgerEntry], step_key: str) -> LedgerEntry | None:
@@ -78,7 +71,7 @@ def _of_production(
     return _plan(spec, rules, version, route, pushed.evidence["image"], told, said)
 
 
-def _plan(  # noqa: PLR0913 - each is a part of the plan
+def _plan(
     spec: PipelineSpec,
     rules: CloudRunSpec,
     version: ModelVersion,
