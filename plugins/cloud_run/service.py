@@ -56,7 +56,7 @@ class CloudRunService:
         template.revision = self.plan.revision
         ingress = getattr(IngressTraffic, self.plan.ingress)
         if service is None:
-            made = Service(template=template, ingress=ingress)
+            made = Service(template=template, ingress=ingress, traffic=_with({}))
             parent = f"projects/{self._project}/locations/{self._region}"
             self._services.create_service(
                 parent=parent, service=made, service_id=self._name, timeout=CALL_SECONDS
@@ -94,8 +94,8 @@ class CloudRunService:
             return {"state": "failed", **told}
         is_ready = revision is not None and condition is not None and condition.state == SUCCEEDED
         address = self._tagged(service) if service else None
-        if is_ready and service and not service.reconciling and (address or self.plan.revision in shares):
-            return {"state": "ready", "url": address or service.uri, "audience": service.uri, **told}
+        if is_ready and service and not service.reconciling and address:
+            return {"state": "ready", "url": address, "audience": service.uri, **told}
         return {"state": "pending", **told}
 
     def look_at_traffic(self) -> Seen:
@@ -161,9 +161,11 @@ def serving(service: Service) -> dict[str, int]:
 
 
 def _with(shares: dict[str, int], *more: TrafficTarget) -> list[TrafficTarget]:
-    """The traffic as it is, each revision by its name: a new one gets none by being the latest."""
+    """The traffic as it is, each revision by its name: a new one gets none by being the latest. Where none
+    serves, it does.
+    """
     if not shares:
-        return [TrafficTarget(type_=LATEST, percent=100)]
+        return [TrafficTarget(type_=LATEST, percent=100, tag=TAG)]
     named = [TrafficTarget(type_=BY_NAME, revision=name, percent=share) for name, share in shares.items()]
     return [*named, *more]
 

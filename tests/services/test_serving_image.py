@@ -1,11 +1,11 @@
 """What a serving image holds and runs, as processes: the real registry, ledger, archive and server."""
 
+# ruff: noqa: F811 - fixtures are imported by their names
+
 import io
 import json
 import os
-import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,25 +14,23 @@ import requests
 import yaml
 
 from cli.__main__ import main
-from embedded.ports import free_port
-from tasks.contracts import Action, DataSnapshot, LedgerEntry, ModelVersion, SnapshotPart, TrainingRun
+from tasks.contracts import Action, LedgerEntry, ModelVersion
 from tasks.errors import ArchiveMismatch, CheckFailed, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release.image_files import write_image_files
 from tasks.release.image_record import accept_image, note_pushed, pushed_image
 from tasks.release.image_relay import ImageRelay
-from tasks.settings import PROJECT, settings
+from tasks.settings import settings
 from tasks.stores import registry
-from tests.services.conftest import ENVIRONMENTS, Model, Service
-
-TOKEN = "a token of this test"
-PYTHON = ENVIRONMENTS / "inference" / "bin" / "python"
-
-
-def written(version: ModelVersion) -> bytes:
-    target = io.BytesIO()
-    write_image_files(version.model, version.version, target)
-    return target.getvalue()
+from tests.services.conftest import Model, Service
+from tests.services.serving_images import (  # noqa: F401 - a fixture
+    PYTHON,
+    TOKEN,
+    server_of,
+    trained,
+    unpacked,
+    written,
+)
 
 
 @pytest.fixture
@@ -42,33 +40,12 @@ def version(model: Model) -> ModelVersion:
 
 @pytest.fixture
 def image(version: ModelVersion, tmp_path: Path) -> Path:
-    """The files of /opt/perennial in an image."""
-    with tarfile.open(fileobj=io.BytesIO(written(version))) as tar:
-        tar.extractall(tmp_path / "model", filter="data")
-    code = tmp_path / "containers" / "serving"
-    code.mkdir(parents=True)
-    for source in (
-        *(PROJECT / "containers" / "serving").glob("*.py"),
-        PROJECT / "tasks/release/differences.py",
-    ):
-        shutil.copy(source, code)
-    return tmp_path
+    return unpacked(version, tmp_path)
 
 
 @pytest.fixture
 def server(image: Path) -> Iterator[Service]:
-    """What its container runs."""
-    port = str(free_port())
-    environment = {
-        "PYTHONPATH": str(PROJECT / "containers" / "inference"),
-        "PERENNIAL_INFERENCE_TOKEN": TOKEN,
-        "PERENNIAL_INFERENCE_HOST": "127.0.0.1",
-        "PORT": port,
-        "TMPDIR": str(image),
-    }
-    ready = f"http://127.0.0.1:{port}/v2/health/ready"
-    command = [str(PYTHON), str(image / "containers" / "serving" / "serve.py")]
-    service = Service(command, environment, image / "server.log", lambda: requests.get(ready, timeout=5).ok)
+    service = server_of(image)
     service.start()
     yield service
     service.stop()
@@ -175,22 +152,6 @@ def relay(image: Path, server: Service) -> Iterator[ImageRelay]:
         assert inside.stdout
         yield ImageRelay(inside.stdin, inside.stdout, timeout_seconds=5)
         inside.kill()
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The archives of these tests come from no training: what MLflow would say of it."""
-    part = SnapshotPart(url="unused", rows=1, sha256="0" * 64)
-    about = {"table": "t", "table_version": 1, "as_of": None, "version_at": "2026-11-01T00:00:00Z"}
-    parts = {"train": part, "validation": part, "test": part}
-    snapshot = DataSnapshot.model_validate({**about, "query": "", "rows": 3, "sha256": "0" * 64, **parts})
-
-    def run(run_id: str) -> TrainingRun:
-        plain = {"code_commit": None, "image_digest": None, "lock_sha256": "0", "parameters": {}, "seed": 1}
-        ids = {"model": "m", "run_id": run_id, "experiment_id": "1", "model_files_url": ""}
-        return TrainingRun.model_validate({**ids, **plain, "snapshot": snapshot})
-
-    monkeypatch.setattr(registry, "training_run", run)
 
 
 def told(version: ModelVersion) -> list[LedgerEntry]:
