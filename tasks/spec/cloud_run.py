@@ -16,10 +16,10 @@ SHAPES = {
         r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
         "a name of at most 40 lower-case letters, digits and hyphens that begins with a letter",
     ),
-    "repository": (
+    "registry": (
         r"[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)+",
-        "where `make image` pushes to, without a tag or digest: REGISTRY and the model's name, such as "
-        "europe-west1-docker.pkg.dev/our-project/team/my_model",
+        "what `make image REGISTRY=...` pushes to, without the model's name, a tag or a digest, such as "
+        "europe-west1-docker.pkg.dev/our-project/team",
     ),
     "token_secret": (r"[A-Za-z0-9_-]{1,255}", "the name of a secret in Secret Manager, without its path"),
     "token_version": (r"latest|[1-9][0-9]*", "the number of the secret's version, or latest"),
@@ -34,7 +34,7 @@ class CloudRunSpec(Spec):
 
     Attributes:
         project, region, service: Which service; it is made where it is not there.
-        repository: Of the images that `make image REGISTRY=...` pushed, by the model's name.
+        registry: Where `make image REGISTRY=...` pushed the images.
         token_secret: The secret that holds what a request has to bear, `PERENNIAL_INFERENCE_TOKEN`.
         token_version: Of the secret.
         service_account: Which a revision runs as; empty for the project's default.
@@ -48,7 +48,7 @@ class CloudRunSpec(Spec):
     project: str
     region: str
     service: str
-    repository: str
+    registry: str
     token_secret: str
     token_version: str = "latest"  # noqa: S105 - which version of a secret, not one
     service_account: str = ""

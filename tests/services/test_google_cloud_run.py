@@ -45,12 +45,12 @@ from tests.services.conftest import Model, Platform, Service, new_model
 from tests.services.guarded import OWNER, Key, connect, guarded, key, private_key  # noqa: F401 - fixtures
 from tests.services.serving_images import TOKEN, server_of, trained, unpacked  # noqa: F401 - a fixture
 
-REPOSITORY = "registry.example.org/team/reviews"
+REGISTRY = "registry.example.org/team"
 SERVICE = {
     "project": "our-project",
     "region": "europe-west1",
     "service": "reviews",
-    "repository": REPOSITORY,
+    "registry": REGISTRY,
     "token_secret": "token",
 }
 RELEASE = {"cloud_run": SERVICE, "acceptance": {"rows": 0, "requests": 4}}
@@ -74,6 +74,10 @@ def reviews(platform: Platform, settled: Path, trained: None) -> Iterator[Model]
 Serve = Callable[..., str]
 
 
+def image_of(model: Model, number: str) -> str:
+    return f"{REGISTRY}/{model.name}@sha256:{number.zfill(64)}"
+
+
 @pytest.fixture
 def serve(reviews: Model, cloud: CloudRun, tmp_path: Path) -> Iterator[Serve]:
     """Let a new version serve in production, with a pushed image that answers on this machine; its number."""
@@ -94,7 +98,7 @@ def serve(reviews: Model, cloud: CloudRun, tmp_path: Path) -> Iterator[Serve]:
                 return server_api.predict(reviews.name, version.archive.version, instance, 5)
 
             accept_image(reviews.name, number, image_id, answer, "tests")
-            note_pushed(reviews.name, number, image_id, f"{REPOSITORY}@{image_id}", "tests")
+            note_pushed(reviews.name, number, image_id, image_of(reviews, number), "tests")
         return number
 
     yield made
@@ -169,7 +173,7 @@ def test_the_first_version_makes_the_service_and_serves_by_its_name(
         "not by being the latest"
     )
     container = cloud.revisions[on_cloud.revision].containers[0]
-    assert container.image == f"{REPOSITORY}@sha256:{number.zfill(64)}"
+    assert container.image == image_of(reviews, number)
     assert container.startup_probe.http_get.path == "/v2/health/ready"
     assert container.env[0].value_source.secret_key_ref.secret == "token"
     assert told(reviews) == ["revision", "serves"]
@@ -215,7 +219,7 @@ def test_a_revision_that_does_not_start_gets_nothing_and_another_try_has_another
     serve("one")
     first = brought(reviews, "first")
     number = serve("two")
-    image = f"{REPOSITORY}@sha256:{number.zfill(64)}"
+    image = image_of(reviews, number)
     cloud.failing[image] = f"Image '{image}' not found."
     with pytest.raises(
         CheckFailed, match=rf"not ready: Image .* not found.*goes on serving: {first.revision}: 100 %"

@@ -60,12 +60,13 @@ def _of_production(
         raise InvalidRequest(f"No version of {spec.name} serves in production. Release one first.")
     version = version_of(route)
     require_replay(precedent.promotion_of_version(version))
-    pushed = pushed_image(version, rules.repository)
+    repository = f"{rules.registry}/{spec.name}"
+    pushed = pushed_image(version, repository)
     if pushed is None:
+        push = f"make image MODEL={spec.name} VERSION={version.version} REGISTRY={rules.registry}"
         raise InvalidRequest(
-            f"No image of version {version.version} of {spec.name} was pushed to {rules.repository}. Push it: "
-            f"make image MODEL={spec.name} VERSION={version.version} "
-            f"REGISTRY={rules.repository.rpartition('/')[0]}. Then start the DAG cloud_run_{spec.name}."
+            f"No image of version {version.version} of {spec.name} was pushed to {repository}. Push it: "
+            f"{push}. Then start the DAG cloud_run_{spec.name}."
         )
     said = request.reason.strip() or f"Version {version.version} serves in production."
     return _plan(spec, rules, version, route, pushed.evidence["image"], told, said)
