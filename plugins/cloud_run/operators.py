@@ -106,15 +106,15 @@ def google() -> Iterator[Any]:
     """`CloudRunService`, and sentences where Google says no for good.
 
     Raises:
-        InvalidProject: The Google provider is not installed here.
-        StepInvalid: What was asked for is wrong, or the connection's account may not do it.
+        StepInvalid: The Google provider is not installed here, what was asked for is wrong, or the
+            connection's account may not do it.
     """
     try:
         from google.api_core.exceptions import Forbidden, InvalidArgument, Unauthenticated
 
         from plugins.cloud_run.service import CloudRunService
     except ImportError as error:
-        raise google_not_installed(error) from error
+        raise StepInvalid(str(google_not_installed(error))) from error
     try:
         yield CloudRunService
     except Forbidden as error:

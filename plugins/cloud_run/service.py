@@ -86,7 +86,7 @@ class CloudRunService:
         """The state of the plan's revision, `pending` where there is none yet, and what is said of it."""
         service, revision = self._find(), self._revision()
         condition = _ready(revision) if revision is not None else None
-        if condition is None and service is not None and not service.reconciling:
+        if condition is None and service is not None and _is_settled(service):
             condition = service.terminal_condition
         shares = serving(service) if service else {}
         told = {"said": _said(condition), "serving": shares}
@@ -94,7 +94,7 @@ class CloudRunService:
             return {"state": "failed", **told}
         is_ready = revision is not None and condition is not None and condition.state == SUCCEEDED
         address = self._tagged(service) if service else None
-        if is_ready and service and not service.reconciling and address:
+        if is_ready and service and _is_settled(service) and address:
             return {"state": "ready", "url": address, "audience": service.uri, **told}
         return {"state": "pending", **told}
 
@@ -102,7 +102,7 @@ class CloudRunService:
         """What answers, once the service does what it was told last."""
         service = self.read()
         shares, said = serving(service), _said(service.terminal_condition)
-        if service.reconciling:
+        if not _is_settled(service):
             return {"state": "pending", "said": said, "serving": shares}
         return {"state": "ready", "said": said, "serving": shares}
 
@@ -158,6 +158,11 @@ def serving(service: Service) -> dict[str, int]:
         if each.percent and name:
             found[name] = found.get(name, 0) + each.percent
     return found
+
+
+def _is_settled(service: Service) -> bool:
+    """Whether what the service tells of itself is of its newest change."""
+    return not service.reconciling and service.observed_generation == service.generation
 
 
 def _with(shares: dict[str, int], *more: TrafficTarget) -> list[TrafficTarget]:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from tasks.contracts import CloudRunPlan
 
@@ -44,8 +43,7 @@ class CloudRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until it has happened; at least once."""
         while True:
-            # Airflow's connection is asked for in that thread, which only asgiref's lets find its way back.
-            seen = await sync_to_async(self._look, thread_sensitive=False)()
+            seen = await asyncio.to_thread(self._look)
             if seen["state"] == "pending" and datetime.now(UTC) >= datetime.fromisoformat(self.until):
                 seen["state"] = "late"
             if seen["state"] != "pending":

@@ -1,5 +1,5 @@
-"""The Cloud Run DAG from end to end: real child processes, the heavy work behind them scripted; the tasks between
-them ask a stand-in of Google behind its own clients.
+"""The Cloud Run DAG from end to end: real child processes, the heavy work behind them scripted; the tasks
+between them ask a stand-in of Google behind its own clients.
 """
 
 # ruff: noqa: F811 - fixtures are imported by their names

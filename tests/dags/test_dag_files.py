@@ -34,6 +34,8 @@ HEAVY = {
     "deltalake",
     "duckdb",
     "sklearn",
+    "airflow.providers.google.cloud.hooks.cloud_run",
+    "google.cloud.run_v2",
 }
 
 

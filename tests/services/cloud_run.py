@@ -120,6 +120,7 @@ class CloudRun(grpc.GenericRpcHandler):
 
     def _changed(self) -> Any:
         self.changes += 1
+        self.service_.generation = self.changes
         self.service_.etag = f"etag-{self.changes}"
         self.pending = self.looks
         template = self.service_.template
@@ -134,6 +135,7 @@ class CloudRun(grpc.GenericRpcHandler):
 
     def _happen(self) -> None:
         """What Cloud Run does by itself after a change."""
+        self.service_.observed_generation = self.service_.generation
         created = self.service_.latest_created_revision
         revision = self.revisions[created.rpartition("/")[2]]
         fault = self.failing.get(revision.containers[0].image, "")

@@ -305,6 +305,24 @@ def test_after_a_rollback_in_production_the_service_follows_it(
         planned(reviews, "fourth", to="previous")
 
 
+def test_what_production_leaves_while_the_revision_starts_gets_nothing(
+    reviews: Model, cloud: CloudRun, serve: Serve
+) -> None:
+    from tasks.release.rollback import roll_back
+
+    serve("one")
+    first = brought(reviews, "first")
+    serve("two")
+    plan = planned(reviews, "second")
+    seen = opened(plan)
+    roll_back(reviews.name, "tests", "It is worse.")
+    decision = judged(plan, seen)
+    assert decision.verdict == "stay"
+    assert moved(decision) == {first.revision: 100}
+    again = planned(reviews, "second")
+    assert again.revision == first.revision, "the run, cleared, plans for what serves by now"
+
+
 def test_every_task_may_be_tried_again_and_changes_nothing_more(
     reviews: Model, cloud: CloudRun, serve: Serve
 ) -> None:

@@ -11,7 +11,7 @@ from tasks.contracts import (
 from tasks.errors import InvalidRequest
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
-from tasks.release.cloud_run.history import PLANNED, served, tries
+from tasks.release.cloud_run.history import PLANNED, newest, served, tries
 from tasks.release.cloud_run.template import INGRESS, revision_of, secret_of, service_of, template_of
 from tasks.release.cloud_run.told import plan_in, told_of
 from tasks.release.image_record import pushed_image
@@ -24,7 +24,8 @@ from tasks.spec.cloud_run import CloudRunSpec
 def plan_cloud_run(request: PlanCloudRunRequest) -> CloudRunPlan:
     """Plan the revision of the version that serves in production, or of what the service had before.
 
-    The same step run again gives the same plan.
+    The same step run again gives the same plan, for as long as that is still what was asked for: a run that
+    somebody clears a week later plans anew.
 
     Raises:
         InvalidRequest: The model has no `release.cloud_run`, nothing serves, the version has no image in the
@@ -37,7 +38,7 @@ def plan_cloud_run(request: PlanCloudRunRequest) -> CloudRunPlan:
         raise InvalidRequest(f"{request.spec.name} has no release.cloud_run in its pipeline.yaml: add it.")
     told = told_of(request.spec.name)
     earlier = _planned(told, request.context.step_key)
-    if earlier is not None:
+    if earlier is not None and _counts(earlier, told):
         return plan_in(earlier)
     plan = (
         _of_production(request, rules, told)
@@ -48,8 +49,18 @@ def plan_cloud_run(request: PlanCloudRunRequest) -> CloudRunPlan:
 
 
 def _planned(told: list[LedgerEntry], step_key: str) -> LedgerEntry | None:
-    mine = (each for each in told if each.after == PLANNED and each.evidence.get("step_key") == step_key)
-    return next(mine, None)
+    mine = [each for each in told if each.after == PLANNED and each.evidence.get("step_key") == step_key]
+    return mine[-1] if mine else None
+
+
+def _counts(earlier: LedgerEntry, told: list[LedgerEntry]) -> bool:
+    """Whether an earlier plan of this step is neither overtaken nor of what production has left."""
+    plan = plan_in(earlier)
+    last = newest([each for each in told if each.sequence > earlier.sequence], plan.service)
+    if last is not None and last.evidence.get("planned") != earlier.entry_hash:
+        return False
+    route = Gateway().route(plan.model)
+    return plan.to == "previous" or (route is not None and route.archive_sha256 == plan.archive_sha256)
 
 
 def _of_production(

@@ -58,7 +58,7 @@ class OnService(Told):
 
 
 def test_a_revision_that_is_ready_and_answers_as_it_was_judged_gets_the_traffic() -> None:
-    verdict, why = decide(PLAN, SEEN)
+    verdict, why = decide(PLAN, SEEN, "1")
     assert verdict == "move"
     assert "answers as it was judged. It serves in production." in why
 
@@ -78,9 +78,18 @@ def test_a_revision_that_is_ready_and_answers_as_it_was_judged_gets_the_traffic(
     ],
 )
 def test_any_other_leaves_the_traffic_where_it_is(changes: dict[str, Any], said: str) -> None:
-    verdict, why = decide(PLAN, SEEN.model_copy(update=changes))
+    verdict, why = decide(PLAN, SEEN.model_copy(update=changes), "1")
     assert verdict == "stay"
     assert said in why
+
+
+@pytest.mark.parametrize("in_production", ["2", None])
+def test_what_production_has_left_meanwhile_gets_nothing(in_production: str | None) -> None:
+    verdict, why = decide(PLAN, SEEN, in_production)
+    assert verdict == "stay"
+    assert "something else does by now" in why
+    back = PLAN.model_copy(update={"to": "previous"})
+    assert decide(back, SEEN, in_production)[0] == "move"
 
 
 def test_what_was_decided_and_not_carried_out_has_not_served() -> None:
