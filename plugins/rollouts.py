@@ -200,7 +200,7 @@ def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
     )
 
 
-def start_releases(settled: XComArg) -> None:
+def start_releases(settled: XComArg) -> XComArg:
     """Start each release by stages that the reconciliation handed over; skipped where there is none."""
 
     @task(task_id="handed_over", retries=0)
@@ -220,7 +220,7 @@ def start_releases(settled: XComArg) -> None:
     start_release = TriggerDagRunOperator.partial(
         task_id="start_release", logical_date=None, skip_when_already_exists=True
     )
-    start_release.expand_kwargs(handed_over(settled))
+    return start_release.expand_kwargs(handed_over(settled)).output
 
 
 def _step(
