@@ -87,10 +87,10 @@ def _asked_of(spec: PipelineSpec, environment: str) -> Callable[[Context], dict[
 
 
 def ask_before_production(spec: PipelineSpec, accepted: XComArg) -> XComArg | None:
-    """Ask a person before a version that has no stages serves in production, where the specification says so;
-    with stages it is asked before one of these.
+    """Ask a person before a version that has no stages serves in production, where the specification says so.
+    With stages it is asked before one of these, and here of a first model alone, which goes through none.
     """
-    if stages(spec) or not spec.release.environments or spec.release.approval.when == "none":
+    if not asks_before(spec.release, PRODUCTION):
         return None
     question = AskBeforeStage(
         task_id="ask_before_production",
@@ -99,7 +99,7 @@ def ask_before_production(spec: PipelineSpec, accepted: XComArg) -> XComArg | No
         approval=spec.release.approval,
         acceptance=accepted,
         decision=None,
-        also_first=True,
+        asked_of="first" if stages(spec) else "any",
     )
     return question.output
 
@@ -115,6 +115,7 @@ def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XCom
         approval=spec.release.approval,
         acceptance=accepted,
         decision=decision,
+        asked_of="next",
     )
     return question.output
 
