@@ -11,21 +11,23 @@ from tasks.contracts import (
     Acceptance,
     AcceptRequest,
     Action,
+    LedgerEntry,
     ModelVersion,
     RolloutCheck,
     Route,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
+from tasks.errors import CheckFailed, GateRefused, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
+from tasks.release.deploy import require_still_promised
 from tasks.release.enter import environments_of, require_passed
 from tasks.release.in_environment import in_use
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
-from tasks.release.states import SWITCHES, route_by
+from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
 from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
 from tasks.serving.backend import exclusive, serving_backend, versions_of
 from tasks.serving.gateway import Gateway
@@ -38,7 +40,8 @@ def accept(request: AcceptRequest) -> Acceptance:
 
     Raises:
         GateRefused: The gate did not promote this archive, its decision cannot be replayed, or it has not
-            passed through the environments before production.
+            passed through the environments before production; or no person asked for it, and since it was
+            promoted it was left, released already, or another version came to serve.
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
@@ -47,13 +50,15 @@ def accept(request: AcceptRequest) -> Acceptance:
     """
     spec, release_id = request.spec, release_id_of(request)
     version = registry.get_version(spec.name, request.version)
-    require_replay(precedent.promotion_of_version(version))
+    promotion = precedent.promotion_of_version(version)
+    require_replay(promotion)
     with exclusive(spec.name):
         require_passed(version, environments_of(spec))
         require_alone(spec.name, release_id)
         candidate, stable = route_of(spec, version), _serving(spec.name)
         if stable is not None and same_archive(stable, candidate):
             raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
+        _require_still_wanted(request, version, stable, promotion)
         run = registry.training_run(version.run_id)
         checks = _checked(request, version, run, stable)
         return _accepted(request, version, run, stable, checks)
@@ -81,6 +86,28 @@ def _serving(model: str) -> Route | None:
             "this task."
         )
     return route
+
+
+def _require_still_wanted(
+    request: AcceptRequest, version: ModelVersion, stable: Route | None, promotion: LedgerEntry
+) -> None:
+    """Refuse what no person asked for and what was decided since its promotion has overtaken: its run may have
+    waited for hours.
+    """
+    told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
+    if not request.by_itself or is_asked_for(told, version.version):
+        return
+    try:
+        require_still_promised(promotion, version)
+        if before := other_release(told, promotion, release_id_of(request)):
+            raise GateRefused(
+                f"{version.model} version {version.version} was released before (entry {before.sequence} of the "
+                f"ledger), and once more only a person releases it: perennial release {version.model} "
+                f"{version.version}."
+            )
+    except GateRefused as error:
+        _refuse(request, version, stable, error)
+        raise
 
 
 def _checked(
@@ -131,7 +158,7 @@ def _refuse(
         why=f"Version {version.version} is not released: {error}",
         fault=error.evidence,
     )
-    entries.complete(entry, "It is unloaded; what served goes on serving.")
+    entries.complete(entry, "It meets nobody; what served goes on serving.")
 
 
 def _accepted(
