@@ -81,9 +81,9 @@ def _serving(model: str) -> Route | None:
     told = route_by(entries.history(model, {Action.RECONCILE, *SWITCHES}))
     if route is None and told is not None:
         raise ServingError(
-            f"The gateway serves no version of {model}, but by the ledger version {told.model_version} serves. "
-            "Nothing is released until the DAG reconcile_ledger has brought it back, within a minute; then clear "
-            "this task."
+            f"The gateway serves no version of {model}, but by the ledger version {told.model_version} "
+            "serves. Nothing is released until the DAG reconcile_ledger has brought it back, within a "
+            "minute; then clear this task."
         )
     return route
 
@@ -91,7 +91,7 @@ def _serving(model: str) -> Route | None:
 def _require_still_wanted(
     request: AcceptRequest, version: ModelVersion, stable: Route | None, promotion: LedgerEntry
 ) -> None:
-    """Refuse what no person asked for and what was decided since its promotion has overtaken: its run may have
+    """Refuse what no person asked for and what was decided since its promotion has overtaken, because its run
     waited for hours.
     """
     told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
@@ -99,15 +99,20 @@ def _require_still_wanted(
         return
     try:
         require_still_promised(promotion, version)
-        if before := other_release(told, promotion, release_id_of(request)):
-            raise GateRefused(
-                f"{version.model} version {version.version} was released before (entry {before.sequence} of the "
-                f"ledger), and once more only a person releases it: perennial release {version.model} "
-                f"{version.version}."
-            )
+        _require_not_begun(other_release(told, promotion, release_id_of(request)), version)
     except GateRefused as error:
         _refuse(request, version, stable, error)
         raise
+
+
+def _require_not_begun(before: LedgerEntry | None, version: ModelVersion) -> None:
+    if before is not None:
+        raise GateRefused(
+            f"{version.model} version {version.version} was released before (entry {before.sequence} of the "
+            "ledger), and once more only a person releases it: perennial release "
+            f"{version.model} {version.version}.",
+            entry=before.entry_hash,
+        )
 
 
 def _checked(

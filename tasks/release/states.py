@@ -90,7 +90,7 @@ def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry |
 def other_release(
     entries: Iterable[LedgerEntry], promotion: LedgerEntry, release_id: str
 ) -> LedgerEntry | None:
-    """The first entry of another release of the archive that the gate promoted, since it did; None for none."""
+    """The first entry of another release of what the gate promoted, since it did; None for none."""
     return next(
         (
             each

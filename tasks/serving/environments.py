@@ -8,6 +8,7 @@ from tasks.errors import InvalidRequest, InvalidSettings
 from tasks.serving.gateway import Gateway
 from tasks.settings import separated, settings
 from tasks.spec.release import ENVIRONMENT, PRODUCTION
+from tasks.stores.registry import ALIAS
 
 VARIABLE = "PERENNIAL_RELEASE_ENVIRONMENTS"
 
@@ -23,12 +24,13 @@ def addresses() -> dict[str, str]:
     """
     given = [each.partition("=") for each in separated(settings().release_environments)]
     names = [name.strip() for name, _, _ in given]
-    wrong = [name for name in names if not ENVIRONMENT.fullmatch(name) or name == PRODUCTION]
+    taken = {PRODUCTION, ALIAS}  # an environment's alias in MLflow has its name
+    wrong = [name for name in names if not ENVIRONMENT.fullmatch(name) or name in taken]
     if wrong or len(set(names)) < len(names):
         raise InvalidSettings(
             f"{VARIABLE} is {settings().release_environments!r}. Name the environments before production, "
             "each once, comma-separated and in order: lowercase letters, digits and _, a letter first; with "
-            "=http://... where one has a gateway of its own."
+            f"=http://... where one has a gateway of its own. {PRODUCTION} and {ALIAS} are taken."
         )
     below = settings().gateway_url.rstrip("/")
     return {

@@ -272,8 +272,8 @@ class ReleaseSpec(Spec):
             return self
         why = "serves nobody" if self.mode == "shadow_only" else "serves as soon as it is promoted"
         raise ValueError(
-            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode canary "
-            "or blue_green, give environments, or leave approval out"
+            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode "
+            "canary or blue_green, give environments, or leave approval out"
         )
 
 
