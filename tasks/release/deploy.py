@@ -51,9 +51,7 @@ def deploy(request: DeployRequest) -> Rollout:
             on serving.
     """
     promotion = precedent.promotion_of_version(request.version)
-    return release(
-        request, _why(request.version), lambda: require_still_promised(promotion, request.version)
-    )
+    return release(request, _why(request.version), lambda: require_still_promised(promotion, request.version))
 
 
 def release(request: DeployRequest, why: str, may: Callable[[], None] | None = None) -> Rollout:
