@@ -15,7 +15,7 @@ import pytest
 @contextmanager
 def postgres_url() -> Iterator[str]:
     """An empty database on a socket of its own, until the block ends."""
-    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
+    initdb, pg_ctl = shutil.which("initdb"), shutil.which("pg_ctl")
     if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL is not installed here")
     with tempfile.TemporaryDirectory(prefix="perennial-pg-") as name:
@@ -31,12 +31,6 @@ def postgres_url() -> Iterator[str]:
             yield f"postgresql+psycopg://test@/postgres?host={folder}"
         finally:
             subprocess.run([*run, "-m", "immediate", "stop"], check=True, **how)
-
-
-def _program(name: str) -> str | None:
-    """Where a program of the server is; Debian keeps them off the PATH, below the server's version."""
-    beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(beside[-1]) if beside else None)
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
