@@ -7,6 +7,7 @@ came while the call before was under way. Each version has its own batcher in ea
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from perennial_gateway.backends.base import RETRY_AFTER, Answer, BackendFault, Kind, WorkerDied
@@ -56,14 +57,19 @@ class Batcher:
     A call for each worker goes out as soon as something waits. Another for each, which is there when the
     worker is free, goes out once as much waits as is in a call already: small calls would cost a busy machine
     more than they save.
+
+    Args:
+        processes: How many of the gateway's share the version's workers.
     """
 
-    def __init__(self, backend: Kind, route: Route, metrics: OfVersion) -> None:
+    def __init__(self, backend: Kind, route: Route, metrics: OfVersion, processes: int = 1) -> None:
         self._backend = backend
         self._route = route
         self._metrics = metrics
         self._most = route.batch_size if route.batches else 1
-        self._workers = route.workers * backend.servers if route.batches else UNBATCHED_CALLS
+        workers = route.workers * backend.servers if route.batches else UNBATCHED_CALLS
+        self._at_once = ceil(workers / processes)
+        self._most_calls = ceil(2 * workers / processes)
         self._asked = 0
         self._waits = 0
         self._budget = RetryBudget()
@@ -111,9 +117,9 @@ class Batcher:
 
     def _may_send(self) -> bool:
         calls = self._under_way
-        if calls < self._workers:
+        if calls < self._at_once:
             return True
-        return calls < 2 * self._workers and self._waits * calls >= self._asked
+        return calls < self._most_calls and self._waits * calls >= self._asked
 
     def _ended(self, size: int) -> None:
         self._under_way -= 1
