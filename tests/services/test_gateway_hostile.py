@@ -59,7 +59,7 @@ def head(model: Model, *more: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-# --- bodies, headers and questions that nobody means well with -----------------------------------------------
+# --- bodies, headers and questions that nobody means well with ---
 
 TEXT = '{"instances":[{"text":%s}]}'
 BODIES: list[bytes] = [
@@ -205,7 +205,9 @@ def test_under_attack_good_requests_are_answered_and_the_memory_is_bounded(
     for connection in slow:
         connection.close()
 
-    print(f"attacks {dict(bad + again)}, good {dict(good)}, grown by {grown >> 20} and {grown_again >> 20} MiB")
+    print(
+        f"attacks {dict(bad + again)}, good {dict(good)}, grown by {grown >> 20} and {grown_again >> 20} MiB"
+    )
     assert good.keys() == {200}
     assert good[200] > 10
     assert (bad + again).keys() <= {0, 200, 400, 401, 404, 413, 415, 422, 431, 503, 504}, bad + again
@@ -214,7 +216,7 @@ def test_under_attack_good_requests_are_answered_and_the_memory_is_bounded(
     assert attacked.gateway.running
 
 
-# --- connections ---------------------------------------------------------------------------------------------
+# --- connections ---
 
 MALFORMED = [
     b"\x00" * 1000,
@@ -299,7 +301,7 @@ def connections(platform: Platform) -> int:
     return sum(each.status == "ESTABLISHED" and each.laddr.port == port for each in found)
 
 
-# --- tokens --------------------------------------------------------------------------------------------------
+# --- tokens ---
 
 
 def test_a_token_that_is_revoked_or_ends_during_a_request_lets_no_further_one_in(

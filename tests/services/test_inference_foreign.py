@@ -1,4 +1,4 @@
-"""A client of another house, NVIDIA's for Triton, speaks with our inference server as with any of the protocol."""
+"""NVIDIA's client for Triton speaks with our inference server as with any of the protocol."""
 
 import json
 from collections.abc import Iterator

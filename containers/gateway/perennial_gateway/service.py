@@ -183,9 +183,9 @@ class Service:
         second label for a prediction is kept too: the last counts.
 
         Raises:
-            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema of
-                the version that answered, 429 for more labels than the token may send; nothing of the request
-                is kept.
+            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema
+                of the version that answered, 429 for more labels than the token may send; nothing of the
+                request is kept.
         """
         served, sender = self._routes.served(model), request.state.sender
         pairs = labels_of(await json_of(request))

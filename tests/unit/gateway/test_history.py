@@ -56,7 +56,7 @@ def all_keep(schema: dict[str, Any]) -> SchemasOf:
 def of_version(
     engine: sa.Engine, schema: dict[str, Any] = CLASSES, **window: Any
 ) -> dict[str, dict[str, Any]]:
-    found = History(engine).statistics("m", Window(**window), all_keep(schema))["versions"]
+    found = History(engine, all_keep(schema)).statistics("m", Window(**window))["versions"]
     return {row["model_version"]: row for row in found}
 
 
@@ -82,7 +82,7 @@ def test_pages_hold_every_prediction_once_newest_first(engine: sa.Engine) -> Non
         [prediction(n, predicted_at=same if n in {6, 7, 8} else at(n)) for n in range(1, 11)],
     )
     keep(engine, predictions, [prediction(99, model="other")])
-    history, found, cursor = History(engine), [], None
+    history, found, cursor = History(engine, all_keep(CLASSES)), [], None
     for _ in range(5):
         page = history.page("m", Page(limit=3, cursor=cursor))
         found += [int(row["prediction_id"], 16) for row in page["predictions"]]
@@ -95,7 +95,7 @@ def test_pages_hold_every_prediction_once_newest_first(engine: sa.Engine) -> Non
 def test_a_page_is_of_one_version_and_a_window(engine: sa.Engine) -> None:
     keep(engine, predictions, [prediction(n, model_version=str(n % 2)) for n in range(10)])
     page = Page(version="1", since=DAY + timedelta(minutes=3), until=DAY + timedelta(minutes=7))
-    found = History(engine).page("m", page)["predictions"]
+    found = History(engine, all_keep(CLASSES)).page("m", page)["predictions"]
     assert [int(row["prediction_id"], 16) for row in found] == [5, 3]
 
 
@@ -191,8 +191,8 @@ def test_two_hundred_thousand_predictions_are_counted_and_paged_quickly(engine: 
         [prediction(n, predicted_at=at(n / 60), model_version=str(n // 50_000)) for n in numbers],
     )
     keep(engine, feedback, [label(n, "1") for n in numbers[::10]])
-    history, began = History(engine), time.perf_counter()
-    versions = history.statistics("m", Window(), all_keep(CLASSES))["versions"]
+    history, began = History(engine, all_keep(CLASSES)), time.perf_counter()
+    versions = history.statistics("m", Window())["versions"]
     counted = time.perf_counter()
     old = history.page("m", Page(version="0", until=DAY + timedelta(minutes=100)))["predictions"]
     paged = time.perf_counter()
