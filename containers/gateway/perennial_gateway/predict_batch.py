@@ -69,6 +69,8 @@ class BatchPredictions:
                 such requests at once.
         """
         served = self._routes.served(model)
+        trace = trace_of(request.scope["headers"])
+        headers = {"traceparent": trace.parent.decode()} if trace else None
         if self._held >= AT_ONCE:
             message = f"{AT_ONCE} batches are being worked on, and no more at once. Try again."
             raise Refused(503, message, headers={"Retry-After": "5"})
@@ -78,11 +80,8 @@ class BatchPredictions:
         except BaseException:
             self._held -= 1
             raise
-        trace = trace_of(request.scope["headers"])
-        headers = {"traceparent": trace.parent.decode()} if trace else None
-        return StreamingResponse(
-            self._lines(served, items, sender, trace), media_type=NDJSON, headers=headers
-        )
+        lines = self._lines(served, items, sender, trace)
+        return StreamingResponse(lines, media_type=NDJSON, headers=headers)
 
     async def _lines(
         self, served: Served, items: Iterator[Any], sender: Sender, trace: Trace | None
