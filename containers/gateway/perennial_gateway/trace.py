@@ -16,8 +16,8 @@ class Trace(NamedTuple):
     """A trace context that was sent.
 
     Attributes:
-        parent: The header `traceparent`, which goes on to the backend, and back to the caller: as it came, and
-            of a later version of the standard as this one has it.
+        parent: The header `traceparent`, which goes on to the backend, and back to the caller: as it came, or
+            where it is of a later version of the standard, as this one has it.
         trace_id: 32 hexadecimal digits, as the log keeps them.
     """
 
