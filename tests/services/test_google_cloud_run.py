@@ -66,7 +66,7 @@ def cloud(key: Key, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudRun]:
 
 @pytest.fixture
 def reviews(platform: Platform, settled: Path, trained: None) -> Iterator[Model]:
-    made = new_model(settled, release=RELEASE)
+    made = new_model(settled, release=RELEASE, backend="oip")
     yield made
     made.remove()
 
