@@ -1,4 +1,4 @@
-"""What the tests of Cloud Run share: versions whose images answer on this machine, and the tasks of the group."""
+"""What the tests of Cloud Run share: versions whose images answer here, and each task of the group."""
 
 # ruff: noqa: F811 - fixtures are imported by their names
 
