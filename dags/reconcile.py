@@ -4,10 +4,12 @@ from plugins.forms import no_form
 from plugins.housekeeping import look_for_mismatches, send_alerts, settle_mismatches
 from plugins.pipeline import pipeline
 from plugins.rollouts import start_releases
-from plugins.schedules import each_minute
+from plugins.schedules import each_minute_and_moved_alias
 
 
-@pipeline(over=lambda _: {"ledger": "ledger"}, schedule=each_minute, form=no_form, paused=False)
+@pipeline(
+    over=lambda _: {"ledger": "ledger"}, schedule=each_minute_and_moved_alias, form=no_form, paused=False
+)
 def reconcile(_: str) -> None:
     """See that what serves, the alias in MLflow and the ledger agree; carry on or undo what does not.
 

@@ -1,5 +1,7 @@
-"""The look of each minute: does anything have to be reconciled? In the worker itself, with two requests a
-model and a few reads of the ledger, so that no step is started where all agrees.
+"""The look of each minute, and of each moved alias: does anything have to be reconciled?
+
+In the worker itself, with two requests a model and a few reads of the ledger, so that no step is started
+where all agrees.
 
 Airflow alone knows whether a granted training was ever started, so one that was not is given back here.
 """
@@ -9,8 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from plugins.operators import BY_CLOCK
-from plugins.runners.mlflow_login import READER, password_of
+from plugins.operators import BY_CLOCK, BY_DATA
+from plugins.runners.mlflow_login import reader
 from tasks.settings import settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ def wanted(models: list[str], run_type: str, run_after: datetime) -> dict[str, A
     """What the step is asked for; None for nothing. Once an hour, and for a run that somebody asked for, all
     is looked at, more closely.
     """
-    if run_type != BY_CLOCK or run_after.minute == 0:
+    if run_type not in {BY_CLOCK, BY_DATA} or (run_type == BY_CLOCK and run_after.minute == 0):
         return {"models": [], "thorough": True}
     return {"models": models, "thorough": False} if models else None
 
@@ -41,9 +43,7 @@ def differing_models() -> list[str]:
     from tasks.release.observe import mismatches
     from tasks.stores import mlflow_rest
 
-    key = settings().mlflow_key.get_secret_value()
-    login = (READER, password_of(READER, key)) if key else None
-    found = mismatches(mlflow_rest.registered_models(login))
+    found = mismatches(mlflow_rest.registered_models(reader(settings())))
     for each in found:
         log.info("%s: %s", each.model, each.why)
     return list(dict.fromkeys(each.model for each in found))

@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseEventTrigger
 from croniter import croniter
 
 from plugins.runners.connections import GOOGLE, google_not_installed
+from plugins.triggers.aliases import AliasTrigger
 from plugins.triggers.landing import LandingTrigger
 from tasks.errors import InvalidProject
 from tasks.settings import settings
@@ -89,8 +90,14 @@ def only_when_asked(_subject: object) -> None:
     """No schedule."""
 
 
-def each_minute(_subject: str) -> CronTriggerTimetable:
-    return cron("* * * * *")
+def each_minute_and_moved_alias(_subject: str) -> AssetOrTimeSchedule:
+    """When somebody moves an alias in MLflow; and each minute, for all else that may not agree."""
+    trigger = AliasTrigger(settings().alias_poll_seconds)
+    watcher = AssetWatcher(name="aliases", trigger=trigger)
+    aliases = Asset(
+        name="registry/aliases", uri="perennial://registry/aliases", group="registry", watchers=[watcher]
+    )
+    return AssetOrTimeSchedule(timetable=cron("* * * * *"), assets=[aliases])
 
 
 def tidy_schedule(_place: str) -> CronTriggerTimetable:

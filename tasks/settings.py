@@ -77,6 +77,7 @@ class Settings(BaseSettings):
             that is `mlflow_url`.
         mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where
             MLflow asks nobody, or everybody for the login of MLFLOW_TRACKING_USERNAME and _PASSWORD.
+        alias_poll_seconds: Between two looks whether an alias was moved in MLflow.
         release_environments: The environments before production, comma-separated, in the order in which a
             version passes through them; `staging=http://...` where one has a gateway of its own, `staging`
             where production's gateway answers for it below that name. Empty for production alone.
@@ -120,6 +121,7 @@ class Settings(BaseSettings):
     mlflow_url: str = "http://127.0.0.1:5000"
     mlflow_pages: str = ""
     mlflow_key: SecretStr = SecretStr("")
+    alias_poll_seconds: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     gateway_url: str = "http://127.0.0.1:8000"
     gateway_token: SecretStr = SecretStr("")
     release_environments: str = ""

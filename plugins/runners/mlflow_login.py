@@ -35,6 +35,12 @@ def password_of(user: str, key: str) -> str:
     return hmac.new(key.encode(), user.encode(), "sha256").hexdigest()
 
 
+def reader(place: Settings) -> tuple[str, str] | None:
+    """Name and password of who reads alone; None where this installation's MLflow has no users for steps."""
+    key = place.mlflow_key.get_secret_value()
+    return (READER, password_of(READER, key)) if key else None
+
+
 def login_of(step: Step, place: Settings) -> dict[str, str]:
     """What MLflow's client logs in with; empty where this installation's MLflow has no users for steps."""
     key = place.mlflow_key.get_secret_value()

@@ -42,7 +42,9 @@ def dag_runs_named(entry: LedgerEntry) -> set[str]:
 def run_of(entry: LedgerEntry) -> str | None:
     """The MLflow run that an entry judged, or sent requests to; None where it did neither."""
     about = entry.evidence.get("decision") or {} if entry.action == Action.GATE else {}
-    sent_to = entry.evidence.get("candidate" if entry.action == Action.RELEASE else "route") or {}
+    of_comparison = entry.evidence.get("comparison") or {} if entry.action == Action.AB else entry.evidence
+    beside = entry.action in {Action.RELEASE, Action.AB}
+    sent_to = of_comparison.get("candidate" if beside else "route") or {}
     found = about.get("run_id") or sent_to.get("run_id")
     return str(found) if found else None
 

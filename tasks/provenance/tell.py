@@ -26,6 +26,8 @@ STATES = {
 }
 """What was decided of a batch's labels, by the entry's `after`."""
 SWITCHES = (Action.DEPLOY, Action.ROLLBACK)
+LEAVES = ("left", "rolled_back", "withdrawn")
+"""What is decided of an environment that a version leaves, by the entry's `after`."""
 
 
 def tell(explanation: Explanation) -> tuple[str, ...]:
@@ -98,12 +100,38 @@ def _of_lineage(found: Explanation, lineage: Lineage) -> Iterator[str]:
     yield from _recalled_since(lineage)
     yield _judged(found)
     for entry in found.decisions:
-        if entry.action == Action.RELEASE and run_of(entry) == lineage.run_id:
-            yield _released(entry)
-        if entry.action in SWITCHES and _leads_to(entry, lineage.run_id):
-            by = f"{entry.actor} let it serve (entry {entry.sequence})"
-            yield f"{_time(entry.at)}: {by}. {_sentence(entry.why)}"
+        yield from _came_to_users(entry, lineage.run_id)
     yield _serves(found, lineage)
+
+
+def _came_to_users(entry: LedgerEntry, run_id: str) -> Iterator[str]:
+    """What an entry says of a version's way to its users, or back."""
+    kinds = {Action.RELEASE: _released, Action.AB: _compared}
+    if entry.action == Action.ENVIRONMENT:
+        yield from _in_environment(entry, run_id)
+    elif entry.action in kinds and run_of(entry) == run_id:
+        yield kinds[entry.action](entry)
+    elif entry.action in SWITCHES and _leads_to(entry, run_id):
+        by = f"{entry.actor} let it serve (entry {entry.sequence})"
+        yield f"{_time(entry.at)}: {by}. {_sentence(entry.why)}"
+
+
+def _in_environment(entry: LedgerEntry, run_id: str) -> Iterator[str]:
+    """That it came to serve in an environment before production, was refused there, or left it again."""
+    where, by = entry.evidence.get("environment"), f"(entry {entry.sequence}, {entry.actor})"
+    if _leads_to(entry, run_id) and entry.after in {"entered", "refused"}:
+        yield f"{_time(entry.at)}: {_sentence(entry.why)} {by}"
+    elif _leads_to(entry, run_id):
+        yield f"{_time(entry.at)}: it serves in {where} again. {_sentence(entry.why)} {by}"
+    elif entry.after in LEAVES and (entry.evidence.get("before") or {}).get("run_id") == run_id:
+        yield f"{_time(entry.at)}: it serves in {where} no longer. {_sentence(entry.why)} {by}"
+
+
+def _compared(entry: LedgerEntry) -> str:
+    """A step of its comparison (A/B) with what served."""
+    by = f"(entry {entry.sequence}, {entry.actor})"
+    of = f"the comparison (A/B) with version {entry.before}"
+    return f"{_time(entry.at)}: {of}, {entry.after}. {_sentence(entry.why)} {by}"
 
 
 def _released(entry: LedgerEntry) -> str:

@@ -26,6 +26,7 @@ from tasks.release.ab_compare import compare, sides_of
 from tasks.release.ab_record import comparison_of, end_comparison, record_ab
 from tasks.release.ab_under_way import split_of_comparison
 from tasks.release.accept import passed_checks
+from tasks.release.enter import environments_of, require_passed
 from tasks.release.record import require_alone
 from tasks.release.switch import route_of, same_archive
 from tasks.serving.backend import exclusive
@@ -49,13 +50,15 @@ def start_ab(spec: PipelineSpec, wanted: Wanted, actor: str, why: str) -> Compar
     Raises:
         InvalidRequest: A release or another comparison of the model is under way, no version serves, or this
             one does; or the share or the number of labels is none.
-        GateRefused: The gate did not promote the version's archive.
+        GateRefused: The gate did not promote the version's archive, or it has not passed through the
+            environments before production.
         CheckFailed, ServingError: It does not load, or is not what was judged; what serves goes on serving.
     """
     _require_possible(wanted)
     version, gateway = registry.get_version(spec.name, wanted.version), Gateway()
     require_replay(precedent.promotion_of_version(version))
     with exclusive(spec.name):
+        require_passed(version, environments_of(spec))
         require_alone(spec.name, None)
         stable = _require_other(gateway.route(spec.name), spec, version)
         checks = passed_checks(spec, version, registry.training_run(version.run_id), stable)

@@ -85,7 +85,7 @@ def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settle
 
 def _hand_over_again(model: str, context: StepContext) -> list[Settled]:
     """Have a release begun whose run was never started, or died before its first decision; once."""
-    told = entries.history(model, {Action.RECONCILE, Action.RELEASE, *SWITCHES})
+    told = entries.history(model, {Action.RECONCILE, Action.RELEASE, Action.ENVIRONMENT, *SWITCHES})
     lost = lost_hand_over(told, datetime.now(UTC))
     if lost is None:
         return []

@@ -71,15 +71,24 @@ def lost_hand_over(entries: list[LedgerEntry], now: datetime) -> LedgerEntry | N
     It is started again once: what fails a second time fails for a reason that a third time does not change.
 
     Args:
-        entries: Of the model, oldest first: the reconciliations, releases and switches.
+        entries: Of the model, oldest first: the reconciliations, releases, switches, and what was decided of
+            environments before production.
     """
     given = [each for each in entries if (each.action, each.after) == (Action.RECONCILE, HAND_OVER)]
     if not given or given[-1].evidence.get("again") or now - given[-1].at < RELEASE_STARTS_WITHIN:
         return None
     version, later = given[-1].evidence.get("version"), entries[entries.index(given[-1]) + 1 :]
-    begun = any(each.action == Action.RELEASE and each.evidence.get("version") == version for each in later)
+    begun = any(version == _released_version(each) for each in later)
     changed = any(each.action in SWITCHES for each in later)
     return None if version is None or begun or changed or under_way(entries) else given[-1]
+
+
+def _released_version(entry: LedgerEntry) -> str | None:
+    """The version of a release that an entry tells of: in production, or in an environment before it."""
+    if entry.action == Action.RELEASE:
+        return str(entry.evidence.get("version"))
+    is_on_its_way = entry.action == Action.ENVIRONMENT and entry.after in {"entered", "refused"}
+    return str(entry.evidence["route"]["model_version"]) if is_on_its_way else None
 
 
 def _of_route(seen: SeenModel) -> Mismatch | None:

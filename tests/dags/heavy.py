@@ -181,6 +181,12 @@ def route(model: str, version: str) -> dict[str, Any]:
     return {"model": model, **names, "archive_sha256": SHA, **schemas, "timeout_seconds": 1}
 
 
+def enter(request: dict[str, Any]) -> dict[str, Any]:
+    names = {"model": request["spec"]["name"], "environment": request["environment"]}
+    said = {"checks": [], "verdict": "entered", "why": "It passed.", "ledger_hash": SHA}
+    return {**names, **said, "route": route(names["model"], request["version"]), "previous": None}
+
+
 def accept(request: dict[str, Any]) -> dict[str, Any]:
     """Two stages beside version 1; a script that gives `stable` None makes it the first model."""
     model, version = request["spec"]["name"], request["version"]
@@ -220,6 +226,27 @@ def judge_stage(request: dict[str, Any]) -> dict[str, Any]:
 def promote(request: dict[str, Any]) -> dict[str, Any]:
     accepted = request["acceptance"]
     return deploy(request) | {"stable": accepted["candidate"], "previous": accepted["stable"]}
+
+
+def plan_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    model = request["spec"]["name"]
+    names = {"service": "projects/p/locations/r/services/s", "revision": "s-v2-1", "base": "s-v2-1"}
+    image = {"image": f"registry/{model}@sha256:{SHA}", "model_version": "2", "version": SHA}
+    runs = {"ingress": "INGRESS_TRAFFIC_ALL", "template": {"containers": [{"image": image["image"]}]}}
+    secret = "projects/our-project/secrets/token/versions/latest"
+    asks = {"example": {}, "expected": {}, "secret": secret, "timeout_seconds": 1, "ready_seconds": 30}
+    told = {"archive_sha256": SHA, "why": "It serves.", "ledger_hash": SHA}
+    return {"model": model, "to": request["to"], **names, **image, **runs, **asks, **told}
+
+
+def judge_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    return {"plan": request["plan"], "verdict": "move", "why": "It is ready.", "ledger_hash": SHA}
+
+
+def close_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    plan = request["decision"]["plan"]
+    names = {name: plan[name] for name in ("model", "model_version", "service", "revision")}
+    return {**names, "why": "It is ready.", "ledger_hash": SHA}
 
 
 def collect(request: dict[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,52 @@ def test_what_a_person_refuses_is_told_to_the_step_that_ends_the_release(
     }
 
 
+def test_a_release_as_far_as_an_environment_ends_there(
+    run_dag: RunDag, set_release: SetRelease, home: Path
+) -> None:
+    set_release(
+        {"mode": "canary", "steps": [1.0], "environments": ["dev", "staging"], "approval": "before_full"}
+    )
+
+    run = run_dag(RELEASE, VERSION | {"environment": "staging"})
+
+    stages = (*of_stage("shadow"), *of_stage("canary_100", asked_before=True))
+    ends = all_in("skipped", "accept", *stages, *PROMOTED)
+    assert states(run) == all_in("success", "enter_dev", "enter_staging") | ends
+    assert run.state == "success"
+    entered = [(each["environment"], each["version"], each["reason"]) for each in asked(home, "enter")]
+    assert entered == [("dev", "2", "to see it run"), ("staging", "2", "to see it run")]
+
+
+def test_what_an_environment_refuses_comes_no_further(
+    run_dag: RunDag, set_release: SetRelease, heavy: SetScript, home: Path
+) -> None:
+    set_release({"environments": ["dev", "staging"]})
+    heavy({"enter": [{}, {"exit": 10, "error": "Under load it is slow."}]})
+
+    run = run_dag(RELEASE, VERSION)
+
+    after = all_in("upstream_failed", "accept", *PROMOTED)
+    assert states(run) == {"enter_dev": "success", "enter_staging": "failed"} | after
+    assert len(asked(home, "enter")) == 2, "what was refused is not tried again"
+
+
+def test_a_person_says_yes_between_staging_and_a_production_without_stages(
+    user: "TestClient", run_dag: RunDag, set_release: SetRelease, home: Path
+) -> None:
+    set_release({"environments": ["dev"], "approval": "before_full"})
+
+    with answering(
+        user, {"chosen_options": ["Approve"], "params_input": {"why": "It looks well."}}
+    ) as questions:
+        run = run_dag(RELEASE, VERSION)
+
+    assert states(run) == all_in("success", "enter_dev", "accept", "ask_before_production", *PROMOTED)
+    assert questions[0]["subject"] == f"Does the release of {MODEL} go on to production?"
+    [request] = asked(home, "promote")
+    assert (request["approval"]["approved"], request["approval"]["by"]) == (True, "admin")
+
+
 @pytest.mark.parametrize(("unanswered", "counts"), [("approve", True), ("refuse", False)])
 def test_where_nobody_answers_the_declared_default_counts(
     airflow_database: None, unanswered: Any, counts: bool

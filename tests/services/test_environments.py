@@ -1,6 +1,7 @@
 """Environments on the real TorchServe, gateway and MLflow: one archive goes from dev to production."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tasks.contracts import (
 )
 from tasks.errors import CheckFailed, GateRefused, InvalidRequest
 from tasks.ledger import entries
+from tasks.release.ab import Wanted, start_ab
 from tasks.release.accept import accept
 from tasks.release.enter import enter
 from tasks.release.observe import mismatches
@@ -138,8 +140,12 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
     entered(model, version, "dev")
     with pytest.raises(GateRefused, match="has not passed through staging"):
         released(model, version)
-    with pytest.raises(InvalidRequest, match="does not pass through 'qa'"):
+    with pytest.raises(InvalidRequest, match="This platform has no environment 'qa'"):
         entered(model, version, "qa")
+    rules = model.spec.release.model_copy(update={"environments": model.spec.release.environments[:1]})
+    only_dev = replace(model, spec=model.spec.model_copy(update={"release": rules}))
+    with pytest.raises(InvalidRequest, match="does not pass through 'staging'"):
+        entered(only_dev, version, "staging")
     assert everywhere(model) == ["1", None, None]
 
 
@@ -186,6 +192,20 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
         released(model, second)
     released(model, first)
     assert serving(model, "production") == "1"
+
+
+def test_a_comparison_in_production_asks_nothing_that_has_not_passed(model: Model) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    for environment in ("dev", "staging"):
+        entered(model, first, environment)
+    released(model, first)
+    entered(model, second, "dev")
+
+    with pytest.raises(GateRefused, match="has not passed through staging"):
+        start_ab(model.spec, Wanted("2", 0.5, 100), "tests", "Which is better?")
+
+    assert Gateway().split(model.name) is None
+    assert entries.history(model.name, {Action.AB}) == []
 
 
 def test_production_s_deployments_leave_loaded_what_an_environment_serves(model: Model) -> None:

@@ -248,8 +248,9 @@ def test_the_version_before_stays_loaded_as_long_as_declared_and_comes_back_afte
     platform: Platform, stepped: Model, settled: Path
 ) -> None:
     acceptance = accepted(stepped)
-    asked = {"spec": stepped.spec, "acceptance": acceptance, "before": released(stepped, acceptance)}
-    promote(PromoteRequest(**asked, context=context("promote")))
+    with load_on(platform, stepped.name):
+        asked = {"spec": stepped.spec, "acceptance": acceptance, "before": released(stepped, acceptance)}
+        promote(PromoteRequest(**asked, context=context("promote")))
     hourly = ReconcileRequest(models=(stepped.name,), thorough=True, context=context("hourly"))
 
     assert [each for each in reconcile(hourly).settled if each.outcome == "removed"] == []

@@ -36,7 +36,8 @@ CONTROL = PROJECT / ".perennial" / "envs" / "control" / "bin" / "python"
 
 @pytest.fixture(scope="package")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables that name a copy of the shipped models and suites, which models may join and leave.
+    """Variables that name a copy of the shipped models and suites, which models may join and leave, and what
+    there is before production.
 
     Of the two models of flights one is enough, and rows start its training too.
     """
@@ -50,7 +51,11 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     by_both = "training:\n  trigger: both\n  minimum_new_rows: 10000\n  schedule:"
     pipeline.write_text(pipeline.read_text().replace(by_the_clock, by_both))
     suites = shutil.copytree(PROJECT / "great_expectations", folder / "great_expectations")
-    return {"PERENNIAL_MODELS": str(models), "PERENNIAL_SUITES": str(suites)}
+    return {
+        "PERENNIAL_MODELS": str(models),
+        "PERENNIAL_SUITES": str(suites),
+        "PERENNIAL_RELEASE_ENVIRONMENTS": "dev,staging",
+    }
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def test_a_model_that_was_removed_leaves_with_its_dags_and_its_watcher_and_its_r
     assert (withdrawn.before, withdrawn.after, withdrawn.why) == (version, None, "The test is over.")
     assert registry.aliased_version(NEW) is None
     assert registry.get_version(NEW, version).run_id == served.json()["run_id"]
-    gone = {f"{family}_{NEW}" for family in ("ingest", "train", "judge_again", "release", "drift", "collect")}
+    families = ("ingest", "train", "judge_again", "release", "predict_batch", "drift", "collect")
+    gone = {f"{family}_{NEW}" for family in families}
     wait_until(
         lambda: not gone & loop.airflow.dag_ids(), "the end of its DAGs", timeout_seconds=STALE_SECONDS
     )

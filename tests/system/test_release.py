@@ -1,12 +1,15 @@
-"""A canary through the real Airflow, gateway, TorchServe and MLflow: a good version reaches everybody though
-the triggerer and the scheduler are killed meanwhile, and one that fails live goes back by itself.
+"""Releases through the real Airflow, gateway, TorchServe and MLflow: a good version passes dev and staging, a
+canary and a person's yes and reaches everybody though the triggerer and the scheduler are killed meanwhile;
+one that fails live goes back by itself; and a person at a shell sees and does the rest.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -14,13 +17,15 @@ import yaml
 
 from demo.airflow import Airflow
 from embedded.platform import Platform
-from tests.system.conftest import input_example, wait_for_run, wait_for_success, wait_until
+from tests.system.conftest import ask, input_example, wait_for_run, wait_for_success, wait_until
 from tests.system.loop import MULTICLASS as MODEL
 from tests.system.loop import Loop
 
 TRAIN, RELEASE = f"train_{MODEL}", f"release_{MODEL}"
 RULES = {
     "mode": "canary",
+    "environments": ["dev", "staging"],
+    "approval": "before_full",
     "steps": [0.5, 1.0],
     "shadow": {"requests": 0},
     "step": {"requests": 60, "seconds": 5, "longest_seconds": 240},
@@ -31,6 +36,7 @@ RULES = {
     },
     "acceptance": {"rows": 50, "requests": 50},
 }
+LAST_STAGE = "canary_100"
 NEVER_SEEN = "g" * 64
 """An image that is all ink: none of the examples is, so that nothing before the canary asks it."""
 FAILS_ON_IT = f"""    def predict(self, instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -57,7 +63,7 @@ class Users(threading.Thread):
             instance = {"pixels": NEVER_SEEN} if asked % 2 else input_example(MODEL)
             answer = requests.post(self.url, json={"instances": [instance]}, timeout=30)
             if answer.ok:
-                self.versions.append(answer.json()["predictions"][0]["model_version"])
+                self.versions.append(answer.json()["model_version"])
             else:
                 self.failed.append(answer.status_code)
 
@@ -81,7 +87,8 @@ def released_by_stages(loop: Loop, airflow: Airflow) -> Iterator[Path]:
     files[0].write_text(yaml.safe_dump(document | {"release": RULES, "gate": gate}))
     wait_until(
         lambda: (
-            "judge_canary_100" in tasks_of(airflow, RELEASE) and "start_release" in tasks_of(airflow, TRAIN)
+            {"enter_staging", f"judge_{LAST_STAGE}"} <= tasks_of(airflow, RELEASE)
+            and "start_release" in tasks_of(airflow, TRAIN)
         ),
         "Airflow to read the stages",
         timeout_seconds=180,
@@ -108,8 +115,20 @@ def trained(loop: Loop, airflow: Airflow, seed: int) -> str:
     return f"{run_id}_released"
 
 
-def serving(platform: Platform) -> dict[str, Any]:
-    answer = requests.get(f"{platform.addresses.gateway}/v1/models/{MODEL}", timeout=10)
+def approve(airflow: Airflow, run_id: str, why: str) -> None:
+    """Say yes, once a person is asked, as they do on Airflow's page."""
+    task_id = f"ask_before_{LAST_STAGE}"
+    wait_until(
+        lambda: state_of(airflow, run_id, task_id) == "awaiting_input", "the question", timeout_seconds=400
+    )
+    path = f"/dags/{RELEASE}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/-1/hitlDetails"
+    said = {"chosen_options": ["Approve"], "params_input": {"why": why}}
+    airflow.call("PATCH", path, json=said)
+
+
+def serving(platform: Platform, below: str = "") -> dict[str, Any]:
+    """What serves, of production or below an environment's name."""
+    answer = requests.get(f"{platform.addresses.gateway}{below}/v1/models/{MODEL}", timeout=10)
     told: dict[str, Any] = answer.json()
     return told
 
@@ -139,13 +158,15 @@ def test_a_good_version_reaches_everybody_although_what_watches_it_is_killed(
         )
         inside.kill("airflow-triggerer")
         inside.kill("airflow-scheduler")
+        approve(airflow, run_id, "It looks well.")
         states = wait_for_run(airflow, RELEASE, run_id)
 
     assert set(states.values()) == {"success"}, states
     assert asking.failed == []
     assert {before, serving(inside)["model_version"]} == set(asking.versions)
     assert serving(inside)["model_version"] != before
-    assert serving(inside)["run_id"] == airflow.result(RELEASE, run_id, "accept")["run"]["run_id"]
+    run = airflow.result(RELEASE, run_id, "accept")["run"]["run_id"]
+    assert {serving(inside, below)["run_id"] for below in ("", "/dev", "/staging")} == {run}
 
 
 @pytest.mark.platform
@@ -173,3 +194,50 @@ def test_a_version_that_fails_live_goes_back_by_itself(
     [*_, last] = entries.history(MODEL, {Action.RELEASE})
     assert last.after == "roll_back"
     assert replayed(last).verdict == "roll_back"
+    assert serving(inside, "/staging")["model_version"] == last.evidence["version"], "nobody met it there"
+
+
+@pytest.mark.platform
+@pytest.mark.timeout(1500)
+def test_a_person_at_a_shell_compares_versions_predicts_a_table_and_leaves_staging_and_comes_back(
+    inside: Platform, airflow: Airflow, released_by_stages: Path
+) -> None:
+    stable, other = serving(inside)["model_version"], serving(inside, "/staging")["model_version"]
+    assert stable != other, "the test before left them so"
+
+    def say(*words: str) -> str:
+        done = ask(inside, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    say("ab", "start", MODEL, other, "--labels", "100", "--why", "Is it better?")
+    predicted = airflow.trigger(f"predict_batch_{MODEL}", source="digits", into="scored_digits")
+    told = ask(inside, "status", MODEL)
+    assert f"Version {other} is compared with what serves (A/B)" in told.stderr
+    assert f"In staging: {MODEL}: version {other}, since" in told.stderr
+    assert "Nothing is said of the versions before" in say("ab", "report", MODEL)
+    label_answers(inside, 200)
+    report = json.loads(say("ab", "report", MODEL, "--json"))
+    assert (report["reached"], report["labelled"]) == (True, 100)
+    assert "answers everything" in say("ab", "stop", MODEL, "--why", "They are alike.")
+
+    back = say("rollback", MODEL, "--environment", "staging", "--why", "It fails.")
+    assert back == f"{MODEL}: version {stable} serves again in staging, instead of version {other}.\n"
+    assert {serving(inside, below)["model_version"] for below in ("", "/staging")} == {stable}
+    again = say("release", MODEL, other, "--environment", "staging", "--wait", "--why", "Once more.")
+    assert again == f"{MODEL}: version {other} serves in staging.\n"
+    assert (serving(inside, "/staging")["model_version"], serving(inside)["model_version"]) == (other, stable)
+
+    wait_for_success(airflow, f"predict_batch_{MODEL}", predicted)
+    done = airflow.result(f"predict_batch_{MODEL}", predicted, "predict_batch")
+    assert (done["rows"] > 1000, done["errors"], done["versions"]) == (True, 0, [stable])
+
+
+def label_answers(platform: Platform, number: int) -> None:
+    """Ask so often, and send a label for each answer."""
+    url = f"{platform.addresses.gateway}/v1/models/{MODEL}"
+    for _ in range(number):
+        answer = requests.post(f"{url}/predict", json={"instances": [input_example(MODEL)]}, timeout=30)
+        told = answer.json()["predictions"][0]["prediction_id"]
+        label = {"feedback": [{"prediction_id": told, "label": "0"}]}
+        assert requests.post(f"{url}/feedback", json=label, timeout=30).ok

@@ -140,7 +140,7 @@ def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
     assert families == {
         *("ingest", "train", "judge", "release", "drift", "collect", "reproduce", "reconcile"),
         *("rollback", "withdraw", "recall", "label", "decide", "explain"),
-        *("close", "silence", "show"),
+        *("close", "silence", "show", "predict"),
     }
     assert not any(paused.values())
 

@@ -9,9 +9,9 @@ their own (SO_REUSEPORT) share evenly by chance, and reset what waits for a proc
 
 from collections.abc import Sequence, Set
 
+from perennial_gateway.exchange import CLOSE, EXCHANGE, Exchange
 from perennial_gateway.slow import Impatient
 
-CLOSE = (b"connection", b"close")
 DRAIN_SECONDS = 1.0
 """A connection that is used within this time is closed with its answer, so that its client knows; one that is
 not is idle, and closed then."""
@@ -66,7 +66,10 @@ class Connection(Impatient):
     def on_headers_complete(self) -> None:
         """A request begins."""
         super().on_headers_complete()
-        if SHARE.excess > 0 and self.cycle is not None:
+        if self.cycle is None:
+            return
+        self.scope["extensions"] = {EXCHANGE: Exchange(self.cycle)}
+        if SHARE.excess > 0:
             SHARE.excess -= 1
             self.cycle.keep_alive = False
 

@@ -5,7 +5,6 @@ Everything else goes through Starlette; what is refused here is told in the same
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 from prometheus_client import Counter
@@ -14,14 +13,16 @@ from starlette.types import Scope as Connection
 
 from perennial_gateway.access.guard import Guard
 from perennial_gateway.access.sender import Scope
+from perennial_gateway.exchange import EXCHANGE, Exchange
 from perennial_gateway.metrics import REQUESTS
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.service import Asked, Service
 from perennial_gateway.trace import trace_of
-from perennial_gateway.web import FAILED, Headers, Refused, json_from
+from perennial_gateway.web import FAILED, Headers, Refused, json_from, json_in
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 HEADERS = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+SAID = b"".join(b"%s: %s\r\n" % each for each in HEADERS)
 
 logger = logging.getLogger("perennial_gateway")
 
@@ -40,29 +41,36 @@ class Predictions:
         if scope["type"] == "http" and scope["method"] == "POST":
             path: str = scope["path"]
             if path.endswith(SUFFIX) and path.startswith(PREFIX):
-                await self._predict(path[len(PREFIX) : -len(SUFFIX)], scope["headers"], receive, send)
+                await self._predict(path[len(PREFIX) : -len(SUFFIX)], scope, receive, send)
                 return
         await self._others(scope, receive, send)
 
-    async def _predict(self, model: str, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _predict(self, model: str, scope: Connection, receive: Receive, send: Send) -> None:
+        headers: Headers = scope["headers"]
+        exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
         more: Mapping[str, str] = {}
         try:
             sender = self._guard.authorize(headers, Scope.PREDICT, model)
-            document = await json_from(headers, receive, sender.body_bytes)
+            body = exchange.body() if exchange else None
+            if body is None:
+                document = await json_from(headers, receive, sender.body_bytes)
+            else:
+                document = json_in(headers, body, sender.body_bytes)
             trace = trace_of(headers)
-            status, body = (
-                200,
-                await self._service.predict(Asked(model, document, sender.name, headers, trace)),
-            )
+            status = 200
+            answer = await self._service.predict(Asked(model, document, sender.name, headers, trace))
             if trace is not None:
                 more = {"traceparent": trace.parent.decode()}
         except Refused as refused:
-            status, body, more = refused.status, refused.body, refused.headers
+            status, answer, more = refused.status, refused.body, refused.headers
         except Exception:
             logger.exception("POST %s%s%s", PREFIX, model, SUFFIX)
-            status, body = 500, FAILED
+            status, answer = 500, FAILED
         self._count(model, status)
-        await _send(send, status, body, more)
+        content = orjson.dumps(answer)
+        if status == 200 and not more and exchange and exchange.answer(SAID, content):
+            return
+        await _send(send, status, content, more)
 
     def _count(self, model: str, status: int) -> None:
         counter = self._counters.get((model, status))
@@ -74,8 +82,7 @@ class Predictions:
         counter.inc()
 
 
-async def _send(send: Send, status: int, body: Any, more: Mapping[str, str]) -> None:
-    content = orjson.dumps(body)
+async def _send(send: Send, status: int, content: bytes, more: Mapping[str, str]) -> None:
     headers = [*HEADERS, (b"content-length", b"%d" % len(content))]
     headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})

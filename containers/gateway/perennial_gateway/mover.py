@@ -19,7 +19,7 @@ from perennial_gateway.database import failures, feedback, in_order, predictions
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS, REFUSED_ROWS
 from perennial_gateway.spool import Spool
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.1
 """What comes in this time is committed together."""
 
 AGAIN_SECONDS = 0.5

@@ -1,8 +1,8 @@
 """Callers that take their time: a connection whose request does not get ahead is closed.
 
 uvicorn waits for the rest of a request's head for ever, so that a few thousand callers who send a letter a
-minute ("slow loris") would hold every connection that the machine has. The body has a
-time of its own (web.py).
+minute ("slow loris") would hold every connection that the machine has; and so it does for a caller who does
+not read its answer, which is held meanwhile. The body has a time of its own (web.py).
 """
 
 from asyncio import Transport
@@ -19,11 +19,15 @@ HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 20.0
 """From the connection, or from the first byte of a later request, to the end of the request's head."""
 
+READ_SECONDS = 30.0
+"""How long an answer that is on its way may find no room at its reader."""
+
 
 class Impatient(HttpToolsProtocol):
-    """Closes a connection whose request's head takes too long, or is too large."""
+    """Closes a connection whose request's head takes too long, or is too large, or that is not read from."""
 
     _late: "TimerHandle | None" = None
+    _unread: "TimerHandle | None" = None
     _in_head = True
     _bytes = 0
 
@@ -33,7 +37,16 @@ class Impatient(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ended()
+        self._read_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._read_on()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._in_head, self._bytes = True, 0
@@ -61,3 +74,8 @@ class Impatient(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None

@@ -23,7 +23,8 @@ MOST = 60
 
 Histories = Callable[[str], Iterable[LedgerEntry]]
 
-ALERTING = (Action.DRIFT, Action.GATE, Action.BATCH, Action.RELEASE, *SWITCHES)
+RELEASES = (Action.RELEASE, Action.ENVIRONMENT)
+ALERTING = (Action.DRIFT, Action.GATE, Action.BATCH, *RELEASES, *SWITCHES)
 
 
 def everyone() -> list[str]:
@@ -64,7 +65,7 @@ def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Troub
         batches=batches,
         recalled=_recalled(batches, history_of),
         switches=of(*SWITCHES),
-        releases=of(Action.RELEASE),
+        releases=of(*RELEASES),
     )
     return troubles(known, now), silences(of(Action.SILENCE), now)
 
@@ -151,7 +152,7 @@ def _known(model: str) -> Known:
         batches=batches,
         recalled=_recalled(batches, lambda table: entries.history(table, {Action.RECALL})),
         switches=entries.newest_of(model, SWITCHES, MOST),
-        releases=entries.newest_of(model, [Action.RELEASE], MOST),
+        releases=entries.newest_of(model, RELEASES, MOST),
         failed=failed_runs(model),
     )
 

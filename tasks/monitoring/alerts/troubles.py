@@ -71,7 +71,7 @@ class Known:
         batches: What was decided on batches; of each that is quarantined the newest at least.
         recalled: Batches that were recalled since.
         switches: Changes of what serves.
-        releases: What was decided in releases by stages.
+        releases: What was decided in releases by stages, in production and in environments before it.
         failed: The DAGs of the loop whose newest run failed.
     """
 
@@ -162,7 +162,7 @@ def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
     """Releases by stages that did not go through, and that no person ended."""
     for entry in known.releases:
         if _is_stopped(entry) and now - entry.at < MOMENT:
-            version = str(entry.evidence.get("version", "?"))
+            version = _released_version(entry)
             yield _of_entry(
                 known,
                 entry,
@@ -171,6 +171,11 @@ def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
                 next_step=NEXT["release"].replace("{version}", version),
                 is_momentary=True,
             )
+
+
+def _released_version(entry: LedgerEntry) -> str:
+    in_environment = entry.evidence.get("route") or {}
+    return str(entry.evidence.get("version") or in_environment.get("model_version", "?"))
 
 
 def _is_stopped(entry: LedgerEntry) -> bool:

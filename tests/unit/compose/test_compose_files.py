@@ -346,12 +346,12 @@ def test_the_command_is_there_for_one_word_alone_and_opens_no_port(compose: dict
     }
 
 
-def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_the_workers_alone(
+def test_the_key_of_the_steps_mlflow_passwords_is_known_to_mlflow_and_airflow_alone(
     compose: dict[str, Any],
 ) -> None:
     environments = {name: service.get("environment", {}) for name, service in compose["services"].items()}
     knows = {name for name, variables in environments.items() if "PERENNIAL_MLFLOW_KEY" in variables}
-    assert knows == {"mlflow", "worker-default", "worker-gpu"}
+    assert knows == {"mlflow", "airflow-triggerer", "worker-default", "worker-gpu"}
     signs = {name for name, variables in environments.items() if "LEDGER_KEY" in str(variables)}
     assert signs == {"worker-default", "worker-gpu", "command"}
     admin = {name for name, variables in environments.items() if "MLFLOW_PASSWORD" in str(variables)}

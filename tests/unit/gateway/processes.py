@@ -83,8 +83,10 @@ class Gateway:
 
 
 @contextmanager
-def running(models: Models, folder: Path, database_url: str, *, workers: int = 2) -> Iterator[Gateway]:
-    """A gateway that answers, until the block ends."""
+def running(
+    models: Models, folder: Path, database_url: str, *, workers: int = 2, **settings: str
+) -> Iterator[Gateway]:
+    """A gateway that answers, until the block ends; `settings` are more of its variables."""
     port = free_port()
     environment = {
         **os.environ,
@@ -96,6 +98,7 @@ def running(models: Models, folder: Path, database_url: str, *, workers: int = 2
         "PERENNIAL_LOG_SPOOL": str(folder / f"spool-{port}"),
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": models.url,
         "PERENNIAL_TORCHSERVE_KEY_FILE": "/nowhere",
+        **{f"PERENNIAL_{name.upper()}": value for name, value in settings.items()},
     }
     log = folder / f"gateway-{port}.log"
     with log.open("ab") as file:

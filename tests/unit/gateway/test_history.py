@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 from perennial_gateway.app import application
 from perennial_gateway.database import as_text, connect, failures, feedback, predictions, takebacks
-from perennial_gateway.history import History, Page, Window
+from perennial_gateway.history import History, Page, SchemasOf, Window
 from perennial_gateway.intervals import mean, wilson
+from perennial_gateway.schemas import Schema
 from scipy import stats
 from starlette.testclient import TestClient
 
@@ -49,10 +50,14 @@ def keep(engine: sa.Engine, table: sa.Table, rows: list[dict[str, Any]]) -> None
         connection.execute(table.insert(), rows)
 
 
+def all_keep(schema: dict[str, Any]) -> SchemasOf:
+    return lambda _model, versions: dict.fromkeys(versions, Schema(schema))
+
+
 def of_version(
     engine: sa.Engine, schema: dict[str, Any] = CLASSES, **window: Any
 ) -> dict[str, dict[str, Any]]:
-    found = History(engine).statistics("m", Window(**window), schema)["versions"]
+    found = History(engine).statistics("m", Window(**window), all_keep(schema))["versions"]
     return {row["model_version"]: row for row in found}
 
 
@@ -188,7 +193,7 @@ def test_two_hundred_thousand_predictions_are_counted_and_paged_quickly(engine: 
     )
     keep(engine, feedback, [label(n, "1") for n in numbers[::10]])
     history, began = History(engine), time.perf_counter()
-    versions = history.statistics("m", Window(), CLASSES)["versions"]
+    versions = history.statistics("m", Window(), all_keep(CLASSES))["versions"]
     counted = time.perf_counter()
     old = history.page("m", Page(version="0", until=DAY + timedelta(minutes=100)))["predictions"]
     paged = time.perf_counter()

@@ -208,6 +208,21 @@ def test_a_release_that_did_not_go_through_is_told_once_and_its_failed_run_is_no
     assert records.listed(MODEL, entries.history, now)[0] == [trouble]
 
 
+def test_a_version_that_an_environment_refuses_is_told_as_a_release_that_did_not_go_through() -> None:
+    route = {"model_version": "2"}
+    note(Action.ENVIRONMENT, "entered", "1", environment="dev", route=route)
+    note(Action.ENVIRONMENT, "rolled_back", "2", environment="dev", route={"model_version": "1"})
+    assert tell() == [], "a person went back"
+    entry = note(Action.ENVIRONMENT, "refused", "1", environment="staging", route=route)
+    now = datetime.now(UTC)
+
+    [trouble] = records.open_troubles(MODEL, now)
+
+    assert (trouble.reason, trouble.subject) == ("release", f"entry {entry.sequence}")
+    assert f"perennial why {MODEL}/2" in trouble.next_step
+    assert records.listed(MODEL, entries.history, now)[0] == [trouble]
+
+
 def test_a_release_that_nobody_followed_is_told_and_one_that_a_person_ended_is_not() -> None:
     ended = {"model": MODEL, "action": Action.RELEASE, "before": "1", "after": "closed", "why": "So."}
     evidence = {"release_id": "r", "version": "2"}

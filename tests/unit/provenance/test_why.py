@@ -272,3 +272,34 @@ def test_a_version_that_was_released_by_stages_tells_them_and_what_each_check_sa
     assert sentence.endswith(
         "Stage canary_5: proceed. The checks said: errors good, slices open. (entry 77, airflow:deploy)"
     )
+
+
+def test_a_version_tells_its_way_through_environments_and_its_comparison(world: World) -> None:
+    found = why(POISONED)
+    [*_, deployed] = [each for each in found.decisions if each.action == Action.DEPLOY]
+    first, second = ({"run_id": run.run_id, "model_version": "1"} for run in world.runs[:2])
+
+    def entry(number: int, action: Action, after: str, said: str, **evidence: object) -> LedgerEntry:
+        changed = {"action": action, "before": "1", "after": after, "why": said, "evidence": evidence}
+        return deployed.model_copy(update={**changed, "sequence": number})
+
+    def in_dev(number: int, after: str, said: str, route: object, before: object) -> LedgerEntry:
+        more = {"environment": "dev", "route": route, "before": before}
+        return entry(number, Action.ENVIRONMENT, after, said, **more)
+
+    comparison = {"stable": first, "candidate": second}
+    more = (
+        in_dev(70, "entered", "In dev, version 1 passed.", first, None),
+        in_dev(71, "entered", "In dev, version 2 passed.", second, first),
+        in_dev(72, "rolled_back", "It is rude", first, second),
+        in_dev(73, "rolled_back", "It was right", second, first),
+        entry(74, Action.AB, "started", "Is it better?", comparison=comparison),
+    )
+    told = tell(found.model_copy(update={"decisions": (*found.decisions, *more)}))
+
+    assert [each.partition("UTC: ")[2] for each in told if "(entry 7" in each] == [
+        "In dev, version 2 passed. (entry 71, airflow:deploy)",
+        "it serves in dev no longer. It is rude. (entry 72, airflow:deploy)",
+        "it serves in dev again. It was right. (entry 73, airflow:deploy)",
+        "the comparison (A/B) with version 1, started. Is it better? (entry 74, airflow:deploy)",
+    ]

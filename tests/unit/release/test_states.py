@@ -284,14 +284,20 @@ def test_a_release_that_was_handed_over_and_never_began_is_started_once_more() -
 
 
 def test_a_hand_over_that_something_came_of_is_left() -> None:
-    begun, refused, changed, waits = (handed_over() for _ in range(4))
+    begun, refused, changed, waits, at_dev, not_in_dev = (handed_over() for _ in range(6))
     began = {"release_id": "r", "at": "accepted", "until": LATE.isoformat()}
     begun.add(Action.RELEASE, "1", "accepted", version="2", **began)
     refused.add(Action.RELEASE, "1", "refused", version="2", release_id="r")
     changed.switch(Action.ROLLBACK, "1", "0", 1)
     waits.add(Action.RELEASE, "1", "accepted", version="3", **began)
+    in_dev = {"environment": "dev", "route": route("2").model_dump(mode="json")}
+    at_dev.add(Action.ENVIRONMENT, "1", "entered", **in_dev)
+    not_in_dev.add(Action.ENVIRONMENT, "1", "refused", **in_dev)
 
-    for told in (begun, refused, changed, waits):
+    for told in (begun, refused, changed, waits, at_dev, not_in_dev):
         assert lost_hand_over(told.entries, LATE) is None
     waits.add(Action.RELEASE, "1", "hold", version="3", release_id="r")
     assert lost_hand_over(waits.entries, LATE) is not None, "the release before it has ended"
+    other = handed_over()
+    other.add(Action.ENVIRONMENT, "1", "rolled_back", **in_dev)
+    assert lost_hand_over(other.entries, LATE) is not None, "who leaves dev does not begin a release"

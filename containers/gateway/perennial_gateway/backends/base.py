@@ -24,6 +24,10 @@ class Unreached(BackendFault):
     """The server could not be connected to, or hung up before it answered."""
 
 
+class WorkerDied(BackendFault):
+    """The worker ended while it worked on this call. One that was alone in it twice is to blame."""
+
+
 class NotHeld(BackendFault):
     """The server answers, but does not hold the version: another one may."""
 

@@ -19,14 +19,20 @@ def backends_of(settings: GatewaySettings) -> "Backends":
         "torchserve": [TorchServe(url, file) for url, file in settings.torchserves],
         "oip": [Oip(url, settings.oip_key_file) for url in settings.oip_urls],
     }
-    return Backends({name: Replicas(each) for name, each in servers.items() if each})
+    kinds = {name: Replicas(each) for name, each in servers.items() if each}
+    return Backends(kinds, settings.gateway_workers)
 
 
 class Backends:
-    """Every backend by the name that a route has for its kind."""
+    """Every backend by the name that a route has for its kind.
 
-    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+    Args:
+        processes: How many of the gateway's share them.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], processes: int = 1) -> None:
         self._kinds = kinds
+        self._processes = processes
         self._batchers: WeakKeyDictionary[Served, Batcher] = WeakKeyDictionary()
 
     async def open(self) -> None:
@@ -48,5 +54,5 @@ class Backends:
             backend = self._kinds.get(served.route.backend)
             if backend is None:
                 raise Refused(503, f"This gateway knows no backend {served.route.backend!r}.")
-            batcher = self._batchers[served] = Batcher(backend, served.route, served.metrics)
+            batcher = self._batchers[served] = Batcher(backend, served.route, served.metrics, self._processes)
         return batcher

@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, checked
+from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, WorkerDied, checked
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
@@ -22,6 +22,8 @@ from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 CONNECTIONS = 256
 PROBE_SECONDS = 2.0
 JSON = "application/json"
+DIED = "while it worked on this request"
+"""What our own server says of a request whose worker ended meanwhile, and that was alone in it."""
 
 Tensor = Mapping[str, Any]
 
@@ -87,7 +89,7 @@ class Oip:
         if status == 200 and isinstance(document, dict):
             return document
         said = document.get("error") if isinstance(document, dict) else None
-        kind = NotHeld if status == 404 else BackendFault
+        kind = NotHeld if status == 404 else WorkerDied if DIED in str(said) else BackendFault
         raise kind(f"HTTP {status}, {said or 'without a reason'}")
 
     @property

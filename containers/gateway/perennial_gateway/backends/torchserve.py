@@ -13,13 +13,15 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, checked
+from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, WorkerDied, checked
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
 CONNECTIONS = 256
 PROBE_SECONDS = 2.0
+DIED = "Worker died."
+"""What TorchServe says of a call whose worker ended meanwhile."""
 
 
 class TorchServe:
@@ -120,5 +122,5 @@ def _fault_of(status: int, body: bytes) -> BackendFault:
     """Why a version did not answer; TorchServe's own errors carry a message."""
     document = _parsed(body)
     said = document.get("message") if isinstance(document, dict) else None
-    kind = NotHeld if status == 404 else BackendFault
+    kind = NotHeld if status == 404 else WorkerDied if said == DIED else BackendFault
     return kind(f"HTTP {status}, {said or 'without a reason'}")
