@@ -59,6 +59,8 @@ HEADERS = st.dictionaries(
     st.text(LETTERS, max_size=60)
     | st.sampled_from(["0.5", "-1", "nan", "1e999", f"00-{'a' * 32}-{'b' * 16}-01"]),
 )
+
+
 @pytest.fixture(scope="module")
 def document(services: Platform, steady: Model) -> Iterator[dict[str, Any]]:
     """The document of a gateway that others could reach."""
