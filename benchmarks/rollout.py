@@ -1,27 +1,31 @@
 """Releases under constant load on a real gateway and TorchServe: what fails, what is lost, how long it takes.
 
-`python -m benchmarks.rollout` prints the tables of docs/releases.md. It is a file of tests, for the services
-of tests/services, which can be killed and started again; a restarted log store is tests/compose's, which has
-one of its own.
+`python -m benchmarks.rollout` prints the table of docs/releases.md; docs/benchmarks.md says what it measures.
+It is a file of tests, for the services of tests/services, which can be killed and started again.
 """
 
 import os
 import signal
+import sqlite3
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 
-from tasks.contracts import PromoteRequest, ReconcileRequest
+from benchmarks.rollout_table import Told, Window
+from benchmarks.serving import postgresql
+from tasks.contracts import Action, PromoteRequest, ReconcileRequest
+from tasks.ledger import entries
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
 from tasks.release.rollback import roll_back
 from tasks.serving.gateway import Gateway
+from tasks.serving.torchserve_api import ManagementApi
+from tasks.settings import settings
 from tasks.stores import registry
 from tests.services.conftest import Load, Model, Platform, load_on, new_model
 from tests.services.test_release import RULES, accepted, context, crashing, released, runs
@@ -30,160 +34,178 @@ __all__ = ["runs"]
 
 REQUESTS = 10_000
 PER_SECOND = 80.0
-REST_SECONDS = 3.0
+ROUNDS = 5
+AWAY_SECONDS = 5.0
 
 
-@dataclass
-class Told:
-    """The rows of the table, and the load that they are about."""
-
-    load: Load
-    rows: list[str] = field(default_factory=list)
-
-    def failed(self) -> int:
-        return len(self.load.faults) + len(self.load.refusals)
-
-    def first_answer(self, run_id: str) -> float:
-        """When a run first answered, waited for."""
-        ends = time.monotonic() + 30
-        while run_id not in {each["run_id"] for each in self.load.answers[-200:]}:
-            if time.monotonic() > ends:
-                pytest.fail(f"run {run_id} answers nobody")
-            time.sleep(0.005)
-        return time.monotonic()
-
-    def settle(self) -> None:
-        """Wait until what was held up is answered or has failed, so that no window counts another's."""
-        time.sleep(REST_SECONDS)
-        ends, steady = time.monotonic() + 60, 0
-        while steady < 3 and time.monotonic() < ends:
-            before = len(self.load.answers) + self.failed()
-            time.sleep(1)
-            came = len(self.load.answers) + self.failed() - before
-            steady = steady + 1 if 0.7 * PER_SECOND <= came <= 1.3 * PER_SECOND else 0
-        assert steady, "the load has not come back to its rate within a minute"
-
-    def kinds(self, refusals: int, faults: int) -> str:
-        """What failed since so many refusals and faults."""
-        said = [f"HTTP {each.status}" for each in self.load.refusals[refusals:]]
-        said += [each.partition("(")[0] for each in self.load.faults[faults:]]
-        return ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(said).items()))
-
-    @contextmanager
-    def during(self, what: str) -> Iterator[list[str]]:
-        """Count the requests that fail while something happens, and shortly after."""
-        notes: list[str] = []
-        answers, failed = len(self.load.answers), self.failed()
-        refusals, faults = len(self.load.refusals), len(self.load.faults)
-        yield notes
-        self.settle()
-        notes.append(self.kinds(refusals, faults))
-        asked = len(self.load.answers) - answers + self.failed() - failed
-        self.rows.append(
-            f"| {what} | {asked:,} | {self.failed() - failed} | {'; '.join(filter(None, notes))} |"
-        )
+def test_ten_thousand_requests_over_everything_that_happens_to_a_model(
+    platform: Platform, settled: Path, tmp_path: Path
+) -> None:
+    model, stepped = new_model(settled), new_model(settled, release=RULES)
+    model.deploy("one")
+    stepped.deploy("the same")
+    with platform.listening(GATEWAY_WORKERS="2"), _load(platform, model) as load:
+        told = Told(load, PER_SECOND)
+        for number in range(ROUNDS):
+            _promote_and_roll_back(told, model, f"two {number}")
+            _kill(told, platform, model)
+    with platform.listening(GATEWAY_WORKERS="2"), _load(platform, stepped) as load:
+        canary = Told(load, PER_SECOND)
+        _release(canary, stepped)
+        while told.asked + canary.asked < REQUESTS:
+            time.sleep(0.1)
+    rows = [*told.rows(), *canary.rows()]
+    rows += [each.total(_lost(each, of)) for each, of in ((told, model), (canary, stepped))]
+    with _store(platform, tmp_path) as restart:
+        rows += _restart_log_store(platform, new_model(settled), restart)
+    head = ["| what happens | requests | failed | sent again | |", "|---|---|---|---|---|"]
+    print("\n" + "\n".join([*head, *rows]), file=sys.stderr)
 
 
-def children(process: int) -> list[int]:
+@contextmanager
+def _load(platform: Platform, model: Model) -> Iterator[Load]:
+    with load_on(platform, model.name, per_second=PER_SECOND, again=True) as load:
+        time.sleep(2)
+        yield load
+
+
+def _promote_and_roll_back(told: Told, model: Model, mark: str) -> None:
+    version = model.promoted(mark)
+    with told.during("a promotion, by the alias in MLflow") as window:
+        moved = time.monotonic()
+        registry.set_champion(model.name, version.version)
+        reconcile(ReconcileRequest(models=(model.name,), context=context("reconcile")))
+        window.took("to the first answer", told.first(version.run_id) - moved)
+    with told.during("a rollback") as window:
+        began = time.monotonic()
+        roll_back(model.name, "a person", f"The benchmark says so of {mark}.")
+        window.took("with all checks", time.monotonic() - began)
+    last = told.last(version.run_id)
+    window.took("to the last answer of the version that is left", last - began)
+    window.took("the same from its entry in the ledger", last - _decided(model))
+
+
+def _decided(model: Model) -> float:
+    """When the newest rollback was written into the ledger, by the clock of `time.monotonic`."""
+    [entry] = entries.newest_of(model.name, {Action.ROLLBACK}, 1)
+    return entry.at.timestamp() - time.time() + time.monotonic()
+
+
+def _kill(told: Told, platform: Platform, model: Model) -> None:
+    gateway = platform.gateway.process
+    assert gateway is not None
+    with told.during("a killed worker of the version that serves, its only one") as window:
+        worker, killed = _worker(model), time.monotonic()
+        os.kill(worker, signal.SIGKILL)
+        window.took("to the next answer", told.next_after(killed + 0.05) - killed)
+    with told.during("a killed gateway process, of two"):
+        os.kill(_below(gateway.pid, lambda command: "spawn_main" in command), signal.SIGKILL)
+
+
+def _worker(model: Model) -> int:
+    route, chosen = Gateway().route(model.name), settings()
+    assert route is not None
+    urls = (chosen.torchserve_management_url, chosen.torchserve_inference_url)
+    [worker] = ManagementApi(*urls, chosen.key_files[0]).describe(model.name, route.backend_version)[
+        "workers"
+    ]
+    return int(worker["pid"])
+
+
+def _release(told: Told, model: Model) -> None:
+    with told.during("a release: shadow, 30 %, 100 %, promoted") as window:
+        acceptance, began = accepted(model), time.monotonic()
+        decision = released(model, acceptance)
+        asked = {"spec": model.spec, "acceptance": acceptance, "before": decision}
+        rollout = promote(PromoteRequest(**asked, context=context("promote")))
+        window.took(rollout.verdict, time.monotonic() - began)
+    with told.during("a release of a version that fails 9 of 10 requests") as window:
+        acceptance, began = accepted(model, handler=crashing(0.9)), time.monotonic()
+        decision = released(model, acceptance)
+        window.took(f"{decision.verdict} in stage {decision.stage}", time.monotonic() - began)
+
+
+def _restart_log_store(platform: Platform, model: Model, restart: Callable[[Window], None]) -> Iterator[str]:
+    model.deploy("one")
+    with _load(platform, model) as load:
+        told = Told(load, PER_SECOND)
+        with told.during(f"a log store that is away for {AWAY_SECONDS:g} s") as window:
+            restart(window)
+    yield from told.rows()
+    yield told.total(_lost(told, model))
+
+
+@contextmanager
+def _store(platform: Platform, folder: Path) -> Iterator[Callable[[Window], None]]:
+    """Two processes of the gateway on a log store of their own, and what takes it away for a while."""
+    if postgresql.missing_postgresql() is not None:
+        with platform.listening(GATEWAY_WORKERS="2"):
+            yield lambda window: _lock(platform, window)
+        return
+    with postgresql.server(folder) as server:
+        running = server.running()
+        running.__enter__()
+        try:
+            with platform.listening(GATEWAY_WORKERS="2", GATEWAY_DATABASE_URL=server.url):
+
+                def restart(window: Window) -> None:
+                    nonlocal running
+                    running.__exit__(None, None, None)
+                    window.notes.append(f"PostgreSQL; the gateway says {_status(platform)}")
+                    time.sleep(AWAY_SECONDS)
+                    running = server.running()
+                    running.__enter__()
+
+                yield restart
+        finally:
+            running.__exit__(None, None, None)
+
+
+def _lock(platform: Platform, window: Window) -> None:
+    """What comes nearest to a stopped server where SQLite holds the log."""
+    with sqlite3.connect(platform.database_file) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        time.sleep(AWAY_SECONDS)
+    window.notes.append("SQLite, locked")
+
+
+def _status(platform: Platform) -> str:
+    time.sleep(1)
+    found: str = requests.get(f"{platform.gateway_url}/healthz", timeout=60).json()["status"]
+    return found
+
+
+def _lost(told: Told, model: Model) -> int:
+    """How many answers that callers got the log lacks."""
+    time.sleep(3)
+    logged, after, gateway = set(), 0, Gateway()
+    while rows := gateway.log("predictions", model.name, after):
+        logged |= {row["prediction_id"] for row in rows}
+        after = rows[-1]["sequence"]
+    return len(told.load.ids - logged)
+
+
+def _below(process: int, wanted: Callable[[str], bool]) -> int:
+    """A process below this one whose command is wanted."""
+    below = _children(process)
+    for each in below:
+        if wanted(Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8").replace("\0", " ")):
+            return each
+        below += _children(each)
+    raise LookupError("There is no such process.")
+
+
+def _children(process: int) -> list[int]:
     """The process's own children, as Linux tells them of each thread that started one."""
     listed = Path(f"/proc/{process}/task").glob("*/children")
     return [int(each) for file in listed for each in file.read_text(encoding="ascii").split()]
 
 
-def worker_of(process: int, wanted: Callable[[str], bool]) -> int:
-    """A process below this one whose command is wanted."""
-    below = children(process)
-    for each in below:
-        if wanted(Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8").replace("\0", " ")):
-            return each
-        below += children(each)
-    raise LookupError("There is no such process.")
-
-
-def test_ten_thousand_requests_over_everything_that_happens_to_a_model(
-    platform: Platform, settled: Path
-) -> None:
-    model = new_model(settled)
-    model.deploy("one")
-    stepped = new_model(settled, release=RULES)
-    stepped.deploy("the same")
-    with (
-        platform.listening(GATEWAY_WORKERS="2"),
-        load_on(platform, model.name, per_second=PER_SECOND) as load,
-    ):
-        told = Told(load)
-        _promote_and_roll_back(told, model)
-        _kill(told, platform)
-        while len(load.answers) + told.failed() < REQUESTS * 0.6:
-            time.sleep(0.1)
-    with load_on(platform, stepped.name, per_second=PER_SECOND) as other:
-        canary = Told(other)
-        _release(canary, stepped)
-        while len(load.answers) + len(other.answers) < REQUESTS:
-            time.sleep(0.1)
-    rows = [*told.rows, *canary.rows, *map(_logged, (told, canary), (model, stepped))]
-    head = ["| what happens | requests | failed | |", "|---|---|---|---|"]
-    print("\n" + "\n".join([*head, *rows]), file=sys.stderr)
-
-
-def _promote_and_roll_back(told: Told, model: Model) -> None:
-    version = model.promoted("two")
-    with told.during("a promotion, by the alias in MLflow") as notes:
-        registry.set_champion(model.name, version.version)
-        moved = time.monotonic()
-        reconcile(ReconcileRequest(models=(model.name,), context=context("reconcile")))
-        notes.append(
-            f"first answer {told.first_answer(version.run_id) - moved:.2f} s after the alias was moved"
-        )
-    with told.during("a rollback") as notes:
-        route = Gateway().history(model.name)[0].route
-        began = time.monotonic()
-        roll_back(model.name, "a person", "The benchmark says so.")
-        whole = time.monotonic() - began
-        assert route is not None
-        notes.append(f"{whole:.2f} s with its checks")
-
-
-def _kill(told: Told, platform: Platform) -> None:
-    served = platform.torchserve.process
-    gateway = platform.gateway.process
-    assert served is not None
-    assert gateway is not None
-    with told.during("a killed worker of TorchServe") as notes:
-        os.kill(worker_of(served.pid, lambda command: "model_service_worker" in command), signal.SIGKILL)
-        notes.append("one of those that are loaded")
-    with told.during("a killed gateway process, of two"):
-        os.kill(worker_of(gateway.pid, lambda command: "spawn_main" in command), signal.SIGKILL)
-
-
-def _release(told: Told, model: Model) -> None:
-    with told.during("a release: shadow, 30 %, 100 %, promoted") as notes:
-        acceptance, began = accepted(model), time.monotonic()
-        decision = released(model, acceptance)
-        asked = {"spec": model.spec, "acceptance": acceptance, "before": decision}
-        rollout = promote(PromoteRequest(**asked, context=context("promote")))
-        notes.append(f"{rollout.verdict} after {time.monotonic() - began:.1f} s")
-    with told.during("a release of a version that fails 9 of 10 requests") as notes:
-        acceptance, began = accepted(model, handler=crashing(0.9)), time.monotonic()
-        decision = released(model, acceptance)
-        seconds = time.monotonic() - began
-        notes.append(f"{decision.verdict} in stage {decision.stage} after {seconds:.1f} s")
-
-
-def _logged(told: Told, model: Model) -> str:
-    """How many answers that callers got the log lacks."""
-    time.sleep(REST_SECONDS)
-    logged, after, gateway = set(), 0, Gateway()
-    while rows := gateway.log("predictions", model.name, after):
-        logged |= {row["prediction_id"] for row in rows}
-        after = rows[-1]["sequence"]
-    lost = len(told.load.ids - logged)
-    asked = len(told.load.answers) + told.failed()
-    return f"| all of it | {asked:,} | {told.failed()} | {lost} log rows lost |"
-
-
 def main() -> None:
     """Run it with the services of the tests."""
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # as the Makefile does: a process would compile PyTorch anew
     asked = ["-q", "-n0", "-s", "-p", "tests.conftest", "-p", "tests.services.conftest", __file__]
     sys.exit(pytest.main([*asked, "--timeout=900", "-o", "python_files=rollout.py"]))
 

@@ -8,6 +8,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Context, Param, TriggerRule, XComArg, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from plugins.cloud_run.tasks import bring_to_cloud_run, of_the_release
 from plugins.operators import step_operator
 from plugins.release_approval import AskBeforeStage
 from plugins.release_watch import WatchStage
@@ -172,13 +173,16 @@ def stopped(decision: dict[str, Any]) -> str | None:
 def promote(
     spec: PipelineSpec, accepted: XComArg, decision: XComArg | None, approval: XComArg | None
 ) -> None:
-    """Let the version serve, and make the reference of its traffic; not where copies alone were asked for."""
+    """Let the version serve, make the reference of its traffic, and bring it to Cloud Run where the model has
+    a service there; not where copies alone were asked for.
+    """
     if spec.release.mode == "shadow_only":
         return
     inputs = {"acceptance": accepted, "before": decision, "approval": approval}
     rule = TriggerRule.NONE_FAILED
     rollout = _step("promote", "promote", spec, inputs, trigger_rule=rule, skip_because=ends_before)
     calibrate(spec, accepted["run"], after=rollout)
+    bring_to_cloud_run(spec, of_the_release, after=rollout)
 
 
 def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:

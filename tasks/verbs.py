@@ -58,6 +58,15 @@ VERBS: dict[str, Verb] = {
     "open_stage": Verb("tasks.release.open_stage", contracts.OpenStageRequest, contracts.Stage),
     "judge_stage": Verb("tasks.release.judge_stage", contracts.JudgeStageRequest, contracts.StageDecision),
     "promote": Verb("tasks.release.promote", contracts.PromoteRequest, contracts.Rollout),
+    "plan_cloud_run": Verb(
+        "tasks.release.cloud_run.plan_cloud_run", contracts.PlanCloudRunRequest, contracts.CloudRunPlan
+    ),
+    "judge_cloud_run": Verb(
+        "tasks.release.cloud_run.judge_cloud_run", contracts.JudgeCloudRunRequest, contracts.CloudRunDecision
+    ),
+    "close_cloud_run": Verb(
+        "tasks.release.cloud_run.close_cloud_run", contracts.CloseCloudRunRequest, contracts.OnCloudRun
+    ),
     "held": Verb("tasks.release.held", contracts.HeldRequest, contracts.Held),
     "take_up": Verb("tasks.release.take_up", contracts.TakeUpRequest, contracts.TrainingRun),
     "rollback": Verb("tasks.release.rollback", contracts.RollbackRequest, contracts.Rollout),

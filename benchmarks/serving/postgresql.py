@@ -3,11 +3,13 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +41,38 @@ def missing_postgresql() -> str | None:
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
     """An empty database until the block ends, with PostgreSQL's own settings; its URL."""
+    with server(folder) as made, made.running():
+        yield made.url
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL that may run and stop several times on the same data."""
+
+    command: list[str]
+    programs: Path
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://bench@127.0.0.1:{self.port}/postgres"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Until the block ends."""
+        with running(self.command, {}, self.log, Path("/")) as process:
+            until = time.monotonic() + START_SECONDS
+            while not _accepts(self.programs, self.port):
+                wait_until_dead(process, self.log, until)
+                time.sleep(0.05)
+            yield
+            process.send_signal(signal.SIGINT)  # a fast shutdown: SIGTERM waits for its clients to leave
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """An empty database with PostgreSQL's own settings, which does not run yet."""
     bin_folder, port, log = programs(), free_port(), folder / "postgresql.log"
     assert bin_folder is not None, "ask missing_postgresql first"
     # Another account has to reach it, and the benchmark's own folder is private.
@@ -48,13 +82,8 @@ def database(folder: Path) -> Iterator[str]:
         data = f"{name}/data"
         made = [f"{bin_folder}/initdb", "--auth=trust", "--username=bench", "--encoding=UTF8", data]
         subprocess.run([*_as_account(), *made], check=True, capture_output=True, cwd="/")
-        server = [f"{bin_folder}/postgres", "-D", data, "-p", str(port), "-k", name, "-h", "127.0.0.1"]
-        with running([*_as_account(), *server], {}, log, Path("/")) as process:
-            until = time.monotonic() + START_SECONDS
-            while not _accepts(bin_folder, port):
-                wait_until_dead(process, log, until)
-                time.sleep(0.05)
-            yield f"postgresql+psycopg://bench@127.0.0.1:{port}/postgres"
+        command = [f"{bin_folder}/postgres", "-D", data, "-p", str(port), "-k", name, "-h", "127.0.0.1"]
+        yield Server([*_as_account(), *command], bin_folder, port, log)
 
 
 def _accepts(bin_folder: Path, port: int) -> bool:

@@ -2,7 +2,8 @@
 # Build a self-contained serving image of a version that the gate promoted, try it, and push it where a registry is named:
 # `make image MODEL=review_sentiment VERSION=3 [REGISTRY=registry.example.org/team]`.
 #
-# Nothing is tagged or pushed before the container has answered the version's example as it was answered when it was judged.
+# Nothing is tagged or pushed before the container has shown what a release's acceptance asks of the version: its example, behaviour,
+# frozen rows and load. What was found, and the digest under which a registry holds the image, are in the ledger.
 . "$(dirname "$0")/common.sh"
 
 model=${MODEL:-}
@@ -22,7 +23,10 @@ server=$([ ! -f "$images_file" ] || sed -n 's/^PERENNIAL_INFERENCE_IMAGE=//p' "$
 
 work=$(mktemp -d)
 container=""
+relay=""
 clean() {
+    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
+    relay=""
     [ -z "$container" ] || docker rm --force --volumes "$container" >/dev/null 2>&1 || true
     container=""
     rm -rf "$work"
@@ -35,7 +39,7 @@ mkdir -p "$work/model" "$work/code"
 ./perennial image "$model" "$version" --tar - > "$work/model.tar"
 tar -x -f "$work/model.tar" -C "$work/model"
 rm "$work/model.tar"
-cp containers/serving/serve.py containers/serving/accept.py tasks/release/differences.py "$work/code/"
+cp containers/serving/serve.py containers/serving/accept.py containers/serving/relay.py tasks/release/differences.py "$work/code/"
 chmod -R u=rwX,go=rX "$work/model" "$work/code"
 
 told() { sed -n "s/^  \"$1\": \"\([^\"]*\)\",\{0,1\}\$/\1/p" "$work/model/version.json"; }
@@ -54,12 +58,21 @@ PERENNIAL_INFERENCE_TOKEN=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \n')
 export PERENNIAL_INFERENCE_TOKEN
 container=$(docker run --detach --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges:true --network none \
     --env PERENNIAL_INFERENCE_TOKEN --label "perennial.clone=$clone" "$id")
-if ! docker exec "$container" python containers/serving/accept.py; then
+refuse() {
     docker logs --tail 25 "$container" >&2 || true
     clean
     docker image rm --force "$id" >/dev/null 2>&1 || true
     fail "The image of $model version $version is not accepted; the end of its log is above. Nothing was tagged or pushed."
-fi
+}
+docker exec "$container" python containers/serving/accept.py || refuse
+
+# Whoever judges is outside, where the frozen rows are. The container has no network: questions and answers go through a process in it.
+mkfifo "$work/questions" "$work/answers"
+docker exec --interactive "$container" python containers/serving/relay.py < "$work/questions" > "$work/answers" &
+relay=$!
+./perennial image "$model" "$version" --accept "$id" > "$work/questions" < "$work/answers" || refuse
+wait "$relay" || true
+relay=""
 
 docker tag "$id" "$model:$version"
 say "$model:$version is $id"
@@ -69,3 +82,4 @@ docker push --quiet "$registry/$model:$version" >/dev/null
 digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$id" | grep "^$registry/$model@" | tail -n 1)
 [ -n "$digest" ] || fail "The engine knows no digest of $registry/$model:$version after it was pushed."
 say "$digest"
+./perennial image "$model" "$version" --pushed "$digest" --id "$id"

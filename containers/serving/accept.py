@@ -18,6 +18,7 @@ from differences import differences  # of tasks/release, beside this file in the
 
 VERSION = Path(__file__).resolve().parent.parent.parent / "model" / "version.json"
 READY_SECONDS = 120
+ANSWER_SECONDS = 30.0
 ANSWER = "answer"
 """The output in which our server gives the whole answer as JSON."""
 
@@ -54,14 +55,14 @@ def wait_until_ready() -> None:
             return
 
 
-def call(path: str, body: Any = None) -> Any:
+def call(path: str, body: Any = None, timeout_seconds: float = ANSWER_SECONDS) -> Any:
     """The JSON that the server answers; with a body by POST."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{os.environ.get('PORT', '8080')}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {os.environ['PERENNIAL_INFERENCE_TOKEN']}"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - always http, of this container
+    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310 - http, of this container
         return json.load(answer)
 
 

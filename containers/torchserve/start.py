@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,8 @@ from typing import Any
 
 HEAP = "-Xmx512m"
 TOOLS = Path(__file__).resolve().parent / "tools"
-"""A `kill` program for minimal systems, which lack procps:
-TorchServe ends its workers with it, or removes no version.
+"""A `kill` program for minimal systems, which lack procps: TorchServe ends its workers with it, or removes no
+version. And `worker`, which it runs as its Python.
 """
 
 
@@ -39,6 +40,7 @@ def main(folder: Path) -> None:
     (folder / "key_file.json").unlink(missing_ok=True)
     if shutil.which("kill") is None:
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(TOOLS)])
+    start_spawner(temporary)
     command = java_command(folder, started, temporary)
     os.execv(command[0], command)  # noqa: S606
 
@@ -98,6 +100,20 @@ def empty(folder: Path) -> Path:
     return folder
 
 
+def start_spawner(temporary: Path) -> None:
+    """Have a process that makes workers quickly (spawner.py), which ends with the server."""
+    address, here = str(temporary / ".spawner"), TOOLS.parent
+    life, kept = os.pipe()
+    os.set_inheritable(kept, True)  # noqa: FBT003 - it takes no keyword; the server keeps it open, and none of its own processes gets it
+    subprocess.Popen([sys.executable, "-P", here / "spawner.py", address, str(life)], pass_fds=[life])
+    os.close(life)
+    os.environ |= {
+        "PERENNIAL_WORKER_SPAWNER": address,
+        "PERENNIAL_WORKER_PYTHON": sys.executable,
+        "PERENNIAL_WORKER_LAUNCHER": str(here / "worker.py"),
+    }
+
+
 def java_command(folder: Path, configuration: Path, temporary: Path) -> list[str]:
     """What TorchServe's launcher would have started."""
     serve = find_spec("ts")
@@ -114,7 +130,7 @@ def java_command(folder: Path, configuration: Path, temporary: Path) -> list[str
         str(home / "frontend" / "*"),
         "org.pytorch.serve.ModelServer",
         "--python",
-        sys.executable,
+        str(TOOLS / "worker"),
         "-f",
         str(configuration),
         "-ncs",

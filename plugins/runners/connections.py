@@ -114,8 +114,8 @@ def _google(found: Any) -> dict[str, str]:
 def google_not_installed(error: ImportError) -> InvalidProject:
     """What to say where Airflow's environment has no Google provider."""
     return InvalidProject(
-        f"Airflow's environment lacks the Google provider ({error}), which the store on gs:// or its Pub/Sub "
-        "needs. Install containers/airflow/google.txt into it, or build its image with `make images "
+        f"Airflow's environment lacks the Google provider ({error}), which a store on gs://, Pub/Sub and "
+        "Cloud Run need. Install containers/airflow/google.txt into it, or build its image with `make images "
         "GOOGLE=yes`."
     )
 

@@ -16,6 +16,15 @@ from tasks.contracts.alerts import (
 )
 from tasks.contracts.attribution import Attribution, ColumnAttribution
 from tasks.contracts.breaker import CloseBreakerRequest, ClosedBreaker
+from tasks.contracts.cloud_run import (
+    CloseCloudRunRequest,
+    CloudRunDecision,
+    CloudRunPlan,
+    CloudRunSeen,
+    JudgeCloudRunRequest,
+    OnCloudRun,
+    PlanCloudRunRequest,
+)
 from tasks.contracts.context import Request, StepContext
 from tasks.contracts.contract import Contract
 from tasks.contracts.data import (
@@ -233,7 +242,11 @@ __all__ = [
     "CheckLabelsRequest",
     "Circumstances",
     "CloseBreakerRequest",
+    "CloseCloudRunRequest",
     "ClosedBreaker",
+    "CloudRunDecision",
+    "CloudRunPlan",
+    "CloudRunSeen",
     "CollectRequest",
     "CollectResult",
     "ColumnAttribution",
@@ -287,6 +300,7 @@ __all__ = [
     "IngestResult",
     "JoinedBatch",
     "JointNull",
+    "JudgeCloudRunRequest",
     "JudgeStageRequest",
     "KnownToken",
     "Label",
@@ -309,6 +323,7 @@ __all__ = [
     "ModelTriggers",
     "ModelVersion",
     "NearDuplicates",
+    "OnCloudRun",
     "OpenStageRequest",
     "Outcomes",
     "PackageRequest",
@@ -317,6 +332,7 @@ __all__ = [
     "PassedByChampion",
     "Performance",
     "PinnedTable",
+    "PlanCloudRunRequest",
     "PredictBatchRequest",
     "PreflightReport",
     "PreflightRequest",

@@ -24,6 +24,8 @@ class Action(StrEnum):
     RELEASE = "release"
     AB = "ab"
     ENVIRONMENT = "environment"
+    IMAGE = "image"
+    CLOUD_RUN = "cloud_run"
     DRIFT = "drift"
     RETRAIN = "retrain"
     EFFECT = "effect"

@@ -32,17 +32,28 @@ Ask = Callable[[dict[str, Any]], dict[str, Any]]
 def acceptance_checks(
     backend: ServingBackend, archive: Archive, run: TrainingRun, spec: PipelineSpec
 ) -> Iterator[RolloutCheck]:
-    """Ask a loaded version what it has to answer; each check that passed.
-
-    Raises:
-        CheckFailed: It behaves, answers or lasts otherwise than it has to; the message says what.
-        FrozenSetMismatch: The test rows are not those that were frozen.
-    """
+    """Ask a loaded version what it has to answer; each check that passed. Raises as `checks_of_answers`."""
 
     def ask(instance: dict[str, Any]) -> dict[str, Any]:
         seconds = spec.serving.timeout_seconds
         return backend.predict(archive.model, archive.version, instance, timeout_seconds=seconds)
 
+    yield from checks_of_answers(ask, archive, run, spec)
+
+
+def checks_of_answers(
+    ask: Ask, archive: Archive, run: TrainingRun, spec: PipelineSpec
+) -> Iterator[RolloutCheck]:
+    """Ask a version, wherever it answers, what it has to answer; each check that passed.
+
+    Args:
+        ask: Gives the answer to an instance, from several threads at once; raises a `ServingError` where
+            there is none.
+
+    Raises:
+        CheckFailed: It behaves, answers or lasts otherwise than it has to; the message says what.
+        FrozenSetMismatch: The test rows are not those that were frozen.
+    """
     with TemporaryDirectory(prefix="perennial-accept-") as folder:
         if spec.behaviour or spec.release.acceptance.rows:
             frozen = freeze(spec, run.snapshot.train, run.snapshot.test, Path(folder))

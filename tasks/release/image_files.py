@@ -35,7 +35,7 @@ def write_image_files(model: str, number: str, target: BinaryIO) -> ModelVersion
         GateRefused: The gate did not promote this version's archive.
         ArchiveMismatch: The archive is not the one that was judged.
     """
-    version = _find(model, number)
+    version = find_version(model, number)
     promotion = precedent.promotion_of_version(version)
     spec = PipelineSpec.load(settings().models / model / "pipeline.yaml")
     archive, file = version.archive, f"{model}-{version.version}.mar"
@@ -79,7 +79,12 @@ def told_of(version: ModelVersion, spec: PipelineSpec, promotion: str) -> dict[s
     }
 
 
-def _find(model: str, number: str) -> ModelVersion:
+def find_version(model: str, number: str) -> ModelVersion:
+    """The version with this number.
+
+    Raises:
+        InvalidRequest: The model has none; its versions are named.
+    """
     known = registry.version_numbers(model)
     if number not in known:
         there = ", ".join(known) or "none"

@@ -19,7 +19,7 @@ from tasks.release.switch import (
     switch,
 )
 from tasks.serving.backend import ServingBackend, exclusive, serving_backend
-from tasks.serving.champion import tell_champion
+from tasks.serving.champion import tell_alias
 from tasks.serving.environments import gateway_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -57,13 +57,17 @@ def roll_back(
         ServingError: The earlier version does not answer as it was judged; what serves now goes on serving.
     """
     started, gateway = time.monotonic(), Gateway()
-    _tell_of_alias(model)
     with exclusive(model):
-        if closed := _end_release(gateway, model, actor, why, leaving, step_key):
+        serving = gateway.route(model)
+        if closed := _end_release(gateway, model, serving, actor, why, leaving, step_key):
             return closed
-        current, target = _gone_back(gateway, model, step_key) or routes_of(gateway, model, leaving)
+        current, target = _gone_back(serving, step_key) or _routes_of(gateway, model, serving, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
-        target, checks = bring_back(gateway, target, current, decided)
+        try:
+            target, checks = _go_back(gateway, target, current, serving, decided)
+        finally:
+            _tell_of_alias(current, target)  # now, so that users do not wait for it
+        move_champion(gateway, target, actor)
     return Rollout(
         model=model,
         stable=target,
@@ -120,7 +124,13 @@ def _routes_back(request: RollbackRequest) -> tuple[Route, Route, dict[str, Any]
 
 
 def _end_release(
-    gateway: Gateway, model: str, actor: str, why: str, leaving: str | None, step_key: str | None
+    gateway: Gateway,
+    model: str,
+    serving: Route | None,
+    actor: str,
+    why: str,
+    leaving: str | None,
+    step_key: str | None,
 ) -> Rollout | None:
     """End the release that is under way, which leaves its candidate; what serves goes on serving, unless it
     is to be left itself.
@@ -128,7 +138,7 @@ def _end_release(
     Returns:
         What serves; None where nothing is under way, or what serves is to be left, too.
     """
-    started, serving = time.monotonic(), gateway.route(model)
+    started = time.monotonic()
     told = [
         each
         for each in entries.history(model, {Action.RELEASE, Action.AB})
@@ -169,39 +179,53 @@ def bring_back(
     Raises:
         DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
     """
-    version = version_of(target)
-    target = target.model_copy(update={"model_version": version.version})
-    checks = make_ready(serving_backend(target.backend), version, target)
-    if gateway.route(target.model) != target:
-        switch(gateway, target.model, target, current, decided)
-    expected = version.archive.example_prediction
-    checks.append(confirm(gateway, target, current, expected, decided.actor))
+    target, checks = _go_back(gateway, target, current, gateway.route(target.model), decided)
     move_champion(gateway, target, decided.actor)
     return target, checks
 
 
-def _gone_back(gateway: Gateway, model: str, step_key: str | None) -> tuple[Route, Route] | None:
+def _go_back(
+    gateway: Gateway, target: Route, current: Route | None, serving: Route | None, decided: Decision
+) -> tuple[Route, list[RolloutCheck]]:
+    version = version_of(target)
+    target = target.model_copy(update={"model_version": version.version})
+    checks = make_ready(serving_backend(target.backend), version, target)
+    if serving != target:
+        switch(gateway, target.model, target, current, decided)
+    expected = version.archive.example_prediction
+    checks.append(confirm(gateway, target, current, expected, decided.actor))
+    return target, checks
+
+
+def _gone_back(serving: Route | None, step_key: str | None) -> tuple[Route, Route] | None:
     """What an earlier try of the step left, and what it went back to; None where that does not serve."""
-    serving = gateway.route(model)
     if step_key is None or serving is None:
         return None
-    for entry in reversed(entries.history(model)):
-        if entry.action == Action.ROLLBACK and entry.evidence.get("step_key") == step_key:
+    for entry in reversed(entries.history(serving.model, {Action.ROLLBACK})):
+        if entry.evidence.get("step_key") == step_key:
             target = Route.model_validate(entry.evidence["route"])
             return (Route.model_validate(entry.evidence["before"]), serving) if target == serving else None
     return None
 
 
-def _tell_of_alias(model: str) -> None:
+def _tell_of_alias(left: Route, target: Route) -> None:
+    """Print what is to be said of the alias as it is before it is moved; not where it was moved already."""
     try:
-        tell_champion(model)
-    except DeletedInMlflow as error:  # of what serves, which is left
+        if registry.aliased_version(left.model) != target.model_version:
+            tell_alias(left)
+    except DeletedInMlflow as error:  # of what is left
         print(error, flush=True)
 
 
 def routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
     """What serves, and what truly served before it."""
-    current, history = gateway.route(model), gateway.history(model)
+    return _routes_of(gateway, model, gateway.route(model), leaving)
+
+
+def _routes_of(
+    gateway: Gateway, model: str, current: Route | None, leaving: str | None
+) -> tuple[Route, Route]:
+    history = gateway.history(model)
     if not history:
         raise never_served(model)
     target = find_previous_route(history)

@@ -26,15 +26,30 @@ def tell_champion(model: str) -> Champion:
 
 def find_champion(model: str) -> Champion:
     """The same, with the warning in it alone."""
-    route, alias = Gateway().route(model), registry.aliased_version(model)
+    route = Gateway().route(model)
     if route is not None:
-        found = _require_version(route)
-        warning = None if found.version == alias else disagreement(model, found.version, alias)
-        return Champion(model=model, version=found, serves=True, warning=warning)
+        return _of_route(route)
+    alias = registry.aliased_version(model)
     if alias is not None:
         found = registry.get_version(model, alias)
         return Champion(model=model, version=found, serves=False, warning=alias_without_route(model, alias))
     return Champion(model=model, version=None, serves=False)
+
+
+def tell_alias(route: Route) -> None:
+    """Print where MLflow's alias does not name what a route leads to.
+
+    Raises:
+        DeletedInMlflow: The registry does not hold that version any more.
+    """
+    if warning := _of_route(route).warning:
+        print(warning, flush=True)
+
+
+def _of_route(route: Route) -> Champion:
+    found, alias = _require_version(route), registry.aliased_version(route.model)
+    warning = None if found.version == alias else disagreement(route.model, found.version, alias)
+    return Champion(model=route.model, version=found, serves=True, warning=warning)
 
 
 def serves(model: str, run_id: str) -> bool:

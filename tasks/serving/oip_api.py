@@ -22,10 +22,10 @@ class OipApi:
 
     Args:
         key_file: The server's tokens, read for every call: whoever wants new ones removes the file and starts
-            the server anew.
+            the server anew. None where `headers` is another's.
     """
 
-    def __init__(self, url: str, key_file: Path) -> None:
+    def __init__(self, url: str, key_file: Path | None = None) -> None:
         self._url = url.rstrip("/")
         self._key_file = key_file
 
@@ -64,7 +64,7 @@ class OipApi:
 
     def _call(self, method: str, path: str, kind: str, timeout_seconds: float, **how: Any) -> Any:
         url = f"{self._url}{path}"
-        headers = {"Authorization": f"Bearer {self._token(kind)}"}
+        headers = self.headers(kind)
         try:
             response = requests.request(method, url, headers=headers, timeout=timeout_seconds, **how)
         except (requests.ConnectionError, requests.Timeout) as error:
@@ -75,7 +75,8 @@ class OipApi:
             return response.json()
         said = _error_of(response)
         if response.status_code == 401:
-            raise Unreachable(f"The inference server at {url} has other tokens than {self._key_file}: {said}")
+            place = self._key_file or "those that it was asked with"
+            raise Unreachable(f"The inference server at {url} has other tokens than {place}: {said}")
         kind_of_fault = NotLoaded if response.status_code == 404 else ServingError
         raise kind_of_fault(
             f"The inference server refused {method} {url}: HTTP {response.status_code}, {said}",
@@ -83,9 +84,17 @@ class OipApi:
             said=said,
         )
 
+    def headers(self, kind: str) -> dict[str, str]:
+        """What a call bears.
+
+        Args:
+            kind: `inference` or `management`.
+        """
+        return {"Authorization": f"Bearer {self._token(kind)}"}
+
     def _token(self, kind: str) -> str:
         try:
-            key: str = json.loads(self._key_file.read_text(encoding="utf-8"))[kind]["key"]
+            key: str = json.loads(Path(self._key_file or "").read_text(encoding="utf-8"))[kind]["key"]
         except (OSError, ValueError, KeyError) as error:
             raise Unreachable(
                 f"The inference server's tokens cannot be read from {self._key_file}: {error}. "

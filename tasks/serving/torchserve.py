@@ -8,6 +8,7 @@ answered.
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from tasks.spec import ServingSpec
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.1
+FIRST_POLL_SECONDS = 0.01
+"""A worker is usually there in a tenth of a second; who waits longer asks less and less often."""
 FAILED_STARTS = 3
 """Worker processes of one version that ended before they were ready, after which it counts as broken."""
 
@@ -71,7 +74,7 @@ class TorchServe:
         deadline = time.monotonic() + self._ready_seconds
         starts: set[int] = set()
         fault = "it was not ready in time"
-        known = self._revive(archive, serving, file)
+        known, pauses = self._revive(archive, serving, file), _pauses()
         while len(starts) < FAILED_STARTS and time.monotonic() < deadline:
             try:
                 if not known:
@@ -85,7 +88,7 @@ class TorchServe:
                 if sum(worker["status"] == "READY" for worker in workers) >= serving.workers:
                     return
                 starts |= {worker["pid"] for worker in workers if worker["pid"] > 0}
-            time.sleep(POLL_SECONDS)
+            time.sleep(next(pauses))
         if len(starts) >= FAILED_STARTS:
             fault = "its workers end while they start"
         self._give_up(archive, file, fault)
@@ -123,14 +126,14 @@ class TorchServe:
     def scale(self, model: str, version: str, workers: int) -> None:
         """See `ServingBackend.scale`."""
         self._api.scale(model, version, workers)
-        deadline = time.monotonic() + self._ready_seconds
+        deadline, pauses = time.monotonic() + self._ready_seconds, _pauses()
         while not _has(self._api.describe(model, version), workers):
             if time.monotonic() > deadline:
                 raise ServingError(
                     f"{model} {version} did not get {workers} workers within {self._ready_seconds:g} s. "
                     f"Look into {self._log}."
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(next(pauses))
 
     def describe(self, model: str) -> list[LoadedVersion]:
         """See `ServingBackend.describe`."""
@@ -258,6 +261,13 @@ def torchserve() -> ServingBackend:
         for management, inference, key_file in zip(*named, strict=True)
     ]
     return replicated(servers)
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.5, POLL_SECONDS)
 
 
 def _ready(entry: dict[str, Any]) -> int:

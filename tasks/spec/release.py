@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.spec.base import Share, Spec
+from tasks.spec.cloud_run import CloudRunSpec
 from tasks.spec.metrics import Task
 
 ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
@@ -193,6 +194,7 @@ class ReleaseSpec(Spec):
         acceptance: What comes before.
         keep_warm_seconds: How long the version before stays loaded at least after a release.
         environments: Those that a version passes through before production, in order.
+        cloud_run: The Cloud Run service that follows what serves in production; None for none.
     """
 
     mode: ReleaseMode = "immediate"
@@ -206,6 +208,7 @@ class ReleaseSpec(Spec):
     acceptance: AcceptanceSpec = AcceptanceSpec()
     keep_warm_seconds: Seconds = 86_400
     environments: tuple[EnvironmentSpec, ...] = ()
+    cloud_run: CloudRunSpec | None = None
 
     @property
     def by_steps(self) -> bool:

@@ -228,6 +228,28 @@ def promote(request: dict[str, Any]) -> dict[str, Any]:
     return deploy(request) | {"stable": accepted["candidate"], "previous": accepted["stable"]}
 
 
+def plan_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    model = request["spec"]["name"]
+    names = {"service": "projects/p/locations/r/services/s", "revision": "s-v2-1", "base": "s-v2-1"}
+    image = {"image": f"registry/{model}@sha256:{SHA}"}
+    image |= {"model_version": "2", "version": SHA, "run_id": "run-2"}
+    runs = {"ingress": "INGRESS_TRAFFIC_ALL", "template": {"containers": [{"image": image["image"]}]}}
+    secret = "projects/our-project/secrets/token/versions/latest"
+    asks = {"example": {}, "expected": {}, "secret": secret, "timeout_seconds": 1, "ready_seconds": 30}
+    told = {"archive_sha256": SHA, "why": "It serves.", "ledger_hash": SHA}
+    return {"model": model, "to": request["to"], **names, **image, **runs, **asks, **told}
+
+
+def judge_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    return {"plan": request["plan"], "verdict": "move", "why": "It is ready.", "ledger_hash": SHA}
+
+
+def close_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
+    plan = request["decision"]["plan"]
+    names = {name: plan[name] for name in ("model", "model_version", "service", "revision")}
+    return {**names, "why": "It is ready.", "ledger_hash": SHA}
+
+
 def collect(request: dict[str, Any]) -> dict[str, Any]:
     rows = {"prediction_rows": 5, "feedback_rows": 0, "labelled_rows": 0, "landed_file": None}
     return {"model": request["spec"]["name"], **rows}

@@ -34,6 +34,8 @@ HEAVY = {
     "deltalake",
     "duckdb",
     "sklearn",
+    "airflow.providers.google.cloud.hooks.cloud_run",
+    "google.cloud.run_v2",
 }
 
 
@@ -155,6 +157,35 @@ def test_a_model_passes_through_its_environments_before_production(
     assert first.params["environment"] == "production"
 
 
+ON_CLOUD_RUN = {
+    "project": "our-project",
+    "region": "europe-west1",
+    "service": "reviews",
+    "registry": "registry.example.org/team",
+    "token_secret": "token",
+}
+
+
+def test_a_model_with_a_cloud_run_service_is_brought_there_after_its_promotion(
+    models: Path, airflow_database: None
+) -> None:
+    path = models / "second" / "pipeline.yaml"
+    rules = {"mode": "blue_green", "cloud_run": ON_CLOUD_RUN}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"release": rules}))
+
+    dags = parse(airflow_database).dags
+
+    group = ["plan_cloud_run", "open_revision", "judge_cloud_run", "move_traffic", "close_cloud_run"]
+    for dag_id, chain in (("release_second", ["promote", *group]), ("cloud_run_second", group)):
+        edges = {(task.task_id, after) for task in dags[dag_id].tasks for after in task.downstream_task_ids}
+        assert edges >= set(itertools.pairwise(chain))
+        assert set(dags[dag_id].task_group.get_task_group_dict()) == {None, "cloud_run"}
+    assert set(dags["cloud_run_second"].task_ids) == set(group)
+    assert dags["cloud_run_second"].params["to"] == "production"
+    assert "cloud_run_review_sentiment" not in dags
+    assert "plan_cloud_run" not in dags["release_review_sentiment"].task_ids
+
+
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
     for dag in dags().values():
         assert dag.description
@@ -175,7 +206,7 @@ for file in sys.argv[1:]:
     before = seconds()
     dags |= DagBag(file).dags
     cost[file] = seconds() - before
-modules = sorted({name.partition(".")[0] for name in sys.modules})
+modules = sorted({part for name in sys.modules for part in (name, name.partition(".")[0])})
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.serialization.serialized_objects import DagSerialization
 hashes = {dag_id: SerializedDagModel.hash(DagSerialization.to_dict(dag)) for dag_id, dag in dags.items()}

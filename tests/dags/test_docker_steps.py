@@ -65,8 +65,9 @@ def test_a_dag_runs_its_step_in_a_container_without_knowing_it(
     assert there(engine) == []
 
 
-OF_STAGES = {"open_stage", "judge_stage"}
-"""Steps of releases by stages, of which no shipped model's specification says anything."""
+OF_STAGES = {"enter", "open_stage", "judge_stage", "plan_cloud_run", "judge_cloud_run", "close_cloud_run"}
+"""Steps of releases by environments, by stages and to Cloud Run, of which no shipped model's specification
+says anything."""
 
 
 def test_airflow_sees_a_docker_operator_and_shows_its_fields(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -512,11 +512,20 @@ def steady(services: Platform, settled: Path) -> Iterator[Model]:
 
 @dataclass
 class Load:
-    """Constant load on a model, in the background: what came of each request."""
+    """Constant load on a model, in the background: what came of each request.
+
+    Attributes:
+        answered: When each answer came (`time.monotonic`), and of which run.
+        asked: The instance of each prediction, by its id.
+        resets: Requests whose connection ended before any byte of an answer came, and which were sent again.
+    """
 
     answers: list[dict[str, Any]] = field(default_factory=list)
+    answered: list[tuple[float, str]] = field(default_factory=list)
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refusals: list[SimpleNamespace] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    resets: int = 0
 
     @property
     def ids(self) -> set[str]:
@@ -529,10 +538,26 @@ class Load:
 
 
 @contextmanager
-def load_on(platform: Platform, model: str, *, per_second: float = 60) -> Iterator[Load]:
-    """Send requests at a constant rate, whether or not earlier ones are answered, while the block runs."""
+def load_on(
+    platform: Platform,
+    model: str,
+    *,
+    per_second: float = 60,
+    again: bool = False,
+    instances: Callable[[], list[dict[str, Any]]] = lambda: [{"text": "load"}],
+) -> Iterator[Load]:
+    """Send requests at a constant rate, whether or not earlier ones are answered, while the block runs.
+
+    Args:
+        again: Whether a request whose connection ends before its answer begins is sent once more, as
+            docs/operate.md tells clients.
+        instances: Gives those of the next request.
+    """
     found, stop = Load(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_send(platform, model, per_second, found, stop)))
+    url = f"{platform.gateway_url}/v1/models/{model}/predict"
+    tries = 2 if again else 1
+    sending = _send(lambda session: _ask(session, url, instances(), found, tries), per_second, stop)
+    thread = threading.Thread(target=lambda: asyncio.run(sending))
     thread.start()
     try:
         yield found
@@ -542,28 +567,40 @@ def load_on(platform: Platform, model: str, *, per_second: float = 60) -> Iterat
 
 
 async def _send(
-    platform: Platform, model: str, per_second: float, found: Load, stop: threading.Event
+    ask: Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]],
+    per_second: float,
+    stop: threading.Event,
 ) -> None:
-    url = f"{platform.gateway_url}/v1/models/{model}/predict"
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
         asyncio.TaskGroup() as group,
     ):
         while not stop.is_set():
-            group.create_task(_ask(session, url, found))
+            group.create_task(ask(session))
             await asyncio.sleep(1 / per_second)
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, found: Load) -> None:
+async def _ask(
+    session: aiohttp.ClientSession, url: str, instances: list[dict[str, Any]], found: Load, tries: int
+) -> None:
+    begun = False
     try:
-        async with session.post(url, json={"instances": [{"text": "load"}]}) as response:
+        async with session.post(url, json={"instances": instances}) as response:
+            begun = True
             body = await response.json()
             if response.status == 200:
                 found.answers.append(body)
+                found.answered.append((time.monotonic(), body["run_id"]))
+                told = [each["prediction_id"] for each in body["predictions"]]
+                found.asked |= dict(zip(told, instances, strict=True))
             else:
                 headers = dict(response.headers)
                 found.refusals.append(
                     SimpleNamespace(status=response.status, body=body, headers=headers, at=time.monotonic())
                 )
     except aiohttp.ClientError as error:
-        found.faults.append(repr(error))
+        if begun or tries == 1:
+            found.faults.append(repr(error))
+        else:
+            found.resets += 1
+            await _ask(session, url, instances, found, tries - 1)

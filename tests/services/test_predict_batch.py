@@ -1,13 +1,15 @@
 """Many predictions in one request, on the real TorchServe: each instance by itself, in lines, in the log."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.services.conftest import Model, Platform, until
+from tests.services.conftest import Model, Platform, new_model, until
 
 
 def send(platform: Platform, model: Model, body: bytes, **headers: str) -> requests.Response:
@@ -127,6 +129,27 @@ def test_only_a_token_that_may_predict_asks_and_a_batch_is_no_way_around_its_lim
     assert answer.elapsed.total_seconds() < 60
     last = platform.internal("GET", f"/predictions/{items[-1]['prediction_id']}").json()
     assert last["sent_by"] == "shop"
+
+
+@pytest.fixture(params=["torchserve", "oip"])
+def fragile(request: pytest.FixtureRequest, platform: Platform, settled: Path) -> Iterator[Model]:
+    """A model whose callers wait hardly longer than its worker needs to start again."""
+    made = new_model(settled, backend=request.param, timeout_seconds=4)
+    made.deploy("one")
+    yield made
+    made.remove()
+
+
+@pytest.mark.parametrize("deadly", [(0,), (5, 41)])
+def test_only_the_instance_that_kills_its_worker_fails(
+    platform: Platform, fragile: Model, deadly: tuple[int, ...]
+) -> None:
+    texts = ["die" if number in deadly else "a" for number in range(128)]
+    items, end = told(send(platform, fragile, lines(*({"text": text} for text in texts))))
+
+    assert {item["index"]: item["error"] for item in items if "error" in item}.keys() == set(deadly)
+    assert {items[number]["status"] for number in deadly} == {503}
+    assert (end["predictions"], end["errors"]) == (128 - len(deadly), len(deadly))
 
 
 def test_while_the_backend_is_away_the_rest_of_a_batch_is_not_asked(

@@ -30,6 +30,7 @@ from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
 from perennial_gateway.history import History
+from perennial_gateway.label_schemas import LabelSchemas
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import REQUESTS, Gauges
 from perennial_gateway.peers import Peers
@@ -107,7 +108,8 @@ def _one(
     failures = Failures(log)
     shadows = Shadows(routes, backends, log, failures)
     limit = FeedbackLimit(settings.feedback_limit, settings.gateway_workers)
-    service = Service(routes, backends, log, limit, failures, shadows)
+    schemas = LabelSchemas(engine, routes)
+    service = Service(routes, backends, log, limit, failures, shadows, schemas)
 
     def tell_gauges() -> None:
         gauges.tell(environment, log.behind_bytes, routes.in_flight.total())
@@ -117,7 +119,7 @@ def _one(
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
     batches = BatchPredictions(routes, service)
-    users = ForUsers(routes, log, History(engine), service, batches, guard, tell_gauges)
+    users = ForUsers(routes, log, History(engine), schemas, service, batches, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(grants, directory, settings.users)
 

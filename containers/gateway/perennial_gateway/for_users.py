@@ -13,6 +13,7 @@ from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.environments import PREFIX
 from perennial_gateway.history import History, Page, Window, asked
+from perennial_gateway.label_schemas import LabelSchemas
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import HEADERS, docs_page, page
@@ -41,6 +42,7 @@ class ForUsers:
         routes: RouteTable,
         log: DurableLog,
         history: History,
+        schemas: LabelSchemas,
         service: Service,
         batches: BatchPredictions,
         guard: Guard,
@@ -49,19 +51,23 @@ class ForUsers:
         self._routes = routes
         self._log = log
         self._history = history
+        self._schemas = schemas
         self._service = service
         self._batches = batches
         self._guard = guard
         self._tell = tell
 
     def of_models(self) -> list[Route]:
-        """What is below /v1."""
+        """What is below /v1. What everybody may see is here as well: it names its method to others."""
         return [
             Route("/models/{model}/predict", self.predict, methods=["POST"]),
             Route("/models/{model}:predict_batch", self.predict_batch, methods=["POST"]),
             Route("/models/{model}/feedback", self.feedback, methods=["POST"]),
             Route("/models/{model}/predictions", self.predictions),
             Route("/models/{model}/statistics", self.statistics),
+            Route("/models/{model}:predict_batch", self.other_method),
+            Route("/models/{model}/openapi.json", self.openapi),
+            Route("/models/{model}/docs", self.docs),
             Route("/models/{model}", self.model),
             Route("/models", self.models),
         ]
@@ -80,6 +86,11 @@ class ForUsers:
     async def predict(self, _request: Request) -> Response:
         """Never reached: POST is answered on the hot path (fast.py); this names the method to others."""
         raise Refused(405, "Use POST.")
+
+    async def other_method(self, request: Request) -> Response:
+        """A model's name in its own path would take what is meant for another path."""
+        message = f"{request.method} is not allowed at {request.scope['path']}. Use POST."
+        raise Refused(405, message, headers={"Allow": "POST"})
 
     async def predict_batch(self, request: Request) -> Response:
         model = _permitted(request, Scope.PREDICT)
@@ -110,9 +121,8 @@ class ForUsers:
         """How much each version predicted, and how right it was."""
         model = self._read(request)
         window = asked(Window, request.query_params.multi_items())
-        labels = self._routes.served(model).route.label_schema
         await asyncio.to_thread(self._log.settle)
-        return Json(await asyncio.to_thread(self._history.statistics, model, window, labels))
+        return Json(await asyncio.to_thread(self._history.statistics, model, window, self._schemas.of))
 
     def _read(self, request: Request) -> str:
         model = _permitted(request, Scope.READ)

@@ -4,20 +4,20 @@ Both rest on the index `predictions_by_time`, which holds all that is filtered a
 predictions are counted without looking at one of them.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text, as_text, failures, feedback, predictions, takebacks
 from perennial_gateway.intervals import mean, wilson
 from perennial_gateway.log import plain
-from perennial_gateway.takebacks import in_utc
+from perennial_gateway.schemas import Schema
+from perennial_gateway.takebacks import Time
 from perennial_gateway.web import Refused
 
 MOST_ROWS = 1000
-Time = Annotated[AwareDatetime, AfterValidator(in_utc)]
 P, F, T = predictions.c, feedback.c, takebacks.c
 SHOWN = (
     *(P.prediction_id, P.predicted_at, P.model_version, P.run_id, P.features, P.prediction, P.score),
@@ -66,6 +66,9 @@ def asked(kind: type[Kind], query: Iterable[tuple[str, str]]) -> Kind:
         ) from error
 
 
+SchemasOf = Callable[[str, Collection[str]], Mapping[str, Schema]]
+
+
 class History:
     """Reads the log's tables. Its methods block: call them in a thread."""
 
@@ -85,9 +88,12 @@ class History:
         last = rows[-1]["prediction_id"] if len(rows) == page.limit else None
         return {"predictions": [plain(row) for row in rows], "next_cursor": last}
 
-    def statistics(self, model: str, window: Window, label_schema: dict[str, Any]) -> dict[str, Any]:
+    def statistics(self, model: str, window: Window, schemas: SchemasOf) -> dict[str, Any]:
         """How much each version predicted and how right it was, by the last label of each prediction that was
         not taken back.
+
+        Args:
+            schemas: Of the labels of some versions, by version.
         """
         made = sa.select(
             P.model_version,
@@ -106,9 +112,10 @@ class History:
             right = {
                 row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
             }
+        labels = schemas(model, [row["model_version"] for row in versions])
         rows = [
             {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
-            | _told(right.get(row["model_version"], {}), label_schema)
+            | _told(right.get(row["model_version"], {}), labels[row["model_version"]].document)
             for row in versions
         ]
         return {"model": model, "versions": sorted(rows, key=_newest_first, reverse=True)}

@@ -6,7 +6,7 @@ database (mover.py). So no answer waits for the database, and one that does not 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -157,16 +157,17 @@ class DurableLog:
         with self._engine.connect() as connection:
             return dict(connection.execute(of_run).mappings().one())
 
-    def unknown(self, model: str, ids: Sequence[str]) -> list[str]:
-        """Those of `ids` that are no predictions of the model. It blocks: call it in a thread."""
+    def versions(self, model: str, ids: Iterable[str]) -> dict[str, str]:
+        """Which version made each prediction of the model; of other ids nothing. It blocks: call it in a
+        thread.
+        """
         self.settle()
         possible = {prediction_id for prediction_id in ids if NUL not in prediction_id}
-        wanted = sa.select(predictions.c.prediction_id).where(
+        wanted = sa.select(predictions.c.prediction_id, predictions.c.model_version).where(
             predictions.c.model == model, predictions.c.prediction_id.in_(possible)
         )
         with self._engine.connect() as connection:
-            known = set(connection.scalars(wanted))
-        return [prediction_id for prediction_id in dict.fromkeys(ids) if prediction_id not in known]
+            return {prediction_id: version for prediction_id, version in connection.execute(wanted)}
 
 
 def plain(row: Mapping[Any, Any]) -> dict[str, Any]:

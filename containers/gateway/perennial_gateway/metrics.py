@@ -63,6 +63,12 @@ BACKEND_RETRIES = Counter(
     ["model", "model_version"],
     registry=REGISTRY,
 )
+RETRIES_WITHHELD = Counter(
+    "perennial_gateway_backend_retries_withheld",
+    "Further tries at the backend for which the retry budget had nothing left.",
+    ["model", "model_version"],
+    registry=REGISTRY,
+)
 COMMIT_SECONDS = Histogram(
     "perennial_gateway_commit_seconds", "One commit of the log.", buckets=LATENCY, registry=REGISTRY
 )
@@ -97,6 +103,7 @@ class OfVersion:
         self.predict_seconds = PREDICT_SECONDS.labels(model, model_version)
         self.backend_seconds = BACKEND_SECONDS.labels(model, model_version)
         self.backend_retries = BACKEND_RETRIES.labels(model, model_version)
+        self.backend_retries_withheld = RETRIES_WITHHELD.labels(model, model_version)
         self.labels = LABELS.labels(model)
 
     def count(self, role: str | None, outcome: Outcome) -> None:

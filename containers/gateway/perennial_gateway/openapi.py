@@ -9,6 +9,8 @@ Source: OpenAPI Specification 3.1.1, OpenAPI Initiative, 24 October 2024.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from perennial_gateway.deadline import HEADER
 from perennial_gateway.routes import Route
 from perennial_gateway.schemas import MOST_INSTANCES, MOST_LABELS
@@ -18,6 +20,7 @@ REF = {"$ref": "#/components/schemas/Error"}
 ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 TIME = {"type": "string", "format": "date-time"}
 TEXT = {"type": "string"}
+VERSION = {"type": "string", "maxLength": 63, "pattern": "^[^\\u0000]*$"}
 COUNT = {"type": "integer", "minimum": 0}
 ERROR = {
     "type": "object",
@@ -139,7 +142,10 @@ def _predict(route: Route) -> dict[str, Any]:
 
 def _predict_batch(route: Route) -> dict[str, Any]:
     schema = embedded(route.input_schema, route.model, "input")
-    lines = {"schema": TEXT, "example": "One instance a line, as JSON."}
+    lines = {
+        "schema": {"type": "string", "pattern": "[^ \\n]", "description": "One instance a line, as JSON."},
+        "example": orjson.dumps(route.input_example).decode(),
+    }
     whole = {
         "type": "object",
         "required": ["instances"],
@@ -185,7 +191,7 @@ def _predictions(route: Route) -> dict[str, Any]:
     told = _listed("predictions", row)
     told["properties"]["next_cursor"] = {"type": ["string", "null"]}
     asked = [
-        _query("version", "Only those of this version.", TEXT),
+        _query("version", "Only those of this version.", VERSION),
         *_WINDOW,
         _query("limit", "How many, at most 1,000.", {"type": "integer", "minimum": 1, "maximum": 1000}),
         _query("cursor", "`next_cursor` of the page before.", ID),

@@ -1,7 +1,7 @@
 """Instances and labels against the JSON Schemas of a route, with messages that name the field."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -28,6 +28,7 @@ class Schema:
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        self.document = schema
         formats = Draft202012Validator.FORMAT_CHECKER
         try:
             Draft202012Validator.check_schema(schema)
@@ -123,14 +124,13 @@ def _accept_instance(number: int, instance: Any, schema: Schema) -> Any:
         raise Refused(422, message, instance=number) from error
 
 
-def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
-    """The prediction ids and labels of a feedback request, each checked, numbers in the types of the schema.
+def labels_of(document: Any) -> list[tuple[str, Any]]:
+    """The prediction ids and labels of a feedback request; the labels are not checked yet.
 
     Raises:
         Refused: 422, with the number of the item (from 0).
     """
     items = list_of(document, "feedback", MOST_LABELS, '{"feedback": [{"prediction_id": "…", "label": …}]}')
-    pairs = []
     for number, item in enumerate(items):
         if (
             not isinstance(item, dict)
@@ -142,12 +142,30 @@ def labels_of(document: Any, schema: Schema) -> list[tuple[str, Any]]:
                 f"Item {number} is not an object with exactly prediction_id (a string) and label.",
                 item=number,
             )
+    return [(item["prediction_id"], item["label"]) for item in items]
+
+
+def accepted_labels(
+    pairs: Iterable[tuple[str, Any]], versions: Mapping[str, str], schemas: Mapping[str, Schema]
+) -> list[tuple[str, Any]]:
+    """Each label checked by the schema of the version that answered, numbers in its types.
+
+    Args:
+        versions: The version that made each prediction.
+        schemas: The label schema of each version.
+
+    Raises:
+        Refused: 422, with the number of the item (from 0).
+    """
+    accepted = []
+    for number, (prediction_id, label) in enumerate(pairs):
+        version = versions[prediction_id]
         try:
-            pairs.append((item["prediction_id"], schema.accept(item["label"])))
+            accepted.append((prediction_id, schemas[version].accept(label)))
         except Unacceptable as error:
-            message = f"The label of item {number} breaks the model's label schema: {error}."
+            message = f"The label of item {number} breaks the label schema of version {version}: {error}."
             raise Refused(422, message, item=number) from error
-    return pairs
+    return accepted
 
 
 def typed_answer(answer: dict[str, Any], labels: Schema) -> dict[str, Any]:

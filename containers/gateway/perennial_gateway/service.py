@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,10 +15,11 @@ from perennial_gateway.database import now
 from perennial_gateway.deadline import seconds_of
 from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
+from perennial_gateway.label_schemas import LabelSchemas
 from perennial_gateway.log import DurableLog
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.schemas import Unacceptable, instances_of, labels_of, typed_answer
+from perennial_gateway.schemas import Unacceptable, accepted_labels, instances_of, labels_of, typed_answer
 from perennial_gateway.shadow import Shadows
 from perennial_gateway.splits import Chosen
 from perennial_gateway.trace import Trace
@@ -32,6 +33,11 @@ OTHERS_SECONDS = 1.0
 """How long a prediction of another process may take to the database until a label for it is refused."""
 
 NEW_SECONDS = 10.0
+
+PATIENCE_SECONDS = 60.0
+"""How much longer than a caller's own request an instance of a batch may take: others of the batch are asked
+before it, and one that kills its worker lets it wait for another, several times.
+"""
 
 
 class TooMany(Refused):
@@ -64,6 +70,7 @@ class Service:
         limit: FeedbackLimit,
         failures: Failures,
         shadows: Shadows,
+        schemas: LabelSchemas,
     ) -> None:
         self._routes = routes
         self._backends = backends
@@ -71,6 +78,7 @@ class Service:
         self._limit = limit
         self._failures = failures
         self._shadows = shadows
+        self._schemas = schemas
 
     async def predict(self, asked: Asked) -> dict[str, Any]:
         """Answer a request's instances; every prediction is in the log, durably, before it is told.
@@ -117,10 +125,9 @@ class Service:
             items: Instances, or what refuses one already.
         """
         started = time.perf_counter()
-        chosen = Chosen(served, None)  # by no chance, so in no comparison of a split's two versions
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
-        answers = await self._each(served, [told[number] for number in asked], trace)
+        answers = await asyncio.gather(*(self._one(served, told[number], trace) for number in asked))
         of_all = {
             "sent_by": sender,
             "latency_seconds": time.perf_counter() - started,
@@ -132,8 +139,8 @@ class Service:
                 rows.append(_row(served.route, told[number], answer) | of_all)
                 told[number] = _told(rows[-1], answer)
             else:
-                self._count(chosen, answer)
                 told[number] = answer
+        self._count_each(served, answers)
         try:
             await self._log.append("predictions", rows)
         except Refused as refused:
@@ -141,20 +148,24 @@ class Service:
         served.metrics.predictions.inc(len(rows))
         return told
 
-    async def _each(
-        self, served: Served, instances: list[Any], trace: Trace | None
-    ) -> list[dict[str, Any] | Refused]:
-        """The answer to each instance, or what refuses it. Where all came to nothing, each is asked alone:
-        one that kills its worker takes its neighbours with it.
+    def _count_each(self, served: Served, answers: Sequence[dict[str, Any] | Refused]) -> None:
+        """Instances that went to the version together count as one request, as for a token's rate; it was
+        made by no chance, so it is in no comparison of a split's two versions.
         """
+        refused = [answer for answer in answers if isinstance(answer, Refused)]
+        if refused:
+            self._count(Chosen(served, None), max(refused, key=lambda each: each.status))
+        elif answers:
+            served.metrics.count(None, "answered")
+
+    async def _one(self, served: Served, instance: Any, trace: Trace | None) -> dict[str, Any] | Refused:
+        """The answer to an instance of a batch, or what refuses it."""
+        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
         try:
-            answers = await self._raw(served, instances, served.route.timeout_seconds, trace)
+            [answer] = await self._raw(served, [instance], seconds, trace)
         except Refused as refused:
-            if len(instances) == 1 or refused.status == 504:
-                return [refused] * len(instances)
-            alone = await asyncio.gather(*(self._each(served, [each], trace) for each in instances))
-            return [answer for (answer,) in alone]
-        return [_of_one(answer, served) for answer in answers]
+            return refused
+        return _of_one(answer, served)
 
     def _count(self, chosen: Chosen, error: Exception) -> None:
         """A request that was not answered: through whose fault?"""
@@ -181,20 +192,24 @@ class Service:
         second label for a prediction is kept too: the last counts.
 
         Raises:
-            Refused: 404 for ids that are no predictions of this model, 429 for more labels than the token may
-                send; nothing of the request is kept.
+            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema of
+                the version that answered, 429 for more labels than the token may send; nothing of the request
+                is kept.
         """
         served, sender = self._routes.served(model), request.state.sender
-        pairs = labels_of(await json_of(request), served.labels)
+        pairs = labels_of(await json_of(request))
         if sender is not None:
             self._limit.take(sender, len(pairs))
-        unknown = await self._unknown(model, [prediction_id for prediction_id, _ in pairs])
+        ids = dict.fromkeys(prediction_id for prediction_id, _ in pairs)
+        versions = await self._versions(model, ids)
+        unknown = [prediction_id for prediction_id in ids if prediction_id not in versions]
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
             ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
             more = ", …" if len(unknown) > 5 else ""
             message = f"No prediction of {model!r} has {ids} {named}{more}. Nothing was accepted."
             raise Refused(404, message, unknown=unknown)
+        schemas = await asyncio.to_thread(self._schemas.of, model, set(versions.values()))
         received = now()
         rows = [
             {
@@ -204,21 +219,22 @@ class Service:
                 "received_at": received,
                 "sent_by": sender,
             }
-            for prediction_id, label in pairs
+            for prediction_id, label in accepted_labels(pairs, versions, schemas)
         ]
         await self._log.append("feedback", rows)
         served.metrics.labels.inc(len(rows))
         return {"accepted": len(rows)}
 
-    async def _unknown(self, model: str, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that are no predictions of the model; what another process has just made may not
-        be in the database yet, and is waited for.
+    async def _versions(self, model: str, ids: Iterable[str]) -> dict[str, str]:
+        """Which version made each prediction; what another process has just made may not be in the database
+        yet, and is waited for.
         """
         until = time.monotonic() + OTHERS_SECONDS
         while True:
-            unknown = await asyncio.to_thread(self._log.unknown, model, ids)
-            if time.monotonic() > until or not any(_is_new(prediction_id) for prediction_id in unknown):
-                return unknown
+            versions = await asyncio.to_thread(self._log.versions, model, ids)
+            missing = (prediction_id for prediction_id in ids if prediction_id not in versions)
+            if time.monotonic() > until or not any(map(_is_new, missing)):
+                return versions
             await asyncio.sleep(0.05)
 
     async def _ask(

@@ -5,14 +5,25 @@ step `collect` brings it to the lake and leaves those labels out.
 """
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from perennial_gateway.database import Text, as_text, feedback, now, takebacks
 from perennial_gateway.web import Refused
+
+WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 
 def in_utc(time: datetime) -> datetime:
@@ -27,6 +38,17 @@ def in_utc(time: datetime) -> datetime:
         raise ValueError("is no time of UTC; its years are 1 to 9999") from error
 
 
+def _written_out(time: object) -> object:
+    """Pydantic takes numbers, too, even as texts, for seconds since 1970."""
+    if isinstance(time, datetime) or (isinstance(time, str) and WITH_DATE.match(time)):
+        return time
+    raise ValueError("is no time such as 2026-11-01T00:00:00Z")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
+"""A time that a request names: a date, a time and a zone."""
+
+
 class TakebackRequest(BaseModel):
     """Which labels are taken back: those that a token sent, at `since` or later.
 
@@ -39,7 +61,7 @@ class TakebackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sent_by: Text | None
-    since: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = None
+    since: Time | None = None
     why: Text = Field(min_length=1, max_length=1000)
 
 

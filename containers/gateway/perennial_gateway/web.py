@@ -94,8 +94,11 @@ def require_kind(headers: Headers, *kinds: str) -> str:
     """The content type of a request, one of `kinds`.
 
     Raises:
-        Refused: 415 for another.
+        Refused: 415 for another, and for a body that is compressed: a few bytes could become very many.
     """
+    coding = header(headers, b"content-encoding")
+    if coding is not None and coding.strip().lower() != b"identity":
+        raise Refused(415, "The body is compressed. Send it as it is, without the header Content-Encoding.")
     kind = (header(headers, b"content-type") or b"").decode("latin-1").split(";")[0].strip().lower()
     if kind not in kinds:
         advice = " or ".join(f"Content-Type: {each}" for each in kinds)

@@ -79,3 +79,54 @@ def test_environments_that_cannot_be_are_refused(environments: Any, said: str) -
         ReleaseSpec.model_validate({"environments": environments})
 
     assert said in str(refusal.value)
+
+
+ON_CLOUD_RUN = {
+    "project": "our-project",
+    "region": "europe-west1",
+    "service": "reviews",
+    "registry": "europe-west1-docker.pkg.dev/our-project/team",
+    "token_secret": "token",
+}
+
+
+def test_a_cloud_run_service_needs_no_more_than_its_names() -> None:
+    release = ReleaseSpec.model_validate({"cloud_run": ON_CLOUD_RUN})
+
+    assert release.cloud_run is not None
+    assert (release.cloud_run.min_instances, release.cloud_run.ingress) == (0, "all")
+    assert ReleaseSpec().cloud_run is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"project": "Our Project"}, "'Our Project' is not the id of a Google Cloud project"),
+        ({"region": "Europe"}, "'Europe' is not a region of Cloud Run, such as europe-west1"),
+        ({"service": "s" * 41}, "is not a name of at most 40 lower-case letters"),
+        ({"registry": "docker.pkg.dev/p/team:3"}, "without the model's name, a tag or a digest"),
+        ({"registry": "team"}, "'team' is not what `make image REGISTRY=...` pushes to"),
+        ({"token_secret": "projects/p/secrets/token"}, "without its path"),
+        ({"token_version": "0"}, "the number of the secret's version, or latest"),
+        ({"memory": "1GB"}, "'1GB' is not an amount of memory"),
+        ({"cpu": "one"}, "'one' is not a number of processors"),
+        ({"service_account": "runner"}, "'runner' is not the e-mail address of a service account"),
+        ({"min_instances": 5, "max_instances": 2}, "2 is less than min_instances (5)"),
+        ({"ingress": "nobody"}, "cloud_run.ingress"),
+        ({"instances": 1}, "cloud_run.instances"),
+    ],
+)
+def test_a_cloud_run_service_that_cannot_be_is_refused_in_a_sentence(
+    changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        ReleaseSpec.model_validate({"cloud_run": ON_CLOUD_RUN | changes})
+
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize("missing", sorted(ON_CLOUD_RUN))
+def test_a_cloud_run_service_names_what_is_missing(missing: str) -> None:
+    named = {name: value for name, value in ON_CLOUD_RUN.items() if name != missing}
+    with pytest.raises(ValidationError, match=rf"cloud_run.{missing}\n"):
+        ReleaseSpec.model_validate({"cloud_run": named})

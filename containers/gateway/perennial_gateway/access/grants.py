@@ -7,13 +7,13 @@ from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy as sa
 from limits import parse_many
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic import model_validator as whole
 
 from perennial_gateway.access.rate_limit import RateLimit
 from perennial_gateway.access.sender import Scope, Sender, scopes_of
 from perennial_gateway.database import Text, as_text, now, tokens
-from perennial_gateway.takebacks import in_utc
+from perennial_gateway.takebacks import Time
 from perennial_gateway.web import Refused
 
 ID_CHARACTERS = 12
@@ -43,7 +43,7 @@ class Grant(BaseModel):
     models: tuple[ModelName, ...] | None = Field(default=None, min_length=1, max_length=100)
     rate: str | None = Field(default=None, max_length=100)
     body_bytes: int | None = Field(default=None, ge=1024, le=64 << 20)
-    expires_at: AwareDatetime | None = None
+    expires_at: Time | None = None
     made_by: Text = Field(min_length=1, max_length=200)
 
     @field_validator("rate")
@@ -52,11 +52,6 @@ class Grant(BaseModel):
         if rate is not None:
             require_limit(rate)
         return rate
-
-    @field_validator("expires_at")
-    @classmethod
-    def _of_utc(cls, time: datetime | None) -> datetime | None:
-        return None if time is None else in_utc(time)
 
     @whole(mode="after")
     def _admin_is_for_all(self) -> "Grant":

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from perennial_gateway.backends.base import RETRY_AFTER, Answer, BackendFault, Kind
+from perennial_gateway.backends.base import RETRY_AFTER, Answer, BackendFault, Kind, WorkerDied
 from perennial_gateway.backends.budget import RetryBudget
 from perennial_gateway.deadline import late
 from perennial_gateway.metrics import OfVersion
@@ -28,16 +28,27 @@ UNBATCHED_CALLS = 256
 
 
 class Waiting:
-    """Instances of one request that are sent together, and the future of their answers."""
+    """Instances of one request that are sent together, and the future of their answers.
 
-    __slots__ = ("answers", "headers", "instances")
+    Attributes:
+        until: How long the caller waits, on the event loop's clock.
+        fault: What became of the newest call that they were in; None for one that has not failed.
+    """
+
+    __slots__ = ("answers", "fault", "headers", "instances", "until")
 
     def __init__(
-        self, instances: Sequence[Any], headers: Mapping[str, str], answers: "asyncio.Future[list[Answer]]"
+        self,
+        instances: Sequence[Any],
+        headers: Mapping[str, str],
+        answers: "asyncio.Future[list[Answer]]",
+        until: float,
     ) -> None:
         self.instances = instances
         self.headers = headers
         self.answers = answers
+        self.until = until
+        self.fault: BackendFault | None = None
 
 
 class Batcher:
@@ -77,14 +88,15 @@ class Batcher:
                 when the answer is none.
         """
         loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
         parts = [
-            Waiting(instances[start : start + self._most], headers, loop.create_future())
+            Waiting(instances[start : start + self._most], headers, loop.create_future(), until)
             for start in range(0, len(instances), self._most)
         ]
         self._queue.extend(parts)
         self._waits += len(instances)
         self._send()
-        timer = loop.call_later(seconds, _expire, parts, seconds)
+        timer = loop.call_at(until, _expire, parts, seconds)
         try:
             if len(parts) == 1:
                 return await parts[0].answers
@@ -93,6 +105,12 @@ class Batcher:
             timer.cancel()
             for part in parts:
                 part.answers.cancel()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what waits first and for nobody: while no call ends, nothing else would."""
+        while self._queue and self._queue[0].answers.done():
+            self._waits -= len(self._queue.popleft().instances)
 
     def _send(self) -> None:
         while self._may_send() and (batch := self._gather()):
@@ -135,7 +153,7 @@ class Batcher:
             with self._metrics.backend_seconds.time():
                 answers = await self._call(batch)
         except BackendFault as fault:
-            await asyncio.gather(*(self._again(waiting, fault) for waiting in batch))
+            await self._apart(batch, fault)
             self._ended(size)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             self._ended(size)
@@ -144,23 +162,40 @@ class Batcher:
             self._ended(size)
             _tell(batch, answers)
 
-    async def _again(self, waiting: Waiting, fault: BackendFault) -> None:
-        """A request alone, whose neighbours may have been the fault."""
+    async def _apart(self, batch: Sequence[Waiting], fault: BackendFault) -> None:
+        """Ask those of a call that failed again: each alone, for one of them may have killed the worker, and
+        one after the other, for it may do so again, with all that the worker has meanwhile.
+
+        Each has its turn before one has a second, so that nobody waits for a worker that dies time and again;
+        who has killed one when alone has none.
+        """
+        for waiting in batch:
+            waiting.fault = fault
         for pause in PAUSES_SECONDS:
-            if waiting.answers.done():
-                return
             await asyncio.sleep(pause)
-            if not self._budget.spend(asyncio.get_running_loop().time()):
-                break
-            self._metrics.backend_retries.inc()
-            try:
+            for waiting in batch:
+                if not waiting.answers.done():
+                    await self._alone(waiting)
+        for waiting in batch:
+            _refuse([waiting], _unanswered(waiting.fault))
+
+    async def _alone(self, waiting: Waiting) -> None:
+        """One further try, if the budget has one."""
+        if not self._budget.spend(asyncio.get_running_loop().time()):
+            self._metrics.backend_retries_withheld.inc()
+            return
+        self._metrics.backend_retries.inc()
+        try:
+            async with asyncio.timeout_at(waiting.until):
                 _tell([waiting], await self._call([waiting]))
-            except BackendFault as error:
-                fault = error
-            except Exception as error:  # noqa: BLE001 - as in `_work`
-                _refuse([waiting], error)
-        message = f"The serving backend does not answer: {fault}. Nothing was accepted; try again."
-        _refuse([waiting], Refused(503, message, headers=RETRY_AFTER))
+        except WorkerDied as error:
+            _refuse([waiting], _unanswered(error))
+        except BackendFault as error:
+            waiting.fault = error
+        except TimeoutError:
+            pass  # told by its timer
+        except Exception as error:  # noqa: BLE001 - as in `_work`
+            _refuse([waiting], error)
 
     async def _call(self, batch: Sequence[Waiting]) -> list[Answer]:
         instances = [instance for waiting in batch for instance in waiting.instances]
@@ -182,8 +217,14 @@ def _refuse(batch: Sequence[Waiting], error: Exception) -> None:
             waiting.answers.set_exception(error)
 
 
+def _unanswered(fault: BackendFault | None) -> Refused:
+    message = f"The serving backend does not answer: {fault}. Nothing was accepted; try again."
+    return Refused(503, message, headers=RETRY_AFTER)
+
+
 def _expire(parts: Sequence[Waiting], seconds: float) -> None:
+    """Tell a caller whose time is over; one whose call has failed, why."""
     for part in parts:
         if not part.answers.done():
-            part.answers.set_exception(late(seconds))
+            part.answers.set_exception(_unanswered(part.fault) if part.fault else late(seconds))
             break  # whoever waits for the parts in turn is told by the first

@@ -14,14 +14,25 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, checked
+from perennial_gateway.backends.base import (
+    CALL_BYTES,
+    CONNECT_SECONDS,
+    Answer,
+    BackendFault,
+    NotHeld,
+    Unreached,
+    WorkerDied,
+    checked,
+    in_parts,
+)
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
-CONNECTIONS = 256
 PROBE_SECONDS = 2.0
 JSON = "application/json"
+DIED = "while it worked on this request"
+"""What our own server says of a request whose worker ended meanwhile, and that was alone in it."""
 
 Tensor = Mapping[str, Any]
 
@@ -38,8 +49,8 @@ class Oip:
     async def open(self) -> None:
         """See `Backend.open`."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -66,6 +77,8 @@ class Oip:
             document = await self._call("GET", route, "", None, headers)
             inputs = self._inputs[key] = _inputs_of(document)
         body = orjson.dumps({"inputs": tensors_of(instances, inputs)})
+        if len(body) > CALL_BYTES:
+            return await in_parts(self.ask, route, instances, headers)
         return answers_of(await self._call("POST", route, "/infer", body, headers), len(instances))
 
     @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives
@@ -87,7 +100,7 @@ class Oip:
         if status == 200 and isinstance(document, dict):
             return document
         said = document.get("error") if isinstance(document, dict) else None
-        kind = NotHeld if status == 404 else BackendFault
+        kind = NotHeld if status == 404 else WorkerDied if DIED in str(said) else BackendFault
         raise kind(f"HTTP {status}, {said or 'without a reason'}")
 
     @property
