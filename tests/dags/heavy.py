@@ -121,7 +121,7 @@ def score(role: str) -> dict[str, Any]:
 
 
 def reconcile(_request: dict[str, Any]) -> dict[str, Any]:
-    return {"settled": []}
+    return {"settled": [], "faults": []}
 
 
 def champion(request: dict[str, Any]) -> dict[str, Any]:
