@@ -40,7 +40,11 @@ def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
 
 
 def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate: bool) -> Counted:
-    """What one version did as the candidate of a split, or else."""
+    """What one version did as the candidate of a split, or as what serves.
+
+    What was given to it by no draw (a version that the caller named, a batch) is neither: it is of others than
+    those whom the other version answered.
+    """
     versions = [each for each in outcomes.versions if _is(each, run_id, as_candidate=as_candidate)]
     labelled = [each for each in outcomes.labelled if _is(each, run_id, as_candidate=as_candidate)]
     known = [(each, loss) for each in labelled if (loss := _loss(each, spec)) is not None]
@@ -84,7 +88,7 @@ def _by_slice(known: Iterable[tuple[Labelled, float]], spec: PipelineSpec) -> di
 
 
 def _is(each: VersionOutcomes | Labelled, run_id: str, *, as_candidate: bool) -> bool:
-    return each.run_id == run_id and (each.role == "candidate") == as_candidate
+    return each.run_id == run_id and each.role == ("candidate" if as_candidate else "stable")
 
 
 def _of_copies(shadow: ShadowOutcomes | None) -> Counted:

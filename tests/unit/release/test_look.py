@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.simulated_releases import spec_of
-from tasks.contracts import Labelled, Losses, Outcomes
+from tasks.contracts import Labelled, Losses, Outcomes, VersionOutcomes
 from tasks.release.look import counted, slices_of
 from tasks.spec import PipelineSpec, SliceSpec
 
@@ -69,3 +69,24 @@ def test_no_slice_is_made_of_what_a_request_does_not_say() -> None:
     spec = sliced("arrival", {"column": "distance", "quantiles": 4}, "source")
 
     assert [*slices_of({"distance": 3, "source": "web"}, spec)] == ["source=web"]
+
+
+def answered(role: Any, answered: int, failed: int = 0) -> VersionOutcomes:
+    names = {"model_version": "2", "run_id": "run-2", "role": role}
+    counts = {"answered": answered, "failed": failed, "latency_buckets": {"0.5": answered}}
+    return VersionOutcomes.model_validate({**names, **counts, "predictions": {'"a"': answered}})
+
+
+@pytest.mark.parametrize(("as_candidate", "requests"), [(False, 11), (True, 5)])
+def test_batches_and_what_testers_ask_a_version_for_count_for_neither_side(
+    as_candidate: bool, requests: int
+) -> None:
+    rows = (labelled("a", "b", role=None), labelled("a", "b", role="stable"), labelled("a", "b"))
+    versions = (answered("stable", 10, 1), answered("candidate", 5), answered(None, 200_000, 900))
+
+    found = counted(
+        seen(*rows).model_copy(update={"versions": versions}), "run-2", sliced(), as_candidate=as_candidate
+    )
+
+    assert (found.requests, found.predictions, found.labelled) == (requests, {'"a"': requests - found.failed}, 1)
+    assert found.failed == (0 if as_candidate else 1)
