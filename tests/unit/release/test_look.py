@@ -21,10 +21,12 @@ def sliced(*by: str | dict[str, Any]) -> PipelineSpec:
     return spec.model_copy(update={"data": data})
 
 
-def labelled(prediction: object, label: object, role: Any = "candidate", **features: object) -> Labelled:
+def labelled(
+    prediction: object, label: object, role: Any = "candidate", instances: int = 1, **features: object
+) -> Labelled:
     names = {"prediction_id": "1", "model_version": "2", "run_id": "run-2", "role": role}
     said = {"prediction": prediction, "score": None, "label": label, "received_at": AT}
-    return Labelled.model_validate({**names, **said, "features": features})
+    return Labelled.model_validate({**names, **said, "features": features, "instances": instances})
 
 
 def seen(*rows: Labelled) -> Outcomes:
@@ -46,6 +48,15 @@ def test_losses_are_counted_slice_by_slice() -> None:
         "source=web": Losses(labelled=2, loss=1.0),
         "source=phone": Losses(labelled=1, loss=1.0),
     }
+
+
+def test_labels_of_one_request_count_together_as_one() -> None:
+    rows = [labelled("a", "b", instances=4, source="web") for _ in range(4)]
+
+    found = counted(seen(*rows, labelled("a", "a")), "run-2", sliced("source"), as_candidate=True)
+
+    assert (found.labelled, found.loss) == (2.0, 1.0)
+    assert found.slices["source=web"] == Losses(labelled=1.0, loss=1.0)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +99,6 @@ def test_batches_and_what_testers_ask_a_version_for_count_for_neither_side(
         seen(*rows).model_copy(update={"versions": versions}), "run-2", sliced(), as_candidate=as_candidate
     )
 
-    assert (found.requests, found.predictions, found.labelled) == (requests, {'"a"': requests - found.failed}, 1)
-    assert found.failed == (0 if as_candidate else 1)
+    failed = 0 if as_candidate else 1
+    assert (found.requests, found.failed, found.labelled) == (requests, failed, 1)
+    assert found.predictions == {'"a"': requests - failed}
