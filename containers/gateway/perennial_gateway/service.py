@@ -102,6 +102,7 @@ class Service:
             "latency_seconds": time.perf_counter() - started,
             "role": chosen.role,
             "trace_id": asked.trace.trace_id if asked.trace else None,
+            "instances": len(instances),
         }
         rows = [
             _row(served.route, instance, answer) | of_all
