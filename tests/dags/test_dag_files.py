@@ -206,7 +206,7 @@ for file in sys.argv[1:]:
     before = seconds()
     dags |= DagBag(file).dags
     cost[file] = seconds() - before
-modules = sorted({name.partition(".")[0] for name in sys.modules})
+modules = sorted({part for name in sys.modules for part in (name, name.partition(".")[0])})
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.serialization.serialized_objects import DagSerialization
 hashes = {dag_id: SerializedDagModel.hash(DagSerialization.to_dict(dag)) for dag_id, dag in dags.items()}
