@@ -59,8 +59,8 @@ def require_answered(approval: Approval | None, spec: PipelineSpec, stage: str) 
     """
     if approval is None and asks_before(spec.release, stage):
         raise GateRefused(
-            f"Before {stage} a person is asked (release.approval of {spec.name}), but there is no answer: the "
-            f"task ask_before_{stage} was marked or skipped. Clear it with what follows, and answer."
+            f"Before {stage} a person is asked (release.approval of {spec.name}), but there is no answer: "
+            f"the task ask_before_{stage} was marked or skipped. Clear it with what follows, and answer."
         )
 
 

@@ -297,7 +297,7 @@ def test_what_nobody_asked_for_is_released_only_where_its_promotion_still_holds(
         asked: dict[str, Any] = {"spec": stepped.spec, "version": version, "context": by_itself}
         return accept(AcceptRequest(**asked, by_itself=True))
 
-    assert begun(first, "trained") == begun(first, "trained")
+    assert begun(first, "trained").release_id == begun(first, "trained").release_id, "the same run again"
     back = RollbackRequest(model=stepped.name, reason="It is rude.", leaving=None, context=context("back"))
     rollback(back)
     with pytest.raises(GateRefused, match="was released before"):

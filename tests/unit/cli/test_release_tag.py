@@ -39,7 +39,9 @@ def test_a_release_that_takes_longer_than_the_job_goes_on_and_one_that_failed_fa
     command.chmod(0o755)
     environment = {**os.environ, "RELEASE_COMMAND": str(command), "LONGEST_WAIT": "1"}
 
-    done = subprocess.run([SCRIPT, "m-1", "ann"], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [SCRIPT, "m-1", "ann"], env=environment, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == status
     assert told in done.stdout
