@@ -13,6 +13,7 @@ from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
+from tasks.release.close import close_own_split
 from tasks.release.enter import environments_of, require_passed
 from tasks.release.in_environment import in_use
 from tasks.release.record import of_release, record, require_alone, until
@@ -103,6 +104,8 @@ def _refuse(
         why=f"Version {version.version} is not released: {error}",
         fault=error.evidence,
     )
+    # Run again during a stage, the candidate may be answering users: not any more before it is unloaded.
+    close_own_split(Gateway(), request.spec.name, entry.evidence["release_id"])
     entries.complete(entry, "It is unloaded; what served goes on serving.")
 
 
