@@ -13,6 +13,7 @@ from tasks.contracts import (
     Action,
     EnterRequest,
     ModelVersion,
+    OpenStageRequest,
     Passage,
     PromoteRequest,
     ReconcileRequest,
@@ -25,8 +26,10 @@ from tasks.release.ab import Wanted, start_ab
 from tasks.release.accept import accept
 from tasks.release.enter import enter
 from tasks.release.observe import mismatches
+from tasks.release.open_stage import open_stage
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
+from tasks.release.record import release_of
 from tasks.release.rollback import rollback
 from tasks.release.standing import standing
 from tasks.release.withdraw import withdraw
@@ -192,6 +195,46 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
         released(model, second)
     released(model, first)
     assert serving(model, "production") == "1"
+
+
+def test_what_is_rolled_back_in_staging_during_its_release_does_not_come_to_production(model: Model) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    for version in (first, second):
+        for environment in ("dev", "staging"):
+            entered(model, version, environment)
+    released(model, first)
+    asked: dict[str, Any] = {"spec": model.spec, "context": context("release 2")}
+    acceptance = accept(AcceptRequest(**asked, version="2"))
+    rolled_back(model, "staging")
+
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through staging"):
+        promote(PromoteRequest(**asked, acceptance=acceptance))
+
+    assert serving(model, "production") == "1"
+    assert release_of(model.name) is None
+
+
+def test_what_is_rolled_back_in_staging_during_a_stage_comes_to_no_other_stage(model: Model) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    for version in (first, second):
+        for environment in ("dev", "staging"):
+            entered(model, version, environment)
+    released(model, first)
+    canary = {**RULES, "mode": "canary", "steps": [0.3, 1.0]}
+    rules = type(model.spec.release).model_validate(canary)
+    asked: dict[str, Any] = {
+        "spec": model.spec.model_copy(update={"release": rules}),
+        "context": context("release 2"),
+    }
+    of_release = asked | {"acceptance": accept(AcceptRequest(**asked, version="2"))}
+    open_stage(OpenStageRequest(**of_release, stage="canary_30"))
+    rolled_back(model, "staging")
+
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through staging"):
+        open_stage(OpenStageRequest(**of_release, stage="canary_100"))
+
+    assert Gateway().split(model.name) is None
+    assert release_of(model.name) is None
 
 
 def test_a_comparison_in_production_asks_nothing_that_has_not_passed(model: Model) -> None:
