@@ -36,11 +36,12 @@ class VersionOutcomes(Contract):
     """What became of the requests that one version was given in a window of time.
 
     Attributes:
-        role: As which it was asked; None in rows of an earlier Perennial.
-        answered: Instances that it answered.
+        role: As which it was asked; None of what no draw gave to it, and in rows of an earlier Perennial.
+        answered: Requests that it answered.
         failed: Requests that it did not answer, through no fault of the caller's.
         latency_buckets: How many answers took at most so many seconds, for each bound, cumulative.
-        predictions: How often it gave each answer, as JSON; the most frequent hundred.
+        predictions: How often it gave each answer, as JSON, in requests: an instance counts for its part of
+            its request. The most frequent hundred.
     """
 
     model_version: str
@@ -49,11 +50,12 @@ class VersionOutcomes(Contract):
     answered: int
     failed: int
     latency_buckets: dict[str, int]
-    predictions: dict[str, int]
+    predictions: dict[str, float]
 
 
 class ShadowOutcomes(Contract):
-    """What a version would have said, beside what the callers were told.
+    """What a version would have said, beside what the callers were told; a copy of an instance counts for its
+    part of its request.
 
     Attributes:
         compared: Copies that it answered.
@@ -64,16 +66,20 @@ class ShadowOutcomes(Contract):
 
     model_version: str
     run_id: str
-    compared: int
-    agreed: int
+    compared: float
+    agreed: float
     failed: int
     dropped: int
     latency_buckets: dict[str, int]
-    predictions: dict[str, int]
+    predictions: dict[str, float]
 
 
 class Labelled(Contract):
-    """One answered prediction with its newest label, both as JSON values."""
+    """One answered prediction with its newest label, both as JSON values.
+
+    Attributes:
+        instances: How many its request had.
+    """
 
     prediction_id: str
     model_version: str
@@ -84,6 +90,7 @@ class Labelled(Contract):
     score: float | None
     label: object
     received_at: AwareDatetime
+    instances: int = Field(default=1, ge=1)
 
 
 class Outcomes(Contract):

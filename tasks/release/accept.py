@@ -8,7 +8,15 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from tasks.contracts import Acceptance, AcceptRequest, ModelVersion, RolloutCheck, Route, TrainingRun
+from tasks.contracts import (
+    Acceptance,
+    AcceptRequest,
+    Action,
+    ModelVersion,
+    RolloutCheck,
+    Route,
+    TrainingRun,
+)
 from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
@@ -19,6 +27,7 @@ from tasks.release.in_environment import environments_of, require_passed, retire
 from tasks.release.on_trial import on_trial
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
+from tasks.release.states import SWITCHES, route_by
 from tasks.release.switch import example_of, route_of, same_archive
 from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
@@ -35,7 +44,8 @@ def accept(request: AcceptRequest) -> Acceptance:
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
-        ServingError: It does not load, or answers its example otherwise than when it was judged.
+        ServingError: It does not load, or answers its example otherwise than when it was judged; or the
+            gateway has lost what serves.
     """
     spec = request.spec
     version = registry.get_version(spec.name, request.version)
@@ -52,7 +62,7 @@ def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
     spec = request.spec
     require_passed(version, environments_of(spec))
     require_alone(spec.name, release_id_of(request))
-    stable = Gateway().route(spec.name)
+    stable = _serving(spec.name)
     if stable is not None and same_archive(stable, route_of(spec, version)):
         raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
     return stable
@@ -62,6 +72,24 @@ def release_id_of(request: AcceptRequest) -> str:
     """The same for every try of one release."""
     of_run = hashlib.sha256(f"{request.context.run_key} {request.version}".encode()).hexdigest()
     return f"{request.spec.name}-{request.version}-{of_run[:12]}"
+
+
+def _serving(model: str) -> Route | None:
+    """What serves. A gateway that has just lost its routes makes no version the first, which meets its users
+    without stages.
+
+    Raises:
+        ServingError: The gateway serves nothing, but by the ledger something serves.
+    """
+    route = Gateway().route(model)
+    told = route_by(entries.history(model, {Action.RECONCILE, *SWITCHES}))
+    if route is None and told is not None:
+        raise ServingError(
+            f"The gateway serves no version of {model}, but by the ledger version {told.model_version} "
+            "serves. Nothing is released until the DAG reconcile_ledger has brought it back, within a minute; "
+            "then clear this task."
+        )
+    return route
 
 
 @contextmanager
@@ -142,7 +170,7 @@ def _accepted(
             actor=request.context.actor,
             after="accepted",
             at="accepted",
-            until=until(spec.release, names[0] if names else None),
+            until=until(spec.release, names[0] if names else PRODUCTION),
             why=why,
             checks=[check.model_dump(mode="json") for check in checks],
             plan=list(names),

@@ -123,7 +123,7 @@ def _too_little(stage: Stage, seen: StageLook, rules: ReleaseSpec) -> Iterator[s
     if seen.seconds < rules.step.seconds:
         yield f"The stage lasts {rules.step.seconds:g} s at least."
     if seen.candidate.labelled < rules.checks.labels.least:
-        yield f"{seen.candidate.labelled} of {rules.checks.labels.least} labels have come."
+        yield f"{seen.candidate.labelled:.0f} of {rules.checks.labels.least} labels have come."
 
 
 def _held_to(found: Measured, allowed: float, rules: ReleaseSpec) -> StageCheck:
@@ -192,11 +192,11 @@ def _difference(
 ) -> Measured:
     """The candidate's mean against the stable version's."""
     if one.mean is None or other.mean is None:
-        told = f"{TOLD[check]}: nothing to compare yet ({one.rows} and {other.rows})."
+        told = f"{TOLD[check]}: nothing to compare yet ({one.rows:.0f} and {other.rows:.0f})."
         return Measured(check, None, margin, 0.0, 0.0, needed, told)
     told = (
-        f"{TOLD[check]}: {one.mean:.4g} of {one.rows}, of the stable version {other.mean:.4g} of "
-        f"{other.rows}; {margin:g} more are allowed."
+        f"{TOLD[check]}: {one.mean:.4g} of {one.rows:.0f}, of the stable version {other.mean:.4g} of "
+        f"{other.rows:.0f}; {margin:g} more are allowed."
     )
     harm, good = log_above(one, other, margin), log_below(one, other, margin)
     return Measured(check, one.mean - other.mean, margin, harm, good, needed, told)
@@ -227,7 +227,10 @@ def _slow(counted: Counted, seconds: float) -> Values:
 
 def _agreement(seen: StageLook, least: float) -> Measured:
     copies = Values(seen.compared, seen.agreed)
-    told = f"Copies answered as the caller was told: {seen.agreed} of {seen.compared}; at least {least:g}."
+    told = (
+        f"Copies answered as the caller was told: {seen.agreed:.0f} of {seen.compared:.0f}; "
+        f"at least {least:g}."
+    )
     harm, good = log_under(copies, least), log_over(copies, least)
     return Measured("agreement", copies.mean, least, harm, good, needed=True, told=told)
 

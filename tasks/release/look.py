@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from tasks.contracts import (
     Counted,
@@ -17,6 +17,7 @@ from tasks.contracts import (
 from tasks.spec import PipelineSpec, SliceSpec, bin_names
 
 MISSING = "missing"
+Number = TypeVar("Number", int, float)
 
 
 def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
@@ -40,7 +41,11 @@ def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
 
 
 def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate: bool) -> Counted:
-    """What one version did as the candidate of a split, or else."""
+    """What one version did as the candidate of a split, or as what serves.
+
+    What was given to it by no draw (a version that the caller named, a batch) is neither: it came from others
+    than what the other version answered.
+    """
     versions = [each for each in outcomes.versions if _is(each, run_id, as_candidate=as_candidate)]
     labelled = [each for each in outcomes.labelled if _is(each, run_id, as_candidate=as_candidate)]
     known = [(each, loss) for each in labelled if (loss := _loss(each, spec)) is not None]
@@ -49,8 +54,8 @@ def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate
         failed=sum(each.failed for each in versions),
         latency_buckets=_added(each.latency_buckets for each in versions),
         predictions=_added(each.predictions for each in versions),
-        labelled=len(known),
-        loss=sum(loss for _, loss in known),
+        labelled=sum(1 / each.instances for each, _ in known),
+        loss=sum(loss / each.instances for each, loss in known),
         slices=_by_slice(known, spec),
     )
 
@@ -79,27 +84,29 @@ def _by_slice(known: Iterable[tuple[Labelled, float]], spec: PipelineSpec) -> di
     for each, loss in known:
         for name in slices_of(each.features, spec):
             before = found.get(name, Losses())
-            found[name] = Losses(labelled=before.labelled + 1, loss=before.loss + loss)
+            found[name] = Losses(
+                labelled=before.labelled + 1 / each.instances, loss=before.loss + loss / each.instances
+            )
     return found
 
 
 def _is(each: VersionOutcomes | Labelled, run_id: str, *, as_candidate: bool) -> bool:
-    return each.run_id == run_id and (each.role == "candidate") == as_candidate
+    return each.run_id == run_id and each.role == ("candidate" if as_candidate else "stable")
 
 
 def _of_copies(shadow: ShadowOutcomes | None) -> Counted:
     if shadow is None:
         return Counted()
     return Counted(
-        requests=shadow.compared + shadow.failed,
+        requests=round(shadow.compared) + shadow.failed,
         failed=shadow.failed,
         latency_buckets=shadow.latency_buckets,
         predictions=shadow.predictions,
     )
 
 
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+def _added(counts: Iterable[dict[str, Number]]) -> dict[str, Number]:
+    total: dict[str, Number] = {}
     for each in counts:
         for name, count in each.items():
             total[name] = total.get(name, 0) + count

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.simulated_releases import spec_of
-from tasks.contracts import Labelled, Losses, Outcomes
+from tasks.contracts import Labelled, Losses, Outcomes, VersionOutcomes
 from tasks.release.look import counted, slices_of
 from tasks.spec import PipelineSpec, SliceSpec
 
@@ -21,10 +21,12 @@ def sliced(*by: str | dict[str, Any]) -> PipelineSpec:
     return spec.model_copy(update={"data": data})
 
 
-def labelled(prediction: object, label: object, role: Any = "candidate", **features: object) -> Labelled:
+def labelled(
+    prediction: object, label: object, role: Any = "candidate", instances: int = 1, **features: object
+) -> Labelled:
     names = {"prediction_id": "1", "model_version": "2", "run_id": "run-2", "role": role}
     said = {"prediction": prediction, "score": None, "label": label, "received_at": AT}
-    return Labelled.model_validate({**names, **said, "features": features})
+    return Labelled.model_validate({**names, **said, "features": features, "instances": instances})
 
 
 def seen(*rows: Labelled) -> Outcomes:
@@ -48,6 +50,15 @@ def test_losses_are_counted_slice_by_slice() -> None:
     }
 
 
+def test_labels_of_one_request_count_together_as_one() -> None:
+    rows = [labelled("a", "b", instances=4, source="web") for _ in range(4)]
+
+    found = counted(seen(*rows, labelled("a", "a")), "run-2", sliced("source"), as_candidate=True)
+
+    assert (found.labelled, found.loss) == (2.0, 1.0)
+    assert found.slices["source=web"] == Losses(labelled=1.0, loss=1.0)
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -69,3 +80,25 @@ def test_no_slice_is_made_of_what_a_request_does_not_say() -> None:
     spec = sliced("arrival", {"column": "distance", "quantiles": 4}, "source")
 
     assert [*slices_of({"distance": 3, "source": "web"}, spec)] == ["source=web"]
+
+
+def answered(role: Any, answered: int, failed: int = 0) -> VersionOutcomes:
+    names = {"model_version": "2", "run_id": "run-2", "role": role}
+    counts = {"answered": answered, "failed": failed, "latency_buckets": {"0.5": answered}}
+    return VersionOutcomes.model_validate({**names, **counts, "predictions": {'"a"': answered}})
+
+
+@pytest.mark.parametrize(("as_candidate", "requests"), [(False, 11), (True, 5)])
+def test_batches_and_what_testers_ask_a_version_for_count_for_neither_side(
+    as_candidate: bool, requests: int
+) -> None:
+    rows = (labelled("a", "b", role=None), labelled("a", "b", role="stable"), labelled("a", "b"))
+    versions = (answered("stable", 10, 1), answered("candidate", 5), answered(None, 200_000, 900))
+
+    found = counted(
+        seen(*rows).model_copy(update={"versions": versions}), "run-2", sliced(), as_candidate=as_candidate
+    )
+
+    failed = 0 if as_candidate else 1
+    assert (found.requests, found.failed, found.labelled) == (requests, failed, 1)
+    assert found.predictions == {'"a"': requests - failed}
