@@ -86,8 +86,8 @@ def _serving(model: str) -> Route | None:
     if route is None and told is not None:
         raise ServingError(
             f"The gateway serves no version of {model}, but by the ledger version {told.model_version} "
-            "serves. Nothing is released until the DAG reconcile_ledger has brought it back, within a minute; "
-            "then clear this task."
+            "serves. Nothing is released until the DAG reconcile_ledger has brought it back, within a "
+            "minute; then clear this task."
         )
     return route
 

@@ -29,8 +29,8 @@ def addresses() -> dict[str, str]:
         raise InvalidSettings(
             f"{VARIABLE} is {settings().release_environments!r}. Name the environments before production, "
             "each once, comma-separated and in order: lowercase letters, digits and _, a letter first; with "
-            "=http://... where one has a gateway of its own. Its alias in MLflow has its name, so production, "
-            "champion, latest and v1 are none."
+            "=http://... where one has a gateway of its own. Its alias in MLflow has its name, so "
+            "production, champion, latest and v1 are none."
         )
     below = settings().gateway_url.rstrip("/")
     return {

@@ -18,11 +18,10 @@ def store(home: Path) -> Path:
 
 
 def test_a_version_is_on_trial_until_the_test_of_it_ends_however_that_ends(store: Path) -> None:
-    with pytest.raises(ZeroDivisionError), on_trial(route("1")), on_trial(route("1")), on_trial(route("2")):
-        found = routes_on_trial("m")
-        assert [each.model_version for each in sorted(found, key=str)] == ["1", "1", "2"]
-        assert routes_on_trial("another") == []
-        raise ZeroDivisionError
+    with on_trial(route("1")), on_trial(route("2")):
+        with pytest.raises(ZeroDivisionError), on_trial(route("1")):
+            1 / len(routes_on_trial("another"))
+        assert sorted(each.model_version for each in routes_on_trial("m")) == ["1", "2"]
 
     assert routes_on_trial("m") == []
     assert list(store.glob(".m.*")) == [store / ".m.lock"]
