@@ -42,8 +42,8 @@ def enter(request: EnterRequest) -> Passage:
     spec, environment = request.spec, request.environment
     version = registry.get_version(spec.name, request.version)
     require_replay(precedent.promotion_of_version(version))
-    _names_before(spec, environment)
     gateway_of(environment)
+    _names_before(spec, environment)
     with exclusive(spec.name):
         if there := _there(request, version):
             return there
