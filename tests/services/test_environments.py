@@ -197,41 +197,35 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
     assert serving(model, "production") == "1"
 
 
-def test_what_is_rolled_back_in_staging_during_its_release_does_not_come_to_production(model: Model) -> None:
-    first, second = model.promoted("one"), model.promoted("two")
-    for version in (first, second):
-        for environment in ("dev", "staging"):
-            entered(model, version, environment)
-    released(model, first)
-    asked: dict[str, Any] = {"spec": model.spec, "context": context("release 2")}
-    acceptance = accept(AcceptRequest(**asked, version="2"))
-    rolled_back(model, "staging")
+def released_through_dev(model: Model, **rules: Any) -> dict[str, Any]:
+    """Version 1 serves; what the steps of the release of version 2 are asked, once it is accepted."""
+    release = type(model.spec.release).model_validate({**RULES, "environments": ["dev"], **rules})
+    through_dev = replace(model, spec=model.spec.model_copy(update={"release": release}))
+    for version in (first := model.promoted("one"), model.promoted("two")):
+        entered(through_dev, version, "dev")
+    released(through_dev, first)
+    asked: dict[str, Any] = {"spec": through_dev.spec, "context": context("release 2")}
+    return asked | {"acceptance": accept(AcceptRequest(**asked, version="2"))}
 
-    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through staging"):
-        promote(PromoteRequest(**asked, acceptance=acceptance))
+
+def test_what_is_rolled_back_in_dev_during_its_release_does_not_come_to_production(model: Model) -> None:
+    asked = released_through_dev(model)
+    rolled_back(model, "dev")
+
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through dev"):
+        promote(PromoteRequest(**asked))
 
     assert serving(model, "production") == "1"
     assert release_of(model.name) is None
 
 
-def test_what_is_rolled_back_in_staging_during_a_stage_comes_to_no_other_stage(model: Model) -> None:
-    first, second = model.promoted("one"), model.promoted("two")
-    for version in (first, second):
-        for environment in ("dev", "staging"):
-            entered(model, version, environment)
-    released(model, first)
-    canary = {**RULES, "mode": "canary", "steps": [0.3, 1.0]}
-    rules = type(model.spec.release).model_validate(canary)
-    asked: dict[str, Any] = {
-        "spec": model.spec.model_copy(update={"release": rules}),
-        "context": context("release 2"),
-    }
-    of_release = asked | {"acceptance": accept(AcceptRequest(**asked, version="2"))}
-    open_stage(OpenStageRequest(**of_release, stage="canary_30"))
-    rolled_back(model, "staging")
+def test_what_is_rolled_back_in_dev_during_a_stage_comes_to_no_other_stage(model: Model) -> None:
+    asked = released_through_dev(model, mode="canary", steps=[0.3, 1.0])
+    open_stage(OpenStageRequest(**asked, stage="canary_30"))
+    rolled_back(model, "dev")
 
-    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through staging"):
-        open_stage(OpenStageRequest(**of_release, stage="canary_100"))
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through dev"):
+        open_stage(OpenStageRequest(**asked, stage="canary_100"))
 
     assert Gateway().split(model.name) is None
     assert release_of(model.name) is None
