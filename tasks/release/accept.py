@@ -5,7 +5,8 @@ stage begins; a version that fails is unloaded again, and what served goes on se
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from tasks.contracts import (
     Acceptance,
@@ -24,13 +25,13 @@ from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
 from tasks.release.close import close_own_split
 from tasks.release.deploy import require_still_promised
-from tasks.release.enter import environments_of, require_passed
-from tasks.release.in_environment import in_use
+from tasks.release.in_environment import environments_of, require_passed, retire_unused
+from tasks.release.on_trial import on_trial
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
 from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
-from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
-from tasks.serving.backend import exclusive, serving_backend, versions_of
+from tasks.release.switch import example_of, route_of, same_archive
+from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
@@ -49,20 +50,26 @@ def accept(request: AcceptRequest) -> Acceptance:
         ServingError: It does not load, or answers its example otherwise than when it was judged; or the
             gateway has lost what serves.
     """
-    spec, release_id = request.spec, release_id_of(request)
+    spec = request.spec
     version = registry.get_version(spec.name, request.version)
-    promotion = precedent.promotion_of_version(version)
-    require_replay(promotion)
+    require_replay(precedent.promotion_of_version(version))
     with exclusive(spec.name):
-        require_passed(version, environments_of(spec))
-        require_alone(spec.name, release_id)
-        candidate, stable = route_of(spec, version), _serving(spec.name)
-        if stable is not None and same_archive(stable, candidate):
-            raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
-        _require_still_wanted(request, version, stable, promotion)
-        run = registry.training_run(version.run_id)
-        checks = _checked(request, version, run, stable)
-        return _accepted(request, version, run, stable, checks)
+        _beside(request, version)
+    run = registry.training_run(version.run_id)
+    with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
+        return _accepted(request, version, run, _beside(request, version), checks)
+
+
+def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
+    """What serves, where the version may be released beside it: it may have changed while that was tested."""
+    spec = request.spec
+    require_passed(version, environments_of(spec))
+    require_alone(spec.name, release_id_of(request))
+    stable = _serving(spec.name)
+    if stable is not None and same_archive(stable, route_of(spec, version)):
+        raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
+    _require_still_wanted(request, version)
+    return stable
 
 
 def release_id_of(request: AcceptRequest) -> str:
@@ -89,20 +96,19 @@ def _serving(model: str) -> Route | None:
     return route
 
 
-def _require_still_wanted(
-    request: AcceptRequest, version: ModelVersion, stable: Route | None, promotion: LedgerEntry
-) -> None:
+def _require_still_wanted(request: AcceptRequest, version: ModelVersion) -> None:
     """Refuse what no person asked for and what was decided since its promotion has overtaken, because its run
     waited for hours.
     """
     told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
     if not request.by_itself or is_asked_for(told, version.version):
         return
+    promotion = precedent.promotion_of_version(version)
     try:
         require_still_promised(promotion, version)
         _require_not_begun(other_release(told, promotion, release_id_of(request)), version)
     except GateRefused as error:
-        _refuse(request, version, stable, error)
+        _refuse(request, version, error)
         raise
 
 
@@ -116,47 +122,50 @@ def _require_not_begun(before: LedgerEntry | None, version: ModelVersion) -> Non
         )
 
 
-def _checked(
-    request: AcceptRequest, version: ModelVersion, run: TrainingRun, stable: Route | None
-) -> tuple[RolloutCheck, ...]:
-    def refuse(error: PerennialError) -> None:
-        _refuse(request, version, stable, error)
-
-    return passed_checks(request.spec, version, run, stable, refuse)
-
-
+@contextmanager
 def passed_checks(
     spec: PipelineSpec,
     version: ModelVersion,
     run: TrainingRun,
-    stable: Route | None,
     refuse: Callable[[PerennialError], None] = lambda _: None,
-) -> tuple[RolloutCheck, ...]:
+    environment: str = PRODUCTION,
+) -> Iterator[tuple[RolloutCheck, ...]]:
     """Load a version beside what serves and let it show what it has to; one that does not is unloaded again.
 
+    Nobody holds the model's versions meanwhile, for a rollback would wait as long; the block holds them, and
+    what serves may have changed by then.
+
     Args:
-        refuse: Called with what is wrong before it is unloaded.
+        refuse: Called with what is wrong before it is unloaded, while the model's versions are held.
 
     Raises:
         CheckFailed, ServingError: As `accept`.
     """
+    with ExitStack() as held:
+        try:
+            with on_trial(route_of(spec, version)):
+                checks = _shown(spec, version, run)
+                held.enter_context(exclusive(spec.name))
+        except (CheckFailed, ServingError) as error:
+            with exclusive(spec.name):
+                refuse(error)
+                retire_unused(spec.name, environment)
+            raise
+        yield checks
+
+
+def _shown(spec: PipelineSpec, version: ModelVersion, run: TrainingRun) -> tuple[RolloutCheck, ...]:
     archive, backend = version.archive, serving_backend(spec.serving.backend)
-    try:
+    with exclusive(spec.name):
         checks = bring_up(backend, archive, spec, example_of(version, spec))
-        return (*checks, *acceptance_checks(backend, archive, run, spec))
-    except (CheckFailed, ServingError) as error:
-        refuse(error)
-        kept = [stable, find_previous_route(Gateway().history(spec.name)), *in_use(spec.name)]
-        backend.retire(spec.name, versions_of(kept).get(spec.serving.backend, set()))
-        raise
+    return (*checks, *acceptance_checks(backend, archive, run, spec))
 
 
-def _refuse(
-    request: AcceptRequest, version: ModelVersion, stable: Route | None, error: PerennialError
-) -> None:
+def _refuse(request: AcceptRequest, version: ModelVersion, error: PerennialError) -> None:
+    gateway, release_id = Gateway(), release_id_of(request)
     entry = record(
-        release_id=release_id_of(request),
-        stable=stable,
+        release_id=release_id,
+        stable=gateway.route(request.spec.name),
         candidate=route_of(request.spec, version),
         actor=request.context.actor,
         after="refused",
@@ -165,7 +174,7 @@ def _refuse(
         fault=error.evidence,
     )
     # Run again during a stage, the candidate may be answering users: not any more before it is unloaded.
-    close_own_split(Gateway(), request.spec.name, entry.evidence["release_id"])
+    close_own_split(gateway, request.spec.name, release_id)
     entries.complete(entry, "It meets nobody; what served goes on serving.")
 
 

@@ -7,7 +7,8 @@ again does what is left to do. The version before stays loaded, so that a rollba
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tasks.contracts import (
     Action,
@@ -55,13 +56,22 @@ def deploy(request: DeployRequest) -> Rollout:
     return release(request, _why(request.version), lambda: require_still_promised(promotion, request.version))
 
 
-def release(request: DeployRequest, why: str, may: Callable[[], None] | None = None) -> Rollout:
+def release(
+    request: DeployRequest,
+    why: str,
+    may: Callable[[], None] | None = None,
+    *,
+    told: Mapping[str, Any] | None = None,
+    serves: Callable[[], None] | None = None,
+) -> Rollout:
     """Serve a version that the gate promoted; raises as `deploy`.
 
     Args:
         why: A sentence; the ledger keeps it.
         may: Called before a version comes to serve that does not, and raises where it may not; None where a
-            person decided it.
+            person decided it. Nothing else changes what serves between it and the switch.
+        told: What the entry of the switch keeps beside the routes.
+        serves: Called once the version is seen to serve, before anything else may change that.
     """
     started = time.monotonic()
     precedent.promotion_of_version(request.version)
@@ -77,11 +87,13 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous, *elsewhere])
         actor = request.context.actor
         if current != target:
-            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))
+            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why, told or {}))
         expected = request.version.archive.example_prediction
         checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, actor)
+        if serves:
+            serves()
         _remove_the_oldest(gateway, target, [target, previous, *elsewhere])
     return Rollout(
         model=target.model,

@@ -40,7 +40,8 @@ def test_one_without_an_address_answers_below_production(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "environments", ["dev,dev", "Dev", "production", "champion", "=http://a", "dev,production"]
+    "environments",
+    ["dev,dev", "Dev", "production", "=http://a", "dev,production", "champion", "dev,latest", "v2=http://a"],
 )
 def test_names_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch, environments: str) -> None:
     named(monkeypatch, environments)
