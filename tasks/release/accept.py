@@ -7,20 +7,30 @@ stage begins; a version that fails is unloaded again, and what served goes on se
 import hashlib
 from collections.abc import Callable
 
-from tasks.contracts import Acceptance, AcceptRequest, ModelVersion, RolloutCheck, Route, TrainingRun
+from tasks.contracts import (
+    Acceptance,
+    AcceptRequest,
+    Action,
+    ModelVersion,
+    RolloutCheck,
+    Route,
+    TrainingRun,
+)
 from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
+from tasks.release.close import close_own_split
 from tasks.release.enter import environments_of, require_passed
 from tasks.release.in_environment import in_use
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
+from tasks.release.states import SWITCHES, route_by
 from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
 from tasks.serving.backend import exclusive, serving_backend, versions_of
 from tasks.serving.gateway import Gateway
-from tasks.spec import PipelineSpec
+from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
 
 
@@ -33,7 +43,8 @@ def accept(request: AcceptRequest) -> Acceptance:
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
-        ServingError: It does not load, or answers its example otherwise than when it was judged.
+        ServingError: It does not load, or answers its example otherwise than when it was judged; or the
+            gateway has lost what serves.
     """
     spec, release_id = request.spec, release_id_of(request)
     version = registry.get_version(spec.name, request.version)
@@ -41,7 +52,7 @@ def accept(request: AcceptRequest) -> Acceptance:
     with exclusive(spec.name):
         require_passed(version, environments_of(spec))
         require_alone(spec.name, release_id)
-        candidate, stable = route_of(spec, version), Gateway().route(spec.name)
+        candidate, stable = route_of(spec, version), _serving(spec.name)
         if stable is not None and same_archive(stable, candidate):
             raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
         run = registry.training_run(version.run_id)
@@ -53,6 +64,24 @@ def release_id_of(request: AcceptRequest) -> str:
     """The same for every try of one release."""
     of_run = hashlib.sha256(f"{request.context.run_key} {request.version}".encode()).hexdigest()
     return f"{request.spec.name}-{request.version}-{of_run[:12]}"
+
+
+def _serving(model: str) -> Route | None:
+    """What serves. A gateway that has just lost its routes makes no version the first, which meets its users
+    without stages.
+
+    Raises:
+        ServingError: The gateway serves nothing, but by the ledger something serves.
+    """
+    route = Gateway().route(model)
+    told = route_by(entries.history(model, {Action.RECONCILE, *SWITCHES}))
+    if route is None and told is not None:
+        raise ServingError(
+            f"The gateway serves no version of {model}, but by the ledger version {told.model_version} serves. "
+            "Nothing is released until the DAG reconcile_ledger has brought it back, within a minute; then clear "
+            "this task."
+        )
+    return route
 
 
 def _checked(
@@ -103,6 +132,8 @@ def _refuse(
         why=f"Version {version.version} is not released: {error}",
         fault=error.evidence,
     )
+    # Run again during a stage, the candidate may be answering users: not any more before it is unloaded.
+    close_own_split(Gateway(), request.spec.name, entry.evidence["release_id"])
     entries.complete(entry, "It is unloaded; what served goes on serving.")
 
 
@@ -128,7 +159,7 @@ def _accepted(
             actor=request.context.actor,
             after="accepted",
             at="accepted",
-            until=until(spec.release, names[0] if names else None),
+            until=until(spec.release, names[0] if names else PRODUCTION),
             why=why,
             checks=[check.model_dump(mode="json") for check in checks],
             plan=list(names),

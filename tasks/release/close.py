@@ -46,3 +46,15 @@ def close_release(
     gateway.close_split(model)
     entries.complete(entry, "The gateway sends the candidate nothing.")
     return entry
+
+
+def close_own_split(gateway: Gateway, model: str, release_id: str) -> None:
+    """Let the gateway send the candidate of a release, or of a comparison, nothing; a split of another one
+    stays.
+
+    Raises:
+        ServingError: The gateway does not answer.
+    """
+    split = gateway.split(model)
+    if split is not None and split.release_id == release_id:
+        gateway.close_split(model)

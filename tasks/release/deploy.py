@@ -23,6 +23,7 @@ from tasks.ledger import precedent
 from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up
 from tasks.release.in_environment import in_use
+from tasks.release.record import candidate_of
 from tasks.release.switch import (
     Decision,
     confirm,
@@ -73,7 +74,8 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         if may and (current is None or not same_archive(current, target)):
             may()
         previous = find_previous_route(gateway.history(target.model))
-        elsewhere = [compared_route(target.model), *in_use(target.model)]
+        # A candidate under way may answer every user already, although the route does not name it yet.
+        elsewhere = [candidate_of(target.model), compared_route(target.model), *in_use(target.model)]
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous, *elsewhere])
         actor = request.context.actor
         if current != target:

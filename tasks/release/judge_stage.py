@@ -4,6 +4,7 @@ import time
 
 from tasks.contracts import JudgeStageRequest, LedgerEntry, Stage, StageDecision
 from tasks.ledger import entries
+from tasks.release.close import close_own_split
 from tasks.release.decide import decide
 from tasks.release.look import look, loss_rule
 from tasks.release.record import next_stage, of_release, record, require_under_way, until
@@ -79,8 +80,6 @@ def _decide(request: JudgeStageRequest, gateway: Gateway) -> LedgerEntry | None:
 def _let_it_be(entry: LedgerEntry, request: JudgeStageRequest, gateway: Gateway) -> StageDecision:
     decision = StageDecision.model_validate(entry.evidence["decision"])
     if not entry.evidence["stays_open"]:
-        split = gateway.split(request.stage.model)
-        if split is not None and split.release_id == request.stage.release_id:
-            gateway.close_split(request.stage.model)
+        close_own_split(gateway, request.stage.model, request.stage.release_id)
     entries.complete(entry, "The gateway divides the requests accordingly.")
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})

@@ -2,6 +2,7 @@
 nobody began, versions that no decision made, archives that nothing uses. Looked for once an hour.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,14 +37,15 @@ NOT_SERVED = "perennial.not_served"
 """The tag of a version that no decision of the ledger made: why it is never served."""
 
 
-def tidy_up(model: str, context: StepContext) -> list[Settled]:
-    """Settle what was left of a model.
+def tidy_up(model: str, context: StepContext) -> Iterator[Settled]:
+    """Settle what was left of a model, each as it is asked for.
 
     Raises:
         ServingError: The gateway or the backend does not answer.
     """
     kinds = (_carry_on_promotion, _hand_over_again, _note_versions, _remove_archives)
-    return [settled for kind in kinds for settled in kind(model, context)]
+    for kind in kinds:
+        yield from kind(model, context)
 
 
 def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:

@@ -7,7 +7,7 @@ from tasks.errors import GateRefused
 from tasks.ledger import entries
 from tasks.release.look import counted, loss_rule
 from tasks.release.record import GRACE, of_release, record, require_under_way
-from tasks.release.stages import kind_of, longest_seconds, plan, slow_after
+from tasks.release.stages import asks_before, kind_of, longest_seconds, plan, slow_after
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
@@ -24,6 +24,7 @@ def open_stage(request: OpenStageRequest) -> Stage:
         ServingError: The gateway does not answer.
     """
     acceptance, gateway = request.acceptance, Gateway()
+    require_answered(request.approval, request.spec, request.stage)
     require_allowed(request.acceptance, request.approval, request.context.actor)
     if request.before is not None and request.before.verdict != "proceed":
         raise GateRefused(f"Stage {request.before.stage} said {request.before.verdict}: {request.before.why}")
@@ -48,6 +49,19 @@ def split_of(stage: Stage) -> TrafficSplit:
         shadow_share=stage.shadow_share,
         sticky_by=stage.sticky_by,
     )
+
+
+def require_answered(approval: Approval | None, spec: PipelineSpec, stage: str) -> None:
+    """Refuse to go on without an answer where a person is to be asked: the question's task was marked.
+
+    Raises:
+        GateRefused: There is none.
+    """
+    if approval is None and asks_before(spec.release, stage):
+        raise GateRefused(
+            f"Before {stage} a person is asked (release.approval of {spec.name}), but there is no answer: the "
+            f"task ask_before_{stage} was marked or skipped. Clear it with what follows, and answer."
+        )
 
 
 def require_allowed(acceptance: Acceptance, approval: Approval | None, actor: str) -> None:

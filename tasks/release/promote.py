@@ -4,10 +4,11 @@ from tasks.contracts import DeployRequest, PromoteRequest, Rollout
 from tasks.errors import GateRefused
 from tasks.ledger import entries
 from tasks.release.deploy import release
-from tasks.release.open_stage import require_allowed
+from tasks.release.open_stage import require_allowed, require_answered
 from tasks.release.record import of_release, record, require_under_way
 from tasks.release.switch import same_archive
 from tasks.serving.gateway import Gateway
+from tasks.spec import PRODUCTION
 
 
 def promote(request: PromoteRequest) -> Rollout:
@@ -18,6 +19,8 @@ def promote(request: PromoteRequest) -> Rollout:
         ServingError: The version does not answer through the gateway; what served before serves again.
     """
     acceptance, context = request.acceptance, request.context
+    if not acceptance.plan:
+        require_answered(request.approval, request.spec, PRODUCTION)
     require_allowed(acceptance, request.approval, context.actor)
     if acceptance.plan and (request.before is None or request.before.verdict != "proceed"):
         said = f"{request.before.verdict}: {request.before.why}" if request.before else "nothing"

@@ -113,7 +113,8 @@ def until(rules: ReleaseSpec, stage: str | None) -> datetime:
     """When a release counts as left if what comes next does not begin.
 
     Args:
-        stage: What comes next; None for the promotion.
+        stage: What comes next; `production` for the promotion of what has no stages, None for that of what
+            has gone through them.
     """
     wait = GRACE
     if stage is not None and asks_before(rules, stage):

@@ -5,6 +5,7 @@ other: an effect that nobody decided, a decision that did not come to its effect
 is missing. `tasks.release.reconcile` settles what is found here.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, Mismatch, Route, SeenModel
@@ -28,16 +29,30 @@ def mismatch(seen: SeenModel) -> Mismatch | None:
 
 def promised(seen: SeenModel) -> tuple[LedgerEntry | None, Route | None]:
     """The newest switch in the ledger that was not undone, and the route that it says."""
-    entry = last_switch(seen)
-    if entry is None or entry.action == Action.WITHDRAW or entry.evidence.get("route") is None:
-        return entry, None
-    return entry, Route.model_validate(entry.evidence["route"])
+    return last_switch(seen), route_by(seen.entries)
 
 
 def last_switch(seen: SeenModel) -> LedgerEntry | None:
     """The newest switch in the ledger that was not undone."""
-    undone = {entry.evidence["undoes"] for entry in seen.entries if _undoes(entry)}
-    switches = [entry for entry in seen.entries if entry.action in SWITCHES]
+    return _last_switch(seen.entries)
+
+
+def route_by(entries: Iterable[LedgerEntry]) -> Route | None:
+    """What serves by the ledger; None for nothing.
+
+    Args:
+        entries: Of the model, oldest first: its switches, and the reconciliations, which undo some.
+    """
+    entry = _last_switch(entries)
+    if entry is None or entry.action == Action.WITHDRAW or entry.evidence.get("route") is None:
+        return None
+    return Route.model_validate(entry.evidence["route"])
+
+
+def _last_switch(entries: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    told = list(entries)
+    undone = {entry.evidence["undoes"] for entry in told if _undoes(entry)}
+    switches = [entry for entry in told if entry.action in SWITCHES]
     return next((entry for entry in reversed(switches) if entry.entry_hash not in undone), None)
 
 

@@ -31,7 +31,8 @@ class ApprovalSpec(Spec):
 
     Attributes:
         when: `before_canary`: after the acceptance, before any user meets the version. `before_full`: before
-            it answers everything.
+            it answers everything. A version without stages (the first of a model, or with mode `immediate`
+            after its environments) is asked about after its acceptance.
         seconds: How long the question waits; the version serves nobody meanwhile.
         unanswered: What counts after that.
     """
@@ -264,6 +265,16 @@ class ReleaseSpec(Spec):
         if self.mode == "shadow_only" and not (self.shadow.requests and self.shadow.share):
             raise ValueError("shadow: mode shadow_only needs shadow.requests and shadow.share above 0")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_place_to_ask_at(self) -> "ReleaseSpec":
+        if self.approval.when == "none" or (self.by_steps and self.mode != "shadow_only"):
+            return self
+        why = "serves nobody" if self.mode == "shadow_only" else "serves as soon as it is promoted"
+        raise ValueError(
+            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode canary "
+            "or blue_green, give environments, or leave approval out"
+        )
 
 
 def faults_of_release(task: Task, release: ReleaseSpec) -> list[str]:

@@ -24,7 +24,7 @@ from tasks.contracts import (
     StepContext,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest
+from tasks.errors import CheckFailed, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release import record
 from tasks.release.accept import accept
@@ -273,3 +273,14 @@ def test_a_moved_alias_asks_for_a_release_by_steps(platform: Platform, stepped: 
     assert [(each.outcome, each.version) for each in settled] == [("handed over", "2")]
     assert registry.aliased_version(stepped.name) == "1"
     assert json.dumps(told(stepped)) == "[]"
+
+
+def test_a_gateway_that_has_lost_what_serves_makes_no_version_the_first(
+    platform: Platform, stepped: Model
+) -> None:
+    Gateway().withdraw(stepped.name)
+
+    with pytest.raises(ServingError, match="by the ledger version 1 serves"):
+        accepted(stepped)
+
+    assert told(stepped) == []

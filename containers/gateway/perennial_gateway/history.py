@@ -71,10 +71,15 @@ SchemasOf = Callable[[str, Collection[str]], Mapping[str, Schema]]
 
 
 class History:
-    """Reads the log's tables. Its methods block: call them in a thread."""
+    """Reads the log's tables. Its methods block: call them in a thread.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    Args:
+        schemas: The label schemas of some versions of a model, by version.
+    """
+
+    def __init__(self, engine: sa.Engine, schemas: SchemasOf) -> None:
         self._engine = engine
+        self._schemas = schemas
 
     def page(self, model: str, page: Page) -> dict[str, Any]:
         """The predictions of a page, and where the next one begins; None at the end."""
@@ -89,12 +94,9 @@ class History:
         last = rows[-1]["prediction_id"] if len(rows) == page.limit else None
         return {"predictions": [plain(row) for row in rows], "next_cursor": last}
 
-    def statistics(self, model: str, window: Window, schemas: SchemasOf) -> dict[str, Any]:
+    def statistics(self, model: str, window: Window) -> dict[str, Any]:
         """How much each version predicted and how right it was, by the last label of each prediction that was
         not taken back.
-
-        Args:
-            schemas: Of the labels of some versions, by version.
         """
         made = sa.select(
             P.model_version,
@@ -113,7 +115,7 @@ class History:
             right = {
                 row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
             }
-        labels = schemas(model, [row["model_version"] for row in versions])
+        labels = self._schemas(model, [row["model_version"] for row in versions])
         rows = [
             {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
             | _told(right.get(row["model_version"], {}), labels[row["model_version"]].document)

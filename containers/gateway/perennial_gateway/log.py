@@ -39,7 +39,8 @@ class DurableLog:
         self._engine = engine
         self._mover = Mover(engine, folder, most_bytes)
         self._disk = ThreadPoolExecutor(1, "log-sync") if synced else None
-        self._syncing: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._one_sync = asyncio.Lock()
         self._waiting: list[asyncio.Future[None]] = []
         self._lines: list[bytes] = []
 
@@ -106,12 +107,18 @@ class DurableLog:
     async def _synced(self, disk: ThreadPoolExecutor) -> None:
         """Wait for a sync that has not begun yet; all who come before it does share it."""
         if self._syncing is None:
-            self._syncing = asyncio.get_running_loop().run_in_executor(disk, self._sync)
+            self._syncing = asyncio.create_task(self._sync_next(disk))
         await asyncio.shield(self._syncing)
 
-    def _sync(self) -> None:
-        self._syncing = None
-        self._mover.spool.sync()
+    async def _sync_next(self, disk: ThreadPoolExecutor) -> None:
+        """Sync once the sync before has ended.
+
+        That this one begins is noted here and not in the thread: that did it before the loop had noted the
+        sync at all, which then seemed never to begin, and nothing was synced any more.
+        """
+        async with self._one_sync:
+            self._syncing = None
+            await asyncio.get_running_loop().run_in_executor(disk, self._mover.spool.sync)
 
     def settle(self) -> None:
         """Wait until what this process has kept is in the database, or some seconds. It blocks."""
@@ -167,7 +174,7 @@ class DurableLog:
             predictions.c.model == model, predictions.c.prediction_id.in_(possible)
         )
         with self._engine.connect() as connection:
-            return {prediction_id: version for prediction_id, version in connection.execute(wanted)}
+            return {row.prediction_id: row.model_version for row in connection.execute(wanted)}
 
 
 def plain(row: Mapping[Any, Any]) -> dict[str, Any]:

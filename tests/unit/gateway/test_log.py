@@ -146,6 +146,36 @@ def test_a_spool_that_has_grown_is_replaced_and_no_row_is_lost(
         assert connection.execute(spools.select()).all() == []
 
 
+def test_with_power_every_append_is_synced_and_those_of_one_moment_share_a_sync(
+    engine: sa.Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    really = os.fdatasync
+
+    def fdatasync(file: int) -> None:
+        really(file)
+        time.sleep(0.02)  # a slow disk: what comes meanwhile waits for the sync that follows
+        synced.append(os.fstat(file).st_size)
+
+    async def one_by_one_then_many(log: DurableLog) -> None:
+        for number in range(3):
+            await log.append("predictions", [row(number)])
+            assert synced[-1] == log.behind_bytes, f"append {number} was answered before it was synced"
+        many = []
+        for number in range(3, 43):
+            many.append(asyncio.ensure_future(log.append("predictions", [row(number)])))
+            await asyncio.sleep(0.002)
+        await asyncio.wait_for(asyncio.gather(*many), 10)
+
+    log = DurableLog(engine, folder, most_bytes=MEBIBYTE, synced=True)  # not started: nothing is moved
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+
+    asyncio.run(one_by_one_then_many(log))
+
+    assert synced[-1] == log.behind_bytes
+    assert 3 < len(synced) < 20
+
+
 def until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not true():
