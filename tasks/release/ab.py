@@ -174,8 +174,8 @@ def _reported(comparison: Comparison) -> LedgerEntry | None:
 def _ended_before(comparison: Comparison) -> ComparisonReport:
     """Since its end one version answers alone, at other times than the other did: its labels do not count."""
     why = (
-        f"The comparison was ended before its {comparison.labels} labelled answers were there, so nothing is "
-        "said of the versions. Start another one."
+        f"The comparison was ended before a report of its {comparison.labels} labelled answers was made, so "
+        "nothing is said of the versions. Start another one."
     )
     return ComparisonReport(comparison=comparison, reached=False, labelled=0, why=why)
 

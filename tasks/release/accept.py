@@ -12,22 +12,24 @@ from tasks.contracts import (
     Acceptance,
     AcceptRequest,
     Action,
+    LedgerEntry,
     ModelVersion,
     RolloutCheck,
     Route,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
+from tasks.errors import CheckFailed, GateRefused, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
 from tasks.release.close import close_own_split
+from tasks.release.deploy import require_still_promised
 from tasks.release.in_environment import environments_of, require_passed, retire_unused
 from tasks.release.on_trial import on_trial
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
-from tasks.release.states import SWITCHES, route_by
+from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
 from tasks.release.switch import example_of, route_of, same_archive
 from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
@@ -40,7 +42,8 @@ def accept(request: AcceptRequest) -> Acceptance:
 
     Raises:
         GateRefused: The gate did not promote this archive, its decision cannot be replayed, or it has not
-            passed through the environments before production.
+            passed through the environments before production; or no person asked for it, and since it was
+            promoted it was left, released already, or another version came to serve.
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
@@ -49,15 +52,16 @@ def accept(request: AcceptRequest) -> Acceptance:
     """
     spec = request.spec
     version = registry.get_version(spec.name, request.version)
-    require_replay(precedent.promotion_of_version(version))
+    promotion = precedent.promotion_of_version(version)
+    require_replay(promotion)
     with exclusive(spec.name):
-        _beside(request, version)
+        _beside(request, version, promotion)
     run = registry.training_run(version.run_id)
     with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
-        return _accepted(request, version, run, _beside(request, version), checks)
+        return _accepted(request, version, run, _beside(request, version, promotion), checks)
 
 
-def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
+def _beside(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> Route | None:
     """What serves, where the version may be released beside it: it may have changed while that was tested."""
     spec = request.spec
     require_passed(version, environments_of(spec))
@@ -65,6 +69,7 @@ def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
     stable = _serving(spec.name)
     if stable is not None and same_archive(stable, route_of(spec, version)):
         raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
+    _require_still_wanted(request, version, promotion)
     return stable
 
 
@@ -90,6 +95,31 @@ def _serving(model: str) -> Route | None:
             "minute; then clear this task."
         )
     return route
+
+
+def _require_still_wanted(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> None:
+    """Refuse what no person asked for and what was decided since its promotion has overtaken, because its run
+    waited for hours.
+    """
+    told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
+    if not request.by_itself or is_asked_for(told, version.version):
+        return
+    try:
+        require_still_promised(promotion, version)
+        _require_not_begun(other_release(told, promotion, release_id_of(request)), version)
+    except GateRefused as error:
+        _refuse(request, version, error)
+        raise
+
+
+def _require_not_begun(before: LedgerEntry | None, version: ModelVersion) -> None:
+    if before is not None:
+        raise GateRefused(
+            f"{version.model} version {version.version} was released before (entry {before.sequence} of the "
+            "ledger), and once more only a person releases it: perennial release "
+            f"{version.model} {version.version}.",
+            entry=before.entry_hash,
+        )
 
 
 @contextmanager
@@ -145,7 +175,7 @@ def _refuse(request: AcceptRequest, version: ModelVersion, error: PerennialError
     )
     # Run again during a stage, the candidate may be answering users: not any more before it is unloaded.
     close_own_split(gateway, request.spec.name, release_id)
-    entries.complete(entry, "It is unloaded; what served goes on serving.")
+    entries.complete(entry, "It meets nobody; what served goes on serving.")
 
 
 def _accepted(

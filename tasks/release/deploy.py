@@ -53,9 +53,7 @@ def deploy(request: DeployRequest) -> Rollout:
             on serving.
     """
     promotion = precedent.promotion_of_version(request.version)
-    return release(
-        request, _why(request.version), lambda: _require_still_promised(promotion, request.version)
-    )
+    return release(request, _why(request.version), lambda: require_still_promised(promotion, request.version))
 
 
 def release(
@@ -122,10 +120,14 @@ def _bring_up_or_leave_nothing(
         raise
 
 
-def _require_still_promised(promotion: LedgerEntry, version: ModelVersion) -> None:
+def require_still_promised(promotion: LedgerEntry, version: ModelVersion) -> None:
     """Refuse a candidate that was left since, or was judged against another version than the champion.
 
     The champion itself may come back where the gateway has lost its routes: it is judged already.
+
+    Raises:
+        GateRefused: It is one.
+        ServingError: The gateway does not answer.
     """
     precedent.require_not_left(promotion, version)
     serving = tell_champion(version.model).version

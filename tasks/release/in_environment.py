@@ -90,7 +90,7 @@ def carry_out(change: Change, expected: dict[str, Any] | None) -> list[RolloutCh
     gateway = gateway_of(change.environment)
     entry = record(change, gateway)
     _put(gateway, change)
-    checks = [] if expected is None else [_confirmed(gateway, change, expected)]
+    checks = [] if expected is None else [confirmed(gateway, change, expected)]
     tell_alias(change.model, change.environment, change.target)
     entries.complete(entry, f"The gateway of {change.environment} has the route, and the alias follows it.")
     return checks
@@ -137,7 +137,12 @@ def retire_unused(model: str, environment: str) -> None:
     retire_all_but(model, {name: versions | busy for name, versions in kept.items()})
 
 
-def _confirmed(gateway: Gateway, change: Change, expected: dict[str, Any]) -> RolloutCheck:
+def confirmed(gateway: Gateway, change: Change, expected: dict[str, Any]) -> RolloutCheck:
+    """See the version answer in the environment.
+
+    Raises:
+        ServingError: It does not, as it was judged: what served before serves again, and the ledger says so.
+    """
     if change.target is None:
         raise ValueError("nothing can be expected of no version")
     try:

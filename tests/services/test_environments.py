@@ -20,8 +20,9 @@ from tasks.contracts import (
     RollbackRequest,
     WithdrawRequest,
 )
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest
+from tasks.errors import CheckFailed, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
+from tasks.release import in_environment
 from tasks.release.ab import Wanted, start_ab
 from tasks.release.accept import accept
 from tasks.release.enter import enter
@@ -282,6 +283,26 @@ def test_what_was_changed_past_the_ledger_is_seen_and_set_back(model: Model) -> 
     assert differing(model) == ["environment"]
     assert reconciled(model) == ["carried on"]
     assert (aliases(model), differing(model)) == (["1", None, None], [])
+
+
+def test_what_was_killed_on_its_way_in_has_passed_only_where_it_answers_there(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    entered(model, first, "dev")
+    with monkeypatch.context() as killed:
+        killed.setattr(in_environment, "confirmed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            entered(model, second, "dev")
+    assert serving(model, "dev") == "2"
+    serving_backend("torchserve").retire(model.name, {first.archive.version})
+
+    with pytest.raises(ServingError):
+        reconciled(model)
+
+    assert (serving(model, "dev"), differing(model)) == ("1", [])
+    with pytest.raises(GateRefused, match="has not passed through dev"):
+        entered(model, second, "staging")
 
 
 def test_a_withdrawn_model_serves_in_no_environment(model: Model, settled: Path) -> None:
