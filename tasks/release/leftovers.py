@@ -98,7 +98,7 @@ def _hand_over_again(model: str, context: StepContext) -> list[Settled]:
         "of it. It is started once more."
     )
     asked = {name: lost.evidence[name] for name in ("moved_to", "moved_by") if name in lost.evidence}
-    about = {"again": lost.entry_hash, "version": version, **asked}
+    about: dict[str, Any] = {"again": lost.entry_hash, "version": version} | asked
     entry = _record(model, context, HAND_OVER, why, about)
     return [handed_over(entry, version)]
 
