@@ -9,15 +9,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from perennial_gateway.database import failures, feedback, in_order, predictions, shadows, spools
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS, REFUSED_ROWS
-from perennial_gateway.spool import Spool
+from perennial_gateway.spool import Spool, append_whole
 
 GATHER_SECONDS = 0.1
 """What comes in this time is committed together."""
@@ -49,7 +50,7 @@ class Mover:
 
     Attributes:
         spool: The one that is appended to now.
-        fault: Why the database does not take rows; empty where it does.
+        fault: Why the database does not take rows, or the disk; empty where both do.
     """
 
     def __init__(self, engine: sa.Engine, folder: Path, most_bytes: int) -> None:
@@ -105,21 +106,39 @@ class Mover:
         self._wake.set()
 
     def _run(self) -> None:
-        adopt_at = 0.0
+        adopt_at, adopted = 0.0, True
         while not self._stopping:
             if time.monotonic() >= adopt_at:
-                self._adopt()
+                adopted = self._try(self._adopt)
                 adopt_at = time.monotonic() + ADOPT_SECONDS
             self._wake.wait(ADOPT_SECONDS)
             self._urgent.wait(GATHER_SECONDS)
             self._wake.clear()
             self._urgent.clear()
-            if not self._move() and not self._stopping:
-                time.sleep(AGAIN_SECONDS)
-                self._wake.set()
-        if self._move():
+            if not self._try(self._move):
+                self._try_again()
+            elif adopted:
+                self.fault = ""
+        if self._try(self._move):
             self.spool.remove()
             self._forget(self.spool)
+
+    def _try(self, does: Callable[[], bool]) -> bool:
+        """Whether it was done; a disk that takes nothing, too, is asked again later: nobody but this thread
+        moves the rows.
+        """
+        try:
+            return does()
+        except OSError as error:
+            if not self.fault:
+                logger.exception("The log's files cannot be used: predictions wait in %s", self.spool.path)
+            self.fault = _told(error)
+            return False
+
+    def _try_again(self) -> None:
+        if not self._stopping:
+            time.sleep(AGAIN_SECONDS)
+            self._wake.set()
 
     def _move(self) -> bool:
         """Move what this process has appended; whether the database took it."""
@@ -135,24 +154,32 @@ class Mover:
         return True
 
     def _rotate(self) -> None:
+        new = Spool.new(self._folder, self._most_bytes)
         with self._appending:
             if self._moved < self.spool.end:
+                new.remove()
                 return
-            old, self.spool, self._moved = self.spool, Spool.new(self._folder, self._most_bytes), 0
+            old, self.spool, self._moved = self.spool, new, 0
         old.remove()
         self._forget(old)
 
-    def _adopt(self) -> None:
+    def _adopt(self) -> bool:
         """Finish the spools of processes that were killed; one that cannot be now is left for later."""
         for spool in Spool.left_behind(self._folder):
-            place = self._place_of(spool)
-            while place is not None and spool.read(place):
-                place = self._move_chunk(spool, place)
-            if place is None:
-                spool.close()
-                return
-            spool.remove()
-            self._forget(spool)
+            with closing(spool):
+                if not self._finish(spool):
+                    return False
+        return True
+
+    def _finish(self, spool: Spool) -> bool:
+        place = self._place_of(spool)
+        while place is not None and spool.read(place):
+            place = self._move_chunk(spool, place)
+        if place is None:
+            return False
+        spool.remove()
+        self._forget(spool)
+        return True
 
     def _place_of(self, spool: Spool) -> int | None:
         """Up to where it has been moved; None where the database does not answer."""
@@ -162,7 +189,7 @@ class Mover:
                     sa.select(spools.c.moved_bytes).where(spools.c.name == spool.path.name)
                 )
         except sa.exc.SQLAlchemyError as error:
-            self.fault = str(error).splitlines()[0][:200]
+            self.fault = _told(error)
             return None
         return found or 0
 
@@ -180,14 +207,18 @@ class Mover:
         return end
 
     def _move_apart(self, spool: Spool, lines: Sequence[bytes], place: int) -> int | None:
-        """Line by line, where the database refuses one of them, which is kept in a file beside the spool."""
+        """Line by line, where the database refuses one of them, which is kept in a file beside the spool.
+
+        Returns:
+            The place up to which they are in either; None where that is none of them.
+        """
+        start = place
         for line in lines:
             try:
                 self._commit(spool, [line], place + len(line))
             except sa.exc.SQLAlchemyError as error:
-                if not self._answers(error):
-                    return None
-                self._keep_refused(spool, line, error)
+                if not self._answers(error) or not self._try(partial(self._keep_refused, spool, line, error)):
+                    return place if place > start else None
             place += len(line)
         return place
 
@@ -214,22 +245,36 @@ class Mover:
                 logger.exception(
                     "The log's database does not answer: predictions wait in %s", self.spool.path
                 )
-            self.fault = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            self.fault = _told(error)
             return False
         return True
 
-    def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> None:
+    def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> bool:
+        """Keep a line in a file beside the spool.
+
+        Raises:
+            OSError: The disk does not take it; none of it is kept.
+        """
         file = spool.path.with_suffix(REFUSED_SUFFIX)
+        with file.open("ab", buffering=0) as kept:
+            end = kept.tell()
+            try:
+                append_whole(kept, line, file)
+                os.fsync(kept.fileno())
+            except OSError:
+                kept.truncate(end)
+                raise
         logger.error("The log's database refuses a row, which is kept in %s: %s", file, error)
         REFUSED_ROWS.inc()
-        with file.open("ab") as kept:
-            kept.write(line)
-            kept.flush()
-            os.fsync(kept.fileno())
+        return True
 
     def _forget(self, spool: Spool) -> None:
         with suppress(sa.exc.SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(spools.delete().where(spools.c.name == spool.path.name))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
 
 
 def _insert(engine: sa.Engine, table: sa.Table) -> sa.TextClause:

@@ -10,6 +10,7 @@ A spool belongs to the process that holds its lock. One whose process was killed
 import fcntl
 import os
 from collections.abc import Iterator
+from errno import ENOSPC
 from io import FileIO
 from pathlib import Path
 from typing import Self
@@ -77,17 +78,12 @@ class Spool:
         if self.end + len(lines) > self._most_bytes:
             raise Full(f"{self.path} holds {self.end} bytes that the database has not taken")
         try:
-            self._write(lines)
+            append_whole(self._file, lines, self.path)
         except OSError:
             os.ftruncate(self._file.fileno(), self.end)
             self._file.seek(self.end)
             raise
         self.end += len(lines)
-
-    def _write(self, lines: bytes) -> None:
-        written = self._file.write(lines)
-        if written != len(lines):
-            raise OSError(f"{self.path} took {written} of {len(lines)} bytes: the disk is full")
 
     def sync(self) -> None:
         """Return when everything that was appended is on disk."""
@@ -113,6 +109,17 @@ class Spool:
     def close(self) -> None:
         """Let go of the file; another process may finish it."""
         self._file.close()
+
+
+def append_whole(file: FileIO, lines: bytes, path: Path) -> None:
+    """Write all of it at once.
+
+    Raises:
+        OSError: The disk takes no more; it may have taken a part.
+    """
+    written = file.write(lines)
+    if written != len(lines):
+        raise OSError(ENOSPC, f"The disk took {written} of {len(lines)} bytes", str(path))
 
 
 def _private(path: str, flags: int) -> int:

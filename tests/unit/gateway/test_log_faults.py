@@ -1,0 +1,133 @@
+"""The log's thread outlives a disk that takes nothing and a process that may open nothing."""
+
+import logging
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from perennial_gateway import mover
+from perennial_gateway.__main__ import main
+from perennial_gateway.database import connect
+from perennial_gateway.log import DurableLog
+
+from tests.unit.gateway.small_disk import SmallDisk, small_disk
+from tests.unit.gateway.test_log import MEBIBYTE, append, ids, in_a_process, until
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{tmp_path / 'gateway.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mover, "ADOPT_SECONDS", 0.2)
+    monkeypatch.setattr(mover, "AGAIN_SECONDS", 0.1)
+
+
+def test_a_refused_row_for_which_the_disk_is_full_waits_and_is_kept_aside_once(
+    engine: sa.Engine, disk: SmallDisk
+) -> None:
+    log = DurableLog(engine, disk.folder, most_bytes=MEBIBYTE)
+    append(log, 1, 2, 2, 3)
+    disk.fill()
+    log.start()
+
+    until(lambda: "No space" in log.fault)
+    time.sleep(0.5)
+    assert (log.alive, ids(engine)) == (True, ["1", "2"])
+    disk.empty()
+    log.settle()
+
+    assert (log.fault, ids(engine)) == ("", ["1", "2", "3"])
+    [aside] = disk.folder.glob("*.refused")
+    assert aside.read_bytes().count(b'"prediction_id":"2"') == 1
+    log.stop()
+
+
+def test_a_spool_that_cannot_be_replaced_goes_on(
+    engine: sa.Engine, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "ROTATE_BYTES", 1000)
+    log = DurableLog(engine, disk.folder, most_bytes=MEBIBYTE)
+    [first] = disk.folder.glob("*.spool")
+    disk.fill_with_files()
+    log.start()
+
+    append(log, *range(20))
+    until(lambda: "No space" in log.fault)
+    append(log, *range(20, 40))
+    log.settle()
+    assert (log.alive, len(ids(engine)), first.exists()) == (True, 40, True)
+    disk.empty()
+    append(log, 40)
+    log.settle()
+
+    until(lambda: not first.exists() and not log.fault)
+    log.stop()
+    assert ids(engine) == [str(number) for number in range(41)]
+
+
+def open_no_more_files(url: str, folder: Path, told: Any) -> None:
+    """Log while no file can be opened, and again when one can."""
+    logging.disable()
+    mover.ADOPT_SECONDS = mover.AGAIN_SECONDS = 0.1
+    engine = connect(url)
+    log = DurableLog(engine, folder, most_bytes=MEBIBYTE)
+    log.start()
+    append(log, 1)
+    log.settle()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    until(lambda: "Too many open files" in log.fault)
+    time.sleep(0.5)
+    told.put(log.alive)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    until(lambda: not log.fault)
+    append(log, 2)
+    log.settle()
+    told.put(ids(engine))
+    log.stop()
+
+
+def test_a_process_that_may_open_no_more_files_goes_on_when_it_may(
+    engine: sa.Engine, tmp_path: Path
+) -> None:
+    told = multiprocessing.get_context("spawn").Queue()
+    child = in_a_process(open_no_more_files, str(engine.url), tmp_path / "spool", told)
+
+    assert told.get(timeout=60) is True
+    assert told.get(timeout=60) == ["1", "2"]
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def start_with_few_files(told: Any) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    os.environ.clear()
+    with pytest.raises(SystemExit, match="settings are wrong"):
+        main()
+    told.put(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
+
+
+def test_the_gateway_opens_as_many_files_as_it_may() -> None:
+    told = multiprocessing.get_context("spawn").Queue()
+    child = in_a_process(start_with_few_files, told)
+
+    assert told.get(timeout=60) is True
+    child.join(60)
