@@ -199,9 +199,9 @@ class Mover:
         end = start + sum(map(len, lines))
         try:
             self._commit(spool, lines, end)
-        except sa.exc.SQLAlchemyError as error:
-            if not self._answers(error):
-                return None
+        except (sa.exc.SQLAlchemyError, ValueError) as error:
+            if not is_of_the_rows(error):
+                return self._not_taken(error)
             return self._move_apart(spool, lines, start)
         self.fault = ""
         return end
@@ -216,16 +216,28 @@ class Mover:
         for line in lines:
             try:
                 self._commit(spool, [line], place + len(line))
-            except sa.exc.SQLAlchemyError as error:
-                if not self._answers(error) or not self._try(partial(self._keep_refused, spool, line, error)):
+            except (sa.exc.SQLAlchemyError, ValueError) as error:
+                if not is_of_the_rows(error):
+                    self._not_taken(error)
+                    return place if place > start else None
+                if not self._try(partial(self._keep_refused, spool, line, error)):
                     return place if place > start else None
             place += len(line)
         return place
+
+    def _not_taken(self, error: Exception) -> None:
+        if not self.fault:
+            logger.error(
+                "The log's database takes no rows, which wait in %s", self.spool.path, exc_info=error
+            )
+        self.fault = _told(error)
 
     def _commit(self, spool: Spool, lines: Sequence[bytes], end: int) -> None:
         started = time.perf_counter()
         with self._engine.begin() as connection:
             in_order(connection)
+            if any(line[:1] not in self._inserts for line in lines):
+                raise ValueError("The line is of none of the log's tables")
             for letter, insert in self._inserts.items():
                 rows = [line[1:-1] for line in lines if line.startswith(letter)]
                 if rows:
@@ -233,21 +245,6 @@ class Mover:
             connection.execute(KEEP_PLACE, {"name": spool.path.name, "moved": end})
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         COMMIT_ROWS.observe(len(lines))
-
-    def _answers(self, error: Exception) -> bool:
-        """Whether the database takes no rows into every table, so that it is these rows which it does not."""
-        try:
-            with self._engine.begin() as connection:
-                for insert in self._inserts.values():
-                    connection.execute(insert, {"rows": "[]"})
-        except sa.exc.SQLAlchemyError:
-            if not self.fault:
-                logger.exception(
-                    "The log's database does not answer: predictions wait in %s", self.spool.path
-                )
-            self.fault = _told(error)
-            return False
-        return True
 
     def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> bool:
         """Keep a line in a file beside the spool.
@@ -271,6 +268,18 @@ class Mover:
     def _forget(self, spool: Spool) -> None:
         with suppress(sa.exc.SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(spools.delete().where(spools.c.name == spool.path.name))
+
+
+def is_of_the_rows(error: Exception) -> bool:
+    """Whether a commit failed through what is in its rows, so that it always will; else the database takes
+    none now: it is away, full, locked, read-only or lacks a table.
+
+    Of what is no JSON, such as a line that a power cut left half on disk, SQLite says an OperationalError.
+    """
+    if isinstance(error, sa.exc.DBAPIError):
+        faults = sa.exc.IntegrityError | sa.exc.DataError
+        return isinstance(error, faults) or str(error.orig) == "malformed JSON"
+    return isinstance(error, ValueError)
 
 
 def _told(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 
 class SmallDisk:
-    """A file system in memory, of 256 KiB and few files."""
+    """A file system in memory, of 2 MiB and few files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,14 +41,14 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """A small disk at `folder`, until the block ends."""
-    folder.mkdir(parents=True)
-    options = "size=256k,nr_inodes=32"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a file system cannot be mounted here, so there is no disk to fill")
-    try:
-        yield SmallDisk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def small_disk() -> Iterator[SmallDisk]:
+    """A small disk that every user may enter, until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="perennial-disk-") as name:
+        folder = Path(name)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=32,mode=0755", "tmpfs", name]
+        if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("a file system cannot be mounted here, so there is no disk to fill")
+        try:
+            yield SmallDisk(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", name], check=True)

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from perennial_gateway.__main__ import main
 from perennial_gateway.database import connect
 from perennial_gateway.log import DurableLog
 
+from tests.unit.gateway.postgres import postgres_url
 from tests.unit.gateway.small_disk import SmallDisk, small_disk
 from tests.unit.gateway.test_log import MEBIBYTE, append, ids, in_a_process, until
 
@@ -28,8 +30,8 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    with small_disk(tmp_path / "disk") as disk:
+def disk() -> Iterator[SmallDisk]:
+    with small_disk() as disk:
         yield disk
 
 
@@ -131,3 +133,76 @@ def test_the_gateway_opens_as_many_files_as_it_may() -> None:
 
     assert told.get(timeout=60) is True
     child.join(60)
+
+
+def test_no_row_is_put_aside_because_sqlite_has_no_space(tmp_path: Path, disk: SmallDisk) -> None:
+    full = connect(f"sqlite:///{disk.folder / 'gateway.db'}")
+    rows_wait_for_space(full, tmp_path / "spool", disk)
+    full.dispose()
+
+
+def test_no_row_is_put_aside_because_postgresql_has_no_space(tmp_path: Path, disk: SmallDisk) -> None:
+    with postgres_url() as url:
+        full = connect(url)
+        place = disk.folder / "tables"
+        place.mkdir()
+        shutil.chown(place, "nobody")
+        with full.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text(f"CREATE TABLESPACE small LOCATION '{place}'"))
+            connection.execute(sa.text("ALTER TABLE predictions SET TABLESPACE small"))
+        rows_wait_for_space(full, tmp_path / "spool", disk)
+        full.dispose()
+
+
+def rows_wait_for_space(full: sa.Engine, folder: Path, disk: SmallDisk) -> None:
+    log = DurableLog(full, folder, most_bytes=MEBIBYTE)
+    disk.fill()
+    log.start()
+    append(log, *range(500))
+
+    until(lambda: "full" in log.fault or "No space" in log.fault)
+    time.sleep(0.5)
+    disk.empty()
+    until(lambda: not log.fault)
+    log.settle()
+    log.stop()
+
+    assert not list(folder.glob("*.refused"))
+    assert ids(full) == [str(number) for number in range(500)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'p{"prediction_id": "torn\n',
+        b'p{"prediction_id": "torn", "model": "\0\0\0\n',
+        b'p{"prediction_id": "\xff\xfe"}\n',
+        b"p[]\n",
+        b"p5\n",
+        b"\0\0\0\0\n",
+        b'q{"prediction_id": "of a later version"}\n',
+        b'p{"prediction_id": "without the rest"}\n',
+    ],
+)
+def test_a_line_that_is_no_row_is_put_aside_and_holds_up_nothing(
+    engine: sa.Engine, tmp_path: Path, line: bytes
+) -> None:
+    put_aside(engine, tmp_path / "spool", line)
+    with postgres_url() as url:
+        other = connect(url)
+        put_aside(other, tmp_path / "of PostgreSQL", line)
+        other.dispose()
+
+
+def put_aside(engine: sa.Engine, folder: Path, line: bytes) -> None:
+    log = DurableLog(engine, folder, most_bytes=MEBIBYTE)
+    append(log, 1)
+    log._mover.append(line)
+    append(log, 2)
+    log.start()
+    log.settle()
+
+    assert (log.fault, ids(engine)) == ("", ["1", "2"])
+    [aside] = folder.glob("*.refused")
+    assert aside.read_bytes() == line
+    log.stop()
