@@ -37,6 +37,7 @@ LETTERS: Mapping[bytes, sa.Table] = {b"p": predictions, b"f": feedback, b"x": fa
 
 REFUSED_SUFFIX = ".refused"
 
+PLACE = sa.text("SELECT moved_bytes FROM spools WHERE name = :name")
 KEEP_PLACE = sa.text(
     "INSERT INTO spools (name, moved_bytes) VALUES (:name, :moved) "
     "ON CONFLICT (name) DO UPDATE SET moved_bytes = excluded.moved_bytes"
@@ -185,9 +186,7 @@ class Mover:
         """Up to where it has been moved; None where the database does not answer."""
         try:
             with self._engine.connect() as connection:
-                found = connection.scalar(
-                    sa.select(spools.c.moved_bytes).where(spools.c.name == spool.path.name)
-                )
+                found = connection.scalar(PLACE, {"name": spool.path.name})
         except sa.exc.SQLAlchemyError as error:
             self.fault = _told(error)
             return None
@@ -198,13 +197,13 @@ class Mover:
         lines = spool.read(start).splitlines(keepends=True)
         end = start + sum(map(len, lines))
         try:
-            self._commit(spool, lines, end)
+            moved = self._commit(spool, lines, start, end)
         except (sa.exc.SQLAlchemyError, ValueError) as error:
             if not is_of_the_rows(error):
                 return self._not_taken(error)
             return self._move_apart(spool, lines, start)
         self.fault = ""
-        return end
+        return moved
 
     def _move_apart(self, spool: Spool, lines: Sequence[bytes], place: int) -> int | None:
         """Line by line, where the database refuses one of them, which is kept in a file beside the spool.
@@ -215,7 +214,7 @@ class Mover:
         start = place
         for line in lines:
             try:
-                self._commit(spool, [line], place + len(line))
+                self._commit(spool, [line], place, place + len(line))
             except (sa.exc.SQLAlchemyError, ValueError) as error:
                 if not is_of_the_rows(error):
                     self._not_taken(error)
@@ -232,12 +231,19 @@ class Mover:
             )
         self.fault = _told(error)
 
-    def _commit(self, spool: Spool, lines: Sequence[bytes], end: int) -> None:
+    def _commit(self, spool: Spool, lines: Sequence[bytes], start: int, end: int) -> int:
+        """Keep lines and that they are moved; the place up to which the spool is.
+
+        Where the answer to a commit was lost, that is beyond `start`: then nothing is kept twice.
+        """
         started = time.perf_counter()
         with self._engine.begin() as connection:
             in_order(connection)
             if any(line[:1] not in self._inserts for line in lines):
                 raise ValueError("The line is of none of the log's tables")
+            moved = connection.scalar(PLACE, {"name": spool.path.name}) or 0
+            if moved > start:
+                return int(moved)
             for letter, insert in self._inserts.items():
                 rows = [line[1:-1] for line in lines if line.startswith(letter)]
                 if rows:
@@ -245,6 +251,7 @@ class Mover:
             connection.execute(KEEP_PLACE, {"name": spool.path.name, "moved": end})
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         COMMIT_ROWS.observe(len(lines))
+        return end
 
     def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> bool:
         """Keep a line in a file beside the spool.

@@ -1,5 +1,6 @@
 """The log's thread outlives a disk that takes nothing and a process that may open nothing."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -14,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from perennial_gateway import mover
 from perennial_gateway.__main__ import main
-from perennial_gateway.database import connect
+from perennial_gateway.database import connect, feedback
 from perennial_gateway.log import DurableLog
 
 from tests.unit.gateway.postgres import postgres_url
@@ -206,3 +207,39 @@ def put_aside(engine: sa.Engine, folder: Path, line: bytes) -> None:
     [aside] = folder.glob("*.refused")
     assert aside.read_bytes() == line
     log.stop()
+
+
+@pytest.mark.parametrize("kind", ["SQLite", "PostgreSQL"])
+def test_a_commit_whose_answer_is_lost_doubles_no_row(
+    kind: str, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "SQLite":
+        each_label_once(engine, tmp_path / "spool", monkeypatch)
+        return
+    with postgres_url() as url:
+        other = connect(url)
+        each_label_once(other, tmp_path / "spool", monkeypatch)
+        other.dispose()
+
+
+def each_label_once(engine: sa.Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label = {"prediction_id": "1", "model": "m", "label": "1", "received_at": "now"}
+    log = DurableLog(engine, folder, most_bytes=MEBIBYTE)
+    asyncio.run(log.append("feedback", [label]))
+    really, lost = engine.dialect.do_commit, []
+
+    def do_commit(connection: Any) -> None:
+        really(connection)
+        if not lost:
+            asyncio.run(log.append("feedback", [label]))  # comes before it is tried again
+            lost.append(True)
+            raise engine.dialect.loaded_dbapi.OperationalError("the connection was lost")
+
+    monkeypatch.setattr(engine.dialect, "do_commit", do_commit)
+    log.start()
+    until(lambda: not log.behind_bytes)
+    log.stop()
+
+    assert lost
+    with engine.connect() as connection:
+        assert len(connection.execute(feedback.select()).all()) == 2
