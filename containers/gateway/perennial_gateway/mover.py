@@ -29,6 +29,9 @@ AGAIN_SECONDS = 0.5
 ADOPT_SECONDS = 5.0
 """Between looks for what killed processes left."""
 
+OTHERS_AGAIN_SECONDS = 0.05
+"""Between looks whether other processes have moved their rows."""
+
 ROTATE_BYTES = 16 << 20
 """A spool that is longer and wholly moved is replaced by a new one."""
 
@@ -101,6 +104,28 @@ class Mover:
         self._hurry()
         with self._progress:
             return self._progress.wait_for(lambda: self.spool is not spool or self._moved >= end, seconds)
+
+    def others_settle(self, seconds: float) -> bool:
+        """Wait until what other processes had appended in this folder before is in the database, too; False
+        where it is not in time. A killed one's has to be adopted first.
+
+        Raises:
+            sa.exc.SQLAlchemyError: The database does not answer.
+        """
+        wanted, until = Spool.ends(self._folder), time.monotonic() + seconds
+        while self._is_behind(wanted):
+            if time.monotonic() > until:
+                return False
+            time.sleep(OTHERS_AGAIN_SECONDS)
+        return True
+
+    def _is_behind(self, wanted: Mapping[str, int]) -> bool:
+        with self._engine.connect() as connection:
+            places = {name: moved for name, moved in connection.execute(spools.select())}
+        # One that is gone now was wholly moved, though its place may be forgotten.
+        return any(
+            places.get(name, 0) < end and (self._folder / name).exists() for name, end in wanted.items()
+        )
 
     def _hurry(self) -> None:
         self._urgent.set()
@@ -222,6 +247,8 @@ class Mover:
                 if not self._try(partial(self._keep_refused, spool, line, error)):
                     return place if place > start else None
             place += len(line)
+        with suppress(sa.exc.SQLAlchemyError):  # that the last one is out of the way, too, others have to see
+            self._commit(spool, [], place, place)
         return place
 
     def _not_taken(self, error: Exception) -> None:

@@ -10,6 +10,7 @@ A spool belongs to the process that holds its lock. One whose process was killed
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from errno import ENOSPC
 from io import FileIO
 from pathlib import Path
@@ -67,6 +68,15 @@ class Spool:
                 yield cls(path, file, 0)
             else:
                 file.close()
+
+    @staticmethod
+    def ends(folder: Path) -> dict[str, int]:
+        """How long each spool in `folder` is now, by its name."""
+        found = {}
+        for path in folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # its process has just finished it
+                found[path.name] = path.stat().st_size
+        return found
 
     def append(self, lines: bytes) -> None:
         """Add whole lines, each with its end.
