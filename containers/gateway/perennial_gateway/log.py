@@ -34,7 +34,7 @@ class DurableLog:
 
     Args:
         folder: Where spools are; several processes of one database share it.
-        most_bytes: How large a spool may grow while the database does not answer.
+        most_bytes: How much may wait while the database does not answer.
         synced: Whether a row is on disk before its request is answered, so that it survives a power cut, too.
     """
 
@@ -121,7 +121,7 @@ class DurableLog:
         """
         async with self._one_sync:
             self._syncing = None
-            await asyncio.get_running_loop().run_in_executor(disk, self._mover.spool.sync)
+            await asyncio.get_running_loop().run_in_executor(disk, self._mover.sync)
 
     def settle(self) -> bool:
         """Wait until what this process has kept is in the database, or some seconds; whether it is. It

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from perennial_gateway.database import failures, feedback, in_order, predictions, shadows, spools
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS, REFUSED_ROWS
-from perennial_gateway.spool import Spool, append_whole
+from perennial_gateway.spool import Full, Spool, append_whole
 
 GATHER_SECONDS = 0.1
 """What comes in this time is committed together."""
@@ -33,7 +33,7 @@ OTHERS_AGAIN_SECONDS = 0.05
 """Between looks whether other processes have moved their rows."""
 
 ROTATE_BYTES = 16 << 20
-"""A spool that is longer and wholly moved is replaced by a new one."""
+"""A spool of which more is moved is replaced by a new one."""
 
 LETTERS: Mapping[bytes, sa.Table] = {b"p": predictions, b"f": feedback, b"x": failures, b"s": shadows}
 """What a line begins with, and the table that it is for."""
@@ -62,9 +62,9 @@ class Mover:
         self._folder = folder
         self._most_bytes = most_bytes
         folder.mkdir(parents=True, exist_ok=True)
-        self.spool = Spool.new(folder, most_bytes)
+        self.spool = self._moving = Spool.new(folder)
         self.fault = ""
-        self._moved = 0
+        self._place = self._moved = self._appended = 0
         self._inserts = {letter: _insert(engine, table) for letter, table in LETTERS.items()}
         self._wake = threading.Event()
         self._urgent = threading.Event()
@@ -89,21 +89,37 @@ class Mover:
     @property
     def behind_bytes(self) -> int:
         """How much the database has not taken yet."""
-        return self.spool.end - self._moved
+        return self._appended - self._moved
 
     def append(self, lines: bytes) -> None:
-        """Keep whole lines; raises as `Spool.append`."""
+        """Keep whole lines.
+
+        Raises:
+            Full: The database has not taken anything for long; none is kept.
+            OSError: The disk takes no more; none is kept.
+        """
+        if self.behind_bytes + len(lines) > self._most_bytes:
+            raise Full(f"{self._folder} holds {self.behind_bytes} bytes that the database has not taken")
         with self._appending:
             self.spool.append(lines)
+            self._appended += len(lines)
         self._wake.set()
+
+    def sync(self) -> None:
+        """Return when everything that was appended is on disk, or in the database.
+
+        The spool that is appended to comes first: where it has just been replaced, the other one is still
+        being moved, or wholly in the database.
+        """
+        for spool in (self.spool, self._moving):
+            spool.sync()
 
     def settle(self, seconds: float) -> bool:
         """Wait until everything appended before is in the database; False where it is not in time."""
-        with self._appending:
-            spool, end = self.spool, self.spool.end
+        appended = self._appended
         self._hurry()
         with self._progress:
-            return self._progress.wait_for(lambda: self.spool is not spool or self._moved >= end, seconds)
+            return self._progress.wait_for(lambda: self._moved >= appended, seconds)
 
     def others_settle(self, seconds: float) -> bool:
         """Wait until what other processes had appended in this folder before is in the database, too; False
@@ -145,7 +161,7 @@ class Mover:
                 self._try_again()
             elif adopted:
                 self.fault = ""
-        if self._try(self._move):
+        if self._try(self._move) and not self.behind_bytes:
             self.spool.remove()
             self._forget(self.spool)
 
@@ -167,27 +183,29 @@ class Mover:
             self._wake.set()
 
     def _move(self) -> bool:
-        """Move what this process has appended; whether the database took it."""
-        while self._moved < self.spool.end:
-            moved = self._move_chunk(self.spool, self._moved)
-            if moved is None:
+        """Move what this process had appended when this began; whether the database took it."""
+        appended = self._appended
+        while self._moved < appended:
+            place = self._move_chunk(self._moving, self._place)
+            if place is None:
                 return False
             with self._progress:
-                self._moved = moved
+                self._moved += place - self._place
+                self._place = place
                 self._progress.notify_all()
-        if self._moved > ROTATE_BYTES:
             self._rotate()
         return True
 
     def _rotate(self) -> None:
-        new = Spool.new(self._folder, self._most_bytes)
-        with self._appending:
-            if self._moved < self.spool.end:
-                new.remove()
-                return
-            old, self.spool, self._moved = self.spool, new, 0
-        old.remove()
-        self._forget(old)
+        """Append to a new spool where much of the old one is moved, which goes when all of it is."""
+        if self._moving is self.spool and self._place > ROTATE_BYTES:
+            new = Spool.new(self._folder)
+            with self._appending:
+                self.spool = new
+        if self._moving is not self.spool and self._place == self._moving.end:
+            old, self._moving, self._place = self._moving, self.spool, 0
+            old.remove()
+            self._forget(old)
 
     def _adopt(self) -> bool:
         """Finish the spools of processes that were killed; one that cannot be now is left for later."""

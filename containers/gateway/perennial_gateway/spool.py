@@ -24,20 +24,19 @@ SUFFIX = ".spool"
 
 
 class Full(OSError):
-    """The spool has reached its limit: the database has not taken anything for long."""
+    """The spools of a process have reached their limit: the database has not taken anything for long."""
 
 
 class Spool:
     """One file of lines. Appending is for one thread, reading for another."""
 
-    def __init__(self, path: Path, file: FileIO, most_bytes: int) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
         self.end = os.fstat(file.fileno()).st_size
         self._file = file
-        self._most_bytes = most_bytes
 
     @classmethod
-    def new(cls, folder: Path, most_bytes: int) -> Self:
+    def new(cls, folder: Path) -> Self:
         """A spool of this process in `folder`, locked.
 
         Raises:
@@ -48,7 +47,7 @@ class Spool:
             file = open(path, "x+b", buffering=0, opener=_private)  # noqa: SIM115 - it lives as long as this
             fcntl.flock(file, fcntl.LOCK_EX)
             if path.exists():
-                return cls(path, file, most_bytes)
+                return cls(path, file)
             file.close()  # between the two calls another process took it for one left behind
 
     @classmethod
@@ -65,7 +64,7 @@ class Spool:
                 file.close()
                 continue
             if path.exists():
-                yield cls(path, file, 0)
+                yield cls(path, file)
             else:
                 file.close()
 
@@ -82,11 +81,8 @@ class Spool:
         """Add whole lines, each with its end.
 
         Raises:
-            Full: They would exceed the limit; none is added.
             OSError: The disk takes no more; none is added.
         """
-        if self.end + len(lines) > self._most_bytes:
-            raise Full(f"{self.path} holds {self.end} bytes that the database has not taken")
         try:
             append_whole(self._file, lines, self.path)
         except OSError:
