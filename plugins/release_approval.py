@@ -88,5 +88,6 @@ def evidence(acceptance: dict[str, Any], decision: dict[str, Any] | None) -> Ite
 def _deadline(until: datetime, serves: str, unanswered: str) -> str:
     return (
         f"Until {until:%Y-%m-%d %H:%M} UTC {serves}; without an answer by then, "
-        f"the declared default counts: {unanswered}."
+        f"the declared default counts: {unanswered}. Other releases of the model stay queued; reject this "
+        "one where it was ended meanwhile."
     )

@@ -9,7 +9,7 @@ from airflow.sdk import Context, Param, TriggerRule, XComArg, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.cloud_run.tasks import bring_to_cloud_run, of_the_release
-from plugins.operators import step_operator
+from plugins.operators import BY_TASK, step_operator
 from plugins.release_approval import AskBeforeStage
 from plugins.release_watch import WatchStage
 from plugins.verbs import STEP_LIMIT, calibrate, deploy
@@ -81,7 +81,9 @@ def _asked_of(spec: PipelineSpec, environment: str) -> Callable[[Context], dict[
         if names.index(environment) > names.index(params["environment"]):
             raise AirflowSkipException(f"The release was asked for as far as {params['environment']}.")
         told = {"version": params["version"], "reason": params["reason"] or ""}
-        return told if environment == PRODUCTION else told | {"environment": environment}
+        if environment == PRODUCTION:
+            return told | {"by_itself": run["dag_run"].run_type == BY_TASK}
+        return told | {"environment": environment}
 
     return asked
 

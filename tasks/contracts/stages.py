@@ -22,11 +22,13 @@ class AcceptRequest(Request):
     Attributes:
         version: Its number in MLflow.
         reason: Why it is released; the ledger keeps it.
+        by_itself: Whether a task started the run and no person: then the gate's promotion has to hold still.
     """
 
     spec: PipelineSpec
     version: str
     reason: str = ""
+    by_itself: bool = False
 
 
 class Acceptance(Contract):

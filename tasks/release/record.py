@@ -97,8 +97,7 @@ def require_under_way(acceptance: Acceptance | Stage) -> None:
     Raises:
         GateRefused: Somebody ended it, or something else serves by now.
     """
-    found = release_of(acceptance.model)
-    if found is not None and found.release_id == acceptance.release_id:
+    if is_under_way(acceptance):
         return
     told = of_release(acceptance.model, acceptance.release_id)
     ended = f" {told[-1].actor}: {told[-1].why}" if told and told[-1].after in ENDS else ""
@@ -107,6 +106,12 @@ def require_under_way(acceptance: Acceptance | Stage) -> None:
         f"ended, or what serves was changed.{ended}",
         release_id=acceptance.release_id,
     )
+
+
+def is_under_way(acceptance: Acceptance | Stage) -> bool:
+    """Whether this release has not ended."""
+    found = release_of(acceptance.model)
+    return found is not None and found.release_id == acceptance.release_id
 
 
 def until(rules: ReleaseSpec, stage: str | None) -> datetime:

@@ -13,6 +13,8 @@ ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
 
 PRODUCTION = "production"
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9_]{0,30}")
+NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
+"""An environment's alias in MLflow has its name; these mean a version there already."""
 
 LONGEST_WAIT = 90 * 86_400
 """A release that takes longer than a quarter of a year is none: the next model is there before."""
@@ -236,6 +238,11 @@ class ReleaseSpec(Spec):
         names = [each.name for each in environments]
         if PRODUCTION in names:
             raise ValueError("production comes last by itself; name the environments before it")
+        if taken := next((name for name in names if NO_ALIAS.fullmatch(name)), None):
+            raise ValueError(
+                f"an environment's alias in MLflow has its name, and {taken!r} means a version there "
+                "already; take another name"
+            )
         if len(set(names)) < len(names):
             raise ValueError(f"{names} names an environment twice; a version passes through each once")
         return environments
@@ -272,8 +279,8 @@ class ReleaseSpec(Spec):
             return self
         why = "serves nobody" if self.mode == "shadow_only" else "serves as soon as it is promoted"
         raise ValueError(
-            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode canary "
-            "or blue_green, give environments, or leave approval out"
+            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode "
+            "canary or blue_green, give environments, or leave approval out"
         )
 
 

@@ -284,3 +284,30 @@ def test_a_gateway_that_has_lost_what_serves_makes_no_version_the_first(
         accepted(stepped)
 
     assert told(stepped) == []
+
+
+def test_what_nobody_asked_for_is_released_only_where_its_promotion_still_holds(
+    platform: Platform, stepped: Model
+) -> None:
+    """Two versions wait their turn; the second was judged against what served before the first came."""
+    first, second = (stepped.promoted(SAME).version for _ in range(2))
+
+    def begun(version: str, run: str) -> Acceptance:
+        by_itself = StepContext(actor="tests", step_key=f"release/{run}/accept", work_url="unused")
+        asked: dict[str, Any] = {"spec": stepped.spec, "version": version, "context": by_itself}
+        return accept(AcceptRequest(**asked, by_itself=True))
+
+    assert begun(first, "trained").release_id == begun(first, "trained").release_id, "the same run again"
+    back = RollbackRequest(model=stepped.name, reason="It is rude.", leaving=None, context=context("back"))
+    rollback(back)
+    with pytest.raises(GateRefused, match="was released before"):
+        begun(first, "once_more")
+    assert told(stepped)[-1] == "refused"
+    stepped.deploy(SAME)
+    with pytest.raises(GateRefused, match="was judged against"):
+        begun(second, "trained")
+    assert accepted_again(stepped, second).version.version == second, "a person may"
+
+
+def accepted_again(model: Model, version: str) -> Acceptance:
+    return accept(AcceptRequest(spec=model.spec, version=version, context=context(version)))

@@ -124,6 +124,9 @@ class ForSteps:
         prediction_id = request.path_params["prediction_id"]
         found = await asyncio.to_thread(self._log.find, prediction_id)
         if found is None:
+            await self._log.require_settled()
+            found = await asyncio.to_thread(self._log.find, prediction_id)
+        if found is None:
             raise Refused(404, f"No prediction has the id {prediction_id[:40]!r}.")
         return Json(found)
 

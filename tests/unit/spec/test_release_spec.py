@@ -71,6 +71,9 @@ def test_an_environment_may_ask_more_than_the_others() -> None:
     [
         (["dev", "dev"], "names an environment twice"),
         (["dev", "production"], "production comes last by itself"),
+        (["dev", "champion"], "'champion' means a version there already"),
+        (["latest"], "'latest' means a version there already"),
+        (["v2"], "'v2' means a version there already"),
         (["Dev"], "environments.0.name"),
         ([{"name": "dev", "gate": {}}], "environments.0.gate"),
         ("dev", "environments"),
