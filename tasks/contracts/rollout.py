@@ -93,11 +93,51 @@ class Labelled(Contract):
     instances: int = Field(default=1, ge=1)
 
 
+class SlicedColumn(Contract):
+    """A feature whose values are slices; of numbers with `edges` the bins between these."""
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+
+class LossRule(Contract):
+    """What the gateway counts of labelled answers.
+
+    Attributes:
+        largest_error: Of numbers: the loss is the absolute error in units of this, at most 1. None of
+            classes: 1 for a wrong answer.
+    """
+
+    largest_error: float | None = None
+    slices: tuple[SlicedColumn, ...] = ()
+
+
+class VersionLosses(Contract):
+    """The losses of one version's labelled answers, of all or of one slice.
+
+    Attributes:
+        slice: The place of its column in the rule; None for all answers.
+        value: The feature's value, or the number of its bin; None where it has none.
+        labelled: In requests: an instance counts for its part of its request.
+        loss: The sum of their losses, each in [0, 1].
+    """
+
+    model_version: str
+    run_id: str
+    role: Role | None
+    slice: int | None = None
+    value: object = None
+    labelled: float
+    loss: float
+
+
 class Outcomes(Contract):
     """What the gateway has seen of a model since a time.
 
     Attributes:
         labelled: Predictions of that time with a label; at most as many as were asked for, oldest first.
+        losses: Of all predictions of that time with a label, where a rule was given; of each column the
+            hundred most frequent slices.
     """
 
     model: str
@@ -105,4 +145,5 @@ class Outcomes(Contract):
     until: AwareDatetime
     versions: tuple[VersionOutcomes, ...]
     shadows: tuple[ShadowOutcomes, ...]
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[Labelled, ...] = ()
+    losses: tuple[VersionLosses, ...] = ()

@@ -52,15 +52,16 @@ def accept(request: AcceptRequest) -> Acceptance:
     """
     spec = request.spec
     version = registry.get_version(spec.name, request.version)
-    require_replay(precedent.promotion_of_version(version))
+    promotion = precedent.promotion_of_version(version)
+    require_replay(promotion)
     with exclusive(spec.name):
-        _beside(request, version)
+        _beside(request, version, promotion)
     run = registry.training_run(version.run_id)
     with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
-        return _accepted(request, version, run, _beside(request, version), checks)
+        return _accepted(request, version, run, _beside(request, version, promotion), checks)
 
 
-def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
+def _beside(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> Route | None:
     """What serves, where the version may be released beside it: it may have changed while that was tested."""
     spec = request.spec
     require_passed(version, environments_of(spec))
@@ -68,7 +69,7 @@ def _beside(request: AcceptRequest, version: ModelVersion) -> Route | None:
     stable = _serving(spec.name)
     if stable is not None and same_archive(stable, route_of(spec, version)):
         raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
-    _require_still_wanted(request, version)
+    _require_still_wanted(request, version, promotion)
     return stable
 
 
@@ -96,14 +97,13 @@ def _serving(model: str) -> Route | None:
     return route
 
 
-def _require_still_wanted(request: AcceptRequest, version: ModelVersion) -> None:
+def _require_still_wanted(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> None:
     """Refuse what no person asked for and what was decided since its promotion has overtaken, because its run
     waited for hours.
     """
     told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
     if not request.by_itself or is_asked_for(told, version.version):
         return
-    promotion = precedent.promotion_of_version(version)
     try:
         require_still_promised(promotion, version)
         _require_not_begun(other_release(told, promotion, release_id_of(request)), version)

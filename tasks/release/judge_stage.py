@@ -7,7 +7,7 @@ from tasks.errors import GateRefused
 from tasks.ledger import entries
 from tasks.release.close import close_own_split, close_release
 from tasks.release.decide import decide
-from tasks.release.look import look
+from tasks.release.look import look, loss_rule
 from tasks.release.record import next_stage, of_release, record, require_under_way, until
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
@@ -41,7 +41,8 @@ def see_stage(stage: Stage, spec: PipelineSpec, gateway: Gateway) -> StageDecisi
     Raises:
         ServingError: The gateway does not answer.
     """
-    return decide(stage, look(gateway.outcomes(stage.model, stage.opened_at), stage, spec), spec)
+    outcomes = gateway.outcomes(stage.model, stage.opened_at, labelled=0, losses=loss_rule(spec))
+    return decide(stage, look(outcomes, stage, spec), spec)
 
 
 def _decided(stage: Stage) -> LedgerEntry | None:

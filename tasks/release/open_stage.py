@@ -7,7 +7,7 @@ from tasks.errors import GateRefused
 from tasks.ledger import entries
 from tasks.release.close import close_release, finish
 from tasks.release.in_environment import environments_of, require_passed
-from tasks.release.look import counted
+from tasks.release.look import counted, loss_rule
 from tasks.release.record import GRACE, of_release, record, require_under_way
 from tasks.release.stages import asks_before, kind_of, longest_seconds, plan, slow_after
 from tasks.serving.backend import exclusive
@@ -162,7 +162,8 @@ def _stage(
         raise GateRefused(f"No version of {spec.name} serves, so there is nothing to compare with.")
     rules, shares, now = spec.release, plan(spec.release), datetime.now(UTC)
     kind = kind_of(name)
-    before = counted(gateway.outcomes(spec.name, now - USUAL), stable.run_id, spec, as_candidate=False)
+    usual = gateway.outcomes(spec.name, now - USUAL, labelled=0, losses=loss_rule(spec))
+    before = counted(usual, stable.run_id, spec, as_candidate=False)
     return Stage(
         release_id=acceptance.release_id,
         model=spec.name,

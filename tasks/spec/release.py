@@ -130,8 +130,8 @@ class LabelsCheck(Spec):
         slice_margin: The same on any one slice of `data.slice_by` whose column is one of the features: its
             values, or bins with `edges`. Looked at are the slices that the stable version had labels of in
             the day before the stage, the largest twenty. None for no such check.
-        least: So many labelled answers of the candidate have to be there before a step may end; 0 where
-            labels come too late to wait for.
+        least: So many labelled answers of the candidate have to be there before a step may end, but the one
+            of everything; 0 where labels come too late to wait for.
     """
 
     margin: Margin | None = 0.02
@@ -186,7 +186,7 @@ class ReleaseSpec(Spec):
     Attributes:
         mode: `immediate`: at once, as soon as it answers. `canary`: after acceptance and shadow it answers a
             growing share, and goes back by itself where it is worse. `blue_green`: after the acceptance it
-            answers everything at once, is watched as a canary is, and goes back likewise. `shadow_only`: it
+            answers everything at once, is watched, and goes back where it fails or is slow. `shadow_only`: it
             answers copies, and what that shows is written down; it is not released.
         approval: When a person is asked.
         steps: The shares of requests that the candidate answers, rising to 1.

@@ -22,7 +22,7 @@ from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.settings import GatewaySettings, Unguarded
-from perennial_gateway.worker import collect_less, log_to_stderr, worker
+from perennial_gateway.worker import collect_less, log_to_stderr, open_many_files, worker
 
 GRACE_SECONDS = 30
 START_SECONDS = 60
@@ -36,6 +36,7 @@ Made = TypeVar("Made")
 def main() -> None:
     """Read the settings and serve until a signal comes."""
     log_to_stderr()
+    open_many_files()
     try:
         settings = GatewaySettings()
     except ValidationError as error:

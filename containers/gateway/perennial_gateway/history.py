@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text, as_text, failures, feedback, predictions, takebacks
 from perennial_gateway.intervals import mean, wilson
+from perennial_gateway.labelled import as_number
 from perennial_gateway.log import plain
 from perennial_gateway.schemas import Schema
 from perennial_gateway.takebacks import Time
@@ -138,7 +139,7 @@ def _right(model: str, window: Window) -> sa.Select[Any]:
     errors and of their squares where both are numbers.
     """
     label, last = feedback.alias("label"), _last_labels(model).subquery("last")
-    error = sa.func.abs(_number(P.prediction) - _number(label.c.label))
+    error = sa.func.abs(as_number(P.prediction) - as_number(label.c.label))
     return (
         sa.select(
             P.model_version,
@@ -165,12 +166,6 @@ def _last_labels(model: str) -> sa.Select[tuple[int]]:
     )
     last = sa.select(sa.func.max(F.sequence).label("sequence")).where(F.model == model, ~taken_back)
     return last.group_by(F.prediction_id)
-
-
-def _number(column: sa.ColumnElement[str]) -> sa.ColumnElement[float]:
-    """A JSON text as a number; null for what is none, which PostgreSQL would refuse to cast."""
-    first = sa.func.substr(column, 1, 1)
-    return sa.case((first.in_([*"-0123456789"]), sa.cast(column, sa.Double)), else_=None)
 
 
 def _told(right: Any, label_schema: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ LETTER_OF = {table.name: letter for letter, table in LETTERS.items()}
 JSON_COLUMNS = {"features", "prediction", "label", "live_prediction"}
 SETTLE_SECONDS = 5.0
 
+OTHERS_SECONDS = 1.0
+"""How long what other processes have kept may take to the database until it counts as late."""
+
 logger = logging.getLogger("perennial_gateway.log")
 
 
@@ -31,7 +34,7 @@ class DurableLog:
 
     Args:
         folder: Where spools are; several processes of one database share it.
-        most_bytes: How large a spool may grow while the database does not answer.
+        most_bytes: How much may wait while the database does not answer.
         synced: Whether a row is on disk before its request is answered, so that it survives a power cut, too.
     """
 
@@ -118,11 +121,24 @@ class DurableLog:
         """
         async with self._one_sync:
             self._syncing = None
-            await asyncio.get_running_loop().run_in_executor(disk, self._mover.spool.sync)
+            await asyncio.get_running_loop().run_in_executor(disk, self._mover.sync)
 
-    def settle(self) -> None:
-        """Wait until what this process has kept is in the database, or some seconds. It blocks."""
-        self._mover.settle(SETTLE_SECONDS)
+    def settle(self) -> bool:
+        """Wait until what this process has kept is in the database, or some seconds; whether it is. It
+        blocks.
+        """
+        return self._mover.settle(SETTLE_SECONDS)
+
+    async def require_settled(self) -> None:
+        """Wait until what all processes that share the folder have kept, killed ones too, is in the database:
+        what it lacks then was never kept on this machine.
+
+        Raises:
+            Refused: 503; it is not there after some seconds.
+        """
+        if not await asyncio.to_thread(lambda: self.settle() and self._mover.others_settle(OTHERS_SECONDS)):
+            sentence = "Not every prediction has reached the log's database yet. Try again."
+            raise Refused(503, sentence, headers={"Retry-After": "5"})
 
     def read(self, table: str, model: str, after: int, limit: int) -> list[dict[str, Any]]:
         """Rows of a model with a sequence above `after`, in their order. It blocks: call it in a thread."""

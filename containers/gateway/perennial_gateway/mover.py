@@ -9,15 +9,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from perennial_gateway.database import failures, feedback, in_order, predictions, shadows, spools
 from perennial_gateway.metrics import COMMIT_ROWS, COMMIT_SECONDS, REFUSED_ROWS
-from perennial_gateway.spool import Spool
+from perennial_gateway.spool import Full, Spool, append_whole
 
 GATHER_SECONDS = 0.1
 """What comes in this time is committed together."""
@@ -28,14 +29,18 @@ AGAIN_SECONDS = 0.5
 ADOPT_SECONDS = 5.0
 """Between looks for what killed processes left."""
 
+OTHERS_AGAIN_SECONDS = 0.05
+"""Between looks whether other processes have moved their rows."""
+
 ROTATE_BYTES = 16 << 20
-"""A spool that is longer and wholly moved is replaced by a new one."""
+"""A spool of which more is moved is replaced by a new one."""
 
 LETTERS: Mapping[bytes, sa.Table] = {b"p": predictions, b"f": feedback, b"x": failures, b"s": shadows}
 """What a line begins with, and the table that it is for."""
 
 REFUSED_SUFFIX = ".refused"
 
+PLACE = sa.text("SELECT moved_bytes FROM spools WHERE name = :name")
 KEEP_PLACE = sa.text(
     "INSERT INTO spools (name, moved_bytes) VALUES (:name, :moved) "
     "ON CONFLICT (name) DO UPDATE SET moved_bytes = excluded.moved_bytes"
@@ -49,7 +54,7 @@ class Mover:
 
     Attributes:
         spool: The one that is appended to now.
-        fault: Why the database does not take rows; empty where it does.
+        fault: Why the database does not take rows, or the disk; empty where both do.
     """
 
     def __init__(self, engine: sa.Engine, folder: Path, most_bytes: int) -> None:
@@ -57,9 +62,9 @@ class Mover:
         self._folder = folder
         self._most_bytes = most_bytes
         folder.mkdir(parents=True, exist_ok=True)
-        self.spool = Spool.new(folder, most_bytes)
+        self.spool = self._moving = Spool.new(folder)
         self.fault = ""
-        self._moved = 0
+        self._place = self._moved = self._appended = 0
         self._inserts = {letter: _insert(engine, table) for letter, table in LETTERS.items()}
         self._wake = threading.Event()
         self._urgent = threading.Event()
@@ -84,85 +89,149 @@ class Mover:
     @property
     def behind_bytes(self) -> int:
         """How much the database has not taken yet."""
-        return self.spool.end - self._moved
+        return self._appended - self._moved
 
     def append(self, lines: bytes) -> None:
-        """Keep whole lines; raises as `Spool.append`."""
+        """Keep whole lines.
+
+        Raises:
+            Full: The database has not taken anything for long; none is kept.
+            OSError: The disk takes no more; none is kept.
+        """
+        if self.behind_bytes + len(lines) > self._most_bytes:
+            raise Full(f"{self._folder} holds {self.behind_bytes} bytes that the database has not taken")
         with self._appending:
             self.spool.append(lines)
+            self._appended += len(lines)
         self._wake.set()
+
+    def sync(self) -> None:
+        """Return when everything that was appended is on disk, or in the database.
+
+        The spool that is appended to comes first: where it has just been replaced, the other one is still
+        being moved, or wholly in the database.
+        """
+        for spool in (self.spool, self._moving):
+            spool.sync()
 
     def settle(self, seconds: float) -> bool:
         """Wait until everything appended before is in the database; False where it is not in time."""
-        with self._appending:
-            spool, end = self.spool, self.spool.end
+        appended = self._appended
         self._hurry()
         with self._progress:
-            return self._progress.wait_for(lambda: self.spool is not spool or self._moved >= end, seconds)
+            return self._progress.wait_for(lambda: self._moved >= appended, seconds)
+
+    def others_settle(self, seconds: float) -> bool:
+        """Wait until what other processes had appended in this folder before is in the database, too; False
+        where it is not in time. A killed one's has to be adopted first.
+
+        Raises:
+            sa.exc.SQLAlchemyError: The database does not answer.
+        """
+        wanted, until = Spool.ends(self._folder), time.monotonic() + seconds
+        while self._is_behind(wanted):
+            if time.monotonic() > until:
+                return False
+            time.sleep(OTHERS_AGAIN_SECONDS)
+        return True
+
+    def _is_behind(self, wanted: Mapping[str, int]) -> bool:
+        with self._engine.connect() as connection:
+            places = dict(connection.execute(spools.select()))
+        # One that is gone now was wholly moved, though its place may be forgotten.
+        return any(
+            places.get(name, 0) < end and (self._folder / name).exists() for name, end in wanted.items()
+        )
 
     def _hurry(self) -> None:
         self._urgent.set()
         self._wake.set()
 
     def _run(self) -> None:
-        adopt_at = 0.0
+        adopt_at, adopted = 0.0, True
         while not self._stopping:
             if time.monotonic() >= adopt_at:
-                self._adopt()
+                adopted = self._try(self._adopt)
                 adopt_at = time.monotonic() + ADOPT_SECONDS
             self._wake.wait(ADOPT_SECONDS)
             self._urgent.wait(GATHER_SECONDS)
             self._wake.clear()
             self._urgent.clear()
-            if not self._move() and not self._stopping:
-                time.sleep(AGAIN_SECONDS)
-                self._wake.set()
-        if self._move():
+            if not self._try(self._move):
+                self._try_again()
+            elif adopted:
+                self.fault = ""
+        if self._try(self._move) and not self.behind_bytes:
             self.spool.remove()
             self._forget(self.spool)
 
+    def _try(self, does: Callable[[], bool]) -> bool:
+        """Whether it was done; a disk that takes nothing, too, is asked again later: nobody but this thread
+        moves the rows.
+        """
+        try:
+            return does()
+        except OSError as error:
+            if not self.fault:
+                logger.exception("The log's files cannot be used: predictions wait in %s", self.spool.path)
+            self.fault = _told(error)
+            return False
+
+    def _try_again(self) -> None:
+        if not self._stopping:
+            time.sleep(AGAIN_SECONDS)
+            self._wake.set()
+
     def _move(self) -> bool:
-        """Move what this process has appended; whether the database took it."""
-        while self._moved < self.spool.end:
-            moved = self._move_chunk(self.spool, self._moved)
-            if moved is None:
+        """Move what this process had appended when this began; whether the database took it."""
+        appended = self._appended
+        while self._moved < appended:
+            place = self._move_chunk(self._moving, self._place)
+            if place is None:
                 return False
             with self._progress:
-                self._moved = moved
+                self._moved += place - self._place
+                self._place = place
                 self._progress.notify_all()
-        if self._moved > ROTATE_BYTES:
             self._rotate()
         return True
 
     def _rotate(self) -> None:
-        with self._appending:
-            if self._moved < self.spool.end:
-                return
-            old, self.spool, self._moved = self.spool, Spool.new(self._folder, self._most_bytes), 0
-        old.remove()
-        self._forget(old)
+        """Append to a new spool where much of the old one is moved, which goes when all of it is."""
+        if self._moving is self.spool and self._place > ROTATE_BYTES:
+            new = Spool.new(self._folder)
+            with self._appending:
+                self.spool = new
+        if self._moving is not self.spool and self._place == self._moving.end:
+            old, self._moving, self._place = self._moving, self.spool, 0
+            old.remove()
+            self._forget(old)
 
-    def _adopt(self) -> None:
+    def _adopt(self) -> bool:
         """Finish the spools of processes that were killed; one that cannot be now is left for later."""
         for spool in Spool.left_behind(self._folder):
-            place = self._place_of(spool)
-            while place is not None and spool.read(place):
-                place = self._move_chunk(spool, place)
-            if place is None:
-                spool.close()
-                return
-            spool.remove()
-            self._forget(spool)
+            with closing(spool):
+                if not self._finish(spool):
+                    return False
+        return True
+
+    def _finish(self, spool: Spool) -> bool:
+        place = self._place_of(spool)
+        while place is not None and spool.read(place):
+            place = self._move_chunk(spool, place)
+        if place is None:
+            return False
+        spool.remove()
+        self._forget(spool)
+        return True
 
     def _place_of(self, spool: Spool) -> int | None:
         """Up to where it has been moved; None where the database does not answer."""
         try:
             with self._engine.connect() as connection:
-                found = connection.scalar(
-                    sa.select(spools.c.moved_bytes).where(spools.c.name == spool.path.name)
-                )
+                found = connection.scalar(PLACE, {"name": spool.path.name})
         except sa.exc.SQLAlchemyError as error:
-            self.fault = str(error).splitlines()[0][:200]
+            self.fault = _told(error)
             return None
         return found or 0
 
@@ -171,30 +240,55 @@ class Mover:
         lines = spool.read(start).splitlines(keepends=True)
         end = start + sum(map(len, lines))
         try:
-            self._commit(spool, lines, end)
-        except sa.exc.SQLAlchemyError as error:
-            if not self._answers(error):
-                return None
+            moved = self._commit(spool, lines, start, end)
+        except (sa.exc.SQLAlchemyError, ValueError) as error:
+            if not is_of_the_rows(error):
+                return self._not_taken(error)
             return self._move_apart(spool, lines, start)
         self.fault = ""
-        return end
+        return moved
 
     def _move_apart(self, spool: Spool, lines: Sequence[bytes], place: int) -> int | None:
-        """Line by line, where the database refuses one of them, which is kept in a file beside the spool."""
+        """Line by line, where the database refuses one of them, which is kept in a file beside the spool.
+
+        Returns:
+            The place up to which they are in either; None where that is none of them.
+        """
+        start = place
         for line in lines:
             try:
-                self._commit(spool, [line], place + len(line))
-            except sa.exc.SQLAlchemyError as error:
-                if not self._answers(error):
-                    return None
-                self._keep_refused(spool, line, error)
+                self._commit(spool, [line], place, place + len(line))
+            except (sa.exc.SQLAlchemyError, ValueError) as error:
+                if not is_of_the_rows(error):
+                    self._not_taken(error)
+                    return place if place > start else None
+                if not self._try(partial(self._keep_refused, spool, line, error)):
+                    return place if place > start else None
             place += len(line)
+        with suppress(sa.exc.SQLAlchemyError):  # that the last one is out of the way, too, others have to see
+            self._commit(spool, [], place, place)
         return place
 
-    def _commit(self, spool: Spool, lines: Sequence[bytes], end: int) -> None:
+    def _not_taken(self, error: Exception) -> None:
+        if not self.fault:
+            logger.error(
+                "The log's database takes no rows, which wait in %s", self.spool.path, exc_info=error
+            )
+        self.fault = _told(error)
+
+    def _commit(self, spool: Spool, lines: Sequence[bytes], start: int, end: int) -> int:
+        """Keep lines and that they are moved; the place up to which the spool is.
+
+        Where the answer to a commit was lost, that is beyond `start`: then nothing is kept twice.
+        """
         started = time.perf_counter()
         with self._engine.begin() as connection:
             in_order(connection)
+            if any(line[:1] not in self._inserts for line in lines):
+                raise ValueError("The line is of none of the log's tables")
+            moved = connection.scalar(PLACE, {"name": spool.path.name}) or 0
+            if moved > start:
+                return int(moved)
             for letter, insert in self._inserts.items():
                 rows = [line[1:-1] for line in lines if line.startswith(letter)]
                 if rows:
@@ -202,34 +296,46 @@ class Mover:
             connection.execute(KEEP_PLACE, {"name": spool.path.name, "moved": end})
         COMMIT_SECONDS.observe(time.perf_counter() - started)
         COMMIT_ROWS.observe(len(lines))
+        return end
 
-    def _answers(self, error: Exception) -> bool:
-        """Whether the database takes no rows into every table, so that it is these rows which it does not."""
-        try:
-            with self._engine.begin() as connection:
-                for insert in self._inserts.values():
-                    connection.execute(insert, {"rows": "[]"})
-        except sa.exc.SQLAlchemyError:
-            if not self.fault:
-                logger.exception(
-                    "The log's database does not answer: predictions wait in %s", self.spool.path
-                )
-            self.fault = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-            return False
-        return True
+    def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> bool:
+        """Keep a line in a file beside the spool.
 
-    def _keep_refused(self, spool: Spool, line: bytes, error: Exception) -> None:
+        Raises:
+            OSError: The disk does not take it; none of it is kept.
+        """
         file = spool.path.with_suffix(REFUSED_SUFFIX)
+        with file.open("ab", buffering=0) as kept:
+            end = kept.tell()
+            try:
+                append_whole(kept, line, file)
+                os.fsync(kept.fileno())
+            except OSError:
+                kept.truncate(end)
+                raise
         logger.error("The log's database refuses a row, which is kept in %s: %s", file, error)
         REFUSED_ROWS.inc()
-        with file.open("ab") as kept:
-            kept.write(line)
-            kept.flush()
-            os.fsync(kept.fileno())
+        return True
 
     def _forget(self, spool: Spool) -> None:
         with suppress(sa.exc.SQLAlchemyError), self._engine.begin() as connection:
             connection.execute(spools.delete().where(spools.c.name == spool.path.name))
+
+
+def is_of_the_rows(error: Exception) -> bool:
+    """Whether a commit failed through what is in its rows, so that it always will; else the database takes
+    none now: it is away, full, locked, read-only or lacks a table.
+
+    Of what is no JSON, such as a line that a power cut left half on disk, SQLite says an OperationalError.
+    """
+    if isinstance(error, sa.exc.DBAPIError):
+        faults = sa.exc.IntegrityError | sa.exc.DataError
+        return isinstance(error, faults) or str(error.orig) == "malformed JSON"
+    return isinstance(error, ValueError)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
 
 
 def _insert(engine: sa.Engine, table: sa.Table) -> sa.TextClause:

@@ -18,13 +18,12 @@ from perennial_gateway.database import (
     NUL,
     as_text,
     failures,
-    feedback,
     now,
     predictions,
     shadows,
-    takebacks,
 )
 from perennial_gateway.failures import SHADOW
+from perennial_gateway.labelled import DIGITS, LossRule, labelled_of, losses_of, part_of_request
 from perennial_gateway.web import Refused
 
 BOUNDS = (
@@ -40,8 +39,6 @@ MOST_ANSWERS = 100
 """Different answers of a version that are told, the most frequent."""
 
 MOST_LABELLED = 100_000
-DIGITS = 6
-"""Of sums of parts of requests: what is beyond is the order in which they were added."""
 
 
 def parse_since(text: str) -> str:
@@ -61,20 +58,25 @@ def parse_since(text: str) -> str:
     return in_utc
 
 
-def outcomes_of(engine: sa.Engine, model: str, since: str, labelled: int) -> bytes:
+def outcomes_of(
+    engine: sa.Engine, model: str, since: str, labelled: int, rule: LossRule | None = None
+) -> bytes:
     """The contract `Outcomes` of the steps, as JSON. It blocks: call it in a thread.
 
     Args:
         since: As the tables keep times.
         labelled: How many labelled predictions are told at most, the oldest.
+        rule: What the losses are of all that have a label; None where they are not asked for.
     """
     told: dict[str, Any] = {"model": model, "since": since, "until": now()}
-    told |= {"versions": [], "shadows": [], "labelled": []}
+    told |= {"versions": [], "shadows": [], "labelled": [], "losses": []}
     if NUL not in model:
         with engine.connect() as connection:
             told["versions"] = _versions(connection, model, since)
             told["shadows"] = _shadows(connection, model, since)
-            told["labelled"] = _labelled(connection, model, since, labelled)
+            told["labelled"] = labelled_of(connection, model, since, labelled)
+            if rule is not None:
+                told["losses"] = losses_of(connection, model, since, rule)
     return orjson.dumps(told)
 
 
@@ -114,7 +116,7 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
     of = (s.model == model, s.predicted_at >= since)
     by = (s.model_version, s.run_id)
     found = _counted(connection, by, (*of, s.fault.is_(None)))
-    part, faults = _part(s.instances), sa.case((s.fault.is_not(None), 1), else_=0)
+    part, faults = part_of_request(s.instances), sa.case((s.fault.is_not(None), 1), else_=0)
     sums = sa.select(*by, sa.func.sum(sa.func.coalesce(s.agreed, 0) * part), sa.func.sum(faults * part))
     rows = connection.execute(sums.where(*of).group_by(*by))
     compared = {(version, run): (agreed, round(failed)) for version, run, agreed, failed in rows}
@@ -150,7 +152,7 @@ def _counted(
     bounded = sa.case(
         *((table.c.latency_seconds <= bound, at) for at, bound in enumerate(BOUNDS)), else_=None
     )
-    requests = sa.func.sum(_part(table.c.instances))
+    requests = sa.func.sum(part_of_request(table.c.instances))
     latencies = sa.select(*by, bounded.label("bucket"), requests).where(*of)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     buckets: dict[tuple[Any, ...], dict[int, float]] = {}
@@ -166,7 +168,7 @@ def _counted(
 def _answers(by: tuple[sa.Column[Any], ...], of: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[Any]:
     """The most frequent answers of each version."""
     answer = by[0].table.c.prediction
-    count = sa.func.sum(_part(by[0].table.c.instances)).label("count")
+    count = sa.func.sum(part_of_request(by[0].table.c.instances)).label("count")
     place = sa.func.row_number().over(partition_by=by, order_by=(count.desc(), answer)).label("place")
     grouped = sa.select(*by, answer, count, place).where(*of).group_by(*by, answer).subquery()
     columns = [grouped.c[column.name] for column in (*by, answer)]
@@ -189,47 +191,9 @@ def _nothing() -> dict[str, Any]:
     return {**_cumulative({}), "predictions": {}}
 
 
-def _part(instances: sa.Column[int]) -> sa.ColumnElement[float]:
-    """Of its request, an instance; a row of an earlier gateway counts as a request of its own."""
-    return sa.literal(1.0, sa.Double) / sa.func.coalesce(instances, 1)
-
-
 def _sum() -> sa.Label[Any]:
     return sa.func.sum(failures.c.requests).label("failed")
 
 
 def _order(key: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(part or "" for part in key)
-
-
-def _labelled(connection: sa.Connection, model: str, since: str, most: int) -> list[dict[str, Any]]:
-    """Predictions with their newest label that was not taken back, oldest first."""
-    f, p, t = feedback.c, predictions.c, takebacks.c
-    taken_back = sa.exists().where(
-        t.model == f.model,
-        t.sent_by.is_not_distinct_from(f.sent_by),
-        t.until >= f.received_at,
-        sa.or_(t.since.is_(None), t.since <= f.received_at),
-    )
-    place = sa.func.row_number().over(partition_by=f.prediction_id, order_by=f.sequence.desc())
-    labels = (
-        sa.select(f.prediction_id, f.label, f.received_at, place.label("place"))
-        .where(f.model == model, f.received_at >= since, ~taken_back)
-        .subquery()
-    )
-    columns = (p.prediction_id, p.model_version, p.run_id, p.role, p.features, p.prediction, p.score)
-    instances = sa.func.coalesce(p.instances, 1).label("instances")
-    wanted = (
-        sa.select(*columns, instances, labels.c.label, labels.c.received_at)
-        .join(labels, labels.c.prediction_id == p.prediction_id)
-        .where(labels.c.place == 1, p.model == model, p.predicted_at >= since)
-        .order_by(p.predicted_at, p.sequence)
-        .limit(most)
-    )
-    return [_plain(row) for row in connection.execute(wanted).mappings()]
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """As the contract has it; a key of SQLAlchemy's is not quite a string."""
-    read = {"features", "prediction", "label"}
-    return {str(name): orjson.loads(value) if name in read else value for name, value in row.items()}

@@ -194,8 +194,8 @@ class Service:
 
         Raises:
             Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema
-                of the version that answered, 429 for more labels than the token may send; nothing of the
-                request is kept.
+                of the version that answered, 429 for more labels than the token may send, 503 while
+                predictions are late in the database; nothing of the request is kept.
         """
         served, sender = self._routes.served(model), request.state.sender
         pairs = labels_of(await json_of(request))
@@ -229,8 +229,15 @@ class Service:
     async def _versions(self, model: str, ids: Iterable[str]) -> dict[str, str]:
         """Which version made each prediction; what another process has just made may not be in the database
         yet, and is waited for.
+
+        Raises:
+            Refused: 503; some are not there, and the log is late, so that nobody can say whether they exist.
         """
-        until = time.monotonic() + OTHERS_SECONDS
+        versions = await asyncio.to_thread(self._log.versions, model, ids)
+        if all(prediction_id in versions for prediction_id in ids):
+            return versions
+        await self._log.require_settled()
+        until = time.monotonic() + OTHERS_SECONDS  # what another machine keeps cannot be seen from here
         while True:
             versions = await asyncio.to_thread(self._log.versions, model, ids)
             missing = (prediction_id for prediction_id in ids if prediction_id not in versions)

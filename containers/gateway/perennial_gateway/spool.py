@@ -10,6 +10,8 @@ A spool belongs to the process that holds its lock. One whose process was killed
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from errno import ENOSPC
 from io import FileIO
 from pathlib import Path
 from typing import Self
@@ -22,20 +24,19 @@ SUFFIX = ".spool"
 
 
 class Full(OSError):
-    """The spool has reached its limit: the database has not taken anything for long."""
+    """The spools of a process have reached their limit: the database has not taken anything for long."""
 
 
 class Spool:
     """One file of lines. Appending is for one thread, reading for another."""
 
-    def __init__(self, path: Path, file: FileIO, most_bytes: int) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
         self.end = os.fstat(file.fileno()).st_size
         self._file = file
-        self._most_bytes = most_bytes
 
     @classmethod
-    def new(cls, folder: Path, most_bytes: int) -> Self:
+    def new(cls, folder: Path) -> Self:
         """A spool of this process in `folder`, locked.
 
         Raises:
@@ -46,7 +47,7 @@ class Spool:
             file = open(path, "x+b", buffering=0, opener=_private)  # noqa: SIM115 - it lives as long as this
             fcntl.flock(file, fcntl.LOCK_EX)
             if path.exists():
-                return cls(path, file, most_bytes)
+                return cls(path, file)
             file.close()  # between the two calls another process took it for one left behind
 
     @classmethod
@@ -63,31 +64,32 @@ class Spool:
                 file.close()
                 continue
             if path.exists():
-                yield cls(path, file, 0)
+                yield cls(path, file)
             else:
                 file.close()
+
+    @staticmethod
+    def ends(folder: Path) -> dict[str, int]:
+        """How long each spool in `folder` is now, by its name."""
+        found = {}
+        for path in folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # its process has just finished it
+                found[path.name] = path.stat().st_size
+        return found
 
     def append(self, lines: bytes) -> None:
         """Add whole lines, each with its end.
 
         Raises:
-            Full: They would exceed the limit; none is added.
             OSError: The disk takes no more; none is added.
         """
-        if self.end + len(lines) > self._most_bytes:
-            raise Full(f"{self.path} holds {self.end} bytes that the database has not taken")
         try:
-            self._write(lines)
+            append_whole(self._file, lines, self.path)
         except OSError:
             os.ftruncate(self._file.fileno(), self.end)
             self._file.seek(self.end)
             raise
         self.end += len(lines)
-
-    def _write(self, lines: bytes) -> None:
-        written = self._file.write(lines)
-        if written != len(lines):
-            raise OSError(f"{self.path} took {written} of {len(lines)} bytes: the disk is full")
 
     def sync(self) -> None:
         """Return when everything that was appended is on disk."""
@@ -113,6 +115,17 @@ class Spool:
     def close(self) -> None:
         """Let go of the file; another process may finish it."""
         self._file.close()
+
+
+def append_whole(file: FileIO, lines: bytes, path: Path) -> None:
+    """Write all of it at once.
+
+    Raises:
+        OSError: The disk takes no more; it may have taken a part.
+    """
+    written = file.write(lines)
+    if written != len(lines):
+        raise OSError(ENOSPC, f"The disk took {written} of {len(lines)} bytes", str(path))
 
 
 def _private(path: str, flags: int) -> int:

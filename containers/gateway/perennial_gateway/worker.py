@@ -4,6 +4,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 
@@ -24,6 +25,12 @@ def worker() -> ASGIApp:
 
 def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def open_many_files() -> None:
+    """Let this process and its workers open as many files as they may: each connection is one, too."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def collect_less() -> None:

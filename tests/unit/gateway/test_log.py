@@ -286,3 +286,64 @@ def test_many_threads_read_while_rows_come_and_miss_none(engine: sa.Engine, fold
     log.stop()
 
     assert seen == [str(number) for number in range(600)]
+
+
+def test_under_steady_load_spools_are_replaced_those_of_others_adopted_and_nothing_is_refused(
+    engine: sa.Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "ROTATE_BYTES", 20_000)
+    monkeypatch.setattr(mover, "ADOPT_SECONDS", 0.2)
+    sa.event.listen(engine, "commit", lambda _: time.sleep(0.02))  # something has always come meanwhile
+    log = DurableLog(engine, folder, most_bytes=300_000)
+    first = next(folder.iterdir())
+    log.start()
+    appended: list[int] = []
+    enough = threading.Event()
+
+    async def append_all_the_time() -> None:
+        while not enough.is_set():
+            number = len(appended)
+            await log.append("predictions", [row(number)])
+            appended.append(number)
+            await asyncio.sleep(0.001)
+
+    load = threading.Thread(target=asyncio.run, args=(append_all_the_time(),))
+    load.start()
+    child = in_a_process(append_and_be_killed_at_once, str(engine.url), folder)
+    child.join(60)
+    [left] = [path for path in folder.glob("*.spool") if "killed" in path.read_text()]
+    until(lambda: not left.exists() and not first.exists() and len(appended) > 3000)
+    during = load.is_alive()
+    enough.set()
+    load.join(10)
+    log.stop()
+
+    assert during, "a row was refused"
+    assert sorted(ids(engine), key=lambda each: (each != "killed", each.zfill(9))) == [
+        "killed",
+        *map(str, appended),
+    ]
+    assert not list(folder.iterdir())
+
+
+def append_and_be_killed_at_once(url: str, folder: Path) -> None:
+    log = DurableLog(connect(url), folder, most_bytes=MEBIBYTE)
+    asyncio.run(log.append("predictions", [row(0, prediction_id="killed")]))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_is_synced_is_the_spool_that_was_appended_to_though_another_has_replaced_it(
+    engine: sa.Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "ROTATE_BYTES", 1000)
+    of = mover.Mover(engine, folder, MEBIBYTE)
+    of.append(b"p1\n" * 1000)
+    before, of._place = of.spool, 2000
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+
+    of._rotate()
+    of.sync()
+
+    assert of.spool is not before
+    assert before._file.fileno() in synced
