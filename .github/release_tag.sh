@@ -1,6 +1,7 @@
 #!/bin/sh
 # Release the version that a tag names: `review_sentiment-7` is version 7 of review_sentiment.
 # .github/workflows/release.yml calls it. PERENNIAL_URL and PERENNIAL_TOKEN say which platform is asked (docs/command.md).
+# LONGEST_WAIT says how long its end is waited for (as `timeout` takes it, such as 5h); after that it goes on by itself.
 # Usage: release_tag.sh TAG WHO
 set -eu
 tag=$1 who=$2
@@ -16,4 +17,10 @@ if [ -z "$version" ] || [ "$model" = "$tag" ]; then
     exit 2
 fi
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
-exec "${RELEASE_COMMAND:-$project/perennial}" release "$model" "$version" --wait --why "GitHub release $tag by $who."
+timeout "${LONGEST_WAIT:-infinity}" "${RELEASE_COMMAND:-$project/perennial}" \
+    release "$model" "$version" --wait --why "GitHub release $tag by $who." || status=$?
+if [ "${status:-0}" -eq 124 ]; then
+    printf '%s\n' "::warning::The release of $tag goes on, longer than GitHub lets a job wait. See perennial status."
+    exit 0
+fi
+exit "${status:-0}"

@@ -49,6 +49,8 @@ VERSIONS = {
     "slow": replace(GOOD, latency=SLOWER),
     "crashing": replace(GOOD, failed=0.08),
 }
+OTHER_DAY = Version(wrong=(0.05, 0.05, 0.05), positive=0.25)
+"""What a good version did on the requests of another day, before the release."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,17 @@ def simulate(
     *,
     per_look: int = 400,
     labelled: float = 0.5,
+    usual: Version = GOOD,
 ) -> Released:
     """One release from its first stage to its end.
 
     Args:
         per_look: Requests between two looks.
         labelled: The share of answers whose label comes.
+        usual: What the stable version did the day before, when other requests may have come.
     """
     asked, shares = 0, plan(spec.release)
-    before = drawn(GOOD, 5000, labelled, random)
+    before = drawn(usual, 5000, labelled, random)
     for name in shares:
         stage = stage_of(name, spec, before)
         verdict, requests = _run(stage, candidate, spec, random, per_look, labelled)
@@ -205,6 +209,7 @@ def table(releases: int, worse: int, seed: int = 20261101) -> Iterator[str]:
     """The rows of the table, in Markdown, each as soon as it is there."""
     yield "| candidate | releases | promoted | rolled back | held | requests to it, median |"
     yield "|---|---|---|---|---|---|"
+    yield _row("good, after a day of other requests", GOOD, spec_of(), worse, seed, OTHER_DAY)
     for name, version in VERSIONS.items():
         times = releases if name in {"good", "at the margins"} else worse
         yield _row(name, version, spec_of(), times, seed)
@@ -212,9 +217,11 @@ def table(releases: int, worse: int, seed: int = 20261101) -> Iterator[str]:
             yield _row(f"{name}, without `slices`", version, spec_of(checks=WITHOUT_SLICES), times, seed)
 
 
-def _row(name: str, version: Version, spec: PipelineSpec, times: int, seed: int) -> str:
+def _row(
+    name: str, version: Version, spec: PipelineSpec, times: int, seed: int, usual: Version = GOOD
+) -> str:
     random = np.random.default_rng(seed)
-    found = [simulate(version, spec, random) for _ in range(times)]
+    found = [simulate(version, spec, random, usual=usual) for _ in range(times)]
     counts = [sum(each.verdict == verdict for each in found) for verdict in ("promoted", "roll_back", "hold")]
     median = statistics.median(each.requests for each in found)
     return f"| {name} | {times:,} | {' | '.join(f'{each:,}' for each in counts)} | {median:,.0f} |"

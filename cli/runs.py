@@ -1,6 +1,6 @@
 """What Airflow has at work, and what of its DAGs is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from tasks.errors import PerennialError
 WATCHED = ("ingest", "train", "release", "drift", "collect")
 ALERTS_DAG, ALERTS_TASK = "reconcile_ledger", "send_alerts"
 ENDED = ("success", "failed")
+ASKS = "awaiting_input"
 
 REPORTS_QUARANTINED = "report_quarantined"
 """The task that fails where batches were quarantined, while the training goes on without them."""
@@ -28,6 +29,7 @@ class Run:
         state: Airflow's: `running`, or `queued` where it waits for another.
         tasks: Those at work now.
         since: When it was asked for.
+        asks: The task of it that waits for a person's answer; None where none does.
     """
 
     dag_id: str
@@ -35,6 +37,7 @@ class Run:
     state: str
     tasks: tuple[str, ...]
     since: datetime
+    asks: str | None = None
 
     def of(self, model: str) -> bool:
         """Whether it is a model's own."""
@@ -95,7 +98,7 @@ def look(airflow: Airflow, only: str | None = None) -> Airflows:
 
 
 def _at_work(airflow: Airflow) -> Iterator[Run]:
-    states = ["running", "deferred", "up_for_retry"]
+    states = ["running", "deferred", "up_for_retry", ASKS]
     busy = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances", state=states))
     for run in airflow.every("/dags/~/dagRuns", "dag_runs", state=["running", "queued"]):
         own = [task for task in busy if _is_of(task, run)]
@@ -105,7 +108,25 @@ def _at_work(airflow: Airflow) -> Iterator[Run]:
             run["state"],
             tuple(task["task_id"] for task in own),
             datetime.fromisoformat(run["run_after"]),
+            next((task["task_id"] for task in own if task["state"] == ASKS), None),
         )
+
+
+def questions(runs: Sequence[Run], page: Callable[[str, str], str]) -> Iterator[str]:
+    """Which run waits for an answer, what waits behind it, and what to do; a sentence each.
+
+    A run whose release was ended meanwhile goes on asking: Airflow ends it by the answer alone.
+
+    Args:
+        page: The address of a run's page.
+    """
+    for run in (run for run in runs if run.asks):
+        behind = sum(other.dag_id == run.dag_id and other.state == "queued" for other in runs)
+        waits = f" {behind} later run{'s wait' if behind > 1 else ' waits'} behind it." if behind else ""
+        is_release = run.dag_id.startswith("release_")
+        ended = " Where its release was ended meanwhile, reject it." if is_release else ""
+        where = page(run.dag_id, run.run_id)
+        yield f"{run.dag_id}: the run {run.run_id} waits for an answer to {run.asks}.{waits}{ended} {where}"
 
 
 def _is_of(task: dict[str, Any], run: dict[str, Any]) -> bool:

@@ -152,6 +152,8 @@ def _paused(model: str, airflow: "Airflows") -> set[str]:
 
 
 def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wrong: list[str]) -> None:
+    from cli.runs import questions
+
     show.tell(f"Platform: {place.name}")
     rows = []
     for each in standings:
@@ -179,5 +181,7 @@ def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wro
     for run in airflow.runs:
         if not any(run.of(model) for model in models):
             show.tell(f"At work: {run}")
+    for asked in questions(airflow.runs, place.airflow.page):
+        show.tell(f"Asks: {asked}")
     for fault in wrong:
         show.trouble(f"Wrong: {' '.join(fault.split())}")

@@ -1,7 +1,7 @@
 """The Airflow DAG `reconcile_ledger`."""
 
 from plugins.forms import no_form
-from plugins.housekeeping import look_for_mismatches, send_alerts, settle_mismatches
+from plugins.housekeeping import fail_by_faults, look_for_mismatches, send_alerts, settle_mismatches
 from plugins.pipeline import pipeline
 from plugins.rollouts import start_releases
 from plugins.schedules import each_minute_and_moved_alias
@@ -16,4 +16,5 @@ def reconcile(_: str) -> None:
     And tell people what they have to know of.
     """
     send_alerts()
-    start_releases(settle_mismatches(look_for_mismatches()))
+    settled = settle_mismatches(look_for_mismatches())
+    fail_by_faults(settled, after=start_releases(settled))

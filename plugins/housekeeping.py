@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from airflow.sdk import XComArg, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import TriggerRule, XComArg, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.alerts import channels, send_what_is_due
 from plugins.attempts import asking
@@ -70,6 +70,21 @@ def send_alerts() -> XComArg:
 def settle_mismatches(looked: XComArg) -> XComArg:
     """Carry on or undo what does not agree with the ledger."""
     return step("reconcile", {}, {"models": looked["models"], "thorough": looked["thorough"]})
+
+
+def fail_by_faults(settled: XComArg, after: XComArg) -> None:
+    """Fail by what could not be settled, once the releases that were handed over are started; skipped where
+    there was nothing to settle.
+    """
+
+    @task(task_id="faults", retries=0, trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=STEP_LIMIT)
+    def fail(result: dict[str, Any] | None) -> None:
+        if result is None:
+            raise AirflowSkipException("There was nothing to settle.")
+        if result["faults"]:
+            raise AirflowFailException(" ".join(result["faults"]))
+
+    after >> fail(settled)
 
 
 def _is_known(dag_id: str, run_id: str) -> bool:

@@ -33,6 +33,8 @@ Document = dict[str, Any]
 
 BY_CLOCK, BY_DATA = "scheduled", "asset_triggered"
 """The types of runs that nobody asked for."""
+BY_TASK = "operator_triggered"
+"""The type of runs that a task of another run started."""
 
 RETRIES = {
     "retries": 2,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context
@@ -22,7 +22,8 @@ class AskBeforeStage(HITLOperator):
         approval: How long the question waits, and what counts then.
         acceptance: An `Acceptance` as JSON; usually another task's output.
         decision: The `StageDecision` of the stage before as JSON; None before the first.
-        also_first: Whether a person is asked of a first model, too.
+        asked_of: Of which versions: `first` of a model that nothing serves of, which goes through no stages;
+            `next` of one that comes after another; `any` of both.
     """
 
     template_fields: Sequence[str] = ("subject", "body", "acceptance", "decision")
@@ -33,7 +34,7 @@ class AskBeforeStage(HITLOperator):
         approval: ApprovalSpec,
         acceptance: Any,
         decision: Any,
-        also_first: bool = False,
+        asked_of: Literal["first", "next", "any"],
         **kwargs: Any,
     ) -> None:
         default = APPROVE if approval.unanswered == "approve" else REJECT
@@ -47,12 +48,15 @@ class AskBeforeStage(HITLOperator):
         self.wait_seconds = approval.seconds
         self.acceptance = acceptance
         self.decision = decision
-        self.also_first = also_first
+        self.asked_of = asked_of
 
     def execute(self, context: Context) -> Any:
-        """Ask; skipped for a first model, which has no stages."""
-        if self.acceptance["stable"] is None and not self.also_first:
+        """Ask; skipped of a version that a person is not asked of here."""
+        is_first = self.acceptance["stable"] is None
+        if is_first and self.asked_of == "next":
             raise AirflowSkipException("No version serves, so there are no stages to ask about.")
+        if not is_first and self.asked_of == "first":
+            raise AirflowSkipException("It goes through stages: a person is asked before one of these.")
         until = datetime.now(UTC) + timedelta(seconds=self.wait_seconds)
         serves = "the version before answers everything" if self.acceptance["stable"] else "nothing serves"
         told = [*evidence(self.acceptance, self.decision), _deadline(until, serves, self.unanswered)]
@@ -84,5 +88,6 @@ def evidence(acceptance: dict[str, Any], decision: dict[str, Any] | None) -> Ite
 def _deadline(until: datetime, serves: str, unanswered: str) -> str:
     return (
         f"Until {until:%Y-%m-%d %H:%M} UTC {serves}; without an answer by then, "
-        f"the declared default counts: {unanswered}."
+        f"the declared default counts: {unanswered}. Other releases of the model stay queued; reject this "
+        "one where it was ended meanwhile."
     )

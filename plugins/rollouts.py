@@ -9,7 +9,7 @@ from airflow.sdk import Context, Param, TriggerRule, XComArg, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.cloud_run.tasks import bring_to_cloud_run, of_the_release
-from plugins.operators import step_operator
+from plugins.operators import BY_TASK, step_operator
 from plugins.release_approval import AskBeforeStage
 from plugins.release_watch import WatchStage
 from plugins.verbs import STEP_LIMIT, calibrate, deploy
@@ -81,16 +81,18 @@ def _asked_of(spec: PipelineSpec, environment: str) -> Callable[[Context], dict[
         if names.index(environment) > names.index(params["environment"]):
             raise AirflowSkipException(f"The release was asked for as far as {params['environment']}.")
         told = {"version": params["version"], "reason": params["reason"] or ""}
-        return told if environment == PRODUCTION else told | {"environment": environment}
+        if environment == PRODUCTION:
+            return told | {"by_itself": run["dag_run"].run_type == BY_TASK}
+        return told | {"environment": environment}
 
     return asked
 
 
 def ask_before_production(spec: PipelineSpec, accepted: XComArg) -> XComArg | None:
-    """Ask a person before a version that has no stages serves in production, where the specification says so;
-    with stages it is asked before one of these.
+    """Ask a person before a version that has no stages serves in production, where the specification says so.
+    With stages it is asked before one of these, and here of a first model alone, which goes through none.
     """
-    if stages(spec) or not spec.release.environments or spec.release.approval.when == "none":
+    if not asks_before(spec.release, PRODUCTION):
         return None
     question = AskBeforeStage(
         task_id="ask_before_production",
@@ -99,7 +101,7 @@ def ask_before_production(spec: PipelineSpec, accepted: XComArg) -> XComArg | No
         approval=spec.release.approval,
         acceptance=accepted,
         decision=None,
-        also_first=True,
+        asked_of="first" if stages(spec) else "any",
     )
     return question.output
 
@@ -115,6 +117,7 @@ def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XCom
         approval=spec.release.approval,
         acceptance=accepted,
         decision=decision,
+        asked_of="next",
     )
     return question.output
 
@@ -200,7 +203,7 @@ def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
     )
 
 
-def start_releases(settled: XComArg) -> None:
+def start_releases(settled: XComArg) -> XComArg:
     """Start each release by stages that the reconciliation handed over; skipped where there is none."""
 
     @task(task_id="handed_over", retries=0)
@@ -220,7 +223,7 @@ def start_releases(settled: XComArg) -> None:
     start_release = TriggerDagRunOperator.partial(
         task_id="start_release", logical_date=None, skip_when_already_exists=True
     )
-    start_release.expand_kwargs(handed_over(settled))
+    return start_release.expand_kwargs(handed_over(settled)).output
 
 
 def _step(

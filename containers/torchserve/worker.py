@@ -15,10 +15,9 @@ SPAWNER, PYTHON = "PERENNIAL_WORKER_SPAWNER", "PERENNIAL_WORKER_PYTHON"
 
 def main(arguments: list[str]) -> None:
     """Return when the worker has ended."""
-    script = [each for each in arguments if each != "-u"]  # how TorchServe calls Python: -u FILE ARGUMENTS
     with socket.socket(socket.AF_UNIX) as spawner:
         try:
-            _ask(spawner, script)
+            _ask(spawner, arguments)
         except OSError:
             os.execv(os.environ[PYTHON], [os.environ[PYTHON], *arguments])  # noqa: S606
         spawner.recv(1)

@@ -166,10 +166,13 @@ from tasks.contracts.reproduction import (
 )
 from tasks.contracts.rollout import (
     Labelled,
+    LossRule,
     Outcomes,
     Role,
     ShadowOutcomes,
+    SlicedColumn,
     TrafficSplit,
+    VersionLosses,
     VersionOutcomes,
 )
 from tasks.contracts.serving import (
@@ -315,6 +318,7 @@ __all__ = [
     "Lineage",
     "LoadedVersion",
     "Look",
+    "LossRule",
     "Losses",
     "Metric",
     "MetricDifference",
@@ -377,6 +381,7 @@ __all__ = [
     "Silenced",
     "Skew",
     "SliceScore",
+    "SlicedColumn",
     "SnapshotPart",
     "SnapshotRequest",
     "Stage",
@@ -416,6 +421,7 @@ __all__ = [
     "ValidateRequest",
     "ValidationReport",
     "Verdict",
+    "VersionLosses",
     "VersionOutcomes",
     "WindowProfile",
     "WithdrawRequest",

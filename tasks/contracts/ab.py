@@ -32,14 +32,17 @@ class Side(Contract):
     """The labelled answers of one version.
 
     Attributes:
-        loss: The sum of their losses: of classes 1 for a wrong answer, of a number its absolute error.
-        squares: The sum of the squares of these.
+        loss: The sum of their losses: of classes 1 for a wrong answer, of a number its absolute error. An
+            answer counts for its part of its request, as the answers of one request depend on each other.
+        squares: The sum of the squares of these, counted likewise.
+        requests: The sum of these parts; None where each answer was taken for a request of its own.
     """
 
     version: str
     rows: int = 0
     loss: float = 0.0
     squares: float = 0.0
+    requests: float | None = None
 
 
 class ComparisonReport(Contract):

@@ -32,6 +32,7 @@ class CloudRunPlan(Contract):
         base: The name of its first try; a revision that failed cannot be made again under its name.
         template: The revision as JSON of Cloud Run's API.
         image: By its digest.
+        run_id: The MLflow run that the version came from.
         version: Of the archive, as the server names it.
         example, expected: What is asked of it, and what it answered when it was judged.
         secret: The token's, `projects/.../secrets/.../versions/...`.
@@ -47,6 +48,7 @@ class CloudRunPlan(Contract):
     base: str
     template: dict[str, Any]
     image: str
+    run_id: str
     model_version: str
     version: str
     archive_sha256: str

@@ -167,6 +167,11 @@ class Settled(Contract):
 
 
 class Reconciliation(Contract):
-    """Everything that was settled; empty where all agreed."""
+    """Everything that was settled; empty where all agreed.
+
+    Attributes:
+        faults: What could not be settled, a sentence each; it is looked at again.
+    """
 
     settled: tuple[Settled, ...]
+    faults: tuple[str, ...] = ()

@@ -36,11 +36,12 @@ class VersionOutcomes(Contract):
     """What became of the requests that one version was given in a window of time.
 
     Attributes:
-        role: As which it was asked; None in rows of an earlier Perennial.
-        answered: Instances that it answered.
+        role: As which it was asked; None of what no draw gave to it, and in rows of an earlier Perennial.
+        answered: Requests that it answered.
         failed: Requests that it did not answer, through no fault of the caller's.
         latency_buckets: How many answers took at most so many seconds, for each bound, cumulative.
-        predictions: How often it gave each answer, as JSON; the most frequent hundred.
+        predictions: How often it gave each answer, as JSON, in requests: an instance counts for its part of
+            its request. The most frequent hundred.
     """
 
     model_version: str
@@ -49,11 +50,12 @@ class VersionOutcomes(Contract):
     answered: int
     failed: int
     latency_buckets: dict[str, int]
-    predictions: dict[str, int]
+    predictions: dict[str, float]
 
 
 class ShadowOutcomes(Contract):
-    """What a version would have said, beside what the callers were told.
+    """What a version would have said, beside what the callers were told; a copy of an instance counts for its
+    part of its request.
 
     Attributes:
         compared: Copies that it answered.
@@ -64,16 +66,20 @@ class ShadowOutcomes(Contract):
 
     model_version: str
     run_id: str
-    compared: int
-    agreed: int
+    compared: float
+    agreed: float
     failed: int
     dropped: int
     latency_buckets: dict[str, int]
-    predictions: dict[str, int]
+    predictions: dict[str, float]
 
 
 class Labelled(Contract):
-    """One answered prediction with its newest label, both as JSON values."""
+    """One answered prediction with its newest label, both as JSON values.
+
+    Attributes:
+        instances: How many its request had.
+    """
 
     prediction_id: str
     model_version: str
@@ -84,6 +90,45 @@ class Labelled(Contract):
     score: float | None
     label: object
     received_at: AwareDatetime
+    instances: int = Field(default=1, ge=1)
+
+
+class SlicedColumn(Contract):
+    """A feature whose values are slices; of numbers with `edges` the bins between these."""
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+
+class LossRule(Contract):
+    """What the gateway counts of labelled answers.
+
+    Attributes:
+        largest_error: Of numbers: the loss is the absolute error in units of this, at most 1. None of
+            classes: 1 for a wrong answer.
+    """
+
+    largest_error: float | None = None
+    slices: tuple[SlicedColumn, ...] = ()
+
+
+class VersionLosses(Contract):
+    """The losses of one version's labelled answers, of all or of one slice.
+
+    Attributes:
+        slice: The place of its column in the rule; None for all answers.
+        value: The feature's value, or the number of its bin; None where it has none.
+        labelled: In requests: an instance counts for its part of its request.
+        loss: The sum of their losses, each in [0, 1].
+    """
+
+    model_version: str
+    run_id: str
+    role: Role | None
+    slice: int | None = None
+    value: object = None
+    labelled: float
+    loss: float
 
 
 class Outcomes(Contract):
@@ -91,6 +136,8 @@ class Outcomes(Contract):
 
     Attributes:
         labelled: Predictions of that time with a label; at most as many as were asked for, oldest first.
+        losses: Of all predictions of that time with a label, where a rule was given; of each column the
+            hundred most frequent slices.
     """
 
     model: str
@@ -98,4 +145,5 @@ class Outcomes(Contract):
     until: AwareDatetime
     versions: tuple[VersionOutcomes, ...]
     shadows: tuple[ShadowOutcomes, ...]
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[Labelled, ...] = ()
+    losses: tuple[VersionLosses, ...] = ()

@@ -22,11 +22,13 @@ class AcceptRequest(Request):
     Attributes:
         version: Its number in MLflow.
         reason: Why it is released; the ledger keeps it.
+        by_itself: Whether a task started the run and no person: then the gate's promotion has to hold still.
     """
 
     spec: PipelineSpec
     version: str
     reason: str = ""
+    by_itself: bool = False
 
 
 class Acceptance(Contract):
@@ -52,14 +54,17 @@ class Acceptance(Contract):
 
 
 class Losses(Contract):
-    """Answers whose label has come, and the sum of their losses, each in [0, 1]."""
+    """Answers whose label has come, and the sum of their losses, each in [0, 1]; as `Counted` counts."""
 
-    labelled: int = 0
+    labelled: float = 0.0
     loss: float = 0.0
 
 
 class Counted(Contract):
     """What became of the requests of one version.
+
+    Where a request has several instances, each counts for its part of it, whatever it is: n of them answered
+    together say no more than one (`tasks.release.sequential_test`).
 
     Attributes:
         requests: Answered or not.
@@ -75,8 +80,8 @@ class Counted(Contract):
     requests: int = 0
     failed: int = 0
     latency_buckets: dict[str, int] = Field(default_factory=dict)
-    predictions: dict[str, int] = Field(default_factory=dict)
-    labelled: int = 0
+    predictions: dict[str, float] = Field(default_factory=dict)
+    labelled: float = 0.0
     loss: float = 0.0
     slices: dict[str, Losses] = Field(default_factory=dict)
 
@@ -122,8 +127,8 @@ class StageLook(Contract):
     seconds: float
     candidate: Counted
     stable: Counted
-    compared: int = 0
-    agreed: int = 0
+    compared: float = 0.0
+    agreed: float = 0.0
 
 
 class StageCheck(Contract):

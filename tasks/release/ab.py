@@ -26,7 +26,7 @@ from tasks.release.ab_compare import compare, sides_of
 from tasks.release.ab_record import comparison_of, end_comparison, record_ab
 from tasks.release.ab_under_way import split_of_comparison
 from tasks.release.accept import passed_checks
-from tasks.release.enter import environments_of, require_passed
+from tasks.release.in_environment import environments_of, require_passed
 from tasks.release.record import require_alone
 from tasks.release.switch import route_of, same_archive
 from tasks.serving.backend import exclusive
@@ -58,11 +58,9 @@ def start_ab(spec: PipelineSpec, wanted: Wanted, actor: str, why: str) -> Compar
     version, gateway = registry.get_version(spec.name, wanted.version), Gateway()
     require_replay(precedent.promotion_of_version(version))
     with exclusive(spec.name):
-        require_passed(version, environments_of(spec))
-        require_alone(spec.name, None)
-        stable = _require_other(gateway.route(spec.name), spec, version)
-        checks = passed_checks(spec, version, registry.training_run(version.run_id), stable)
-        comparison = _comparison(spec, wanted, version, stable)
+        _beside(gateway, spec, version)
+    with passed_checks(spec, version, registry.training_run(version.run_id)) as checks:
+        comparison = _comparison(spec, wanted, version, _beside(gateway, spec, version))
         _open(gateway, comparison, checks, actor, why)
     return comparison
 
@@ -114,6 +112,13 @@ def _require_possible(wanted: Wanted) -> None:
         raise InvalidRequest(
             f"{wanted.labels} labels cannot be declared: give a number from 100 to {MOST_LABELS:,}."
         )
+
+
+def _beside(gateway: Gateway, spec: PipelineSpec, version: ModelVersion) -> Route:
+    """What serves, where the version may be compared with it: it may have changed while that was tested."""
+    require_passed(version, environments_of(spec))
+    require_alone(spec.name, None)
+    return _require_other(gateway.route(spec.name), spec, version)
 
 
 def _require_other(stable: Route | None, spec: PipelineSpec, version: ModelVersion) -> Route:
@@ -169,8 +174,8 @@ def _reported(comparison: Comparison) -> LedgerEntry | None:
 def _ended_before(comparison: Comparison) -> ComparisonReport:
     """Since its end one version answers alone, at other times than the other did: its labels do not count."""
     why = (
-        f"The comparison was ended before its {comparison.labels} labelled answers were there, so nothing is "
-        "said of the versions. Start another one."
+        f"The comparison was ended before a report of its {comparison.labels} labelled answers was made, so "
+        "nothing is said of the versions. Start another one."
     )
     return ComparisonReport(comparison=comparison, reached=False, labelled=0, why=why)
 

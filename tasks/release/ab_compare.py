@@ -19,7 +19,7 @@ from tasks.contracts import Comparison, ComparisonReport, Labelled, LedgerEntry,
 
 CONFIDENCE = 0.95
 LEAST_A_SIDE = 30
-"""Labelled answers of each version: an interval of fewer says more of the method than of the version."""
+"""Requests of each version: an interval of fewer says more of the method than of the version."""
 
 Difference = tuple[float, float, float]
 
@@ -30,14 +30,14 @@ def sides_of(seen: Iterable[Labelled], comparison: Comparison, *, is_number: boo
 
     An answer that a tester asked a version for by name was not drawn, and is left out.
     """
-    losses: dict[str, list[float]] = {"stable": [], "candidate": []}
+    losses: dict[str, list[tuple[float, float]]] = {"stable": [], "candidate": []}
     runs = {"stable": comparison.stable.run_id, "candidate": comparison.candidate.run_id}
     for each in seen:
         if each.role is None or runs[each.role] != each.run_id:
             continue
         loss = _loss(each, is_number=is_number)
         if loss is not None and sum(map(len, losses.values())) < comparison.labels:
-            losses[each.role].append(loss)
+            losses[each.role].append((loss, 1 / each.instances))
     return (
         _side(comparison.stable.model_version, losses["stable"]),
         _side(comparison.candidate.model_version, losses["candidate"]),
@@ -47,7 +47,7 @@ def sides_of(seen: Iterable[Labelled], comparison: Comparison, *, is_number: boo
 def compare(comparison: Comparison, stable: Side, candidate: Side, *, is_number: bool) -> ComparisonReport:
     """What is said of the two; nothing of either before the declared number of labels is there."""
     labelled = stable.rows + candidate.rows
-    if labelled < comparison.labels or min(stable.rows, candidate.rows) < LEAST_A_SIDE:
+    if labelled < comparison.labels or min(_size(stable), _size(candidate)) < LEAST_A_SIDE:
         return ComparisonReport(
             comparison=comparison, reached=False, labelled=labelled, why=_waits(comparison, labelled)
         )
@@ -81,7 +81,7 @@ def newcombe(one: Side, other: Side) -> Difference:
     """The share of wrong answers of `one` less that of `other`, with its interval: it holds also where a
     share is near 0 or 1, as Wald's does not.
     """
-    first, second = one.loss / one.rows, other.loss / other.rows
+    first, second = one.loss / _size(one), other.loss / _size(other)
     low, high = _wilson(one)
     other_low, other_high = _wilson(other)
     value = first - second
@@ -92,30 +92,44 @@ def newcombe(one: Side, other: Side) -> Difference:
 
 def welch(one: Side, other: Side) -> Difference:
     """The mean absolute error of `one` less that of `other`, with its interval; their spreads may differ."""
-    value = one.loss / one.rows - other.loss / other.rows
-    parts = [_variance(each) / each.rows for each in (one, other)]
+    value = one.loss / _size(one) - other.loss / _size(other)
+    parts = [_variance(each) / _size(each) for each in (one, other)]
     spread = sum(parts)
     if spread == 0:
         return value, value, value
     freedom = spread**2 / sum(
-        part**2 / (each.rows - 1) for part, each in zip(parts, (one, other), strict=True)
+        part**2 / (_size(each) - 1) for part, each in zip(parts, (one, other), strict=True)
     )
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * sqrt(spread)
     return value, value - reach, value + reach
 
 
 def _wilson(side: Side) -> tuple[float, float]:
-    found = stats.binomtest(round(side.loss), side.rows).proportion_ci(CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
+    """Wilson's interval, whose number of requests need not be whole."""
+    size, z = _size(side), float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    middle = (side.loss + z**2 / 2) / (size + z**2)
+    reach = z / (size + z**2) * sqrt(max(side.loss * (1 - side.loss / size), 0.0) + z**2 / 4)
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def _variance(side: Side) -> float:
-    return max(side.squares - side.loss**2 / side.rows, 0.0) / (side.rows - 1)
+    return max(side.squares - side.loss**2 / _size(side), 0.0) / (_size(side) - 1)
 
 
-def _side(version: str, losses: list[float]) -> Side:
-    squares = sum(loss * loss for loss in losses)
-    return Side(version=version, rows=len(losses), loss=sum(losses), squares=squares)
+def _side(version: str, losses: list[tuple[float, float]]) -> Side:
+    """Of losses, each with its part of a request."""
+    return Side(
+        version=version,
+        rows=len(losses),
+        loss=sum(part * loss for loss, part in losses),
+        squares=sum(part * loss * loss for loss, part in losses),
+        requests=sum(part for _, part in losses),
+    )
+
+
+def _size(side: Side) -> float:
+    """The interval rests on so many requests."""
+    return side.rows if side.requests is None else side.requests
 
 
 def _loss(each: Labelled, *, is_number: bool) -> float | None:
@@ -133,7 +147,8 @@ def _number(value: Any) -> float | None:
 def _waits(comparison: Comparison, labelled: int) -> str:
     said = f"{labelled} of {comparison.labels} labelled answers are there."
     if labelled >= comparison.labels:
-        return f"{said} One of the versions has fewer than {LEAST_A_SIDE} of them: its share is too small."
+        few = f"fewer than {LEAST_A_SIDE} requests"
+        return f"{said} One of the versions answered them in {few}: its share is too small."
     return f"{said} Nothing is said of the versions before."
 
 
@@ -142,10 +157,10 @@ def _told(
 ) -> str:
     value, low, high = difference
     if is_number:
-        means = [f"{each.loss / each.rows:.4g} of {each.rows} answers" for each in (candidate, stable)]
+        means = [f"{each.loss / _size(each):.4g} of {each.rows} answers" for each in (candidate, stable)]
         change, measure = f"{value:+.4g} [{low:+.4g}, {high:+.4g}]", "Mean absolute error"
     else:
-        means = [f"{each.loss / each.rows:.2%} of {each.rows} answers" for each in (candidate, stable)]
+        means = [f"{each.loss / _size(each):.2%} of {each.rows} answers" for each in (candidate, stable)]
         change, measure = f"{value:+.2%} [{low:+.2%}, {high:+.2%}]", "Share of wrong answers"
     verdict = f"Version {better} is better." if better else "Neither version is shown to be better."
     return (

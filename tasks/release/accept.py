@@ -5,23 +5,35 @@ stage begins; a version that fails is unloaded again, and what served goes on se
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-from tasks.contracts import Acceptance, AcceptRequest, ModelVersion, RolloutCheck, Route, TrainingRun
-from tasks.errors import CheckFailed, NothingToDo, PerennialError, ServingError
+from tasks.contracts import (
+    Acceptance,
+    AcceptRequest,
+    Action,
+    LedgerEntry,
+    ModelVersion,
+    RolloutCheck,
+    Route,
+    TrainingRun,
+)
+from tasks.errors import CheckFailed, GateRefused, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
 from tasks.release.close import close_own_split
-from tasks.release.enter import environments_of, require_passed
-from tasks.release.in_environment import in_use
+from tasks.release.deploy import require_still_promised
+from tasks.release.in_environment import environments_of, require_passed, retire_unused
+from tasks.release.on_trial import on_trial
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.stages import plan
-from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
-from tasks.serving.backend import exclusive, serving_backend, versions_of
+from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
+from tasks.release.switch import example_of, route_of, same_archive
+from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
-from tasks.spec import PipelineSpec
+from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
 
 
@@ -30,24 +42,35 @@ def accept(request: AcceptRequest) -> Acceptance:
 
     Raises:
         GateRefused: The gate did not promote this archive, its decision cannot be replayed, or it has not
-            passed through the environments before production.
+            passed through the environments before production; or no person asked for it, and since it was
+            promoted it was left, released already, or another version came to serve.
         NothingToDo: The version serves already.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
-        ServingError: It does not load, or answers its example otherwise than when it was judged.
+        ServingError: It does not load, or answers its example otherwise than when it was judged; or the
+            gateway has lost what serves.
     """
-    spec, release_id = request.spec, release_id_of(request)
+    spec = request.spec
     version = registry.get_version(spec.name, request.version)
-    require_replay(precedent.promotion_of_version(version))
+    promotion = precedent.promotion_of_version(version)
+    require_replay(promotion)
     with exclusive(spec.name):
-        require_passed(version, environments_of(spec))
-        require_alone(spec.name, release_id)
-        candidate, stable = route_of(spec, version), Gateway().route(spec.name)
-        if stable is not None and same_archive(stable, candidate):
-            raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
-        run = registry.training_run(version.run_id)
-        checks = _checked(request, version, run, stable)
-        return _accepted(request, version, run, stable, checks)
+        _beside(request, version, promotion)
+    run = registry.training_run(version.run_id)
+    with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
+        return _accepted(request, version, run, _beside(request, version, promotion), checks)
+
+
+def _beside(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> Route | None:
+    """What serves, where the version may be released beside it: it may have changed while that was tested."""
+    spec = request.spec
+    require_passed(version, environments_of(spec))
+    require_alone(spec.name, release_id_of(request))
+    stable = _serving(spec.name)
+    if stable is not None and same_archive(stable, route_of(spec, version)):
+        raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
+    _require_still_wanted(request, version, promotion)
+    return stable
 
 
 def release_id_of(request: AcceptRequest) -> str:
@@ -56,47 +79,93 @@ def release_id_of(request: AcceptRequest) -> str:
     return f"{request.spec.name}-{request.version}-{of_run[:12]}"
 
 
-def _checked(
-    request: AcceptRequest, version: ModelVersion, run: TrainingRun, stable: Route | None
-) -> tuple[RolloutCheck, ...]:
-    def refuse(error: PerennialError) -> None:
-        _refuse(request, version, stable, error)
+def _serving(model: str) -> Route | None:
+    """What serves. A gateway that has just lost its routes makes no version the first, which meets its users
+    without stages.
 
-    return passed_checks(request.spec, version, run, stable, refuse)
+    Raises:
+        ServingError: The gateway serves nothing, but by the ledger something serves.
+    """
+    route = Gateway().route(model)
+    told = route_by(entries.history(model, {Action.RECONCILE, *SWITCHES}))
+    if route is None and told is not None:
+        raise ServingError(
+            f"The gateway serves no version of {model}, but by the ledger version {told.model_version} "
+            "serves. Nothing is released until the DAG reconcile_ledger has brought it back, within a "
+            "minute; then clear this task."
+        )
+    return route
 
 
+def _require_still_wanted(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> None:
+    """Refuse what no person asked for and what was decided since its promotion has overtaken, because its run
+    waited for hours.
+    """
+    told = entries.history(version.model, {Action.RELEASE, Action.RECONCILE})
+    if not request.by_itself or is_asked_for(told, version.version):
+        return
+    try:
+        require_still_promised(promotion, version)
+        _require_not_begun(other_release(told, promotion, release_id_of(request)), version)
+    except GateRefused as error:
+        _refuse(request, version, error)
+        raise
+
+
+def _require_not_begun(before: LedgerEntry | None, version: ModelVersion) -> None:
+    if before is not None:
+        raise GateRefused(
+            f"{version.model} version {version.version} was released before (entry {before.sequence} of the "
+            "ledger), and once more only a person releases it: perennial release "
+            f"{version.model} {version.version}.",
+            entry=before.entry_hash,
+        )
+
+
+@contextmanager
 def passed_checks(
     spec: PipelineSpec,
     version: ModelVersion,
     run: TrainingRun,
-    stable: Route | None,
     refuse: Callable[[PerennialError], None] = lambda _: None,
-) -> tuple[RolloutCheck, ...]:
+    environment: str = PRODUCTION,
+) -> Iterator[tuple[RolloutCheck, ...]]:
     """Load a version beside what serves and let it show what it has to; one that does not is unloaded again.
 
+    Nobody holds the model's versions meanwhile, for a rollback would wait as long; the block holds them, and
+    what serves may have changed by then.
+
     Args:
-        refuse: Called with what is wrong before it is unloaded.
+        refuse: Called with what is wrong before it is unloaded, while the model's versions are held.
 
     Raises:
         CheckFailed, ServingError: As `accept`.
     """
+    with ExitStack() as held:
+        try:
+            with on_trial(route_of(spec, version)):
+                checks = _shown(spec, version, run)
+                held.enter_context(exclusive(spec.name))
+        except (CheckFailed, ServingError) as error:
+            with exclusive(spec.name):
+                refuse(error)
+                retire_unused(spec.name, environment)
+            raise
+        yield checks
+
+
+def _shown(spec: PipelineSpec, version: ModelVersion, run: TrainingRun) -> tuple[RolloutCheck, ...]:
     archive, backend = version.archive, serving_backend(spec.serving.backend)
-    try:
+    with exclusive(spec.name):
         checks = bring_up(backend, archive, spec, example_of(version, spec))
-        return (*checks, *acceptance_checks(backend, archive, run, spec))
-    except (CheckFailed, ServingError) as error:
-        refuse(error)
-        kept = [stable, find_previous_route(Gateway().history(spec.name)), *in_use(spec.name)]
-        backend.retire(spec.name, versions_of(kept).get(spec.serving.backend, set()))
-        raise
+    return (*checks, *acceptance_checks(backend, archive, run, spec))
 
 
-def _refuse(
-    request: AcceptRequest, version: ModelVersion, stable: Route | None, error: PerennialError
-) -> None:
+def _refuse(request: AcceptRequest, version: ModelVersion, error: PerennialError) -> None:
+    gateway, release_id = Gateway(), release_id_of(request)
     entry = record(
-        release_id=release_id_of(request),
-        stable=stable,
+        release_id=release_id,
+        stable=gateway.route(request.spec.name),
         candidate=route_of(request.spec, version),
         actor=request.context.actor,
         after="refused",
@@ -105,8 +174,8 @@ def _refuse(
         fault=error.evidence,
     )
     # Run again during a stage, the candidate may be answering users: not any more before it is unloaded.
-    close_own_split(Gateway(), request.spec.name, entry.evidence["release_id"])
-    entries.complete(entry, "It is unloaded; what served goes on serving.")
+    close_own_split(gateway, request.spec.name, release_id)
+    entries.complete(entry, "It meets nobody; what served goes on serving.")
 
 
 def _accepted(
@@ -131,7 +200,7 @@ def _accepted(
             actor=request.context.actor,
             after="accepted",
             at="accepted",
-            until=until(spec.release, names[0] if names else None),
+            until=until(spec.release, names[0] if names else PRODUCTION),
             why=why,
             checks=[check.model_dump(mode="json") for check in checks],
             plan=list(names),

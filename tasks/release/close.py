@@ -43,9 +43,20 @@ def close_release(
         why=why,
         step_key=step_key,
     )
-    gateway.close_split(model)
-    entries.complete(entry, "The gateway sends the candidate nothing.")
+    finish(gateway, entry)
     return entry
+
+
+def finish(gateway: Gateway, entry: LedgerEntry) -> None:
+    """Let the end of a release, or of a comparison (A/B), take effect that was written down, also where
+    whoever wrote it was killed before.
+
+    Raises:
+        ServingError: The gateway does not answer.
+    """
+    told = entry.evidence
+    close_own_split(gateway, entry.model, told.get("release_id") or told["comparison_id"])
+    entries.complete(entry, "The gateway sends the candidate nothing.")
 
 
 def close_own_split(gateway: Gateway, model: str, release_id: str) -> None:

@@ -3,6 +3,10 @@
 The declared rate of false rollbacks is shared equally between the stages and the checks that a release may
 make, and within the check `slices` between the slices, which are known when the stage is opened; within a
 stage it holds at all looks together (`tasks.release.sequential_test`).
+
+Where the candidate answers everything nothing answers beside it, and what the stable version did the day
+before it did to other requests: what depends on these (answers, labels, slices) is told there and decides
+nothing. Failures and slow answers are held against the day before all the same: as limits of what users bear.
 """
 
 from collections.abc import Iterator
@@ -27,6 +31,8 @@ from tasks.spec import PipelineSpec, ReleaseSpec, declared_classes
 CheckName = Literal["errors", "latency", "agreement", "predictions", "labels", "slices"]
 MOST_ANSWERS = 100
 """Different answers that the gateway tells of a version."""
+OF_THE_REQUESTS = {"predictions", "labels", "slices"}
+"""Checks of what depends on which requests come, so that both versions have to answer at the same time."""
 MOST_SLICES = 20
 """Of a stage: each takes its part of the rate of false rollbacks, and more of them find less."""
 
@@ -53,7 +59,7 @@ def decide(stage: Stage, seen: StageLook, spec: PipelineSpec) -> StageDecision:
     """
     rules = spec.release
     allowed = rules.error_rates.false_rollback / stage.stages / len(planned(spec, stage))
-    checks = tuple(_held_to(each, allowed, rules) for each in _measured(stage, seen, spec))
+    checks = tuple(_held_to(each, allowed, rules) for each in _that_decide(stage, seen, spec))
     verdict, why = _verdict(stage, seen, rules, checks)
     return StageDecision(
         release_id=stage.release_id,
@@ -122,8 +128,8 @@ def _too_little(stage: Stage, seen: StageLook, rules: ReleaseSpec) -> Iterator[s
         return
     if seen.seconds < rules.step.seconds:
         yield f"The stage lasts {rules.step.seconds:g} s at least."
-    if seen.candidate.labelled < rules.checks.labels.least:
-        yield f"{seen.candidate.labelled} of {rules.checks.labels.least} labels have come."
+    if stage.share < 1 and seen.candidate.labelled < rules.checks.labels.least:
+        yield f"{seen.candidate.labelled:.0f} of {rules.checks.labels.least} labels have come."
 
 
 def _held_to(found: Measured, allowed: float, rules: ReleaseSpec) -> StageCheck:
@@ -154,6 +160,16 @@ def _held_to(found: Measured, allowed: float, rules: ReleaseSpec) -> StageCheck:
 def _times(logarithm: float) -> str:
     """Evidence as people bet: so many to one."""
     return f"{2.718281828459045 ** min(logarithm, 690):.3g} : 1"
+
+
+def _that_decide(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Measured]:
+    """What was measured, without the evidence of what was measured on other requests."""
+    for each in _measured(stage, seen, spec):
+        if stage.share < 1 or each.check not in OF_THE_REQUESTS:
+            yield each
+        else:
+            told = f"{each.told} It decides nothing here: the stable version's is of the day before."
+            yield replace(each, harm=0.0, good=0.0, needed=False, told=told)
 
 
 def _measured(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Measured]:
@@ -192,11 +208,11 @@ def _difference(
 ) -> Measured:
     """The candidate's mean against the stable version's."""
     if one.mean is None or other.mean is None:
-        told = f"{TOLD[check]}: nothing to compare yet ({one.rows} and {other.rows})."
+        told = f"{TOLD[check]}: nothing to compare yet ({one.rows:.0f} and {other.rows:.0f})."
         return Measured(check, None, margin, 0.0, 0.0, needed, told)
     told = (
-        f"{TOLD[check]}: {one.mean:.4g} of {one.rows}, of the stable version {other.mean:.4g} of "
-        f"{other.rows}; {margin:g} more are allowed."
+        f"{TOLD[check]}: {one.mean:.4g} of {one.rows:.0f}, of the stable version {other.mean:.4g} of "
+        f"{other.rows:.0f}; {margin:g} more are allowed."
     )
     harm, good = log_above(one, other, margin), log_below(one, other, margin)
     return Measured(check, one.mean - other.mean, margin, harm, good, needed, told)
@@ -227,7 +243,10 @@ def _slow(counted: Counted, seconds: float) -> Values:
 
 def _agreement(seen: StageLook, least: float) -> Measured:
     copies = Values(seen.compared, seen.agreed)
-    told = f"Copies answered as the caller was told: {seen.agreed} of {seen.compared}; at least {least:g}."
+    told = (
+        f"Copies answered as the caller was told: {seen.agreed:.0f} of {seen.compared:.0f}; "
+        f"at least {least:g}."
+    )
     harm, good = log_under(copies, least), log_over(copies, least)
     return Measured("agreement", copies.mean, least, harm, good, needed=True, told=told)
 

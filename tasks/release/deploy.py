@@ -7,7 +7,8 @@ again does what is left to do. The version before stays loaded, so that a rollba
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tasks.contracts import (
     Action,
@@ -52,18 +53,25 @@ def deploy(request: DeployRequest) -> Rollout:
             on serving.
     """
     promotion = precedent.promotion_of_version(request.version)
-    return release(
-        request, _why(request.version), lambda: _require_still_promised(promotion, request.version)
-    )
+    return release(request, _why(request.version), lambda: require_still_promised(promotion, request.version))
 
 
-def release(request: DeployRequest, why: str, may: Callable[[], None] | None = None) -> Rollout:
+def release(
+    request: DeployRequest,
+    why: str,
+    may: Callable[[], None] | None = None,
+    *,
+    told: Mapping[str, Any] | None = None,
+    serves: Callable[[], None] | None = None,
+) -> Rollout:
     """Serve a version that the gate promoted; raises as `deploy`.
 
     Args:
         why: A sentence; the ledger keeps it.
         may: Called before a version comes to serve that does not, and raises where it may not; None where a
-            person decided it.
+            person decided it. Nothing else changes what serves between it and the switch.
+        told: What the entry of the switch keeps beside the routes.
+        serves: Called once the version is seen to serve, before anything else may change that.
     """
     started = time.monotonic()
     precedent.promotion_of_version(request.version)
@@ -79,11 +87,13 @@ def release(request: DeployRequest, why: str, may: Callable[[], None] | None = N
         checks = _bring_up_or_leave_nothing(backend, request, [current, previous, *elsewhere])
         actor = request.context.actor
         if current != target:
-            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why))
+            switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why, told or {}))
         expected = request.version.archive.example_prediction
         checks.append(confirm(gateway, target, current, expected, actor))
         previous = find_previous_route(gateway.history(target.model))
         move_champion(gateway, target, actor)
+        if serves:
+            serves()
         _remove_the_oldest(gateway, target, [target, previous, *elsewhere])
     return Rollout(
         model=target.model,
@@ -110,10 +120,14 @@ def _bring_up_or_leave_nothing(
         raise
 
 
-def _require_still_promised(promotion: LedgerEntry, version: ModelVersion) -> None:
+def require_still_promised(promotion: LedgerEntry, version: ModelVersion) -> None:
     """Refuse a candidate that was left since, or was judged against another version than the champion.
 
     The champion itself may come back where the gateway has lost its routes: it is judged already.
+
+    Raises:
+        GateRefused: It is one.
+        ServingError: The gateway does not answer.
     """
     precedent.require_not_left(promotion, version)
     serving = tell_champion(version.model).version

@@ -4,16 +4,25 @@ The archive is the one that the gate judged, by its sha256, in every environment
 between. An environment is entered in its turn: what has not passed the ones before is refused.
 """
 
+from contextlib import AbstractContextManager
+
 from tasks.contracts import EnterRequest, ModelVersion, Passage, RolloutCheck, Route
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest, PerennialError, ServingError
+from tasks.errors import InvalidRequest, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
-from tasks.release.acceptance import acceptance_checks
-from tasks.release.bring_up import bring_up
-from tasks.release.in_environment import Change, carry_out, record, retire_unused, told_of
-from tasks.release.passages import ENTERED, not_passed, passed
-from tasks.release.switch import example_of, find_previous_route, route_of, same_archive
-from tasks.serving.backend import exclusive, serving_backend
+from tasks.release.accept import passed_checks
+from tasks.release.in_environment import (
+    Change,
+    carry_out,
+    environments_of,
+    record,
+    require_passed,
+    retire_unused,
+    told_of,
+)
+from tasks.release.passages import ENTERED, passed
+from tasks.release.switch import find_previous_route, route_of, same_archive
+from tasks.serving.backend import exclusive
 from tasks.serving.environments import gateway_of
 from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
@@ -33,47 +42,38 @@ def enter(request: EnterRequest) -> Passage:
     spec, environment = request.spec, request.environment
     version = registry.get_version(spec.name, request.version)
     require_replay(precedent.promotion_of_version(version))
-    gateway, before = gateway_of(environment), _names_before(spec, environment)
+    gateway_of(environment)
+    _names_before(spec, environment)
     with exclusive(spec.name):
-        require_passed(version, before)
-        target, current = route_of(spec, version), gateway.route(spec.name)
-        same = current is not None and same_archive(current, target)
-        previous = find_previous_route(gateway.history(spec.name)) if same else current
-        earlier = passed(told_of(spec.name), environment, target.archive_sha256)
-        if not (same and earlier):
-            return _let_in(request, version, target, previous)
-        return Passage(
-            model=spec.name,
-            environment=environment,
-            route=target,
-            previous=previous,
-            checks=(),
-            verdict="already_there",
-            why=earlier.why,
-            ledger_hash=earlier.entry_hash,
-        )
+        if there := _there(request, version):
+            return there
+    with _checked(request, version) as checks:
+        return _there(request, version) or _let_in(request, version, checks)
 
 
-def require_passed(version: ModelVersion, names: list[str]) -> None:
-    """Refuse a version whose archive has not passed through these environments.
+def _there(request: EnterRequest, version: ModelVersion) -> Passage | None:
+    """The passage of a version that has passed and serves there still; None where it has to enter.
 
     Raises:
-        GateRefused: It names those that are missing.
+        GateRefused: It has not passed through the environments before.
     """
-    missing = not_passed(told_of(version.model), names, version.archive.sha256) if names else []
-    if missing:
-        raise GateRefused(
-            f"Version {version.version} of {version.model} has not passed through {', '.join(missing)}, or "
-            "was rolled back there. Bring it there first: perennial release "
-            f"{version.model} {version.version} --environment {missing[0]}.",
-            missing=missing,
-            archive_sha256=version.archive.sha256,
-        )
-
-
-def environments_of(spec: PipelineSpec) -> list[str]:
-    """The environments that a version passes through before production, in order."""
-    return [each.name for each in spec.release.environments]
+    spec, environment = request.spec, request.environment
+    require_passed(version, _names_before(spec, environment))
+    target, gateway = route_of(spec, version), gateway_of(environment)
+    current = gateway.route(spec.name)
+    earlier = passed(told_of(spec.name), environment, target.archive_sha256)
+    if current is None or earlier is None or not same_archive(current, target):
+        return None
+    return Passage(
+        model=spec.name,
+        environment=environment,
+        route=target,
+        previous=find_previous_route(gateway.history(spec.name)),
+        checks=(),
+        verdict="already_there",
+        why=earlier.why,
+        ledger_hash=earlier.entry_hash,
+    )
 
 
 def _names_before(spec: PipelineSpec, environment: str) -> list[str]:
@@ -86,36 +86,42 @@ def _names_before(spec: PipelineSpec, environment: str) -> list[str]:
     return names[: names.index(environment)]
 
 
-def _let_in(request: EnterRequest, version: ModelVersion, target: Route, previous: Route | None) -> Passage:
+def _let_in(request: EnterRequest, version: ModelVersion, checks: tuple[RolloutCheck, ...]) -> Passage:
     spec, environment = request.spec, request.environment
+    target, gateway = route_of(spec, version), gateway_of(environment)
+    current = gateway.route(spec.name)
+    same = current is not None and same_archive(current, target)
+    previous = find_previous_route(gateway.history(spec.name)) if same else current
+    change = _change(request, version, target, previous, checks)
     try:
-        checks = _checked(spec, environment, version)
-        change = _change(request, version, target, previous, checks)
-        checks += carry_out(change, version.archive.example_prediction)
-    except (CheckFailed, ServingError) as error:
-        _refuse(request, version, target, error)
+        checks += tuple(carry_out(change, version.archive.example_prediction))
+    except ServingError as error:
+        _refuse(request, version, error)
         raise
-    retire_unused(spec.name, environment)
+    finally:
+        retire_unused(spec.name, environment)
     entry = passed(told_of(spec.name), environment, target.archive_sha256)
     return Passage(
         model=spec.name,
         environment=environment,
         route=target,
         previous=previous,
-        checks=tuple(checks),
+        checks=checks,
         verdict="entered",
         why=change.why,
         ledger_hash=entry.entry_hash if entry else "",
     )
 
 
-def _checked(spec: PipelineSpec, environment: str, version: ModelVersion) -> list[RolloutCheck]:
+def _checked(
+    request: EnterRequest, version: ModelVersion
+) -> AbstractContextManager[tuple[RolloutCheck, ...]]:
     """What the version shows where it is deployed, by the environment's own limits."""
+    spec, environment = request.spec, request.environment
     rules = spec.release.model_copy(update={"acceptance": spec.release.acceptance_in(environment)})
     there = spec.model_copy(update={"release": rules})
-    backend, run = serving_backend(spec.serving.backend), registry.training_run(version.run_id)
-    checks = bring_up(backend, version.archive, there, example_of(version, there))
-    return [*checks, *acceptance_checks(backend, version.archive, run, there)]
+    run = registry.training_run(version.run_id)
+    return passed_checks(there, version, run, lambda error: _refuse(request, version, error), environment)
 
 
 def _change(
@@ -123,7 +129,7 @@ def _change(
     version: ModelVersion,
     target: Route,
     previous: Route | None,
-    checks: list[RolloutCheck],
+    checks: tuple[RolloutCheck, ...],
 ) -> Change:
     said = request.reason.strip() or version.tags.get("perennial.why", "the gate promoted it")
     return Change(
@@ -142,8 +148,8 @@ def _change(
     )
 
 
-def _refuse(request: EnterRequest, version: ModelVersion, target: Route, error: PerennialError) -> None:
-    """Write down that the version does not pass; what it does not serve in any more is unloaded."""
+def _refuse(request: EnterRequest, version: ModelVersion, error: PerennialError) -> None:
+    """Write down that the version does not pass."""
     environment = request.environment
     refused = Change(
         environment=environment,
@@ -151,10 +157,9 @@ def _refuse(request: EnterRequest, version: ModelVersion, target: Route, error: 
         after="refused",
         actor=request.context.actor,
         why=f"Version {version.version} does not pass {environment}: {error}",
-        target=target,
+        target=route_of(request.spec, version),
         before=gateway_of(environment).route(version.model),
         more={"fault": error.evidence},
     )
     entry = record(refused, gateway_of(environment))
-    retire_unused(version.model, environment)
     entries.complete(entry, f"What served in {environment} goes on serving.")

@@ -7,16 +7,18 @@ never of production: whoever reads one kind cannot take it for the other.
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.contracts import Action, LedgerEntry, RolloutCheck, Route
-from tasks.errors import ServingError
+from tasks.contracts import Action, LedgerEntry, ModelVersion, RolloutCheck, Route
+from tasks.errors import GateRefused, ServingError
 from tasks.ledger import entries
 from tasks.release.ab_record import compared_route
-from tasks.release.passages import LEFT, held
+from tasks.release.on_trial import routes_on_trial
+from tasks.release.passages import LEFT, held, not_passed
 from tasks.release.record import candidate_of
 from tasks.release.switch import find_previous_route, last_change, require_answer
 from tasks.serving.backend import retire_all_but, versions_of
 from tasks.serving.environments import addresses, gateway_of
 from tasks.serving.gateway import Gateway
+from tasks.spec import PipelineSpec
 from tasks.stores import registry
 
 
@@ -45,12 +47,35 @@ def told_of(model: str) -> list[LedgerEntry]:
 
 
 def in_use(model: str) -> list[Route]:
-    """The versions that must stay loaded for environments before production.
+    """The versions that must stay loaded for environments before production, and those that are tested now;
+    the caller holds the model's versions.
 
-    The ledger says it, not their gateways: production waits for none of them.
+    Of environments the ledger says it, not their gateways: production waits for none of them.
     """
     known = addresses()
-    return held(told_of(model), known) if known else []
+    return [*routes_on_trial(model), *(held(told_of(model), known) if known else [])]
+
+
+def require_passed(version: ModelVersion, names: list[str]) -> None:
+    """Refuse a version whose archive has not passed through these environments.
+
+    Raises:
+        GateRefused: It names those that are missing.
+    """
+    missing = not_passed(told_of(version.model), names, version.archive.sha256) if names else []
+    if missing:
+        raise GateRefused(
+            f"Version {version.version} of {version.model} has not passed through {', '.join(missing)}, or "
+            "was rolled back there. Bring it there first: perennial release "
+            f"{version.model} {version.version} --environment {missing[0]}.",
+            missing=missing,
+            archive_sha256=version.archive.sha256,
+        )
+
+
+def environments_of(spec: PipelineSpec) -> list[str]:
+    """The environments that a version passes through before production, in order."""
+    return [each.name for each in spec.release.environments]
 
 
 def carry_out(change: Change, expected: dict[str, Any] | None) -> list[RolloutCheck]:
@@ -65,7 +90,7 @@ def carry_out(change: Change, expected: dict[str, Any] | None) -> list[RolloutCh
     gateway = gateway_of(change.environment)
     entry = record(change, gateway)
     _put(gateway, change)
-    checks = [] if expected is None else [_confirmed(gateway, change, expected)]
+    checks = [] if expected is None else [confirmed(gateway, change, expected)]
     tell_alias(change.model, change.environment, change.target)
     entries.complete(entry, f"The gateway of {change.environment} has the route, and the alias follows it.")
     return checks
@@ -101,7 +126,9 @@ def tell_alias(model: str, environment: str, route: Route | None) -> None:
 
 
 def retire_unused(model: str, environment: str) -> None:
-    """Unload what neither production nor an environment sends requests to, or would go back to."""
+    """Unload what neither production nor an environment sends requests to, or would go back to; the caller
+    holds the model's versions.
+    """
     production, here = Gateway(), gateway_of(environment)
     previous = find_previous_route(production.history(model))
     beside = (candidate_of(model), compared_route(model), *in_use(model))
@@ -110,7 +137,12 @@ def retire_unused(model: str, environment: str) -> None:
     retire_all_but(model, {name: versions | busy for name, versions in kept.items()})
 
 
-def _confirmed(gateway: Gateway, change: Change, expected: dict[str, Any]) -> RolloutCheck:
+def confirmed(gateway: Gateway, change: Change, expected: dict[str, Any]) -> RolloutCheck:
+    """See the version answer in the environment.
+
+    Raises:
+        ServingError: It does not, as it was judged: what served before serves again, and the ledger says so.
+    """
     if change.target is None:
         raise ValueError("nothing can be expected of no version")
     try:

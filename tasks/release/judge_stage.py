@@ -3,10 +3,11 @@
 import time
 
 from tasks.contracts import JudgeStageRequest, LedgerEntry, Stage, StageDecision
+from tasks.errors import GateRefused
 from tasks.ledger import entries
-from tasks.release.close import close_own_split
+from tasks.release.close import close_own_split, close_release
 from tasks.release.decide import decide
-from tasks.release.look import look
+from tasks.release.look import look, loss_rule
 from tasks.release.record import next_stage, of_release, record, require_under_way, until
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
@@ -22,7 +23,7 @@ def judge_stage(request: JudgeStageRequest) -> StageDecision:
     for no longer than the stage may last.
 
     Raises:
-        GateRefused: The release was ended meanwhile.
+        GateRefused: The release was ended meanwhile, or its split is gone.
         ServingError: The gateway does not answer.
     """
     stage, gateway = request.stage, Gateway()
@@ -40,7 +41,8 @@ def see_stage(stage: Stage, spec: PipelineSpec, gateway: Gateway) -> StageDecisi
     Raises:
         ServingError: The gateway does not answer.
     """
-    return decide(stage, look(gateway.outcomes(stage.model, stage.opened_at), stage, spec), spec)
+    outcomes = gateway.outcomes(stage.model, stage.opened_at, labelled=0, losses=loss_rule(spec))
+    return decide(stage, look(outcomes, stage, spec), spec)
 
 
 def _decided(stage: Stage) -> LedgerEntry | None:
@@ -52,6 +54,7 @@ def _decide(request: JudgeStageRequest, gateway: Gateway) -> LedgerEntry | None:
     """The entry of what follows; None where there is nothing to decide yet."""
     stage, rules = request.stage, request.spec.release
     require_under_way(stage)
+    _require_divided(stage, request.context.actor, gateway)
     decision = see_stage(stage, request.spec, gateway)
     if decision.verdict == "wait":
         return None
@@ -74,6 +77,24 @@ def _decide(request: JudgeStageRequest, gateway: Gateway) -> LedgerEntry | None:
         spec=request.spec.model_dump(mode="json"),
         stays_open=goes_on,
     )
+
+
+def _require_divided(stage: Stage, actor: str, gateway: Gateway) -> None:
+    """End the release whose split is gone: nothing more is seen of the stage, however long it is waited for.
+
+    Raises:
+        GateRefused: So it is.
+    """
+    split = gateway.split(stage.model)
+    if split is not None and split.release_id == stage.release_id:
+        return
+    why = (
+        f"The release of version {stage.candidate.model_version} of {stage.model} ends at {stage.name}: the "
+        "gateway does not divide the requests any more. Somebody closed the split past the ledger, or the "
+        "gateway's database was restored. Release the version again."
+    )
+    close_release(gateway, stage.model, actor, why)
+    raise GateRefused(why, release_id=stage.release_id)
 
 
 def _let_it_be(entry: LedgerEntry, request: JudgeStageRequest, gateway: Gateway) -> StageDecision:

@@ -2,6 +2,7 @@
 nobody began, versions that no decision made, archives that nothing uses. Looked for once an hour.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from tasks.contracts import (
 from tasks.errors import PerennialError
 from tasks.ledger import entries, precedent
 from tasks.release.ab_record import compared_route
-from tasks.release.deploy import deploy
+from tasks.release.deploy import deploy, require_still_promised
 from tasks.release.in_environment import in_use
 from tasks.release.record import candidate_of
 from tasks.release.register import register
@@ -36,19 +37,20 @@ NOT_SERVED = "perennial.not_served"
 """The tag of a version that no decision of the ledger made: why it is never served."""
 
 
-def tidy_up(model: str, context: StepContext) -> list[Settled]:
-    """Settle what was left of a model.
+def tidy_up(model: str, context: StepContext) -> Iterator[Settled]:
+    """Settle what was left of a model, each as it is asked for.
 
     Raises:
         ServingError: The gateway or the backend does not answer.
     """
     kinds = (_carry_on_promotion, _hand_over_again, _note_versions, _remove_archives)
-    return [settled for kind in kinds for settled in kind(model, context)]
+    for kind in kinds:
+        yield from kind(model, context)
 
 
 def _carry_on_promotion(model: str, context: StepContext) -> list[Settled]:
     """Register and deploy what the gate promoted and whose run was killed before it did; once."""
-    followed_by = {Action.DEPLOY, Action.RELEASE, Action.ENVIRONMENT, Action.RECONCILE}
+    followed_by = {*SWITCHES, Action.RELEASE, Action.ENVIRONMENT, Action.RECONCILE}
     told = entries.history(model, {Action.GATE, *followed_by})
     now = datetime.now(UTC)
     promotion = unused_promotion(told, now)
@@ -75,6 +77,7 @@ def _carry_on(promotion: LedgerEntry, context: StepContext, said: str) -> Settle
     )
     version = register(request)
     if spec.release.by_steps:
+        require_still_promised(promotion, version)
         why = f"{said} Its release by steps is started."
         about = {"settles": promotion.entry_hash, "version": version.version}
         entry = _record(spec.name, context, HAND_OVER, why, about)
@@ -94,7 +97,9 @@ def _hand_over_again(model: str, context: StepContext) -> list[Settled]:
         f"Entry {lost.sequence} of the ledger handed the release of version {version} over, and nothing came "
         "of it. It is started once more."
     )
-    entry = _record(model, context, HAND_OVER, why, {"again": lost.entry_hash, "version": version})
+    asked = {name: lost.evidence[name] for name in ("moved_to", "moved_by") if name in lost.evidence}
+    about: dict[str, Any] = {"again": lost.entry_hash, "version": version} | asked
+    entry = _record(model, context, HAND_OVER, why, about)
     return [handed_over(entry, version)]
 
 

@@ -1,22 +1,24 @@
 """From what the gateway has seen to what a stage is judged by: counts for each of the two versions."""
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from tasks.contracts import (
     Counted,
-    Labelled,
     Losses,
+    LossRule,
     Outcomes,
     ShadowOutcomes,
+    SlicedColumn,
     Stage,
     StageLook,
+    VersionLosses,
     VersionOutcomes,
 )
 from tasks.spec import PipelineSpec, SliceSpec, bin_names
 
 MISSING = "missing"
+Number = TypeVar("Number", int, float)
 
 
 def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
@@ -40,81 +42,80 @@ def look(outcomes: Outcomes, stage: Stage, spec: PipelineSpec) -> StageLook:
 
 
 def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate: bool) -> Counted:
-    """What one version did as the candidate of a split, or else."""
+    """What one version did as the candidate of a split, or as what serves.
+
+    What was given to it by no draw (a version that the caller named, a batch) is neither: it came from others
+    than what the other version answered.
+    """
     versions = [each for each in outcomes.versions if _is(each, run_id, as_candidate=as_candidate)]
-    labelled = [each for each in outcomes.labelled if _is(each, run_id, as_candidate=as_candidate)]
-    known = [(each, loss) for each in labelled if (loss := _loss(each, spec)) is not None]
+    losses = [each for each in outcomes.losses if _is(each, run_id, as_candidate=as_candidate)]
+    all_of_it = _sum(each for each in losses if each.slice is None)
     return Counted(
         requests=sum(each.answered + each.failed for each in versions),
         failed=sum(each.failed for each in versions),
         latency_buckets=_added(each.latency_buckets for each in versions),
         predictions=_added(each.predictions for each in versions),
-        labelled=len(known),
-        loss=sum(loss for _, loss in known),
-        slices=_by_slice(known, spec),
+        labelled=all_of_it.labelled,
+        loss=all_of_it.loss,
+        slices=_by_slice(losses, spec),
     )
 
 
-def slices_of(features: dict[str, object], spec: PipelineSpec) -> Iterator[str]:
-    """The slices that a request falls into, each as `column=value`.
+def loss_rule(spec: PipelineSpec) -> LossRule | None:
+    """What the gateway is asked to count of labelled answers; None of numbers without a largest error."""
+    largest = spec.release.checks.labels.largest_error
+    if spec.task == "regression" and largest is None:
+        return None
+    columns = (SlicedColumn(column=each.column, edges=each.edges) for each in sliced_by(spec))
+    return LossRule(largest_error=largest, slices=tuple(columns))
 
-    Of the columns of `data.slice_by` that the model is given; where quantiles end is known of the training
+
+def sliced_by(spec: PipelineSpec) -> list[SliceSpec]:
+    """The columns of `data.slice_by` that the model is given; where quantiles end is known of the training
     rows alone, so that those bins are none of them.
     """
-    for each in spec.data.slice_by:
-        if each.column in spec.data.features and each.quantiles is None:
-            yield f"{each.column}={_name(each, features.get(each.column))}"
+    columns = spec.data.slice_by
+    return [each for each in columns if each.column in spec.data.features and each.quantiles is None]
 
 
-def _name(by: SliceSpec, value: object) -> str:
-    if value is None or (by.edges and not _is_number(value)):
-        return MISSING
-    if not by.edges:
-        return str(value)
-    return bin_names(by.edges)[bisect_right(by.edges, float(value))]  # type: ignore[arg-type]
+def _name(by: SliceSpec, value: Any) -> str:
+    """Of a slice: `column=value`, or its bin."""
+    if value is None:
+        return f"{by.column}={MISSING}"
+    return f"{by.column}={bin_names(by.edges)[value] if by.edges else value}"
 
 
-def _by_slice(known: Iterable[tuple[Labelled, float]], spec: PipelineSpec) -> dict[str, Losses]:
-    found: dict[str, Losses] = {}
-    for each, loss in known:
-        for name in slices_of(each.features, spec):
-            before = found.get(name, Losses())
-            found[name] = Losses(labelled=before.labelled + 1, loss=before.loss + loss)
-    return found
+def _by_slice(losses: Iterable[VersionLosses], spec: PipelineSpec) -> dict[str, Losses]:
+    columns, found = sliced_by(spec), dict[str, list[VersionLosses]]()
+    for each in losses:
+        if each.slice is not None:
+            found.setdefault(_name(columns[each.slice], each.value), []).append(each)
+    return {name: _sum(of_slice) for name, of_slice in found.items()}
 
 
-def _is(each: VersionOutcomes | Labelled, run_id: str, *, as_candidate: bool) -> bool:
-    return each.run_id == run_id and (each.role == "candidate") == as_candidate
+def _sum(losses: Iterable[VersionLosses]) -> Losses:
+    parts = [(each.labelled, each.loss) for each in losses]
+    return Losses(labelled=sum(labelled for labelled, _ in parts), loss=sum(loss for _, loss in parts))
+
+
+def _is(each: VersionOutcomes | VersionLosses, run_id: str, *, as_candidate: bool) -> bool:
+    return each.run_id == run_id and each.role == ("candidate" if as_candidate else "stable")
 
 
 def _of_copies(shadow: ShadowOutcomes | None) -> Counted:
     if shadow is None:
         return Counted()
     return Counted(
-        requests=shadow.compared + shadow.failed,
+        requests=round(shadow.compared) + shadow.failed,
         failed=shadow.failed,
         latency_buckets=shadow.latency_buckets,
         predictions=shadow.predictions,
     )
 
 
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+def _added(counts: Iterable[dict[str, Number]]) -> dict[str, Number]:
+    total: dict[str, Number] = {}
     for each in counts:
         for name, count in each.items():
             total[name] = total.get(name, 0) + count
     return total
-
-
-def _loss(each: Labelled, spec: PipelineSpec) -> float | None:
-    """In [0, 1]; None of what has none."""
-    if spec.task != "regression":
-        return 0.0 if each.prediction == each.label else 1.0
-    largest = spec.release.checks.labels.largest_error
-    if largest is None or not (_is_number(each.prediction) and _is_number(each.label)):
-        return None
-    return min(abs(float(each.prediction) - float(each.label)) / largest, 1.0)  # type: ignore[arg-type]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tasks.contracts import Acceptance, Approval, OpenStageRequest, Route, Stage, TrafficSplit
+from tasks.contracts import Acceptance, Approval, LedgerEntry, OpenStageRequest, Route, Stage, TrafficSplit
 from tasks.errors import GateRefused
 from tasks.ledger import entries
-from tasks.release.look import counted
+from tasks.release.close import close_release, finish
+from tasks.release.in_environment import environments_of, require_passed
+from tasks.release.look import counted, loss_rule
 from tasks.release.record import GRACE, of_release, record, require_under_way
-from tasks.release.stages import kind_of, longest_seconds, plan, slow_after
+from tasks.release.stages import asks_before, kind_of, longest_seconds, plan, slow_after
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
@@ -24,11 +26,13 @@ def open_stage(request: OpenStageRequest) -> Stage:
         ServingError: The gateway does not answer.
     """
     acceptance, gateway = request.acceptance, Gateway()
+    require_answered(request.approval, request.spec, request.stage)
     require_allowed(request.acceptance, request.approval, request.context.actor)
     if request.before is not None and request.before.verdict != "proceed":
         raise GateRefused(f"Stage {request.before.stage} said {request.before.verdict}: {request.before.why}")
     with exclusive(acceptance.model):
         require_under_way(acceptance)
+        require_still_passed(acceptance, request.spec, request.context.actor, gateway)
         stage = _opened_before(request) or _open(request, gateway)
         split = split_of(stage)
         if gateway.split(acceptance.model) != split:
@@ -50,17 +54,41 @@ def split_of(stage: Stage) -> TrafficSplit:
     )
 
 
+def require_answered(approval: Approval | None, spec: PipelineSpec, stage: str) -> None:
+    """Refuse to go on without an answer where a person is to be asked: the question's task was marked.
+
+    Raises:
+        GateRefused: There is none.
+    """
+    if approval is None and asks_before(spec.release, stage):
+        raise GateRefused(
+            f"Before {stage} a person is asked (release.approval of {spec.name}), but there is no answer: "
+            f"the task ask_before_{stage} was marked or skipped. Clear it with what follows, and answer."
+        )
+
+
 def require_allowed(acceptance: Acceptance, approval: Approval | None, actor: str) -> None:
-    """End the release where a person was asked and said no, or nobody answered and that counts as no.
+    """End the release where a person was asked and said no, or nobody answered and that counts as no; one
+    that is over already stays as it was ended. The caller does not hold the model's versions.
 
     Raises:
         GateRefused: So it is.
+        ServingError: The gateway does not answer.
     """
     if approval is None or approval.approved:
         return
     who = approval.by or "nobody in time, which counts as no"
     why = f"A person was asked whether the release goes on, and no was said by {who}. {approval.why}".strip()
-    entry = record(
+    with exclusive(acceptance.model):
+        told = of_release(acceptance.model, acceptance.release_id, "rejected")
+        if not told:
+            require_under_way(acceptance)
+        finish(Gateway(), told[0] if told else _rejected(acceptance, approval, actor, why))
+    raise GateRefused(why)
+
+
+def _rejected(acceptance: Acceptance, approval: Approval, actor: str, why: str) -> LedgerEntry:
+    return record(
         release_id=acceptance.release_id,
         stable=acceptance.stable,
         candidate=acceptance.candidate,
@@ -70,9 +98,31 @@ def require_allowed(acceptance: Acceptance, approval: Approval | None, actor: st
         why=why,
         approval=approval.model_dump(mode="json"),
     )
-    Gateway().close_split(acceptance.model)
-    entries.complete(entry, "The stable version answers everything.")
-    raise GateRefused(why)
+
+
+def approved(approval: Approval | None) -> str:
+    """Who said yes, as a sentence to add to another; empty where nobody was asked."""
+    if approval is None:
+        return ""
+    at = f"{approval.at:%Y-%m-%d %H:%M} UTC"
+    if approval.by is None:
+        return f" Nobody had answered by {at}, which counts as yes."
+    return f" Approved by {approval.by} at {at}. {approval.why}".rstrip()
+
+
+def require_still_passed(acceptance: Acceptance, spec: PipelineSpec, actor: str, gateway: Gateway) -> None:
+    """End the release of a version that was rolled back in an environment before production since it was
+    accepted; the caller holds the model's versions.
+
+    Raises:
+        GateRefused: So it was.
+        ServingError: The gateway does not answer.
+    """
+    try:
+        require_passed(acceptance.version, environments_of(spec))
+    except GateRefused as error:
+        close_release(gateway, acceptance.model, actor, f"The release ends. {error}")
+        raise
 
 
 def _opened_before(request: OpenStageRequest) -> Stage | None:
@@ -86,10 +136,6 @@ def _opened_before(request: OpenStageRequest) -> Stage | None:
 def _open(request: OpenStageRequest, gateway: Gateway) -> Stage:
     acceptance, approval = request.acceptance, request.approval
     stage = _stage(request.spec, acceptance, acceptance.stable, request.stage, gateway)
-    said = ""
-    if approval is not None:
-        who = approval.by or "Nobody answered in time, which counts as yes; asked was"
-        said = f" Approved by {who} at {approval.at:%Y-%m-%d %H:%M} UTC. {approval.why}".rstrip()
     share = stage.share or stage.shadow_share
     entry = record(
         release_id=stage.release_id,
@@ -100,7 +146,7 @@ def _open(request: OpenStageRequest, gateway: Gateway) -> Stage:
         at=stage.name,
         until=stage.until,
         why=f"Stage {stage.name} begins: version {stage.candidate.model_version} "
-        f"{'answers' if stage.share else 'sees copies of'} {share:.4g} of the requests.{said}",
+        f"{'answers' if stage.share else 'sees copies of'} {share:.4g} of the requests.{approved(approval)}",
         share=stage.share,
         stage=stage.model_dump(mode="json"),
         approval=approval.model_dump(mode="json") if approval else None,
@@ -116,7 +162,8 @@ def _stage(
         raise GateRefused(f"No version of {spec.name} serves, so there is nothing to compare with.")
     rules, shares, now = spec.release, plan(spec.release), datetime.now(UTC)
     kind = kind_of(name)
-    before = counted(gateway.outcomes(spec.name, now - USUAL), stable.run_id, spec, as_candidate=False)
+    usual = gateway.outcomes(spec.name, now - USUAL, labelled=0, losses=loss_rule(spec))
+    before = counted(usual, stable.run_id, spec, as_candidate=False)
     return Stage(
         release_id=acceptance.release_id,
         model=spec.name,

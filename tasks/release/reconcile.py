@@ -5,6 +5,8 @@ undone. A person who moves the alias `champion` in MLflow asks for a release: it
 promoted that version, else the alias is set back.
 """
 
+from collections.abc import Iterable, Iterator
+
 from tasks.contracts import (
     Action,
     DeployRequest,
@@ -47,34 +49,58 @@ REFUSED = (PerennialError, FileNotFoundError)
 def reconcile(request: ReconcileRequest) -> Reconciliation:
     """Settle what does not agree, model by model; what one model refuses does not keep the others.
 
+    Releases that were handed over begin only where the result is told: then faults are in it, not raised.
+
     Raises:
         LedgerBroken: The ledger's end was cut off or written anew: nothing is done by it.
-        ServingError: The gateway or the backend does not answer, or what the ledger says cannot serve.
+        ServingError: The gateway or the backend does not answer, or what the ledger says cannot serve; and no
+            release was handed over.
     """
     registered = registry.registered_models()
     verify.require_whole_end(heads.of_models(registered))
-    settled: list[Settled] = []
-    faults: list[PerennialError] = []
-    for model in request.models or known_models(registered):
-        try:
-            settled += _settle_model(model, request.context)
-            settled += settle_environments(model, request.context)
-            settled += tidy_up(model, request.context) if request.thorough else []
-        except PerennialError as error:
-            faults.append(error)
-    _keep_head()
+    settled, faults = _settle_all(request.models or known_models(registered), request)
+    try:
+        _keep_head()
+    except PerennialError as error:
+        faults.append(error)
     for each in settled:
         print(f"{each.model}: {each.outcome}. {each.why}", flush=True)
-    if faults:
+    if faults and not any(each.outcome == "handed over" for each in settled):
         raise faults[0]
-    return Reconciliation(settled=tuple(settled))
+    return Reconciliation(settled=tuple(settled), faults=tuple(str(fault) for fault in faults))
 
 
-def _settle_model(model: str, context: StepContext) -> list[Settled]:
+def _settle_all(
+    models: Iterable[str], request: ReconcileRequest
+) -> tuple[list[Settled], list[PerennialError]]:
+    """What was settled, also before something was refused, and what was refused."""
     settled: list[Settled] = []
-    while len(settled) < AT_MOST and (one := _settle_first(model, context)) is not None:
-        settled.append(one)
-    return settled
+    faults: list[PerennialError] = []
+    for model in models:
+        for work in (_settle_rest(model, request), settle_environments(model, request.context)):
+            try:
+                for each in work:
+                    settled.append(each)  # noqa: PERF402 - kept one by one, so that a fault loses none of them
+            except PerennialError as error:
+                faults.append(error)
+    return settled, faults
+
+
+def _settle_rest(model: str, request: ReconcileRequest) -> Iterator[Settled]:
+    """Settle all but the environments before production. What was left is looked at only where what serves is
+    settled: what the route has just lost would be taken for unused.
+    """
+    yield from _settle_model(model, request.context)
+    if request.thorough:
+        yield from tidy_up(model, request.context)
+
+
+def _settle_model(model: str, context: StepContext) -> Iterator[Settled]:
+    for _ in range(AT_MOST):
+        one = _settle_first(model, context)
+        if one is None:
+            return
+        yield one
 
 
 def _settle_first(model: str, context: StepContext) -> Settled | None:

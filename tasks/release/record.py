@@ -97,8 +97,7 @@ def require_under_way(acceptance: Acceptance | Stage) -> None:
     Raises:
         GateRefused: Somebody ended it, or something else serves by now.
     """
-    found = release_of(acceptance.model)
-    if found is not None and found.release_id == acceptance.release_id:
+    if is_under_way(acceptance):
         return
     told = of_release(acceptance.model, acceptance.release_id)
     ended = f" {told[-1].actor}: {told[-1].why}" if told and told[-1].after in ENDS else ""
@@ -109,11 +108,18 @@ def require_under_way(acceptance: Acceptance | Stage) -> None:
     )
 
 
+def is_under_way(acceptance: Acceptance | Stage) -> bool:
+    """Whether this release has not ended."""
+    found = release_of(acceptance.model)
+    return found is not None and found.release_id == acceptance.release_id
+
+
 def until(rules: ReleaseSpec, stage: str | None) -> datetime:
     """When a release counts as left if what comes next does not begin.
 
     Args:
-        stage: What comes next; None for the promotion.
+        stage: What comes next; `production` for the promotion of what has no stages, None for that of what
+            has gone through them.
     """
     wait = GRACE
     if stage is not None and asks_before(rules, stage):

@@ -6,16 +6,19 @@ from typing import Any
 from tasks.contracts import Action, LedgerEntry, ModelVersion, RollbackRequest, Rollout, RolloutCheck, Route
 from tasks.errors import ArchiveMismatch, DeletedInMlflow, InvalidRequest
 from tasks.ledger import entries, precedent
+from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up, smoke_test
-from tasks.release.close import close_release
+from tasks.release.close import close_release, finish
 from tasks.release.in_environment import Change, carry_out, told_of
 from tasks.release.passages import ROLLED_BACK, newest_change
+from tasks.release.record import candidate_of
 from tasks.release.switch import (
     Decision,
     confirm,
     find_previous_route,
     move_champion,
     never_served,
+    same_archive,
     switch,
 )
 from tasks.serving.backend import ServingBackend, exclusive, serving_backend
@@ -59,9 +62,10 @@ def roll_back(
     started, gateway = time.monotonic(), Gateway()
     with exclusive(model):
         serving = gateway.route(model)
-        if closed := _end_release(gateway, model, serving, actor, why, leaving, step_key):
-            return closed
-        current, target = _gone_back(serving, step_key) or _routes_of(gateway, model, serving, leaving)
+        gone = _gone_back(serving, step_key)
+        if not gone and (ended := _end_release(gateway, model, serving, actor, why, leaving, step_key)):
+            return ended
+        current, target = gone or _routes_of(gateway, model, serving, leaving)
         decided = Decision(Action.ROLLBACK, actor, why, {"step_key": step_key})
         try:
             target, checks = _go_back(gateway, target, current, serving, decided)
@@ -136,7 +140,8 @@ def _end_release(
     is to be left itself.
 
     Returns:
-        What serves; None where nothing is under way, or what serves is to be left, too.
+        What serves; None where nothing is under way, or what serves is to be left, too: as the candidate is
+        whose promotion has switched the route and not come to its end.
     """
     started = time.monotonic()
     told = [
@@ -144,11 +149,17 @@ def _end_release(
         for each in entries.history(model, {Action.RELEASE, Action.AB})
         if each.after in {"closed", "stopped"}
     ]
-    mine = (each for each in told if step_key and each.evidence.get("step_key") == step_key)
-    entry = next(mine, None) or close_release(gateway, model, actor, why, step_key)
+    mine = next((each for each in told if step_key and each.evidence.get("step_key") == step_key), None)
+    if mine:
+        finish(gateway, mine)
+    else:
+        _require_meant(gateway, model, serving, leaving)
+    entry = mine or close_release(gateway, model, actor, why, step_key)
     if entry is None or serving is None or leaving == serving.model_version:
         return None
     candidate = _candidate_of(entry)
+    if same_archive(candidate, serving):
+        return None
     check = RolloutCheck(check="release", passed=True, detail=f"entry {entry.sequence} ended it")
     return Rollout(
         model=model,
@@ -159,6 +170,19 @@ def _end_release(
         checks=(check,),
         verdict="kept_previous",
         seconds=time.monotonic() - started,
+    )
+
+
+def _require_meant(gateway: Gateway, model: str, serving: Route | None, leaving: str | None) -> None:
+    """Refuse to end what is under way for a version that takes no part in it."""
+    split = gateway.split(model)
+    candidate = candidate_of(model) or compared_route(model) or (split.candidate if split else None)
+    if candidate is None or leaving in {None, candidate.model_version, serving and serving.model_version}:
+        return
+    serves = f"version {serving.model_version} serves" if serving else "no version serves"
+    raise InvalidRequest(
+        f"{model} is not rolled back: version {leaving} was to be left, but {serves} now, and version "
+        f"{candidate.model_version} is released or compared with it. Look again at what serves."
     )
 
 

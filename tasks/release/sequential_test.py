@@ -8,6 +8,10 @@ any time with a probability of at most 1/c. The wealths of two versions multiply
 at most so much" speaks the smallest product that any two such means leave. Only counts are needed, so that
 every look can be replayed from the ledger.
 
+The instances of a request depend on each other, so each has the weight 1/n: the request is one value in
+[0, 1], the mean of theirs. Where only some of them have a label their weights come to less than 1, and by
+Hoelder's inequality the product of such powers of likelihood ratios still expects at most 1.
+
 Sources: Robbins, Ann. Math. Stat. 41:1397 (1970), for the mixture; Ville (1939), for the bound at any time;
 Waudby-Smith and Ramdas, J. R. Stat. Soc. B 86:1 (2024), for bets on means in [0, 1]; Wasserman, Ramdas and
 Balakrishnan, PNAS 117:16880 (2020), for the smallest over a composite hypothesis; Hoeffding (1963), for the
@@ -27,9 +31,9 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True)
 class Values:
-    """So many values in [0, 1] with their sum."""
+    """So many values in [0, 1] with their sum; `rows` need not be whole where values have weights."""
 
-    rows: int
+    rows: float
     total: float
 
     @property

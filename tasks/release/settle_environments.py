@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from tasks.contracts import Action, LedgerEntry, Route, Settled, StepContext
 from tasks.ledger import entries
-from tasks.release.in_environment import tell_alias, told_of
-from tasks.release.passages import newest_change, promised_in, unsettled
+from tasks.release.in_environment import Change, confirmed, tell_alias, told_of
+from tasks.release.passages import ENTERED, newest_change, promised_in, unsettled
 from tasks.release.rollback import make_ready, version_of
 from tasks.release.switch import last_change
 from tasks.serving.backend import exclusive, serving_backend
@@ -58,10 +58,30 @@ def _settled(
         },
     )
     _bring(entry.model, wanted, gateway)
+    _require_entered(entry, wanted, environment, context, gateway)
     tell_alias(entry.model, environment, wanted)
     entries.complete(entry, why)
     entries.complete(decided, why)
     return Settled(model=entry.model, outcome="carried on", why=decided.why)
+
+
+def _require_entered(
+    entry: LedgerEntry, wanted: Route | None, environment: str, context: StepContext, gateway: Gateway
+) -> None:
+    """See a version answer that was killed on its way in: only what has answered there has passed."""
+    if wanted is None or entry.after != ENTERED:
+        return
+    before = entry.evidence["before"]
+    change = Change(
+        environment=environment,
+        model=entry.model,
+        after=ENTERED,
+        actor=context.actor,
+        why=entry.why,
+        target=wanted,
+        before=Route.model_validate(before) if before else None,
+    )
+    confirmed(gateway, change, version_of(wanted).archive.example_prediction)
 
 
 def _bring(model: str, wanted: Route | None, gateway: Gateway) -> None:

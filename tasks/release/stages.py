@@ -3,7 +3,7 @@
 from math import isfinite
 
 from tasks.contracts import Counted, StageKind
-from tasks.spec import ReleaseSpec
+from tasks.spec import PRODUCTION, ReleaseSpec
 
 SHADOW = "shadow"
 FEWEST_ANSWERS = 100
@@ -34,9 +34,16 @@ def longest_seconds(rules: ReleaseSpec, kind: StageKind) -> float:
 
 
 def asks_before(rules: ReleaseSpec, stage: str) -> bool:
-    """Whether a person is asked before a stage begins: the first that users meet, or that of everything."""
+    """Whether a person is asked before a stage begins: the first that users meet, or that of everything.
+
+    Args:
+        stage: Its name; `production` for that of a version that comes to serve without stages, because none
+            are declared or nothing serves that it could be compared with.
+    """
     shares = plan(rules)
     when = rules.approval.when
+    if stage == PRODUCTION:
+        return when != "none" and rules.mode != "shadow_only"
     if when == "before_full":
         return shares[stage] == 1
     first = next((name for name, share in shares.items() if share), None)

@@ -5,6 +5,7 @@ other: an effect that nobody decided, a decision that did not come to its effect
 is missing. `tasks.release.reconcile` settles what is found here.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, Mismatch, Route, SeenModel
@@ -28,16 +29,30 @@ def mismatch(seen: SeenModel) -> Mismatch | None:
 
 def promised(seen: SeenModel) -> tuple[LedgerEntry | None, Route | None]:
     """The newest switch in the ledger that was not undone, and the route that it says."""
-    entry = last_switch(seen)
-    if entry is None or entry.action == Action.WITHDRAW or entry.evidence.get("route") is None:
-        return entry, None
-    return entry, Route.model_validate(entry.evidence["route"])
+    return last_switch(seen), route_by(seen.entries)
 
 
 def last_switch(seen: SeenModel) -> LedgerEntry | None:
     """The newest switch in the ledger that was not undone."""
-    undone = {entry.evidence["undoes"] for entry in seen.entries if _undoes(entry)}
-    switches = [entry for entry in seen.entries if entry.action in SWITCHES]
+    return _last_switch(seen.entries)
+
+
+def route_by(entries: Iterable[LedgerEntry]) -> Route | None:
+    """What serves by the ledger; None for nothing.
+
+    Args:
+        entries: Of the model, oldest first: its switches, and the reconciliations, which undo some.
+    """
+    entry = _last_switch(entries)
+    if entry is None or entry.action == Action.WITHDRAW or entry.evidence.get("route") is None:
+        return None
+    return Route.model_validate(entry.evidence["route"])
+
+
+def _last_switch(entries: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    told = list(entries)
+    undone = {entry.evidence["undoes"] for entry in told if _undoes(entry)}
+    switches = [entry for entry in told if entry.action in SWITCHES]
     return next((entry for entry in reversed(switches) if entry.entry_hash not in undone), None)
 
 
@@ -47,22 +62,67 @@ def is_made(seen: SeenModel, switch: LedgerEntry) -> bool:
 
 
 def unused_promotion(entries: list[LedgerEntry], now: datetime) -> LedgerEntry | None:
-    """The gate's newest promotion, where no deployment followed it and the run that it belongs to would have
-    come to one long ago; None where there is nothing to do.
+    """The gate's newest promotion, where nothing was decided of its archive since and the run that it belongs
+    to would have come to that long ago; None where there is nothing to do.
+
+    That run may have waited for a release of another version, which goes on alone.
 
     Args:
-        entries: Of the model, oldest first: what the gate decided, the deployments, the releases, what was
+        entries: Of the model, oldest first: what the gate decided, the switches, the releases, what was
             decided of environments before production, and the reconciliations.
     """
     promoted = [each for each in entries if (each.action, each.after) == (Action.GATE, "promote")]
-    if not promoted or now - promoted[-1].at < RUN_ENDS_WITHIN:
+    if not promoted or under_way(entries):
         return None
-    later = [each for each in entries if each.sequence > promoted[-1].sequence]
-    if any(each.action in {Action.DEPLOY, Action.RELEASE, Action.ENVIRONMENT} for each in later):
+    promotion = promoted[-1]
+    waited = [each.at for each in entries if each.action == Action.RELEASE]
+    if now - max([promotion.at, *waited]) < RUN_ENDS_WITHIN:
         return None
-    reconciled = [each for each in later if each.action == Action.RECONCILE]
-    settled = any(each.evidence.get("settles") == promoted[-1].entry_hash for each in reconciled)
-    return None if settled else promoted[-1]
+    later = [each for each in entries if each.sequence > promotion.sequence]
+    used = any(_about(each) == _promoted(promotion) for each in later)
+    settled = any(
+        each.action == Action.RECONCILE and each.evidence.get("settles") == promotion.entry_hash
+        for each in later
+    )
+    return None if used or settled else promotion
+
+
+def other_release(
+    entries: Iterable[LedgerEntry], promotion: LedgerEntry, release_id: str
+) -> LedgerEntry | None:
+    """The first entry of another release of what the gate promoted, since it did; None for none."""
+    return next(
+        (
+            each
+            for each in entries
+            if each.action == Action.RELEASE
+            and each.sequence > promotion.sequence
+            and each.evidence["release_id"] != release_id
+            and _about(each) == _promoted(promotion)
+        ),
+        None,
+    )
+
+
+def is_asked_for(entries: Iterable[LedgerEntry], version: str) -> bool:
+    """Whether the newest release of a version that was handed over is one that a person asked for: they moved
+    the alias to it.
+    """
+    given = [each for each in entries if (each.action, each.after) == (Action.RECONCILE, HAND_OVER)]
+    of_version = [each for each in given if each.evidence.get("version") == version]
+    return bool(of_version) and "moved_to" in of_version[-1].evidence
+
+
+def _promoted(promotion: LedgerEntry) -> tuple[str, str]:
+    decision = promotion.evidence["decision"]
+    return str(decision["run_id"]), str(decision["archive_sha256"])
+
+
+def _about(entry: LedgerEntry) -> tuple[str, str] | None:
+    """The run and the archive that an entry lets serve, releases, or tries in an environment."""
+    told = entry.evidence.get("candidate" if entry.action == Action.RELEASE else "route")
+    is_about = entry.action in {*SWITCHES, Action.RELEASE, Action.ENVIRONMENT}
+    return (str(told["run_id"]), str(told["archive_sha256"])) if told and is_about else None
 
 
 def lost_hand_over(entries: list[LedgerEntry], now: datetime) -> LedgerEntry | None:

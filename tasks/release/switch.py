@@ -77,7 +77,7 @@ class Decision:
     action: Literal[Action.DEPLOY, Action.ROLLBACK]
     actor: str
     why: str
-    more: Mapping[str, str | bool | None] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def switch(

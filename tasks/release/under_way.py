@@ -26,8 +26,16 @@ def under_way(entries: Iterable[LedgerEntry]) -> ReleaseUnderWay | None:
         if entry.action in SWITCHES:
             found = found if found and _is_its_promotion(entry, found) else None
         elif entry.action == Action.RELEASE:
-            found = None if entry.after in ENDS else _told(entry, found)
+            found = _after(entry, found)
     return found
+
+
+def _after(entry: LedgerEntry, found: ReleaseUnderWay | None) -> ReleaseUnderWay | None:
+    if entry.after not in ENDS:
+        return _told(entry, found)
+    # A version that is refused while it is tested may be so beside the release of another one.
+    is_another = found is not None and found.release_id != entry.evidence["release_id"]
+    return found if is_another else None
 
 
 def _is_its_promotion(entry: LedgerEntry, found: ReleaseUnderWay) -> bool:

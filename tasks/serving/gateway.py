@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tasks.contracts import Contract, Outcomes, Route, TrafficSplit
+from tasks.contracts import Contract, LossRule, Outcomes, Route, TrafficSplit
 from tasks.errors import ServingError
 from tasks.settings import settings
 
@@ -102,15 +102,20 @@ class Gateway:
         """Let the version of the model's route answer everything again; no harm where it does."""
         self._call("DELETE", f"/internal/splits/{model}", allowed=404)
 
-    def outcomes(self, model: str, since: datetime, labelled: int = 10_000) -> Outcomes:
+    def outcomes(
+        self, model: str, since: datetime, labelled: int = 10_000, losses: LossRule | None = None
+    ) -> Outcomes:
         """What became of the model's requests since a time, by version and role.
 
         What another process of the gateway answered in the last second may be missing.
 
         Args:
             labelled: How many predictions with a label are told at most, the oldest; 100,000 is the limit.
+            losses: What is counted of all predictions with a label; None for nothing.
         """
         parameters: dict[str, str | int] = {"since": since.isoformat(), "labelled": labelled}
+        if losses is not None:
+            parameters["losses"] = losses.model_dump_json()
         told = self._call("GET", f"/internal/outcomes/{model}", params=parameters)
         return Outcomes.model_validate_json(told.content)
 

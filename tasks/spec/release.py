@@ -13,6 +13,8 @@ ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
 
 PRODUCTION = "production"
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9_]{0,30}")
+NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
+"""An environment's alias in MLflow has its name; these mean a version there already."""
 
 LONGEST_WAIT = 90 * 86_400
 """A release that takes longer than a quarter of a year is none: the next model is there before."""
@@ -31,7 +33,8 @@ class ApprovalSpec(Spec):
 
     Attributes:
         when: `before_canary`: after the acceptance, before any user meets the version. `before_full`: before
-            it answers everything.
+            it answers everything. A version without stages (the first of a model, or with mode `immediate`
+            after its environments) is asked about after its acceptance.
         seconds: How long the question waits; the version serves nobody meanwhile.
         unanswered: What counts after that.
     """
@@ -127,8 +130,8 @@ class LabelsCheck(Spec):
         slice_margin: The same on any one slice of `data.slice_by` whose column is one of the features: its
             values, or bins with `edges`. Looked at are the slices that the stable version had labels of in
             the day before the stage, the largest twenty. None for no such check.
-        least: So many labelled answers of the candidate have to be there before a step may end; 0 where
-            labels come too late to wait for.
+        least: So many labelled answers of the candidate have to be there before a step may end, but the one
+            of everything; 0 where labels come too late to wait for.
     """
 
     margin: Margin | None = 0.02
@@ -183,7 +186,7 @@ class ReleaseSpec(Spec):
     Attributes:
         mode: `immediate`: at once, as soon as it answers. `canary`: after acceptance and shadow it answers a
             growing share, and goes back by itself where it is worse. `blue_green`: after the acceptance it
-            answers everything at once, is watched as a canary is, and goes back likewise. `shadow_only`: it
+            answers everything at once, is watched, and goes back where it fails or is slow. `shadow_only`: it
             answers copies, and what that shows is written down; it is not released.
         approval: When a person is asked.
         steps: The shares of requests that the candidate answers, rising to 1.
@@ -235,6 +238,11 @@ class ReleaseSpec(Spec):
         names = [each.name for each in environments]
         if PRODUCTION in names:
             raise ValueError("production comes last by itself; name the environments before it")
+        if taken := next((name for name in names if NO_ALIAS.fullmatch(name)), None):
+            raise ValueError(
+                f"an environment's alias in MLflow has its name, and {taken!r} means a version there "
+                "already; take another name"
+            )
         if len(set(names)) < len(names):
             raise ValueError(f"{names} names an environment twice; a version passes through each once")
         return environments
@@ -264,6 +272,16 @@ class ReleaseSpec(Spec):
         if self.mode == "shadow_only" and not (self.shadow.requests and self.shadow.share):
             raise ValueError("shadow: mode shadow_only needs shadow.requests and shadow.share above 0")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_place_to_ask_at(self) -> "ReleaseSpec":
+        if self.approval.when == "none" or (self.by_steps and self.mode != "shadow_only"):
+            return self
+        why = "serves nobody" if self.mode == "shadow_only" else "serves as soon as it is promoted"
+        raise ValueError(
+            f"approval: nobody would be asked, because with mode {self.mode} a version {why}; take mode "
+            "canary or blue_green, give environments, or leave approval out"
+        )
 
 
 def faults_of_release(task: Task, release: ReleaseSpec) -> list[str]:

@@ -121,7 +121,7 @@ def score(role: str) -> dict[str, Any]:
 
 
 def reconcile(_request: dict[str, Any]) -> dict[str, Any]:
-    return {"settled": []}
+    return {"settled": [], "faults": []}
 
 
 def champion(request: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +231,8 @@ def promote(request: dict[str, Any]) -> dict[str, Any]:
 def plan_cloud_run(request: dict[str, Any]) -> dict[str, Any]:
     model = request["spec"]["name"]
     names = {"service": "projects/p/locations/r/services/s", "revision": "s-v2-1", "base": "s-v2-1"}
-    image = {"image": f"registry/{model}@sha256:{SHA}", "model_version": "2", "version": SHA}
+    image = {"image": f"registry/{model}@sha256:{SHA}"}
+    image |= {"model_version": "2", "version": SHA, "run_id": "run-2"}
     runs = {"ingress": "INGRESS_TRAFFIC_ALL", "template": {"containers": [{"image": image["image"]}]}}
     secret = "projects/our-project/secrets/token/versions/latest"
     asks = {"example": {}, "expected": {}, "secret": secret, "timeout_seconds": 1, "ready_seconds": 30}

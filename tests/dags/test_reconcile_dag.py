@@ -20,15 +20,34 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
     run = run_dag("reconcile_ledger")
     handed_over = dict.fromkeys(("handed_over", "start_release"), "skipped")
-    assert states(run) == {"look": "success", "reconcile": "success", "send_alerts": "skipped"} | handed_over
+    settled = {"look": "success", "reconcile": "success", "faults": "success"}
+    assert states(run) == settled | {"send_alerts": "skipped"} | handed_over
     person = f", asked for by {run.triggering_user_name}"
     assert actors == [f"airflow:reconcile_ledger/{run.run_id}/look{person}"]
     [request] = asked(home, "reconcile")
     assert (request["models"], request["thorough"]) == ([], True)
 
     monkeypatch.setattr(housekeeping, "differing_models", away)
-    nothing = dict.fromkeys(("look", "reconcile", "send_alerts"), "skipped") | handed_over
+    nothing = dict.fromkeys(("look", "reconcile", "faults", "send_alerts"), "skipped") | handed_over
     assert states(run_dag("reconcile_ledger")) == nothing
+
+
+def test_a_release_that_was_handed_over_is_started_where_something_could_not_be_settled_too(
+    run_dag: RunDag,
+    heavy: SetScript,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda *_: [])
+    monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
+    said = {"outcome": "handed over", "why": "ann moved the alias.", "version": "8", "entry": 42}
+    result = {"settled": [{"model": "review_sentiment", **said}], "faults": ["Staging does not answer."]}
+    heavy({"reconcile": [{"result": result}]})
+
+    run = run_dag("reconcile_ledger")
+
+    assert (states(run)["start_release"], states(run)["faults"]) == ("success", "failed")
+    assert "Staging does not answer." in capfd.readouterr().out
 
 
 def test_a_release_that_was_handed_over_is_started(

@@ -100,15 +100,33 @@ def test_a_version_that_a_stage_stops_fails_the_run_with_the_reason_and_is_not_p
 def test_a_first_model_has_no_stages_and_is_promoted(
     run_dag: RunDag, set_release: SetRelease, heavy: SetScript, home: Path
 ) -> None:
-    set_release({"mode": "canary", "steps": [1.0], "approval": "before_canary"})
+    set_release({"mode": "canary", "steps": [1.0]})
     heavy(FIRST)
 
     run = run_dag(RELEASE, VERSION)
 
-    skipped = (*of_stage("shadow"), *of_stage("canary_100", asked_before=True))
+    skipped = (*of_stage("shadow"), *of_stage("canary_100"))
     assert states(run) == all_in("success", "accept", *PROMOTED) | all_in("skipped", *skipped)
     assert asked(home, "promote")[0]["before"] is None
     assert asked(home, "open_stage") == []
+
+
+@pytest.mark.parametrize("when", ["before_canary", "before_full"])
+def test_a_person_is_asked_of_a_first_model_too(
+    user: "TestClient", run_dag: RunDag, set_release: SetRelease, heavy: SetScript, home: Path, when: str
+) -> None:
+    set_release({"mode": "canary", "steps": [0.1, 1.0], "shadow": {"requests": 0}, "approval": when})
+    heavy(FIRST)
+
+    with answering(user, {"chosen_options": ["Approve"], "params_input": {"why": "It looks well."}}):
+        run = run_dag(RELEASE, VERSION)
+
+    first = when == "before_canary"
+    stages = (*of_stage("canary_10", asked_before=first), *of_stage("canary_100", asked_before=not first))
+    asked_then = all_in("success", "accept", "ask_before_production", *PROMOTED)
+    assert states(run) == asked_then | all_in("skipped", *stages)
+    [request] = asked(home, "promote")
+    assert (request["approval"]["approved"], request["approval"]["by"]) == (True, "admin")
 
 
 def test_copies_alone_end_without_a_promotion(run_dag: RunDag, set_release: SetRelease, home: Path) -> None:
@@ -153,7 +171,8 @@ def test_a_person_sees_the_evidence_and_what_they_say_opens_the_stage(
     assert "Stage canary_10: proceed. Every check has passed." in body
     assert "the declared default counts: refuse" in body
     each = (*of_stage("canary_10"), *of_stage("canary_100", asked_before=True))
-    assert states(run) == all_in("success", "accept", *each, *PROMOTED)
+    not_asked = {"ask_before_production": "skipped"}
+    assert states(run) == all_in("success", "accept", *each, *PROMOTED) | not_asked
     before, full = asked(home, "open_stage")
     assert before["approval"] is None
     answer = {name: full["approval"][name] for name in ("approved", "by", "why")}
@@ -176,6 +195,7 @@ def test_what_a_person_refuses_is_told_to_the_step_that_ends_the_release(
     after = all_in("upstream_failed", *of_stage("canary_100")[1:], *PROMOTED)
     assert states(run) == {
         "accept": "success",
+        "ask_before_production": "skipped",
         "ask_before_canary_100": "success",
         "open_canary_100": "failed",
         **after,
@@ -192,7 +212,7 @@ def test_a_release_as_far_as_an_environment_ends_there(
     run = run_dag(RELEASE, VERSION | {"environment": "staging"})
 
     stages = (*of_stage("shadow"), *of_stage("canary_100", asked_before=True))
-    ends = all_in("skipped", "accept", *stages, *PROMOTED)
+    ends = all_in("skipped", "accept", "ask_before_production", *stages, *PROMOTED)
     assert states(run) == all_in("success", "enter_dev", "enter_staging") | ends
     assert run.state == "success"
     entered = [(each["environment"], each["version"], each["reason"]) for each in asked(home, "enter")]
@@ -241,7 +261,13 @@ def test_where_nobody_answers_the_declared_default_counts(
 
     rules = ApprovalSpec(when="before_full", seconds=60, unanswered=unanswered)
     task = AskBeforeStage(
-        task_id="ask", subject="?", approval=rules, acceptance={}, decision=None, params=answer_form()
+        task_id="ask",
+        subject="?",
+        approval=rules,
+        acceptance={},
+        decision=None,
+        asked_of="any",
+        params=answer_form(),
     )
     chosen = [APPROVE if counts else REJECT]
     event = {"chosen_options": chosen, "params_input": {}, "responded_at": datetime(2026, 1, 1, tzinfo=UTC)}

@@ -549,8 +549,8 @@ def load_on(
     """Send requests at a constant rate, whether or not earlier ones are answered, while the block runs.
 
     Args:
-        again: Whether a request whose connection ends before its answer begins is sent once more, as
-            docs/operate.md tells clients.
+        again: Whether a request whose connection ends before its answer begins is sent once more on a new
+            one, as docs/operate.md tells clients.
         instances: Gives those of the next request.
     """
     found, stop = Load(), threading.Event()
@@ -603,4 +603,7 @@ async def _ask(
             found.faults.append(repr(error))
         else:
             found.resets += 1
-            await _ask(session, url, instances, found, tries - 1)
+            async with (
+                aiohttp.ClientSession() as anew
+            ):  # another kept connection may have ended with the first
+                await _ask(anew, url, instances, found, tries - 1)

@@ -13,20 +13,24 @@ from tasks.contracts import (
     Action,
     EnterRequest,
     ModelVersion,
+    OpenStageRequest,
     Passage,
     PromoteRequest,
     ReconcileRequest,
     RollbackRequest,
     WithdrawRequest,
 )
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest
+from tasks.errors import CheckFailed, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
+from tasks.release import in_environment
 from tasks.release.ab import Wanted, start_ab
 from tasks.release.accept import accept
 from tasks.release.enter import enter
 from tasks.release.observe import mismatches
+from tasks.release.open_stage import open_stage
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
+from tasks.release.record import release_of
 from tasks.release.rollback import rollback
 from tasks.release.standing import standing
 from tasks.release.withdraw import withdraw
@@ -194,6 +198,40 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
     assert serving(model, "production") == "1"
 
 
+def released_through_dev(model: Model, **rules: Any) -> dict[str, Any]:
+    """Version 1 serves; what the steps of the release of version 2 are asked, once it is accepted."""
+    release = type(model.spec.release).model_validate({**RULES, "environments": ["dev"], **rules})
+    through_dev = replace(model, spec=model.spec.model_copy(update={"release": release}))
+    for version in (first := model.promoted("one"), model.promoted("two")):
+        entered(through_dev, version, "dev")
+    released(through_dev, first)
+    asked: dict[str, Any] = {"spec": through_dev.spec, "context": context("release 2")}
+    return asked | {"acceptance": accept(AcceptRequest(**asked, version="2"))}
+
+
+def test_what_is_rolled_back_in_dev_during_its_release_does_not_come_to_production(model: Model) -> None:
+    asked = released_through_dev(model)
+    rolled_back(model, "dev")
+
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through dev"):
+        promote(PromoteRequest(**asked))
+
+    assert serving(model, "production") == "1"
+    assert release_of(model.name) is None
+
+
+def test_what_is_rolled_back_in_dev_during_a_stage_comes_to_no_other_stage(model: Model) -> None:
+    asked = released_through_dev(model, mode="canary", steps=[0.3, 1.0])
+    open_stage(OpenStageRequest(**asked, stage="canary_30"))
+    rolled_back(model, "dev")
+
+    with pytest.raises(GateRefused, match=r"Version 2 of .* has not passed through dev"):
+        open_stage(OpenStageRequest(**asked, stage="canary_100"))
+
+    assert Gateway().split(model.name) is None
+    assert release_of(model.name) is None
+
+
 def test_a_comparison_in_production_asks_nothing_that_has_not_passed(model: Model) -> None:
     first, second = model.promoted("one"), model.promoted("two")
     for environment in ("dev", "staging"):
@@ -245,6 +283,26 @@ def test_what_was_changed_past_the_ledger_is_seen_and_set_back(model: Model) -> 
     assert differing(model) == ["environment"]
     assert reconciled(model) == ["carried on"]
     assert (aliases(model), differing(model)) == (["1", None, None], [])
+
+
+def test_what_was_killed_on_its_way_in_has_passed_only_where_it_answers_there(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = model.promoted("one"), model.promoted("two")
+    entered(model, first, "dev")
+    with monkeypatch.context() as killed:
+        killed.setattr(in_environment, "confirmed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            entered(model, second, "dev")
+    assert serving(model, "dev") == "2"
+    serving_backend("torchserve").retire(model.name, {first.archive.version})
+
+    with pytest.raises(ServingError):
+        reconciled(model)
+
+    assert (serving(model, "dev"), differing(model)) == ("1", [])
+    with pytest.raises(GateRefused, match="has not passed through dev"):
+        entered(model, second, "staging")
 
 
 def test_a_withdrawn_model_serves_in_no_environment(model: Model, settled: Path) -> None:

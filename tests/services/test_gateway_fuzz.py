@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,8 @@ HEADERS = st.dictionaries(
     st.text(LETTERS, max_size=60)
     | st.sampled_from(["0.5", "-1", "nan", "1e999", f"00-{'a' * 32}-{'b' * 16}-01"]),
 )
+
+
 @pytest.fixture(scope="module")
 def document(services: Platform, steady: Model) -> Iterator[dict[str, Any]]:
     """The document of a gateway that others could reach."""
@@ -97,13 +100,13 @@ def test_whatever_body_is_sent_the_answer_is_a_declared_one(
     assert answer.status_code < 500, answer.text
 
 
-def test_what_the_document_says_holds(services: Platform, document: dict[str, Any]) -> None:
+def test_what_the_document_says_holds(services: Platform, document: dict[str, Any], tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(ENVIRONMENTS / "dev" / "bin" / "schemathesis", "--config-file", CONFIG),
             *("run", f"{services.gateway_url}/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"),
         ],
-        cwd=PROJECT,
+        cwd=tmp_path,  # it keeps what it found
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import Action, ReconcileRequest, Route, Settled, StepContext
-from tasks.errors import LedgerBroken
+from tasks.errors import LedgerBroken, PerennialError
 from tasks.ledger import entries, heads, verify
 from tasks.release import leftovers
 from tasks.release.deploy import deploy
@@ -23,7 +23,7 @@ from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import TorchServe
 from tasks.settings import settings
 from tasks.stores import files, registry
-from tests.services.conftest import Model, Platform
+from tests.services.conftest import Model, Platform, new_model
 from tests.services.test_deploy import answering, loaded
 from tests.services.test_withdraw import asked
 from tests.unit.judged import run as trained
@@ -206,12 +206,12 @@ def test_what_was_left_lying_is_used_noted_or_removed(platform: Platform, steady
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(leftovers, "unused_promotion", lambda *_: promotion)
-        found = leftovers.tidy_up(steady.name, context)
+        found = list(leftovers.tidy_up(steady.name, context))
 
     assert list(dict.fromkeys(each.outcome for each in found)) == ["undone", "noted", "removed"]
     assert "has no artifact" in found[0].why
     assert version.archive.version not in loaded(steady)
-    assert leftovers.tidy_up(steady.name, context) == []
+    assert list(leftovers.tidy_up(steady.name, context)) == []
     assert ends_with(steady, Action.RECONCILE)
 
     with pytest.MonkeyPatch.context() as patched:
@@ -222,3 +222,26 @@ def test_what_was_left_lying_is_used_noted_or_removed(platform: Platform, steady
         [carried_on] = leftovers.tidy_up(steady.name, context)
 
     assert (carried_on.outcome, answering(platform, steady)) == ("carried on", "two")
+
+
+def test_a_release_that_was_handed_over_is_told_beside_what_could_not_be_settled(
+    platform: Platform, served: Model, settled: Path
+) -> None:
+    """Told alone it begins: its alias is set back, so no later look would find it."""
+    stepped = new_model(settled, release={"mode": "canary"})
+    stepped.deploy("one")
+    version = stepped.promoted("two").version
+    registry.set_champion(stepped.name, version)
+    serving = registry.get_version(served.name, "1")
+    served.remove()
+    Path(serving.archive.url).write_bytes(b"no archive any more")
+    context = StepContext(actor="tests/reconcile", step_key="reconcile", work_url="unused")
+    asked = ReconcileRequest(context=context, models=(stepped.name, served.name))
+
+    told = reconcile(asked)
+
+    assert [(each.outcome, each.version) for each in told.settled] == [("handed over", version)]
+    assert [fault for fault in told.faults if "archive" in fault]
+    with pytest.raises(PerennialError, match="archive"):
+        reconcile(asked)
+    stepped.remove()

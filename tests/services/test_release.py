@@ -24,7 +24,7 @@ from tasks.contracts import (
     StepContext,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest
+from tasks.errors import CheckFailed, GateRefused, InvalidRequest, ServingError
 from tasks.ledger import entries
 from tasks.release import record
 from tasks.release.accept import accept
@@ -273,3 +273,41 @@ def test_a_moved_alias_asks_for_a_release_by_steps(platform: Platform, stepped: 
     assert [(each.outcome, each.version) for each in settled] == [("handed over", "2")]
     assert registry.aliased_version(stepped.name) == "1"
     assert json.dumps(told(stepped)) == "[]"
+
+
+def test_a_gateway_that_has_lost_what_serves_makes_no_version_the_first(
+    platform: Platform, stepped: Model
+) -> None:
+    Gateway().withdraw(stepped.name)
+
+    with pytest.raises(ServingError, match="by the ledger version 1 serves"):
+        accepted(stepped)
+
+    assert told(stepped) == []
+
+
+def test_what_nobody_asked_for_is_released_only_where_its_promotion_still_holds(
+    platform: Platform, stepped: Model
+) -> None:
+    """Two versions wait their turn; the second was judged against what served before the first came."""
+    first, second = (stepped.promoted(SAME).version for _ in range(2))
+
+    def begun(version: str, run: str) -> Acceptance:
+        by_itself = StepContext(actor="tests", step_key=f"release/{run}/accept", work_url="unused")
+        asked: dict[str, Any] = {"spec": stepped.spec, "version": version, "context": by_itself}
+        return accept(AcceptRequest(**asked, by_itself=True))
+
+    assert begun(first, "trained").release_id == begun(first, "trained").release_id, "the same run again"
+    back = RollbackRequest(model=stepped.name, reason="It is rude.", leaving=None, context=context("back"))
+    rollback(back)
+    with pytest.raises(GateRefused, match="was released before"):
+        begun(first, "once_more")
+    assert told(stepped)[-1] == "refused"
+    stepped.deploy(SAME)
+    with pytest.raises(GateRefused, match="was judged against"):
+        begun(second, "trained")
+    assert accepted_again(stepped, second).version.version == second, "a person may"
+
+
+def accepted_again(model: Model, version: str) -> Acceptance:
+    return accept(AcceptRequest(spec=model.spec, version=version, context=context(version)))

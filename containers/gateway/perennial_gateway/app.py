@@ -120,7 +120,7 @@ def _one(
     guard = Guard(directory, TO_USERS)
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
     batches = BatchPredictions(routes, service)
-    users = ForUsers(routes, log, History(engine), schemas, service, batches, guard, tell_gauges)
+    users = ForUsers(routes, log, History(engine, schemas.of), service, batches, guard, tell_gauges)
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(grants, directory, settings.users)
 

@@ -42,10 +42,12 @@ predictions = sa.Table(
     sa.Column("latency_seconds", sa.Float),
     sa.Column("role", sa.String(20)),
     sa.Column("trace_id", sa.String(32)),
+    sa.Column("instances", sa.Integer),
     sa.Index("predictions_by_model", "model", "sequence"),
     sa.Index("predictions_by_time", "model", "predicted_at", "model_version"),
     sqlite_autoincrement=True,
 )
+"""A row an instance; `instances` says how many its request had, null in rows of an earlier gateway."""
 
 feedback = sa.Table(
     "feedback",
@@ -121,6 +123,7 @@ shadows = sa.Table(
     sa.Column("live_prediction", sa.Text, nullable=False),
     sa.Column("live_version", sa.String(63), nullable=False),
     sa.Column("agreed", sa.Integer),
+    sa.Column("instances", sa.Integer),
     sa.Index("shadows_by_model", "model", "sequence"),
     sa.Index("shadows_by_time", "model", "predicted_at"),
     sqlite_autoincrement=True,

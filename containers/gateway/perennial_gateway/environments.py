@@ -18,6 +18,8 @@ PREFIX = "perennial.prefix"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 TAKEN = frozenset({"v1", "internal", "healthz", "metrics"})
+NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
+"""An environment's alias in MLflow has its name; these mean a version there already."""
 
 
 def require_environment(name: str) -> None:
@@ -33,6 +35,8 @@ def require_environment(name: str) -> None:
         )
     if name in TAKEN:
         raise ValueError(f"{name!r} is a path of the gateway and cannot be an environment; take another name")
+    if NO_ALIAS.fullmatch(name):
+        raise ValueError(f"{name!r} means a version in MLflow already, so no environment; take another name")
 
 
 def records_of(url: str, environment: str) -> str:

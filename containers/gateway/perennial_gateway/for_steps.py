@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from perennial_gateway import database
 from perennial_gateway.failures import Failures
+from perennial_gateway.labelled import LossRule
 from perennial_gateway.log import TABLES, DurableLog
 from perennial_gateway.outcomes import MOST_LABELLED, outcomes_of, parse_since
 from perennial_gateway.peers import Peers
@@ -92,10 +93,12 @@ class ForSteps:
         """What became of a model's requests since a time."""
         since = parse_since(request.query_params.get("since", ""))
         labelled = min(_number(request.query_params, "labelled", MOST_ROWS), MOST_LABELLED)
+        asked = request.query_params.get("losses")
+        rule = None if asked is None else LossRule.of(asked)
         await self._failures.flush()
         await asyncio.to_thread(self._log.settle)
         told = await asyncio.to_thread(
-            outcomes_of, self._engine, request.path_params["model"], since, labelled
+            outcomes_of, self._engine, request.path_params["model"], since, labelled, rule
         )
         return Response(told, media_type=Json.media_type)
 

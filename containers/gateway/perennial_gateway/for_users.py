@@ -13,7 +13,6 @@ from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
 from perennial_gateway.environments import PREFIX
 from perennial_gateway.history import History, Page, Window, asked
-from perennial_gateway.label_schemas import LabelSchemas
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import HEADERS, docs_page, page
@@ -42,7 +41,6 @@ class ForUsers:
         routes: RouteTable,
         log: DurableLog,
         history: History,
-        schemas: LabelSchemas,
         service: Service,
         batches: BatchPredictions,
         guard: Guard,
@@ -51,7 +49,6 @@ class ForUsers:
         self._routes = routes
         self._log = log
         self._history = history
-        self._schemas = schemas
         self._service = service
         self._batches = batches
         self._guard = guard
@@ -122,7 +119,7 @@ class ForUsers:
         model = self._read(request)
         window = asked(Window, request.query_params.multi_items())
         await asyncio.to_thread(self._log.settle)
-        return Json(await asyncio.to_thread(self._history.statistics, model, window, self._schemas.of))
+        return Json(await asyncio.to_thread(self._history.statistics, model, window))
 
     def _read(self, request: Request) -> str:
         model = _permitted(request, Scope.READ)

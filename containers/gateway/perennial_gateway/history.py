@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial_gateway.database import Text, as_text, failures, feedback, predictions, takebacks
 from perennial_gateway.intervals import mean, wilson
+from perennial_gateway.labelled import as_number
 from perennial_gateway.log import plain
 from perennial_gateway.schemas import Schema
 from perennial_gateway.takebacks import Time
@@ -70,10 +71,15 @@ SchemasOf = Callable[[str, Collection[str]], Mapping[str, Schema]]
 
 
 class History:
-    """Reads the log's tables. Its methods block: call them in a thread."""
+    """Reads the log's tables. Its methods block: call them in a thread.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    Args:
+        schemas: The label schemas of some versions of a model, by version.
+    """
+
+    def __init__(self, engine: sa.Engine, schemas: SchemasOf) -> None:
         self._engine = engine
+        self._schemas = schemas
 
     def page(self, model: str, page: Page) -> dict[str, Any]:
         """The predictions of a page, and where the next one begins; None at the end."""
@@ -88,12 +94,9 @@ class History:
         last = rows[-1]["prediction_id"] if len(rows) == page.limit else None
         return {"predictions": [plain(row) for row in rows], "next_cursor": last}
 
-    def statistics(self, model: str, window: Window, schemas: SchemasOf) -> dict[str, Any]:
+    def statistics(self, model: str, window: Window) -> dict[str, Any]:
         """How much each version predicted and how right it was, by the last label of each prediction that was
         not taken back.
-
-        Args:
-            schemas: Of the labels of some versions, by version.
         """
         made = sa.select(
             P.model_version,
@@ -112,7 +115,7 @@ class History:
             right = {
                 row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
             }
-        labels = schemas(model, [row["model_version"] for row in versions])
+        labels = self._schemas(model, [row["model_version"] for row in versions])
         rows = [
             {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
             | _told(right.get(row["model_version"], {}), labels[row["model_version"]].document)
@@ -136,7 +139,7 @@ def _right(model: str, window: Window) -> sa.Select[Any]:
     errors and of their squares where both are numbers.
     """
     label, last = feedback.alias("label"), _last_labels(model).subquery("last")
-    error = sa.func.abs(_number(P.prediction) - _number(label.c.label))
+    error = sa.func.abs(as_number(P.prediction) - as_number(label.c.label))
     return (
         sa.select(
             P.model_version,
@@ -163,12 +166,6 @@ def _last_labels(model: str) -> sa.Select[tuple[int]]:
     )
     last = sa.select(sa.func.max(F.sequence).label("sequence")).where(F.model == model, ~taken_back)
     return last.group_by(F.prediction_id)
-
-
-def _number(column: sa.ColumnElement[str]) -> sa.ColumnElement[float]:
-    """A JSON text as a number; null for what is none, which PostgreSQL would refuse to cast."""
-    first = sa.func.substr(column, 1, 1)
-    return sa.case((first.in_([*"-0123456789"]), sa.cast(column, sa.Double)), else_=None)
 
 
 def _told(right: Any, label_schema: dict[str, Any]) -> dict[str, Any]:

@@ -190,7 +190,7 @@ class DurableLog:
             predictions.c.model == model, predictions.c.prediction_id.in_(possible)
         )
         with self._engine.connect() as connection:
-            return {prediction_id: version for prediction_id, version in connection.execute(wanted)}
+            return {row.prediction_id: row.model_version for row in connection.execute(wanted)}
 
 
 def plain(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """What became of a model's requests since a time, by version and role: counted by the database.
 
+The instances of a request are answered together, by one version, so that they say no more than one request
+does: each counts for its part of it, and of all that is told the unit is the request.
+
 The same statements are for SQLite and PostgreSQL. The gateway compares a shadow's answer when it comes, so
 that here nothing is read but what is told.
 """
@@ -15,13 +18,12 @@ from perennial_gateway.database import (
     NUL,
     as_text,
     failures,
-    feedback,
     now,
     predictions,
     shadows,
-    takebacks,
 )
 from perennial_gateway.failures import SHADOW
+from perennial_gateway.labelled import DIGITS, LossRule, labelled_of, losses_of, part_of_request
 from perennial_gateway.web import Refused
 
 BOUNDS = (
@@ -56,20 +58,25 @@ def parse_since(text: str) -> str:
     return in_utc
 
 
-def outcomes_of(engine: sa.Engine, model: str, since: str, labelled: int) -> bytes:
+def outcomes_of(
+    engine: sa.Engine, model: str, since: str, labelled: int, rule: LossRule | None = None
+) -> bytes:
     """The contract `Outcomes` of the steps, as JSON. It blocks: call it in a thread.
 
     Args:
         since: As the tables keep times.
         labelled: How many labelled predictions are told at most, the oldest.
+        rule: What the losses are of all that have a label; None where they are not asked for.
     """
     told: dict[str, Any] = {"model": model, "since": since, "until": now()}
-    told |= {"versions": [], "shadows": [], "labelled": []}
+    told |= {"versions": [], "shadows": [], "labelled": [], "losses": []}
     if NUL not in model:
         with engine.connect() as connection:
             told["versions"] = _versions(connection, model, since)
             told["shadows"] = _shadows(connection, model, since)
-            told["labelled"] = _labelled(connection, model, since, labelled)
+            told["labelled"] = labelled_of(connection, model, since, labelled)
+            if rule is not None:
+                told["losses"] = losses_of(connection, model, since, rule)
     return orjson.dumps(told)
 
 
@@ -78,12 +85,14 @@ def _versions(connection: sa.Connection, model: str, since: str) -> list[dict[st
     p = predictions.c
     by, of = (p.model_version, p.run_id, p.role), (p.model == model, p.predicted_at >= since)
     found = _counted(connection, by, of)
+    for counts in found.values():
+        counts["answered"] = round(counts["answered"])
     failed = sa.select(failures.c.model_version, failures.c.run_id, failures.c.role, _sum()).where(
         failures.c.model == model,
         failures.c.failed_at >= since,
         failures.c.role.is_distinct_from(SHADOW),
     )
-    counts = {
+    faults = {
         tuple(key): int(count)
         for *key, count in connection.execute(
             failed.group_by(failures.c.model_version, failures.c.run_id, failures.c.role)
@@ -94,10 +103,10 @@ def _versions(connection: sa.Connection, model: str, since: str) -> list[dict[st
             "model_version": key[0],
             "run_id": key[1],
             "role": key[2],
-            "failed": counts.get(key, 0),
+            "failed": faults.get(key, 0),
             **found.get(key, _nothing()),
         }
-        for key in sorted(found.keys() | counts.keys(), key=_order)
+        for key in sorted(found.keys() | faults.keys(), key=_order)
     ]
 
 
@@ -107,10 +116,10 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
     of = (s.model == model, s.predicted_at >= since)
     by = (s.model_version, s.run_id)
     found = _counted(connection, by, (*of, s.fault.is_(None)))
-    faults = sa.case((s.fault.is_not(None), 1), else_=0)
-    sums = sa.select(*by, sa.func.sum(sa.func.coalesce(s.agreed, 0)), sa.func.sum(faults))
+    part, faults = part_of_request(s.instances), sa.case((s.fault.is_not(None), 1), else_=0)
+    sums = sa.select(*by, sa.func.sum(sa.func.coalesce(s.agreed, 0) * part), sa.func.sum(faults * part))
     rows = connection.execute(sums.where(*of).group_by(*by))
-    compared = {(version, run): (int(agreed), int(failed)) for version, run, agreed, failed in rows}
+    compared = {(version, run): (agreed, round(failed)) for version, run, agreed, failed in rows}
     dropped = sa.select(f.model_version, f.run_id, _sum()).where(
         f.model == model, f.failed_at >= since, f.role == SHADOW
     )
@@ -119,13 +128,14 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
     told = []
     for key in sorted(compared.keys() | drops.keys()):
         counts = found.get(key, _nothing())
-        agreed, failed = compared.get(key, (0, 0))
+        agreed, failed = compared.get(key, (0.0, 0))
+        answered = counts.pop("answered")
         told.append(
             {
                 "model_version": key[0],
                 "run_id": key[1],
-                "compared": counts.pop("answered"),
-                "agreed": agreed,
+                "compared": answered,
+                "agreed": min(round(agreed, DIGITS), answered),
                 "failed": failed,
                 "dropped": drops.get(key, 0),
                 **counts,
@@ -142,24 +152,23 @@ def _counted(
     bounded = sa.case(
         *((table.c.latency_seconds <= bound, at) for at, bound in enumerate(BOUNDS)), else_=None
     )
-    latencies = sa.select(*by, bounded.label("bucket"), sa.func.count()).where(*of)
+    requests = sa.func.sum(part_of_request(table.c.instances))
+    latencies = sa.select(*by, bounded.label("bucket"), requests).where(*of)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    buckets: dict[tuple[Any, ...], dict[int, int]] = {}
+    buckets: dict[tuple[Any, ...], dict[int, float]] = {}
     for *key, bucket, count in connection.execute(latencies.group_by(*by, "bucket")):
-        counts = found.setdefault(tuple(key), _nothing())
-        counts["answered"] += count
         buckets.setdefault(tuple(key), {})[len(BOUNDS) if bucket is None else bucket] = count
     for key, of_key in buckets.items():
-        found[key]["latency_buckets"] = _cumulative(of_key)
+        found[key] = _nothing() | _cumulative(of_key)
     for *key, answer, count in connection.execute(_answers(by, of)):
-        found[tuple(key)]["predictions"][answer] = count
+        found[tuple(key)]["predictions"][answer] = round(count, DIGITS)
     return found
 
 
 def _answers(by: tuple[sa.Column[Any], ...], of: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[Any]:
     """The most frequent answers of each version."""
     answer = by[0].table.c.prediction
-    count = sa.func.count().label("count")
+    count = sa.func.sum(part_of_request(by[0].table.c.instances)).label("count")
     place = sa.func.row_number().over(partition_by=by, order_by=(count.desc(), answer)).label("place")
     grouped = sa.select(*by, answer, count, place).where(*of).group_by(*by, answer).subquery()
     columns = [grouped.c[column.name] for column in (*by, answer)]
@@ -170,16 +179,16 @@ def _answers(by: tuple[sa.Column[Any], ...], of: tuple[sa.ColumnElement[bool], .
     )
 
 
-def _cumulative(buckets: Mapping[int, int]) -> dict[str, int]:
-    told, so_far = {}, 0
+def _cumulative(buckets: Mapping[int, float]) -> dict[str, Any]:
+    told, so_far = {}, 0.0
     for at, bound in enumerate(BOUNDS):
-        so_far += buckets.get(at, 0)
-        told[f"{bound:g}"] = so_far
-    return told
+        so_far += buckets.get(at, 0.0)
+        told[f"{bound:g}"] = round(round(so_far, DIGITS))
+    return {"answered": round(so_far + buckets.get(len(BOUNDS), 0.0), DIGITS), "latency_buckets": told}
 
 
 def _nothing() -> dict[str, Any]:
-    return {"answered": 0, "latency_buckets": _cumulative({}), "predictions": {}}
+    return {**_cumulative({}), "predictions": {}}
 
 
 def _sum() -> sa.Label[Any]:
@@ -188,35 +197,3 @@ def _sum() -> sa.Label[Any]:
 
 def _order(key: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(part or "" for part in key)
-
-
-def _labelled(connection: sa.Connection, model: str, since: str, most: int) -> list[dict[str, Any]]:
-    """Predictions with their newest label that was not taken back, oldest first."""
-    f, p, t = feedback.c, predictions.c, takebacks.c
-    taken_back = sa.exists().where(
-        t.model == f.model,
-        t.sent_by.is_not_distinct_from(f.sent_by),
-        t.until >= f.received_at,
-        sa.or_(t.since.is_(None), t.since <= f.received_at),
-    )
-    place = sa.func.row_number().over(partition_by=f.prediction_id, order_by=f.sequence.desc())
-    labels = (
-        sa.select(f.prediction_id, f.label, f.received_at, place.label("place"))
-        .where(f.model == model, f.received_at >= since, ~taken_back)
-        .subquery()
-    )
-    columns = (p.prediction_id, p.model_version, p.run_id, p.role, p.features, p.prediction, p.score)
-    wanted = (
-        sa.select(*columns, labels.c.label, labels.c.received_at)
-        .join(labels, labels.c.prediction_id == p.prediction_id)
-        .where(labels.c.place == 1, p.model == model, p.predicted_at >= since)
-        .order_by(p.predicted_at, p.sequence)
-        .limit(most)
-    )
-    return [_plain(row) for row in connection.execute(wanted).mappings()]
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """As the contract has it; a key of SQLAlchemy's is not quite a string."""
-    read = {"features", "prediction", "label"}
-    return {str(name): orjson.loads(value) if name in read else value for name, value in row.items()}

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from perennial_gateway.access.rate_limit import told as limit_told
 from perennial_gateway.access.rate_limit import wait_seconds
 from perennial_gateway.access.sender import Sender
 from perennial_gateway.route_table import RouteTable
@@ -39,6 +40,9 @@ IN_VAIN = 2
 """After how many times `MOST_INSTANCES` instances in a row that came to nothing the others are not asked any
 more: a backend that is away would hold the request for hours.
 """
+
+TURN_SECONDS = 30.0
+"""How long a batch waits for its token's limit before each `MOST_INSTANCES` instances."""
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
@@ -69,6 +73,8 @@ class BatchPredictions:
                 such requests at once.
         """
         served = self._routes.served(model)
+        trace = trace_of(request.scope["headers"])
+        headers = {"traceparent": trace.parent.decode()} if trace else None
         if self._held >= AT_ONCE:
             message = f"{AT_ONCE} batches are being worked on, and no more at once. Try again."
             raise Refused(503, message, headers={"Retry-After": "5"})
@@ -78,11 +84,8 @@ class BatchPredictions:
         except BaseException:
             self._held -= 1
             raise
-        trace = trace_of(request.scope["headers"])
-        headers = {"traceparent": trace.parent.decode()} if trace else None
-        return StreamingResponse(
-            self._lines(served, items, sender, trace), media_type=NDJSON, headers=headers
-        )
+        lines = self._lines(served, items, sender, trace)
+        return StreamingResponse(lines, media_type=NDJSON, headers=headers)
 
     async def _lines(
         self, served: Served, items: Iterator[Any], sender: Sender, trace: Trace | None
@@ -92,10 +95,11 @@ class BatchPredictions:
             told: list[dict[str, Any] | Refused] = []
             while chunk := list(islice(items, MOST_INSTANCES)):
                 if in_vain < IN_VAIN:
-                    if count:
-                        await _turn(sender)
-                    told = await self._service.predict_each(served, chunk, sender.name, trace)
-                    in_vain = in_vain + 1 if _came_to_nothing(told) else 0
+                    if count and (refused := await _turn(sender)):
+                        told, in_vain = [refused] * len(chunk), IN_VAIN
+                    else:
+                        told = await self._service.predict_each(served, chunk, sender.name, trace)
+                        in_vain = in_vain + 1 if _came_to_nothing(told) else 0
                 else:
                     told = [told[0]] * len(chunk)
                 yield b"".join(_line(count + number, each) for number, each in enumerate(told))
@@ -111,12 +115,20 @@ def _came_to_nothing(told: Sequence[dict[str, Any] | Refused]) -> bool:
     return all(isinstance(each, Refused) and each.status in {503, 504} for each in told)
 
 
-async def _turn(sender: Sender) -> None:
+async def _turn(sender: Sender) -> Refused | None:
     """Wait until the token may send another request: each `MOST_INSTANCES` instances count as one, so that
-    a batch is no way around its limit.
+    a batch is no way around its limit. What refuses the rest where that takes too long, since others wait
+    for the place of this batch.
     """
+    until = time.monotonic() + TURN_SECONDS
     while sender.rate is not None and (broken := sender.rate.take(now := time.monotonic())):
-        await asyncio.sleep(min(wait_seconds(broken, now), 1))
+        seconds = wait_seconds(broken, now)
+        if now + seconds > until:
+            may = f"The token {sender.name!r} may send {limit_told(broken)}"
+            advice = f"a batch waits for {TURN_SECONDS:g} s at most. Send the rest in {seconds} s."
+            return Refused(429, f"{may}, and {advice}")
+        await asyncio.sleep(min(seconds, 1))
+    return None
 
 
 def _line(number: int, told: dict[str, Any] | Refused) -> bytes:

@@ -102,6 +102,7 @@ class Service:
             "latency_seconds": time.perf_counter() - started,
             "role": chosen.role,
             "trace_id": asked.trace.trace_id if asked.trace else None,
+            "instances": len(instances),
         }
         rows = [
             _row(served.route, instance, answer) | of_all
@@ -125,7 +126,6 @@ class Service:
             items: Instances, or what refuses one already.
         """
         started = time.perf_counter()
-        chosen = Chosen(served, None)  # by no chance, so in no comparison of a split's two versions
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
         answers = await asyncio.gather(*(self._one(served, told[number], trace) for number in asked))
@@ -140,14 +140,24 @@ class Service:
                 rows.append(_row(served.route, told[number], answer) | of_all)
                 told[number] = _told(rows[-1], answer)
             else:
-                self._count(chosen, answer)
                 told[number] = answer
+        self._count_each(served, answers)
         try:
             await self._log.append("predictions", rows)
         except Refused as refused:
             return [refused] * len(items)
         served.metrics.predictions.inc(len(rows))
         return told
+
+    def _count_each(self, served: Served, answers: Sequence[dict[str, Any] | Refused]) -> None:
+        """Instances that went to the version together count as one request, as for a token's rate; it was
+        made by no chance, so it is in no comparison of a split's two versions.
+        """
+        refused = [answer for answer in answers if isinstance(answer, Refused)]
+        if refused:
+            self._count(Chosen(served, None), max(refused, key=lambda each: each.status))
+        elif answers:
+            served.metrics.count(None, "answered")
 
     async def _one(self, served: Served, instance: Any, trace: Trace | None) -> dict[str, Any] | Refused:
         """The answer to an instance of a batch, or what refuses it."""
@@ -183,9 +193,9 @@ class Service:
         second label for a prediction is kept too: the last counts.
 
         Raises:
-            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema of
-                the version that answered, 429 for more labels than the token may send, 503 while predictions are
-                late in the database; nothing of the request is kept.
+            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the
+                schema of the version that answered, 429 for more labels than the token may send, 503 while
+                predictions are late in the database; nothing of the request is kept.
         """
         served, sender = self._routes.served(model), request.state.sender
         pairs = labels_of(await json_of(request))

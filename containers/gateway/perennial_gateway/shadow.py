@@ -60,7 +60,7 @@ class Shadows:
         if served not in self._routes.versions(route.model):
             return  # the split has ended since the request came
         if len(self._under_way) >= MOST_UNDER_WAY:
-            self._failures.count(route, SHADOW, 0, "Too many copies were under way.", len(rows))
+            self._failures.count(route, SHADOW, 0, "Too many copies were under way.")
             SHADOWS.labels(self._routes.label(route.model), route.model_version, "dropped").inc(len(rows))
             return
         self._routes.in_flight[route.model, route.backend_version] += 1
@@ -123,6 +123,7 @@ def _row(served: Served, told: dict[str, Any], answer: Answer | str, seconds: fl
         "live_prediction": told["prediction"],
         "live_version": told["model_version"],
         "latency_seconds": seconds,
+        "instances": told["instances"],
     }
     if isinstance(answer, str):
         return row | {"fault": answer[:500].replace("\0", "")}

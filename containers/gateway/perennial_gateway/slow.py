@@ -29,6 +29,7 @@ class Impatient(HttpToolsProtocol):
     _late: "TimerHandle | None" = None
     _unread: "TimerHandle | None" = None
     _in_head = True
+    _in_body = False
     _bytes = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -54,7 +55,12 @@ class Impatient(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_ended()
+        self._in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
@@ -62,12 +68,25 @@ class Impatient(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             self._wait_on()
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._wait_for_rest()
 
     def _wait_on(self) -> None:
         if self._bytes > HEAD_BYTES:
             self.transport.close()
         elif self._late is None:
             self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _wait_for_rest(self) -> None:
+        """A request was answered before its body had come, as one without a token is: uvicorn lets go of its
+        own timer at the next byte of it.
+        """
+        if self._in_body:
+            self._late = self._late or self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif self.timeout_keep_alive_task is None:
+            self._head_ended()
+            idle = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(*idle)
 
     def _head_ended(self) -> None:
         self._in_head = False

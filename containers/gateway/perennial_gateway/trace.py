@@ -16,7 +16,8 @@ class Trace(NamedTuple):
     """A trace context that was sent.
 
     Attributes:
-        parent: The header `traceparent` as it came: it goes on to the backend, and back to the caller.
+        parent: The header `traceparent`, which goes on to the backend, and back to the caller: as it came, or
+            where it is of a later version of the standard, as this one has it.
         trace_id: 32 hexadecimal digits, as the log keeps them.
     """
 
@@ -40,7 +41,7 @@ def trace_of(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
 def parse(value: bytes) -> Trace | None:
     """Read a `traceparent`: `00-<32 hexadecimal digits>-<16>-<2>`, in lower case; None for anything else.
 
-    A later version may have more after that, behind a hyphen; version ff is none.
+    A later version may have more after that, behind a hyphen, which is left out; version ff is none.
     """
     if len(value) < VERSION_00_BYTES or value[2:3] + value[35:36] + value[52:53] != b"---":
         return None
@@ -51,4 +52,4 @@ def parse(value: bytes) -> Trace | None:
         return None
     if len(value) > VERSION_00_BYTES and (version == b"00" or value[55:56] != b"-"):
         return None
-    return Trace(value, trace_id.decode())
+    return Trace(b"00" + value[2:VERSION_00_BYTES], trace_id.decode())

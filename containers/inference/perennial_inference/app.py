@@ -23,6 +23,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SERVER = {"name": "perennial-inference", "version": "2", "extensions": ["model_repository"]}
 PLATFORM = "perennial_archive"
+BINARY = b"inference-header-content-length"
 EMPTY = b"{}"
 AGAIN_STATUSES = frozenset({503, 504})
 
@@ -98,6 +99,7 @@ class Application:
         _require_method(scope, "POST")
         self._tokens.require("inference", _authorization(scope))
         found = self._repository.find(model, version)
+        _require_json(scope)
         return await found.submit(await self._body(receive))
 
     def _of_version(
@@ -192,6 +194,12 @@ def _nothing_at(scope: Scope) -> Refused:
 def _require_method(scope: Scope, method: str) -> None:
     if scope["method"] != method:
         raise Refused(405, f"Use {method} at {scope['path']}.", ((b"allow", method.encode()),))
+
+
+def _require_json(scope: Scope) -> None:
+    """Refuse the tensors of Triton's binary extension, which the protocol itself does not have."""
+    if any(name == BINARY for name, _ in scope["headers"]):
+        raise Refused(400, "Tensors in binary are not read here. Send them as JSON (binary_data=False).")
 
 
 def _parameters(document: Any) -> dict[str, Any]:

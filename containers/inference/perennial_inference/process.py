@@ -80,15 +80,29 @@ class Worker(asyncio.Protocol):
     async def start(self, order: dict[str, Any]) -> None:
         """Start the process and tell it what to load; it calls back when it is ready.
 
-        Started by this thread: the kernel ends a worker with the thread that started it.
+        Started by this thread: the kernel ends a worker with the thread that started it. Where the machine
+        has no room for another process or file, it counts as one that ended before it was ready.
         """
+        try:
+            ours = self._launch()
+        except OSError as error:
+            self.failure, self.state = f"its worker cannot be started: {error}", "ended"
+            self.owner.ended(self)
+            return
+        line, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        line.write(frames.pack(frames.WORK, [(0, orjson.dumps(order))]))
+
+    def _launch(self) -> socket.socket:
+        """Start the process; our end of the line to it."""
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "perennial_inference.worker", str(theirs.fileno())]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=_environment())
-        loop = asyncio.get_running_loop()
-        line, _ = await loop.create_connection(lambda: self, sock=ours)
-        line.write(frames.pack(frames.WORK, [(0, orjson.dumps(order))]))
+            try:
+                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=_environment())
+            except OSError:
+                ours.close()
+                raise
+        return ours
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = cast("asyncio.Transport", transport)  # uvloop's is no subclass

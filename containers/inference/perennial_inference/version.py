@@ -22,6 +22,9 @@ FAILED_STARTS = 3
 """Workers in a row that ended before they had loaded their model, after which a version counts as broken."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 30.0
+MOST_DOUBLINGS = 16
+"""Of the pause; a version that fails for a whole night would else come to a number that is none."""
+
 POLL_SECONDS = 0.02
 
 
@@ -112,6 +115,7 @@ class Version:
     def ready(self, worker: Worker) -> None:
         """See `Owner`."""
         worker.loaded = True
+        self._last = self._loop.time()
         self._failed_starts, self.broken = 0, ""
         if self._woken is not None:
             self.cold_start_seconds, self._woken = self._loop.time() - self._woken, None
@@ -122,6 +126,7 @@ class Version:
     def answered(self, worker: Worker) -> None:
         """See `Owner`."""
         self._deaths = 0
+        self._last = self._loop.time()
         if worker.state == "leaving":
             worker.leave()
         self._dispatch()
@@ -166,7 +171,8 @@ class Version:
             self._queue.clear()
 
     def _ensure_later(self) -> None:
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (self._deaths - 1), LONGEST_PAUSE_SECONDS)
+        doublings = min(self._deaths - 1, MOST_DOUBLINGS)
+        pause = min(FIRST_PAUSE_SECONDS * 2**doublings, LONGEST_PAUSE_SECONDS)
         if self._pause is None:
             self._pause = self._loop.call_later(pause, self._ensure)
 
@@ -241,13 +247,15 @@ class Version:
             if worker.batches and now - worker.batches[0][1] > self.order.timeout_seconds:
                 worker.failure = f"its worker did not answer within {self.order.timeout_seconds:g} s"
                 worker.kill()
-        idle, waiting = (
-            self.order.idle_seconds,
-            any(each.batches for each in self.workers) or bool(self._queue),
-        )
-        if idle is not None and not self.asleep and not waiting and now - self._last > idle:
+        idle = self.order.idle_seconds
+        if idle is not None and not self.asleep and not self._at_work() and now - self._last > idle:
             self.asleep = True
             self._leave_extra()
+
+    def _at_work(self) -> bool:
+        """Whether somebody waits, or a worker loads its model."""
+        busy = any(each.batches or each.state == "starting" for each in self.workers)
+        return busy or bool(self._queue)
 
     async def close(self) -> None:
         """Answer what is there, take nothing more, and end the workers."""

@@ -104,6 +104,7 @@ def _plan(
         base=base,
         template=template,
         image=image,
+        run_id=version.run_id,
         model_version=version.version,
         version=version.archive.version,
         archive_sha256=version.archive.sha256,

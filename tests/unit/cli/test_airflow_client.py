@@ -170,6 +170,39 @@ def test_a_failure_of_another_models_run_or_of_a_quarantined_batch_is_not_told(s
     assert len(runs.look(airflow).faults) == 3
 
 
+def test_a_run_that_asks_a_person_is_told_with_what_waits_behind_it(serve: Serve) -> None:
+    """A release that somebody ended asks on, and every later one of the model waits for the answer."""
+    since = {"dag_id": "release_a", "run_after": "2026-11-01T00:00:00Z"}
+    there = [("one", "running"), ("two", "queued"), ("three", "queued")]
+    task = {"dag_id": "release_a", "dag_run_id": "one", "task_id": "ask_before_canary_100"}
+    found = {
+        "dagRuns/~/taskInstances": {"task_instances": [{**task, "state": "awaiting_input"}]},
+        "dagRuns": {"dag_runs": [{**since, "dag_run_id": run_id, "state": state} for run_id, state in there]},
+    }
+    airflow = serve(
+        {
+            **LOGIN,
+            "GET /api/v2/dags": (200, {"dags": []}),
+            "GET /api/v2/monitor/health": (200, {}),
+            "GET /api/v2/importErrors": (200, {"import_errors": []}),
+            **{f"GET /api/v2/dags/~/{path}": (200, answer) for path, answer in found.items()},
+        }
+    )
+
+    at_work = runs.look(airflow).runs
+
+    assert [str(run) for run in at_work] == [
+        "release_a: ask_before_canary_100",
+        "release_a: queued",
+        "release_a: queued",
+    ]
+    [said] = runs.questions(at_work, airflow.page)
+    assert said.startswith(
+        "release_a: the run one waits for an answer to ask_before_canary_100. 2 later runs"
+    )
+    assert "wait behind it. Where its release was ended meanwhile, reject it. http" in said
+
+
 def failed_run(*failed: tuple[str, str, str]) -> dict[str, Any]:
     """The answers on a run whose tasks failed: each one's name, error and last words."""
     tasks = [

@@ -28,6 +28,26 @@ def test_a_tag_asks_for_the_version_that_it_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("does", "status", "told"),
+    [("sleep 30", 0, "goes on, longer than GitHub lets a job wait"), ("exit 1", 1, ""), ("exit 0", 0, "")],
+)
+def test_a_release_that_takes_longer_than_the_job_goes_on_and_one_that_failed_fails_it(
+    tmp_path: Path, does: str, status: int, told: str
+) -> None:
+    command = tmp_path / "command"
+    command.write_text(f"#!/bin/sh\n{does}\n")
+    command.chmod(0o755)
+    environment = {**os.environ, "RELEASE_COMMAND": str(command), "LONGEST_WAIT": "1"}
+
+    done = subprocess.run(
+        [SCRIPT, "m-1", "ann"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == status
+    assert told in done.stdout
+
+
+@pytest.mark.parametrize(
     "tag", ["v1.2.3", "review_sentiment", "review_sentiment-", "m-0", "-3", "a b-3", "m-3;ls"]
 )
 def test_any_other_tag_is_refused_and_releases_nothing(tag: str, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _end(process: psutil.Popen) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(20)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
         for each in (process, *children):
             each.kill()
         pytest.fail("the gateway did not end within 20 s")

@@ -68,7 +68,7 @@ def test_a_change_of_one_environment_holds_in_every_process_and_in_no_other_envi
         staging.put(route(version))
         assert (answered_by(staging), answered_by(gateway)) == ({version}, {"1"})
     assert dev.predict().status_code == 404
-    assert (logged(gateway), logged(staging), logged(dev)) == (36, 36, 0)
+    until(lambda: (logged(gateway), logged(staging), logged(dev)) == (36, 36, 0), "the rows", 10)
     staging.internal("DELETE", "/routes/m")
     assert {staging.predict().status_code for _ in range(8)} == {404}
     assert answered_by(gateway) == {"1"}
@@ -90,7 +90,10 @@ def test_gateways_of_their_own_that_start_at_once_on_one_database_keep_apart(
     kind: str, models: Models, tmp_path: Path
 ) -> None:
     with database(kind, tmp_path) as url, ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        made = [running(models, tmp_path, url, gateway_environment=name) for name in (*NAMES, "production")]
+        made = [
+            running(models, tmp_path, url, workers=1, gateway_environment=name)
+            for name in (*NAMES, "production")
+        ]
         gateways = list(pool.map(stack.enter_context, made))
         for version, each in zip("123", gateways, strict=True):
             each.put(route(version))

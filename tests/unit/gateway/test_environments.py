@@ -140,7 +140,9 @@ def test_what_was_routed_is_there_after_a_restart(tmp_path: Path) -> None:
         assert after.get("/v1/models/m").status_code == 404
 
 
-@pytest.mark.parametrize("names", ["Staging", "1st", "dev,v1", "metrics", "dev,production", "a/b"])
+@pytest.mark.parametrize(
+    "names", ["Staging", "1st", "dev,v1", "metrics", "dev,production", "a/b", "champion", "v2"]
+)
 def test_a_name_that_cannot_be_one_is_refused(names: str) -> None:
     with pytest.raises(ValidationError):
         settings(release_environments=names)

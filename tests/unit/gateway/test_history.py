@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,8 +38,8 @@ def label(number: int, value: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    made = connect(f"sqlite:///{tmp_path / 'gateway.db'}")
+def engine(url: str) -> Iterator[sa.Engine]:
+    made = connect(url)
     yield made
     made.dispose()
 
@@ -57,7 +56,7 @@ def all_keep(schema: dict[str, Any]) -> SchemasOf:
 def of_version(
     engine: sa.Engine, schema: dict[str, Any] = CLASSES, **window: Any
 ) -> dict[str, dict[str, Any]]:
-    found = History(engine).statistics("m", Window(**window), all_keep(schema))["versions"]
+    found = History(engine, all_keep(schema)).statistics("m", Window(**window))["versions"]
     return {row["model_version"]: row for row in found}
 
 
@@ -83,7 +82,7 @@ def test_pages_hold_every_prediction_once_newest_first(engine: sa.Engine) -> Non
         [prediction(n, predicted_at=same if n in {6, 7, 8} else at(n)) for n in range(1, 11)],
     )
     keep(engine, predictions, [prediction(99, model="other")])
-    history, found, cursor = History(engine), [], None
+    history, found, cursor = History(engine, all_keep(CLASSES)), [], None
     for _ in range(5):
         page = history.page("m", Page(limit=3, cursor=cursor))
         found += [int(row["prediction_id"], 16) for row in page["predictions"]]
@@ -96,7 +95,7 @@ def test_pages_hold_every_prediction_once_newest_first(engine: sa.Engine) -> Non
 def test_a_page_is_of_one_version_and_a_window(engine: sa.Engine) -> None:
     keep(engine, predictions, [prediction(n, model_version=str(n % 2)) for n in range(10)])
     page = Page(version="1", since=DAY + timedelta(minutes=3), until=DAY + timedelta(minutes=7))
-    found = History(engine).page("m", page)["predictions"]
+    found = History(engine, all_keep(CLASSES)).page("m", page)["predictions"]
     assert [int(row["prediction_id"], 16) for row in found] == [5, 3]
 
 
@@ -154,6 +153,7 @@ def test_of_numbers_the_mean_absolute_error_is_told_and_what_is_no_number_is_lef
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
+        ("since=0.5", "since"),
         ("limit=0", "limit: "),
         ("limit=1001", "limit: "),
         ("since=yesterday", "since: "),
@@ -163,8 +163,8 @@ def test_of_numbers_the_mean_absolute_error_is_told_and_what_is_no_number_is_lef
         ("page=2", "The parameters are since, until, version, limit, cursor"),
     ],
 )
-def test_a_wrong_parameter_is_named(tmp_path: Path, query: str, fault: str) -> None:
-    with TestClient(application(settings(gateway_database_url=f"sqlite:///{tmp_path / 'g.db'}"))) as client:
+def test_a_wrong_parameter_is_named(url: str, query: str, fault: str) -> None:
+    with TestClient(application(settings(gateway_database_url=url))) as client:
         client.put("/internal/routes/m", json=ROUTE, headers=STEPS)
         answer = client.get(f"/v1/models/m/predictions?{query}")
         assert client.get("/v1/models/m/predictions").json() == {"predictions": [], "next_cursor": None}
@@ -173,8 +173,7 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, query: str, fault: str) -> N
     assert (answer.status_code, fault in answer.json()["error"]) == (422, True), answer.text
 
 
-def test_a_database_without_the_index_gains_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+def test_a_database_without_the_index_gains_it(url: str) -> None:
     for _ in range(2):
         engine = connect(url)
         with engine.begin() as connection:
@@ -192,8 +191,8 @@ def test_two_hundred_thousand_predictions_are_counted_and_paged_quickly(engine: 
         [prediction(n, predicted_at=at(n / 60), model_version=str(n // 50_000)) for n in numbers],
     )
     keep(engine, feedback, [label(n, "1") for n in numbers[::10]])
-    history, began = History(engine), time.perf_counter()
-    versions = history.statistics("m", Window(), all_keep(CLASSES))["versions"]
+    history, began = History(engine, all_keep(CLASSES)), time.perf_counter()
+    versions = history.statistics("m", Window())["versions"]
     counted = time.perf_counter()
     old = history.page("m", Page(version="0", until=DAY + timedelta(minutes=100)))["predictions"]
     paged = time.perf_counter()
@@ -206,8 +205,7 @@ def test_two_hundred_thousand_predictions_are_counted_and_paged_quickly(engine: 
     print(f"statistics {counted - began:.3f} s, page {paged - counted:.4f} s")
 
 
-def test_the_statistics_are_told_to_who_asks_the_gateway(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+def test_the_statistics_are_told_to_who_asks_the_gateway(url: str) -> None:
     engine = connect(url)
     keep(engine, predictions, [prediction(1), prediction(2)])
     keep(engine, feedback, [label(1, "1")])

@@ -1,4 +1,4 @@
-"""A label is checked by the schema of the version that made the prediction, not of the one that serves now."""
+"""A label is checked by the schema of the version that made the prediction, whichever serves now."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -107,9 +107,7 @@ def open_no_more_files(url: str, folder: Path, told: Any) -> None:
     log.stop()
 
 
-def test_a_process_that_may_open_no_more_files_goes_on_when_it_may(
-    engine: sa.Engine, tmp_path: Path
-) -> None:
+def test_a_process_that_may_open_no_more_files_goes_on_when_it_may(engine: sa.Engine, tmp_path: Path) -> None:
     told = multiprocessing.get_context("spawn").Queue()
     child = in_a_process(open_no_more_files, str(engine.url), tmp_path / "spool", told)
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from perennial_gateway import shadow
 from perennial_gateway.app import application
-from perennial_gateway.database import as_text, connect, feedback, predictions, takebacks
+from perennial_gateway.database import as_text, connect, feedback, predictions, shadows, takebacks
 from perennial_gateway.outcomes import outcomes_of
 from perennial_gateway.shadow import agrees
 from starlette.testclient import TestClient
@@ -72,14 +72,28 @@ def test_answers_and_failures_are_told_by_version_and_role(gateway: TestClient, 
     stable, candidate = found.versions
     assert (stable.model_version, stable.role, stable.answered, stable.failed) == ("1", "stable", 1, 0)
     assert (candidate.model_version, candidate.role) == ("2", "candidate")
-    assert (candidate.answered, candidate.failed, candidate.predictions) == (2, 3, {"2": 2})
-    assert candidate.latency_buckets["60"] == 2
+    assert (candidate.answered, candidate.failed, candidate.predictions) == (1, 3, {"2": 1})
+    assert candidate.latency_buckets["60"] == 1
     [row] = gateway.get("/internal/log/failures?model=m", headers=STEPS).json()["rows"]
     assert (row["status"], row["requests"], "KeyError" in row["reason"]) == (500, 3, True)
     metrics = gateway.get("/metrics").text
     name = "perennial_gateway_answers_total"
     of_candidate = f'{name}{{model="m",model_version="2",outcome="failed",role="candidate"}}'
     assert f"{of_candidate} 3.0" in metrics
+
+
+def test_a_version_that_fails_at_large_requests_is_told_by_requests(
+    gateway: TestClient, models: Models
+) -> None:
+    put_split(gateway, share=1.0)
+    assert ask(gateway, *["a"] * 8).status_code == 200
+    models.add("2", {"status": 500, "error": "The model failed on this instance: MemoryError."})
+    assert ask(gateway, *["a"] * 8).status_code == 500
+
+    [candidate] = told(gateway).versions
+
+    assert (candidate.answered, candidate.failed, candidate.predictions) == (1, 1, {"2": 1})
+    assert candidate.latency_buckets["60"] == 1
 
 
 def test_a_version_that_answers_nothing_is_told_too(gateway: TestClient, models: Models) -> None:
@@ -113,10 +127,10 @@ def test_a_copy_is_answered_beside_what_the_caller_was_told(gateway: TestClient,
     models.add("2", 1)
     prediction_id = ask(gateway).json()["predictions"][0]["prediction_id"]
 
-    found = until(gateway, 3)
+    found = until(gateway, 2)
 
-    assert (found.model_version, found.compared, found.agreed, found.failed) == ("2", 3, 1, 0)
-    assert found.predictions == {"2": 2, "1": 1}
+    assert (found.model_version, found.compared, found.agreed, found.failed) == ("2", 2, 1, 0)
+    assert found.predictions == {"2": 1, "1": 1}
     rows = gateway.get("/internal/log/shadows?model=m", headers=STEPS).json()["rows"]
     [row] = [row for row in rows if row["prediction_id"] == prediction_id]
     assert (row["prediction"], row["live_prediction"], row["live_version"], row["agreed"]) == (1, 1, "1", 1)
@@ -217,6 +231,12 @@ def prediction(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def copy(number: int, **changes: Any) -> dict[str, Any]:
+    row = {"prediction_id": f"p{number}", "model": "m", "predicted_at": at(number), "model_version": "2"}
+    said = {"run_id": "r2", "prediction": "1", "live_prediction": "1", "live_version": "1", "agreed": 1}
+    return row | said | {"latency_seconds": 0.004, "fault": None} | changes
+
+
 def label(number: int, value: str, **changes: Any) -> dict[str, Any]:
     row = {"prediction_id": f"p{number}", "model": "m", "label": value, "sent_by": "shop"}
     return row | {"received_at": at(1000 + number)} | changes
@@ -246,6 +266,25 @@ def test_predictions_are_counted_by_answer_and_latency_from_a_time_on(engine: sa
         7,
         7,
     )
+
+
+def test_an_instance_counts_for_its_part_of_its_request(engine: sa.Engine) -> None:
+    rows = [prediction(number, instances=3, prediction=str(number)) for number in range(3)]
+    rows += [prediction(3, instances=1), prediction(4, instances=None, latency_seconds=0.3)]
+    copies = [copy(number, instances=4, agreed=int(number < 2)) for number in range(4)]
+    copies += [copy(4, instances=None), copy(5, instances=2), copy(6, instances=2, fault="down", agreed=None)]
+    with engine.begin() as connection:
+        connection.execute(predictions.insert(), rows)
+        connection.execute(feedback.insert(), [label(0, "1"), label(4, "1")])
+        connection.execute(shadows.insert(), copies)
+
+    found = outcomes(engine)
+
+    [stable], [shadow] = found.versions, found.shadows
+    assert (stable.answered, stable.latency_buckets["0.004"], stable.latency_buckets["60"]) == (3, 2, 3)
+    assert stable.predictions == pytest.approx({"1": 2 + 1 / 3, "0": 1 / 3, "2": 1 / 3})
+    assert (shadow.compared, shadow.agreed, shadow.failed) == (2.5, 2.0, 0)
+    assert [one.instances for one in found.labelled] == [3, 1]
 
 
 def test_of_many_answers_the_most_frequent_hundred_are_told(engine: sa.Engine) -> None:

@@ -59,9 +59,7 @@ def test_who_kills_a_worker_alone_gets_no_third_one(
 def test_who_waits_behind_a_fault_is_answered_as_soon_as_it_has_passed(
     gateway: TestClient, models: Models
 ) -> None:
-    models.versions["1"] = lambda _: (
-        DIED if models.asked["1"] == 1 else {"prediction": 1, "score": 0.5}
-    )
+    models.versions["1"] = lambda _: DIED if models.asked["1"] == 1 else {"prediction": 1, "score": 0.5}
     assert ask(gateway).status_code == 200
     assert models.asked["1"] == 2
 

@@ -41,11 +41,6 @@ def bearing(token: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'gateway.db'}"
-
-
-@pytest.fixture
 def gateway(url: str) -> Iterator[TestClient]:
     with TestClient(application(settings(gateway_database_url=url))) as client:
         assert client.put("/internal/routes/m", json=ROUTE, headers=STEPS).status_code == 200

@@ -1,11 +1,14 @@
 """How far a release goes is what its form says: what lies beyond is skipped, and nothing is promoted."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.utils.types import DagRunType
 
+from plugins.operators import BY_TASK
 from plugins.rollouts import _asked_of, ends_before, release_form
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
@@ -18,8 +21,9 @@ def spec() -> PipelineSpec:
     return shipped.model_copy(update={"release": rules})
 
 
-def run(environment: str) -> Any:
-    return {"params": {"version": "7", "reason": None, "environment": environment}}
+def run(environment: str, run_type: str = "manual") -> Any:
+    params = {"version": "7", "reason": None, "environment": environment}
+    return {"params": params, "dag_run": SimpleNamespace(run_type=run_type)}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,14 @@ def test_a_release_ends_where_it_was_asked_to(spec: PipelineSpec, until: str, en
         return True
 
     assert [name for name in ("dev", "staging", "production") if goes_on(name)] == entered
+
+
+@pytest.mark.parametrize(("run_type", "by_itself"), [("manual", False), (BY_TASK, True)])
+def test_production_is_told_whether_a_person_started_the_release(
+    spec: PipelineSpec, run_type: str, by_itself: bool
+) -> None:
+    assert _asked_of(spec, "production")(run("production", run_type))["by_itself"] == by_itself
+    assert DagRunType.OPERATOR_TRIGGERED == BY_TASK
 
 
 def test_nothing_is_promoted_where_nothing_was_accepted_for_production() -> None:

@@ -96,7 +96,7 @@ def test_a_person_stops_it_and_nothing_is_said_of_what_did_not_reach_its_number(
     assert steps.Gateway().split("m") is None
     report = report_ab(M, "tests")
     assert not report.reached
-    assert "ended before its 100 labelled answers" in report.why
+    assert "ended before a report of its 100 labelled answers was made" in report.why
     with pytest.raises(InvalidRequest, match="is under way, so there is none to stop"):
         stop_ab(M, "person:ann", "Again.")
 

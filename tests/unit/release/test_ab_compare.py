@@ -27,7 +27,9 @@ def comparison(labels: int = 400) -> Comparison:
     )
 
 
-def answer(number: int, role: Any, prediction: Any, label: Any, version: str | None = None) -> Labelled:
+def answer(
+    number: int, role: Any, prediction: Any, label: Any, version: str | None = None, instances: int = 1
+) -> Labelled:
     version = version or ("2" if role == "candidate" else "1")
     return Labelled(
         prediction_id=f"p{number}",
@@ -39,6 +41,7 @@ def answer(number: int, role: Any, prediction: Any, label: Any, version: str | N
         score=None,
         label=label,
         received_at=NOW,
+        instances=instances,
     )
 
 
@@ -107,6 +110,27 @@ def test_two_equal_versions_are_called_different_as_rarely_as_declared() -> None
         )
         named += report.better is not None
     assert named / 1000 < 0.05 + 3 * (0.05 * 0.95 / 1000) ** 0.5
+
+
+@pytest.mark.parametrize("is_number", [True, False])
+def test_equal_versions_are_called_different_no_more_often_where_a_request_has_many_alike(
+    is_number: bool,
+) -> None:
+    rng, named = random.Random(8), 0
+    for _ in range(100):
+        alike = [(role, rng.choice([0, 1])) for role in ("stable", "candidate") for _ in range(40)]
+        seen = [answer(1, role, 1, label, instances=10) for role, label in alike for _ in range(10)]
+        sides = sides_of(seen, comparison(labels=800), is_number=is_number)
+        report = compare(comparison(labels=800), *sides, is_number=is_number)
+        assert (report.reached, report.labelled) == (True, 800)
+        named += report.better is not None
+    assert named <= 10
+
+
+def test_many_answers_in_few_requests_are_not_judged() -> None:
+    seen = [answer(1, role, 1, 0, instances=20) for _ in range(200) for role in ("stable", "candidate")]
+    report = compare(comparison(), *sides_of(seen, comparison(), is_number=False), is_number=False)
+    assert (report.reached, "fewer than 30 requests" in report.why) == (False, True)
 
 
 def test_only_answers_that_were_drawn_count_and_of_these_the_declared_number() -> None:

@@ -28,6 +28,7 @@ PLAN = CloudRunPlan(
     base="s-v2-1",
     template={},
     image="registry.example.org/t/m@sha256:1",
+    run_id="r",
     model_version="2",
     version="v",
     archive_sha256="1",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.simulated_releases import BEGIN, GOOD, VERSIONS, drawn, simulate, spec_of, stage_of
+from benchmarks.simulated_releases import BEGIN, GOOD, OTHER_DAY, VERSIONS, drawn, simulate, spec_of, stage_of
 from tasks.contracts import Counted, Losses, StageDecision, StageLook
 from tasks.release.decide import decide, looked_at, planned
 from tasks.release.stages import percentile, plan, slow_after, within
@@ -58,6 +58,26 @@ def test_another_distribution_of_answers_goes_back_without_any_label() -> None:
 
     assert check(decision, "predictions") == "worse"
     assert decision.verdict == "roll_back"
+
+
+@pytest.mark.parametrize("mode", ["canary", "blue_green"])
+def test_a_day_of_other_requests_sends_no_good_version_back(mode: str) -> None:
+    """At its end a canary has nothing beside it but what the stable version did the day before."""
+    spec, random = spec_of(mode=mode), np.random.default_rng(12)
+
+    found = Counter(simulate(GOOD, spec, random, usual=OTHER_DAY).verdict for _ in range(5))
+
+    assert found == {"promoted": 5}
+
+
+def test_where_the_candidate_answers_everything_it_still_goes_back_for_what_users_bear() -> None:
+    found = [
+        decided(drawn(VERSIONS[each], 2000, 0.5, RANDOM), stage="canary_100") for each in ("slow", "crashing")
+    ]
+
+    assert [each.verdict for each in found] == ["roll_back", "roll_back"]
+    assert [check(each, "predictions") for each in found] == ["open", "open"]
+    assert all("decides nothing here" in check.why for check in found[0].checks if not check.needed)
 
 
 def test_few_requests_wait_however_good_they_look() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from benchmarks.simulated_releases import spec_of
-from tasks.contracts import Labelled, Losses, Outcomes
-from tasks.release.look import counted, slices_of
+from tasks.contracts import Losses, Outcomes, VersionLosses, VersionOutcomes
+from tasks.release.look import counted, loss_rule
 from tasks.spec import PipelineSpec, SliceSpec
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -21,51 +21,73 @@ def sliced(*by: str | dict[str, Any]) -> PipelineSpec:
     return spec.model_copy(update={"data": data})
 
 
-def labelled(prediction: object, label: object, role: Any = "candidate", **features: object) -> Labelled:
-    names = {"prediction_id": "1", "model_version": "2", "run_id": "run-2", "role": role}
-    said = {"prediction": prediction, "score": None, "label": label, "received_at": AT}
-    return Labelled.model_validate({**names, **said, "features": features})
+def losses(
+    labelled: float, loss: float, role: Any = "candidate", of: int | None = None, value: object = None
+) -> VersionLosses:
+    names = {"model_version": "2", "run_id": "run-2", "role": role, "slice": of, "value": value}
+    return VersionLosses.model_validate({**names, "labelled": labelled, "loss": loss})
 
 
-def seen(*rows: Labelled) -> Outcomes:
-    return Outcomes(model="m", since=AT, until=AT, versions=(), shadows=(), labelled=rows)
+def seen(*rows: VersionLosses) -> Outcomes:
+    return Outcomes(model="m", since=AT, until=AT, versions=(), shadows=(), losses=rows)
 
 
 def test_losses_are_counted_slice_by_slice() -> None:
     rows = [
-        labelled("a", "a", source="web"),
-        labelled("a", "b", source="web"),
-        labelled("a", "b", source="phone"),
+        losses(30_000, 2_000.5),
+        losses(10_000, 500.0, of=0, value="web"),
+        losses(19_999, 1_500.0, of=0, value="phone"),
+        losses(1, 0.5, of=0),
+        losses(20_000, 900.0, of=1, value=0),
+        losses(10_000, 1_100.0, of=1, value=2),
     ]
-    other = labelled("a", "b", role="stable", source="web")
+    other = [losses(5, 5, role="stable"), losses(5, 5, role="stable", of=0, value="web")]
+    spec = sliced("source", {"column": "distance", "edges": [500, 1000]})
 
-    found = counted(seen(*rows, other), "run-2", sliced("source"), as_candidate=True)
+    found = counted(seen(*rows, *other), "run-2", spec, as_candidate=True)
 
-    assert (found.labelled, found.loss) == (3, 2.0)
+    assert (found.labelled, found.loss) == (30_000, 2_000.5)
     assert found.slices == {
-        "source=web": Losses(labelled=2, loss=1.0),
-        "source=phone": Losses(labelled=1, loss=1.0),
+        "source=web": Losses(labelled=10_000, loss=500.0),
+        "source=phone": Losses(labelled=19_999, loss=1_500.0),
+        "source=missing": Losses(labelled=1, loss=0.5),
+        "distance=(-inf, 500)": Losses(labelled=20_000, loss=900.0),
+        "distance=[1000, inf)": Losses(labelled=10_000, loss=1_100.0),
     }
-
-
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [
-        (499.9, "(-inf, 500)"),
-        (500, "[500, 1000)"),
-        (1000, "[1000, inf)"),
-        (None, "missing"),
-        ("far", "missing"),
-        (True, "missing"),
-    ],
-)
-def test_numbers_fall_into_the_bins_that_the_team_declared(value: object, name: str) -> None:
-    spec = sliced({"column": "distance", "edges": [500, 1000]})
-
-    assert [*slices_of({"distance": value}, spec)] == [f"distance={name}"]
 
 
 def test_no_slice_is_made_of_what_a_request_does_not_say() -> None:
     spec = sliced("arrival", {"column": "distance", "quantiles": 4}, "source")
 
-    assert [*slices_of({"distance": 3, "source": "web"}, spec)] == ["source=web"]
+    rule = loss_rule(spec)
+
+    assert rule is not None
+    assert [each.column for each in rule.slices] == ["source"]
+
+
+def test_numbers_without_a_largest_error_have_no_losses() -> None:
+    spec = sliced().model_copy(update={"task": "regression"})
+
+    assert loss_rule(spec) is None
+
+
+def answered(role: Any, answered: int, failed: int = 0) -> VersionOutcomes:
+    names = {"model_version": "2", "run_id": "run-2", "role": role}
+    counts = {"answered": answered, "failed": failed, "latency_buckets": {"0.5": answered}}
+    return VersionOutcomes.model_validate({**names, **counts, "predictions": {'"a"': answered}})
+
+
+@pytest.mark.parametrize(("as_candidate", "requests"), [(False, 11), (True, 5)])
+def test_batches_and_what_testers_ask_a_version_for_count_for_neither_side(
+    as_candidate: bool, requests: int
+) -> None:
+    rows = (losses(1, 1, role=None), losses(1, 1, role="stable"), losses(1, 1))
+    versions = (answered("stable", 10, 1), answered("candidate", 5), answered(None, 200_000, 900))
+
+    found = counted(
+        seen(*rows).model_copy(update={"versions": versions}), "run-2", sliced(), as_candidate=as_candidate
+    )
+
+    failed = 0 if as_candidate else 1
+    assert (found.requests, found.failed, found.labelled) == (requests, failed, 1)
+    assert found.predictions == {'"a"': requests - failed}

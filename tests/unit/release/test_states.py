@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from tasks.contracts import Action, LedgerEntry, Route, SeenModel, TrafficSplit
-from tasks.release.states import RELEASE_STARTS_WITHIN, lost_hand_over, mismatch, unused_promotion
+from tasks.release.states import (
+    RELEASE_STARTS_WITHIN,
+    is_asked_for,
+    lost_hand_over,
+    mismatch,
+    other_release,
+    unused_promotion,
+)
 from tasks.release.under_way import under_way
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -154,33 +161,81 @@ def test_a_route_that_the_ledger_knows_nothing_of_is_told() -> None:
     assert (found.kind, "knows of no switch" in found.why) == ("route", True)
 
 
+def promoted(told: Told, version: str = "2") -> LedgerEntry:
+    decision = {"run_id": f"run-{version}", "archive_sha256": version * 64}
+    return told.add(Action.GATE, None, "promote", decision=decision)
+
+
 @pytest.mark.parametrize(
-    ("later", "age", "found"),
+    ("later", "of", "age", "found"),
     [
-        (None, timedelta(hours=3), True),
-        (None, timedelta(minutes=30), False),
-        (Action.DEPLOY, timedelta(hours=3), False),
-        (Action.RECONCILE, timedelta(hours=3), False),
-        (Action.ENVIRONMENT, timedelta(hours=3), False),
-        (Action.ROLLBACK, timedelta(hours=3), True),
+        (None, "2", timedelta(hours=3), True),
+        (None, "2", timedelta(minutes=30), False),
+        (Action.DEPLOY, "2", timedelta(hours=3), False),
+        (Action.DEPLOY, "3", timedelta(hours=3), True),
+        (Action.RECONCILE, "2", timedelta(hours=3), False),
+        (Action.ENVIRONMENT, "2", timedelta(hours=3), False),
+        (Action.ENVIRONMENT, "3", timedelta(hours=3), True),
+        (Action.ROLLBACK, "1", timedelta(hours=3), True),
     ],
 )
 def test_a_promotion_that_nobody_carried_on_is_found_once(
-    later: Action | None, age: timedelta, found: bool
+    later: Action | None, of: str, age: timedelta, found: bool
 ) -> None:
     told = Told()
-    promotion = told.add(Action.GATE, None, "promote")
+    promotion = promoted(told)
     told.add(Action.GATE, None, "hold")
     if later is not None:
-        told.add(later, None, None, settles=promotion.entry_hash)
+        about = {"route": route(of).model_dump(mode="json")}
+        settles = {"settles": promotion.entry_hash} if later == Action.RECONCILE else {}
+        told.add(later, None, None, **about, **settles)
 
     unused = unused_promotion(told.entries, NOW + age)
 
     assert unused == (promotion if found else None)
 
 
+def test_a_promotion_waits_for_the_release_of_another_version_and_as_long_again_for_its_own_run() -> None:
+    told = Told()
+    promotion = promoted(told, "3")
+    begun, later = released(told, "accepted"), NOW + timedelta(hours=5)
+    assert unused_promotion(told.entries, later) is None, "its run is queued behind that"
+
+    ended = released(told, "roll_back").model_copy(update={"at": later})
+
+    told.entries[-1] = ended
+    assert begun.evidence["candidate"]["archive_sha256"] == "2" * 64
+    assert unused_promotion(told.entries, later + timedelta(hours=1)) is None
+    assert unused_promotion(told.entries, later + timedelta(hours=3)) == promotion
+
+
+def test_another_release_of_the_same_archive_is_known_from_its_own() -> None:
+    told = Told()
+    released(told, "roll_back")
+    promotion = promoted(told)
+    assert other_release(told.entries, promotion, "mine") is None, "it was before the promotion"
+    released(told, "accepted")
+
+    before = other_release(told.entries, promotion, "mine")
+
+    assert before == told.entries[-1]
+    assert other_release(told.entries, promotion, "r") is None, "it is the same release"
+    assert other_release(told.entries, promoted(Told(), "4"), "mine") is None
+
+
+def test_only_a_moved_alias_asks_for_a_release_that_was_handed_over() -> None:
+    told = Told()
+    told.add(Action.RECONCILE, "1", "hand over", version="2", moved_to="2", moved_by="ann")
+    told.add(Action.RECONCILE, "1", "hand over", version="3", settles="a hash")
+
+    asked = [is_asked_for(told.entries, version) for version in ("2", "3", "4")]
+
+    assert asked == [True, False, False]
+
+
 def released(told: Told, after: str, *, until: datetime = NOW + timedelta(hours=1)) -> LedgerEntry:
-    about = {"release_id": "r", "version": "2", "at": "canary_5", "until": until.isoformat()}
+    about: dict[str, Any] = {"release_id": "r", "version": "2", "at": "canary_5", "until": until.isoformat()}
+    about["candidate"] = route("2").model_dump(mode="json")
     return told.add(Action.RELEASE, "1", after, **about)
 
 
@@ -252,7 +307,7 @@ def test_a_change_of_what_serves_ends_a_release_unless_it_is_its_own_promotion()
 
 def test_a_promotion_that_is_being_released_is_not_deployed_by_the_look_of_each_hour() -> None:
     told = Told()
-    told.add(Action.GATE, None, "promote")
+    promoted(told)
     later = NOW + timedelta(hours=5)
     assert unused_promotion(told.entries, later) is not None
 

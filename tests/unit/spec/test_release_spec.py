@@ -14,7 +14,7 @@ def test_a_release_is_immediate_where_nothing_is_said() -> None:
 
 
 def test_when_a_person_is_asked_may_be_said_in_a_word() -> None:
-    approval = ReleaseSpec.model_validate({"approval": "before_full"}).approval
+    approval = ReleaseSpec.model_validate({"mode": "canary", "approval": "before_full"}).approval
 
     assert (approval.when, approval.unanswered) == ("before_full", "refuse")
 
@@ -27,6 +27,8 @@ def test_when_a_person_is_asked_may_be_said_in_a_word() -> None:
         ({"steps": [0.0, 1.0]}, "does not rise"),
         ({"step": {"seconds": 100, "longest_seconds": 10}}, "step.longest_seconds is 10, less than"),
         ({"mode": "shadow_only", "shadow": {"requests": 0}}, "shadow: mode shadow_only needs"),
+        ({"approval": "before_full"}, "approval: nobody would be asked, because with mode immediate"),
+        ({"mode": "shadow_only", "approval": "before_canary"}, "a version serves nobody"),
         ({"sticky_by": "cookie"}, "sticky_by"),
         ({"error_rates": {"false_rollback": 0}}, "error_rates.false_rollback"),
         ({"mode": "big_bang"}, "mode"),
@@ -69,6 +71,9 @@ def test_an_environment_may_ask_more_than_the_others() -> None:
     [
         (["dev", "dev"], "names an environment twice"),
         (["dev", "production"], "production comes last by itself"),
+        (["dev", "champion"], "'champion' means a version there already"),
+        (["latest"], "'latest' means a version there already"),
+        (["v2"], "'v2' means a version there already"),
         (["Dev"], "environments.0.name"),
         ([{"name": "dev", "gate": {}}], "environments.0.gate"),
         ("dev", "environments"),

@@ -1,12 +1,17 @@
 """What the gateway needs of a serving backend: several instances of one version, answered in one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from perennial_gateway.routes import Route
 from perennial_gateway.web import Refused
 
 RETRY_AFTER = {"Retry-After": "2"}
+
+CALL_BYTES = 2_000_000
+"""The most that a backend is sent at once; TorchServe is set to take a little more."""
+
+CONNECT_SECONDS = 5.0
 
 Answer = dict[str, Any]
 """What a version's handler said of one instance: `prediction` and `score`, or `error` with a `status`."""
@@ -67,6 +72,20 @@ class Server(Backend, Protocol):
 
     async def alive(self) -> bool:
         """Whether it answers a probe, which asks for no version; never an error."""
+
+
+async def in_parts(
+    ask: Callable[[Route, Sequence[Any], Mapping[str, str]], Awaitable[list[Answer]]],
+    route: Route,
+    instances: Sequence[Any],
+    headers: Mapping[str, str],
+) -> list[Answer]:
+    """The answers to instances that are together too large for a call; one that is so alone is refused."""
+    if len(instances) == 1:
+        return [{"error": f"It is larger than {CALL_BYTES} bytes.", "status": 413}]
+    half = len(instances) // 2
+    first = await ask(route, instances[:half], headers)
+    return [*first, *await ask(route, instances[half:], headers)]
 
 
 def checked(answer: Any) -> Answer:

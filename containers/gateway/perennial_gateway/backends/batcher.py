@@ -105,6 +105,12 @@ class Batcher:
             timer.cancel()
             for part in parts:
                 part.answers.cancel()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what waits first and for nobody: while no call ends, nothing else would."""
+        while self._queue and self._queue[0].answers.done():
+            self._waits -= len(self._queue.popleft().instances)
 
     def _send(self) -> None:
         while self._may_send() and (batch := self._gather()):

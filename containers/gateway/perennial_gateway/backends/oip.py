@@ -14,12 +14,21 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, WorkerDied, checked
+from perennial_gateway.backends.base import (
+    CALL_BYTES,
+    CONNECT_SECONDS,
+    Answer,
+    BackendFault,
+    NotHeld,
+    Unreached,
+    WorkerDied,
+    checked,
+    in_parts,
+)
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
-CONNECTIONS = 256
 PROBE_SECONDS = 2.0
 JSON = "application/json"
 DIED = "while it worked on this request"
@@ -40,8 +49,8 @@ class Oip:
     async def open(self) -> None:
         """See `Backend.open`."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -68,6 +77,8 @@ class Oip:
             document = await self._call("GET", route, "", None, headers)
             inputs = self._inputs[key] = _inputs_of(document)
         body = orjson.dumps({"inputs": tensors_of(instances, inputs)})
+        if len(body) > CALL_BYTES:
+            return await in_parts(self.ask, route, instances, headers)
         return answers_of(await self._call("POST", route, "/infer", body, headers), len(instances))
 
     @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives

@@ -15,6 +15,9 @@ from perennial_gateway.backends.budget import RetryBudget
 from perennial_gateway.routes import Route
 
 FIRST_PROBE_SECONDS, LONGEST_PROBE_SECONDS = 0.1, 2.0
+GRACE_SECONDS = 2.0
+"""Beyond twice what a model may take: its worker may be at the call before, and the backend ends both."""
+
 NOT_HELD_SECONDS = 2.0
 """For so long a server that did not hold a version is not asked for it again."""
 
@@ -78,7 +81,7 @@ class Replicas:
     async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """See `Backend.ask`."""
         if len(self._replicas) == 1:
-            return await self._replicas[0].server.ask(route, instances, headers)
+            return await _in_time(self._replicas[0].server, route, instances, headers)
         loop = asyncio.get_running_loop()
         self._budget.earn(1)
         first, *others = choose(self._replicas, (route.model, route.backend_version), loop.time())
@@ -102,7 +105,7 @@ class Replicas:
         self._turn += 1
         replica.turn = self._turn
         try:
-            return await replica.server.ask(route, instances, headers)
+            return await _in_time(replica.server, route, instances, headers)
         except Unreached:
             self._leave_out(replica)
             raise
@@ -129,3 +132,17 @@ class Replicas:
             pause = min(2 * pause, LONGEST_PROBE_SECONDS)
         replica.down = False
         logger.warning("Server %d of %d is back.", replica.number + 1, self.servers)
+
+
+async def _in_time(
+    server: Server, route: Route, instances: Sequence[Any], headers: Mapping[str, str]
+) -> list[Answer]:
+    """The answers; nobody waits any more for what takes so long, but its place among the calls would be gone
+    for ever where a machine went away without a word.
+    """
+    seconds = 2 * route.timeout_seconds + GRACE_SECONDS
+    try:
+        async with asyncio.timeout(seconds):
+            return await server.ask(route, instances, headers)
+    except TimeoutError as error:
+        raise Unreached(f"it has not answered within {seconds:g} s") from error

@@ -13,12 +13,21 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from perennial_gateway.backends.base import Answer, BackendFault, NotHeld, Unreached, WorkerDied, checked
+from perennial_gateway.backends.base import (
+    CALL_BYTES,
+    CONNECT_SECONDS,
+    Answer,
+    BackendFault,
+    NotHeld,
+    Unreached,
+    WorkerDied,
+    checked,
+    in_parts,
+)
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
 
-CONNECTIONS = 256
 PROBE_SECONDS = 2.0
 DIED = "Worker died."
 """What TorchServe says of a call whose worker ended meanwhile."""
@@ -35,8 +44,9 @@ class TorchServe:
     async def open(self) -> None:
         """See `Backend.open`."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None),
+            # The batchers bound the calls to each version: none waits for a connection behind another's.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
             auto_decompress=False,
@@ -59,10 +69,12 @@ class TorchServe:
 
     async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """See `Backend.ask`."""
+        content = orjson.dumps(instances if route.batches else instances[0])
+        if len(content) > CALL_BYTES:
+            return await in_parts(self.ask, route, instances, headers)
         if not route.batches:
-            [instance] = instances
-            return [_answer_of(*await self._post(route, instance, headers))]
-        status, body = await self._post(route, instances, headers)
+            return [_answer_of(*await self._post(route, content, headers))]
+        status, body = await self._post(route, content, headers)
         answers = _parsed(body) if status == 200 else None
         if not isinstance(answers, list):
             raise _fault_of(status, body)
@@ -75,13 +87,11 @@ class TorchServe:
         """A version's own address, taken apart once: that takes longer than all else of a request's head."""
         return URL(f"{self._url}/predictions/{model}/{version}", encoded=True)
 
-    async def _post(self, route: Route, document: Any, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _post(self, route: Route, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         url = self._address(route.model, route.backend_version)
         own = {"Content-Type": "application/json", "Authorization": f"Bearer {self._keys.inference()}"}
         try:
-            async with self._opened.post(
-                url, data=orjson.dumps(document), headers={**headers, **own}
-            ) as response:
+            async with self._opened.post(url, data=content, headers={**headers, **own}) as response:
                 return response.status, await response.read()
         except aiohttp.ClientError as error:
             raise Unreached(f"it cannot be reached ({type(error).__name__})") from error
