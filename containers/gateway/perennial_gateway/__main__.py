@@ -21,7 +21,7 @@ from perennial_gateway.app import application
 from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
-from perennial_gateway.settings import GatewaySettings, Unguarded
+from perennial_gateway.settings import GatewaySettings, Unguarded, UnsafeFolder
 from perennial_gateway.worker import collect_less, log_to_stderr, open_many_files, worker
 
 GRACE_SECONDS = 30
@@ -52,6 +52,7 @@ def main() -> None:
 def _serve_by_workers(settings: GatewaySettings) -> None:
     def make_tables() -> None:  # before workers do it all at once
         for each in [settings, *settings.beside]:
+            each.make_spool()
             engine = database.connect(each.database)
             RouteTable(engine).load()
             engine.dispose()
@@ -66,7 +67,7 @@ def _serve_by_workers(settings: GatewaySettings) -> None:
 def _with_database(make: Callable[[], Made]) -> Made:
     try:
         return make()
-    except Unguarded as error:
+    except (Unguarded, UnsafeFolder) as error:
         sys.exit(f"The gateway's settings are wrong. {error}.")
     except (sa.exc.SQLAlchemyError, ValueError) as error:
         sys.exit(f"The gateway's database cannot be used: {error}")

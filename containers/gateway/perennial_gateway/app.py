@@ -69,6 +69,7 @@ def application(settings: GatewaySettings) -> ASGIApp:
         sa.exc.SQLAlchemyError: The database cannot be used.
         ValueError: A route that it holds cannot be read.
         Unguarded: Others can reach the gateway, and there is no token.
+        UnsafeFolder: The log's folder is another user's.
     """
     of_tokens, gauges = database.connect(settings.gateway_database_url), Gauges()
     is_production = settings.database == settings.gateway_database_url
@@ -100,7 +101,7 @@ def _one(
     routes.load()
     log = DurableLog(
         engine,
-        settings.spool,
+        settings.make_spool(),
         most_bytes=settings.log_spool_bytes,
         synced=settings.log_durability == "power",
     )

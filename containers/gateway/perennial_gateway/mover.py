@@ -137,7 +137,8 @@ class Mover:
 
     def _is_behind(self, wanted: Mapping[str, int]) -> bool:
         with self._engine.connect() as connection:
-            places = dict(connection.execute(spools.select()))
+            moved = connection.execute(spools.select()).all()
+        places = {row.name: row.moved_bytes for row in moved}
         # One that is gone now was wholly moved, though its place may be forgotten.
         return any(
             places.get(name, 0) < end and (self._folder / name).exists() for name, end in wanted.items()

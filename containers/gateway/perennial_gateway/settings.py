@@ -1,7 +1,9 @@
 """The gateway's settings, from the environment (`PERENNIAL_...`)."""
 
 import ipaddress
+import os
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
@@ -35,7 +37,7 @@ class GatewaySettings(BaseSettings):
             machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
             outlives the process, and that all processes of one database on this machine share. None for one
-            beside an SQLite database, else in the folder for temporary files.
+            beside an SQLite database, else for one of this database's in the folder for temporary files.
         log_spool_bytes: How much is kept there by each process; then requests are refused until the database
             answers again.
         log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too,
@@ -167,8 +169,23 @@ class GatewaySettings(BaseSettings):
         url = make_url(self.database)
         if url.get_backend_name() == "sqlite" and url.database:
             return Path(url.database).with_suffix(".spool")
-        spool = Path(tempfile.gettempdir()) / "perennial-gateway-spool"
-        return spool if self.gateway_environment == PRODUCTION else spool / self.gateway_environment
+        of_database = sha256(url.set(password=None).render_as_string().encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"perennial-gateway-spool-{of_database}"
+
+    def make_spool(self) -> Path:
+        """The folder of the log's spools, there now. Where nobody named one, it is for this user alone.
+
+        Raises:
+            UnsafeFolder: Somebody else made it, who could read what is logged there.
+        """
+        self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = self.spool.lstat().st_uid
+        if self.log_spool is None and owner != os.geteuid():
+            raise UnsafeFolder(
+                f"{self.spool} belongs to another user (uid {owner}), and what is predicted would be kept "
+                "there. Set PERENNIAL_LOG_SPOOL to a folder of the gateway's own"
+            )
+        return self.spool
 
     @property
     def users(self) -> tuple[Token, ...]:
@@ -195,6 +212,10 @@ def _without_addresses(environments: str) -> list[str]:
 
 class Unguarded(ValueError):
     """A gateway that others could reach and that would ask nobody for a token."""
+
+
+class UnsafeFolder(ValueError):
+    """A folder of the gateway's that is somebody else's."""
 
 
 def require_guarded(settings: GatewaySettings, *, no_tokens: bool) -> None:

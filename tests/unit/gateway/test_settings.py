@@ -1,5 +1,7 @@
 """A gateway that others can reach asks for tokens; of those it keeps the hashes."""
 
+import os
+import tempfile
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from perennial_gateway.database import as_text, connect, feedback, predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.page import page
 from perennial_gateway.routes import Route, Served
-from perennial_gateway.settings import GatewaySettings, Unguarded, is_loopback
+from perennial_gateway.settings import GatewaySettings, Unguarded, UnsafeFolder, is_loopback
 from perennial_gateway.tokens import parse_tokens
 from perennial_gateway.web import Refused
 from pydantic import ValidationError
@@ -126,3 +128,42 @@ def test_a_database_of_an_earlier_version_gains_the_columns_that_it_lacks(tmp_pa
         engine.dispose()
     assert found == [None, "shop", "shop"]
     assert {"sent_by", "latency_seconds"} <= {column["name"] for column in asked}
+
+
+def of_postgresql(name: str, *, password: str = "secret", **changes: Any) -> GatewaySettings:
+    return settings(gateway_database_url=f"postgresql+psycopg://us:{password}@host/{name}", **changes)
+
+
+def test_each_database_has_a_spool_folder_of_its_own_which_its_password_does_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    one = of_postgresql("one")
+    staging = of_postgresql("one", gateway_environment="staging")
+    folders = {each.spool for each in (one, of_postgresql("two"), staging)}
+
+    assert len(folders) == 3
+    assert all(folder.parent == tmp_path for folder in folders)
+    assert of_postgresql("one", password="another").spool == one.spool
+    made = one.make_spool()
+    assert (made, made.stat().st_mode & 0o777) == (one.spool, 0o700)
+    assert one.make_spool() == made
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_spool_folder_that_another_user_made_is_refused(
+    linked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    theirs = of_postgresql("one").spool
+    if linked:
+        (tmp_path / "ours").mkdir()
+        theirs.symlink_to(tmp_path / "ours")
+    else:
+        theirs.mkdir()
+    os.chown(theirs, 65534, 65534, follow_symlinks=False)
+
+    with pytest.raises(UnsafeFolder, match=r"belongs to another user \(uid 65534\).*PERENNIAL_LOG_SPOOL"):
+        of_postgresql("one").make_spool()
+    assert of_postgresql("one", log_spool=theirs).make_spool() == theirs  # who names it answers for it
