@@ -193,8 +193,8 @@ class Service:
         second label for a prediction is kept too: the last counts.
 
         Raises:
-            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the schema
-                of the version that answered, 429 for more labels than the token may send, 503 while
+            Refused: 404 for ids that are no predictions of this model, 422 for a label that breaks the
+                schema of the version that answered, 429 for more labels than the token may send, 503 while
                 predictions are late in the database; nothing of the request is kept.
         """
         served, sender = self._routes.served(model), request.state.sender
