@@ -16,7 +16,7 @@ SILENT = (
     {
         "scope": {
             "dag_id": HOUSEKEEPING,
-            "task_id": "look|send_alerts|handed_over|start_release|remove_left_behind",
+            "task_id": "look|send_alerts|handed_over|start_release|faults|remove_left_behind",
         },
         "match_mode": "regex",
         "controls": {"emit": False},

@@ -42,7 +42,16 @@ OF_CONTAINERS = {
     "TORCHSERVE_HOST",
     "USER",
 }
-OF_PROCESSES = {"CLONE", "ON", "PLATFORM_PROCESS", "PLATFORM_PROCESS_OF_START", "STEP"}
+OF_PROCESSES = {
+    "CLONE",
+    "ON",
+    "PLATFORM_PROCESS",
+    "PLATFORM_PROCESS_OF_START",
+    "STEP",
+    "WORKER_LAUNCHER",
+    "WORKER_PYTHON",
+    "WORKER_SPAWNER",
+}
 """What programs of ours tell each other; ON is read by `./perennial`."""
 
 OF_SETTINGS = {

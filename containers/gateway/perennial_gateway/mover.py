@@ -29,9 +29,6 @@ AGAIN_SECONDS = 0.5
 ADOPT_SECONDS = 5.0
 """Between looks for what killed processes left."""
 
-OTHERS_AGAIN_SECONDS = 0.05
-"""Between looks whether other processes have moved their rows."""
-
 ROTATE_BYTES = 16 << 20
 """A spool of which more is moved is replaced by a new one."""
 
@@ -132,7 +129,7 @@ class Mover:
         while self._is_behind(wanted):
             if time.monotonic() > until:
                 return False
-            time.sleep(OTHERS_AGAIN_SECONDS)
+            time.sleep(GATHER_SECONDS)
         return True
 
     def _is_behind(self, wanted: Mapping[str, int]) -> bool:

@@ -31,6 +31,7 @@ esac
 
 PERENNIAL = """#!/bin/sh
 [ -z "$REFUSED" ] || { echo "GateRefused: it was not promoted" >&2; exit 10; }
+case "$*" in *--accept*|*--pushed*) exit ;; esac
 tar -c -f - -C model .
 """
 
@@ -47,6 +48,7 @@ VERSION = """{
 FILES = [
     *("containers/compose/image.sh", "containers/compose/common.sh", "containers/serving/serve.py"),
     *("containers/serving/accept.py", "containers/serving/model.Dockerfile", "tasks/release/differences.py"),
+    "containers/serving/relay.py",
 ]
 
 

@@ -55,7 +55,13 @@ def asked(callers: int, *, processes: int, workers: int = 1) -> Slow:
 def test_the_processes_of_a_gateway_share_the_calls_that_workers_can_take(
     processes: int, workers: int, calls: int
 ) -> None:
-    assert asked(32, processes=processes, workers=workers).at_once == calls
+    assert asked(400, processes=processes, workers=workers).at_once == calls
+
+
+def test_what_comes_at_once_is_shared_by_the_workers_that_are_free() -> None:
+    seen = asked(32, processes=1, workers=4)
+    assert seen.at_once == 4
+    assert seen.sizes[:4] == [8, 8, 8, 8]
 
 
 def test_a_lone_caller_waits_for_nobody_and_many_go_together() -> None:

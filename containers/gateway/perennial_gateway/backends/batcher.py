@@ -75,6 +75,7 @@ class Batcher:
         self._budget = RetryBudget()
         self._queue: deque[Waiting] = deque()
         self._under_way = 0
+        self._starting = False
         self._calls: set[asyncio.Task[None]] = set()
 
     async def ask(self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float) -> list[Answer]:
@@ -113,13 +114,26 @@ class Batcher:
             self._waits -= len(self._queue.popleft().instances)
 
     def _send(self) -> None:
-        while self._may_send() and (batch := self._gather()):
-            size = sum(len(waiting.instances) for waiting in batch)
-            self._asked += size
-            self._under_way += 1
-            call = asyncio.ensure_future(self._work(batch, size))
-            self._calls.add(call)  # the loop itself holds no reference to it
-            call.add_done_callback(self._calls.discard)
+        """Start a call, if one may; what comes in this turn of the loop, before its first step, goes with it."""
+        if self._starting or not self._queue or not self._may_send():
+            return
+        self._starting = True
+        self._under_way += 1
+        call = asyncio.ensure_future(self._start())
+        self._calls.add(call)  # the loop itself holds no reference to it
+        call.add_done_callback(self._calls.discard)
+
+    async def _start(self) -> None:
+        self._starting = False
+        free = max(self._at_once - self._under_way, 0) + 1  # with this call's own, as many take what waits
+        batch = self._gather(min(self._most, ceil(self._waits / free)))
+        size = sum(len(waiting.instances) for waiting in batch)
+        self._asked += size
+        if batch:
+            self._send()
+            await self._work(batch, size)
+        else:
+            self._ended(size)
 
     def _may_send(self) -> bool:
         calls = self._under_way
@@ -132,11 +146,12 @@ class Batcher:
         self._asked -= size
         self._send()
 
-    def _gather(self) -> list[Waiting]:
-        """What goes together now; nobody waits any more for what was cancelled or is late."""
+    def _gather(self, room: int) -> list[Waiting]:
+        """What goes together now, one at least; nobody waits any more for what was cancelled or is late."""
         batch: list[Waiting] = []
-        room = self._most
-        while self._queue and (self._queue[0].answers.done() or len(self._queue[0].instances) <= room):
+        while self._queue and (
+            self._queue[0].answers.done() or not batch or len(self._queue[0].instances) <= room
+        ):
             waiting = self._queue.popleft()
             self._waits -= len(waiting.instances)
             if not waiting.answers.done():
