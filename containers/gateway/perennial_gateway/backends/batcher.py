@@ -114,7 +114,7 @@ class Batcher:
             self._waits -= len(self._queue.popleft().instances)
 
     def _send(self) -> None:
-        """Start a call, if one may; what comes in this turn of the loop, before its first step, goes with it."""
+        """Start a call, if one may; what comes in this turn of the loop, before its first step, joins it."""
         if self._starting or not self._queue or not self._may_send():
             return
         self._starting = True
