@@ -146,6 +146,11 @@ def test_a_cloud_run_service_needs_no_more_than_its_names() -> None:
         ({"token_secret": "projects/p/secrets/token"}, "without its path"),
         ({"token_version": "0"}, "the number of the secret's version, or latest"),
         ({"memory": "1GB"}, "'1GB' is not an amount of memory"),
+        ({"min_instances": 20}, "max_instances: 10 is less than min_instances (20)"),
+        ({"cpu": "999999999999"}, "'999999999999' is not a number of processors"),
+        ({"memory": "99999999Gi"}, "'99999999Gi' is not an amount of memory"),
+        ({"memory": 1024}, "'1024' is not an amount of memory, such as 512Mi or 1Gi"),
+        ({"project": 12345}, "'12345' is not the id of a Google Cloud project"),
         ({"cpu": "one"}, "'one' is not a number of processors"),
         ({"service_account": "runner"}, "'runner' is not the e-mail address of a service account"),
         ({"min_instances": 5, "max_instances": 2}, "2 is less than min_instances (5)"),
@@ -167,3 +172,10 @@ def test_a_cloud_run_service_names_what_is_missing(missing: str) -> None:
     named = {name: value for name, value in ON_CLOUD_RUN.items() if name != missing}
     with pytest.raises(ValidationError, match=rf"cloud_run.{missing}\n"):
         ReleaseSpec.model_validate({"cloud_run": named})
+
+
+def test_numbers_may_name_processors_and_a_version() -> None:
+    release = ReleaseSpec.model_validate({"cloud_run": ON_CLOUD_RUN | {"cpu": 2, "token_version": 3}})
+
+    assert release.cloud_run is not None
+    assert (release.cloud_run.cpu, release.cloud_run.token_version) == ("2", "3")
