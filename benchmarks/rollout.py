@@ -55,7 +55,8 @@ def test_ten_thousand_requests_over_everything_that_happens_to_a_model(
         while told.asked + canary.asked < REQUESTS:
             time.sleep(0.1)
     rows = [*told.rows(), *canary.rows()]
-    rows += [each.total(_lost(each, of)) for each, of in ((told, model), (canary, stepped))]
+    rows.append(told.total("all of the promotions, rollbacks and kills above", _lost(told, model)))
+    rows.append(canary.total("all of the two releases above", _lost(canary, stepped)))
     with _store(platform, tmp_path) as restart:
         rows += _restart_log_store(platform, new_model(settled), restart)
     head = ["| what happens | requests | failed | sent again | |", "|---|---|---|---|---|"]
@@ -132,7 +133,7 @@ def _restart_log_store(platform: Platform, model: Model, restart: Callable[[Wind
         with told.during(f"a log store that is away for {AWAY_SECONDS:g} s") as window:
             restart(window)
     yield from told.rows()
-    yield told.total(_lost(told, model))
+    yield told.total("all around the restart of the log store", _lost(told, model))
 
 
 @contextmanager

@@ -108,10 +108,11 @@ class Told:
     def rows(self) -> list[str]:
         return [window.row(what) for what, window in self._windows.items()]
 
-    def total(self, lost: int) -> str:
+    def total(self, what: str, lost: int) -> str:
         """The row of the whole load.
 
         Args:
+            what: The load, in words.
             lost: Answers that the log lacks.
         """
-        return f"| all of it | {self.asked:,} | {self.failed} | {self.load.resets} | {lost} log rows lost |"
+        return f"| {what} | {self.asked:,} | {self.failed} | {self.load.resets} | {lost} log rows lost |"

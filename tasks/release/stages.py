@@ -4,6 +4,7 @@ from math import isfinite
 
 from tasks.contracts import Counted, StageKind
 from tasks.spec import PRODUCTION, ReleaseSpec
+from tasks.spec.release import step_name
 
 SHADOW = "shadow"
 FEWEST_ANSWERS = 100
@@ -18,7 +19,7 @@ def plan(rules: ReleaseSpec) -> dict[str, float]:
     """
     if rules.mode == "immediate":
         return {}
-    steps = {f"canary_{100 * share:g}".replace(".", "_"): share for share in rules.steps}
+    steps = {step_name(share): share for share in rules.steps}
     shadow = {SHADOW: 0.0} if rules.shadow.requests and rules.shadow.share else {}
     if rules.mode == "shadow_only":
         return shadow

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tasks.spec.base import Spec
 
@@ -24,8 +24,8 @@ SHAPES = {
     "token_secret": (r"[A-Za-z0-9_-]{1,255}", "the name of a secret in Secret Manager, without its path"),
     "token_version": (r"latest|[1-9][0-9]*", "the number of the secret's version, or latest"),
     "service_account": (r"|[^@\s]+@[^@\s]+\.[^@\s]+", "the e-mail address of a service account, or empty"),
-    "cpu": (r"[1-9][0-9]*|[1-9][0-9]{2}m", "a number of processors, such as 1 or 500m"),
-    "memory": (r"[1-9][0-9]*(Mi|Gi)", "an amount of memory, such as 512Mi or 1Gi"),
+    "cpu": (r"[1-9][0-9]?|[1-9][0-9]{2}m", "a number of processors, such as 1 or 500m"),
+    "memory": (r"[1-9][0-9]{0,5}Mi|[1-9][0-9]{0,2}Gi", "an amount of memory, such as 512Mi or 1Gi"),
 }
 
 
@@ -60,6 +60,12 @@ class CloudRunSpec(Spec):
     ingress: Ingress = "all"
     ready_seconds: Annotated[float, Field(ge=30, le=3600)] = 600
 
+    @field_validator(*SHAPES, mode="before")
+    @classmethod
+    def _may_be_a_number(cls, value: object) -> object:
+        """YAML reads `cpu: 1` and `token_version: 3` as numbers."""
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
     @field_validator(*SHAPES)
     @classmethod
     def _has_its_shape(cls, value: str, info: ValidationInfo) -> str:
@@ -68,10 +74,10 @@ class CloudRunSpec(Spec):
             raise ValueError(f"{value!r} is not {meant}")
         return value
 
-    @field_validator("max_instances")
-    @classmethod
-    def _is_no_less_than_the_least(cls, most: int, info: ValidationInfo) -> int:
-        least = info.data.get("min_instances", 0)
-        if most < least:
-            raise ValueError(f"{most} is less than min_instances ({least})")
-        return most
+    @model_validator(mode="after")
+    def _has_no_less_than_the_least(self) -> "CloudRunSpec":
+        if self.max_instances < self.min_instances:
+            raise ValueError(
+                f"max_instances: {self.max_instances} is less than min_instances ({self.min_instances})"
+            )
+        return self

@@ -107,7 +107,9 @@ class PipelineSpec(Spec):
                     f"{path}: behaviour: write the tests into the file {behaviour_file.NAME} beside it."
                 )
             spec = cls.model_validate(document)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except yaml.YAMLError as error:
+            raise InvalidProject(f"{path}: cannot be read: {strict_yaml.sentence(error)}") from error
+        except (OSError, UnicodeDecodeError) as error:
             raise InvalidProject(f"{path}: cannot be read: {error}") from error
         except ValidationError as error:
             faults = faults_of(error, cls)

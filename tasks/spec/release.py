@@ -1,13 +1,14 @@
 """What a team says of how a new version reaches its users."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.spec.base import Share, Spec
 from tasks.spec.cloud_run import CloudRunSpec
 from tasks.spec.metrics import Task
+from tasks.spec.release_checks import Count, ErrorRates, ReleaseChecks
 
 ReleaseMode = Literal["immediate", "canary", "blue_green", "shadow_only"]
 
@@ -18,13 +19,12 @@ NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
 
 LONGEST_WAIT = 90 * 86_400
 """A release that takes longer than a quarter of a year is none: the next model is there before."""
-MOST_REQUESTS = 10**9
+MOST_STEPS = 20
+STICKY = re.compile(r"|sender|header:[A-Za-z0-9-]{1,100}")
+EXAMPLE = "[0.05, 0.25, 0.5, 1.0]"
 
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
 LongestSeconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=MOST_REQUESTS)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-Margin = Annotated[float, Field(gt=0, lt=1)]
 Undecided = Literal["hold", "proceed"]
 
 
@@ -76,80 +76,6 @@ class ShadowSpec(Spec):
     undecided: Undecided = "hold"
 
 
-class ErrorRates(Spec):
-    """How often the checks of a whole release may be wrong.
-
-    Attributes:
-        false_rollback: The probability that a release goes back although the candidate is within every
-            margin; all checks and steps together.
-        missed: The probability that one check lets a candidate pass that is worse than its margin.
-    """
-
-    false_rollback: Rate = 0.01
-    missed: Rate = 0.05
-
-
-class ErrorsCheck(Spec):
-    """Requests that were not answered: how much larger the candidate's share of them may be."""
-
-    margin: Margin = 0.02
-
-
-class LatencyCheck(Spec):
-    """Slow answers: those that take longer than `ratio` times what 95 % of the stable version's take.
-
-    Attributes:
-        margin: How much larger than the stable version's the candidate's share of slow answers may be.
-        limit_seconds: An answer that takes longer is slow in any case; None for no such limit.
-    """
-
-    ratio: Annotated[float, Field(ge=1, le=100)] = 1.5
-    margin: Margin = 0.05
-    limit_seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-
-
-class AgreementCheck(Spec):
-    """Copies: in which share of them the candidate has to say what the caller was told; None for any."""
-
-    least: Annotated[float, Field(gt=0, lt=1)] | None = None
-
-
-class PredictionsCheck(Spec):
-    """Answers: by how much the share of any one answer may change; None for any. Not of a regression."""
-
-    largest_change: Margin | None = 0.1
-
-
-class LabelsCheck(Spec):
-    """Answers whose label has come.
-
-    Attributes:
-        margin: How much larger than the stable version's the candidate's share of wrong answers may be; for a
-            regression its mean absolute error, in units of `largest_error`. None for no such check.
-        largest_error: Of a regression, in units of the label: errors count as at most that. None: no check.
-        slice_margin: The same on any one slice of `data.slice_by` whose column is one of the features: its
-            values, or bins with `edges`. Looked at are the slices that the stable version had labels of in
-            the day before the stage, the largest twenty. None for no such check.
-        least: So many labelled answers of the candidate have to be there before a step may end, but the one
-            of everything; 0 where labels come too late to wait for.
-    """
-
-    margin: Margin | None = 0.02
-    slice_margin: Margin | None = 0.03
-    largest_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    least: Count = 0
-
-
-class ReleaseChecks(Spec):
-    """What is looked at while two versions are there."""
-
-    errors: ErrorsCheck = ErrorsCheck()
-    latency: LatencyCheck = LatencyCheck()
-    agreement: AgreementCheck = AgreementCheck()
-    predictions: PredictionsCheck = PredictionsCheck()
-    labels: LabelsCheck = LabelsCheck()
-
-
 class AcceptanceSpec(Spec):
     """What a version has to show where it is deployed, before any user meets it.
 
@@ -176,8 +102,18 @@ class EnvironmentSpec(Spec):
         acceptance: What a version has to show there, by itself; None for what `release.acceptance` says.
     """
 
-    name: Annotated[str, Field(pattern=rf"^{ENVIRONMENT.pattern}$")]
+    name: str
     acceptance: AcceptanceSpec | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_a_name(cls, name: str) -> str:
+        if not ENVIRONMENT.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot be an environment's name; use at most 31 lower-case letters, digits and "
+                "underscores, the first a letter"
+            )
+        return name
 
 
 class ReleaseSpec(Spec):
@@ -205,7 +141,7 @@ class ReleaseSpec(Spec):
     steps: tuple[Share, ...] = (0.05, 0.25, 0.5, 1.0)
     step: StepSpec = StepSpec()
     shadow: ShadowSpec = ShadowSpec()
-    sticky_by: Annotated[str, Field(pattern=r"^(|sender|header:[A-Za-z0-9-]{1,100})$")] = ""
+    sticky_by: str = ""
     error_rates: ErrorRates = ErrorRates()
     checks: ReleaseChecks = ReleaseChecks()
     acceptance: AcceptanceSpec = AcceptanceSpec()
@@ -250,7 +186,52 @@ class ReleaseSpec(Spec):
     @field_validator("approval", mode="before")
     @classmethod
     def _may_be_said_in_a_word(cls, approval: object) -> object:
+        if isinstance(approval, bool):
+            raise ValueError(  # noqa: TRY004 - pydantic tells this one in a sentence
+                f"{str(approval).lower()} is none of none, before_canary and before_full; without quotes "
+                "YAML reads yes, no, on and off as true and false"
+            )
         return {"when": approval} if isinstance(approval, str) else approval
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_word(cls, release: object) -> object:
+        if isinstance(release, str):
+            modes = ", ".join(get_args(ReleaseMode))
+            raise ValueError(  # noqa: TRY004 - as above
+                f"{release!r} is one word, but fields are expected; write mode: one of {modes}, below it"
+            )
+        return release
+
+    @field_validator("sticky_by")
+    @classmethod
+    def _names_what_keeps_a_caller(cls, sticky_by: str) -> str:
+        if not STICKY.fullmatch(sticky_by):
+            raise ValueError(
+                f"{sticky_by!r} is none of sender, header:NAME (such as header:X-User-Id), and empty"
+            )
+        return sticky_by
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _are_shares(cls, steps: object) -> object:
+        if not isinstance(steps, list | tuple):
+            raise ValueError(  # noqa: TRY004 - as above
+                f"a list of shares is expected, such as {EXAMPLE}, not {steps!r}"
+            )
+        if any(isinstance(each, int | float) and each > 1 for each in steps):
+            raise ValueError(f"{list(steps)} are no shares; 5 % is 0.05, and everything is 1: {EXAMPLE}")
+        return steps
+
+    @field_validator("steps")
+    @classmethod
+    def _have_names_of_their_own(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        if len(steps) > MOST_STEPS:
+            raise ValueError(f"there are {len(steps)} steps, and at most {MOST_STEPS} are possible")
+        names = [step_name(share) for share in steps]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two steps would be called {', '.join(double)}: make them differ by more")
+        return steps
 
     @field_validator("steps")
     @classmethod
@@ -274,6 +255,22 @@ class ReleaseSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _says_nothing_that_its_mode_ignores(self) -> "ReleaseSpec":
+        """What is the default may stand there: a specification that was written down names every field."""
+        for name in ("steps", "sticky_by"):
+            if self.mode != "canary" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name}: mode {self.mode} has no use for it; take mode canary, or leave it out"
+                )
+        copies = self.mode in {"canary", "shadow_only"} and self.shadow.requests and self.shadow.share
+        if self.checks.agreement.least is not None and not copies:
+            raise ValueError(
+                "checks.agreement.least: there are no copies to compare; take canary or shadow_only with "
+                "shadow.requests and shadow.share above 0, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_place_to_ask_at(self) -> "ReleaseSpec":
         if self.approval.when == "none" or (self.by_steps and self.mode != "shadow_only"):
             return self
@@ -284,8 +281,20 @@ class ReleaseSpec(Spec):
         )
 
 
+def step_name(share: float) -> str:
+    """What the stage is called in which the candidate answers this share of the requests."""
+    return f"canary_{100 * share:g}".replace(".", "_")
+
+
 def faults_of_release(task: Task, release: ReleaseSpec) -> list[str]:
     """What does not fit the model's task."""
     if task != "regression" and release.checks.labels.largest_error is not None:
         return ["release.checks.labels.largest_error belongs to a regression; leave it out"]
+    labels = release.checks.labels
+    if task == "regression" and release.mode == "canary" and labels.margin and labels.largest_error is None:
+        return [
+            "release.checks.labels.largest_error: without it the canary of a regression looks at errors and "
+            "latency alone; say from where on errors count as equally large, in units of the label, or "
+            "labels: {margin: null} where that is meant"
+        ]
     return []

@@ -90,3 +90,10 @@ def loads(text: str) -> Any:
             as 30 February), or is nested or repeated beyond all measure.
     """
     return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+
+
+def sentence(error: yaml.YAMLError) -> str:
+    """What is wrong with a text, in one line with its place."""
+    mark = getattr(error, "problem_mark", None)
+    told = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {told}" if mark else told

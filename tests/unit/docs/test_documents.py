@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import yaml
 from embedded.variables import KNOWN
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
-from tests.documents import IN_CI, PAGES, Block, blocks, inline_code
+from tests.documents import IN_CI, PAGES, Block, blocks, inline_code, tokens
 
 LANGUAGES = {"bash", "yaml", "json", "python", "ini", "text"}
 LABELS = {"pipeline.yaml", "docker-compose.override.yaml"}
-LINK = re.compile(r"\]\(([^)#\s]+)\)")
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+ANCHOR = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
 TARGET = re.compile(r"(?:^|[;&|(] *|\$\(|\bsudo )make(?: -s)? ([a-z][a-z-]*)", re.MULTILINE)
 OURS = re.compile(
     r"^(?:tests|tasks|plugins|containers|docs|dags|demo|benchmarks|embedded|models|great_expectations)/"
@@ -140,6 +143,28 @@ def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> Non
     assert [link for link in links if not (page.parent / link).exists()] == []
     files = [code for code in inline_code(page) if OURS.match(code) and not re.search(r"[<*\s]", code)]
     assert [name for name in files if not (PROJECT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_heading_that_a_link_leads_to_is_there(page: Path) -> None:
+    links = [link for link in ANCHOR.findall(page.read_text(encoding="utf-8")) if "://" not in link[0]]
+    pages = [(page.parent / name if name else page, anchor) for name, anchor in links]
+    assert [
+        (file.name, anchor)
+        for file, anchor in pages
+        if file.suffix == ".md" and anchor not in set(anchors(file))
+    ] == []
+
+
+def anchors(page: Path) -> Iterator[str]:
+    """What GitHub calls the headings of a page: lower-case, without punctuation, hyphens for spaces."""
+    parts = tokens(page)
+    for opened, heading in pairwise(parts):
+        if opened.type == "heading_open":
+            text = "".join(
+                child.content for child in heading.children or () if child.type in {"text", "code_inline"}
+            )
+            yield re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

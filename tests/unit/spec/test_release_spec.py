@@ -29,13 +29,29 @@ def test_when_a_person_is_asked_may_be_said_in_a_word() -> None:
         ({"mode": "shadow_only", "shadow": {"requests": 0}}, "shadow: mode shadow_only needs"),
         ({"approval": "before_full"}, "approval: nobody would be asked, because with mode immediate"),
         ({"mode": "shadow_only", "approval": "before_canary"}, "a version serves nobody"),
-        ({"sticky_by": "cookie"}, "sticky_by"),
+        ({"sticky_by": "header"}, "'header' is none of sender, header:NAME"),
+        ({"steps": 0.5}, "a list of shares is expected, such as [0.05, 0.25, 0.5, 1.0], not 0.5"),
+        ({"steps": [5, 25, 50, 100]}, "[5, 25, 50, 100] are no shares; 5 % is 0.05"),
+        ({"mode": "canary", "steps": [0.0501, 0.05010000001, 1]}, "two steps would be called canary_5_01"),
+        ({"mode": "canary", "steps": [0.9999999, 1.0]}, "two steps would be called canary_100"),
+        ({"mode": "canary", "steps": [n / 2000 for n in range(1, 2001)]}, "there are 2000 steps"),
+        ({"steps": [0.5, 1.0]}, "steps: mode immediate has no use for it"),
+        ({"mode": "blue_green", "steps": [0.5, 1.0]}, "steps: mode blue_green has no use for it"),
+        ({"mode": "shadow_only", "sticky_by": "sender"}, "sticky_by: mode shadow_only has no use for it"),
+        ({"mode": "blue_green", "checks": {"agreement": {"least": 0.9}}}, "there are no copies to compare"),
+        (
+            {"mode": "canary", "shadow": {"requests": 0}, "checks": {"agreement": {"least": 0.9}}},
+            "there are no copies to compare",
+        ),
+        ({"approval": False}, "false is none of none, before_canary and before_full"),
+        ("canary", "'canary' is one word, but fields are expected"),
+        ({"environments": ["Staging"]}, "'Staging' cannot be an environment's name"),
         ({"error_rates": {"false_rollback": 0}}, "error_rates.false_rollback"),
         ({"mode": "big_bang"}, "mode"),
         ({"checks": {"label": {}}}, "checks.label"),
     ],
 )
-def test_what_cannot_be_is_refused_by_the_name_of_its_field(release: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_is_refused_by_the_name_of_its_field(release: Any, said: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         ReleaseSpec.model_validate(release)
 
@@ -47,6 +63,22 @@ def test_only_a_regression_has_errors_in_units() -> None:
 
     assert "largest_error belongs to a regression" in faults_of_release("binary", release)[0]
     assert faults_of_release("regression", release) == []
+
+
+def test_a_canary_of_a_regression_looks_at_more_than_errors_and_latency() -> None:
+    silent = ReleaseSpec.model_validate({"mode": "canary"})
+    meant = ReleaseSpec.model_validate({"mode": "canary", "checks": {"labels": {"margin": None}}})
+    said = ReleaseSpec.model_validate({"mode": "canary", "checks": {"labels": {"largest_error": 60}}})
+
+    assert "looks at errors and latency alone" in faults_of_release("regression", silent)[0]
+    assert [faults_of_release("regression", each) for each in (meant, said)] == [[], []]
+    assert faults_of_release("binary", silent) == []
+
+
+def test_what_was_written_down_with_its_defaults_is_read_again() -> None:
+    for mode in ("immediate", "canary", "blue_green", "shadow_only"):
+        release = ReleaseSpec.model_validate({"mode": mode})
+        assert ReleaseSpec.model_validate(release.model_dump(mode="json")) == release
 
 
 def test_environments_may_be_said_by_their_names() -> None:
@@ -114,6 +146,11 @@ def test_a_cloud_run_service_needs_no_more_than_its_names() -> None:
         ({"token_secret": "projects/p/secrets/token"}, "without its path"),
         ({"token_version": "0"}, "the number of the secret's version, or latest"),
         ({"memory": "1GB"}, "'1GB' is not an amount of memory"),
+        ({"min_instances": 20}, "max_instances: 10 is less than min_instances (20)"),
+        ({"cpu": "999999999999"}, "'999999999999' is not a number of processors"),
+        ({"memory": "99999999Gi"}, "'99999999Gi' is not an amount of memory"),
+        ({"memory": 1024}, "'1024' is not an amount of memory, such as 512Mi or 1Gi"),
+        ({"project": 12345}, "'12345' is not the id of a Google Cloud project"),
         ({"cpu": "one"}, "'one' is not a number of processors"),
         ({"service_account": "runner"}, "'runner' is not the e-mail address of a service account"),
         ({"min_instances": 5, "max_instances": 2}, "2 is less than min_instances (5)"),
@@ -135,3 +172,10 @@ def test_a_cloud_run_service_names_what_is_missing(missing: str) -> None:
     named = {name: value for name, value in ON_CLOUD_RUN.items() if name != missing}
     with pytest.raises(ValidationError, match=rf"cloud_run.{missing}\n"):
         ReleaseSpec.model_validate({"cloud_run": named})
+
+
+def test_numbers_may_name_processors_and_a_version() -> None:
+    release = ReleaseSpec.model_validate({"cloud_run": ON_CLOUD_RUN | {"cpu": 2, "token_version": 3}})
+
+    assert release.cloud_run is not None
+    assert (release.cloud_run.cpu, release.cloud_run.token_version) == ("2", "3")

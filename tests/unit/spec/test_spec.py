@@ -168,7 +168,7 @@ def test_a_fault_that_ends_in_a_question_has_no_full_stop_behind_it(
 
 def test_a_key_that_is_written_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
     text = "version: 1\ndata:\n  suite: reviews\n  table: reviews\n  suite: critics\n"
-    with pytest.raises(InvalidProject, match=r"(?s)'suite' is there already in line 3.*line 5"):
+    with pytest.raises(InvalidProject, match=r"(?s)line 5, column 3: 'suite' is there already in line 3"):
         PipelineSpec.load(written(tmp_path, text))
 
 
