@@ -41,7 +41,11 @@ def test_one_without_an_address_answers_below_production(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     "environments",
-    ["dev,dev", "Dev", "production", "=http://a", "dev,production", "champion", "dev,latest", "v2=http://a"],
+    [
+        *["dev,dev", "Dev", "production", "=http://a", "dev,production", "champion", "dev,latest"],
+        *["v2=http://a", "public", "gateway=http://a", "pg_toast", "information_schema", "metrics"],
+        *["healthz", "internal"],
+    ],
 )
 def test_names_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch, environments: str) -> None:
     named(monkeypatch, environments)
