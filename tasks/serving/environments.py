@@ -4,6 +4,8 @@ gateway.
 Production is always there, and last. The others are named by `PERENNIAL_RELEASE_ENVIRONMENTS`.
 """
 
+from collections.abc import Sequence
+
 from tasks.errors import InvalidRequest, InvalidSettings
 from tasks.serving.gateway import Gateway
 from tasks.settings import separated, settings
@@ -38,6 +40,36 @@ def addresses() -> dict[str, str]:
         name: url.strip().rstrip("/") or f"{below}/{name}"
         for name, (_, _, url) in zip(names, given, strict=True)
     }
+
+
+def require_on_platform(names: Sequence[str]) -> None:
+    """Refuse the environments of a model that the platform has not, or has in another order.
+
+    Args:
+        names: As `release.environments` of its pipeline.yaml has them.
+
+    Raises:
+        InvalidRequest: It says which, and which there are.
+        InvalidSettings: As `addresses`.
+    """
+    if names and (fault := fault_of(names, list(addresses()))):
+        raise InvalidRequest(fault)
+
+
+def fault_of(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """What is wrong with the environments of a model, as a sentence; None where nothing is."""
+    there = f"{VARIABLE} has {', '.join(known) or 'none'}"
+    if missing := [name for name in names if name not in known]:
+        return (
+            f"release.environments names {', '.join(missing)}, which this platform has not: {there}. Correct "
+            "the name in pipeline.yaml, or add it to that setting."
+        )
+    if [name for name in known if name in names] != list(names):
+        return (
+            f"release.environments is {', '.join(names)}, but {there}, in this order. Name them in the "
+            "platform's order: a version passes through them in it."
+        )
+    return None
 
 
 def _is_taken(name: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.errors import InvalidRequest, InvalidSettings
-from tasks.serving.environments import addresses, gateway_of
+from tasks.serving.environments import addresses, fault_of, gateway_of
 from tasks.settings import settings
 
 
@@ -51,3 +51,25 @@ def test_names_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch, envir
     named(monkeypatch, environments)
     with pytest.raises(InvalidSettings, match="PERENNIAL_RELEASE_ENVIRONMENTS"):
         addresses()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ["stagin"],
+            "names stagin, which this platform has not: PERENNIAL_RELEASE_ENVIRONMENTS has dev, stag",
+        ),
+        (["staging", "dev"], "is staging, dev, but PERENNIAL_RELEASE_ENVIRONMENTS has dev, staging, in this"),
+    ],
+)
+def test_a_models_environments_that_the_platform_has_not_or_in_another_order(
+    names: list[str], said: str
+) -> None:
+    assert said in str(fault_of(names, ["dev", "staging"]))
+
+
+def test_a_model_may_leave_an_environment_out() -> None:
+    assert [fault_of(names, ["dev", "staging"]) for names in ([], ["staging"], ["dev", "staging"])] == [
+        None
+    ] * 3
