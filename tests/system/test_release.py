@@ -161,6 +161,7 @@ def test_a_good_version_reaches_everybody_although_what_watches_it_is_killed(
         approve(airflow, run_id, "It looks well.")
         states = wait_for_run(airflow, RELEASE, run_id)
 
+    assert states.pop("ask_before_production") == "skipped", "a person was asked before a stage"
     assert set(states.values()) == {"success"}, states
     assert asking.failed == []
     assert {before, serving(inside)["model_version"]} == set(asking.versions)
