@@ -1,6 +1,7 @@
 """`python -m new_model.check [NAME]` (`make check`): whether a model's files fit each other.
 
-Nothing runs, and nothing of a platform is read: the query is tried on empty tables, a program is only parsed.
+Nothing runs, and of a platform only its settings are read, for the names of its environments. The query is
+tried on empty tables, a program is only parsed.
 """
 
 import ast
@@ -18,6 +19,7 @@ from tasks.data.labelled import columns_of_view
 from tasks.data.model_query import training_rows
 from tasks.data.suites import load_suite, require_columns, require_declared_columns
 from tasks.errors import EXIT_INVALID, InvalidQuery, InvalidRequest, PerennialError
+from tasks.serving.environments import addresses, fault_of
 from tasks.settings import forget_another_clone, settings
 from tasks.spec import PipelineSpec, TableSpec, read_specs, unforeseen
 from tasks.stores.lake import Lake, arrow_schema, rows_of
@@ -59,6 +61,7 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
         _faults_of_suites,
         _faults_of_query,
         _faults_of_feedback,
+        _faults_of_environments,
     )
     for look in looks:
         try:
@@ -67,6 +70,13 @@ def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
             yield str(fault)
         except Exception as error:  # noqa: BLE001 - the other looks, and the other models, are still told
             yield str(unforeseen(settings().models / spec.name, error))
+
+
+def _faults_of_environments(spec: PipelineSpec) -> Iterator[str]:
+    """Those that the platform of these settings has not; where they name none, that may be another one's."""
+    known = list(addresses())
+    if known and (fault := fault_of([each.name for each in spec.release.environments], known)):
+        yield fault
 
 
 def _folders(models: Path) -> set[str]:

@@ -22,8 +22,8 @@ class AskBeforeStage(HITLOperator):
         approval: How long the question waits, and what counts then.
         acceptance: An `Acceptance` as JSON; usually another task's output.
         decision: The `StageDecision` of the stage before as JSON; None before the first.
-        asked_of: Of which versions: `first` of a model that nothing serves of, which goes through no stages;
-            `next` of one that comes after another; `any` of both.
+        asked_of: Of which versions: `first` of one that goes through no stages, because nothing serves of its
+            model or it serves itself and gets other settings; `next` of one that does; `any` of both.
     """
 
     template_fields: Sequence[str] = ("subject", "body", "acceptance", "decision")
@@ -52,9 +52,9 @@ class AskBeforeStage(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask; skipped of a version that a person is not asked of here."""
-        is_first = self.acceptance["stable"] is None
+        is_first = not self.acceptance["plan"]
         if is_first and self.asked_of == "next":
-            raise AirflowSkipException("No version serves, so there are no stages to ask about.")
+            raise AirflowSkipException("It goes through no stages, so there is none to ask about.")
         if not is_first and self.asked_of == "first":
             raise AirflowSkipException("It goes through stages: a person is asked before one of these.")
         until = datetime.now(UTC) + timedelta(seconds=self.wait_seconds)

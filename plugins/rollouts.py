@@ -125,15 +125,17 @@ def ask_before(spec: PipelineSpec, stage: str, accepted: XComArg, decision: XCom
 def open_stage(
     spec: PipelineSpec, stage: str, accepted: XComArg, decision: XComArg | None, approval: XComArg | None
 ) -> XComArg:
-    """Divide the requests; skipped, with all stages, for a first model, which has nothing beside it."""
+    """Divide the requests; skipped, with all stages, where there is nothing to compare with."""
     inputs = {"acceptance": accepted, "before": decision, "approval": approval, "stage": stage}
-    return _step("open_stage", f"open_{stage}", spec, inputs, skip_because=first_model)
+    return _step("open_stage", f"open_{stage}", spec, inputs, skip_because=no_stages)
 
 
-def first_model(inputs: dict[str, Any]) -> str | None:
-    """Why there is no stage; None where a version serves."""
-    if inputs["acceptance"]["stable"] is not None:
+def no_stages(inputs: dict[str, Any]) -> str | None:
+    """Why there is no stage; None where the version is compared with what serves."""
+    if inputs["acceptance"]["plan"]:
         return None
+    if inputs["acceptance"]["stable"] is not None:
+        return "The version serves already and gets other settings: there is nothing to compare it with."
     return "No version serves, so there is nothing to compare with: what was accepted serves."
 
 

@@ -38,7 +38,8 @@ class Acceptance(Contract):
         release_id: Of the release that begins with it.
         stable: What serves; None for a first model, which has nothing to be compared with.
         run: What the version was trained from.
-        plan: The names of the stages that follow.
+        plan: The names of the stages that follow; none of a first model, and of what serves already and gets
+            other settings.
     """
 
     release_id: str

@@ -28,6 +28,7 @@ from tasks.release.deploy import require_still_promised
 from tasks.release.in_environment import environments_of, require_passed, retire_unused
 from tasks.release.on_trial import on_trial
 from tasks.release.record import of_release, record, require_alone, until
+from tasks.release.settings_move import changed_settings
 from tasks.release.stages import plan
 from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
 from tasks.release.switch import example_of, route_of, same_archive
@@ -44,7 +45,7 @@ def accept(request: AcceptRequest) -> Acceptance:
         GateRefused: The gate did not promote this archive, its decision cannot be replayed, or it has not
             passed through the environments before production; or no person asked for it, and since it was
             promoted it was left, released already, or another version came to serve.
-        NothingToDo: The version serves already.
+        NothingToDo: The version serves already, with the settings of pipeline.yaml.
         InvalidRequest: Another release of the model, or a comparison (A/B), is under way.
         CheckFailed: Deployed, it is not what was judged, or does not bear the load.
         ServingError: It does not load, or answers its example otherwise than when it was judged; or the
@@ -55,8 +56,11 @@ def accept(request: AcceptRequest) -> Acceptance:
     promotion = precedent.promotion_of_version(version)
     require_replay(promotion)
     with exclusive(spec.name):
-        _beside(request, version, promotion)
+        stable = _beside(request, version, promotion)
     run = registry.training_run(version.run_id)
+    if stable is not None and stable.backend == spec.serving.backend and _serves(stable, spec, version):
+        # A load test would be one of what answers users: it gets the settings with the promotion.
+        return _accepted(request, version, run, stable, ())
     with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
         return _accepted(request, version, run, _beside(request, version, promotion), checks)
 
@@ -67,10 +71,28 @@ def _beside(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntr
     require_passed(version, environments_of(spec))
     require_alone(spec.name, release_id_of(request))
     stable = _serving(spec.name)
-    if stable is not None and same_archive(stable, route_of(spec, version)):
-        raise NothingToDo(f"Version {version.version} of {spec.name} serves already.")
+    if stable is not None and _serves(stable, spec, version) and not _may_change(request, stable, version):
+        raise NothingToDo(
+            f"Version {version.version} of {spec.name} serves already, with the settings of pipeline.yaml."
+        )
     _require_still_wanted(request, version, promotion)
     return stable
+
+
+def _serves(stable: Route, spec: PipelineSpec, version: ModelVersion) -> bool:
+    return same_archive(stable, route_of(spec, version))
+
+
+def _may_change(request: AcceptRequest, stable: Route, version: ModelVersion) -> bool:
+    """Whether a release of what serves gives it other settings: a person asked for it."""
+    spec = request.spec
+    is_it = stable.model_version == version.version and spec.release.mode != "shadow_only"
+    return is_it and not request.by_itself and bool(_changes(stable, spec, version))
+
+
+def _changes(stable: Route, spec: PipelineSpec, version: ModelVersion) -> tuple[str, ...]:
+    fits = serving_backend(spec.serving.backend).fits(version.archive, spec.serving)
+    return changed_settings(stable, route_of(spec, version), fits=fits)
 
 
 def release_id_of(request: AcceptRequest) -> str:
@@ -185,10 +207,9 @@ def _accepted(
     stable: Route | None,
     checks: tuple[RolloutCheck, ...],
 ) -> Acceptance:
-    spec, release_id, names = request.spec, release_id_of(request), tuple(plan(request.spec.release))
-    candidate, names = route_of(spec, version), names if stable else ()
-    said = request.reason.strip() or version.tags.get("perennial.why", "the gate promoted it")
-    why = f"Deployed, version {version.version} passed {len(checks)} checks. It is released: {said}"
+    spec, release_id, candidate = request.spec, release_id_of(request), route_of(request.spec, version)
+    changes = _changes(stable, spec, version) if stable and same_archive(stable, candidate) else ()
+    names = () if stable is None or changes else tuple(plan(spec.release))
     told = of_release(spec.name, release_id, "accepted")
     entry = (
         told[0]
@@ -201,9 +222,10 @@ def _accepted(
             after="accepted",
             at="accepted",
             until=until(spec.release, names[0] if names else PRODUCTION),
-            why=why,
+            why=_why(request, version, checks, changes),
             checks=[check.model_dump(mode="json") for check in checks],
             plan=list(names),
+            settings=list(changes),
         )
     )
     return Acceptance(
@@ -218,3 +240,17 @@ def _accepted(
         why=entry.why,
         ledger_hash=entry.entry_hash,
     )
+
+
+def _why(
+    request: AcceptRequest, version: ModelVersion, checks: tuple[RolloutCheck, ...], changes: tuple[str, ...]
+) -> str:
+    asked = request.reason.strip()
+    if changes:
+        tried = f" Loaded there, it passed {len(checks)} checks." if checks else ""
+        return (
+            f"Version {version.version} serves and gets the settings of pipeline.yaml, without stages: "
+            f"{'; '.join(changes)}.{tried} {asked}"
+        ).rstrip()
+    said = asked or version.tags.get("perennial.why", "the gate promoted it")
+    return f"Deployed, version {version.version} passed {len(checks)} checks. It is released: {said}"

@@ -14,13 +14,16 @@ SMOKE_SECONDS = 30.0
 def bring_up(
     backend: ServingBackend, archive: Archive, spec: PipelineSpec, example: dict[str, Any]
 ) -> list[RolloutCheck]:
-    """Load an archive and let it answer the example before any user sees it.
+    """Load an archive and let it answer the example before any user sees it; one that is loaded gets the
+    settings of the specification.
 
     Raises:
         ServingError: It does not load, or answers otherwise than when it was judged.
     """
     if not backend.ready(archive.model, archive.version, archive.sha256):
         backend.register(archive, spec.serving)
+    elif not backend.fits(archive, spec.serving):
+        backend.adjust(archive, spec.serving)
     check = smoke_test(backend, archive, example)
     backend.keep(archive, spec.serving)
     return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]

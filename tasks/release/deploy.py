@@ -32,7 +32,6 @@ from tasks.release.switch import (
     find_previous_route,
     move_champion,
     route_of,
-    same_archive,
     switch,
 )
 from tasks.serving.backend import ServingBackend, exclusive, retire_all_but, serving_backend, versions_of
@@ -68,8 +67,9 @@ def release(
 
     Args:
         why: A sentence; the ledger keeps it.
-        may: Called before a version comes to serve that does not, and raises where it may not; None where a
-            person decided it. Nothing else changes what serves between it and the switch.
+        may: Called before a version comes to serve that does not, or gets other settings, and raises where it
+            may not; None where a person decided it. Nothing else changes what serves between it and the
+            switch.
         told: What the entry of the switch keeps beside the routes.
         serves: Called once the version is seen to serve, before anything else may change that.
     """
@@ -79,7 +79,7 @@ def release(
     with exclusive(request.spec.name):
         target = route_of(request.spec, request.version)
         current = gateway.route(target.model)
-        if may and (current is None or not same_archive(current, target)):
+        if may and not (current == target and backend.fits(request.version.archive, request.spec.serving)):
             may()
         previous = find_previous_route(gateway.history(target.model))
         # A candidate under way may answer every user already, although the route does not name it yet.

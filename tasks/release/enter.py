@@ -22,7 +22,7 @@ from tasks.release.in_environment import (
 )
 from tasks.release.passages import ENTERED, passed
 from tasks.release.switch import find_previous_route, route_of, same_archive
-from tasks.serving.backend import exclusive
+from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.environments import gateway_of
 from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
@@ -62,7 +62,7 @@ def _there(request: EnterRequest, version: ModelVersion) -> Passage | None:
     target, gateway = route_of(spec, version), gateway_of(environment)
     current = gateway.route(spec.name)
     earlier = passed(told_of(spec.name), environment, target.archive_sha256)
-    if current is None or earlier is None or not same_archive(current, target):
+    if current is None or earlier is None or _differs(current, target, request.spec, version):
         return None
     return Passage(
         model=spec.name,
@@ -74,6 +74,12 @@ def _there(request: EnterRequest, version: ModelVersion) -> Passage | None:
         why=earlier.why,
         ledger_hash=earlier.entry_hash,
     )
+
+
+def _differs(current: Route, target: Route, spec: PipelineSpec, version: ModelVersion) -> bool:
+    """Whether another archive serves, or this one with other settings than those of pipeline.yaml."""
+    fits = serving_backend(spec.serving.backend).fits(version.archive, spec.serving)
+    return current != target or not fits
 
 
 def _names_before(spec: PipelineSpec, environment: str) -> list[str]:

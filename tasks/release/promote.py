@@ -27,7 +27,7 @@ def promote(request: PromoteRequest) -> Rollout:
     if acceptance.plan and (request.before is None or request.before.verdict != "proceed"):
         said = f"{request.before.verdict}: {request.before.why}" if request.before else "nothing"
         raise GateRefused(f"Version {acceptance.candidate.model_version} is not promoted: it says {said}")
-    shown = request.before.why if request.before else "It is the first version, and was accepted."
+    shown = request.before.why if request.before else acceptance.why
     why = f"The release of version {acceptance.version.version} has gone through. {shown}"
     why += approved(request.approval)
 

@@ -41,6 +41,17 @@ class ServingBackend(Protocol):
         of the specification. It asks no server, and noting it twice is noting it once.
         """
 
+    def fits(self, archive: Archive, serving: ServingSpec) -> bool:
+        """Whether the version is kept with the settings of the specification, wherever it is to be loaded."""
+
+    def adjust(self, archive: Archive, serving: ServingSpec) -> None:
+        """Give a loaded version the settings of the specification while it goes on answering; what a backend
+        can only set when it loads a version, it has from its next start on, by the record of `keep`.
+
+        Raises:
+            ServingError: Its workers do not start; those that it had go on.
+        """
+
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """Whether the version is loaded, of the archive with that sha256, and can answer now.
 

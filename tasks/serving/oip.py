@@ -55,8 +55,16 @@ class Oip:
 
     def keep(self, archive: Archive, serving: ServingSpec) -> None:
         """See `ServingBackend.keep`."""
-        file = file_name(archive.model, archive.version, archive.sha256)
-        self._store.note(file, {"model": archive.model, **parameters_of(archive, serving, file)})
+        file, record = _noted(archive, serving)
+        self._store.note(file, record)
+
+    def fits(self, archive: Archive, serving: ServingSpec) -> bool:
+        """See `ServingBackend.fits`."""
+        return self._store.has_noted(*_noted(archive, serving))
+
+    def adjust(self, archive: Archive, serving: ServingSpec) -> None:
+        """See `ServingBackend.adjust`: the server changes all of them in a version that is loaded."""
+        self._api.load(archive.model, _noted(archive, serving)[1])
 
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`."""
@@ -130,6 +138,12 @@ def parameters_of(archive: Archive, serving: ServingSpec, file: str) -> dict[str
         "input_schema": serving.input_schema,
         "label_schema": serving.label_schema,
     }
+
+
+def _noted(archive: Archive, serving: ServingSpec) -> tuple[str, dict[str, Any]]:
+    """The file of an archive in the store, and its record."""
+    file = file_name(archive.model, archive.version, archive.sha256)
+    return file, {"model": archive.model, **parameters_of(archive, serving, file)}
 
 
 def oip() -> ServingBackend:

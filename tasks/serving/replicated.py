@@ -6,9 +6,15 @@ from typing import Any, TypeVar
 from tasks.contracts import Archive, LoadedVersion
 from tasks.errors import InvalidSettings, ServingError, Unreachable
 from tasks.serving.backend import ServingBackend
-from tasks.spec import ServingSpec
+from tasks.spec import ServingBackendName, ServingSpec
 
 T = TypeVar("T")
+
+SETTINGS: dict[ServingBackendName, str] = {
+    "oip": "PERENNIAL_OIP_URL",
+    "torchserve": "PERENNIAL_TORCHSERVE_INFERENCE_URL (with as many management URLs and key files)",
+}
+"""Where a platform names a backend's servers."""
 
 
 def replicated(servers: Sequence[ServingBackend]) -> ServingBackend:
@@ -38,6 +44,21 @@ class Replicated:
         """See `ServingBackend.keep`."""
         for server in self._chosen(serving):
             server.keep(archive, serving)
+
+    def fits(self, archive: Archive, serving: ServingSpec) -> bool:
+        """See `ServingBackend.fits`: the record, and each chosen server that answers holds the version."""
+        chosen = self._chosen(serving)
+        fit = all(server.fits(archive, serving) for server in chosen)
+        return fit and not any(self._lacks(server, archive) for server in chosen)
+
+    def adjust(self, archive: Archive, serving: ServingSpec) -> None:
+        """See `ServingBackend.adjust`; a chosen server that does not hold the version yet loads it."""
+
+        def bring(server: ServingBackend) -> None:
+            change = server.register if self._lacks(server, archive) else server.adjust
+            change(archive, serving)
+
+        self._ask(self._chosen(serving), bring)
 
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`: one server that can answer is enough."""
@@ -80,9 +101,17 @@ class Replicated:
         if (serving.replicas or 0) > len(self._servers):
             raise InvalidSettings(
                 f"The model wants {serving.replicas} replicas, but the settings name {len(self._servers)} "
-                f"servers of the backend {serving.backend}. Name more of them, or lower serving.replicas."
+                f"servers of the backend {serving.backend}. Name more of them in "
+                f"{SETTINGS[serving.backend]}, or lower serving.replicas in its pipeline.yaml."
             )
         return self._servers[: serving.replicas]
+
+    def _lacks(self, server: ServingBackend, archive: Archive) -> bool:
+        """Whether a server that answers does not hold the version."""
+        try:
+            return all(each.version != archive.version for each in server.describe(archive.model))
+        except Unreachable:
+            return False
 
     def _holding(self, model: str, version: str) -> list[ServingBackend]:
         holding = []

@@ -40,6 +40,14 @@ class ArchiveStore:
         """Write the record of an archive."""
         files.write_text(str(self._record(name)), text=json.dumps(record, indent=2))
 
+    def has_noted(self, name: str, record: dict[str, Any]) -> bool:
+        """Whether the record of an archive says just this."""
+        try:
+            found = json.loads(self._record(name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return False
+        return bool(found == json.loads(json.dumps(record)))
+
     def drop(self, name: str) -> None:
         """Remove a record, then its archive."""
         self._record(name).unlink(missing_ok=True)

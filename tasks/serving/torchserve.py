@@ -101,16 +101,16 @@ class TorchServe:
 
     def keep(self, archive: Archive, serving: ServingSpec) -> None:
         """See `ServingBackend.keep`."""
-        record = {
-            "model": archive.model,
-            "version": archive.version,
-            "sha256": archive.sha256,
-            "workers": serving.workers,
-            "batch_size": batch_size(archive, serving),
-            "max_batch_delay_ms": serving.max_batch_delay_ms,
-            "response_timeout_seconds": response_timeout_seconds(serving),
-        }
-        self._store.note(file_name(archive.model, archive.version, archive.sha256), record)
+        self._store.note(*_noted(archive, serving))
+
+    def fits(self, archive: Archive, serving: ServingSpec) -> bool:
+        """See `ServingBackend.fits`."""
+        return self._store.has_noted(*_noted(archive, serving))
+
+    def adjust(self, archive: Archive, serving: ServingSpec) -> None:
+        """See `ServingBackend.adjust`: of a loaded version TorchServe changes the workers alone."""
+        if len(self._api.describe(archive.model, archive.version)["workers"]) != serving.workers:
+            self.scale(archive.model, archive.version, serving.workers)
 
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`.
@@ -236,6 +236,19 @@ class TorchServe:
         if others:
             self._api.set_default(model, min(others & keep or others))
         self._api.delete(model, version)
+
+
+def _noted(archive: Archive, serving: ServingSpec) -> tuple[str, dict[str, Any]]:
+    """The file of an archive in the store, and its record."""
+    return file_name(archive.model, archive.version, archive.sha256), {
+        "model": archive.model,
+        "version": archive.version,
+        "sha256": archive.sha256,
+        "workers": serving.workers,
+        "batch_size": batch_size(archive, serving),
+        "max_batch_delay_ms": serving.max_batch_delay_ms,
+        "response_timeout_seconds": response_timeout_seconds(serving),
+    }
 
 
 def torchserve() -> ServingBackend:

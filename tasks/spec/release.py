@@ -16,6 +16,10 @@ PRODUCTION = "production"
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9_]{0,30}")
 NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
 """An environment's alias in MLflow has its name; these mean a version there already."""
+NO_ENVIRONMENT = re.compile(r"public|gateway|information_schema|pg_.*|metrics|healthz|internal")
+"""An environment's records are in a PostgreSQL schema of its name, and its gateway answers below a path of
+it: these are schemas that production has its records in, PostgreSQL's own, and the gateway's own paths. The
+gateway has the same list in its `environments.py`."""
 
 LONGEST_WAIT = 90 * 86_400
 """A release that takes longer than a quarter of a year is none: the next model is there before."""
@@ -178,6 +182,11 @@ class ReleaseSpec(Spec):
             raise ValueError(
                 f"an environment's alias in MLflow has its name, and {taken!r} means a version there "
                 "already; take another name"
+            )
+        if taken := next((name for name in names if NO_ENVIRONMENT.fullmatch(name)), None):
+            raise ValueError(
+                f"{taken!r} is a schema of PostgreSQL or a path of the gateway already and cannot be an "
+                "environment; take another name"
             )
         if len(set(names)) < len(names):
             raise ValueError(f"{names} names an environment twice; a version passes through each once")

@@ -31,7 +31,8 @@ class ServingSpec(Spec):
 
     Attributes:
         backend: What holds the model's versions: `torchserve`, or `oip` for our own server of the Open
-            Inference Protocol. Another one takes effect with the next deployment.
+            Inference Protocol. Another one takes effect with the next version, or by a release of
+            the one that serves.
         handler: The handler that either of them runs, a file of the model's folder.
         code: Further files of the model's folder that the handler imports.
         input_schema: JSON Schema of one instance; requests that break it are refused by the gateway.

@@ -188,7 +188,7 @@ def enter(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def accept(request: dict[str, Any]) -> dict[str, Any]:
-    """Two stages beside version 1; a script that gives `stable` None makes it the first model."""
+    """Two stages beside version 1; a script that gives no `stable` and no `plan` makes it the first model."""
     model, version = request["spec"]["name"], request["version"]
     made = {"run": {"run_id": f"run-{version}"}, "archive": package(request), "decision": {}}
     parts = {"snapshot": snapshot({**request, "as_of": None}), "parameters": {}}
@@ -199,7 +199,7 @@ def accept(request: dict[str, Any]) -> dict[str, Any]:
         "run": train(request | parts) | {"run_id": f"run-{version}"},
         "stable": route(model, "1"),
         "candidate": route(model, version),
-        "plan": [],
+        "plan": ["canary_10", "canary_100"],
         "checks": [{"check": "load", "passed": True, "detail": "95 % took at most 0.01 s"}],
         "why": f"Deployed, version {version} passed 1 check.",
         "ledger_hash": SHA,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MODEL = "review_sentiment"
 RELEASE, TRAIN = f"release_{MODEL}", f"train_{MODEL}"
 VERSION = {"version": "2", "reason": "to see it run"}
-FIRST = {"accept": [{"result": {"stable": None}}]}
+FIRST = {"accept": [{"result": {"stable": None, "plan": []}}]}
+OTHER_SETTINGS = {"accept": [{"result": {"plan": []}}]}
 
 SetRelease = Callable[[dict[str, Any]], None]
 
@@ -108,6 +109,19 @@ def test_a_first_model_has_no_stages_and_is_promoted(
     skipped = (*of_stage("shadow"), *of_stage("canary_100"))
     assert states(run) == all_in("success", "accept", *PROMOTED) | all_in("skipped", *skipped)
     assert asked(home, "promote")[0]["before"] is None
+    assert asked(home, "open_stage") == []
+
+
+def test_a_version_that_serves_and_gets_other_settings_has_no_stages(
+    run_dag: RunDag, set_release: SetRelease, heavy: SetScript, home: Path
+) -> None:
+    set_release({"mode": "canary", "steps": [1.0]})
+    heavy(OTHER_SETTINGS)
+
+    run = run_dag(RELEASE, VERSION)
+
+    skipped = (*of_stage("shadow"), *of_stage("canary_100"))
+    assert states(run) == all_in("success", "accept", *PROMOTED) | all_in("skipped", *skipped)
     assert asked(home, "open_stage") == []
 
 

@@ -24,7 +24,7 @@ from tasks.contracts import (
     StepContext,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, GateRefused, InvalidRequest, ServingError
+from tasks.errors import CheckFailed, GateRefused, InvalidRequest, NothingToDo, ServingError
 from tasks.ledger import entries
 from tasks.release import record
 from tasks.release.accept import accept
@@ -34,6 +34,7 @@ from tasks.release.open_stage import open_stage
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
 from tasks.release.rollback import rollback
+from tasks.serving.backend import serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
 from tests.services.conftest import HANDLER, Model, Platform, load_on, new_model
@@ -191,6 +192,47 @@ def test_a_step_that_was_killed_does_what_is_left(platform: Platform, stepped: M
     split = Gateway().split(stepped.name)
     assert split is not None
     assert split.release_id == acceptance.release_id
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "backend": {"backend": "oip"},
+    "idle_seconds": {"idle_seconds": 60},
+    "workers": {"workers": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("serves_with", "change"), [("torchserve", "backend"), ("oip", "idle_seconds"), ("torchserve", "workers")]
+)
+def test_what_serves_gets_the_settings_that_were_changed_without_stages_and_no_request_fails(
+    platform: Platform, settled: Path, serves_with: str, change: str
+) -> None:
+    model = new_model(settled, release=RULES, backend=serves_with)
+    version = model.deploy(SAME).stable.model_version
+    asked = AcceptRequest(spec=model.spec, version=version, context=context(version))
+    with pytest.raises(NothingToDo, match="serves already"):
+        accept(asked)
+    serving = model.spec.serving.model_copy(update=CHANGES[change])
+    spec = model.spec.model_copy(update={"serving": serving})
+    asked = asked.model_copy(update={"spec": spec})
+
+    with load_on(platform, model.name) as load:
+        acceptance = accept(asked)
+        assert (acceptance.plan, told(model)) == ((), ["accepted"])
+        promote(PromoteRequest(spec=spec, acceptance=acceptance, before=None, context=context("promote")))
+
+    assert (load.faults, load.refusals) == ([], [])
+    assert told(model) == ["accepted", "promoted"]
+    route = Gateway().route(model.name)
+    assert route is not None
+    assert (route.backend, route.workers) == (serving.backend, serving.workers)
+    archive = registry.get_version(model.name, version).archive
+    assert serving_backend(serving.backend).fits(archive, serving)
+    [loaded] = serving_backend(serving.backend).describe(model.name)
+    assert loaded.ready == serving.workers
+    with pytest.raises(NothingToDo, match="with the settings of pipeline"):
+        accept(asked)
+    model.remove()
 
 
 def test_one_release_of_a_model_goes_on_at_a_time(platform: Platform, stepped: Model) -> None:

@@ -17,7 +17,9 @@ PREFIX = "perennial.prefix"
 """In a request's scope: below which path it came, for pages that tell how to call what is there."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-TAKEN = frozenset({"v1", "internal", "healthz", "metrics"})
+NO_ENVIRONMENT = re.compile(r"public|gateway|information_schema|pg_.*|metrics|healthz|internal")
+"""Schemas that production has its records in, PostgreSQL's own, and the gateway's own paths (`v1` means a
+version, below); the specification of a model refuses the same names."""
 NO_ALIAS = re.compile(r"champion|latest|v[0-9]+")
 """An environment's alias in MLflow has its name; these mean a version there already."""
 
@@ -33,8 +35,11 @@ def require_environment(name: str) -> None:
             f"{name!r} is no name of an environment: at most 31 lowercase letters, digits and _ are "
             "expected, a letter first"
         )
-    if name in TAKEN:
-        raise ValueError(f"{name!r} is a path of the gateway and cannot be an environment; take another name")
+    if NO_ENVIRONMENT.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is a schema of PostgreSQL or a path of the gateway already and cannot be an "
+            "environment; take another name"
+        )
     if NO_ALIAS.fullmatch(name):
         raise ValueError(f"{name!r} means a version in MLflow already, so no environment; take another name")
 
@@ -42,6 +47,10 @@ def require_environment(name: str) -> None:
 def records_of(url: str, environment: str) -> str:
     """Where an environment has its records: production where the URL says, another one in a file beside that,
     or in PostgreSQL in a schema of its name.
+
+    Raises:
+        ValueError: The environment has the name of the database's user, in whose schema production's records
+            would be looked for.
     """
     parsed = sa.make_url(url)
     if environment == PRODUCTION:
@@ -51,6 +60,11 @@ def records_of(url: str, environment: str) -> str:
             return url  # in memory every engine has records of its own
         file = Path(parsed.database)
         return str(parsed.set(database=str(file.with_name(f"{file.stem}-{environment}{file.suffix}"))))
+    if environment == parsed.username:
+        raise ValueError(
+            f"{environment!r} is the user of the gateway's database, and PostgreSQL looks for production's "
+            "records in a schema of that name; take another name for the environment, or another user"
+        )
     own = parsed.update_query_dict({"options": f"-csearch_path={environment}"})
     return own.render_as_string(hide_password=False)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from perennial_gateway import environments
 from perennial_gateway.app import application
 from perennial_gateway.environments import records_of, schema_of
 from prometheus_client.parser import text_string_to_metric_families
@@ -141,7 +142,11 @@ def test_what_was_routed_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["Staging", "1st", "dev,v1", "metrics", "dev,production", "a/b", "champion", "v2"]
+    "names",
+    [
+        *["Staging", "1st", "dev,v1", "metrics", "dev,production", "a/b", "champion", "v2"],
+        *["public", "dev,gateway", "information_schema", "pg_temp", "healthz", "internal"],
+    ],
 )
 def test_a_name_that_cannot_be_one_is_refused(names: str) -> None:
     with pytest.raises(ValidationError):
@@ -153,6 +158,20 @@ def test_production_keeps_its_records_where_they_are_and_others_have_their_own()
     assert schema_of(POSTGRES) is None
     assert schema_of(records_of(POSTGRES, "staging")) == "staging"
     assert records_of("sqlite:////srv/gateway.db", "staging") == "sqlite:////srv/gateway-staging.db"
+
+
+def test_no_environment_has_the_records_of_the_databases_user() -> None:
+    """`$user` is the first schema in which PostgreSQL looks for production's tables."""
+    with pytest.raises(ValueError, match="is the user of the gateway's database"):
+        records_of("postgresql+psycopg://staging:x@db/gateway", "staging")
+
+
+def test_the_gateway_and_a_models_specification_refuse_the_same_names() -> None:
+    from tasks.spec import release
+
+    assert environments.NAME.pattern == release.ENVIRONMENT.pattern
+    assert environments.NO_ENVIRONMENT.pattern == release.NO_ENVIRONMENT.pattern
+    assert environments.NO_ALIAS.pattern == release.NO_ALIAS.pattern
 
 
 def test_each_environment_spools_into_a_folder_of_its_own(tmp_path: Path) -> None:

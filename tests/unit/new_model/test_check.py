@@ -29,6 +29,27 @@ def test_the_shipped_models_are_sound(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "given", "said"),
+    [
+        ("dev,staging", "[stagin]", ["release.environments names stagin"]),
+        ("dev,staging", "[staging, dev]", ["Name them in the platform's order"]),
+        ("dev,staging", "[dev, staging]", []),
+        ("", "[stagin]", []),
+    ],
+)
+def test_environments_that_the_platform_has_not_are_said(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, there: str, given: str, said: list[str]
+) -> None:
+    monkeypatch.setenv("PERENNIAL_RELEASE_ENVIRONMENTS", there)
+    settings.cache_clear()
+    pipeline.write_text(f"{pipeline.read_text()}\nrelease:\n  environments: {given}\n")
+
+    found = faults_of_models("parcel").get("parcel", [])
+
+    assert [text in fault for text, fault in zip(said, found, strict=True)] == [True] * len(said)
+
+
+@pytest.mark.parametrize(
     ("before", "after", "said"),
     [
         (QUERY, "SELECT * FORM", "data.query: "),

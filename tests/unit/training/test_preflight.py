@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import PreflightReport, PreflightRequest, StepContext
-from tasks.errors import GpuMissing, MlflowRefused, ServiceAway, WrongCode
+from tasks.errors import GpuMissing, InvalidRequest, MlflowRefused, ServiceAway, WrongCode
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.training import preflight as subject
@@ -54,6 +54,16 @@ def request_for(home: Path, commit: str | None = None, **changes: Any) -> Prefli
     }
     context = StepContext(actor="a", step_key="k", work_url=str(home / "runs" / "step"), code_commit=commit)
     return PreflightRequest(context=context, spec=PipelineSpec.model_validate(document))
+
+
+@pytest.mark.parametrize(("there", "said"), [("dev,staging", "names stagin"), ("", "has none")])
+def test_a_misspelt_environment_is_told_before_anything_is_trained(
+    home: Path, monkeypatch: pytest.MonkeyPatch, there: str, said: str
+) -> None:
+    monkeypatch.setenv("PERENNIAL_RELEASE_ENVIRONMENTS", there)
+    settings.cache_clear()
+    with pytest.raises(InvalidRequest, match=said):
+        preflight(request_for(home, release={"environments": ["stagin"]}))
 
 
 def test_a_place_where_all_is_well_is_described(
