@@ -106,7 +106,7 @@ class ForUsers:
         return Json({"models": [_summary(self._routes.served(name)) for name in names]})
 
     async def token(self, request: Request) -> Response:
-        """Whether the token is known; asking counts nothing, so that a reverse proxy may ask before a request."""
+        """Whether the token is known; asking counts nothing: a reverse proxy may ask before a request."""
         self._guard.recognize(request.scope["headers"])
         return Response(status_code=204)
 

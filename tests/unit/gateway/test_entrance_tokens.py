@@ -1,6 +1,6 @@
-"""A token that was made, at the one public address: the reverse proxy's own configuration before a real gateway.
+"""A token that was made, at the one public address: the reverse proxy's configuration before a real gateway.
 
-It needs nginx on this machine; tests/containers/test_entrance.py runs the same configuration in its container.
+It needs nginx on this machine; tests/containers/test_entrance.py runs the same in its container.
 """
 
 import secrets
@@ -30,7 +30,7 @@ BODY = {"instances": [{"text": "a"}]}
 
 
 def configuration(folder: Path, gateway: Gateway, port: int) -> str:
-    """What entrance.sh would fill in, without TLS and Docker's name server, and for one process in a folder."""
+    """What entrance.sh would fill in, without TLS and Docker's name server, all in one folder."""
     text = (FOLDER / "entrance.conf").read_text(encoding="utf-8")
     filled = {
         "HOST": "localhost",
@@ -193,6 +193,11 @@ def asked(entrance: str, token: str, targets: Sequence[str]) -> set[int]:
         with requests.Session() as session:
             statuses.add(session.send(request, timeout=30).status_code)
     return statuses
+
+
+def test_a_model_s_page_asks_for_no_token_and_what_is_beside_it_does(entrance: str) -> None:
+    for path, status in (("docs", 200), ("openapi.json", 200), ("docs/x", 401), ("predictions", 401)):
+        assert requests.get(f"{entrance}/v1/models/m/{path}", timeout=30).status_code == status
 
 
 def test_where_the_gateway_is_away_a_made_token_is_told_so(entrance: str, gateway: Gateway) -> None:
