@@ -1,5 +1,6 @@
 """The models that a word may name, and the nearest one where somebody mistyped."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,12 +36,20 @@ def require_known(place: "Place", model: str) -> str:
     Raises:
         typer.BadParameter: The command then ends as one that was called wrongly.
     """
-    known = known_names(place)
+    return require_among(known_names(place), model)
+
+
+def require_among(known: Sequence[str], model: str, hint: str = "MODEL") -> str:
+    """Refuse a name that is none of `known`, naming the nearest one; `hint` is the word's part that it is.
+
+    Raises:
+        typer.BadParameter: The command then ends as one that was called wrongly.
+    """
     if model in known:
         return model
     nearest = get_close_matches(model, known, n=1, cutoff=0.5)
     meant = f"Do you mean {nearest[0]}?" if nearest else f"There are: {', '.join(known) or 'none yet'}."
-    raise typer.BadParameter(f"there is no model {model!r}. {meant}", param_hint="MODEL")
+    raise typer.BadParameter(f"there is no model {model!r}. {meant}", param_hint=hint)
 
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.", autocompletion=complete)]

@@ -8,6 +8,7 @@ import typer
 
 from cli import show
 from cli.app import AsJson, Why, app, place_of
+from cli.names import known_names, require_among
 from cli.times import short
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def make(  # noqa: PLR0913 - each is an option of the word
     """Make a token and show it, this once: only its hash is kept."""
     days = _days(length)
     place = _here(context)
+    _require_models(place, model or [])
     from tasks.release.tokens import Rights, make_token
 
     scopes = tuple(each.value for each in scope or (ScopeName.PREDICT, ScopeName.FEEDBACK))
@@ -148,6 +150,22 @@ def _here(context: typer.Context) -> "Place":
             "Tokens are made and revoked on the platform's own machine: run `perennial token` there."
         )
     return place
+
+
+def _require_models(place: "Place", named: list[str]) -> None:
+    """Refuse a model that neither the platform nor the gateway knows: its token would be for nothing.
+
+    Raises:
+        typer.BadParameter: It names the nearest one.
+        ServingError: The gateway does not answer.
+    """
+    if not named:
+        return
+    from tasks.serving.tokens import Tokens
+
+    known = sorted({*known_names(place), *Tokens(retries=2).names()})
+    for name in named:
+        require_among(known, name, "--model")
 
 
 def _days(length: str) -> float | None:

@@ -180,7 +180,11 @@ def _gateway(
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
+        "PERENNIAL_LOG_DURABILITY": settings.log_durability,
+        "PERENNIAL_LOG_SPOOL_BYTES": str(settings.log_spool_bytes),
         "PERENNIAL_OIP_URL": Addresses.of(ports).inference,
         "PERENNIAL_OIP_KEY_FILE": str(_oip_key_file(settings)),
     }
+    if settings.log_spool:
+        more["PERENNIAL_LOG_SPOOL"] = str(settings.log_spool)
     return Program("gateway", tuple(command), {**base, **own, **more}, folder)

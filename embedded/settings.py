@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -55,6 +55,10 @@ class EmbeddedSettings(BaseSettings):
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         rate_limit: How many requests each token may send that has no limit of its own; empty for no limit.
         body_bytes: The largest body that the gateway reads of a token that has no limit of its own.
+        log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too.
+        log_spool: The folder in which the gateway keeps what its database has not taken yet; None for one
+            beside that database.
+        log_spool_bytes: How much each process of the gateway keeps there before it refuses requests.
         openlineage_url: Where the events of OpenLineage are sent: `http(s)://...` of a collector, or
             `file:///...`; empty for nowhere.
         openlineage_key: What that collector asks for, as a bearer token; empty where it asks for nothing.
@@ -86,6 +90,9 @@ class EmbeddedSettings(BaseSettings):
     feedback_limit: str = "20000/hour"
     rate_limit: str = ""
     body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20)
+    log_durability: Literal["process", "power"] = "process"
+    log_spool: Folder | None = None
+    log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)
     openlineage_url: LineageUrl = ""
     openlineage_key: SecretStr = SecretStr("")
     minimum_disk_mib: int = Field(default=2048, ge=0)

@@ -9,6 +9,7 @@ import requests
 
 from tasks.contracts import Action
 from tasks.ledger import entries
+from tasks.settings import PROJECT, settings
 from tests.services.conftest import Model, Platform
 from tests.unit.cli.conftest import Ask, ask
 
@@ -19,10 +20,13 @@ __all__ = ["ask"]
 def here(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A platform that runs as processes, and no token of an earlier test."""
     monkeypatch.delenv("PERENNIAL_URL", raising=False)
+    monkeypatch.setenv("PERENNIAL_MODELS", str(PROJECT / "models"))
+    settings.cache_clear()
     monkeypatch.setenv("PERENNIAL_AIRFLOW_URL", "http://127.0.0.1:1")
     with platform.listening(GATEWAY_DATABASE_URL=f"sqlite:///{platform.folder / 'tokens.db'}"):
         yield
     (platform.folder / "tokens.db").unlink()
+    settings.cache_clear()
 
 
 def status(platform: Platform, token: str, path: str = "models") -> int:
@@ -93,7 +97,8 @@ def test_limits_and_models_of_a_token_hold(platform: Platform, steady: Model, as
     [
         (["make", "Shop", "--why", "a"], 20, "name: "),
         (["make", "shop", "--why", "a", "--rate", "many"], 20, "rate: "),
-        (["make", "shop", "--why", "a", "--scope", "admin", "--model", "m"], 20, "Make two."),
+        (["make", "shop", "--why", "a", "--scope", "admin", "--model", "review_sentiment"], 20, "Make two."),
+        (["make", "shop", "--why", "a", "--model", "reviw_sentiment"], 2, "Do you mean review_sentiment?"),
         (["make", "shop", "--why", "a", "--for", "soon"], 2, "--for"),
         (["make", "shop", "--why", "a", "--scope", "all"], 2, "--scope"),
         (["make", "shop", "--why", " "], 2, "say why in a sentence"),

@@ -67,6 +67,7 @@ class ForUsers:
             Route("/models/{model}/docs", self.docs),
             Route("/models/{model}", self.model),
             Route("/models", self.models),
+            Route("/token", self.token),
         ]
 
     def of_the_gateway(self) -> list[Route]:
@@ -74,6 +75,7 @@ class ForUsers:
         return [
             Route("/v1/models/{model}/openapi.json", self.openapi),
             Route("/v1/models/{model}/docs", self.docs),
+            Route("/v1/token", self.token),
             Route("/", self.page),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),
@@ -102,6 +104,11 @@ class ForUsers:
         mine = request.state.token.models
         names = [name for name in self._routes.names() if mine is None or name in mine]
         return Json({"models": [_summary(self._routes.served(name)) for name in names]})
+
+    async def token(self, request: Request) -> Response:
+        """Whether the token is known; asking counts nothing: a reverse proxy may ask before a request."""
+        self._guard.recognize(request.scope["headers"])
+        return Response(status_code=204)
 
     async def model(self, request: Request) -> Response:
         served = self._routes.served(_of_token(request))

@@ -63,6 +63,7 @@ def of_gateway(routes: Iterable[Route], below: str = "", *, with_token: bool) ->
     """The document of everything that users may ask."""
     paths = {
         "/v1/models": {"get": _read("models", "The models that are served.", _listed("models", SUMMARY), ())},
+        "/v1/token": {"get": _token()},
         "/healthz": {"get": _open("healthz", "Whether the gateway is well.", JSON, {"type": "object"})},
         "/metrics": {"get": _open("metrics", "Counters and latencies for Prometheus.", "text/plain", TEXT)},
         "/openapi.json": {"get": _open("openapi", "This document.", JSON, {"type": "object"})},
@@ -276,6 +277,15 @@ def _read(
         "summary": summary,
         "parameters": list(asked),
         "responses": _responses(200, summary, told, READS),
+    }
+
+
+def _token() -> dict[str, Any]:
+    responses = {str(fault): _fault(fault) for fault in (401, 405, 500, 503)}
+    return {
+        "operationId": "token",
+        "summary": "Whether the token is known. Asking counts for no limit.",
+        "responses": {"204": {"description": "It is."}} | responses,
     }
 
 

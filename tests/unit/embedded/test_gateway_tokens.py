@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from embedded import gateway
-from embedded.services import clean_environment
-from embedded.settings import EmbeddedSettings
+from embedded.private import Secrets
+from embedded.services import clean_environment, programs
+from embedded.settings import PORTS, EmbeddedSettings
 
 
 def test_only_the_gateway_is_told_the_tokens_of_its_users(
@@ -29,3 +30,16 @@ def test_only_the_gateway_is_told_the_tokens_of_its_users(
     assert told["PERENNIAL_PREDICTION_TOKENS"] == "shop=a-token-of-the-shop"
     assert told["PERENNIAL_GATEWAY_HOST"] == "127.0.0.1"
     assert "a-token-of-the-shop" not in repr(settings)
+
+
+def test_where_the_gateway_keeps_its_log_and_for_how_long_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = {"LOG_DURABILITY": "power", "LOG_SPOOL": str(tmp_path / "spool"), "LOG_SPOOL_BYTES": "2000000"}
+    for name, value in told.items():
+        monkeypatch.setenv(f"PERENNIAL_{name}", value)
+
+    started = programs(EmbeddedSettings(home=tmp_path), dict.fromkeys(PORTS, 1), Secrets())
+
+    (environment,) = [each.environment for each in started if each.name == "gateway"]
+    assert {name: environment[f"PERENNIAL_{name}"] for name in told} == told

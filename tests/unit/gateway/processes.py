@@ -114,7 +114,9 @@ def running(
 
 
 def _end(process: psutil.Popen) -> None:
-    children = process.children() if process.is_running() else []
+    if not process.is_running():
+        return
+    children = process.children()
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(20)

@@ -49,7 +49,8 @@ def test_every_status_of_every_call_is_declared_with_its_body(gateway: TestClien
         answers = operation["responses"]
         assert {"500", "503"} <= set(answers), (path, method)
         for status, answer in answers.items():
-            assert all(answer[field] for field in ("description", "content")), (path, status)
+            assert answer["description"], (path, status)
+            assert status == "204" or answer["content"], (path, status)
             if status >= "4":
                 assert answer["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Error"
     assert {"429", "502", "503", "504"} <= set(document["paths"]["/v1/models/m/predict"]["post"]["responses"])

@@ -67,12 +67,19 @@ class Guard:
         Raises:
             Refused: 401 or 429, as `authorize`.
         """
-        sender = self._senders.everybody
-        if sender is None:
-            sender = self._bearer(headers)
+        sender = self.recognize(headers)
         if sender.rate is not None:
             _count(sender)
         return sender
+
+    def recognize(self, headers: Headers) -> Sender:
+        """Who sends a request, which is not counted.
+
+        Raises:
+            Refused: 401, as `authorize`.
+        """
+        sender = self._senders.everybody
+        return self._bearer(headers) if sender is None else sender
 
     def _bearer(self, headers: Headers) -> Sender:
         for name, value in headers:
