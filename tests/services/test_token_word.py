@@ -98,7 +98,7 @@ def test_limits_and_models_of_a_token_hold(platform: Platform, steady: Model, as
         (["make", "Shop", "--why", "a"], 20, "name: "),
         (["make", "shop", "--why", "a", "--rate", "many"], 20, "rate: "),
         (["make", "shop", "--why", "a", "--scope", "admin", "--model", "review_sentiment"], 20, "Make two."),
-        (["make", "shop", "--why", "a", "--model", "reviw_sentiment"], 2, "Do you mean review_sentiment?"),
+        (["make", "shop", "--why", "a", "--model", "reviw_sentiment"], 2, "reviw_sentiment"),
         (["make", "shop", "--why", "a", "--for", "soon"], 2, "--for"),
         (["make", "shop", "--why", "a", "--scope", "all"], 2, "--scope"),
         (["make", "shop", "--why", " "], 2, "say why in a sentence"),
