@@ -19,7 +19,8 @@ def processes(platform: Platform, named: str) -> list[psutil.Process]:
     """Those below TorchServe in whose command there is this name."""
     assert platform.torchserve.process is not None
     below = psutil.Process(platform.torchserve.process.pid).children(recursive=True)
-    return [each for each in below if any(named in word for word in each.cmdline())]
+    alive = [each for each in below if each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in alive if any(named in word for word in each.cmdline())]
 
 
 def asked(model: Model, version: str) -> dict[str, object]:
