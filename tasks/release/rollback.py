@@ -72,16 +72,7 @@ def roll_back(
         finally:
             _tell_of_alias(current, target)  # now, so that users do not wait for it
         move_champion(gateway, target, actor)
-    return Rollout(
-        model=model,
-        stable=target,
-        previous=current,
-        candidate=None,
-        traffic_share=1.0,
-        checks=tuple(checks),
-        verdict="rolled_back",
-        seconds=time.monotonic() - started,
-    )
+    return _rolled_back(target, current, checks, time.monotonic() - started)
 
 
 def roll_back_in(request: RollbackRequest) -> Rollout:
@@ -101,15 +92,19 @@ def roll_back_in(request: RollbackRequest) -> Rollout:
         actor, where = request.context.actor, request.environment
         change = Change(where, model, ROLLED_BACK, actor, request.reason, target, current, more)
         checks += carry_out(change, version.archive.example_prediction)
+    return _rolled_back(target, current, checks, time.monotonic() - started)
+
+
+def _rolled_back(target: Route, left: Route, checks: list[RolloutCheck], seconds: float) -> Rollout:
     return Rollout(
-        model=model,
+        model=target.model,
         stable=target,
-        previous=current,
+        previous=left,
         candidate=None,
         traffic_share=1.0,
         checks=tuple(checks),
         verdict="rolled_back",
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
 
 
