@@ -22,7 +22,7 @@ class Pending:
 
     Attributes:
         deadline: On the event loop's clock.
-        alone: It was in a batch whose worker ended, so that it is sent alone: it may have been its fault.
+        alone: Its worker ended, so that it is sent again, once and alone: it may have been its fault.
     """
 
     __slots__ = ("alone", "answer", "body", "deadline")
@@ -51,8 +51,9 @@ class Worker(asyncio.Protocol):
     """One process. It works on its batches in their order, so that the first one is the one it works on.
 
     Attributes:
-        state: `starting`, `ready`, `leaving` (it gets no more work), `ended`.
+        state: `starting`, `ready`, `leaving` (it gets no more work), `lost` (its line is closed), `ended`.
         loaded: Whether it has been ready.
+        hung: It was killed because it did not answer in time.
         failure: What it said before it ended while it loaded its model.
     """
 
@@ -61,6 +62,7 @@ class Worker(asyncio.Protocol):
         self.number = number
         self.state = "starting"
         self.loaded = False
+        self.hung = False
         self.failure = ""
         self.batches: deque[tuple[Sequence[Pending], float]] = deque()
         self.started = asyncio.get_running_loop().time()
@@ -137,11 +139,12 @@ class Worker(asyncio.Protocol):
         self.owner.answered(self)
 
     def connection_lost(self, _error: Exception | None) -> None:
+        self.state = "lost"
         asyncio.get_running_loop().create_task(self._reap())
 
     def leave(self) -> None:
         """Let it end once it has answered what it has."""
-        if self.state != "ended":
+        if self.state not in {"lost", "ended"}:
             self.state = "leaving"
             if not self.batches and self._line:
                 self._line.close()

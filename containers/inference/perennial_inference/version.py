@@ -136,20 +136,24 @@ class Version:
         self.workers.remove(worker)
         if worker.batches:
             begun, *others = [batch for batch, _ in worker.batches]
-            suspects = self._blame(begun, worker.failure)
+            suspects = self._blame(begun, worker)
             self._queue.extendleft(reversed([*suspects, *(each for batch in others for each in batch)]))
         if len(self._active()) < self._wanted():
             self._count_death(worker)
             self._ensure_later()
         self._dispatch()
 
-    def _blame(self, begun: Sequence[Pending], failure: str) -> list[Pending]:
-        """What is tried again alone of the batch that a worker ended in; what was alone is the fault."""
-        if len(begun) > 1:
+    def _blame(self, begun: Sequence[Pending], worker: Worker) -> list[Pending]:
+        """What is tried again, alone, of the batch that a worker ended in.
+
+        A worker may have been killed from outside, or by another request of its batch. What ends a second
+        worker, or hung alone until its time was up, is the fault.
+        """
+        if len(begun) > 1 or not (begun[0].alone or worker.hung):
             for pending in begun:
                 pending.alone = True
             return list(begun)
-        self._fail(begun, 503, f"{failure} while it worked on this request")
+        self._fail(begun, 503, f"{worker.failure} while it worked on this request")
         return []
 
     def _fail(self, pendings: Sequence[Pending], status: int, why: str) -> None:
@@ -246,6 +250,7 @@ class Version:
         for worker in self.workers:
             if worker.batches and now - worker.batches[0][1] > self.order.timeout_seconds:
                 worker.failure = f"its worker did not answer within {self.order.timeout_seconds:g} s"
+                worker.hung = True
                 worker.kill()
         idle = self.order.idle_seconds
         if idle is not None and not self.asleep and not self._at_work() and now - self._last > idle:
