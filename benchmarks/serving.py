@@ -47,7 +47,7 @@ def main(
     *,
     rounds: Annotated[int, typer.Option(help="How often each is started and measured.")] = 3,
     seconds: Annotated[float, typer.Option(help="How long each number of connections is measured.")] = 4,
-    warm: Annotated[float, typer.Option(help="For how many seconds each is asked before that.")] = 6,
+    warm: Annotated[float, typer.Option(help="For how many seconds each is asked before that.")] = 20,
     anyway: Annotated[bool, typer.Option("--anyway", help="Take every point, however busy it is.")] = False,
     judged: Annotated[str, typer.Option(help="The contender that the gateway's goals are about.")] = JUDGED,
     profiled: Annotated[
