@@ -41,7 +41,7 @@ setup: ## Build the environments below .perennial/ (Python 3.11 and a package in
 setup-dev:
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev
 
-lock: ## Resolve every requirements.in again and build what changed.
+lock: ## Resolve every requirements.in and build what changed; versions that fit stay, UPGRADE=1 takes the newest.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
 
 demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker; ON=compose: in containers.

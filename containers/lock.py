@@ -1,5 +1,8 @@
 """Resolve every environment again and write its hash-pinned lock beside its requirements.in (`make lock`).
 
+What a lock has and still fits stays as it is, so that one new library changes nothing else; `UPGRADE=1` takes
+the newest of everything instead.
+
 The development environment is resolved first and constrains the others, so that a package has one version
 wherever it is installed. torch is resolved as its CPU build, whose requirements hold no CUDA package, and
 written as a plain version with the hashes of that build and of the index's own wheels: which of them is
@@ -33,14 +36,23 @@ ENVIRONMENTS = [
 ]
 OPTIONS = ["--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
 TORCH = re.compile(r"^torch==([\d.]+)\+cpu((?: \\\n    --hash=\S+)+)", re.MULTILINE)
+PLAIN_TORCH = re.compile(r"^torch==[\d.]+(?: \\\n    --hash=\S+)+\n", re.MULTILINE)
 
 
 def compile_requirements(uv: str, requirements: Path, *options: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "requirements.txt")
+        output.write_text(kept(requirements.with_suffix(".txt")))
         command = [uv, "pip", "compile", str(requirements), "--output-file", str(output), *OPTIONS, *options]
         subprocess.run(command, check=True, cwd=ROOT)
         return output.read_text()
+
+
+def kept(lock: Path) -> str:
+    """The versions that a lock has, for uv to prefer; of torch none, for the CPU build has to win."""
+    if os.environ.get("UPGRADE") or not lock.exists():
+        return ""
+    return PLAIN_TORCH.sub("", lock.read_text())
 
 
 def torch_from_cpu() -> list[str]:
