@@ -6,6 +6,7 @@ from tasks.contracts import Archive, RolloutCheck
 from tasks.errors import ServingError
 from tasks.release.differences import differences
 from tasks.serving.backend import ServingBackend
+from tasks.serving.replica_count import require_servers
 from tasks.spec import PipelineSpec
 
 SMOKE_SECONDS = 30.0
@@ -18,8 +19,10 @@ def bring_up(
     settings of the specification.
 
     Raises:
+        InvalidRequest: It wants more replicas than the platform has servers.
         ServingError: It does not load, or answers otherwise than when it was judged.
     """
+    require_servers(spec.serving)
     if not backend.ready(archive.model, archive.version, archive.sha256):
         backend.register(archive, spec.serving)
     elif not backend.fits(archive, spec.serving):

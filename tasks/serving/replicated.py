@@ -6,15 +6,10 @@ from typing import Any, TypeVar
 from tasks.contracts import Archive, LoadedVersion
 from tasks.errors import InvalidSettings, ServingError, Unreachable
 from tasks.serving.backend import ServingBackend
-from tasks.spec import ServingBackendName, ServingSpec
+from tasks.serving.replica_count import fault_of_replicas
+from tasks.spec import ServingSpec
 
 T = TypeVar("T")
-
-SETTINGS: dict[ServingBackendName, str] = {
-    "oip": "PERENNIAL_OIP_URL",
-    "torchserve": "PERENNIAL_TORCHSERVE_INFERENCE_URL (with as many management URLs and key files)",
-}
-"""Where a platform names a backend's servers."""
 
 
 def replicated(servers: Sequence[ServingBackend]) -> ServingBackend:
@@ -98,12 +93,8 @@ class Replicated:
         return any(server.has_archives(model) for server in self._servers)
 
     def _chosen(self, serving: ServingSpec) -> Sequence[ServingBackend]:
-        if (serving.replicas or 0) > len(self._servers):
-            raise InvalidSettings(
-                f"The model wants {serving.replicas} replicas, but the settings name {len(self._servers)} "
-                f"servers of the backend {serving.backend}. Name more of them in "
-                f"{SETTINGS[serving.backend]}, or lower serving.replicas in its pipeline.yaml."
-            )
+        if fault := fault_of_replicas(serving, len(self._servers)):
+            raise InvalidSettings(fault)
         return self._servers[: serving.replicas]
 
     def _lacks(self, server: ServingBackend, archive: Archive) -> bool:

@@ -16,6 +16,7 @@ from tasks.errors import GpuMissing, ServiceAway, WrongCode
 from tasks.runtime import code_version
 from tasks.serving.environments import require_on_platform
 from tasks.serving.gateway import Gateway
+from tasks.serving.replica_count import require_servers
 from tasks.settings import settings
 from tasks.stores import files
 from tasks.training.mlflow_records import require_records
@@ -38,7 +39,7 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     Raises:
         WrongCode: The image was built from another commit than the run's.
         InvalidRequest: The model is to pass through an environment that the platform has not, or in another
-            order than its own.
+            order than its own; or it wants more replicas than the platform has servers.
         GpuMissing: The specification requires a GPU and none is visible.
         ServiceAway: The store, MLflow or the database does not answer.
         DeletedInMlflow: The model's experiment, or the version that serves, was deleted in MLflow.
@@ -47,6 +48,7 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     spec = request.spec
     require_commit(request)
     require_on_platform([each.name for each in spec.release.environments])
+    require_servers(spec.serving, if_named=True)
     _require_store(request.context.work_url)
     _require_mlflow(spec.name)
     _require_database()

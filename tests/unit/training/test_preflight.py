@@ -56,6 +56,26 @@ def request_for(home: Path, commit: str | None = None, **changes: Any) -> Prefli
     return PreflightRequest(context=context, spec=PipelineSpec.model_validate(document))
 
 
+@pytest.mark.parametrize(
+    ("backend", "variable"),
+    [("oip", "PERENNIAL_OIP_URL"), ("torchserve", "PERENNIAL_TORCHSERVE_INFERENCE_URL")],
+)
+def test_more_replicas_than_there_are_servers_are_told_before_anything_is_trained(
+    home: Path, monkeypatch: pytest.MonkeyPatch, mlflow: None, backend: str, variable: str
+) -> None:
+    request = request_for(home, serving={"backend": backend, "replicas": 2})
+    monkeypatch.setenv(variable, "http://one:8088")
+    settings.cache_clear()
+    with pytest.raises(
+        InvalidRequest, match=f"wants 2 replicas, but the settings name 1 server of .*{variable}"
+    ):
+        preflight(request)
+
+    monkeypatch.setenv(variable, "http://one:8088,http://two:8088")
+    settings.cache_clear()
+    assert preflight(request).model == "review_sentiment"
+
+
 @pytest.mark.parametrize(("there", "said"), [("dev,staging", "names stagin"), ("", "has none")])
 def test_a_misspelt_environment_is_told_before_anything_is_trained(
     home: Path, monkeypatch: pytest.MonkeyPatch, there: str, said: str
