@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.contracts import Archive, ModelVersion, Surroundings, TrainingRun
-from tasks.errors import InvalidRequest, NotReproducible
+from tasks.errors import NotReproducible
 from tasks.stores import files, registry
 
 ARCHIVES = "archive"
@@ -40,7 +40,7 @@ def read(model: str, number: str, folder: Path) -> Recorded:
         RegistryError: Perennial did not register it, or its run has no lineage.
         NotReproducible: Its archive is gone.
     """
-    version = _version(model, number)
+    version = registry.named_version(model, number)
     run_id = version.run_id
     run, surroundings = registry.training_run(run_id), registry.read_text(run_id, registry.SURROUNDINGS)
     return Recorded(
@@ -51,14 +51,6 @@ def read(model: str, number: str, folder: Path) -> Recorded:
         archive=_archive(version.archive, folder),
         log=_log(run),
     )
-
-
-def _version(model: str, number: str) -> ModelVersion:
-    known = registry.version_numbers(model)
-    if number not in known:
-        there = f"There are {', '.join(known)}." if known else "No version of it is registered."
-        raise InvalidRequest(f"There is no version {number} of {model!r}. {there}", known=known)
-    return registry.get_version(model, number)
 
 
 def _archive(archive: Archive, folder: Path) -> Path:

@@ -55,7 +55,7 @@ def start_ab(spec: PipelineSpec, wanted: Wanted, actor: str, why: str) -> Compar
         CheckFailed, ServingError: It does not load, or is not what was judged; what serves goes on serving.
     """
     _require_possible(wanted)
-    version, gateway = registry.get_version(spec.name, wanted.version), Gateway()
+    version, gateway = registry.named_version(spec.name, wanted.version), Gateway()
     require_replay(precedent.promotion_of_version(version))
     with exclusive(spec.name):
         _beside(gateway, spec, version)

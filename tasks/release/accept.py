@@ -52,7 +52,7 @@ def accept(request: AcceptRequest) -> Acceptance:
             gateway has lost what serves.
     """
     spec = request.spec
-    version = registry.get_version(spec.name, request.version)
+    version = registry.named_version(spec.name, request.version)
     promotion = precedent.promotion_of_version(version)
     require_replay(promotion)
     with exclusive(spec.name):

@@ -40,7 +40,7 @@ def enter(request: EnterRequest) -> Passage:
         ServingError: It does not load, or does not answer in the environment as it was judged.
     """
     spec, environment = request.spec, request.environment
-    version = registry.get_version(spec.name, request.version)
+    version = registry.named_version(spec.name, request.version)
     require_replay(precedent.promotion_of_version(version))
     gateway_of(environment)
     _names_before(spec, environment)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.contracts import ModelVersion
-from tasks.errors import ArchiveMismatch, InvalidRequest
+from tasks.errors import ArchiveMismatch
 from tasks.ledger import precedent
 from tasks.release.switch import example_of
 from tasks.serving.oip import parameters_of
@@ -35,7 +35,7 @@ def write_image_files(model: str, number: str, target: BinaryIO) -> ModelVersion
         GateRefused: The gate did not promote this version's archive.
         ArchiveMismatch: The archive is not the one that was judged.
     """
-    version = find_version(model, number)
+    version = registry.named_version(model, number)
     promotion = precedent.promotion_of_version(version)
     spec = PipelineSpec.load(settings().models / model / "pipeline.yaml")
     archive, file = version.archive, f"{model}-{version.version}.mar"
@@ -77,19 +77,6 @@ def told_of(version: ModelVersion, spec: PipelineSpec, promotion: str) -> dict[s
         "example": example_of(version, spec),
         "expected": archive.example_prediction,
     }
-
-
-def find_version(model: str, number: str) -> ModelVersion:
-    """The version with this number.
-
-    Raises:
-        InvalidRequest: The model has none; its versions are named.
-    """
-    known = registry.version_numbers(model)
-    if number not in known:
-        there = ", ".join(known) or "none"
-        raise InvalidRequest(f"{model} has no version {number!r}. Its versions: {there}.")
-    return registry.get_version(model, number)
 
 
 def _require_judged(version: ModelVersion, local: Path) -> None:

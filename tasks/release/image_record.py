@@ -12,7 +12,6 @@ from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import Ask, checks_of_answers
 from tasks.release.differences import differences
-from tasks.release.image_files import find_version
 from tasks.release.switch import example_of
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -112,7 +111,7 @@ def _of(version: ModelVersion, after: str) -> list[LedgerEntry]:
 def _promoted(model: str, number: str, image_id: str) -> ModelVersion:
     if not ID.fullmatch(image_id):
         raise InvalidRequest(f"{image_id!r} is no id of an image: Docker names it sha256: and 64 digits.")
-    version = find_version(model, number)
+    version = registry.named_version(model, number)
     require_replay(precedent.promotion_of_version(version))
     return version
 

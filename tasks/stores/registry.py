@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.contracts import Archive, ModelVersion, TrainingRun
-from tasks.errors import InvalidProject, RegistryError
+from tasks.errors import InvalidProject, InvalidRequest, RegistryError
 from tasks.settings import settings
 from tasks.stores import files
 
@@ -125,6 +125,20 @@ def get_version(model: str, version: str) -> ModelVersion:
         RegistryError: It was not registered by Perennial.
     """
     return _version(client().get_model_version(model, version))
+
+
+def named_version(model: str, number: str) -> ModelVersion:
+    """The version that a person means by its number.
+
+    Raises:
+        InvalidRequest: The model has none of this number; its versions are named.
+        RegistryError: It was not registered by Perennial.
+    """
+    known = version_numbers(model)
+    if number not in known:
+        there = f"There are {', '.join(known)}." if known else "None is registered: train it first."
+        raise InvalidRequest(f"There is no version {number} of {model!r}. {there}", known=known)
+    return get_version(model, number)
 
 
 def versions_by_number(model: str) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from tasks.contracts import Archive
 from tasks.serving.oip import oip
 from tasks.serving.store import file_name
 from tasks.settings import settings
-from tests.services.conftest import Model, Platform, build_archive, new_model, until
+from tests.services.conftest import HANDLER, Model, Platform, build_archive, new_model, until
 
 
 @pytest.fixture
@@ -155,6 +155,41 @@ def test_only_archives_of_the_store_with_their_own_hash_are_loaded(
     assert load(workers="many") == 400
     assert load(no_such_parameter=1) == 400
     assert infer(platform, archive, "hello").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"outputs": 5}, {"outputs": True}, {"outputs": "score"}, {"outputs": [[1]]}, {"outputs": [{"name": 1}]}],
+    ids=str,
+)
+def test_a_wrong_list_of_outputs_is_a_400_and_kills_no_worker(
+    platform: Platform, archive: Archive, more: dict[str, Any]
+) -> None:
+    answer = infer(platform, archive, "hello", **more)
+    assert (answer.status_code, "outputs" in answer.json()["error"]) == (400, True)
+    assert stats(platform, archive)["counts"].get("deaths", 0) == 0
+
+
+@pytest.mark.parametrize("datatype", [["INT64"], {"a": 1}, None, 5], ids=str)
+def test_a_datatype_that_is_none_is_a_400_and_kills_no_worker(
+    platform: Platform, archive: Archive, datatype: Any
+) -> None:
+    tensor = {"name": "text", "shape": [1], "datatype": datatype, "data": ["a"]}
+    path = f"/v2/models/{archive.model}/infer"
+    assert post(platform, path, {"inputs": [tensor]}).status_code == 400
+    assert stats(platform, archive)["counts"].get("deaths", 0) == 0
+
+
+def test_an_answer_that_no_json_has_is_a_500_that_says_so_and_kills_no_worker(
+    platform: Platform, model: Model
+) -> None:
+    unheard = HANDLER.replace('{{"prediction"', '{{"extra": {{1}}, "prediction"')
+    made = build_archive(model.folder, model.name, "one", handler=unheard)
+    oip().register(made, model.spec.serving)
+    answer = infer(platform, made, "hello", outputs=[{"name": "answer"}])
+    assert answer.status_code == 500
+    assert "cannot be told as JSON" in answer.json()["error"]
+    assert stats(platform, made)["counts"].get("deaths", 0) == 0
 
 
 def test_a_request_that_kills_its_worker_fails_alone(platform: Platform, archive: Archive) -> None:

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from plugins.failures import FINAL_FAILURES
 from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
-from tasks.errors import DeletedInMlflow, MlflowRefused
+from tasks.errors import DeletedInMlflow, InvalidRequest, MlflowRefused
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import torchserve
 from tasks.settings import settings
@@ -284,6 +284,18 @@ def test_who_only_judges_or_reads_cannot_change_the_registry(user: str, world: W
         with logged_in(world.server.user(user)), pytest.raises(MlflowException) as refused:
             attempts(world.client, world)[what]()
         assert refused.value.error_code == "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [(OTHER, "There are 1, 2"), ("never_trained", "None is registered: train it first")],
+)
+def test_a_version_that_is_not_there_is_named_and_not_called_forbidden(
+    model: str, said: str, world: World
+) -> None:
+    with logged_in(world.server.user("perennial-reader")), pytest.raises(InvalidRequest, match=said) as told:
+        registry.named_version(model, "99")
+    assert f"There is no version 99 of {model!r}" in str(told.value)
 
 
 def test_a_registered_model_carries_who_moved_its_champion_last(world: World) -> None:

@@ -130,7 +130,7 @@ def test_the_word_writes_the_same_files_into_a_pipe_or_a_file(
 
 
 def test_a_version_that_is_not_there_is_refused_by_naming_those_that_are(version: ModelVersion) -> None:
-    with pytest.raises(InvalidRequest, match="Its versions: 1"):
+    with pytest.raises(InvalidRequest, match="There are 1"):
         write_image_files(version.model, "7", io.BytesIO())
 
 

@@ -130,7 +130,7 @@ def _data(tensor: dict[str, Any], kind: str) -> list[Any]:
     name, told, data = tensor["name"], tensor.get("datatype"), tensor.get("data")
     if not isinstance(data, list):
         raise BadTensor(f"The tensor {name!r} has no list `data`. Tensors in binary form are not taken.")
-    if told != kind and told not in FAMILIES.get(kind, ()):
+    if told != kind and not (isinstance(told, str) and told in FAMILIES.get(kind, ())):
         raise BadTensor(f"The tensor {name!r} has the datatype {told!r}; {kind} is expected.")
     values = _flat(data)
     if "shape" in tensor and _size(tensor["shape"]) != len(values):
@@ -189,7 +189,7 @@ def outputs_of(
     placeholder, its `error` and its `status`.
 
     Raises:
-        BadTensor: The request names an output that there is not.
+        BadTensor: The request names an output that there is not, or names none of them by a list.
     """
     wanted = _wanted(request)
     unknown = sorted(set(wanted) - set(MADE))
@@ -203,9 +203,13 @@ def outputs_of(
 
 def _wanted(request: Any) -> Sequence[str]:
     named = request.get("outputs") if isinstance(request, dict) else None
-    if not named:
+    if named is None or named == []:
         return OUTPUTS
-    return [str(output.get("name")) if isinstance(output, dict) else str(output) for output in named]
+    names = [each.get("name") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    wanted = [name for name in names if isinstance(name, str)]
+    if not wanted or len(wanted) != len(named):
+        raise BadTensor('`outputs` is not a list like [{"name": "prediction"}].')
+    return wanted
 
 
 def _predictions(answers: Answers, signature: Signature, refused: Refusals) -> Tensor | None:

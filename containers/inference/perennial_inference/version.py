@@ -253,7 +253,9 @@ class Version:
                 worker.hung = True
                 worker.kill()
         idle = self.order.idle_seconds
-        if idle is not None and not self.asleep and not self._at_work() and now - self._last > idle:
+        if idle is None or self.asleep or self.broken or self._at_work():
+            return  # what is broken is tried again, and nobody could wake it
+        if now - self._last > idle:
             self.asleep = True
             self._leave_extra()
 

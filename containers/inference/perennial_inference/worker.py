@@ -105,9 +105,12 @@ class Model:
             document["id"] = request["id"]
         try:
             document["outputs"] = outputs_of(answers, self.signature, request)
+            return 200, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         except BadTensor as error:
             return 400, orjson.dumps({"error": str(error)})
-        return 200, orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        except (TypeError, ValueError) as error:  # a value of the handler's own that no JSON has
+            logging.exception("The model's answer cannot be told.")
+            return 500, orjson.dumps({"error": f"The model's answer cannot be told as JSON: {error}."})
 
     def _ask_all(self, instances: list[Any]) -> list[dict[str, Any]]:
         size = self.batch_size

@@ -122,6 +122,29 @@ def test_a_worker_that_the_machine_has_no_room_for_is_started_later(
     run(scenario())
 
 
+def test_one_that_cannot_be_woken_for_a_while_does_not_fall_asleep_again_and_comes_back(
+    tmp_path: Path, limits: InferenceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        version = Version(ORDER, unpacked(tmp_path), limits)
+        ticks = asyncio.create_task(ticking(version))
+        await version.change(ORDER, 20)
+        while not version.asleep or version.workers:
+            await asyncio.sleep(0.02)
+        monkeypatch.setattr(process.sys, "executable", str(tmp_path / "no-python"))
+        status, _ = await version.submit(BODY)
+        await asyncio.sleep(2 * (ORDER.idle_seconds or 0))
+        assert (status, version.asleep, version.state) == (503, False, "UNAVAILABLE")
+        monkeypatch.setattr(process.sys, "executable", PYTHON)
+        while version.state != "READY":
+            await asyncio.sleep(0.02)
+        assert (await version.submit(BODY))[0] == 200
+        ticks.cancel()
+        await version.close()
+
+    run(scenario())
+
+
 PYTHON = sys.executable
 
 
