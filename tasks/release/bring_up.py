@@ -1,5 +1,6 @@
 """Load a version beside the one that serves, and let it answer its example before any user sees it."""
 
+from contextlib import ExitStack
 from typing import Any
 
 from tasks.contracts import Archive, RolloutCheck
@@ -20,14 +21,18 @@ def bring_up(
 
     Raises:
         InvalidRequest: It wants more replicas than the platform has servers.
-        ServingError: It does not load, or answers otherwise than when it was judged.
+        ServingError: It does not load, or answers otherwise than when it was judged; one that was loaded has
+            the settings of before.
     """
     require_servers(spec.serving)
-    if not backend.ready(archive.model, archive.version, archive.sha256):
-        backend.register(archive, spec.serving)
-    elif not backend.fits(archive, spec.serving):
-        backend.adjust(archive, spec.serving)
-    check = smoke_test(backend, archive, example)
+    with ExitStack() as put_back:
+        if not backend.ready(archive.model, archive.version, archive.sha256):
+            backend.register(archive, spec.serving)
+        elif not backend.fits(archive, spec.serving):
+            put_back.callback(backend.restore, archive)
+            backend.adjust(archive, spec.serving)
+        check = smoke_test(backend, archive, example)
+        put_back.pop_all()
     backend.keep(archive, spec.serving)
     return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]
 

@@ -52,6 +52,13 @@ class ServingBackend(Protocol):
             ServingError: Its workers do not start; those that it had go on.
         """
 
+    def restore(self, archive: Archive) -> None:
+        """Give a loaded version the settings of its record again: what `adjust` gave it did not do.
+
+        Raises:
+            ServingError: The backend does not answer, or the version's workers do not start.
+        """
+
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """Whether the version is loaded, of the archive with that sha256, and can answer now.
 

@@ -66,6 +66,11 @@ class Oip:
         """See `ServingBackend.adjust`: the server changes all of them in a version that is loaded."""
         self._api.load(archive.model, _noted(archive, serving)[1])
 
+    def restore(self, archive: Archive) -> None:
+        """See `ServingBackend.restore`."""
+        if record := self._store.noted(file_name(archive.model, archive.version, archive.sha256)):
+            self._api.load(archive.model, record)
+
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`."""
         try:

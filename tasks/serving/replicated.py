@@ -55,6 +55,10 @@ class Replicated:
 
         self._ask(self._chosen(serving), bring)
 
+    def restore(self, archive: Archive) -> None:
+        """See `ServingBackend.restore`; on each server that holds the version."""
+        self._ask(self._holding(archive.model, archive.version), lambda server: server.restore(archive))
+
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`: one server that can answer is enough."""
         return any(server.ready(model, version, sha256) for server in self._servers)

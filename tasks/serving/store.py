@@ -42,11 +42,15 @@ class ArchiveStore:
 
     def has_noted(self, name: str, record: dict[str, Any]) -> bool:
         """Whether the record of an archive says just this."""
+        return bool(self.noted(name) == json.loads(json.dumps(record)))
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """The record of an archive; None where there is none that can be read."""
         try:
-            found = json.loads(self._record(name).read_text(encoding="utf-8"))
+            found: dict[str, Any] = json.loads(self._record(name).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
-            return False
-        return bool(found == json.loads(json.dumps(record)))
+            return None
+        return found
 
     def drop(self, name: str) -> None:
         """Remove a record, then its archive."""

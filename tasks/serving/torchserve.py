@@ -112,6 +112,11 @@ class TorchServe:
         if len(self._api.describe(archive.model, archive.version)["workers"]) != serving.workers:
             self.scale(archive.model, archive.version, serving.workers)
 
+    def restore(self, archive: Archive) -> None:
+        """See `ServingBackend.restore`."""
+        if record := self._store.noted(file_name(archive.model, archive.version, archive.sha256)):
+            self.scale(archive.model, archive.version, record["workers"])
+
     def ready(self, model: str, version: str, sha256: str) -> bool:
         """See `ServingBackend.ready`.
 

@@ -201,6 +201,19 @@ def test_a_version_is_scaled_up_down_to_nothing_and_up_again(
     assert ask(backend, archive, "hello")["prediction"] == "one"
 
 
+def test_what_was_adjusted_is_restored_to_what_was_kept(
+    backend: ServingBackend, archive: Archive, model: Model
+) -> None:
+    backend.keep(archive, model.spec.serving)
+    backend.adjust(archive, model.spec.serving.model_copy(update={"workers": 2}))
+    assert [each.workers for each in backend.describe(model.name)] == [2]
+
+    backend.restore(archive)
+
+    assert [(each.workers, each.ready) for each in backend.describe(model.name)] == [(1, 1)]
+    assert ask(backend, archive, "hello")["prediction"] == "one"
+
+
 def test_what_is_not_loaded_cannot_be_scaled(backend: ServingBackend, model: Model) -> None:
     with pytest.raises(ServingError):
         backend.scale(model.name, "nothing", 1)

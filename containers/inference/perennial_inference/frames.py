@@ -12,7 +12,7 @@ from typing import BinaryIO
 LENGTH = struct.Struct("<I")
 PART = struct.Struct("<HI")
 
-WORK, READY, FAILED, ANSWERS = b"W", b"R", b"F", b"A"
+WORK, ORDER, READY, FAILED, ANSWERS = b"W", b"O", b"R", b"F", b"A"
 
 Part = tuple[int, bytes]
 """An HTTP status, 0 in a request, and a body."""

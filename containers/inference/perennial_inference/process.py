@@ -109,6 +109,11 @@ class Worker(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
+    def follow(self, order: dict[str, Any]) -> None:
+        """Tell it a changed order: what is sent after this, it answers by that."""
+        if self._line is not None:
+            self._line.write(frames.pack(frames.ORDER, [(0, orjson.dumps(order))]))
+
     def send(self, batch: Sequence[Pending]) -> None:
         """Give it a batch."""
         assert self._line is not None  # noqa: S101 - it is ready

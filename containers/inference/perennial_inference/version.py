@@ -209,19 +209,30 @@ class Version:
     # --- scaling --------------------------------------------------------------------------------------------
 
     async def change(self, order: Order, seconds: float) -> None:
-        """Have as many workers as the order says, and its other limits.
+        """Have as many workers as the order says, and its other limits and schemas.
 
         Raises:
-            Refused: 400; they did not become ready in time, or three of them ended before they were.
+            Refused: 400; they did not become ready in time, or three of them ended before they were. The
+                version has its order of before again.
         """
-        self.order = replace(order, archive=self.order.archive)
+        before = self.order
+        self._take(replace(order, archive=before.archive))
+        try:
+            await self._settle(seconds)
+        except Refused:
+            self._take(before)
+            raise
+
+    def _take(self, order: Order) -> None:
+        self.order = order
         self.asleep, self.broken, self._failed_starts, self._deaths = False, "", 0, 0
         self._last = self._loop.time()
         if order.workers == 0:
             self._fail(list(self._queue), 503, "it was scaled to no worker")
+        for worker in self.workers:
+            worker.follow(asdict(order))
         self._leave_extra()
         self._ensure()
-        await self._settle(seconds)
 
     def _leave_extra(self) -> None:
         active = sorted(self._active(), key=lambda each: (each.state == "ready", -len(each.batches)))

@@ -76,6 +76,11 @@ class Model:
         signature = Signature.of(order["input_schema"], order["label_schema"])
         return cls(order["model"], order["version"], handler, context, signature, order["batch_size"])
 
+    def follow(self, order: dict[str, Any]) -> None:
+        """Read and tell tensors as a changed order says; the handler stays as it was loaded."""
+        self.signature = Signature.of(order["input_schema"], order["label_schema"])
+        self.batch_size = order["batch_size"]
+
     def answer(self, bodies: list[bytes]) -> list[frames.Part]:
         """The status and the body of the answer to each request, all instances asked together."""
         requests = [self._read(body) for body in bodies]
@@ -166,8 +171,12 @@ def main() -> None:
             sys.exit(1)
         line.sendall(frames.pack(frames.READY, []))
         while (content := frames.read(cast("BinaryIO", stream))) is not None:
-            bodies = [body for _, body in frames.unpack(content)[1]]
-            line.sendall(frames.pack(frames.ANSWERS, model.answer(bodies)))
+            kind, parts = frames.unpack(content)
+            bodies = [body for _, body in parts]
+            if kind == frames.ORDER:
+                model.follow(orjson.loads(bodies[0]))
+            else:
+                line.sendall(frames.pack(frames.ANSWERS, model.answer(bodies)))
 
 
 def die_with_parent() -> None:

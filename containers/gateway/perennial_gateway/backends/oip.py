@@ -1,6 +1,7 @@
 """A server of the Open Inference Protocol v2, as the gateway sees it: always at a version's own address.
 
-The version's metadata says which tensors it takes, and is asked for once. A server that gives `error` and
+The version's metadata says which tensors it takes, and is asked for once, and again where it does not take
+them any more. A server that gives `error` and
 `status` beside the prediction, as our own does, refuses single instances; of any other one each instance of a
 successful answer is answered.
 """
@@ -35,6 +36,10 @@ DIED = "while it worked on this request"
 """What our own server says of a request whose worker ended meanwhile, and that was alone in it."""
 
 Tensor = Mapping[str, Any]
+
+
+class NotAccepted(BackendFault):
+    """The version takes other tensors than these: its schemas were changed since it was asked for them."""
 
 
 class Oip:
@@ -74,12 +79,21 @@ class Oip:
         key = (route.model, route.backend_version, route.archive_sha256)
         inputs = self._inputs.get(key)
         if inputs is None:
-            document = await self._call("GET", route, "", None, headers)
-            inputs = self._inputs[key] = _inputs_of(document)
+            inputs = self._inputs[key] = await self._metadata(route, headers)
         body = orjson.dumps({"inputs": tensors_of(instances, inputs)})
         if len(body) > CALL_BYTES:
             return await in_parts(self.ask, route, instances, headers)
-        return answers_of(await self._call("POST", route, "/infer", body, headers), len(instances))
+        try:
+            document = await self._call("POST", route, "/infer", body, headers)
+        except NotAccepted:
+            found = self._inputs[key] = await self._metadata(route, headers)
+            if found == inputs:
+                raise
+            return await self.ask(route, instances, headers)
+        return answers_of(document, len(instances))
+
+    async def _metadata(self, route: Route, headers: Mapping[str, str]) -> Sequence[Tensor]:
+        return _inputs_of(await self._call("GET", route, "", None, headers))
 
     @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives
     def _address(self, model: str, version: str, what: str) -> URL:
@@ -100,7 +114,8 @@ class Oip:
         if status == 200 and isinstance(document, dict):
             return document
         said = document.get("error") if isinstance(document, dict) else None
-        kind = NotHeld if status == 404 else WorkerDied if DIED in str(said) else BackendFault
+        kinds: dict[int, type[BackendFault]] = {404: NotHeld, 400: NotAccepted}
+        kind = WorkerDied if DIED in str(said) else kinds.get(status, BackendFault)
         raise kind(f"HTTP {status}, {said or 'without a reason'}")
 
     @property
