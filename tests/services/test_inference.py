@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tasks.contracts import Archive
-from tasks.serving.oip import oip
+from tasks.serving.oip import oip, parameters_of
 from tasks.serving.store import file_name
 from tasks.settings import settings
 from tests.services.conftest import HANDLER, Model, Platform, build_archive, new_model, until
@@ -138,10 +138,10 @@ def test_nobody_asks_or_loads_without_the_token_for_it(platform: Platform, archi
 
 
 def test_only_archives_of_the_store_with_their_own_hash_are_loaded(
-    platform: Platform, archive: Archive
+    platform: Platform, model: Model, archive: Archive
 ) -> None:
     name = file_name(archive.model, archive.version, archive.sha256)
-    given = {"version": archive.version, "archive": name, "sha256": archive.sha256}
+    given = parameters_of(archive, model.spec.serving, name)
 
     def load(**changed: Any) -> int:
         path = f"/v2/repository/models/{archive.model}/load"
