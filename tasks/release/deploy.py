@@ -116,7 +116,7 @@ def _bring_up_or_leave_nothing(
         return bring_up(backend, request.version.archive, request.spec, example)
     except ServingError:
         kept_here = versions_of(kept).get(request.spec.serving.backend, set())
-        backend.retire(request.spec.name, kept_here)
+        backend.retire(request.spec.name, kept_here.union(Gateway().in_flight(request.spec.name)))
         raise
 
 
@@ -144,14 +144,12 @@ def _why(version: ModelVersion) -> str:
 def _remove_the_oldest(gateway: Gateway, target: Route, kept: list[Route | None]) -> None:
     """Remove every version but those of the routes that are kept, once no request is under way to them; also
     from the backend that the model has left.
+
+    A request with thousands of instances may take an hour: the version that answers it stays, and the DAG
+    `reconcile_ledger` unloads it afterwards.
     """
     keep = {each.backend_version for each in kept if each is not None}
     deadline = time.monotonic() + DRAIN_SECONDS
-    while set(gateway.in_flight(target.model)) - keep:
-        if time.monotonic() > deadline:
-            raise ServingError(
-                f"Requests to earlier versions of {target.model} do not end: "
-                f"{gateway.in_flight(target.model)}."
-            )
+    while (busy := set(gateway.in_flight(target.model)) - keep) and time.monotonic() < deadline:
         time.sleep(0.1)
-    retire_all_but(target.model, versions_of(kept))
+    retire_all_but(target.model, versions_of(kept), busy)

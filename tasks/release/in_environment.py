@@ -134,7 +134,7 @@ def retire_unused(model: str, environment: str) -> None:
     beside = (candidate_of(model), compared_route(model), *in_use(model))
     kept = versions_of([production.route(model), previous, *beside])
     busy = {*production.in_flight(model), *here.in_flight(model)}
-    retire_all_but(model, {name: versions | busy for name, versions in kept.items()})
+    retire_all_but(model, kept, busy)
 
 
 def confirmed(gateway: Gateway, change: Change, expected: dict[str, Any]) -> RolloutCheck:

@@ -9,7 +9,7 @@ do. `exclusive` keeps two deployments of one model apart; the methods themselves
 """
 
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, get_args
 
@@ -133,9 +133,14 @@ def exclusive(model: str) -> Iterator[None]:
         yield
 
 
-def retire_all_but(model: str, keep: Mapping[ServingBackendName, set[str]]) -> list[str]:
+def retire_all_but(
+    model: str, keep: Mapping[ServingBackendName, set[str]], busy: Collection[str] = ()
+) -> list[str]:
     """Remove the versions that no route needs, from every backend that may hold one; see
     `ServingBackend.retire`.
+
+    Args:
+        busy: Versions that requests are under way to, whichever backend holds them: they stay.
 
     A backend that the model has left is asked last, and only while its store has archives of the model: so a
     server that nobody needs any more may be switched off.
@@ -144,7 +149,7 @@ def retire_all_but(model: str, keep: Mapping[ServingBackendName, set[str]]) -> l
     for name in sorted(get_args(ServingBackendName), key=lambda name: name not in keep):
         backend = serving_backend(name)
         if name in keep or backend.has_archives(model):
-            removed += backend.retire(model, keep.get(name, set()))
+            removed += backend.retire(model, keep.get(name, set()).union(busy))
     return removed
 
 

@@ -3,8 +3,9 @@
 import time
 
 import pytest
+import requests
 
-from tests.services.conftest import Model, Platform
+from tests.services.conftest import Model, Platform, until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -34,6 +35,25 @@ def test_a_caller_that_waits_for_less_long_than_the_model_may_take_is_told_so(
     assert "Retry-After" in late.headers
     assert took < 1
     assert in_time.status_code == 200
+
+
+def test_a_caller_in_a_hurry_that_no_version_could_please_is_no_versions_failure(
+    platform: Platform, steady: Model
+) -> None:
+    def failed() -> int:
+        path = f"{platform.gateway_url}/v1/models/{steady.name}/statistics"
+        [version] = requests.get(path, timeout=30).json()["versions"]
+        count: int = version["failed_requests"]
+        return count
+
+    before = failed()
+    assert (
+        platform.predict(steady.name, "sleep 1", headers={"X-Request-Timeout": "0.0001"}).status_code == 504
+    )
+    time.sleep(1.5)
+    assert failed() == before
+    assert platform.predict(steady.name, "sleep 2", headers={"X-Request-Timeout": "1"}).status_code == 504
+    until(lambda: failed() == before + 1)
 
 
 @pytest.mark.parametrize("sent", ["soon", "-1", "nan"])

@@ -9,6 +9,23 @@ HEADER = "X-Request-Timeout"
 NAME = HEADER.lower().encode()
 
 
+FAIR_SHARE = 0.1
+"""Of a model's `timeout_seconds`: a caller that waits for less says nothing of the version by its 504."""
+
+LATE = 504
+
+
+def is_fair(seconds: float, most: float) -> bool:
+    """Whether a version that does not answer within these seconds is at fault.
+
+    Else one caller's hurry, which no version could please, would take every release of the model back.
+
+    Args:
+        most: The model's `timeout_seconds`.
+    """
+    return seconds >= FAIR_SHARE * most
+
+
 def seconds_of(headers: Iterable[tuple[bytes, bytes]], most: float) -> float:
     """The seconds that a request may take: what its header says, at most `most`.
 
@@ -39,4 +56,4 @@ def _number(value: bytes) -> float:
 def late(seconds: float) -> Refused:
     """What a caller is told whose time is over."""
     message = f"The model did not answer within {seconds:g} seconds. Try again, or send fewer instances."
-    return Refused(504, message, headers={"Retry-After": "2"})
+    return Refused(LATE, message, headers={"Retry-After": "2"})

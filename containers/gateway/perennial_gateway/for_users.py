@@ -17,6 +17,7 @@ from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
 from perennial_gateway.page import HEADERS, docs_page, page
 from perennial_gateway.predict_batch import BatchPredictions
+from perennial_gateway.readings import Readings
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.routes import Served
 from perennial_gateway.service import Service
@@ -53,6 +54,7 @@ class ForUsers:
         self._batches = batches
         self._guard = guard
         self._tell = tell
+        self._readings = Readings()
 
     def of_models(self) -> list[Route]:
         """What is below /v1. What everybody may see is here as well: it names its method to others."""
@@ -119,14 +121,14 @@ class ForUsers:
         model = self._read(request)
         page = asked(Page, request.query_params.multi_items())
         await asyncio.to_thread(self._log.settle)
-        return Json(await asyncio.to_thread(self._history.page, model, page))
+        return Json(await self._readings.run(self._history.page, model, page))
 
     async def statistics(self, request: Request) -> Response:
         """How much each version predicted, and how right it was."""
         model = self._read(request)
         window = asked(Window, request.query_params.multi_items())
         await asyncio.to_thread(self._log.settle)
-        return Json(await asyncio.to_thread(self._history.statistics, model, window))
+        return Json(await self._readings.run(self._history.statistics, model, window))
 
     def _read(self, request: Request) -> str:
         model = _permitted(request, Scope.READ)

@@ -8,7 +8,9 @@ gateway, and the gateway for it. So a body is bounded, and how many are held at 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any
 
@@ -16,6 +18,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from perennial_gateway.access.rate_limit import told as limit_told
 from perennial_gateway.access.rate_limit import wait_seconds
@@ -33,8 +36,14 @@ MOST = 10_000
 BODIES = 16
 """How many times larger than another request's a body may be."""
 
-AT_ONCE = 4
-"""Requests that are worked on at once by a process; each holds its body."""
+AT_ONCE = 8
+"""Requests at once in a process; each holds its body."""
+
+OF_ONE_TOKEN = 2
+"""Those of one token: it may send its body slowly, or wait for its limit, and others have a place still."""
+
+STEPS = "predict_batch"
+"""Who the log says has asked for the rows of a table."""
 
 IN_VAIN = 2
 """After how many times `MOST_INSTANCES` instances in a row that came to nothing the others are not asked any
@@ -47,13 +56,27 @@ TURN_SECONDS = 30.0
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
+class Lines(StreamingResponse):
+    """Lines that go out as they are made; what they hold is let go of however they end, or never begin."""
+
+    def __init__(
+        self, lines: AsyncIterator[bytes], headers: Mapping[str, str] | None, held: ExitStack
+    ) -> None:
+        super().__init__(lines, media_type=NDJSON, headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
+
+
 class BatchPredictions:
     """Answers `:predict_batch`. One version answers all of a request, whatever is deployed meanwhile."""
 
     def __init__(self, routes: RouteTable, service: Service) -> None:
         self._routes = routes
         self._service = service
-        self._held = 0
+        self._held: Counter[str | None] = Counter()
 
     def paths(self) -> list[Route]:
         """What is below /internal."""
@@ -61,7 +84,7 @@ class BatchPredictions:
 
     async def for_steps(self, request: Request) -> Response:
         """Of a table of the lake; the log names the DAG as who asked."""
-        sender = request.state.token._replace(name="predict_batch")
+        sender = request.state.token._replace(name=STEPS)
         return await self.answer(request.path_params["model"], request, sender)
 
     async def answer(self, model: str, request: Request, sender: Sender) -> StreamingResponse:
@@ -72,42 +95,58 @@ class BatchPredictions:
             Refused: 404 for no such model, 415, 413, 400 and 422 for a body that is none, 503 for too many
                 such requests at once.
         """
-        served = self._routes.served(model)
+        self._routes.served(model)
         trace = trace_of(request.scope["headers"])
         headers = {"traceparent": trace.parent.decode()} if trace else None
-        if self._held >= AT_ONCE:
-            message = f"{AT_ONCE} batches are being worked on, and no more at once. Try again."
-            raise Refused(503, message, headers={"Retry-After": "5"})
-        self._held += 1
-        try:
+        self._require_place(sender)
+        with ExitStack() as held:
+            self._held[sender.name] += 1
+            held.callback(self._let_go, sender)
             items = await _items(request, sender)
-        except BaseException:
-            self._held -= 1
-            raise
-        lines = self._lines(served, items, sender, trace)
-        return StreamingResponse(lines, media_type=NDJSON, headers=headers)
+            served = self._routes.served(model)
+            held.enter_context(self._routes.used(served.route))
+            return Lines(self._lines(served, items, sender, trace), headers, held.pop_all())
+
+    def _require_place(self, sender: Sender) -> None:
+        """Raises Refused, 503, where the process has no place for another batch, or none of this token."""
+        one = AT_ONCE if sender.name in {None, STEPS} else OF_ONE_TOKEN
+        if self._held.total() < AT_ONCE and self._held[sender.name] < one:
+            return
+        whose = f" of the token {sender.name!r}" if self._held.total() < AT_ONCE else ""
+        count = self._held[sender.name] if whose else AT_ONCE
+        message = f"{count} batches{whose} are being worked on, and no more at once. Try again."
+        raise Refused(503, message, headers={"Retry-After": "5"})
+
+    def _let_go(self, sender: Sender) -> None:
+        self._held[sender.name] -= 1
+        self._held += Counter()  # which forgets a name at 0
 
     async def _lines(
         self, served: Served, items: Iterator[Any], sender: Sender, trace: Trace | None
     ) -> AsyncIterator[bytes]:
-        try:
-            count = answered = in_vain = 0
-            told: list[dict[str, Any] | Refused] = []
-            while chunk := list(islice(items, MOST_INSTANCES)):
-                if in_vain < IN_VAIN:
-                    if count and (refused := await _turn(sender)):
-                        told, in_vain = [refused] * len(chunk), IN_VAIN
-                    else:
-                        told = await self._service.predict_each(served, chunk, sender.name, trace)
-                        in_vain = in_vain + 1 if _came_to_nothing(told) else 0
+        count = answered = in_vain = 0
+        told: list[dict[str, Any] | Refused] = []
+        while chunk := list(islice(items, MOST_INSTANCES)):
+            if in_vain < IN_VAIN:
+                if count and (refused := self._withdrawn(served) or await _turn(sender)):
+                    told, in_vain = [refused] * len(chunk), IN_VAIN
                 else:
-                    told = [told[0]] * len(chunk)
-                yield b"".join(_line(count + number, each) for number, each in enumerate(told))
-                count += len(told)
-                answered += sum(not isinstance(each, Refused) for each in told)
-            yield orjson.dumps(_end(served, answered, count - answered)) + b"\n"
-        finally:
-            self._held -= 1
+                    told = await self._service.predict_each(served, chunk, sender.name, trace)
+                    in_vain = in_vain + 1 if _came_to_nothing(told) else 0
+            else:
+                told = [told[0]] * len(chunk)
+            yield b"".join(_line(count + number, each) for number, each in enumerate(told))
+            count += len(told)
+            answered += sum(not isinstance(each, Refused) for each in told)
+        yield orjson.dumps(_end(served, answered, count - answered)) + b"\n"
+
+    def _withdrawn(self, served: Served) -> Refused | None:
+        """What refuses the rest where the model is served no longer."""
+        try:
+            self._routes.served(served.route.model)
+        except Refused as refused:
+            return refused
+        return None
 
 
 def _came_to_nothing(told: Sequence[dict[str, Any] | Refused]) -> bool:

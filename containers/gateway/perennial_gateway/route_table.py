@@ -6,7 +6,8 @@ in one step of its event loop (peers.py), so that a request sees old or new.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -195,6 +196,16 @@ class RouteTable:
         if split is None:
             raise Refused(404, f"All requests for {model!r} go to one version; there is no split.")
         return {"sequence": self.records.splits[model].sequence, "split": split.model_dump()}
+
+    @contextmanager
+    def used(self, route: Route) -> Iterator[None]:
+        """Count a version as one that a request is under way to, so that nobody unloads it."""
+        key = (route.model, route.backend_version)
+        self.in_flight[key] += 1
+        try:
+            yield
+        finally:
+            self.in_flight[key] -= 1
 
     def history(self, model: str) -> list[dict[str, Any]]:
         """Every change of a model's route, oldest first. It blocks: call it in a thread."""

@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 from perennial_gateway.backends.base import Answer, refusal_of, require_answered
 from perennial_gateway.backends.kinds import Backends
 from perennial_gateway.database import now
-from perennial_gateway.deadline import seconds_of
+from perennial_gateway.deadline import LATE, is_fair, seconds_of
 from perennial_gateway.failures import Failures
 from perennial_gateway.feedback_limit import FeedbackLimit
 from perennial_gateway.label_schemas import LabelSchemas
@@ -89,12 +89,13 @@ class Service:
         started = time.perf_counter()
         chosen = self._routes.choose(asked.model, asked.sender, asked.headers)
         served = chosen.served
+        seconds = served.route.timeout_seconds
         try:
             instances = instances_of(asked.document, served.inputs)
             seconds = seconds_of(asked.headers, served.route.timeout_seconds)
             answers = await self._ask(served, instances, seconds, asked.trace)
         except Exception as error:
-            self._count(chosen, error)
+            self._count(chosen, error, is_fair=is_fair(seconds, served.route.timeout_seconds))
             raise
         # What follows is the log's own work, which a row cannot hold: the metrics count it too.
         of_all = {
@@ -168,13 +169,16 @@ class Service:
             return refused
         return _of_one(answer, served)
 
-    def _count(self, chosen: Chosen, error: Exception) -> None:
-        """A request that was not answered: through whose fault?"""
+    def _count(self, chosen: Chosen, error: Exception, *, is_fair: bool = True) -> None:
+        """A request that was not answered: through whose fault? It is no version's that its caller gave it no
+        fair time.
+        """
         if isinstance(error, TooMany):
             return
         route, status = chosen.served.route, error.status if isinstance(error, Refused) else 500
-        chosen.served.metrics.count(chosen.role, "failed" if status >= 500 else "refused")
-        if status >= 500:
+        has_failed = status >= 500 and (is_fair or status != LATE)
+        chosen.served.metrics.count(chosen.role, "failed" if has_failed else "refused")
+        if has_failed:
             self._failures.count(route, chosen.role, status, str(error) or type(error).__name__)
 
     async def probe(self, model: str, request: Request) -> dict[str, Any]:

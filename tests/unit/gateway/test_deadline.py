@@ -1,7 +1,7 @@
 """A caller says how long it waits, and never waits longer than the model may take."""
 
 import pytest
-from perennial_gateway.deadline import late, seconds_of
+from perennial_gateway.deadline import is_fair, late, seconds_of
 from perennial_gateway.web import Refused
 
 
@@ -19,6 +19,13 @@ def test_a_deadline_that_is_none_is_refused(sent: bytes) -> None:
         seconds_of([(b"x-request-timeout", sent)], 5)
     assert refused.value.status == 422
     assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(("seconds", "fair"), [(0.0001, False), (0.49, False), (0.5, True), (5, True)])
+def test_one_who_waits_for_less_than_a_tenth_of_the_models_time_blames_no_version(
+    seconds: float, fair: bool
+) -> None:
+    assert is_fair(seconds, 5) is fair
 
 
 def test_who_waited_in_vain_is_told_how_long() -> None:
