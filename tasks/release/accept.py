@@ -5,8 +5,8 @@ stage begins; a version that fails is unloaded again, and what served goes on se
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from tasks.contracts import (
     Acceptance,
@@ -18,24 +18,26 @@ from tasks.contracts import (
     Route,
     TrainingRun,
 )
-from tasks.errors import CheckFailed, GateRefused, NothingToDo, PerennialError, ServingError
+from tasks.errors import GateRefused, NothingToDo, PerennialError, ServingError
 from tasks.gate.replay import require_replay
 from tasks.ledger import entries, precedent
 from tasks.release.acceptance import acceptance_checks
 from tasks.release.bring_up import bring_up
 from tasks.release.close import close_own_split
 from tasks.release.deploy import require_still_promised
-from tasks.release.in_environment import environments_of, require_passed, retire_unused
-from tasks.release.on_trial import on_trial
+from tasks.release.in_environment import environments_of, require_passed
 from tasks.release.record import of_release, record, require_alone, until
 from tasks.release.settings_move import changed_settings
 from tasks.release.stages import plan
 from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
 from tasks.release.switch import example_of, route_of, same_archive
+from tasks.release.tried import tried
 from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
+
+ACCEPTED, REFUSED = "accepted", "refused"
 
 
 def accept(request: AcceptRequest) -> Acceptance:
@@ -144,42 +146,20 @@ def _require_not_begun(before: LedgerEntry | None, version: ModelVersion) -> Non
         )
 
 
-@contextmanager
 def passed_checks(
     spec: PipelineSpec,
     version: ModelVersion,
     run: TrainingRun,
     refuse: Callable[[PerennialError], None] = lambda _: None,
     environment: str = PRODUCTION,
-) -> Iterator[tuple[RolloutCheck, ...]]:
-    """Load a version beside what serves and let it show what it has to; one that does not is unloaded again.
-
-    Nobody holds the model's versions meanwhile, for a rollback would wait as long; the block holds them, and
-    what serves may have changed by then.
-
-    Args:
-        refuse: Called with what is wrong before it is unloaded, while the model's versions are held.
-
-    Raises:
-        CheckFailed, ServingError: As `accept`.
-    """
-    with ExitStack() as held:
-        try:
-            with on_trial(route_of(spec, version)):
-                checks = _shown(spec, version, run)
-                held.enter_context(exclusive(spec.name))
-        except (CheckFailed, ServingError) as error:
-            with exclusive(spec.name):
-                refuse(error)
-                retire_unused(spec.name, environment)
-            raise
-        yield checks
+) -> AbstractContextManager[tuple[RolloutCheck, ...]]:
+    """Load a version beside what serves and let it show what it has to; see `tried`."""
+    return tried(route_of(spec, version), lambda: _shown(spec, version, run), refuse, environment)
 
 
 def _shown(spec: PipelineSpec, version: ModelVersion, run: TrainingRun) -> tuple[RolloutCheck, ...]:
     archive, backend = version.archive, serving_backend(spec.serving.backend)
-    with exclusive(spec.name):
-        checks = bring_up(backend, archive, spec, example_of(version, spec))
+    checks = bring_up(backend, archive, spec, example_of(version, spec))
     return (*checks, *acceptance_checks(backend, archive, run, spec))
 
 
@@ -190,7 +170,7 @@ def _refuse(request: AcceptRequest, version: ModelVersion, error: PerennialError
         stable=gateway.route(request.spec.name),
         candidate=route_of(request.spec, version),
         actor=request.context.actor,
-        after="refused",
+        after=REFUSED,
         at="acceptance",
         why=f"Version {version.version} is not released: {error}",
         fault=error.evidence,
@@ -210,16 +190,17 @@ def _accepted(
     spec, release_id, candidate = request.spec, release_id_of(request), route_of(request.spec, version)
     changes = _changes(stable, spec, version) if stable and same_archive(stable, candidate) else ()
     names = () if stable is None or changes else tuple(plan(spec.release))
-    told = of_release(spec.name, release_id, "accepted")
+    told = of_release(spec.name, release_id)
+    accepted = [] if told and told[-1].after == REFUSED else [each for each in told if each.after == ACCEPTED]
     entry = (
-        told[0]
-        if told
+        accepted[-1]
+        if accepted
         else record(
             release_id=release_id,
             stable=stable,
             candidate=candidate,
             actor=request.context.actor,
-            after="accepted",
+            after=ACCEPTED,
             at="accepted",
             until=until(spec.release, names[0] if names else PRODUCTION),
             why=_why(request, version, checks, changes),

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.contracts import Archive, RolloutCheck
 from tasks.errors import ServingError
 from tasks.release.differences import differences
-from tasks.serving.backend import ServingBackend
+from tasks.serving.backend import ServingBackend, loading
 from tasks.serving.replica_count import require_servers
 from tasks.spec import PipelineSpec
 
@@ -26,15 +26,25 @@ def bring_up(
     """
     require_servers(spec.serving)
     with ExitStack() as put_back:
-        if not backend.ready(archive.model, archive.version, archive.sha256):
-            backend.register(archive, spec.serving)
-        elif not backend.fits(archive, spec.serving):
-            put_back.callback(backend.restore, archive)
-            backend.adjust(archive, spec.serving)
+        if not _is_ready(backend, archive) or not backend.fits(archive, spec.serving):
+            _load(backend, archive, spec, put_back)
         check = smoke_test(backend, archive, example)
         put_back.pop_all()
     backend.keep(archive, spec.serving)
     return [RolloutCheck(check="ready", passed=True, detail=f"{archive.version} is loaded"), check]
+
+
+def _is_ready(backend: ServingBackend, archive: Archive) -> bool:
+    return backend.ready(archive.model, archive.version, archive.sha256)
+
+
+def _load(backend: ServingBackend, archive: Archive, spec: PipelineSpec, put_back: ExitStack) -> None:
+    with loading(archive.model):
+        if not _is_ready(backend, archive):
+            backend.register(archive, spec.serving)
+        else:
+            put_back.callback(backend.restore, archive)
+            backend.adjust(archive, spec.serving)
 
 
 def smoke_test(backend: ServingBackend, archive: Archive, example: dict[str, Any]) -> RolloutCheck:

@@ -19,11 +19,11 @@ from tasks.contracts import (
     RolloutCheck,
     Route,
 )
-from tasks.errors import ServingError
+from tasks.errors import PerennialError
 from tasks.ledger import precedent
 from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up
-from tasks.release.in_environment import in_use
+from tasks.release.in_environment import in_use, retire_unused
 from tasks.release.record import candidate_of
 from tasks.release.switch import (
     Decision,
@@ -34,9 +34,11 @@ from tasks.release.switch import (
     route_of,
     switch,
 )
+from tasks.release.tried import tried
 from tasks.serving.backend import ServingBackend, exclusive, retire_all_but, serving_backend, versions_of
 from tasks.serving.champion import tell_champion
 from tasks.serving.gateway import Gateway
+from tasks.spec import PRODUCTION
 
 DRAIN_SECONDS = 60.0
 
@@ -67,25 +69,26 @@ def release(
 
     Args:
         why: A sentence; the ledger keeps it.
-        may: Called before a version comes to serve that does not, or gets other settings, and raises where it
-            may not; None where a person decided it. Nothing else changes what serves between it and the
-            switch.
+        may: Called before a version is loaded that does not serve, or gets other settings, and once more
+            before it comes to serve, and raises where it may not; None where a person decided it. Nothing
+            else changes what serves between it and the switch.
         told: What the entry of the switch keeps beside the routes.
         serves: Called once the version is seen to serve, before anything else may change that.
     """
     started = time.monotonic()
     precedent.promotion_of_version(request.version)
     backend, gateway = serving_backend(request.spec.serving.backend), Gateway()
-    with exclusive(request.spec.name):
-        target = route_of(request.spec, request.version)
+    target, actor = route_of(request.spec, request.version), request.context.actor
+    with exclusive(target.model):
+        fits = backend.fits(request.version.archive, request.spec.serving)
+        if may and not (gateway.route(target.model) == target and fits):
+            may()  # before anything is loaded
+    with tried(target, lambda: _bring_up(backend, request)) as checks:
         current = gateway.route(target.model)
-        if may and not (current == target and backend.fits(request.version.archive, request.spec.serving)):
-            may()
-        previous = find_previous_route(gateway.history(target.model))
+        if may and not (current == target and fits):
+            _require(may, target.model)
         # A candidate under way may answer every user already, although the route does not name it yet.
         elsewhere = [candidate_of(target.model), compared_route(target.model), *in_use(target.model)]
-        checks = _bring_up_or_leave_nothing(backend, request, [current, previous, *elsewhere])
-        actor = request.context.actor
         if current != target:
             switch(gateway, target.model, target, current, Decision(Action.DEPLOY, actor, why, told or {}))
         expected = request.version.archive.example_prediction
@@ -107,16 +110,17 @@ def release(
     )
 
 
-def _bring_up_or_leave_nothing(
-    backend: ServingBackend, request: DeployRequest, kept: list[Route | None]
-) -> list[RolloutCheck]:
-    """Load the version and see that it answers; one that does not is unloaded again, and `kept` stay."""
+def _bring_up(backend: ServingBackend, request: DeployRequest) -> list[RolloutCheck]:
+    example = example_of(request.version, request.spec)
+    return bring_up(backend, request.version.archive, request.spec, example)
+
+
+def _require(may: Callable[[], None], model: str) -> None:
+    """Look again whether the version may serve, now that nothing else changes; else it is unloaded."""
     try:
-        example = example_of(request.version, request.spec)
-        return bring_up(backend, request.version.archive, request.spec, example)
-    except ServingError:
-        kept_here = versions_of(kept).get(request.spec.serving.backend, set())
-        backend.retire(request.spec.name, kept_here.union(Gateway().in_flight(request.spec.name)))
+        may()
+    except PerennialError:
+        retire_unused(model, PRODUCTION)
         raise
 
 

@@ -34,8 +34,9 @@ def record(  # noqa: PLR0913 - each is a field of the entry
         at: Where the release is: `accepted`, or the name of a stage.
         until: When it counts as left, if nothing follows.
     """
-    told = {"release_id": release_id, "version": candidate.model_version, "at": at}
+    told: dict[str, Any] = {"release_id": release_id, "version": candidate.model_version, "at": at}
     told |= {"until": until.isoformat()} if until else {}
+    told["after_entry"] = _comes_after(candidate.model, release_id, after, at)
     routes = {"candidate": _plain(candidate), "stable": _plain(stable) if stable else None}
     return entries.record(
         model=candidate.model,
@@ -46,6 +47,16 @@ def record(  # noqa: PLR0913 - each is a field of the entry
         why=why,
         evidence={**told, **routes, **evidence},
     )
+
+
+def _comes_after(model: str, release_id: str, after: str, at: str) -> str | None:
+    """The newest entry of the release but this one itself, of a step that is tried again: what was decided
+    twice for the same reason, with something else in between, was decided twice.
+    """
+    before = of_release(model, release_id)
+    while before and (before[-1].after, before[-1].evidence.get("at")) == (after, at):
+        before.pop()
+    return before[-1].entry_hash if before else None
 
 
 def of_release(model: str, release_id: str, after: str | None = None) -> list[LedgerEntry]:

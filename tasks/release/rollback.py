@@ -290,9 +290,27 @@ def version_of(target: Route) -> ModelVersion:
     return version
 
 
+KEPT_BY_ROUTES = (
+    "backend",
+    "input_schema",
+    "label_schema",
+    "input_example",
+    "timeout_seconds",
+    "batch_size",
+    "workers",
+)
+"""The settings of serving that a route keeps."""
+
+
 def make_ready(backend: ServingBackend, version: ModelVersion, target: Route) -> list[RolloutCheck]:
-    """See that it answers as it was judged: it is usually still loaded, else its archive is."""
+    """See that it answers as it was judged: it is usually still loaded, else its archive is, with the schemas
+    and the limits that it served with: pipeline.yaml may say those of a later version.
+    """
     if backend.ready(target.model, target.backend_version, target.archive_sha256):
         return [smoke_test(backend, version.archive, target.input_example)]
     spec = PipelineSpec.load(settings().models / target.model / "pipeline.yaml")
-    return bring_up(backend, version.archive, spec, target.input_example)
+    then = {name: getattr(target, name) for name in KEPT_BY_ROUTES}
+    serving = spec.serving.model_copy(update=then)
+    return bring_up(
+        backend, version.archive, spec.model_copy(update={"serving": serving}), target.input_example
+    )

@@ -126,9 +126,24 @@ def exclusive(model: str) -> Iterator[None]:
 
     It is a lock file; the kernel lets go of it when the process ends, however it ends.
     """
+    with _locked(f".{model}.lock"):
+        yield
+
+
+@contextmanager
+def loading(model: str) -> Iterator[None]:
+    """Load one version of the model at a time, whoever holds its versions meanwhile: a rollback to a version
+    that is loaded waits for no load. Who holds the versions may wait for this, never the other way round.
+    """
+    with _locked(f".{model}.loading.lock"):
+        yield
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
     folder = settings().model_store
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{model}.lock").open("w", encoding="utf-8") as lock:
+    with (folder / name).open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
