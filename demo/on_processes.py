@@ -56,7 +56,7 @@ class OnProcesses:
 
     def stop(self, tell: Tell) -> None:
         tell("Stopping everything.")
-        self._platform.stop()
+        self._platform.end()
 
     def _point_this_process_there(self) -> None:
         """The demo reads the ledger and lands files with the same settings as the steps."""

@@ -42,7 +42,7 @@ def up() -> None:
     except KeyboardInterrupt:
         _say("Stopping.")
     finally:
-        platform.stop()
+        platform.end()
 
 
 @app.command()

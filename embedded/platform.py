@@ -110,19 +110,37 @@ class Platform:
         if pid := processes.guardian(self._supervision.lock):
             end_one(pid, patience_seconds=self.settings.stop_timeout_seconds)
             done.append("Stopped the platform.")
-        if self._guardian and self._guardian.stdin:
+        self._let_go()
+        return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
+
+    def end(self) -> None:
+        """Stop what this object has started, and nothing of a platform that was started on the folder since:
+        where somebody else stopped ours, they have swept up, too.
+        """
+        if self._guardian is None:
+            return
+        if self._guardian.poll() == 0 or self.guardian not in {None, self._guardian.pid}:
+            self._let_go()
+        else:
+            self.stop()
+
+    def _let_go(self) -> None:
+        """End our guardian, if it has not ended."""
+        if self._guardian is None:
+            return
+        if self._guardian.stdin:
             self._guardian.stdin.close()
+        if self._guardian.poll() is None:  # else its number may be another process's
             end_one(self._guardian.pid, patience_seconds=self.settings.stop_timeout_seconds)
             self._guardian.wait()
-            self._guardian = None
-        return done + [f"Ended what was left of it: {command}" for command in processes.sweep(self.home)]
+        self._guardian = None
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.stop()
+        self.end()
 
     # --- what it is -----------------------------------------------------------------------------------------
 
@@ -232,13 +250,14 @@ class Platform:
             time.sleep(POLL_SECONDS if waiting else 0)
 
     def watch(self, progress: Progress = silent) -> None:
-        """Stay until the platform is stopped, telling which services died and came back.
+        """Stay until the platform is stopped, telling which services died and came back. One that somebody
+        starts after that is another.
 
         Raises:
             PlatformError: It ended without having been asked to.
         """
-        known = self.processes()
-        while self.running():
+        known, watched = self.processes(), self.guardian
+        while watched is not None and self.guardian == watched:
             for name, state in self._supervision.states().items():
                 if name in known and state.pid and state.pid != known[name]:
                     progress(

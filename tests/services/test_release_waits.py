@@ -1,4 +1,4 @@
-"""What waits for what: a rollback for no load; and what is decided again, after something else, is decided."""
+"""What waits for what: a rollback for no load. What is decided anew is written anew."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

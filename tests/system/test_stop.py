@@ -23,19 +23,16 @@ def nothing_left(up: Up) -> Iterator[None]:
     processes.sweep(up.home)
 
 
-def test_stop_from_another_shell_ends_the_platform_and_who_waits_for_it(up: Up) -> None:
-    down = embedded(up.home, "down")
-    assert down.communicate(timeout=60)[0] == "Stopped the platform.\n"
-    assert up.process.wait(60) == 0
-    assert up.said.endswith("The platform was stopped from elsewhere.\n")
-    assert down.returncode == 0
-    assert processes.find_marked(up.home) == []
-
-
-def test_no_process_outlives_its_start_when_everybody_who_could_end_it_was_killed(
+def test_stop_from_another_shell_ends_who_waits_for_it_and_not_what_is_started_at_once(
     up: Up, configuration: dict[str, str]
 ) -> None:
+    """And no process outlives that one when everybody who could end it was killed."""
+    down = embedded(up.home, "down")
+    assert down.communicate(timeout=60)[0] == "Stopped the platform.\n"
+    assert down.returncode == 0
     again = embedded(up.home, "up", output=subprocess.PIPE, **configuration)
+    assert up.process.wait(60) == 0
+    assert up.said.endswith("The platform was stopped from elsewhere.\n")
     scheduler = wait_until(
         lambda: Platform(up.home).processes().get("airflow-scheduler"), "a scheduler", timeout_seconds=60
     )
