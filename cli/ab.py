@@ -31,6 +31,7 @@ def start(
 ) -> None:
     """Let a version answer its share of the requests, once it is loaded and accepted."""
     place, spec = _here(context, model)
+    from tasks.percent import percent
     from tasks.release.ab import Wanted, start_ab
 
     comparison = start_ab(spec, Wanted(version, share, labels), place.person, why)
@@ -38,7 +39,7 @@ def start(
         show.as_json(comparison.model_dump(mode="json"))
         return
     typer.echo(
-        f"{model}: version {version} answers {share:.4g} of the requests, version "
+        f"{model}: version {version} answers {percent(share)} of the requests, version "
         f"{comparison.stable.model_version} the others. Which is better is said after {labels} labels: "
         f"perennial ab report {model}"
     )

@@ -24,6 +24,7 @@ from tasks.contracts import (
     StageLook,
     StageVerdict,
 )
+from tasks.percent import at_least, percent
 from tasks.release.sequential_test import Values, log_above, log_below, log_over, log_under
 from tasks.release.stages import longest_seconds, within
 from tasks.spec import PipelineSpec, ReleaseSpec, declared_classes
@@ -196,6 +197,7 @@ TOLD = {
     "labels": "Mean loss of labelled answers",
     "slices": "Mean loss of its labelled answers",
 }
+SHARES = {"errors", "latency"}
 
 
 def _difference(
@@ -210,9 +212,10 @@ def _difference(
     if one.mean is None or other.mean is None:
         told = f"{TOLD[check]}: nothing to compare yet ({one.rows:.0f} and {other.rows:.0f})."
         return Measured(check, None, margin, 0.0, 0.0, needed, told)
+    number = percent if check in SHARES else "{:.4g}".format
     told = (
-        f"{TOLD[check]}: {one.mean:.4g} of {one.rows:.0f}, of the stable version {other.mean:.4g} of "
-        f"{other.rows:.0f}; {margin:g} more are allowed."
+        f"{TOLD[check]}: {number(one.mean)} of {one.rows:.0f}, of the stable version {number(other.mean)} of "
+        f"{other.rows:.0f}; {number(margin)} more are allowed."
     )
     harm, good = log_above(one, other, margin), log_below(one, other, margin)
     return Measured(check, one.mean - other.mean, margin, harm, good, needed, told)
@@ -245,7 +248,7 @@ def _agreement(seen: StageLook, least: float) -> Measured:
     copies = Values(seen.compared, seen.agreed)
     told = (
         f"Copies answered as the caller was told: {seen.agreed:.0f} of {seen.compared:.0f}; "
-        f"at least {least:g}."
+        f"{at_least(least)} of them have to."
     )
     harm, good = log_under(copies, least), log_over(copies, least)
     return Measured("agreement", copies.mean, least, harm, good, needed=True, told=told)

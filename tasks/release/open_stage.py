@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tasks.contracts import Acceptance, Approval, LedgerEntry, OpenStageRequest, Route, Stage, TrafficSplit
 from tasks.errors import GateRefused
 from tasks.ledger import entries
+from tasks.percent import percent
 from tasks.release.close import close_release, finish
 from tasks.release.in_environment import environments_of, require_passed
 from tasks.release.look import counted, loss_rule
@@ -146,7 +147,7 @@ def _open(request: OpenStageRequest, gateway: Gateway) -> Stage:
         at=stage.name,
         until=stage.until,
         why=f"Stage {stage.name} begins: version {stage.candidate.model_version} "
-        f"{'answers' if stage.share else 'sees copies of'} {share:.4g} of the requests.{approved(approval)}",
+        f"{'answers' if stage.share else 'sees copies of'} {percent(share)} of the requests.{approved(approval)}",
         share=stage.share,
         stage=stage.model_dump(mode="json"),
         approval=approval.model_dump(mode="json") if approval else None,

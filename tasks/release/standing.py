@@ -11,6 +11,7 @@ from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
+from tasks.percent import percent
 from tasks.release.ab_under_way import comparison_under_way
 from tasks.release.passages import standing_in
 from tasks.release.under_way import under_way
@@ -82,7 +83,7 @@ def _release(history: list[LedgerEntry]) -> str | None:
     found = under_way(history)
     if found is None:
         return _compared(history)
-    return f"Version {found.version} is being released (stage {found.stage}, {found.share:.0%}). {found.says}"
+    return f"Version {found.version} is being released (stage {found.stage}, {percent(found.share)}). {found.says}"
 
 
 def _compared(history: list[LedgerEntry]) -> str | None:
@@ -90,7 +91,7 @@ def _compared(history: list[LedgerEntry]) -> str | None:
     if found is None:
         return None
     version, share = found.candidate.model_version, found.share
-    return f"Version {version} is compared with what serves (A/B): it answers {share:.0%} of the requests."
+    return f"Version {version} is compared with what serves (A/B): it answers {percent(share)} of the requests."
 
 
 def _decided(serving: Serving, history: list[LedgerEntry]) -> LedgerEntry | None:

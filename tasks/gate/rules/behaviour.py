@@ -10,6 +10,7 @@ from tasks.contracts import (
     PassedByChampion,
     RuleVerdict,
 )
+from tasks.percent import at_least
 
 NAMED = 3
 Verdict = Literal["pass", "hold", "reject"]
@@ -48,8 +49,8 @@ def _judge(found: BehaviourResult, share: float | None) -> tuple[Verdict, str]:
             f"Not one case of this {_kind(found)} test was there to be asked, so nothing can be said of it."
         )
     why = (
-        f"{found.passed} of {found.cases} cases of this {_kind(found)} test passed; at least "
-        f"{found.required_share:g} of them have to."
+        f"{found.passed} of {found.cases} cases of this {_kind(found)} test passed; "
+        f"{at_least(found.required_share)} of them have to."
     )
     if share >= found.required_share:
         return "pass", why

@@ -54,7 +54,7 @@ def beside(passed: int, difference: float, high: float) -> PassedByChampion:
 @pytest.mark.parametrize(
     ("found", "verdict", "told"),
     [
-        (sampled(190), "promote", "at least 0.95 of them have to."),
+        (sampled(190), "promote", "at least 95 % of them have to."),
         (sampled(187), "hold", "That may be chance: the 95 % interval of the share is 0.89"),
         (
             sampled(187, beside(187, 0.0, 0.01)),
@@ -89,8 +89,8 @@ def test_a_failing_case_is_named_in_the_refusal() -> None:
     decision = decide(evaluation(behaviour=(result(10, 9),)), RULES, archive(), LOOK)
 
     assert decision.why == (
-        "Rejected by 1 of 10 rules: behaviour.alike: 9 of 10 cases of this invariance test passed; at least "
-        '1 of them have to. Among those that failed: {"text": "he"}, changed to {"text": "she"}: The answer '
+        "Rejected by 1 of 10 rules: behaviour.alike: 9 of 10 cases of this invariance test passed; all "
+        'of them have to. Among those that failed: {"text": "he"}, changed to {"text": "she"}: The answer '
         "went from 0 to 1."
     )
 
