@@ -88,9 +88,8 @@ def require_records(place: "Place") -> None:
             "its own machine, without PERENNIAL_URL."
         )
     place.require_running()
-    # A look is no step: it waits for nobody, and shows no bar for a file of a few lines.
+    # A look is no step: it waits for nobody.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def write(file: str, content: bytes) -> None:

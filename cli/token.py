@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 COLUMNS = ("NAME", "ID", "MAY", "MODELS", "RATE", "UNTIL", "MADE BY", "REVOKED")
 LENGTH = re.compile(r"(\d+(?:\.\d+)?)([hdw])")
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
+FIRST = (
+    "It is the first token, and with it the gateway's door is shut: from now on every caller without a token "
+    "is refused (HTTP 401), also those that asked without one until now. Give each of them a token, too."
+)
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Whose it is; the log has it beside each prediction.")
 ]
@@ -64,6 +68,7 @@ def make(  # noqa: PLR0913 - each is an option of the word
 ) -> None:
     """Make a token and show it, this once: only its hash is kept."""
     days = _days(length)
+    _require_rate(rate)
     place = _here(context)
     _require_models(place, model or [])
     from tasks.release.tokens import Rights, make_token
@@ -76,8 +81,10 @@ def make(  # noqa: PLR0913 - each is an option of the word
         return
     typer.echo(made.token)
     show.tell(
-        f"Keep it now: it is not shown again. It may {' and '.join(made.known.scopes)}{_until(made.known)}."
+        f"Keep it now: it is not shown again. Its scopes: {', '.join(made.known.scopes)}{_until(made.known)}."
     )
+    if made.is_first:
+        show.tell(FIRST)
 
 
 @words.command(name="list")
@@ -95,6 +102,7 @@ def list_(
     if json:
         show.as_json({"tokens": [_plain(each) for each in known]})
         return
+    columns = COLUMNS if every else COLUMNS[:-1]
     rows = [
         (
             each.name,
@@ -105,10 +113,10 @@ def list_(
             short(each.expires_at) if each.expires_at else "never ends",
             each.made_by,
             short(each.revoked_at) if each.revoked_at else None,
-        )
+        )[: len(columns)]
         for each in known
     ]
-    show.table(COLUMNS, rows, nothing="The gateway knows no token.")
+    show.table(columns, rows, nothing="The gateway knows no token.")
 
 
 @words.command()
@@ -168,6 +176,18 @@ def _require_models(place: "Place", named: list[str]) -> None:
         require_among(known, name, "--model")
 
 
+def _require_rate(rate: str | None) -> None:
+    """Refuse a rate that is none, as a word that was called wrongly."""
+    from tasks.contracts.tokens import RATE
+
+    if rate is not None and not re.fullmatch(RATE, rate):
+        raise typer.BadParameter(
+            f"{rate!r} is no rate: say how many requests in what time, such as 10/second, 600/minute, "
+            "20000/day, or two limits at once: 10/second;20000/day.",
+            param_hint="--rate",
+        )
+
+
 def _days(length: str) -> float | None:
     if length == "never":
         return None
@@ -183,7 +203,7 @@ def _days(length: str) -> float | None:
 
 
 def _until(token: "KnownToken") -> str:
-    return f" until {short(token.expires_at)}" if token.expires_at else ""
+    return f", until {short(token.expires_at)}" if token.expires_at else ""
 
 
 def _plain(token: "KnownToken") -> dict[str, Any]:

@@ -6,7 +6,7 @@ tried on empty tables, a program is only parsed.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from tasks.data.labelled import columns_of_view
 from tasks.data.model_query import training_rows
 from tasks.data.suites import load_suite, require_columns, require_declared_columns
 from tasks.errors import EXIT_INVALID, InvalidQuery, InvalidRequest, PerennialError
-from tasks.serving.environments import addresses, fault_of
+from tasks.serving.environments import VARIABLE, WHERE_SET, addresses, fault_of
 from tasks.settings import forget_another_clone, settings
 from tasks.spec import PipelineSpec, TableSpec, read_specs, unforeseen
 from tasks.stores.lake import Lake, arrow_schema, rows_of
@@ -49,6 +49,18 @@ def faults_of_models(name: str | None = None) -> dict[str, list[str]]:
             f"{folder} has no pipeline.yaml, so it is no model. Add that file, or move the folder."
         ]
     return {model: faults for model, faults in sorted(found.items()) if name in {None, model}}
+
+
+def notes_of_models(names: Iterable[str]) -> Iterator[str]:
+    """What the settings of this platform lack for models that are sound on another one."""
+    wanted = set(names)
+    for spec in read_specs(settings().models)[0]:
+        before = [each.name for each in spec.release.environments]
+        if spec.name in wanted and before and not addresses():
+            yield (
+                f"{spec.name} is released through {', '.join(before)}, but {VARIABLE} of this clone names no "
+                f"environment: where its platform runs here, set {VARIABLE}={','.join(before)}. {WHERE_SET}."
+            )
 
 
 def faults_of_model(spec: PipelineSpec) -> Iterator[str]:
@@ -185,6 +197,8 @@ def main(name: Annotated[str, typer.Argument(help="The model; without one, every
                 [f"{model}: {'sound' if not faults else ''}".rstrip(), *(f"  {fault}" for fault in faults)]
             )
         )
+    for note in notes_of_models(sorted(found)):
+        print(note)
     if any(found.values()):
         raise typer.Exit(EXIT_INVALID)
 

@@ -119,7 +119,7 @@ def _routes_back(request: RollbackRequest) -> tuple[Route, Route, dict[str, Any]
         more["after_change"] = newest.evidence["after_change"]  # one decision, one entry
         current, target = (Route.model_validate(newest.evidence[which]) for which in ("before", "route"))
         return current, target, more
-    return *routes_of(gateway_of(environment), model, request.leaving), more
+    return *routes_of(gateway_of(environment), model, request.leaving, environment), more
 
 
 def _end_release(
@@ -236,33 +236,45 @@ def _tell_of_alias(left: Route, target: Route) -> None:
         print(error, flush=True)
 
 
-def routes_of(gateway: Gateway, model: str, leaving: str | None) -> tuple[Route, Route]:
+def routes_of(
+    gateway: Gateway, model: str, leaving: str | None, environment: str = PRODUCTION
+) -> tuple[Route, Route]:
     """What serves, and what truly served before it."""
-    return _routes_of(gateway, model, gateway.route(model), leaving)
+    return _routes_of(gateway, model, gateway.route(model), leaving, environment)
 
 
 def _routes_of(
-    gateway: Gateway, model: str, current: Route | None, leaving: str | None
+    gateway: Gateway, model: str, current: Route | None, leaving: str | None, environment: str = PRODUCTION
 ) -> tuple[Route, Route]:
-    history = gateway.history(model)
+    history, there = gateway.history(model), "" if environment == PRODUCTION else f" in {environment}"
     if not history:
         raise never_served(model)
     target = find_previous_route(history)
     serving = current.model_version if current else None
     if leaving is not None and serving != leaving:
         raise InvalidRequest(
-            f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves "
-            "now. Look again at what serves."
+            f"{model} is not rolled back: version {leaving} was to be left, but version {serving} serves"
+            f"{there} now. Look again at what serves."
         )
     if current is None:
-        raise InvalidRequest(f"{model} is not rolled back: no version of it serves. Start a training.")
+        raise InvalidRequest(f"{model} is not rolled back: no version of it serves{there}. Start a training.")
     if target is None:
         raise InvalidRequest(
-            f"There is nothing to roll {model} back to: before version {current.model_version} there is "
+            f"There is nothing to roll {model} back to{there}: before version {current.model_version} there is "
             "none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
-            "when."
+            f"when.{_how_to_stop(current, environment)}"
         )
     return current, target
+
+
+def _how_to_stop(first: Route, environment: str) -> str:
+    """How the first version in an environment is kept from production, where it is bad there."""
+    if environment == PRODUCTION:
+        return ""
+    return (
+        f" It goes on serving in {environment}, and so does its release: to keep it from production, end that: "
+        f'perennial rollback {first.model} --leaving {first.model_version} --why "..."'
+    )
 
 
 def version_of(target: Route) -> ModelVersion:

@@ -91,7 +91,9 @@ def _compared(history: list[LedgerEntry]) -> str | None:
     if found is None:
         return None
     version, share = found.candidate.model_version, found.share
-    return f"Version {version} is compared with what serves (A/B): it answers {percent(share)} of the requests."
+    return (
+        f"Version {version} is compared with what serves (A/B): it answers {percent(share)} of the requests."
+    )
 
 
 def _decided(serving: Serving, history: list[LedgerEntry]) -> LedgerEntry | None:

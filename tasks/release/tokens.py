@@ -32,10 +32,15 @@ class Rights(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A token that was made: the only place where it is told."""
+    """A token that was made: the only place where it is told.
+
+    Attributes:
+        is_first: Whether there was none before, so that a gateway on loopback let everybody in until now.
+    """
 
     token: str
     known: KnownToken
+    is_first: bool
 
 
 def make_token(name: str, rights: Rights, *, actor: str, why: str) -> Made:
@@ -49,7 +54,9 @@ def make_token(name: str, rights: Rights, *, actor: str, why: str) -> Made:
     token = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     grant = _grant(name, sha256(token.encode()).hexdigest(), rights)
     tokens = Tokens()
-    tokens.known()  # before the ledger says that a token is made: the gateway must be there to make it
+    is_first = (
+        not tokens.known()
+    )  # before the ledger says that a token is made: the gateway must be there to make it
     entry = entries.record(
         model=_about(name),
         actor=actor,
@@ -59,7 +66,7 @@ def make_token(name: str, rights: Rights, *, actor: str, why: str) -> Made:
         why=why,
         evidence={"token": grant},
     )
-    made = Made(token, tokens.make(grant, actor))
+    made = Made(token, tokens.make(grant, actor), is_first)
     entries.complete(entry, f"The gateway lets the token {grant.sha256[:12]} of {name} in.")
     return made
 

@@ -12,6 +12,9 @@ from tasks.settings import separated, settings
 from tasks.spec.release import ENVIRONMENT, NO_ALIAS, NO_ENVIRONMENT, PRODUCTION
 
 VARIABLE = "PERENNIAL_RELEASE_ENVIRONMENTS"
+WHERE_SET = (
+    "That setting belongs in .env, and takes a restart: make stop, then make start; in containers, make up"
+)
 
 
 def addresses() -> dict[str, str]:
@@ -62,7 +65,7 @@ def fault_of(names: Sequence[str], known: Sequence[str]) -> str | None:
     if missing := [name for name in names if name not in known]:
         return (
             f"release.environments names {', '.join(missing)}, which this platform has not: {there}. Correct "
-            "the name in pipeline.yaml, or add it to that setting."
+            f"the name in pipeline.yaml, or add it to that setting. {WHERE_SET}."
         )
     if [name for name in known if name in names] != list(names):
         return (
@@ -88,6 +91,6 @@ def gateway_of(environment: str, *, retries: int = 8) -> Gateway:
     if environment not in known:
         raise InvalidRequest(
             f"This platform has no environment {environment!r}. It has {', '.join([*known, PRODUCTION])}; "
-            f"{VARIABLE} names those before production."
+            f"{VARIABLE} names those before production. {WHERE_SET}."
         )
     return Gateway(known[environment], retries=retries)

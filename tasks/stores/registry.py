@@ -28,6 +28,8 @@ SURROUNDINGS = "lineage/surroundings.json"
 def client() -> Any:
     """A client of the settings' MLflow server, which is also set for MLflow's own functions."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A command's output and a step's log are no place for bars, for a file of a few lines.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
 
     mlflow.set_tracking_uri(settings().mlflow_url)

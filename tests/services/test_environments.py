@@ -31,7 +31,7 @@ from tasks.release.open_stage import open_stage
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
 from tasks.release.record import release_of
-from tasks.release.rollback import rollback
+from tasks.release.rollback import rollback, routes_of
 from tasks.release.standing import standing
 from tasks.release.withdraw import withdraw
 from tasks.serving.backend import serving_backend
@@ -142,9 +142,11 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
     with pytest.raises(GateRefused, match="has not passed through dev"):
         entered(model, version, "staging")
     entered(model, version, "dev")
+    with pytest.raises(InvalidRequest, match=r"back to in dev: before version 1.* --leaving 1 "):
+        routes_of(gateway_of("dev"), model.name, None, "dev")
     with pytest.raises(GateRefused, match="has not passed through staging"):
         released(model, version)
-    with pytest.raises(InvalidRequest, match="This platform has no environment 'qa'"):
+    with pytest.raises(InvalidRequest, match=r"This platform has no environment 'qa'.* belongs in \.env"):
         entered(model, version, "qa")
     rules = model.spec.release.model_copy(update={"environments": model.spec.release.environments[:1]})
     only_dev = replace(model, spec=model.spec.model_copy(update={"release": rules}))

@@ -46,8 +46,10 @@ def test_a_token_is_shown_once_works_and_is_revoked_and_the_ledger_says_who_and_
     token = made.shown.strip()
 
     assert (made.code, token.startswith("perennial_"), len(token)) == (0, True, 53), made.said
-    assert "It may predict until" in made.said
+    assert "Its scopes: predict, until" in made.said
+    assert "every caller without a token is refused" in made.said, "this was the first"
     assert status(platform, token) == 200
+    assert "REVOKED" not in ask("token", "list").shown
     (row,) = ask("token", "list").rows
     assert (row[0], row[2], row[3]) == ("shop", "predict", "all")
     assert token not in "".join(row)
@@ -72,6 +74,7 @@ def test_one_of_two_tokens_of_a_name_is_revoked_by_its_id(platform: Platform, as
         for _ in range(2)
     )
     assert first["token"] != second["token"]
+    assert "is refused" not in ask("token", "make", "bank", "--why", "A third.").said, "the door is shut"
 
     wrong = ask("token", "revoke", "bank", "--id", "0123456789ab", "--why", "It is old.")
     right = ask("token", "revoke", "bank", "--id", first["id"], "--why", "It is old.")
@@ -96,7 +99,7 @@ def test_limits_and_models_of_a_token_hold(platform: Platform, steady: Model, as
     ("words", "code", "sentence"),
     [
         (["make", "Shop", "--why", "a"], 20, "name: "),
-        (["make", "shop", "--why", "a", "--rate", "many"], 20, "rate: "),
+        (["make", "shop", "--why", "a", "--rate", "10"], 2, "10/second, 600/minute"),
         (["make", "shop", "--why", "a", "--scope", "admin", "--model", "review_sentiment"], 20, "Make two."),
         (["make", "shop", "--why", "a", "--model", "reviw_sentiment"], 2, "reviw_sentiment"),
         (["make", "shop", "--why", "a", "--for", "soon"], 2, "--for"),

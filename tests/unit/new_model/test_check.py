@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from new_model.check import faults_of_models
+from new_model.check import faults_of_models, notes_of_models
 from new_model.make import make
 from tasks.errors import EXIT_INVALID, InvalidRequest
 from tasks.settings import NOT_MADE, settings
@@ -47,6 +47,10 @@ def test_environments_that_the_platform_has_not_are_said(
     found = faults_of_models("parcel").get("parcel", [])
 
     assert [text in fault for text, fault in zip(said, found, strict=True)] == [True] * len(said)
+    notes = list(notes_of_models(["parcel"]))
+    assert [("set PERENNIAL_RELEASE_ENVIRONMENTS=stagin" in note, ".env" in note) for note in notes] == (
+        [] if there else [(True, True)]
+    )
 
 
 @pytest.mark.parametrize(
