@@ -33,8 +33,8 @@ def rollback(
         bool,
         typer.Option(
             "--directly",
-            help="Past Airflow: in a second or two instead of ten to twenty, and also while that is down. Only "
-            "on the platform's machine.",
+            help="Past Airflow: in a second or two instead of ten to twenty, and also while that is down. "
+            "Only on the platform's machine.",
         ),
     ] = False,
     json: AsJson = False,

@@ -57,17 +57,39 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class FailedNewest:
+    """The newest run of a DAG that ended, which failed.
+
+    Attributes:
+        since: When it began.
+        why: A sentence.
+    """
+
+    dag_id: str
+    run_id: str
+    since: datetime
+    why: str
+
+    @property
+    def run(self) -> str:
+        """`DAG/run`, as the ledger and alerts name it."""
+        return f"{self.dag_id}/{self.run_id}"
+
+
+@dataclass(frozen=True)
 class Airflows:
     """What Airflow says of itself at one moment.
 
     Attributes:
         paused: DAGs that start no run.
-        faults: What is wrong; a sentence each.
+        faults: What is wrong beside failed runs; a sentence each.
+        failed: The DAGs whose newest run failed.
     """
 
     runs: tuple[Run, ...]
     paused: frozenset[str]
     faults: tuple[str, ...]
+    failed: tuple[FailedNewest, ...] = ()
 
 
 def look(airflow: Airflow, only: str | None = None) -> Airflows:
@@ -87,9 +109,9 @@ def look(airflow: Airflow, only: str | None = None) -> Airflows:
             faults=(
                 *_ill(airflow),
                 *_not_imported(airflow),
-                *_failed(airflow, dags, only),
                 *_untold(airflow, dags),
             ),
+            failed=tuple(_failed(airflow, dags, only)),
         )
     except LoginRefused:
         raise
@@ -145,7 +167,7 @@ def _not_imported(airflow: Airflow) -> Iterator[str]:
         yield f"Airflow cannot read {error['filename']}: {reason}"
 
 
-def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> Iterator[str]:
+def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> Iterator[FailedNewest]:
     """The DAGs whose newest run that ended has failed, but for a quarantined batch alone: the ledger says
     whether that still waits for a person.
     """
@@ -158,8 +180,9 @@ def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> I
             continue
         found = failures(airflow, dag_id, newest[0]["dag_run_id"])
         if code_of(found) != QUARANTINED:
-            page = airflow.page(dag_id, newest[0]["dag_run_id"])
-            yield f"The newest run of {dag_id} failed: {why_failed(found)}. {page}"
+            run_id = newest[0]["dag_run_id"]
+            why = f"The newest run of {dag_id} failed: {why_failed(found)}. {airflow.page(dag_id, run_id)}"
+            yield FailedNewest(dag_id, run_id, datetime.fromisoformat(newest[0]["run_after"]), why)
 
 
 def _untold(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:

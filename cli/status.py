@@ -14,7 +14,7 @@ from cli.times import short
 
 if TYPE_CHECKING:
     from cli.place import Place
-    from cli.runs import Airflows
+    from cli.runs import Airflows, FailedNewest
     from tasks.contracts import Contract, Serving, Silence, Standing, Trouble
 
 TOLD_AS_WRONG = ("incident", "label_incident", "quarantine", "failed_step")
@@ -32,13 +32,18 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
     airflow = place.look(model)
     standings, faults = _standings(place, model)
     alerts, silences = _alerts(place, [each.model for each in standings])
-    wrong = list(dict.fromkeys([*faults, *airflow.faults, *_project_faults(place), *_ledger_faults(place)]))
+    failed = _failed(place, airflow)
+    runs = [each.why for each in failed]
+    wrong = list(
+        dict.fromkeys([*faults, *airflow.faults, *runs, *_project_faults(place), *_ledger_faults(place)])
+    )
     if json:
         told = {"alerts": _plain(alerts), "silences": _plain(silences)}
         show.as_json({**_document(place, standings, airflow, wrong), **told})
     else:
+        told = {each.run for each in failed}
         _print(place, standings, airflow, wrong)
-        _print_alerts(alerts, silences)
+        _print_alerts(alerts, silences, told)
     if wrong:
         raise typer.Exit(TROUBLE)
 
@@ -89,10 +94,33 @@ def _plain(contracts: "Sequence[Contract]") -> list[dict[str, Any]]:
     return [each.model_dump(mode="json", exclude={"contract_version"}) for each in contracts]
 
 
-def _print_alerts(alerts: "list[Trouble]", silences: "list[Silence]") -> None:
-    """Those that are told nowhere else on the page, and what nobody is alerted of."""
+def _failed(place: "Place", airflow: "Airflows") -> "list[FailedNewest]":
+    """The failed runs that somebody has to see to: not that of a release which was overtaken since."""
+    from tasks.errors import PerennialError
+    from tasks.ledger.overtaken import overtaken
+
+    found = []
+    for each in airflow.failed:
+        family, _, model = each.dag_id.partition("_")
+        try:
+            is_over = family == "release" and overtaken(place.history(model), each.since, each.run)
+        except PerennialError:  # told of already, where the ledger is asked for
+            is_over = None
+        if not is_over:
+            found.append(each)
+    return found
+
+
+def _print_alerts(alerts: "list[Trouble]", silences: "list[Silence]", told: set[str]) -> None:
+    """Those that are told nowhere else on the page, and what nobody is alerted of.
+
+    Args:
+        told: The failed runs that `Wrong:` tells of; of theirs only what to do is said.
+    """
     for each in alerts:
-        if each.reason not in TOLD_AS_WRONG:
+        if each.reason == "release" and "/".join((each.step or "").split("/")[:2]) in told:
+            show.tell(f"  {each.model}: {each.next_step}")
+        elif each.reason not in TOLD_AS_WRONG:
             show.trouble(f"Alert: {each.model}: {each.reason}, since {short(each.since)}. {each.why}")
             show.tell(f"  {each.next_step}")
     for silence in silences:

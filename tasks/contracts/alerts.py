@@ -32,6 +32,7 @@ class FailedRun(Contract):
         name: Of the model, or of the table that the DAG ingests.
         tasks: Those that failed.
         since: When the first one failed of those in a row.
+        ran_at: When the newest was due; None of one that is not kept yet.
     """
 
     dag_id: str
@@ -39,6 +40,7 @@ class FailedRun(Contract):
     name: str
     tasks: tuple[str, ...]
     since: AwareDatetime
+    ran_at: AwareDatetime | None = None
 
 
 class Trouble(Contract):

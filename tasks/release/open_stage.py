@@ -147,7 +147,8 @@ def _open(request: OpenStageRequest, gateway: Gateway) -> Stage:
         at=stage.name,
         until=stage.until,
         why=f"Stage {stage.name} begins: version {stage.candidate.model_version} "
-        f"{'answers' if stage.share else 'sees copies of'} {percent(share)} of the requests.{approved(approval)}",
+        f"{'answers' if stage.share else 'sees copies of'} {percent(share)} of the requests."
+        f"{approved(approval)}",
         share=stage.share,
         stage=stage.model_dump(mode="json"),
         approval=approval.model_dump(mode="json") if approval else None,

@@ -83,7 +83,8 @@ def _release(history: list[LedgerEntry]) -> str | None:
     found = under_way(history)
     if found is None:
         return _compared(history)
-    return f"Version {found.version} is being released (stage {found.stage}, {percent(found.share)}). {found.says}"
+    where = f"stage {found.stage}, {percent(found.share)}"
+    return f"Version {found.version} is being released ({where}). {found.says}"
 
 
 def _compared(history: list[LedgerEntry]) -> str | None:

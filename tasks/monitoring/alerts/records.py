@@ -133,7 +133,7 @@ def failed_runs(name: str | None = None) -> list[FailedRun]:
         query = query.where(failed.c.name == name)
     with engine().connect() as connection:
         rows = [row._asdict() for row in connection.execute(query)]
-    plain = [{**_without(row, "ran_at"), "tasks": tuple(json.loads(row["tasks"]))} for row in rows]
+    plain = [{**row, "tasks": tuple(json.loads(row["tasks"]))} for row in rows]
     return [FailedRun.model_validate(row) for row in plain]
 
 

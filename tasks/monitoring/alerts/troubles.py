@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.contracts import AlertReason, FailedRun, LedgerEntry, Trouble
+from tasks.ledger.overtaken import overtaken
 
 LOUD: dict[str, AlertReason] = {
     "incident": "incident",
@@ -161,7 +162,7 @@ def _undone(known: Known, now: datetime) -> Iterator[Trouble]:
 def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
     """Releases by stages that did not go through, and that no person ended."""
     for entry in known.releases:
-        if _is_stopped(entry) and now - entry.at < MOMENT:
+        if _is_stopped(entry) and now - entry.at < MOMENT and not _is_overtaken(known, entry.at, _run(entry)):
             version = _released_version(entry)
             yield _of_entry(
                 known,
@@ -171,6 +172,11 @@ def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
                 next_step=NEXT["release"].replace("{version}", version),
                 is_momentary=True,
             )
+
+
+def _is_overtaken(known: Known, since: datetime, run: str) -> bool:
+    told = sorted([*known.releases, *known.switches], key=lambda each: each.sequence)
+    return overtaken(told, since, run) is not None
 
 
 def _released_version(entry: LedgerEntry) -> str:
@@ -188,6 +194,10 @@ def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
     told |= {_run(each) for each in known.releases if _is_stopped(each)}
     for failed in known.failed:
         run = f"{failed.dag_id}/{failed.run_id}"
+        if failed.dag_id == f"release_{known.model}" and _is_overtaken(
+            known, failed.ran_at or failed.since, run
+        ):
+            continue
         if run in told or (failed.tasks and set(failed.tasks) <= TOLD_OTHERWISE):
             continue
         tasks = ", ".join(failed.tasks) or "none of its tasks"

@@ -338,3 +338,39 @@ def test_what_is_still_there_is_not_over_however_much_was_written_since() -> Non
     check("quiet", at="the end")
     note(Action.BATCH, "released", "b0")
     assert sorted(tell()) == [("resolved", "b0"), ("resolved", "traffic")]
+
+
+@pytest.mark.parametrize("end", ["promoted", "stage", None])
+def test_a_release_that_did_not_go_through_is_over_with_a_newer_one_that_does(end: str | None) -> None:
+    note(Action.RELEASE, "roll_back", "1", release_id="r", version="2")
+    failed("run1", "judge_canary_5", dag_id=f"release_{MODEL}", ran_at=datetime.now(UTC))
+    later = {"model": MODEL, "actor": "airflow:release_r/run2/promote", "before": "1", "why": "It is good."}
+    assert [each.reason for each in records.open_troubles(MODEL)] == ["release"]
+
+    refused = {"release_id": "s", "version": "3", "at": "accept"}
+    another = {**later, "actor": "airflow:release_r/run3/accept"}
+    entries.record(**another, action=Action.RELEASE, after="refused", evidence=refused)
+    assert len(records.open_troubles(MODEL)) == 2, "another that did not go through ends nothing"
+    if end:
+        evidence = {"release_id": "t", "version": "4", "at": "here"}
+        entries.record(**later, action=Action.RELEASE, after=end, evidence=evidence)
+    else:
+        entries.record(**later, action=Action.DEPLOY, after="4", evidence={})
+
+    assert records.open_troubles(MODEL) == []
+    assert records.listed(MODEL, entries.history, datetime.now(UTC))[0] == []
+
+
+def test_a_release_whose_own_run_failed_after_it_served_is_told_and_one_that_was_taken_back_ends_none() -> (
+    None
+):
+    at = datetime.now(UTC)
+    failed("run1", "calibrate", dag_id=f"release_{MODEL}", ran_at=at)
+    note(Action.RELEASE, "promoted", "1", release_id="r", version="2")
+    assert [each.reason for each in records.open_troubles(MODEL)] == ["failed_step"]
+
+    later = {"model": MODEL, "actor": "person:ann", "why": "So.", "evidence": {}}
+    entries.record(**later, action=Action.DEPLOY, before="2", after="3")
+    assert records.open_troubles(MODEL) == []
+    entries.record(**{**later, "evidence": {"undoes": True}}, action=Action.ROLLBACK, before="3", after="2")
+    assert "failed_step" in {each.reason for each in records.open_troubles(MODEL)}
