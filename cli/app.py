@@ -21,6 +21,7 @@ WORDS = (
     "rollback",
     "ab",
     "answer",
+    "approve",
     "decide",
     "breaker",
     "silence",

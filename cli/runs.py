@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from cli.airflow import Airflow
 from cli.exits import FAULT, INVALID, NOTHING, QUARANTINED, REFUSED, LoginRefused
@@ -30,6 +31,8 @@ class Run:
         tasks: Those at work now.
         since: When it was asked for.
         asks: The task of it that waits for a person's answer; None where none does.
+        question: What that task asks, with what was found so far, the deadline and what counts without an
+            answer.
     """
 
     dag_id: str
@@ -38,6 +41,7 @@ class Run:
     tasks: tuple[str, ...]
     since: datetime
     asks: str | None = None
+    question: str = ""
 
     def of(self, model: str) -> bool:
         """Whether it is a model's own."""
@@ -122,6 +126,7 @@ def look(airflow: Airflow, only: str | None = None) -> Airflows:
 def _at_work(airflow: Airflow) -> Iterator[Run]:
     states = ["running", "deferred", "up_for_retry", ASKS]
     busy = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances", state=states))
+    asked = _asked(airflow) if any(task["state"] == ASKS for task in busy) else {}
     for run in airflow.every("/dags/~/dagRuns", "dag_runs", state=["running", "queued"]):
         own = [task for task in busy if _is_of(task, run)]
         yield Run(
@@ -131,7 +136,37 @@ def _at_work(airflow: Airflow) -> Iterator[Run]:
             tuple(task["task_id"] for task in own),
             datetime.fromisoformat(run["run_after"]),
             next((task["task_id"] for task in own if task["state"] == ASKS), None),
+            asked.get((run["dag_id"], run["dag_run_id"]), ""),
         )
+
+
+def _asked(airflow: Airflow) -> dict[tuple[str, str], str]:
+    """What is asked of people, by the run that asks."""
+    found = airflow.every("/dags/~/dagRuns/~/hitlDetails", "hitl_details", response_received=False)
+    return {
+        (each["task_instance"]["dag_id"], each["task_instance"]["dag_run_id"]): "\n".join(
+            [each["subject"], *filter(None, (each.get("body") or "").splitlines())]
+        )
+        for each in found
+        if each["task_instance"]["state"] == ASKS
+    }
+
+
+def asking(airflow: Airflow) -> list[Run]:
+    """The runs that wait for a person's answer, the oldest first."""
+    return sorted((run for run in _at_work(airflow) if run.asks), key=lambda run: run.since)
+
+
+def answer(airflow: Airflow, run: Run, chosen: str, why: str) -> Any:
+    """Answer what a run asks, as who is logged in.
+
+    Raises:
+        InvalidRequest: It was answered meanwhile.
+        PlatformAway, LoginRefused, AirflowRefused: As `Airflow.call`.
+    """
+    said = {"chosen_options": [chosen], "params_input": {"why": why}}
+    instance = f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{run.asks}/-1"
+    return airflow.call("PATCH", f"{instance}/hitlDetails", json=said)
 
 
 def questions(runs: Sequence[Run], page: Callable[[str, str], str]) -> Iterator[str]:
@@ -147,8 +182,12 @@ def questions(runs: Sequence[Run], page: Callable[[str, str], str]) -> Iterator[
         waits = f" {behind} later run{'s wait' if behind > 1 else ' waits'} behind it." if behind else ""
         is_release = run.dag_id.startswith("release_")
         ended = " Where its release was ended meanwhile, reject it." if is_release else ""
-        where = page(run.dag_id, run.run_id)
-        yield f"{run.dag_id}: the run {run.run_id} waits for an answer to {run.asks}.{waits}{ended} {where}"
+        model, where = run.dag_id.partition("_")[2], page(run.dag_id, run.run_id)
+        asked = "".join(f"\n  {line}" for line in run.question.splitlines())
+        yield (
+            f"{run.dag_id}: the run {run.run_id} waits for an answer to {run.asks}.{waits}{ended} {where}{asked}"
+            f'\n  Answer there, or: perennial approve {model} --why "...", or reject in place of approve.'
+        )
 
 
 def _is_of(task: dict[str, Any], run: dict[str, Any]) -> bool:

@@ -42,6 +42,7 @@ class VersionOutcomes(Contract):
         latency_buckets: How many answers took at most so many seconds, for each bound, cumulative.
         predictions: How often it gave each answer, as JSON, in requests: an instance counts for its part of
             its request. The most frequent hundred.
+        reasons: Why it did not answer, as the gateway noted it, and how often; the most frequent three.
     """
 
     model_version: str
@@ -51,6 +52,7 @@ class VersionOutcomes(Contract):
     failed: int
     latency_buckets: dict[str, int]
     predictions: dict[str, float]
+    reasons: dict[str, int] = Field(default_factory=dict)
 
 
 class ShadowOutcomes(Contract):
@@ -62,6 +64,7 @@ class ShadowOutcomes(Contract):
         agreed: Of these, where it said what the caller was told.
         failed: Copies that it did not answer.
         dropped: Copies that were not sent, because too many were under way.
+        reasons: Why it did not answer copies, and how often; the most frequent three.
     """
 
     model_version: str
@@ -72,6 +75,7 @@ class ShadowOutcomes(Contract):
     dropped: int
     latency_buckets: dict[str, int]
     predictions: dict[str, float]
+    reasons: dict[str, int] = Field(default_factory=dict)
 
 
 class Labelled(Contract):

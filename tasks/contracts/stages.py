@@ -70,6 +70,7 @@ class Counted(Contract):
     Attributes:
         requests: Answered or not.
         failed: Not answered, through no fault of the caller's.
+        reasons: Why it did not answer, in the backend's words, and how often; the most frequent.
         latency_buckets: How many answers took at most so many seconds, cumulative.
         predictions: How often each answer was given, as JSON.
         labelled: Answers whose label has come.
@@ -80,6 +81,7 @@ class Counted(Contract):
 
     requests: int = 0
     failed: int = 0
+    reasons: dict[str, int] = Field(default_factory=dict)
     latency_buckets: dict[str, int] = Field(default_factory=dict)
     predictions: dict[str, float] = Field(default_factory=dict)
     labelled: float = 0.0

@@ -34,6 +34,7 @@ MOST_ANSWERS = 100
 """Different answers that the gateway tells of a version."""
 OF_THE_REQUESTS = {"predictions", "labels", "slices"}
 """Checks of what depends on which requests come, so that both versions have to answer at the same time."""
+MOST_REASONS = 3
 MOST_SLICES = 20
 """Of a stage: each takes its part of the rate of false rollbacks, and more of them find less."""
 
@@ -175,9 +176,10 @@ def _that_decide(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[
 
 def _measured(stage: Stage, seen: StageLook, spec: PipelineSpec) -> Iterator[Measured]:
     names, checks = planned(spec, stage), spec.release.checks
-    yield _difference(
+    failed = _difference(
         "errors", _failures(seen.candidate), _failures(seen.stable), checks.errors.margin, needed=True
     )
+    yield replace(failed, told=f"{failed.told}{_reasons(seen.candidate)}")
     yield _latency(stage, seen, checks.latency.margin)
     if "agreement" in names and stage.kind == "shadow" and checks.agreement.least is not None:
         yield _agreement(seen, checks.agreement.least)
@@ -223,6 +225,13 @@ def _difference(
 
 def _failures(counted: Counted) -> Values:
     return Values(counted.requests, counted.failed)
+
+
+def _reasons(counted: Counted) -> str:
+    """Why the candidate did not answer, the most frequent first, as a sentence to add to another."""
+    most = sorted(counted.reasons.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    told = "; ".join(f"{count} times: {' '.join(reason.split())}" for reason, count in most)
+    return f" Why the candidate did not answer: {told.rstrip('.')}." if told else ""
 
 
 def _losses(counted: Counted | Losses) -> Values:

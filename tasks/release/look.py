@@ -53,6 +53,7 @@ def counted(outcomes: Outcomes, run_id: str, spec: PipelineSpec, *, as_candidate
     return Counted(
         requests=sum(each.answered + each.failed for each in versions),
         failed=sum(each.failed for each in versions),
+        reasons=_added(each.reasons for each in versions),
         latency_buckets=_added(each.latency_buckets for each in versions),
         predictions=_added(each.predictions for each in versions),
         labelled=all_of_it.labelled,
@@ -108,6 +109,7 @@ def _of_copies(shadow: ShadowOutcomes | None) -> Counted:
     return Counted(
         requests=round(shadow.compared) + shadow.failed,
         failed=shadow.failed,
+        reasons=shadow.reasons,
         latency_buckets=shadow.latency_buckets,
         predictions=shadow.predictions,
     )

@@ -260,8 +260,8 @@ def _routes_of(
         raise InvalidRequest(f"{model} is not rolled back: no version of it serves{there}. Start a training.")
     if target is None:
         raise InvalidRequest(
-            f"There is nothing to roll {model} back to{there}: before version {current.model_version} there "
-            "is none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
+            f"There is nothing to roll {model} back to{there}: before version {current.model_version} "
+            "there is none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
             f"when.{_how_to_stop(current, environment)}"
         )
     return current, target
@@ -272,8 +272,8 @@ def _how_to_stop(first: Route, environment: str) -> str:
     if environment == PRODUCTION:
         return ""
     return (
-        f" It goes on serving in {environment}, and its release goes on: to keep it from production, end that: "
-        f'perennial rollback {first.model} --leaving {first.model_version} --why "..."'
+        f" It goes on serving in {environment}, and its release goes on; to keep it from production, end "
+        f'that: perennial rollback {first.model} --leaving {first.model_version} --why "..."'
     )
 
 

@@ -38,6 +38,9 @@ BOUNDS = (
 MOST_ANSWERS = 100
 """Different answers of a version that are told, the most frequent."""
 
+MOST_REASONS = 3
+"""Why a version did not answer, the most frequent."""
+
 MOST_LABELLED = 100_000
 
 
@@ -87,27 +90,41 @@ def _versions(connection: sa.Connection, model: str, since: str) -> list[dict[st
     found = _counted(connection, by, of)
     for counts in found.values():
         counts["answered"] = round(counts["answered"])
-    failed = sa.select(failures.c.model_version, failures.c.run_id, failures.c.role, _sum()).where(
+    of_failed = (
         failures.c.model == model,
         failures.c.failed_at >= since,
         failures.c.role.is_distinct_from(SHADOW),
     )
+    failed = sa.select(failures.c.model_version, failures.c.run_id, failures.c.role, _sum()).where(*of_failed)
     faults = {
         tuple(key): int(count)
         for *key, count in connection.execute(
             failed.group_by(failures.c.model_version, failures.c.run_id, failures.c.role)
         )
     }
+    why = sa.select(failures.c.model_version, failures.c.run_id, failures.c.role, failures.c.reason, _sum())
+    reasons = _most_frequent(connection.execute(why.where(*of_failed).group_by(*why.selected_columns[:4])))
     return [
         {
             "model_version": key[0],
             "run_id": key[1],
             "role": key[2],
             "failed": faults.get(key, 0),
+            "reasons": reasons.get(key, {}),
             **found.get(key, _nothing()),
         }
         for key in sorted(found.keys() | faults.keys(), key=_order)
     ]
+
+
+def _most_frequent(rows: Iterable[Any]) -> dict[tuple[Any, ...], dict[str, int]]:
+    """Of rows of (key..., reason, count): the most frequent reasons of each key."""
+    found: dict[tuple[Any, ...], dict[str, int]] = {}
+    for *key, reason, count in sorted(rows, key=lambda row: (-row[-1], str(row[-2]))):
+        of_key = found.setdefault(tuple(key), {})
+        if len(of_key) < MOST_REASONS:
+            of_key[reason] = int(count)
+    return found
 
 
 def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str, Any]]:
@@ -125,6 +142,8 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
     )
     rows = connection.execute(dropped.group_by(f.model_version, f.run_id))
     drops = {(version, run): int(count) for version, run, count in rows}
+    why = sa.select(*by, s.fault, sa.func.count()).where(*of, s.fault.is_not(None)).group_by(*by, s.fault)
+    reasons = _most_frequent(connection.execute(why))
     told = []
     for key in sorted(compared.keys() | drops.keys()):
         counts = found.get(key, _nothing())
@@ -137,6 +156,7 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
                 "compared": answered,
                 "agreed": min(round(agreed, DIGITS), answered),
                 "failed": failed,
+                "reasons": reasons.get(key, {}),
                 "dropped": drops.get(key, 0),
                 **counts,
             }

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from cli import asked, runs
 from cli.airflow import PAGE, Airflow, AirflowRefused, log_in
+from cli.approve import the_one
 from cli.exits import LoginRefused, PlatformAway
 from plugins.failures import FINAL_FAILURES
 from tasks.errors import InvalidRequest
@@ -149,7 +151,7 @@ def test_a_failure_of_another_models_run_or_of_a_quarantined_batch_is_not_told(s
     run = "GET /api/v2/dags/train_quarantined/dagRuns/one/taskInstances"
     report = {"dag_id": "train_quarantined", "dag_run_id": "one", "task_id": "report_quarantined"}
     report |= {"state": "failed", "try_number": 1, "start_date": None}
-    failed = {"dag_runs": [{"state": "failed", "dag_run_id": "one"}]}
+    failed = {"dag_runs": [{"state": "failed", "dag_run_id": "one", "run_after": "2026-11-01T00:00:00Z"}]}
     airflow = serve(
         {
             **LOGIN,
@@ -166,8 +168,8 @@ def test_a_failure_of_another_models_run_or_of_a_quarantined_batch_is_not_told(s
             run: (200, {"task_instances": [report]}),
         }
     )
-    assert [fault.split()[4] for fault in runs.look(airflow, "a").faults] == ["train_a", "ingest_rows"]
-    assert len(runs.look(airflow).faults) == 3
+    assert [each.dag_id for each in runs.look(airflow, "a").failed] == ["train_a", "ingest_rows"]
+    assert len(runs.look(airflow).failed) == 3
 
 
 def test_a_run_that_asks_a_person_is_told_with_what_waits_behind_it(serve: Serve) -> None:
@@ -179,6 +181,9 @@ def test_a_run_that_asks_a_person_is_told_with_what_waits_behind_it(serve: Serve
         "dagRuns/~/taskInstances": {"task_instances": [{**task, "state": "awaiting_input"}]},
         "dagRuns": {"dag_runs": [{**since, "dag_run_id": run_id, "state": state} for run_id, state in there]},
     }
+    asked = {"task_instance": {**task, "state": "awaiting_input"}, "subject": "Does it go on?"}
+    asked |= {"body": "What was found.\n\nUntil 2026-11-01 12:00 UTC; without an answer: refuse."}
+    found |= {"dagRuns/~/hitlDetails": {"hitl_details": [asked]}}
     airflow = serve(
         {
             **LOGIN,
@@ -201,6 +206,27 @@ def test_a_run_that_asks_a_person_is_told_with_what_waits_behind_it(serve: Serve
         "release_a: the run one waits for an answer to ask_before_canary_100. 2 later runs"
     )
     assert "wait behind it. Where its release was ended meanwhile, reject it. http" in said
+    assert said.splitlines()[1:] == [
+        "  Does it go on?",
+        "  What was found.",
+        "  Until 2026-11-01 12:00 UTC; without an answer: refuse.",
+        '  Answer there, or: perennial approve a --why "...", or reject in place of approve.',
+    ]
+
+
+def test_the_release_of_a_model_is_answered_before_its_drift_check_and_with_the_reason(serve: Serve) -> None:
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    drift, release, other = (
+        runs.Run(dag_id, "a run", "running", ("ask",), since, asks="ask")
+        for dag_id in ("drift_a", "release_a", "release_ab")
+    )
+    assert the_one("a", [drift, release, other]) == release
+    assert the_one("a", [other, drift]) == drift
+    with pytest.raises(InvalidRequest, match="Nothing of a waits"):
+        the_one("a", [other])
+    place = "PATCH /api/v2/dags/release_a/dagRuns/a%20run/taskInstances/ask/-1/hitlDetails"
+    airflow = serve({**LOGIN, place: (200, {"chosen_options": ["Reject"]})})
+    assert runs.answer(airflow, release, "Reject", "It is rude.") == {"chosen_options": ["Reject"]}
 
 
 def failed_run(*failed: tuple[str, str, str]) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def test_answers_and_failures_are_told_by_version_and_role(gateway: TestClient, 
     assert (candidate.model_version, candidate.role) == ("2", "candidate")
     assert (candidate.answered, candidate.failed, candidate.predictions) == (1, 3, {"2": 1})
     assert candidate.latency_buckets["60"] == 1
+    assert [("KeyError" in reason, count) for reason, count in candidate.reasons.items()] == [(True, 3)]
+    assert stable.reasons == {}
     [row] = gateway.get("/internal/log/failures?model=m", headers=STEPS).json()["rows"]
     assert (row["status"], row["requests"], "KeyError" in row["reason"]) == (500, 3, True)
     metrics = gateway.get("/metrics").text
@@ -155,7 +157,7 @@ def test_a_copy_that_comes_to_nothing_is_counted_and_no_caller_hears_of_it(
 
     assert (until(gateway, 1).failed, told(gateway).versions[0].failed) == (1, 0)
     [row] = gateway.get("/internal/log/shadows?model=m", headers=STEPS).json()["rows"]
-    assert row["fault"]
+    assert told(gateway).shadows[0].reasons == {row["fault"]: 1}
 
 
 def test_copies_to_a_version_that_hangs_delay_nobody_and_what_is_too_much_is_dropped(

@@ -51,6 +51,18 @@ def test_a_worse_candidate_goes_back_by_the_check_that_is_for_it(version: str, f
     assert "worse" in decision.why
 
 
+def test_why_a_candidate_failed_is_in_the_decision_the_most_frequent_first() -> None:
+    reasons = {"HTTP 500, it is late.": 9, "HTTP 500, the texts are\ntoo much for me.": 400}
+    crashing = drawn(VERSIONS["crashing"], 2000, 0.5, RANDOM).model_copy(update={"reasons": reasons})
+
+    decision = decided(crashing)
+
+    assert (
+        "% of 2000, of the stable version 0 % of 5000; 1 % more are allowed. Why the candidate did not answer: "
+        "400 times: HTTP 500, the texts are too much for me.; 9 times: HTTP 500, it is late."
+    ) in decision.why
+
+
 def test_another_distribution_of_answers_goes_back_without_any_label() -> None:
     shifted = Counted(requests=800, predictions={'"positive"': 600, '"negative"': 200})
 
