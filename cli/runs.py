@@ -183,9 +183,11 @@ def questions(runs: Sequence[Run], page: Callable[[str, str], str]) -> Iterator[
         is_release = run.dag_id.startswith("release_")
         ended = " Where its release was ended meanwhile, reject it." if is_release else ""
         model, where = run.dag_id.partition("_")[2], page(run.dag_id, run.run_id)
-        asked = "".join(f"\n  {line}" for line in run.question.splitlines())
+        lines = ["", *run.question.splitlines()]
+        asked = "\n  ".join(lines)
         yield (
-            f"{run.dag_id}: the run {run.run_id} waits for an answer to {run.asks}.{waits}{ended} {where}{asked}"
+            f"{run.dag_id}: the run {run.run_id} waits for an answer to {run.asks}.{waits}{ended} {where}"
+            f"{asked}"
             f'\n  Answer there, or: perennial approve {model} --why "...", or reject in place of approve.'
         )
 

@@ -211,5 +211,7 @@ def _print(place: "Place", standings: "list[Standing]", airflow: "Airflows", wro
             show.tell(f"At work: {run}")
     for asked in questions(airflow.runs, place.airflow.page):
         show.tell(f"Asks: {asked}")
+    for note in (note for each in standings for note in each.notes):
+        show.tell(f"Note: {' '.join(note.split())}")
     for fault in wrong:
         show.trouble(f"Wrong: {' '.join(fault.split())}")

@@ -131,6 +131,7 @@ class Standing(Contract):
         by: Who decided that this version serves.
         entry: The number of that entry of the ledger.
         faults: What is wrong; a sentence each.
+        notes: What is worth knowing and not wrong; a sentence each.
         release: The release that is under way, in a sentence; None where there is none.
         environments: What serves in those before production, by the ledger; none of which nothing was
             decided.
@@ -142,5 +143,6 @@ class Standing(Contract):
     by: str | None
     entry: int | None
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     release: str | None = None
     environments: tuple[InEnvironment, ...] = ()

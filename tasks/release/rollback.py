@@ -261,8 +261,8 @@ def _routes_of(
     if target is None:
         raise InvalidRequest(
             f"There is nothing to roll {model} back to{there}: before version {current.model_version} "
-            "there is none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
-            f"when.{_how_to_stop(current, environment)}"
+            "there is none. What a rollback left or a withdrawal took away does not count. Its ledger has "
+            f"what served when.{_how_to_stop(current, environment)}"
         )
     return current, target
 

@@ -6,14 +6,16 @@ For looks that must be quick: MLflow is asked over its REST API, for its own cli
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
-from tasks.contracts import Action, LedgerEntry, Route, Serving, Standing
+from tasks.contracts import Action, LedgerEntry, Route, Serving, Stage, StageDecision, Standing
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
+from tasks.monitoring.door.look import MANY_ROWS
 from tasks.percent import percent
 from tasks.release.ab_under_way import comparison_under_way
 from tasks.release.passages import standing_in
+from tasks.release.stages import longest_seconds
 from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
 from tasks.serving.gateway import Gateway
@@ -44,7 +46,38 @@ def standing(model: str, gateway: Gateway | None = None) -> Standing:
     route = gateway.route(model)
     serving = _serving(route, gateway) if route else None
     faults = [*_answers(gateway, route), *_registry_agrees(model, route)]
-    return explain(model, serving, entries.history, faults)
+    found = explain(model, serving, entries.history, faults)
+    seen = _so_far(entries.history(model, {Action.RELEASE, *SWITCHES}), gateway)
+    return found.model_copy(update={"release": f"{found.release} {seen}"}) if seen else found
+
+
+def _so_far(told: list[LedgerEntry], gateway: Gateway) -> str | None:
+    """What the stage that is watched now has shown so far, and how long it may last; None where none is."""
+    going = under_way(told)
+    entry = next((each for each in reversed(told) if each.action == Action.RELEASE), None)
+    if going is None or entry is None or entry.after != "stage":
+        return None
+    from tasks.release.judge_stage import see_stage
+    from tasks.settings import settings
+    from tasks.spec import PipelineSpec
+
+    try:
+        spec = PipelineSpec.load(settings().models / entry.model / "pipeline.yaml")
+        stage = Stage.model_validate(entry.evidence["stage"])
+        return so_far(stage, see_stage(stage, spec, gateway), longest_seconds(spec.release, stage.kind))
+    except PerennialError as error:
+        return f"What it has shown so far cannot be seen: {error}"
+
+
+def so_far(stage: Stage, decision: StageDecision, longest: float) -> str:
+    """What was counted of both versions in a stage, and what is still open."""
+    seen = decision.look
+    both = ((stage.candidate, seen.candidate), (stage.stable, seen.stable))
+    asked = ", ".join(
+        f"version {route.model_version} was asked {counted.requests} times and failed {counted.failed} times"
+        for route, counted in both
+    )
+    return f"So far, in {seen.seconds:.0f} of at most {longest:g} s: {asked}. {decision.why}"
 
 
 def explain(
@@ -62,7 +95,7 @@ def explain(
     return Standing(
         model=model,
         serving=serving,
-        why=decided.why if decided else None,
+        why=_told_why(decided) if decided else None,
         by=decided.actor if decided else None,
         entry=decided.sequence if decided else None,
         release=_release(told),
@@ -72,10 +105,19 @@ def explain(
             *unfounded,
             *_label_incident(told),
             *_quarantined(told, history_of),
-            *_held_at_the_door(told),
+            *(said for said, rows in _held_at_the_door(told) if rows >= MANY_ROWS),
             *_incident(told),
         ),
+        notes=tuple(said for said, rows in _held_at_the_door(told) if rows < MANY_ROWS),
     )
+
+
+def _told_why(decided: LedgerEntry) -> str:
+    """Why a version serves; of a rollback that it is one, and from which version."""
+    if decided.action != Action.ROLLBACK:
+        return decided.why
+    left = f"from version {decided.before}" if decided.before else "from what served"
+    return f"Rolled back {left}: {decided.why}"
 
 
 def _release(history: list[LedgerEntry]) -> str | None:
@@ -144,19 +186,21 @@ def _quarantined(history: list[LedgerEntry], history_of: Histories) -> Iterator[
             )
 
 
-def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[str]:
-    """The senders of whom labelled requests are held that nobody has decided on."""
+def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[tuple[str, int]]:
+    """The senders of whom labelled requests are held that nobody has decided on, and how many are."""
     newest = {each.before or "": each for each in history if each.action == Action.DOOR}
     for sender, each in newest.items():
         if each.after == "held" or each.evidence.get("still_held"):
             of = each.evidence.get("still_held_for", {})
-            rest = ", ".join(f"{rows} for {reason}" for reason, rows in sorted(of.items()))
-            yield (
+            rest = ", ".join(f"{count} for {reason}" for reason, count in sorted(of.items()))
+            rows = each.evidence.get("still_held") or each.evidence.get("rows", MANY_ROWS)
+            said = (
                 f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
                 f"(entry {each.sequence} of the ledger): perennial decide {each.model} "
                 f'{shlex.quote(sender)} release --why "...", or confirm in place of release; with --reason '
                 f"only those for one reason. {f'Held still: {rest}. ' if rest else ''}{each.why}"
             )
+            yield said, int(rows)
 
 
 def _incident(history: list[LedgerEntry]) -> Iterator[str]:

@@ -58,8 +58,7 @@ def test_why_a_candidate_failed_is_in_the_decision_the_most_frequent_first() -> 
     decision = decided(crashing)
 
     assert (
-        "% of 2000, of the stable version 0 % of 5000; 1 % more are allowed. Why the candidate did not answer: "
-        "400 times: HTTP 500, the texts are too much for me.; 9 times: HTTP 500, it is late."
+        "more are allowed. Why the candidate did not answer: 400 times: HTTP 500, the texts are too much for me.; 9 times: HTTP 500, it is late."
     ) in decision.why
 
 

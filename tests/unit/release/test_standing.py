@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import LedgerEntry, Serving
+from benchmarks.simulated_releases import BEGIN, spec_of, stage_of
+from tasks.contracts import Counted, LedgerEntry, Serving, StageLook
 from tasks.ledger import entries
-from tasks.release.standing import explain
+from tasks.release.decide import decide as decide_stage
+from tasks.release.standing import explain, so_far
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -95,14 +97,49 @@ def test_a_quarantined_batch_is_a_fault_until_a_person_decides(decided: str) -> 
 
 @pytest.mark.parametrize("decided", ["released", "confirmed"])
 def test_what_is_held_of_a_sender_is_a_fault_until_a_person_decides(decided: str) -> None:
-    decide("door", "held", before="sender:a shop")
+    decide("door", "held", before="sender:a shop", rows=100)
     [fault] = explain("reviews", None, entries.history).faults
     assert "perennial decide reviews 'sender:a shop' release --why " in fault
-    decide("door", decided, before="sender:a shop", still_held=3, still_held_for={"flood": 3})
+    decide("door", decided, before="sender:a shop", still_held=300, still_held_for={"flood": 300})
     [fault] = explain("reviews", None, entries.history).faults
-    assert "Held still: 3 for flood." in fault
+    assert "Held still: 300 for flood." in fault
     decide("door", decided, before="sender:a shop", still_held=0)
     assert explain("reviews", None, entries.history).faults == ()
+
+
+def test_a_few_odd_requests_of_a_sender_are_a_note_and_no_fault() -> None:
+    decide("door", "held", before="sender:bank", rows=2)
+
+    standing = explain("reviews", None, entries.history)
+
+    assert standing.faults == ()
+    assert "perennial decide reviews sender:bank release" in standing.notes[0]
+    decide("door", "released", before="sender:bank", still_held=0)
+    assert explain("reviews", None, entries.history).notes == ()
+
+
+def test_a_rollback_says_that_it_is_one_and_what_it_left() -> None:
+    switch("deploy", "1", FIRST)
+    decide("rollback", "1", before="2", route={"archive_sha256": FIRST})
+    assert explain("reviews", serving(FIRST), no_entries).why is None
+    why = explain("reviews", serving(FIRST), entries.history).why
+    assert why == "Rolled back from version 2: rollback to 1"
+
+
+def test_what_a_stage_has_shown_so_far_is_counted_of_both_versions() -> None:
+    spec = spec_of()
+    before = Counted(requests=50)
+    stage = stage_of("canary_5", spec, before)
+    candidate = Counted(requests=43, failed=13, reasons={"HTTP 500, too much.": 13})
+    look = StageLook(at=BEGIN, seconds=35, candidate=candidate, stable=before)
+
+    told = so_far(stage, decide_stage(stage, look, spec), 150)
+
+    assert told.startswith(
+        "So far, in 35 of at most 150 s: version 2 was asked 43 times and failed 13 times, version 1 was "
+        "asked 50 times and failed 0 times. "
+    )
+    assert "13 times: HTTP 500, too much." in told
 
 
 def test_a_quarantined_batch_that_was_recalled_waits_for_nobody() -> None:
