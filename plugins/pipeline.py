@@ -1,5 +1,6 @@
 """The decorator that makes a DAG family: one DAG for each model, or for each table."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ def pipeline(
         for name, subject in over(folder).items():
             with DAG(
                 dag_id=f"{family}_{name}",
-                description=(build.__doc__ or "").partition("\n")[0],
+                description=" ".join(_told(build).partition("\n\n")[0].split()),
                 doc_md=_page(build, subject),
                 schedule=schedule(subject),
                 catchup=False,
@@ -55,4 +56,9 @@ def pipeline(
 
 def _page(build: Build[Any], subject: Any) -> str:
     about = getattr(subject, "description", "")
-    return "\n\n".join(part for part in (about, build.__doc__) if part)
+    return "\n\n".join(part for part in (about, _told(build)) if part)
+
+
+def _told(build: Build[Any]) -> str:
+    """The docstring without the indentation of its source, which Markdown would show as code."""
+    return inspect.getdoc(build) or ""

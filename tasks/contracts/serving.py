@@ -59,6 +59,7 @@ class LoadedVersion(Contract):
         ready: Of these, as many as can answer now.
         waiting: Requests that it was given and has not answered.
         asleep: Nobody asked for so long that no process runs; the next request starts them.
+        cold_start_seconds: How long that took the last time; None where it has not happened.
     """
 
     version: str
@@ -67,6 +68,7 @@ class LoadedVersion(Contract):
     ready: int
     waiting: int
     asleep: bool = False
+    cold_start_seconds: float | None = None
 
 
 class ChampionRequest(Request):

@@ -15,6 +15,7 @@ from tasks.monitoring.door.look import MANY_ROWS
 from tasks.percent import percent
 from tasks.release.ab_under_way import comparison_under_way
 from tasks.release.passages import standing_in
+from tasks.release.sleeper import sleeper_of, wakes_late
 from tasks.release.stages import longest_seconds
 from tasks.release.under_way import under_way
 from tasks.serving.champion import alias_without_route, deleted_version, disagreement
@@ -222,9 +223,16 @@ def _serving(route: Route, gateway: Gateway) -> Serving:
 
 
 def _answers(gateway: Gateway, route: Route | None) -> Iterator[str]:
-    """Whether it answers its own example through the gateway, which leaves no trace in the log."""
+    """Whether it answers its own example through the gateway, which leaves no trace in the log; one that
+    sleeps is left asleep.
+    """
     if route is None:
         return
+    loaded = sleeper_of(route)
+    if loaded is not None:
+        yield from wakes_late(route, loaded)
+        if loaded.asleep:
+            return
     try:
         gateway.probe(route.model, route.input_example)
     except ServingError as error:

@@ -172,4 +172,5 @@ def _loaded(model: str, found: dict[str, Any]) -> LoadedVersion:
         ready=found["ready"],
         waiting=found["waiting"],
         asleep=found["asleep"],
+        cold_start_seconds=found["cold_start_seconds"],
     )

@@ -143,5 +143,9 @@ def _together(one: LoadedVersion, other: LoadedVersion) -> LoadedVersion:
             "ready": one.ready + other.ready,
             "waiting": one.waiting + other.waiting,
             "asleep": one.asleep and other.asleep,
+            "cold_start_seconds": max(
+                (each.cold_start_seconds for each in (one, other) if each.cold_start_seconds is not None),
+                default=None,
+            ),
         }
     )

@@ -189,7 +189,9 @@ def test_a_model_with_a_cloud_run_service_is_brought_there_after_its_promotion(
 def test_every_dag_says_what_it_is_and_runs_one_at_a_time(dags: Dags) -> None:
     for dag in dags().values():
         assert dag.description
+        assert dag.description.endswith("."), "a whole sentence"
         assert dag.doc_md
+        assert "\n    " not in dag.doc_md, "Markdown shows what is indented as code"
         assert (dag.max_active_runs, dag.catchup) == (1, False)
         assert all(task.owner == "perennial" for task in dag.tasks)
 

@@ -22,6 +22,7 @@ from perennial_gateway.connections import Connection
 from perennial_gateway.metrics import FOLDER
 from perennial_gateway.route_table import RouteTable
 from perennial_gateway.settings import GatewaySettings, Unguarded, UnsafeFolder
+from perennial_gateway.watched import watch_without_waiting
 from perennial_gateway.worker import collect_less, log_to_stderr, open_many_files, worker
 
 GRACE_SECONDS = 30
@@ -60,6 +61,7 @@ def _serve_by_workers(settings: GatewaySettings) -> None:
     _with_database(make_tables)
     with tempfile.TemporaryDirectory(prefix="perennial-gateway-metrics-") as folder:
         os.environ[FOLDER] = folder  # before a worker imports prometheus_client
+        watch_without_waiting()
         application = f"{worker.__module__}:{worker.__name__}"
         _serve(settings, application, factory=True, workers=settings.gateway_workers)
 

@@ -1,0 +1,76 @@
+"""Several processes of one gateway: what happens to the others while one of them starts, or dies."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import requests
+
+from tests.services.conftest import Model, Platform, until
+
+
+def workers(parent: int) -> list[psutil.Process]:
+    """Those that run."""
+    found = []
+    for each in psutil.Process(parent).children():
+        try:
+            if "spawn_main" in " ".join(each.cmdline()) and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+@pytest.fixture
+def two(platform: Platform) -> Iterator[int]:
+    """The parent of two processes of the gateway."""
+    before = platform.gateway.environment
+    platform.gateway.stop()
+    platform.gateway.environment = before | {"PERENNIAL_GATEWAY_WORKERS": "2"}
+    platform.gateway.start()
+    assert platform.gateway.process is not None
+    parent = platform.gateway.process.pid
+    until(lambda: len(workers(parent)) == 2, what="two processes")
+    yield parent
+    if platform.gateway.running:
+        platform.gateway.stop()
+    platform.gateway.environment = before
+    platform.gateway.start()
+
+
+def successor_killed_while_it_starts(parent: int) -> psutil.Process:
+    """The process that is left when one of two was killed, and the one that took its place, too."""
+    first, second = workers(parent)
+    first.kill()
+    until(lambda: len(workers(parent)) == 2, what="a successor")
+    time.sleep(1)  # it imports, and the parent has asked it
+    [successor] = {each.pid for each in workers(parent)} - {first.pid, second.pid}
+    psutil.Process(successor).kill()
+    return second
+
+
+def test_a_process_that_dies_while_it_starts_keeps_nobody_from_replacing_another(
+    platform: Platform, steady: Model, two: int
+) -> None:
+    other = successor_killed_while_it_starts(two)
+    other.kill()
+    began = time.monotonic()
+    url = f"{platform.gateway_url}/v1/models/{steady.name}/predict"
+
+    def answers() -> bool:
+        body = {"instances": [{"text": "a"}]}
+        return requests.post(url, json=body, timeout=2).status_code == 200
+
+    until(answers, seconds=55, what="an answer")
+    assert time.monotonic() - began < 40, "uvicorn's own parent is blind for a minute"
+
+
+def test_a_stop_waits_for_no_process_that_died_while_it_started(platform: Platform, two: int) -> None:
+    successor_killed_while_it_starts(two)
+    assert platform.gateway.process is not None
+    began = time.monotonic()
+    platform.gateway.process.send_signal(signal.SIGTERM)
+    platform.gateway.process.wait(55)
+    assert time.monotonic() - began < 30
