@@ -9,6 +9,7 @@ from tasks.release.close import close_own_split, close_release
 from tasks.release.decide import decide
 from tasks.release.look import look, loss_rule
 from tasks.release.record import next_stage, of_release, record, require_under_way, until
+from tasks.release.tag_releases import try_to_tag_releases
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
@@ -30,8 +31,11 @@ def judge_stage(request: JudgeStageRequest) -> StageDecision:
     while True:
         with exclusive(stage.model):
             entry = _decided(stage) or _decide(request, gateway)
-            if entry is not None:
-                return _let_it_be(entry, request, gateway)
+            decided = _let_it_be(entry, request, gateway) if entry is not None else None
+        if decided is not None:
+            if decided.verdict in {"roll_back", "hold"}:
+                try_to_tag_releases(stage.model)
+            return decided
         time.sleep(POLL_SECONDS)
 
 

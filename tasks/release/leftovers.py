@@ -26,6 +26,7 @@ from tasks.release.record import candidate_of
 from tasks.release.register import register
 from tasks.release.states import HAND_OVER, SWITCHES, lost_hand_over, unused_promotion
 from tasks.release.switch import find_previous_route
+from tasks.release.tag_releases import tag_releases
 from tasks.serving.backend import exclusive, loaded_versions, retire_all_but, versions_of
 from tasks.serving.gateway import Gateway
 from tasks.settings import settings
@@ -43,7 +44,7 @@ def tidy_up(model: str, context: StepContext) -> Iterator[Settled]:
     Raises:
         ServingError: The gateway or the backend does not answer.
     """
-    kinds = (_carry_on_promotion, _hand_over_again, _note_versions, _remove_archives)
+    kinds = (_carry_on_promotion, _hand_over_again, _note_versions, _tag_releases, _remove_archives)
     for kind in kinds:
         yield from kind(model, context)
 
@@ -127,6 +128,12 @@ def _note_versions(model: str, context: StepContext) -> list[Settled]:
         entries.complete(decided, f"The version's tag {NOT_SERVED} says so.")
         settled.append(Settled(model=model, outcome="noted", why=why))
     return settled
+
+
+def _tag_releases(model: str, _context: StepContext) -> list[Settled]:
+    """Let MLflow say what the ledger does of each release; it decides nothing, so that nothing is settled."""
+    tag_releases(model)
+    return []
 
 
 def _why_not_served(model: str, number: str) -> str | None:

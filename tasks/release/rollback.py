@@ -21,6 +21,7 @@ from tasks.release.switch import (
     same_archive,
     switch,
 )
+from tasks.release.tag_releases import try_to_tag_releases
 from tasks.serving.backend import ServingBackend, exclusive, serving_backend
 from tasks.serving.champion import tell_alias
 from tasks.serving.environments import gateway_of
@@ -72,6 +73,7 @@ def roll_back(
         finally:
             _tell_of_alias(current, target)  # now, so that users do not wait for it
         move_champion(gateway, target, actor)
+    try_to_tag_releases(model)
     return _rolled_back(target, current, checks, time.monotonic() - started)
 
 

@@ -58,7 +58,8 @@ def test_why_a_candidate_failed_is_in_the_decision_the_most_frequent_first() -> 
     decision = decided(crashing)
 
     assert (
-        "more are allowed. Why the candidate did not answer: 400 times: HTTP 500, the texts are too much for me.; 9 times: HTTP 500, it is late."
+        "more are allowed. Why the candidate did not answer: 400 times: HTTP 500, the texts are too much for "
+        "me.; 9 times: HTTP 500, it is late."
     ) in decision.why
 
 
