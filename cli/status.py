@@ -97,7 +97,7 @@ def _plain(contracts: "Sequence[Contract]") -> list[dict[str, Any]]:
 def _failed(place: "Place", airflow: "Airflows") -> "list[FailedNewest]":
     """The failed runs that somebody has to see to: not that of a release which was overtaken since."""
     from tasks.errors import PerennialError
-    from tasks.ledger.overtaken import overtaken
+    from tasks.monitoring.alerts.overtaken import overtaken
 
     found = []
     for each in airflow.failed:

@@ -1,4 +1,4 @@
-"""Let MLflow's page of each version say what became of its release: the ledger knows, nothing rests on this."""
+"""Let MLflow's page of a version say what became of its release: the ledger knows; nothing rests on this."""
 
 from tasks.contracts import Action
 from tasks.ledger import entries

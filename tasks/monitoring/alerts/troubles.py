@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tasks.contracts import AlertReason, FailedRun, LedgerEntry, Trouble
-from tasks.ledger.overtaken import overtaken
+from tasks.monitoring.alerts.overtaken import overtaken
 
 LOUD: dict[str, AlertReason] = {
     "incident": "incident",
