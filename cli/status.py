@@ -41,9 +41,9 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
         told = {"alerts": _plain(alerts), "silences": _plain(silences)}
         show.as_json({**_document(place, standings, airflow, wrong), **told})
     else:
-        told = {each.run for each in failed}
+        seen = {each.run for each in failed}
         _print(place, standings, airflow, wrong)
-        _print_alerts(alerts, silences, told)
+        _print_alerts(alerts, silences, seen)
     if wrong:
         raise typer.Exit(TROUBLE)
 
