@@ -44,6 +44,7 @@ def test_each_instance_is_answered_or_refused_by_itself(platform: Platform, stea
 
     assert [item.get("status", 200) for item in items] == [200, 422, 422, 500, 200, 400, 422, 400]
     assert (items[4]["prediction"], items[4]["score"]) == ("one", 0.004)
+    assert [item.get("line") for item in items] == [None, 2, 3, 4, None, 7, 8, 9], "empty lines count"
     assert "refuses the instance: This text is refused" in items[1]["error"]
     assert "text: 5 is not of type 'string'" in items[2]["error"]
     assert (end["predictions"], end["errors"], end["model_version"]) == (2, 6, "1")

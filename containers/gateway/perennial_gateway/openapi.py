@@ -14,6 +14,7 @@ import orjson
 from perennial_gateway.deadline import HEADER
 from perennial_gateway.routes import Route
 from perennial_gateway.schemas import MOST_INSTANCES, MOST_LABELS
+from perennial_gateway.splits import VERSION_HEADER
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 REF = {"$ref": "#/components/schemas/Error"}
@@ -201,14 +202,34 @@ def _predictions(route: Route) -> dict[str, Any]:
 
 
 def _statistics(route: Route) -> dict[str, Any]:
+    when = {"type": ["string", "null"], "format": "date-time"}
     version = {
         "type": "object",
-        "required": ["model_version", "predictions", "labelled"],
-        "properties": {"model_version": TEXT, "predictions": COUNT, "labelled": COUNT},
+        "required": ["model_version", "predictions", "first_at", "last_at", "failed_requests", "labelled"],
+        "additionalProperties": False,
+        "properties": {
+            "model_version": TEXT,
+            "predictions": COUNT,
+            "first_at": when,
+            "last_at": when,
+            "failed_requests": COUNT,
+            "labelled": COUNT,
+            "correctness": _interval("The share of right answers; null where no label has come."),
+            "mean_absolute_error": _interval("Of numbers; null where no label has come."),
+        },
     }
     told = _listed("versions", version)
     says = "How many predictions each version made, and how right they were, with 95 % intervals."
     return _read(f"{route.model}_statistics", says, told, _WINDOW)
+
+
+def _interval(description: str) -> dict[str, Any]:
+    number = {"type": ["number", "null"]}
+    return {
+        "type": ["object", "null"],
+        "description": f"{description} With its 95 % interval.",
+        "properties": {"value": {"type": "number"}, "low": number, "high": number},
+    }
 
 
 def embedded(schema: dict[str, Any], model: str, which: str) -> dict[str, Any]:
@@ -266,6 +287,13 @@ _SECONDS = {"type": "number", "exclusiveMinimum": 0}
 _CALLER = [
     {"name": HEADER, "in": "header", "description": "Seconds that the caller waits.", "schema": _SECONDS},
     {"name": "traceparent", "in": "header", "description": "W3C trace context.", "schema": TEXT},
+    {
+        "name": VERSION_HEADER.decode().title(),
+        "in": "header",
+        "description": "For testers: which version is to answer while a release is under way; 404 where it "
+        "answers nobody.",
+        "schema": VERSION,
+    },
 ]
 
 

@@ -9,10 +9,10 @@ gateway, and the gateway for it. So a body is bounded, and how many are held at 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
@@ -122,11 +122,11 @@ class BatchPredictions:
         self._held += Counter()  # which forgets a name at 0
 
     async def _lines(
-        self, served: Served, items: Iterator[Any], sender: Sender, trace: Trace | None
+        self, served: Served, items: "Items", sender: Sender, trace: Trace | None
     ) -> AsyncIterator[bytes]:
         count = answered = in_vain = 0
         told: list[dict[str, Any] | Refused] = []
-        while chunk := list(islice(items, MOST_INSTANCES)):
+        while chunk := list(islice(items.instances, MOST_INSTANCES)):
             if in_vain < IN_VAIN:
                 if count and (refused := self._withdrawn(served) or await _turn(sender)):
                     told, in_vain = [refused] * len(chunk), IN_VAIN
@@ -135,7 +135,7 @@ class BatchPredictions:
                     in_vain = in_vain + 1 if _came_to_nothing(told) else 0
             else:
                 told = [told[0]] * len(chunk)
-            yield b"".join(_line(count + number, each) for number, each in enumerate(told))
+            yield b"".join(items.told(count + number, each) for number, each in enumerate(told))
             count += len(told)
             answered += sum(not isinstance(each, Refused) for each in told)
         yield orjson.dumps(_end(served, answered, count - answered)) + b"\n"
@@ -170,10 +170,23 @@ async def _turn(sender: Sender) -> Refused | None:
     return None
 
 
-def _line(number: int, told: dict[str, Any] | Refused) -> bytes:
-    if isinstance(told, Refused):
-        return orjson.dumps({"index": number, "status": told.status, "error": str(told)}) + b"\n"
-    return orjson.dumps({"index": number} | told) + b"\n"
+class Items(NamedTuple):
+    """The instances of a body.
+
+    Attributes:
+        instances: Each is parsed when its turn comes; one that is not JSON is what refuses it.
+        lines: Where the body has lines, the number of each instance's, from 1: empty ones count.
+    """
+
+    instances: Iterator[Any]
+    lines: Sequence[int] | None = None
+
+    def told(self, index: int, answer: dict[str, Any] | Refused) -> bytes:
+        """The line of the answer to an instance."""
+        if not isinstance(answer, Refused):
+            return orjson.dumps({"index": index} | answer) + b"\n"
+        line = {"line": self.lines[index]} if self.lines else {}
+        return orjson.dumps({"index": index, **line, "status": answer.status, "error": str(answer)}) + b"\n"
 
 
 def _end(served: Served, answered: int, refused: int) -> dict[str, Any]:
@@ -182,21 +195,20 @@ def _end(served: Served, answered: int, refused: int) -> dict[str, Any]:
     return {"done": True} | head | {"predictions": answered, "errors": refused}
 
 
-async def _items(request: Request, sender: Sender) -> Iterator[Any]:
-    """The instances of a body, each parsed when its turn comes; one that is not JSON is what refuses it."""
+async def _items(request: Request, sender: Sender) -> Items:
     headers = request.scope["headers"]
     kind = require_kind(headers, NDJSON, JSON)
     body = await body_of(headers, request.receive, BODIES * sender.body_bytes)
     if kind == NDJSON:
-        lines = [line for line in body.split(b"\n") if line.strip()]
+        lines = {number: line for number, line in enumerate(body.split(b"\n"), 1) if line.strip()}
         _require_few(lines)
-        return (_parsed(line, sender.body_bytes) for line in lines)
+        return Items((_parsed(line, sender.body_bytes) for line in lines.values()), tuple(lines))
     # In a thread: what may be large would hold up everybody else's requests.
     document = await asyncio.to_thread(document_of, body)
-    return iter(list_of(document, "instances", MOST, '{"instances": [{...}]}'))
+    return Items(iter(list_of(document, "instances", MOST, '{"instances": [{...}]}')))
 
 
-def _require_few(lines: Sequence[bytes]) -> None:
+def _require_few(lines: Sized) -> None:
     if not lines:
         raise Refused(422, "The body has no line. Send one instance a line, as JSON.")
     if len(lines) > MOST:

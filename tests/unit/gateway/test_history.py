@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from jsonschema import Draft202012Validator
 from perennial_gateway.app import application
 from perennial_gateway.database import as_text, connect, failures, feedback, predictions, takebacks
 from perennial_gateway.history import History, Page, SchemasOf, Window
@@ -212,7 +213,11 @@ def test_the_statistics_are_told_to_who_asks_the_gateway(url: str) -> None:
     engine.dispose()
     with TestClient(application(settings(gateway_database_url=url))) as client:
         client.put("/internal/routes/m", json=ROUTE, headers=STEPS)
-        (found,) = client.get("/v1/models/m/statistics").json()["versions"]
+        told = client.get("/v1/models/m/statistics").json()
+        call = client.get("/openapi.json").json()["paths"]["/v1/models/m/statistics"]["get"]
+        schema = call["responses"]["200"]["content"]["application/json"]["schema"]
+        assert list(Draft202012Validator(schema).iter_errors(told)) == []
+        (found,) = told["versions"]
         listed = client.get("/v1/models/m/predictions").json()["predictions"]
     assert (found["model_version"], found["predictions"], found["labelled"]) == ("1", 2, 1)
     assert found["correctness"]["value"] == 1.0

@@ -1,6 +1,8 @@
 """The gateway says of itself what can be asked and answered, from the schemas that it checks with."""
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterator
 from hashlib import sha256
@@ -102,6 +104,14 @@ def test_a_page_loads_nothing_and_escapes_what_a_model_says(gateway: TestClient,
     assert len(styles) == 1
     assert f"'sha256-{base64.b64encode(sha256(styles[0].encode()).digest()).decode()}'" in policy
     assert not re.search(r"<script|<link|<img|<b>|https?://(?!testserver)", page)
+
+
+def test_an_example_of_lines_is_shown_as_it_is_sent(gateway: TestClient) -> None:
+    route = ROUTE | {"input_example": {"text": "such as this"}}
+    gateway.put("/internal/routes/m", json=route, headers=STEPS)
+    page = html.unescape(gateway.get("/v1/models/m/docs").text)
+    [line] = re.findall(r"<pre>(.*)</pre>\n<details><summary>The body as <code>application/x-ndjson", page)
+    assert json.loads(line) == {"text": "such as this"}
 
 
 def test_the_page_of_a_model_tells_every_call_and_status(gateway: TestClient) -> None:
