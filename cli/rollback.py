@@ -33,7 +33,7 @@ def rollback(
         bool,
         typer.Option(
             "--directly",
-            help="Past Airflow: in a second or two instead of ten to twenty, and also while that is down. "
+            help="Past Airflow, whose start of a step takes most of the time, and also while that is down. "
             "Only on the platform's machine.",
         ),
     ] = False,
