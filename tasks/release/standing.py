@@ -23,6 +23,9 @@ from tasks.serving.gateway import Gateway
 from tasks.stores import mlflow_rest
 from tasks.stores.registry import ALIAS
 
+UNLIKELY = 4
+"""Standard deviations from the wanted share: a draw of each request comes so far once in 16,000 looks."""
+
 Histories = Callable[[str], Iterable[LedgerEntry]]
 
 
@@ -78,7 +81,26 @@ def so_far(stage: Stage, decision: StageDecision, longest: float) -> str:
         f"version {route.model_version} was asked {counted.requests} times and failed {counted.failed} times"
         for route, counted in both
     )
-    return f"So far, in {seen.seconds:.0f} of at most {longest:g} s: {asked}. {decision.why}"
+    head = f"So far, in {seen.seconds:.0f} of at most {longest:g} s: {asked}."
+    share = _share_so_far(stage, seen.candidate.requests, seen.stable.requests)
+    return " ".join(part for part in (head, share, decision.why) if part)
+
+
+def _share_so_far(stage: Stage, candidate: int, stable: int) -> str:
+    """Which share the candidate had in truth; where callers are drawn and not requests, also that theirs are
+    too few or too unlike for the share that was wanted: the draw of requests would not come so far from it.
+    """
+    count, wanted = candidate + stable, stage.share
+    if not (0 < wanted < 1 and count):
+        return ""
+    seen = candidate / count
+    told = f"That is {percent(round(seen, 2))} of the requests, where {percent(wanted)} are wanted."
+    if not stage.sticky_by or abs(seen - wanted) <= UNLIKELY * (wanted * (1 - wanted) / count) ** 0.5:
+        return told
+    return (
+        f"{told} release.sticky_by is {stage.sticky_by!r}, which draws callers and not requests, and few of "
+        "them send most of these: choose a finer key, such as header:NAME with a user's id, or leave it out."
+    )
 
 
 def explain(

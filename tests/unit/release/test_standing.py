@@ -137,9 +137,33 @@ def test_what_a_stage_has_shown_so_far_is_counted_of_both_versions() -> None:
 
     assert told.startswith(
         "So far, in 35 of at most 150 s: version 2 was asked 43 times and failed 13 times, version 1 was "
-        "asked 50 times and failed 0 times. "
+        "asked 50 times and failed 0 times. That is 46 % of the requests, where 5 % are wanted. "
     )
     assert "13 times: HTTP 500, too much." in told
+
+
+@pytest.mark.parametrize(
+    ("sticky_by", "stage", "candidate", "warns"),
+    [
+        ("sender", "canary_5", 45, True),
+        ("sender", "canary_5", 0, False),  # of 95 requests, which chance may bring about
+        ("header:X-User-Id", "canary_5", 9, False),
+        ("", "canary_5", 45, False),
+        ("sender", "canary_100", 45, False),
+    ],
+)
+def test_a_share_that_few_callers_make_another_than_wanted_is_told(
+    sticky_by: str, stage: str, candidate: int, *, warns: bool
+) -> None:
+    spec = spec_of()
+    before = Counted(requests=95)
+    opened = stage_of(stage, spec, before).model_copy(update={"sticky_by": sticky_by})
+    look = StageLook(at=BEGIN, seconds=35, candidate=Counted(requests=candidate), stable=before)
+
+    told = so_far(opened, decide_stage(opened, look, spec), 150)
+
+    assert ("draws callers and not requests" in told) is warns
+    assert ("are wanted" in told) is (stage != "canary_100")
 
 
 def test_a_quarantined_batch_that_was_recalled_waits_for_nobody() -> None:
