@@ -1,6 +1,5 @@
 """A version of our own inference server whose input schema is changed while it serves."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tasks.errors import ServingError
 from tasks.release.deploy import deploy
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
-from tests.services.conftest import HANDLER, Model, Platform, build_archive, new_model, promote
+from tests.services.conftest import HANDLER, Model, Platform, build_archive, new_model, promote, until
 from tests.services.test_inference import stats
 
 EXAMPLE = {"text": "example", "n": 1}
@@ -71,9 +70,14 @@ def nothing(_platform: Platform, _archive: Archive) -> None:
 
 
 def worker_dies(platform: Platform, archive: Archive) -> None:
-    for each in stats(platform, archive)["processes"]:
-        psutil.Process(each["pid"]).kill()
-    time.sleep(1)
+    [worker] = stats(platform, archive)["processes"]
+    psutil.Process(worker["pid"]).kill()
+
+    def has_another() -> bool:
+        found = stats(platform, archive)["processes"]
+        return [each["state"] for each in found] == ["ready"] and found[0]["pid"] != worker["pid"]
+
+    until(has_another, what="another worker")
 
 
 def gateway_restarts(platform: Platform, _archive: Archive) -> None:

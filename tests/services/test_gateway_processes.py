@@ -44,10 +44,14 @@ def successor_killed_while_it_starts(parent: int) -> psutil.Process:
     """The process that is left when one of two was killed, and the one that took its place, too."""
     first, second = workers(parent)
     first.kill()
-    until(lambda: len(workers(parent)) == 2, what="a successor")
+
+    def successors() -> set[int]:
+        return {each.pid for each in workers(parent)} - {first.pid, second.pid}
+
+    until(successors, what="a successor")
     time.sleep(1)  # it imports, and the parent has asked it
-    [successor] = {each.pid for each in workers(parent)} - {first.pid, second.pid}
-    psutil.Process(successor).kill()
+    for successor in successors():
+        psutil.Process(successor).kill()
     return second
 
 

@@ -12,7 +12,7 @@ SLOW_START = HANDLER.replace("        self.version = ", "        time.sleep(2)\n
 def test_who_looks_does_not_wake_it_and_is_told_when_it_wakes_too_late_for_its_callers(
     platform: Platform, settled: Path
 ) -> None:
-    model = new_model(settled, backend="oip", idle_seconds=1, timeout_seconds=1)
+    model = new_model(settled, backend="oip", idle_seconds=4, timeout_seconds=1)
     model.deploy("one", handler=SLOW_START)
 
     def told() -> list[str]:
