@@ -14,7 +14,7 @@ from demo.airflow import Airflow
 from embedded.errors import AlreadyRunning
 from embedded.platform import SERVICES, Platform
 from tasks.settings import CLONE, PROJECT
-from tests.system.conftest import SMALL, embedded
+from tests.system.conftest import SMALL, embedded, wait_until
 
 pytestmark = pytest.mark.platform
 
@@ -135,20 +135,26 @@ def test_another_clone_neither_reports_nor_touches_the_platform_even_in_a_shell_
 
 
 def test_the_dags_of_every_model_are_on(airflow: Airflow) -> None:
-    paused = {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
-    families = {dag_id.partition("_")[0] for dag_id in paused}
-    assert families == {
+    families = {
         *("ingest", "train", "judge", "release", "drift", "collect", "reproduce", "reconcile"),
         *("rollback", "withdraw", "recall", "label", "decide", "explain"),
         *("close", "silence", "show", "predict"),
     }
-    assert not any(paused.values())
+
+    def paused() -> dict[str, bool]:
+        return {dag["dag_id"]: dag["is_paused"] for dag in airflow.call("GET", "/dags?limit=100")["dags"]}
+
+    wait_until(  # the DAG processor may have been killed just now
+        lambda: {dag_id.partition("_")[0] for dag_id in paused()} == families, "the DAGs", timeout_seconds=120
+    )
+    assert not any(paused().values())
 
 
 def test_twenty_airflow_commands_at_once_are_all_taken_however_busy_the_database_is(
     platform: Platform, airflow: Airflow
 ) -> None:
     dag_id = "collect_flight_minutes"  # nothing waits for it: it stays paused, and what was asked for queued
+    airflow.wait_for_dags([dag_id], timeout_seconds=120)
     airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
     program, database = (
