@@ -86,7 +86,8 @@ def test_mlflow_lets_in_whom_status_names_and_a_shell_that_was_pointed_to_it(pla
     assert "found" in done.stdout
 
 
-def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform) -> None:
+def test_an_airflow_command_from_a_shell_reaches_the_platform(platform: Platform, airflow: Airflow) -> None:
+    airflow.wait_for_dags(["train_review_sentiment"], timeout_seconds=120)
     listed = embedded(platform.home, "run", "airflow", "dags", "list", "--output=plain")
     said = listed.communicate(timeout=60)[0]
     assert listed.returncode == 0, said
