@@ -96,6 +96,8 @@ def test_a_feature_that_is_required_no_more_may_be_missing_and_no_request_fails(
     then(platform, version.archive)
 
     assert statuses(platform, model, EXAMPLE, {"text": "hello"}) == {200}
+    died = 0 if then is not worker_dies else 1
+    assert stats(platform, version.archive)["counts"].get("deaths", 0) == died
 
 
 @pytest.mark.parametrize("then", [nothing, worker_dies, gateway_restarts])

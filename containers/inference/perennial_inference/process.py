@@ -67,6 +67,8 @@ class Worker(asyncio.Protocol):
         self.batches: deque[tuple[Sequence[Pending], float]] = deque()
         self.started = asyncio.get_running_loop().time()
         self._buffer = frames.Buffer()
+        self._is_told = self._is_doomed = False
+        self._changed: dict[str, Any] | None = None
         self._line: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._on_frame: dict[bytes, Callable[[list[frames.Part]], None]] = {
@@ -85,6 +87,10 @@ class Worker(asyncio.Protocol):
         Started by this thread: the kernel ends a worker with the thread that started it. Where the machine
         has no room for another process or file, it counts as one that ended before it was ready.
         """
+        if self._is_doomed:
+            self.state = "ended"
+            self.owner.ended(self)
+            return
         try:
             ours = self._launch()
         except OSError as error:
@@ -93,6 +99,9 @@ class Worker(asyncio.Protocol):
             return
         line, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
         line.write(frames.pack(frames.WORK, [(0, orjson.dumps(order))]))
+        self._is_told = True
+        if self._changed is not None:
+            self.follow(self._changed)
 
     def _launch(self) -> socket.socket:
         """Start the process; our end of the line to it."""
@@ -110,8 +119,12 @@ class Worker(asyncio.Protocol):
         self._line = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def follow(self, order: dict[str, Any]) -> None:
-        """Tell it a changed order: what is sent after this, it answers by that."""
-        if self._line is not None:
+        """Tell it a changed order, after the one that it was started with: it answers by that what is sent
+        later. One whose line is closed answers nothing more.
+        """
+        if not self._is_told:
+            self._changed = order
+        elif self._line is not None and not self._line.is_closing():
             self._line.write(frames.pack(frames.ORDER, [(0, orjson.dumps(order))]))
 
     def send(self, batch: Sequence[Pending]) -> None:
@@ -155,7 +168,8 @@ class Worker(asyncio.Protocol):
                 self._line.close()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; one that has not been started never is."""
+        self._is_doomed = True
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
 

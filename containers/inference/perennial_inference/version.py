@@ -220,7 +220,8 @@ class Version:
         try:
             await self._settle(seconds)
         except Refused:
-            self._take(before)
+            if self.order != before:
+                self._take(before)
             raise
 
     def _take(self, order: Order) -> None:

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, cast
@@ -76,10 +76,10 @@ class Model:
         signature = Signature.of(order["input_schema"], order["label_schema"])
         return cls(order["model"], order["version"], handler, context, signature, order["batch_size"])
 
-    def follow(self, order: dict[str, Any]) -> None:
-        """Read and tell tensors as a changed order says; the handler stays as it was loaded."""
-        self.signature = Signature.of(order["input_schema"], order["label_schema"])
-        self.batch_size = order["batch_size"]
+    def following(self, order: dict[str, Any]) -> "Model":
+        """The same handler, with the tensors and the batches of a changed order."""
+        signature = Signature.of(order["input_schema"], order["label_schema"])
+        return replace(self, signature=signature, batch_size=order["batch_size"])
 
     def answer(self, bodies: list[bytes]) -> list[frames.Part]:
         """The status and the body of the answer to each request, all instances asked together."""
@@ -174,7 +174,7 @@ def main() -> None:
             kind, parts = frames.unpack(content)
             bodies = [body for _, body in parts]
             if kind == frames.ORDER:
-                model.follow(orjson.loads(bodies[0]))
+                model = model.following(orjson.loads(bodies[0]))
             else:
                 line.sendall(frames.pack(frames.ANSWERS, model.answer(bodies)))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from perennial_inference import process
 from perennial_inference.archives import Order
 from perennial_inference.settings import InferenceSettings
@@ -141,6 +142,39 @@ def test_one_that_cannot_be_woken_for_a_while_does_not_fall_asleep_again_and_com
         assert (await version.submit(BODY))[0] == 200
         ticks.cancel()
         await version.close()
+
+    run(scenario())
+
+
+def test_an_order_that_changes_while_a_worker_has_just_died_is_followed_by_the_next_one(
+    tmp_path: Path, limits: InferenceSettings
+) -> None:
+    """On uvloop, as the server runs: its lines refuse what is written to them once they are closed."""
+
+    async def scenario() -> None:
+        order = replace(ORDER, idle_seconds=None)
+        version = Version(order, unpacked(tmp_path), limits)
+        await version.change(order, 20)
+        [worker] = version.workers
+        worker.kill()
+        while worker.state == "ready":
+            await asyncio.sleep(0)
+        await version.change(replace(order, input_schema={}), 20)
+        body = {"inputs": [{"name": "instance", "datatype": "BYTES", "data": ['{"text": "a"}']}]}
+        assert (await version.submit(json.dumps(body).encode()))[0] == 200
+        await version.close()
+
+    uvloop.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_version_that_is_unloaded_before_its_worker_was_started_starts_none(
+    tmp_path: Path, limits: InferenceSettings
+) -> None:
+    async def scenario() -> None:
+        version = Version(ORDER, unpacked(tmp_path, load_seconds=60), limits)
+        version._ensure()
+        await version.close()
+        assert version.workers == []
 
     run(scenario())
 
