@@ -109,6 +109,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite
+	MYPYPATH=containers/inference $(DEV)/mypy -p perennial_inference
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.
