@@ -126,6 +126,7 @@ def until(gateway: TestClient, copies: int) -> Any:
 def test_a_copy_is_answered_beside_what_the_caller_was_told(gateway: TestClient, models: Models) -> None:
     put_split(gateway, kind="shadow", shadow_share=1.0)
     assert ask(gateway, "a", "b").json()["model_version"] == "1"
+    until(gateway, 1)
     models.add("2", 1)
     prediction_id = ask(gateway).json()["predictions"][0]["prediction_id"]
 
