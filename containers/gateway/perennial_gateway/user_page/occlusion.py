@@ -12,12 +12,16 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from perennial_gateway.user_page.fields import choices_of, fields_of, resolve, types_of
 
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['\u2019-][^\W_]+)*")
 """A word; of scripts without spaces between words a character."""
+
+SENTENCE_WORDS = 4
+"""A value of as many words is a text, where its schema does not say so; a name of a few is taken whole."""
 
 Accept = Callable[[Any], Any]
 """The instance as the schema types it; raises ValueError for one that breaks the schema."""
@@ -55,8 +59,8 @@ def plan(
     """
     if not isinstance(instance, dict):
         return Plan([], 1)
-    long = {field.name for field in fields_of(schema, example) if field.kind == "text"}
-    texts = [name for name, value in instance.items() if name in long and isinstance(value, str)]
+    kinds = {field.name: field.kind for field in fields_of(schema, example)}
+    texts = [name for name, value in instance.items() if _is_text(value, kinds.get(name))]
     fields = [name for name in instance if name not in texts]
     neutral = _Neutral(schema, example, accept)
     parts = [neutral.without(instance, name) for name in fields[:most]]
@@ -65,6 +69,13 @@ def plan(
         parts += _without_words(instance, name, accept, room)
     tried = [part for part in parts if part is not None]
     return Plan(tried, len(parts) - len(tried) + max(0, len(fields) - most))
+
+
+def _is_text(value: Any, kind: str | None) -> bool:
+    """Whether a value is looked at word by word: its field is of this kind, None for one without a field."""
+    if not isinstance(value, str) or kind == "choice":
+        return False
+    return kind == "text" or len(list(islice(WORD.finditer(value), SENTENCE_WORDS))) == SENTENCE_WORDS
 
 
 class _Neutral:

@@ -55,6 +55,17 @@ def test_a_text_that_may_not_be_empty_keeps_its_only_word() -> None:
     assert planned({"text": "?!"}, TEXT) == Plan([], 0)
 
 
+def test_a_sentence_is_a_text_though_its_schema_does_not_say_so() -> None:
+    of = table(x={"type": "string"}, y={"enum": ["a b c d", "e"]})
+    told = [part.told for part in planned({"x": "it was a film", "y": "a b c d"}, of).parts]
+    assert [(each["field"], each["value"]) for each in told] == [
+        ("y", "a b c d"),
+        *(("x", word) for word in ("it", "was", "a", "film")),
+    ]
+    assert planned({"x": "New York", "y": "e"}, of).parts[0].told["value"] == "New York"
+    assert len(planned({"x": "it was a film"}, {"type": "object"}).parts) == 4, "no property is named"
+
+
 NUMBER = {"type": "number"}
 
 
