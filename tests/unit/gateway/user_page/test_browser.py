@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.unit.gateway.processes import Gateway, running
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 AXE = (PROJECT / "tests" / "axe" / "axe.min.js").read_text(encoding="utf-8")
 TOKEN = "a-token-of-the-shop"
+ONLY_ASKS = "a-token-that-only-asks"
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 PATIENT_MS = 60_000
 
@@ -287,6 +289,24 @@ def test_who_has_a_token_may_ask_and_it_stays_in_the_tab(browser: Browser, guard
     visit.fill(Your_review="wonderful")
     visit.ask()
     visit.sees("said", "The request bears no token")
+
+
+def test_what_a_token_may_not_do_is_told_and_the_rest_goes_on(browser: Browser, guarded: Gateway) -> None:
+    digest = sha256(ONLY_ASKS.encode()).hexdigest()
+    grant = {"name": "ann", "sha256": digest, "scopes": ["predict"], "made_by": "person:ann"}
+    guarded.internal("POST", "/tokens", json=grant)
+    visit = Visit(browser, guarded, "reviews")
+    visit.page.get_by_label("Token", exact=True).fill(ONLY_ASKS)
+    visit.page.get_by_role("button", name="Use it").click()
+    visit.sees("right-said", "The figures are not shown. The token 'ann' may ask for predictions")
+    visit.fill(Your_review="wonderful film")
+    visit.page.get_by_label("Your answer").select_option(label="negative")
+    visit.ask()
+    visit.sees("agreement", "do not agree: you said negative")
+    visit.sees(
+        "kept", "What you said was not kept. The token 'ann' may ask for predictions, but not send labels"
+    )
+    visit.sees("parts", "wonderful")
 
 
 def test_nothing_that_a_model_says_is_run(browser: Browser, gateway: Gateway) -> None:

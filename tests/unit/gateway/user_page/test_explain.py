@@ -153,6 +153,20 @@ def test_the_page_is_shown_to_everybody_and_loads_only_what_the_gateway_has(gate
     assert gateway.get("/v1/models/none/page").status_code == 404
 
 
+def test_an_environment_before_production_has_pages_of_its_own(models: Models, tmp_path: Path) -> None:
+    with client(models, tmp_path, release_environments="staging") as gateway:
+        assert gateway.get("/staging/v1/models/m/page").status_code == 404
+        put = gateway.put(
+            "/staging/internal/routes/m", json=REVIEWS | {"run_id": "of-staging"}, headers=STEPS
+        )
+        assert put.status_code == 200
+        assert 'href="page.css"' in gateway.get("/staging/v1/models/m/page").text, "beside it, wherever it is"
+        assert gateway.get("/staging/v1/models/m/page.js").status_code == 200
+        told = gateway.post("/staging/v1/models/m/explain", json={"instance": {"text": "it was"}}).json()
+        assert told["run_id"] == "of-staging"
+        assert 'href="/staging/v1/models/m/page"' in gateway.get("/staging/").text
+
+
 def test_what_a_route_says_is_escaped_wherever_it_stands(gateway: TestClient) -> None:
     evil = "</textarea><script>alert(1)</script>\"'>"
     schema = {
