@@ -102,6 +102,20 @@ def label_field(schema: Mapping[str, Any]) -> Field:
     return found._replace(label=title)
 
 
+def positive_class(label: Field) -> str:
+    """How a person reads the positive one of two classes, whose probability a score is; empty where there are
+    not two: of two labels it is the second in their order, as docs/bring-your-model.md says.
+    """
+    if label.kind != "choice" or len(label.choices) != 2:
+        return ""
+    first, second = label.choices
+    values = json.loads(first.json), json.loads(second.json)
+    are_texts, are_numbers = (all(isinstance(each, kind) for each in values) for kind in (str, int | float))
+    if not are_texts and not are_numbers:
+        return ""
+    return second.label if values[0] < values[1] else first.label
+
+
 def resolve(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     """A schema with the references to its own document followed; {} for one that leads nowhere."""
     for _ in range(MOST_HOPS):

@@ -7,13 +7,15 @@ const SHOWN_CHARACTERS = 2000;
 
 const by = (id) => document.getElementById(id);
 const opinion = by("opinion");
+const { positive } = by("answer").dataset; // of two classes the one whose probability the score is
 
 export function showAnswer(told, label) {
   const { prediction, score, scores, prediction_id: id } = told.predictions[0];
   by("prediction").textContent = named(prediction);
   by("agreement").textContent = label === undefined ? "" : agreement(JSON.parse(label), prediction);
   by("kept").textContent = "";
-  const facts = [["Score", score === null ? "none" : figure(score)]];
+  const ofWhat = score !== null && positive ? ` (the probability of ${positive})` : "";
+  const facts = [["Score", score === null ? "none" : figure(score) + ofWhat]];
   if (scores) facts.push(["Probabilities", probabilities(scores)]);
   facts.push(["Version", told.model_version], ["Run", told.run_id], ["Prediction", id]);
   const items = facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]);
@@ -37,7 +39,8 @@ function probabilities(scores) {
 
 export function showWhy(why, instance) {
   const ofClass = `the probability of ${named(why.prediction)}`;
-  const what = { scores: ofClass, score: "the score", prediction: "the answer" }[why.figure];
+  const ofScore = positive ? `the probability of ${positive}` : "the score";
+  const what = { scores: ofClass, score: ofScore, prediction: "the answer" }[why.figure];
   const parts = why.parts.filter((part) => part.effect || !isSame(part.prediction, why.prediction));
   const ordered = parts.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, MOST_PARTS);
   const most = Math.max(...ordered.map((part) => Math.abs(part.effect)), Number.MIN_VALUE);

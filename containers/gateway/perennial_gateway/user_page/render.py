@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from perennial_gateway.page import TEMPLATES
 from perennial_gateway.routes import Served
-from perennial_gateway.user_page.fields import fields_of, label_field
+from perennial_gateway.user_page.fields import fields_of, label_field, positive_class
 
 SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 NAMES = ("page.css", "page.js", "page_answer.js", "page_gateway.js")
@@ -36,10 +36,12 @@ def user_page(served: Served, *, with_token: bool) -> str:
         with_token: Whether the calls that it makes need a token.
     """
     route = served.route
+    opinion = label_field(route.label_schema)
     return TEMPLATES.get_template("user_page.html").render(
         route=route,
         since=served.since,
         fields=fields_of(route.input_schema, route.input_example),
-        opinion=label_field(route.label_schema),
+        opinion=opinion,
+        positive=positive_class(opinion),
         with_token=with_token,
     )

@@ -187,7 +187,10 @@ def test_a_person_asks_about_a_text_and_sees_why_and_how_right_it_is(
 
     visit.sees("prediction", "positive")
     visit.sees("agreement", "You and the model agree.")
-    visit.sees("facts", re.compile(r"Score0\.55.*Version1.*Runrun-1.*Prediction[0-9a-f]{32}"))
+    visit.sees(
+        "facts",
+        re.compile(r"Score0\.55 \(the probability of positive\)Version1.*Runrun-1.*Prediction[0-9a-f]{32}"),
+    )
     visit.sees("kept", "What you said is kept.")
     visit.sees("parts", re.compile(r"wonderful\+0\.45negative.*dull\u22120\.3positive"))
     expect(visit.page.locator("mark.for-3")).to_have_text("wonderful")

@@ -16,6 +16,7 @@ from perennial_gateway.user_page.fields import (
     Field,
     fields_of,
     label_field,
+    positive_class,
     resolve,
 )
 
@@ -86,6 +87,30 @@ def test_values_have_the_names_that_their_schema_gives_them() -> None:
         assert [(each.json, each.label) for each in field.choices] == [("0", "negative"), ("1", "positive")]
     assert label_field({"type": "integer", "enum": [0, 1], "title": "Late?"}).label == "Late?"
     assert label_field({"type": "boolean"}).kind == "choice", "a box that is not ticked would say no"
+
+
+@pytest.mark.parametrize(
+    ("schema", "positive"),
+    [
+        ({"enum": [1, 0]}, "1"),
+        ({"enum": ["spam", "ham"]}, "spam"),
+        ({"type": "boolean"}, "yes"),
+        (
+            {"enum": [0, 1], "oneOf": [{"const": 0, "title": "on time"}, {"const": 1, "title": "late"}]},
+            "late",
+        ),
+        ({"enum": [0, 1, 2]}, ""),
+        ({"enum": [0, "1"]}, ""),
+        ({"enum": [[0], [1]]}, ""),
+        ({"enum": [[0], 1]}, ""),
+        ({"enum": [1, [0]]}, ""),
+        ({"type": "number"}, ""),
+    ],
+)
+def test_of_two_classes_the_score_is_the_probability_of_the_second(
+    schema: dict[str, Any], positive: str
+) -> None:
+    assert positive_class(label_field(schema)) == positive
 
 
 def test_a_reference_is_followed_and_a_circle_is_not() -> None:
@@ -159,5 +184,7 @@ def test_whatever_is_a_schema_has_a_form(schema: dict[str, Any], example: Any) -
         return  # a route with it is refused
     fields = fields_of(schema, example if isinstance(example, dict) else {})
     assert fields
-    assert label_field(schema).label
+    label = label_field(schema)
+    assert label.label
+    assert isinstance(positive_class(label), str)
     assert all(json.loads(field.key) == field.name for field in fields if field.key)
