@@ -180,6 +180,7 @@ def _gateway(
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
+        "PERENNIAL_USER_PAGE": str(settings.user_page),
         "PERENNIAL_LOG_DURABILITY": settings.log_durability,
         "PERENNIAL_LOG_SPOOL_BYTES": str(settings.log_spool_bytes),
         "PERENNIAL_OIP_URL": Addresses.of(ports).inference,
