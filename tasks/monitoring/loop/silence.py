@@ -9,7 +9,7 @@ MODEL, SUBJECT = "perennial", "loop"
 
 NEXT = (
     "Look what runs: make status, or perennial status. See the logs of the scheduler and of the workers, "
-    "whether the machine's disk is full, and whether the DAG reconcile_ledger is paused."
+    "whether the disk is full, and whether the DAG reconcile_ledger is paused."
 )
 
 
@@ -18,27 +18,36 @@ def silence(
     watched_since: datetime,
     now: datetime,
     allowed: timedelta,
+    *,
+    told_since: datetime | None = None,
     unreadable: str | None = None,
 ) -> Trouble | None:
     """What is to be told of a loop that is silent; None while it is not.
 
-    The time before somebody watched does not count, in which the platform, or the machine, was off.
+    The time before somebody watched does not count, in which the platform, or the machine, was off. A silence
+    that was told ends with a beat, and with nothing else.
 
     Args:
         beat: When the loop was last at work, as far as is known; None where it never was.
         watched_since: Since when it is watched without a pause.
-        unreadable: Why its beats cannot be read now.
+        allowed: How long it may be silent.
+        told_since: Since when people know it to be silent; None where they do not.
+        unreadable: Why its beats cannot be read now, a sentence.
     """
-    if now - max(beat or watched_since, watched_since) <= allowed:
+    lasts = told_since is not None and (beat is None or beat <= told_since)
+    if not lasts and now - max(beat or watched_since, watched_since) <= allowed:
         return None
-    seen = f"It was last at work at {_at(beat)}." if beat else "It has not been at work yet."
+    seen = f"It was last at work at {beat:%Y-%m-%d %H:%M} UTC." if beat else "It has not been at work yet."
+    why = ["Nothing is trained, released, watched or told meanwhile.", seen]
+    if unreadable:
+        why.append(f"Whether it is at work now cannot be read. {unreadable}")
     return Trouble(
         model=MODEL,
         subject=SUBJECT,
         reason="silent_loop",
-        since=beat or watched_since,
+        since=told_since if lasts and told_since else beat or watched_since,
         version=None,
-        why=f"Nothing is trained, released, watched or told meanwhile. {seen}{_why_unreadable(unreadable)}",
+        why=" ".join(why),
         next_step=NEXT,
     )
 
@@ -50,16 +59,8 @@ def told_before(since: datetime, told_at: datetime) -> Told:
         subject=SUBJECT,
         reason="silent_loop",
         since=since,
-        why="The loop was silent; it is at work again.",
+        why="Nothing was trained, released, watched or told meanwhile.",
         kinds=(),
         told_at=told_at,
         is_momentary=False,
     )
-
-
-def _why_unreadable(why: str | None) -> str:
-    return f" Whether it is at work now cannot be read: {why}" if why else ""
-
-
-def _at(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
