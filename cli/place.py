@@ -18,7 +18,7 @@ from cli import show
 from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
-from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.contracts import LateRun, LedgerEntry, Serving, Standing
 from tasks.errors import DatabaseAway
 from tasks.settings import settings
 from tasks.variables import read
@@ -166,6 +166,17 @@ class Place:
                 f"The ledger that {self.airflow_url} gives is not one that this clone reads: the platform "
                 "there is of another version. Check that one out."
             ) from error
+
+    def late(self) -> list[LateRun]:
+        """The trainings that go on past their deadline. Raises as `history`."""
+        if self.has_ledger_here:
+            from tasks.monitoring.alerts.late import late_runs
+
+            with _records_answer():
+                return late_runs()
+        self.require_running()
+        found = self.airflow.get("/late", below=LEDGER_PAGES)["late"]
+        return [LateRun.model_validate(run) for run in found]
 
     def verify(self) -> tuple[list[str], list[str]]:
         """What is wrong with the ledger, and what of it could not be looked at, a sentence each.

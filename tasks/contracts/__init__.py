@@ -7,7 +7,9 @@ else. What a contract names by URL (parts, reports, archives) lies in the store.
 from tasks.contracts.ab import Comparison, ComparisonReport, Side
 from tasks.contracts.alerts import (
     AlertReason,
+    AnyReason,
     FailedRun,
+    LateRun,
     Silence,
     Silenced,
     SilenceRequest,
@@ -225,6 +227,7 @@ __all__ = [
     "Answer",
     "AnswerDifferences",
     "Answers",
+    "AnyReason",
     "Approval",
     "Archive",
     "AsTrained",
@@ -313,6 +316,7 @@ __all__ = [
     "LabelIncidentRequest",
     "LabelNoise",
     "Labelled",
+    "LateRun",
     "LedgerEntry",
     "LedgerHead",
     "Lineage",
