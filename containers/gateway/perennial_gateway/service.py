@@ -217,9 +217,9 @@ class Service:
         unknown = [prediction_id for prediction_id in ids if prediction_id not in versions]
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
-            ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
+            which = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
             more = ", …" if len(unknown) > 5 else ""
-            message = f"No prediction of {model!r} has {ids} {named}{more}. Nothing was accepted."
+            message = f"No prediction of {model!r} has {which} {named}{more}. Nothing was accepted."
             raise Refused(404, message, unknown=unknown)
         schemas = await asyncio.to_thread(self._schemas.of, model, set(versions.values()))
         received = now()
