@@ -55,7 +55,7 @@ export function showWhy(why, instance) {
     by("words").append(marked(instance[field], own, most));
   }
   const rows = ordered.map((part) => [partName(part), effectOf(part, most), named(part.prediction)]);
-  fill("parts", ["Part", what ? `Adds to ${what}` : "", "Answer without it"], rows);
+  fill("parts", ["Part", what ? "Adds" : "", "Answer without it"], rows);
 }
 
 function partName(part) {
