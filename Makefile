@@ -41,8 +41,10 @@ setup: ## Build the environments below .perennial/ (Python 3.11 and a package in
 setup-dev:
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev
 
-docs: setup-dev ## Write the reference pages and schemas anew from the code.
+docs: setup-dev ## Write the reference anew from the code, and build the documents as a site that needs no server.
 	@$(DEV)/python -m handbook
+	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict --quiet --config-file handbook/mkdocs.yaml
+	@echo "Open .perennial/site/index.html in a browser."
 
 lock: ## Resolve every requirements.in and build what changed; versions that fit stay, UPGRADE=1 takes the newest.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
