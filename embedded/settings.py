@@ -39,7 +39,8 @@ class EmbeddedSettings(BaseSettings):
         home: The platform's state: databases, artifacts, tables, logs.
         environments: The folder of the locked environments that `make setup` built.
         installation: What steps in containers or pods are labelled with; empty for a name made from `home`.
-        airflow_port and the other ports: Fixed by you; None to take a free one and keep it.
+        airflow_port, mlflow_port, gateway_port, torchserve_inference_port, torchserve_management_port,
+            torchserve_metrics_port, inference_port: Fixed by you; None to take a free one and keep it.
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
         dags_paused: Whether a DAG that Airflow sees for the first time waits until somebody switches it on.

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         gpu_pool: The Airflow pool that they wait for.
         gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for
             Airflow's first.
+        mlflow_url: Where the steps reach MLflow.
+        gateway_url: Where the steps reach the gateway.
+        gateway_token: What they show there to change a route.
         mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where
             that is `mlflow_url`.
         mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where

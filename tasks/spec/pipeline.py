@@ -34,7 +34,18 @@ class PipelineSpec(Spec):
     """A model's pipeline.yaml.
 
     Attributes:
+        version: Of this file's form.
+        name: The model's name, as its folder has it.
+        description: What the model predicts and from what, in a sentence, for people.
+        owner: Who answers for the model: a person or a team.
         task: What the model predicts: one of two labels, one of several, or a number.
+        data: What it is trained on, and the door to that.
+        training: How and when it is trained.
+        resources: What a training may use.
+        serving: How it is served.
+        gate: When a candidate is promoted.
+        monitor: When its traffic counts as drifted, and what follows.
+        release: How a promoted version comes to serve.
         behaviour: The tests of behaviour.yaml, which lies beside pipeline.yaml; none where it does not.
     """
 
