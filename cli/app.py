@@ -14,6 +14,7 @@ WORDS = (
     "status",
     "why",
     "lineage",
+    "card",
     "models",
     "ledger",
     "train",

@@ -9,6 +9,7 @@ from plugins.schedules import training_schedule
 from plugins.verbs import (
     check_labels,
     count_rows,
+    describe,
     evaluate,
     find_champion,
     gate,
@@ -38,4 +39,5 @@ def train(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
+    describe(spec, version)
     bring_to_users(spec, run, version)

@@ -3,6 +3,7 @@
 from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.behaviour_file import cases_of as behaviour_cases
+from tasks.spec.card import CardSpec
 from tasks.spec.data import DataSpec, DoorSpec, LabelCheckSpec, SplitSpec, TableSpec
 from tasks.spec.fairness import GapMetric
 from tasks.spec.gate import GateSpec, Policy
@@ -20,6 +21,7 @@ __all__ = [
     "PRODUCTION",
     "RECALL_OF",
     "BehaviourTest",
+    "CardSpec",
     "ColumnRule",
     "ColumnType",
     "DataSpec",

@@ -12,6 +12,7 @@ from tasks.errors import InvalidProject
 from tasks.spec import behaviour_file, strict_yaml
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.behaviour import BehaviourTest
+from tasks.spec.card import CardSpec
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.features import (
     faults_of_example,
@@ -46,6 +47,7 @@ class PipelineSpec(Spec):
         gate: When a candidate is promoted.
         monitor: When its traffic counts as drifted, and what follows.
         release: How a promoted version comes to serve.
+        card: What people say of the model in its card.
         behaviour: The tests of behaviour.yaml, which lies beside pipeline.yaml; none where it does not.
     """
 
@@ -61,6 +63,7 @@ class PipelineSpec(Spec):
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     release: ReleaseSpec = ReleaseSpec()
+    card: CardSpec = CardSpec()
     behaviour: tuple[BehaviourTest, ...] = ()
 
     @model_validator(mode="before")

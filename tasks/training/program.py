@@ -6,6 +6,7 @@ A training that is run again runs here too, with the code, the values and the th
 
 import hashlib
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Mapping
@@ -71,6 +72,7 @@ class Trained:
         log: Everything that the program said.
         tail: The end of that.
         fault: None where all went well.
+        processor_seconds: Of all its processes together, as the kernel counted them.
     """
 
     output: Path
@@ -78,6 +80,7 @@ class Trained:
     tail: str
     fault: Fault | None
     exit_code: int
+    processor_seconds: float
 
 
 def make_scratch(step_key: str, snapshot: DataSnapshot) -> Path:
@@ -118,6 +121,7 @@ def run(
         OSError: Its log cannot be written.
     """
     timeout_seconds = spec.training.timeout_seconds
+    before = _processor_seconds()
     ended = child.run(
         ["bash", "-c", _command(spec, values, scratch, models)],
         log=scratch / "training.log",
@@ -131,7 +135,14 @@ def run(
         tail=ended.tail,
         fault=_fault(ended, scratch / "output", timeout_seconds),
         exit_code=ended.code,
+        processor_seconds=_processor_seconds() - before,
     )
+
+
+def _processor_seconds() -> float:
+    """Of every child of this process that has ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _command(spec: PipelineSpec, values: Mapping[str, str | int | float], scratch: Path, models: Path) -> str:

@@ -14,9 +14,9 @@ from tasks.errors import FrozenSetMismatch, ProgramBroken, TrainingFailed
 from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.runtime import code_version
 from tasks.settings import settings
-from tasks.stores import files
+from tasks.stores import files, registry
 from tasks.training import mlflow_run, program
-from tasks.training.mlflow_run import Values
+from tasks.training.mlflow_run import PROCESSOR_SECONDS, Values
 from tasks.training.mlproject import check_parameters, parameters
 from tasks.training.preflight import require_commit
 from tasks.training.surroundings import find_surroundings
@@ -70,6 +70,7 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     scratch = program.make_scratch(request.context.step_key, request.snapshot)
     record = program.Record(run_id, experiment_id)
     trained = program.run(spec, values, record, scratch, models=settings().models)
+    registry.tag_run(run_id, {PROCESSOR_SECONDS: f"{trained.processor_seconds:.3f}"})
     log_url = files.write_text(work_url, run_id, "training.log", text=trained.log)
     fault = trained.fault
     if fault:

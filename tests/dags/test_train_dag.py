@@ -22,7 +22,7 @@ JUDGED = (
     "evaluate",
     "gate",
 )
-RELEASED = ("register", "deploy", "calibrate")
+RELEASED = ("register", "describe", "deploy", "calibrate")
 
 
 def all_in(state: str, *tasks: str) -> dict[str, str]:
