@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from tasks.errors import PerennialError
 from tasks.ledger import entries
 from tasks.ledger.verify import faults, verify, verify_end
+from tasks.monitoring.slo.figures import newest
 
 app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depends(requires_authenticated())])
 
@@ -16,6 +17,12 @@ app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depend
 def history(model: str | None = None) -> dict[str, Any]:
     """Every entry, oldest first; of one model where it is named."""
     return {"entries": [entry.model_dump(mode="json") for entry in entries.history(model)]}
+
+
+@app.get("/figures")
+def figures() -> dict[str, Any]:
+    """How each model stood by its objectives when somebody looked last."""
+    return {"figures": [each.model_dump(mode="json") for each in newest()]}
 
 
 @app.get("/broken")
