@@ -5,7 +5,7 @@ StatsD client, which the platform's exporter hears of the rest of Airflow by: on
 port, page or token. Where no StatsD is set up, it drops them.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow.sdk.observability.stats import Stats
 
@@ -19,6 +19,8 @@ from tasks.settings import settings
 from tasks.spec import read_specs
 
 PREFIX = "perennial"
+LOOKED = "looked_at_seconds"
+"""When the models were looked at last, whichever there are: without it nobody looks any more."""
 
 
 def is_due(run_type: str, run_after: datetime) -> bool:
@@ -39,6 +41,7 @@ def look_at_objectives() -> None:
         figures.keep(found)
         tell(found)
     figures.forget_all_but({spec.name for spec in specs})
+    Stats.gauge(f"{PREFIX}.{LOOKED}", datetime.now(UTC).timestamp())
 
 
 def tell(found: ModelFigures) -> None:
