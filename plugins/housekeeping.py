@@ -12,6 +12,7 @@ from plugins.deadlines import AT_WORK
 from plugins.forms import require_sound
 from plugins.heartbeat import send_heartbeat
 from plugins.janitor import sweep
+from plugins.objectives import is_due, look_at_objectives
 from plugins.reconciler import differing_models, give_back_unstarted, wanted, write_costs
 from plugins.runners.connections import reach_store
 from plugins.verbs import STEP_LIMIT, state_of, step
@@ -34,7 +35,9 @@ def remove_left_behind() -> XComArg:
 
 
 def look_for_mismatches() -> XComArg:
-    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
+    """Look whether what is there agrees with the ledger, and each fifth minute at the models' objectives;
+    skipped, with what follows, where all agrees.
+    """
 
     @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
     def look() -> dict[str, Any]:
@@ -45,6 +48,8 @@ def look_for_mismatches() -> XComArg:
         write_costs(asking(run).actor)
         try:
             models = differing_models()
+            if is_due(run["dag_run"].run_type, run["dag_run"].run_after):
+                look_at_objectives()
         except (ServiceAway, ServingError) as away:
             raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
         asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)

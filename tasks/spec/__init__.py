@@ -14,6 +14,7 @@ from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, 
 from tasks.spec.release import PRODUCTION, ReleaseMode, ReleaseSpec
 from tasks.spec.serving import ServingBackendName, ServingSpec
 from tasks.spec.slices import SliceSpec, bin_names
+from tasks.spec.slo import SloSpec
 
 __all__ = [
     "FEWEST_ROWS",
@@ -41,6 +42,7 @@ __all__ = [
     "ServingBackendName",
     "ServingSpec",
     "SliceSpec",
+    "SloSpec",
     "SplitSpec",
     "TableSpec",
     "Task",

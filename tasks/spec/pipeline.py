@@ -27,6 +27,7 @@ from tasks.spec.monitor_faults import faults_of_monitor
 from tasks.spec.release import ReleaseSpec, faults_of_release
 from tasks.spec.serving import ServingSpec
 from tasks.spec.slice_faults import faults_of_fairness, faults_of_slices
+from tasks.spec.slo import faults_of_slo
 from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
@@ -90,6 +91,7 @@ class PipelineSpec(Spec):
             *faults_of_slices(self.data, self.gate),
             *faults_of_fairness(self.task, self.data, self.gate),
             *faults_of_monitor(self.data, self.monitor, self.gate.primary_metric),
+            *faults_of_slo(self.task, self.monitor.slo),
             *faults_of_release(self.task, self.release),
         ]
         _require_none(*faults)

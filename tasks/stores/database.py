@@ -144,6 +144,15 @@ alerts_told = sa.Table(
     sa.Column("is_momentary", sa.Boolean, nullable=False),
 )
 
+# How each model stood when somebody looked last; the look of each fifth minute writes it anew.
+model_figures = sa.Table(
+    "model_figures",
+    metadata,
+    sa.Column("model", sa.String(63), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("figures", sa.Text, nullable=False),
+)
+
 
 @cache
 def engine() -> sa.Engine:

@@ -51,7 +51,7 @@ def configuration(folder: Path, gateway: Gateway, port: int) -> str:
     text = text.replace("listen 8443 ssl http2;", f"listen 127.0.0.1:{port};")
     text = text.replace("listen 8080;", f"listen unix:{folder}/plain.sock;")
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("/etc/perennial", str(folder))
-    for away in ("airflow-apiserver:8080", "mlflow:5000"):
+    for away in ("airflow-apiserver:8080", "mlflow:5000", "grafana:3000"):
         text = text.replace(f"http://{away}", "http://127.0.0.1:1")
     return text
 

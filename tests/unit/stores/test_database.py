@@ -40,6 +40,7 @@ def test_every_time_of_every_table_is_of_the_one_type() -> None:
     assert {str(column) for column in times} == {
         "alerts_told.told_at",
         "failed_runs.ran_at",
+        "model_figures.at",
         "ledger.at",
         "loop_beats.at",
         "loop_told.told_at",
