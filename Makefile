@@ -46,6 +46,9 @@ docs: setup-dev ## Write the reference anew from the code, and build the documen
 	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict --quiet --config-file handbook/mkdocs.yaml
 	@echo "Open .perennial/site/index.html in a browser."
 
+screenshots: setup-dev ## Take the pictures of README and docs/ from the platform that runs: beside `make demo`, once it is told.
+	@$(DEV)/python -m handbook.screenshots
+
 lock: ## Resolve every requirements.in and build what changed; versions that fit stay, UPGRADE=1 takes the newest.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
 

@@ -43,8 +43,9 @@ def test_open_says_the_addresses_that_are_named(
     for name, value in variables.items():
         monkeypatch.setenv(f"PERENNIAL_{name}", value)
     settings.cache_clear()
-    airflow, *others = json.loads(ask("open", "--json").shown)["pages"]
+    airflow, models, *others = json.loads(ask("open", "--json").shown)["pages"]
     assert (airflow["address"], airflow["user"]) == ("https://models.example.org/", ""), "a token is nobody's"
+    assert models["address"] == "https://models.example.org/perennial/models/"
     assert [each["address"] for each in others] == addresses
 
 
