@@ -14,6 +14,7 @@ from upath import UPath
 from tasks.settings import settings
 
 REPORTS = "/perennial/runs"
+MODELS = "/perennial/models"
 
 
 class ValidationReportLink(BaseOperatorLink):
@@ -124,6 +125,15 @@ def report_page(url: str) -> str:
     """
     place, runs = UPath(url), UPath(settings().runs)
     if place.is_relative_to(runs):
-        prefix = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-        return f"{prefix}{REPORTS}/{quote(place.relative_to(runs).as_posix())}"
+        return f"{prefix()}{REPORTS}/{quote(place.relative_to(runs).as_posix())}"
     return url if urlsplit(url).scheme in {"http", "https"} else ""
+
+
+def models_page(path: str = "") -> str:
+    """Where a browser finds the Models pages, or one of them."""
+    return f"{prefix()}{MODELS}/{path}"
+
+
+def prefix() -> str:
+    """What stands before every path of Airflow's pages, such as `/airflow`; empty for nothing."""
+    return str(urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/"))

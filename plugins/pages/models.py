@@ -1,0 +1,127 @@
+"""The Models pages: what serves of each model, why, how well, and what can be done about it.
+
+Everybody who is logged in to Airflow may look, as at the ledger and the reports. All that they show comes from
+the ledger and Airflow's own tables, so the API server needs no right at the gateway or at MLflow. They answer
+GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
+"""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import FileResponse, RedirectResponse, Response
+
+from plugins.pages import of_airflow
+from plugins.pages.actions import answers_of, buttons_of
+from plugins.pages.links import models_page, prefix
+from plugins.pages.render import HEADERS, STATIC, page
+from tasks.errors import LedgerBroken
+from tasks.overview.evidence import evidence_of
+from tasks.overview.look import decision, detail, overview
+
+app = FastAPI(title="Perennial's models", openapi_url=None)
+
+User = Annotated[Any, Depends(get_user)]
+MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
+
+
+@app.get("/")
+def everything(_user: User) -> Response:
+    """One card a model."""
+    known = of_airflow.dags()
+    cards = overview(of_airflow.models_in(known))
+    runs = of_airflow.at_work()
+    busy: dict[str, list[of_airflow.Run]] = {}
+    for run in runs:
+        busy.setdefault(of_airflow.model_of(run.dag_id, known) or "", []).append(run)
+    return page(
+        "overview.html", title="Models", cards=cards, dags=known, busy=busy, next_families=of_airflow.NEXT
+    )
+
+
+@app.get("/-/of-dag/{dag_id}")
+def of_dag(dag_id: str, _user: User) -> Response:
+    """The page of the model that a DAG is of; the overview where it is of none."""
+    model = of_airflow.model_of(dag_id, of_airflow.dags())
+    return RedirectResponse(models_page(quote(model or "")), headers=HEADERS)
+
+
+@app.get("/-/{name}")
+def static(name: str) -> Response:
+    """The stylesheet and the script, which say nothing of any model."""
+    if name not in MEDIA_TYPES:
+        raise HTTPException(404, "There is no such file.", headers=HEADERS)
+    headers = {**HEADERS, "Cache-Control": "no-cache"}
+    return FileResponse(STATIC / name, media_type=MEDIA_TYPES[name], headers=headers)
+
+
+@app.get("/{model}")
+def model_page(model: str, user: User, before: int | None = None, kinds: str = "") -> Response:
+    """All of one model.
+
+    Args:
+        before: Show the timeline before the entry of this number.
+        kinds: `all` for the entries, too, that follow from others.
+    """
+    known = of_airflow.dags()
+    seen = detail(model, before=before, everything=kinds == "all")
+    if not seen.lines and before is None and f"train_{model}" not in known:
+        raise HTTPException(404, f"There is no model {model!r}.", headers=HEADERS)
+    asked = of_airflow.questions(model)
+    return page(
+        "model.html",
+        title=model,
+        model=model,
+        seen=seen,
+        checked=evidence_of(seen.check) if seen.check else None,
+        buttons=buttons_of(model, seen, known, lambda dag_id: of_airflow.may_start(user, dag_id)),
+        asked=answers_of(asked, lambda dag_id: of_airflow.may_answer(user, dag_id)),
+        next_runs=[
+            known[dag_id] for family in of_airflow.FAMILIES if (dag_id := f"{family}_{model}") in known
+        ],
+        kinds=kinds,
+        before=before,
+        **_live(model),
+    )
+
+
+@app.get("/{model}/live")
+def live(model: str, _user: User) -> Response:
+    """What of a model is at work now, as a piece of its page."""
+    return page("live.html", model=model, **_live(model))
+
+
+@app.get("/{model}/decisions/{sequence}")
+def decision_page(model: str, sequence: int, _user: User) -> Response:
+    """One entry of the ledger, and what it rests on."""
+    entry = decision(model, sequence)
+    if entry is None:
+        raise HTTPException(404, f"The ledger has no entry {sequence} about {model!r}.", headers=HEADERS)
+    title = f"Entry {sequence} about {model}"
+    return page("decision.html", title=title, model=model, entry=entry, evidence=evidence_of(entry))
+
+
+def _live(model: str) -> dict[str, Any]:
+    """What is at work, and a mark that changes when the rest of the page is old."""
+    runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
+    mark = "|".join([*(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)])
+    return {"runs": runs, "waiting": asked, "mark": mark}
+
+
+@app.exception_handler(LedgerBroken)
+def broken(_request: Request, error: LedgerBroken) -> Response:
+    """What to do where the ledger cannot be read."""
+    return page("failed.html", status=503, title="The ledger cannot be read", why=str(error))
+
+
+@app.exception_handler(HTTPException)
+async def refused(request: Request, error: HTTPException) -> Response:
+    """Send who is not logged in to Airflow's own page for that; tell others on a page what is wrong."""
+    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
+        target = quote(f"{prefix()}{request.scope['path'].removeprefix(prefix())}", safe="")
+        return RedirectResponse(f"{prefix()}/api/v2/auth/login?next={target}", headers=HEADERS)
+    if error.status_code == 404:
+        return page("failed.html", status=404, title="Not found", why=str(error.detail))
+    return await http_exception_handler(request, error)

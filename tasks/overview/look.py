@@ -1,0 +1,112 @@
+"""Read what the pages show of models: all from the ledger, little of it, in few questions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tasks.contracts import Action, LedgerEntry
+from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
+from tasks.monitoring.alerts.records import listed, open_troubles, silences_of
+from tasks.overview.cards import MOST, by_name, card_of, models_in
+from tasks.overview.charts import Trend
+from tasks.overview.details import drift_over_time, lineage_of, scores_over_time, versions_of
+from tasks.overview.facts import Card, Version
+from tasks.provenance.picture import Picture
+
+PAGE_ROWS = 40
+"""So many entries of the timeline are shown at once."""
+
+BY_THE_WAY = (Action.DONE, Action.CHAMPION, Action.TOKEN)
+"""What follows from another entry, and is left out of the timeline where not everything is asked for."""
+
+IN_DETAIL = dict(MOST) | {
+    Action.GATE: 40,
+    Action.DRIFT: 60,
+    Action.RELEASE: 60,
+    Action.DEPLOY: 40,
+    Action.ROLLBACK: 40,
+    Action.BATCH: 20,
+}
+"""So many of one model's newest entries of each kind make its page."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Everything of a model's page that the ledger knows.
+
+    Attributes:
+        lines: The timeline, newest first.
+        older: The number before which the next older entries begin; None where these were the oldest.
+        check: The newest drift check.
+        quarantined: Batches in quarantine that nobody has decided on.
+    """
+
+    card: Card
+    lines: tuple[Line, ...]
+    older: int | None
+    versions: tuple[Version, ...]
+    lineage: Picture | None
+    scores: Trend | None
+    drift: Trend | None
+    check: LedgerEntry | None
+    quarantined: tuple[str, ...]
+
+
+def overview(names: Iterable[str]) -> list[Card]:
+    """A card for each model that is named, and for each other that the ledger tells of.
+
+    Raises:
+        LedgerBroken: An entry cannot be read any more.
+    """
+    told, now = by_name(newest_of_each(MOST)), datetime.now(UTC)
+    found = []
+    for name in sorted({*names, *models_in(told)}):
+        troubles, silences = listed(name, lambda one: told.get(one, []), now)
+        card = card_of(name, told.get(name, []))
+        found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
+    return found
+
+
+def detail(model: str, *, before: int | None = None, everything: bool = False) -> Detail:
+    """A model's page.
+
+    Args:
+        before: Show the timeline's entries with a smaller number than this.
+        everything: Show also what follows from other entries.
+
+    Raises:
+        LedgerBroken: An entry cannot be read any more.
+    """
+    own = newest_of_each(IN_DETAIL, model)
+    lines = lines_of(model, PAGE_ROWS + 1, before=before, without=() if everything else BY_THE_WAY)
+    versions = tuple(versions_of(own))
+    shown = next((each for each in versions if each.serves), versions[0] if versions else None)
+    checks = [entry for entry in own if entry.action == Action.DRIFT]
+    return Detail(
+        card=replace(
+            card_of(model, own), troubles=tuple(open_troubles(model)), silences=tuple(silences_of(model))
+        ),
+        lines=tuple(lines[:PAGE_ROWS]),
+        older=lines[PAGE_ROWS - 1].sequence if len(lines) > PAGE_ROWS else None,
+        versions=versions,
+        lineage=lineage_of(model, shown) if shown else None,
+        scores=scores_over_time(own),
+        drift=drift_over_time(own),
+        check=checks[-1] if checks else None,
+        quarantined=_quarantined(own),
+    )
+
+
+def decision(model: str, sequence: int) -> LedgerEntry | None:
+    """One entry about a model; None where the ledger has none of this number about it.
+
+    Raises:
+        LedgerBroken: It cannot be read any more.
+    """
+    found = numbered(sequence)
+    return found if found is not None and found.model == model else None
+
+
+def _quarantined(own: Iterable[LedgerEntry]) -> tuple[str, ...]:
+    newest = {entry.before: entry.after for entry in own if entry.action == Action.BATCH and entry.before}
+    return tuple(str(batch) for batch, after in newest.items() if after == "quarantined")

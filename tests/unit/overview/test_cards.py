@@ -1,0 +1,133 @@
+"""A model at a glance: what its card says is what its newest entries say."""
+
+import pytest
+
+from tasks.contracts import Action
+from tasks.ledger import entries
+from tasks.overview.look import decision, detail, overview
+from tests.unit.overview.past import MODEL, Past, lived
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def test_a_card_says_what_serves_why_how_well_and_what_the_last_check_said() -> None:
+    lived()
+    told = entries.history(MODEL)
+    [card] = overview([MODEL])
+
+    switch = next(each for each in reversed(told) if each.action == Action.DEPLOY)
+    gate = next(
+        each for each in told if each.after == "promote" and each.evidence["decision"]["run_id"] == "2" * 32
+    )
+    check = next(each for each in reversed(told) if each.action == Action.DRIFT)
+    assert card.served is not None
+    assert (card.served.version, card.served.since, card.served.entry) == ("2", switch.at, switch.sequence)
+    assert (card.served.promoted_why, card.served.gate_entry) == (gate.why, gate.sequence)
+    assert card.score is not None
+    assert (card.score.metric, round(card.score.value, 3)) == ("accuracy", 0.92)
+    assert card.score.low < card.score.value < card.score.high
+    assert card.watch is not None
+    assert (card.watch.state, card.watch.verdict, card.watch.why) == ("alarm", check.after, check.why)
+    assert card.last is not None
+    assert card.last.sequence == told[-1].sequence, "the quarantined batch"
+    assert {each.reason for each in card.troubles} >= {"quarantine"}
+
+
+def test_a_model_without_a_past_has_an_empty_card_and_a_table_has_none() -> None:
+    entries.record(
+        model="reviews",
+        actor="a",
+        action=Action.INGEST,
+        before=None,
+        after="published",
+        why="w",
+        evidence={"rows": 1},
+    )
+    [card] = overview(["fresh"])
+    assert (card.model, card.served, card.watch, card.last) == ("fresh", None, None, None)
+
+
+def test_a_withdrawn_model_serves_nothing_and_a_rollback_serves_what_it_names() -> None:
+    past = lived()
+    past.switched(1, before=2, action=Action.ROLLBACK)
+    [card] = overview([])
+    assert card.served is not None
+    assert card.served.version == "1"
+    entries.record(
+        model=MODEL,
+        actor="a",
+        action=Action.WITHDRAW,
+        before="1",
+        after=None,
+        why="w",
+        evidence={"route": None},
+    )
+    [card] = overview([])
+    assert card.served is None
+
+
+def test_the_split_of_a_release_is_there_while_it_is_under_way() -> None:
+    past = Past()
+    past.judged(1)
+    past.switched(1)
+    past.released(2, "stage", stable=1)
+    [card] = overview([])
+    assert card.split is not None
+    assert (card.split.version, card.split.share, card.split.stage) == ("2", 0.1, "canary_10")
+    past.released(2, "roll_back", stable=1)
+    [card] = overview([])
+    assert card.split is None
+
+
+def test_the_score_of_what_serves_is_found_where_its_own_judgement_is_long_ago() -> None:
+    past = Past()
+    past.judged(1)
+    past.switched(1)
+    for number in range(13):
+        past.judged(3, gain=0.0, champion=1, try_number=number)
+    [card] = overview([])
+    assert card.served is not None
+    assert card.served.gate_entry is None
+    assert card.score is not None
+    assert card.score.value == 0.9
+
+
+def test_the_timeline_is_in_pages_and_leaves_out_what_follows_from_others() -> None:
+    past = Past()
+    entry = past.judged(1)
+    entries.complete(entry, "done")
+    for number in range(45):
+        past.judged(3, gain=0.0, champion=1, try_number=number)
+
+    first = detail(MODEL)
+    assert (len(first.lines), first.older) == (40, first.lines[-1].sequence)
+    rest = detail(MODEL, before=first.older)
+    assert (len(rest.lines), rest.older) == (6, None)
+    assert all(line.action == "gate" for line in (*first.lines, *rest.lines))
+    assert "done" in {line.action for line in detail(MODEL, before=first.older, everything=True).lines}
+
+
+def test_an_entry_is_shown_with_its_own_model_alone() -> None:
+    entry = Past().judged(1)
+    assert decision(MODEL, entry.sequence) == entry
+    assert decision("another", entry.sequence) is None
+    assert decision(MODEL, 99) is None
+
+
+def test_versions_say_what_became_of_them_and_what_they_came_from() -> None:
+    lived()
+    seen = detail(MODEL)
+    assert [(each.number, each.serves) for each in seen.versions] == [("2", True), ("1", False)]
+    newest = seen.versions[0]
+    assert newest.says.startswith("Serves, or served")
+    assert newest.tables == ("reviews v3",)
+    assert seen.quarantined == ("batch-7",)
+    assert seen.lineage is not None
+    assert [box.title for box in seen.lineage.boxes] == [
+        "data",
+        "test rows",
+        "training run",
+        "gate",
+        "archive",
+        "version",
+    ]
