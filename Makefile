@@ -110,6 +110,7 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/mypy
 	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite
 	MYPYPATH=containers/inference $(DEV)/mypy -p perennial_inference
+	MYPYPATH=containers/gateway $(DEV)/mypy -p perennial_gateway
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

@@ -18,7 +18,7 @@ from cli import show
 from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
-from tasks.contracts import Contract, LedgerEntry, ModelFigures, Serving, Standing
+from tasks.contracts import Contract, LateRun, LedgerEntry, ModelFigures, Serving, Standing
 from tasks.errors import DatabaseAway
 from tasks.settings import settings
 from tasks.variables import read
@@ -172,6 +172,17 @@ class Place:
         self.require_running()
         found = self.airflow.get("/figures", below=LEDGER_PAGES)["figures"]
         return [_read(ModelFigures, each, self.airflow_url) for each in found]
+
+    def late(self) -> list[LateRun]:
+        """The trainings that go on past their deadline. Raises as `history`."""
+        if self.has_ledger_here:
+            from tasks.monitoring.alerts.late import late_runs
+
+            with _records_answer():
+                return late_runs()
+        self.require_running()
+        found = self.airflow.get("/late", below=LEDGER_PAGES)["late"]
+        return [_read(LateRun, run, self.airflow_url) for run in found]
 
     def verify(self) -> tuple[list[str], list[str]]:
         """What is wrong with the ledger, and what of it could not be looked at, a sentence each.

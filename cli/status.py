@@ -95,7 +95,8 @@ def _alerts(place: "Place", models: list[str]) -> "tuple[list[Trouble], list[Sil
     from tasks.monitoring.alerts.records import listed
 
     try:
-        found = [listed(model, place.history, datetime.now(UTC)) for model in models]
+        late = place.late() if models else []
+        found = [listed(model, place.history, datetime.now(UTC), late) for model in models]
     except PerennialError:  # told of already, where the models' standings are asked for
         return [], []
     return [each for one, _ in found for each in one], [each for _, one in found for each in one]

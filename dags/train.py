@@ -1,5 +1,6 @@
 """The Airflow DAGs `train_<model>`."""
 
+from plugins.deadlines import training_deadline
 from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
@@ -23,7 +24,7 @@ from plugins.verbs import (
 from tasks.spec import PipelineSpec
 
 
-@pipeline(over=models, schedule=training_schedule, form=training_form)
+@pipeline(over=models, schedule=training_schedule, form=training_form, deadline=training_deadline)
 def train(spec: PipelineSpec) -> None:
     """Train, judge and, if the gate agrees, release one candidate of the model."""
     place = preflight(spec, after=count_rows(spec))

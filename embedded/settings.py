@@ -55,6 +55,7 @@ class EmbeddedSettings(BaseSettings):
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         rate_limit: How many requests each token may send that has no limit of its own; empty for no limit.
         body_bytes: The largest body that the gateway reads of a token that has no limit of its own.
+        user_page: Whether each model has a page at the gateway for people, and answers are explained.
         log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too.
         log_spool: The folder in which the gateway keeps what its database has not taken yet; None for one
             beside that database.
@@ -90,6 +91,7 @@ class EmbeddedSettings(BaseSettings):
     feedback_limit: str = "20000/hour"
     rate_limit: str = ""
     body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20)
+    user_page: bool = True
     log_durability: Literal["process", "power"] = "process"
     log_spool: Folder | None = None
     log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)

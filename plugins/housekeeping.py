@@ -1,5 +1,6 @@
 """The tasks that keep the house: what was left behind, and what does not agree with the ledger."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import TriggerRule, XComArg, get_current_context, task
@@ -7,7 +8,9 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.alerts import channels, send_what_is_due
 from plugins.attempts import asking
+from plugins.deadlines import AT_WORK
 from plugins.forms import require_sound
+from plugins.heartbeat import send_heartbeat
 from plugins.janitor import sweep
 from plugins.objectives import is_due, look_at_objectives
 from plugins.reconciler import differing_models, give_back_unstarted, wanted, write_costs
@@ -15,6 +18,8 @@ from plugins.runners.connections import reach_store
 from plugins.verbs import STEP_LIMIT, state_of, step
 from tasks.errors import ServiceAway, ServingError
 from tasks.monitoring.alerts import records
+from tasks.monitoring.alerts.late import late_runs, note_ended
+from tasks.monitoring.loop.beats import beat
 from tasks.settings import settings
 
 
@@ -60,14 +65,23 @@ def send_alerts() -> XComArg:
 
     Here and not where each thing is decided: what a process that was killed has not told, the next look of a
     minute tells, and what was told is written down, so that to clear the task tells nothing twice.
+
+    It is the loop's sign of life, too: for `loop-watch` in the database, and for a service elsewhere.
     """
 
     @task(task_id="send_alerts", retries=0, execution_timeout=STEP_LIMIT)
     def send() -> list[str]:
+        beat(datetime.now(UTC))
         _name_failed_tasks()
-        if not settings().alerts:
-            raise AirflowSkipException("PERENNIAL_ALERTS names no channel: `perennial status` lists alerts.")
-        return send_what_is_due(channels())
+        _forget_ended_trainings()
+        try:
+            if not settings().alerts:
+                raise AirflowSkipException(
+                    "PERENNIAL_ALERTS names no channel: `perennial status` lists alerts."
+                )
+            return send_what_is_due(channels())
+        finally:
+            send_heartbeat(datetime.now(UTC))
 
     return send()
 
@@ -95,6 +109,16 @@ def fail_by_faults(settled: XComArg, after: XComArg) -> None:
 def _is_known(dag_id: str, run_id: str) -> bool:
     """Whether Airflow has a run."""
     return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
+
+
+def _forget_ended_trainings() -> None:
+    """Forget the late trainings that Airflow has no longer at work: the listener is not asked where a run is
+    deleted, and comes too early where a run ends in the moment in which it becomes late.
+    """
+    ti = get_current_context()["ti"]
+    for late in late_runs():
+        if ti.get_dr_count(dag_id=late.dag_id, run_ids=[late.run_id], states=sorted(AT_WORK)) == 0:
+            note_ended(late.dag_id, late.run_id)
 
 
 def _name_failed_tasks() -> None:

@@ -87,8 +87,13 @@ class Settings(BaseSettings):
         ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits;
             empty where they are not signed.
         alerts: The Airflow connections that alerts are sent by, comma-separated: of the types `smtp`,
-            `slackwebhook` and `http`. Empty where they are only listed.
+            `slackwebhook`, `http` and `pagerduty_events`. Empty where they are only listed.
         alerts_remind_hours: After so long what was told and is not over is called to mind.
+        loop_silent_minutes: After so long without a sign of the loop, which is at work each minute, the
+            service `loop-watch` tells the channels.
+        heartbeat_url: What the loop asks each minute, so that a service elsewhere notices when it no longer
+            does; empty for none. It is a secret: who knows it can ask in the loop's place.
+        heartbeat_method: How: a POST has the time of the beat, as a metric of Prometheus.
         torchserve_inference_url, torchserve_management_url: TorchServe's addresses; of several servers
             comma-separated, in the same order.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
@@ -148,6 +153,9 @@ class Settings(BaseSettings):
     gpu_executor: str = ""
     alerts: str = ""
     alerts_remind_hours: float = Field(default=24, gt=0, allow_inf_nan=False)
+    loop_silent_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
+    heartbeat_url: SecretStr = SecretStr("")
+    heartbeat_method: Literal["GET", "POST"] = "POST"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"
     torchserve_store: str = ""

@@ -7,7 +7,9 @@ else. What a contract names by URL (parts, reports, archives) lies in the store.
 from tasks.contracts.ab import Comparison, ComparisonReport, Side
 from tasks.contracts.alerts import (
     AlertReason,
+    AnyReason,
     FailedRun,
+    LateRun,
     Silence,
     Silenced,
     SilenceRequest,
@@ -237,6 +239,7 @@ __all__ = [
     "Answer",
     "AnswerDifferences",
     "Answers",
+    "AnyReason",
     "Approval",
     "Archive",
     "AsTrained",
@@ -330,6 +333,7 @@ __all__ = [
     "LabelNoise",
     "Labelled",
     "LabelledCounts",
+    "LateRun",
     "LedgerEntry",
     "LedgerHead",
     "Lineage",

@@ -19,10 +19,14 @@ AlertReason = Literal[
     "rollback",
     "release",
     "failed_step",
+    "late",
 ]
 """Why somebody is alerted: the data is broken; drift was found; a person is asked; an alarm that nothing
 answers any more; the gate's label incident; a batch in quarantine; a rollback that no person made; a
-release by stages that went back, is held or was left; a failed run of the loop."""
+release by stages that went back, is held or was left; a failed run of the loop; a training that is late."""
+
+AnyReason = AlertReason | Literal["silent_loop"]
+"""`silent_loop` is about no model, so that nobody can silence it: the loop itself does nothing any more."""
 
 
 class FailedRun(Contract):
@@ -41,6 +45,20 @@ class FailedRun(Contract):
     tasks: tuple[str, ...]
     since: AwareDatetime
     ran_at: AwareDatetime | None = None
+
+
+class LateRun(Contract):
+    """A training that goes on past its deadline.
+
+    Attributes:
+        name: Of the model.
+        deadline: When it should have ended.
+    """
+
+    dag_id: str
+    run_id: str
+    name: str
+    deadline: AwareDatetime
 
 
 class Trouble(Contract):
@@ -62,7 +80,7 @@ class Trouble(Contract):
 
     model: str
     subject: str
-    reason: AlertReason
+    reason: AnyReason
     since: AwareDatetime
     version: str | None
     why: str
@@ -79,7 +97,7 @@ class Told(Contract):
 
     model: str
     subject: str
-    reason: AlertReason
+    reason: AnyReason
     since: AwareDatetime
     why: str
     kinds: tuple[str, ...]

@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
-from tasks.contracts import Action, LedgerEntry
+from tasks.contracts import Action, LateRun, LedgerEntry
 from tasks.ledger import entries
+from tasks.monitoring.alerts.late import note_late
 from tasks.stores.database import ledger_entries
 from tests.dags.runs import RunDag, SetScript
 from tests.unit.tampering import tamper
@@ -102,7 +103,7 @@ def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
     stranger: "TestClient", token: str, home: Path
 ) -> None:
     pages, known = (
-        ("/perennial/ledger/entries", "/perennial/ledger/broken"),
+        ("/perennial/ledger/entries", "/perennial/ledger/broken", "/perennial/ledger/late"),
         {"Authorization": f"Bearer {token}"},
     )
     first, second = (
@@ -118,9 +119,13 @@ def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
         for model in ("reviews", "flights")
     )
 
-    assert [stranger.get(page).status_code for page in pages] == [401, 401]
+    assert [stranger.get(page).status_code for page in pages] == [401, 401, 401]
     told = stranger.get(pages[0], headers=known).json()["entries"]
     assert [LedgerEntry.model_validate(entry) for entry in told] == [first, second]
+    late = LateRun(dag_id="train_flights", run_id="slow", name="flights", deadline=first.at)
+    note_late(late)
+    [run] = stranger.get(pages[2], headers=known).json()["late"]
+    assert LateRun.model_validate(run) == late
     [of_flights] = stranger.get(f"{pages[0]}?model=flights", headers=known).json()["entries"]
     assert of_flights["sequence"] == second.sequence
     assert stranger.get(pages[1], headers=known).json() == {"broken": [], "findings": []}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.contracts import AlertReason, FailedRun, LedgerEntry, Trouble
+from tasks.contracts import AlertReason, FailedRun, LateRun, LedgerEntry, Trouble
 from tasks.monitoring.alerts.overtaken import overtaken
 
 LOUD: dict[str, AlertReason] = {
@@ -57,6 +57,8 @@ NEXT: dict[str, str] = {
     "release": "The version before serves. Look at what was found: perennial why {model}/{version}. Then "
     'correct the model, or release it again: perennial release {model} {version} --why "..."',
     "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
+    "late": "Open the run: see which task it waits for, or hangs in. Mark the run failed to give it up. "
+    "Where trainings take so long, raise training.deadline_hours in pipeline.yaml.",
 }
 
 
@@ -74,6 +76,7 @@ class Known:
         switches: Changes of what serves.
         releases: What was decided in releases by stages, in production and in environments before it.
         failed: The DAGs of the loop whose newest run failed.
+        late: The trainings that go on past their deadline.
     """
 
     model: str
@@ -86,6 +89,7 @@ class Known:
     switches: Sequence[LedgerEntry] = ()
     releases: Sequence[LedgerEntry] = ()
     failed: Sequence[FailedRun] = ()
+    late: Sequence[LateRun] = ()
 
     @property
     def version(self) -> str | None:
@@ -214,6 +218,20 @@ def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
         )
 
 
+def _late(known: Known, _now: datetime) -> Iterator[Trouble]:
+    for late in known.late:
+        yield Trouble(
+            model=known.model,
+            subject=late.run_id,
+            reason="late",
+            since=late.deadline,
+            version=known.version,
+            why=f"The run of {late.dag_id} should have ended by {late.deadline:%Y-%m-%d %H:%M} UTC.",
+            next_step=NEXT["late"],
+            step=f"{late.dag_id}/{late.run_id}",
+        )
+
+
 RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _traffic,
     _labels,
@@ -221,6 +239,7 @@ RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _undone,
     _stopped,
     _failed,
+    _late,
 )
 
 

@@ -94,6 +94,7 @@ def test_status_tells_of_an_altered_ledger_and_of_a_batch_that_waits_for_a_perso
             "GET /api/v2/dags/train_far/dagRuns": (200, {"dag_runs": []}),
             "GET /v1/models": (200, {"models": []}),
             "GET /perennial/ledger/entries": (200, waiting),
+            "GET /perennial/ledger/late": (200, {"late": []}),
             "GET /perennial/ledger/broken?end=True": (
                 200,
                 {"findings": ["Entry 3 of the ledger is changed."]},

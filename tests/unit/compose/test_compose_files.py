@@ -425,3 +425,17 @@ def test_compose_reads_the_file(
     assert done.returncode == 0, done.stderr
     assert set(yaml.safe_load(done.stdout)["services"]) >= {"entrance", "worker-gpu", "objectstore"}
     assert "variable is not set" not in done.stderr
+
+
+def test_what_watches_the_loop_is_a_service_of_its_own_that_sends_by_airflow_s_channels(
+    compose: dict[str, Any],
+) -> None:
+    watch, scheduler = (compose["services"][name] for name in ("loop-watch", "airflow-scheduler"))
+    assert watch["command"][:3] == ["python", "-m", "plugins.loop_watch"]
+    assert watch["command"][3] in watch["healthcheck"]["test"][1], "the file that it touches at each look"
+    assert (watch["restart"], watch["env_file"]) == ("unless-stopped", scheduler["env_file"])
+    assert set(watch["depends_on"]) == {"airflow-init"}, "it runs whatever else of Airflow's does not"
+    told = watch["environment"]
+    assert told == scheduler["environment"]
+    for name in ("ALERTS", "ALERTS_REMIND_HOURS", "LOOP_SILENT_MINUTES", "HEARTBEAT_URL", "HEARTBEAT_METHOD"):
+        assert told[f"PERENNIAL_{name}"].startswith(f"${{PERENNIAL_{name}:-")

@@ -196,7 +196,9 @@ def asked(entrance: str, token: str, targets: Sequence[str]) -> set[int]:
 
 
 def test_a_model_s_page_asks_for_no_token_and_what_is_beside_it_does(entrance: str) -> None:
-    for path, status in (("docs", 200), ("openapi.json", 200), ("docs/x", 401), ("predictions", 401)):
+    shown = {"docs", "openapi.json", "page", "page.js", "page_answer.js", "page.css"}
+    guarded = {"docs/x", "predictions", "page/x", "page.json", "explain"}
+    for path, status in [*((each, 200) for each in shown), *((each, 401) for each in guarded)]:
         assert requests.get(f"{entrance}/v1/models/m/{path}", timeout=30).status_code == status
 
 
