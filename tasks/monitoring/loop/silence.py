@@ -7,6 +7,7 @@ from tasks.contracts import Told, Trouble
 MODEL, SUBJECT = "perennial", "loop"
 """How a message names it: it is about no model, and about every one."""
 
+UNTOLD = "Nothing is settled with the ledger meanwhile, and no alert is sent."
 NEXT = (
     "Look what runs: make status, or perennial status. See the logs of the scheduler and of the workers, "
     "whether the disk is full, and whether the DAG reconcile_ledger is paused."
@@ -38,7 +39,10 @@ def silence(
     if not lasts and now - max(beat or watched_since, watched_since) <= allowed:
         return None
     seen = f"It was last at work at {beat:%Y-%m-%d %H:%M} UTC." if beat else "It has not been at work yet."
-    why = ["Nothing is trained, released, watched or told meanwhile.", seen]
+    why = [
+        f"{UNTOLD} Where the scheduler or the workers are gone, nothing is trained or checked, either.",
+        seen,
+    ]
     if unreadable:
         why.append(f"Whether it is at work now cannot be read. {unreadable}")
     return Trouble(
@@ -59,7 +63,7 @@ def told_before(since: datetime, told_at: datetime) -> Told:
         subject=SUBJECT,
         reason="silent_loop",
         since=since,
-        why="Nothing was trained, released, watched or told meanwhile.",
+        why=UNTOLD,
         kinds=(),
         told_at=told_at,
         is_momentary=False,

@@ -189,7 +189,7 @@ def until(holds: Callable[[], Any], seconds: float = 120) -> None:
 def test_the_process_tells_when_what_writes_the_beats_is_killed_and_when_it_is_back(
     hook: WebServer, home: Path
 ) -> None:
-    mark, soon = home / "looked", {"PERENNIAL_LOOP_SILENT_MINUTES": "0.1"}
+    mark, soon = home / "looked", {"PERENNIAL_LOOP_SILENT_MINUTES": "0.05"}
     with process("-c", BEATING) as beating:
         until(newest_beat)
         with process("-m", "plugins.loop_watch", str(mark), **soon) as watcher:

@@ -41,6 +41,7 @@ class Platform:
         self.is_beating = True
         self.incident = ""
         self.hook = hook
+        self.channels = channels()
         self.watch = LoopWatch(self.now)
 
     @property
@@ -56,7 +57,7 @@ class Platform:
         """What the loop and its watcher do in a minute."""
         if self.is_beating:
             beat(self.now)
-            send_what_is_due(channels(), self.now)
+            send_what_is_due(self.channels, self.now)
         self.watch.look(self.now)
 
     def live(self, time: timedelta, every: timedelta = LOOK) -> None:
