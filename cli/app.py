@@ -15,6 +15,8 @@ WORDS = (
     "why",
     "lineage",
     "card",
+    "pack",
+    "verify",
     "models",
     "ledger",
     "train",
