@@ -1,9 +1,8 @@
 """What mkdocs does beside its own: it makes a site of documents that are read in the repository.
 
-The home page is README.md. A file of the project outside docs/ to which a page links becomes a page of its
-own, with its text, so that no link leads out of the site and all of it can be read without a network. Of a
-folder it names what lies there. What stands behind the language of a block (`bash no-run: ...`) is for the
-tests.
+The home page is README.md. A file of the project outside docs/ to which a page links becomes a page with its
+text, so that no link leads out of the site and all of it can be read without a network. Of a folder it names
+what lies there. What stands behind the language of a block (`bash no-run: ...`) is for the tests.
 """
 
 import posixpath

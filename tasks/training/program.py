@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.contracts import DataSnapshot
+from tasks.evaluation.preparation.kept_code import EVENT_FILE
 from tasks.runtime import child
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -145,6 +146,12 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def files_to_serve(output: Path) -> list[Path]:
+    """What a program wrote for serving; a TensorBoard log among it is the run's."""
+    written = sorted(path for path in output.rglob("*") if path.is_file())
+    return [path for path in written if EVENT_FILE not in path.name]
+
+
 def _command(spec: PipelineSpec, values: Mapping[str, str | int | float], scratch: Path, models: Path) -> str:
     """MLproject's command with its values, as `mlflow run --env-manager local` would run it.
 
@@ -185,6 +192,6 @@ def _fault(ended: child.Ended, output: Path, timeout_seconds: float) -> Fault | 
         if last.partition(":")[0] in PROGRAM_S_OWN:
             return Fault(f"ended with code {ended.code}: {last}", for_good=True)
         return Fault(f"ended with code {ended.code}")
-    if not any(path.is_file() for path in output.rglob("*")):
+    if not files_to_serve(output):
         return Fault("ended well but wrote no file to the folder of its parameter `output`", for_good=True)
     return None
