@@ -1,8 +1,8 @@
 """The Models pages: what serves of each model, why, how well, and what can be done about it.
 
-Everybody who is logged in to Airflow may look, as at the ledger and the reports. All that they show comes from
-the ledger and Airflow's own tables, so the API server needs no right at the gateway or at MLflow. They answer
-GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
+Everybody who is logged in to Airflow may look, as at the ledger and the reports. All that they show comes
+from the ledger and Airflow's own tables, so the API server needs no right at the gateway or at MLflow. They
+answer GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
 """
 
 from typing import Annotated, Any
