@@ -1,122 +1,32 @@
-"""The Models pages at Airflow's own API server, in a real browser and without one."""
+"""The Models pages at Airflow's own API server, in a real browser and without one: what they show."""
 
-import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext
 
-from embedded.ports import free_port
-from tasks.contracts import Action, LedgerEntry
+from tasks.contracts import Action
 from tasks.ledger import entries
 from tasks.overview.evidence import told
-from tasks.settings import PROJECT, settings
-from tasks.stores import database
-from tests.unit.overview.past import HOSTILE, MODEL, Past, lived
+from tests.dags.browsing import (
+    AXE,
+    FRESH,
+    NEEDS_BROWSER,
+    admin,
+    browser,
+    entry_of,
+    opened,
+    past,
+    server,
+)
+from tests.unit.overview.past import HOSTILE, MODEL, Past
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-AXE = PROJECT / "tests" / "axe" / "axe.min.js"
-FRESH = "flight_delay"
-"""A model of the project that has no past."""
+__all__ = ["admin", "browser", "past", "server"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def past(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
-    """A ledger with a past, and the shipped DAGs in Airflow's database, switched on."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
-    home = tmp_path_factory.mktemp("pages")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PERENNIAL_HOME", str(home))
-        settings.cache_clear()
-        database.engine.cache_clear()
-        DagBundlesManager().sync_bundles_to_db()
-        sync_bag_to_db(DagBag(str(PROJECT / "dags")), "dags-folder", None)
-        yield lived()
-        database.engine().dispose()
-    settings.cache_clear()
-    database.engine.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def server(stranger: "TestClient", past: Past) -> Iterator[str]:
-    """Airflow's API server at a port of its own, below the prefix that its base URL names."""
-    import uvicorn
-
-    port = free_port()
-    running = uvicorn.Server(uvicorn.Config(stranger.app, port=port, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    until(lambda: running.started, "the API server")
-    yield f"http://127.0.0.1:{port}/prefix"
-    running.should_exit = True
-    thread.join(timeout=60)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def admin(browser: Browser, server: str) -> Iterator[BrowserContext]:
-    yield from logged_in(browser, server, "admin")
-
-
-@pytest.fixture(scope="module")
-def viewer(browser: Browser, server: str) -> Iterator[BrowserContext]:
-    yield from logged_in(browser, server, "guest")
-
-
-def logged_in(browser: Browser, server: str, name: str) -> Iterator[BrowserContext]:
-    """A browser that somebody has logged in with, by Airflow's own form."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto(f"{server}/perennial/models/")
-    page.fill("input[name=username]", name)
-    page.fill("input[name=password]", "secret")
-    page.click("button[type=submit]")
-    page.wait_for_url("**/perennial/models/")
-    page.close()
-    yield context
-    context.close()
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.05)
-    pytest.fail(f"waited {seconds} s in vain for {what}")
-
-
-def opened(context: BrowserContext, url: str, **how: Any) -> Page:
-    page = context.new_page()
-    page.goto(url, **how)
-    return page
-
-
-def entry_of(action: Action, after: str | None = None) -> LedgerEntry:
-    """The newest entry of a kind about the model."""
-    found = [each for each in entries.history(MODEL, [action]) if after in {None, each.after}]
-    return found[-1]
+pytestmark = NEEDS_BROWSER
 
 
 def test_the_overview_says_of_each_model_what_the_ledger_says(admin: BrowserContext, server: str) -> None:
@@ -207,3 +117,100 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(admin: BrowserConte
         page.goto(f"{server}/perennial/models/{path}")
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_the_pages_answer_reading_alone_and_nobody_who_is_not_logged_in(
+    stranger: "TestClient", past: Past
+) -> None:
+    for path in ("", MODEL, f"{MODEL}/live", f"{MODEL}/decisions/1", "-/of-dag/rollback_model"):
+        url = f"/perennial/models/{path}"
+        assert stranger.get(url).status_code == 401
+        shown = stranger.get(url, headers={"Accept": "text/html"})
+        assert (shown.status_code, "/api/v2/auth/login?next=" in shown.headers["location"]) == (307, True)
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert stranger.request(method, url).status_code == 405
+
+
+def test_its_policy_lets_in_nothing_from_elsewhere(user: "TestClient", past: Past) -> None:
+    for path in (
+        "",
+        MODEL,
+        f"{MODEL}/live",
+        "-/pages.css",
+        "-/pages.js",
+        "nobody",
+        f"{MODEL}/decisions/9999",
+    ):
+        headers = user.get(f"/perennial/models/{path}").headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'self'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_at_work_appears_without_a_new_page_being_asked_for(
+    admin: BrowserContext, server: str, user: "TestClient"
+) -> None:
+    page = opened(admin, f"{server}/perennial/models/{FRESH}")
+    assert "Nothing of this model is at work" in page.locator("#live").inner_text()
+    started = user.post(f"/api/v2/dags/train_{FRESH}/dagRuns", json={"logical_date": None, "conf": {}}).json()
+
+    page.locator(f"#live [data-run='{started['dag_run_id']}']").wait_for()
+    assert f"train_{FRESH}" in page.locator("#live").inner_text()
+    assert "more to come" in page.locator("#live .steps").inner_text()
+    page.close()
+
+
+def test_the_keyboard_reaches_everything_that_can_be_used(admin: BrowserContext, server: str) -> None:
+    page = opened(admin, f"{server}/perennial/models/{FRESH}")
+    wanted = page.evaluate(
+        "[...document.querySelectorAll("
+        "'a[href], summary, button, input, select, textarea, [tabindex=\"0\"]')]"
+        ".filter((each) => each.checkVisibility() && !each.disabled)"
+        ".filter((each) => !each.closest('details:not([open]) > :not(summary)'))"
+        ".map((each, number) => { each.dataset.number = number; return number; })"
+    )
+    reached = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("Number(document.activeElement.dataset.number ?? -1)"))
+    assert set(wanted) <= reached
+
+    page.locator("[data-act=trigger] summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "reason"
+    page.close()
+
+
+def test_from_airflows_home_everything_is_found_in_two_clicks(admin: BrowserContext, server: str) -> None:
+    """As who has never seen it goes: what serves, why it was promoted, the last check, how to roll back."""
+    page = opened(admin, f"{server}/")
+    clicks = 0
+
+    page.get_by_role("link", name="Models", exact=True).click()
+    clicks += 1
+    frame = page.frame_locator("iframe[title=Models]")
+    card = frame.locator(f"[data-model={MODEL}]")
+    card.wait_for()
+    gate, check = entry_of(Action.GATE, "promote"), entry_of(Action.DRIFT)
+    assert "version 2" in card.locator(".serves").inner_text()
+    assert gate.why[:60] in card.locator(".serves").inner_text()
+    assert check.why[:60] in card.locator(".drift").inner_text()
+    assert clicks == 1
+
+    card.locator("h2 a").click()
+    clicks += 1
+    act = frame.locator("[data-act=rollback]")
+    act.wait_for()
+    assert act.locator("summary").inner_text() == "Roll back"
+    assert clicks == 2
+    page.close()
+
+
+def test_a_dag_has_a_tab_that_shows_its_model(admin: BrowserContext, server: str) -> None:
+    page = opened(admin, f"{server}/dags/train_{MODEL}/plugin/model")
+    frame = page.frame_locator("iframe[title=Model]")
+    assert frame.locator("h1").inner_text().startswith(MODEL)
+    page.close()
