@@ -37,7 +37,8 @@ def look_at_objectives() -> None:
     specs = read_specs(settings().models)[0]
     gateway = Gateway(retries=1)
     for spec in specs:
-        found = look(spec, gateway)
+        before = figures.figures_of(spec.name)
+        found = look(spec, gateway, before.objectives if before else ())
         figures.keep(found)
         tell(found)
     figures.forget_all_but({spec.name for spec in specs})

@@ -20,10 +20,12 @@ AlertReason = Literal[
     "release",
     "failed_step",
     "late",
+    "objective",
 ]
 """Why somebody is alerted: the data is broken; drift was found; a person is asked; an alarm that nothing
 answers any more; the gate's label incident; a batch in quarantine; a rollback that no person made; a
-release by stages that went back, is held or was left; a failed run of the loop; a training that is late."""
+release by stages that went back, is held or was left; a failed run of the loop; a training that is late;
+an objective that is missed, or about to be."""
 
 AnyReason = AlertReason | Literal["silent_loop"]
 """`silent_loop` is about no model, so that nobody can silence it: the loop itself does nothing any more."""

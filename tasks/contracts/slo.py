@@ -80,6 +80,7 @@ class Objective(Contract):
         value: What it was, in the unit of `target`; None where nothing was seen.
         budget_left: Which part of the faults that are allowed is left: 1 all, 0 none, below 0 overspent.
         burns: How fast it is spent, for requests only.
+        troubled_since: Since when somebody should know of it, as far as was looked; None where nobody need.
         why: A sentence for people.
     """
 
@@ -95,6 +96,12 @@ class Objective(Contract):
     burns: tuple[BurnRate, ...]
     kept: Kept
     why: str
+    troubled_since: AwareDatetime | None = None
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody should know now: it is missed, or its budget is spent fast."""
+        return self.kept == "missed" or self.burning == "fast"
 
 
 class ModelFigures(Contract):

@@ -23,6 +23,7 @@ TITLES = {
     "release": "a release by stages did not go through",
     "failed_step": "a run failed",
     "late": "a training is late",
+    "objective": "an objective is missed, or about to be",
     "silent_loop": "the loop is silent",
 }
 HEADS = {"new": "New", "changed": "Changed", "reminder": "Still there", "resolved": "Over"}

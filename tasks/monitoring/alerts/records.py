@@ -15,6 +15,7 @@ from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.alerts.due import Item, silences
 from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.alerts.troubles import ANSWERS, LOUD, QUARANTINED, QUIET, Known, troubles
+from tasks.monitoring.slo.figures import figures_of
 from tasks.stores.database import alerts_told as told
 from tasks.stores.database import engine
 from tasks.stores.database import failed_runs as failed
@@ -162,6 +163,7 @@ def _known(model: str) -> Known:
         releases=entries.newest_of(model, RELEASES, MOST),
         failed=failed_runs(model),
         late=late_runs(model),
+        objectives=figures.objectives if (figures := figures_of(model)) else (),
     )
 
 

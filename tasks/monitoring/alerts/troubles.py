@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.contracts import AlertReason, FailedRun, LateRun, LedgerEntry, Trouble
+from tasks.contracts import AlertReason, FailedRun, LateRun, LedgerEntry, Objective, Trouble
 from tasks.monitoring.alerts.overtaken import overtaken
 
 LOUD: dict[str, AlertReason] = {
@@ -59,6 +59,8 @@ NEXT: dict[str, str] = {
     "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
     "late": "Open the run: see which task it waits for, or hangs in. Mark the run failed to give it up. "
     "Where trainings take so long, raise training.deadline_hours in pipeline.yaml.",
+    "objective": "See since when, and whether one version is to blame: perennial status {model}. "
+    "docs/monitoring.md says what to do.",
 }
 
 
@@ -77,6 +79,7 @@ class Known:
         releases: What was decided in releases by stages, in production and in environments before it.
         failed: The DAGs of the loop whose newest run failed.
         late: The trainings that go on past their deadline.
+        objectives: How each stood when somebody looked last.
     """
 
     model: str
@@ -90,6 +93,7 @@ class Known:
     releases: Sequence[LedgerEntry] = ()
     failed: Sequence[FailedRun] = ()
     late: Sequence[LateRun] = ()
+    objectives: Sequence[Objective] = ()
 
     @property
     def version(self) -> str | None:
@@ -232,6 +236,22 @@ def _late(known: Known, _now: datetime) -> Iterator[Trouble]:
         )
 
 
+def _objectives(known: Known, now: datetime) -> Iterator[Trouble]:
+    """One whose budget is spent fast, and told again when it is missed."""
+    for each in known.objectives:
+        if each.is_trouble:
+            yield Trouble(
+                model=known.model,
+                subject=each.name,
+                reason="objective",
+                since=each.troubled_since or now,
+                version=known.version,
+                why=f"Promised: {each.promise}. {each.why}",
+                next_step=NEXT["objective"].format(model=known.model),
+                kinds=("missed",) if each.kept == "missed" else ("budget spent fast",),
+            )
+
+
 RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _traffic,
     _labels,
@@ -240,6 +260,7 @@ RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _stopped,
     _failed,
     _late,
+    _objectives,
 )
 
 

@@ -82,6 +82,17 @@ def decide(
     return tuple(_decided(slo, counts, served, now))
 
 
+def troubled_since(
+    objectives: Iterable[Objective], before: Iterable[Objective], now: datetime
+) -> tuple[Objective, ...]:
+    """The same with since when each is a trouble: as it was the last time, or else now."""
+    known = {each.name: each.troubled_since for each in before if each.is_trouble}
+    return tuple(
+        each.model_copy(update={"troubled_since": (known.get(each.name) or now) if each.is_trouble else None})
+        for each in objectives
+    )
+
+
 def _decided(
     slo: SloSpec, counts: ObjectiveCounts, served: Sequence[Served], now: datetime
 ) -> Iterator[Objective]:

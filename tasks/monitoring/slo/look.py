@@ -1,10 +1,11 @@
 """Look how a model stands by its objectives: count at the gateway, read the ledger, decide."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from tasks.contracts import Action, Estimate, LabelledCounts, LedgerEntry, ModelFigures, State
+from tasks.contracts import Action, Estimate, LabelledCounts, LedgerEntry, ModelFigures, Objective, State
 from tasks.ledger import entries
-from tasks.monitoring.slo.decide import Served, decide, windows_of
+from tasks.monitoring.slo.decide import Served, decide, troubled_since, windows_of
 from tasks.monitoring.slo.served import TELLING, served_by
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
@@ -19,8 +20,13 @@ LABELS_DAYS = 30
 ANY_SECONDS = 1.0
 
 
-def look(spec: PipelineSpec, gateway: Gateway, now: datetime | None = None) -> ModelFigures:
+def look(
+    spec: PipelineSpec, gateway: Gateway, before: Sequence[Objective] = (), now: datetime | None = None
+) -> ModelFigures:
     """How a model stands now.
+
+    Args:
+        before: How its objectives stood the last time.
 
     Raises:
         ServingError: The gateway does not answer.
@@ -49,7 +55,7 @@ def look(spec: PipelineSpec, gateway: Gateway, now: datetime | None = None) -> M
         labelled=labelled.labelled if labelled else 0,
         accuracy=_accuracy(spec, labelled),
         latency_seconds=asked.seconds if asked else None,
-        objectives=decide(slo, counts, served, now),
+        objectives=troubled_since(decide(slo, counts, served, now), before, now),
     )
 
 

@@ -16,11 +16,13 @@ import sqlalchemy as sa
 
 from plugins.alerts import channels, send_what_is_due
 from plugins.loop_watch import LoopWatch
-from tasks.contracts import Action, AnyReason, FailedRun, LateRun, LedgerEntry
+from tasks.contracts import Action, AnyReason, FailedRun, LateRun, LedgerEntry, ModelFigures, Objective
 from tasks.ledger import entries
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.late import note_ended, note_late
 from tasks.monitoring.loop.beats import beat
+from tasks.monitoring.slo import figures
+from tasks.monitoring.slo.decide import troubled_since
 from tasks.settings import settings
 from tasks.stores import database
 from tests.dags.inboxes import WebServer, serving
@@ -94,6 +96,19 @@ class Platform:
         """A training that goes on past its deadline."""
         note_late(LateRun(dag_id=TRAIN, run_id=run_id, name=MODEL, deadline=self.now))
 
+    def objective(self, kept: str, burning: str = "no") -> None:
+        """What the look of each fifth minute kept of an objective."""
+        promise = {"name": "availability", "promise": "99.9 % of the requests are answered", "target": 0.999}
+        stands = {"total": 100, "good": 99, "value": None, "budget_left": 0.5, "burns": (), "window_days": 30}
+        of = Objective.model_validate(promise | stands | {"kept": kept, "burning": burning, "why": "It is."})
+        unknown = dict.fromkeys(
+            ("serving_since", "promoted_at", "state", "checked_at", "accuracy", "latency_seconds")
+        )
+        before = figures.figures_of(MODEL)
+        since = troubled_since((of,), before.objectives if before else (), self.now)
+        known = {"model": MODEL, "at": self.now, "model_version": "1", "labelled": 0, "objectives": since}
+        figures.keep(ModelFigures.model_validate(known | unknown))
+
     def label_incident(self) -> None:
         """What the gate says where the champion falls on new labels."""
         rule = {"rule": "label_incident", "passed": False, "value": 0.2}
@@ -161,6 +176,7 @@ def test_a_week_of_minutes_in_which_all_is_well_sends_nothing(platform: Platform
         for minute in range(24 * 60):
             written.get(minute, lambda: None)()
             if minute % 15 == 0:
+                platform.objective("kept", "slowly" if day == 3 else "no")
                 records.note_succeeded(COLLECT, platform.now)
                 records.note_succeeded(INGEST, platform.now)
             platform.live(MINUTE, every=MINUTE)
@@ -190,6 +206,7 @@ FAULTS: dict[str, tuple[Act, Act | None]] = {
     "release": (lambda p: p.note(Action.RELEASE, "roll_back", "1", release_id="r", version="2"), None),
     "failed_step": (lambda p: p.fail(TRAIN), lambda p: records.note_succeeded(TRAIN, p.now)),
     "late": (lambda p: p.late("slow"), lambda p: note_ended(TRAIN, "slow")),
+    "objective": (lambda p: p.objective("missed"), lambda p: p.objective("kept")),
     "silent_loop": (Platform.stop, Platform.start),
 }
 """How each kind is planted, and how it ends; what only happened does not end."""
@@ -220,3 +237,16 @@ def test_a_planted_fault_is_told_once_reminded_of_after_a_day_and_over_once(
         end(platform)
     platform.live(DAY)
     assert platform.told == [*reminded, *([("resolved", reason)] if end else [])]
+
+
+def test_a_budget_that_is_spent_fast_is_told_and_that_it_is_gone_once_more(platform: Platform) -> None:
+    platform.check("quiet")
+    platform.objective("kept", "fast")
+    began = platform.now
+    platform.live(HOUR)
+    platform.objective("missed", "fast")
+    platform.live(HOUR)
+    assert platform.told == [("new", "objective"), ("changed", "objective")]
+    [trouble] = records.open_troubles(MODEL, platform.now)
+    assert (trouble.subject, trouble.since, trouble.kinds) == ("availability", began, ("missed",))
+    assert "perennial status review_sentiment" in trouble.next_step

@@ -12,7 +12,7 @@ from tasks.contracts import (
     ObjectiveCounts,
     WindowCounts,
 )
-from tasks.monitoring.slo.decide import HOURS, WARNINGS, Served, decide, windows_of
+from tasks.monitoring.slo.decide import HOURS, WARNINGS, Served, decide, troubled_since, windows_of
 from tasks.spec.slo import (
     AccuracyObjective,
     AvailabilityObjective,
@@ -175,3 +175,12 @@ def test_numbers_are_held_to_their_mean_error() -> None:
     assert (found.kept, found.value) == ("missed", error)
     assert found.budget_left == pytest.approx(-0.2)
     assert only(slo, counts(slo)).why == "There was no labelled number in the last 30 days."
+
+
+def test_a_trouble_is_as_old_as_the_look_that_found_it_first() -> None:
+    missed, kept = (only(AVAILABLE, counts(AVAILABLE, {720: share})) for share in (0.003, 0.0))
+    [first] = troubled_since((missed,), (), NOW)
+    [later] = troubled_since((missed,), (first,), NOW + DAY)
+    [over] = troubled_since((kept,), (later,), NOW + 2 * DAY)
+    [again] = troubled_since((missed,), (over,), NOW + 3 * DAY)
+    assert [each.troubled_since for each in (first, later, over, again)] == [NOW, NOW, None, NOW + 3 * DAY]
