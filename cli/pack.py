@@ -42,5 +42,5 @@ def pack(
         write(key_to, f"{key}\n".encode())
     if json and to != STANDARD_OUTPUT:
         show.as_json({"pack": to, "bytes": len(content), "public_key": key})
-    elif to != STANDARD_OUTPUT:
+    else:
         show.tell(f"Written to {to}: {len(content):,} bytes, signed with the key {key}.")

@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tasks.contracts import EnergyAssumptions
+from tasks.contracts import Action, DriftDecision, EnergyAssumptions
 from tasks.errors import InvalidSettings, LedgerBroken
+from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.ledger import entries, heads
 from tasks.provenance.card import gather
 from tasks.provenance.pack import check_pack
 from tasks.provenance.pack.check_pack import Refused, check, read, write
 from tasks.provenance.pack.make import make, public_key
-from tasks.settings import settings
+from tasks.settings import PROJECT, settings
 from tasks.stores import registry
 from tests.unit.cards import ASSUMED
 from tests.unit.provenance.world import MODEL, World
@@ -41,8 +42,25 @@ def key(world: World) -> Iterator[str]:
             heads.set_aside(*place)
         for place in entries.links():
             heads.keep(*place)
+        _check_drift(world)
         yield public_key()
     settings.cache_clear()
+
+
+def _check_drift(world: World) -> None:
+    """A drift check of the second version whose page lies in the store, and one whose page is gone."""
+    (world.home / "drift.html").write_text("<h1>Quiet</h1>")
+    for name, window_rows in (("drift.html", 500), ("gone.html", 600)):
+        decision = DriftDecision(
+            model=MODEL, champion_run_id=world.runs[1].run_id, window_start=AT, window_end=AT,
+            window_rows=window_rows, reference_rows=500, verdict="quiet", domain_auc=0.5, null_auc=0.55,
+            threshold=0.65, columns=(), new_rows=0, validation=None, why="Nothing has changed.",
+            report_url=str(world.home / name),
+        )  # fmt: skip
+        entries.record(
+            model=MODEL, actor="airflow:drift", action=Action.DRIFT, before=None, after="quiet",
+            why=decision.why, evidence={"decision": decision},
+        )  # fmt: skip
 
 
 def packed(world: World) -> bytes:
@@ -101,9 +119,25 @@ def test_a_pack_holds_and_says_what_it_is_about(pack: bytes, key: str, world: Wo
         "reports/validation/report.json",
     } <= set(files)  # fmt: skip
     assert world.runs[1].run_id in files["lineage.json"].decode()
-    assert json.loads(files["manifest.json"])["notes"] == [
-        "spec/pipeline.yaml is missing: it was not kept with the training."
-    ]
+    pages = sorted(name for name in files if name.startswith("reports/drift/") and name.endswith(".html"))
+    assert [files[name] for name in pages] == [b"<h1>Quiet</h1>"]
+    assert sum(name.startswith("reports/drift/") for name in files) == 3
+    missing, gone = json.loads(files["manifest.json"])["notes"]
+    assert missing == "spec/pipeline.yaml is missing: it was not kept with the training."
+    assert gone.endswith(".html is missing: it is not in the store any more, or too large.")
+
+
+def test_the_specification_is_the_one_that_was_trained_by(world: World, key: str, tmp_path: Path) -> None:
+    version = registry.get_version(MODEL, "1")
+    card = gather.gather(world.spec, version, EnergyAssumptions.model_validate(ASSUMED), ask=False)
+    keep_code(PROJECT / "models", MODEL, str(tmp_path))
+    assert card.lineage.run is not None
+    run = card.lineage.run.model_copy(update={"model_files_url": str(tmp_path / "model")})
+    lineage = card.lineage.model_copy(update={"run": run})
+    files = read(make(version, card.model_copy(update={"lineage": lineage}), AT))
+    shipped = PROJECT / "models" / MODEL / "pipeline.yaml"
+    assert files["spec/pipeline.yaml"] == shipped.read_bytes()
+    assert json.loads(files["manifest.json"])["notes"] == []
 
 
 def test_the_same_records_make_the_same_bytes_and_any_program_can_open_them(

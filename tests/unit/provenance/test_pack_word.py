@@ -35,6 +35,7 @@ def test_a_pack_is_written_on_the_platform_and_verified_without_one(
     written = ask(*words)
     assert written.code == 0, written.said
     assert key.read_text().strip() in written.said
+    assert key.read_text().strip() in ask("pack", MODEL, "2", "--to", str(tmp_path / "again")).said
     told = json.loads(ask(*words, "--json").shown)
     assert told["bytes"] == file.stat().st_size
 
