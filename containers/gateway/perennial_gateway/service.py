@@ -129,7 +129,8 @@ class Service:
         started = time.perf_counter()
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
-        answers = await asyncio.gather(*(self._one(served, told[number], trace) for number in asked))
+        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
+        answers = await asyncio.gather(*(self._one(served, told[number], trace, seconds) for number in asked))
         of_all = {
             "sent_by": sender,
             "latency_seconds": time.perf_counter() - started,
@@ -153,9 +154,12 @@ class Service:
     async def answers(
         self, served: Served, instances: Sequence[Any], seconds: float, trace: Trace | None
     ) -> list[dict[str, Any] | Refused]:
-        """What a version says of each instance, without a trace in the log, the counts or a comparison."""
-        answers = await self._raw(served, list(instances), seconds, trace)
-        return [_of_one(answer, served) for answer in answers]
+        """What a version says of each instance, without a trace in the log, the counts or a comparison.
+
+        Each stands for itself, as one that nobody sent may be what the model does not bear.
+        """
+        asked = (self._one(served, each, trace, seconds) for each in instances)
+        return list(await asyncio.gather(*asked))
 
     def _count_each(self, served: Served, answers: Sequence[dict[str, Any] | Refused]) -> None:
         """Instances that went to the version together count as one request, as for a token's rate; it was
@@ -167,9 +171,10 @@ class Service:
         elif answers:
             served.metrics.count(None, "answered")
 
-    async def _one(self, served: Served, instance: Any, trace: Trace | None) -> dict[str, Any] | Refused:
-        """The answer to an instance of a batch, or what refuses it."""
-        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
+    async def _one(
+        self, served: Served, instance: Any, trace: Trace | None, seconds: float
+    ) -> dict[str, Any] | Refused:
+        """The answer to an instance, or what refuses it alone."""
         try:
             [answer] = await self._raw(served, [instance], seconds, trace)
         except Refused as refused:

@@ -48,12 +48,16 @@ class Explanations:
         model: str = request.path_params["model"]
         permit(request.state.token, Scope.PREDICT, model)
         headers = request.scope["headers"]
+        self._routes.routing(model)
+        document = await json_of(request)
+        # Not before: a body may be long on its way, and the version that was chosen be away by then.
         served = self._routes.choose(model, request.state.token.name, headers).served
-        # In a thread: it checks as many instances as a request may have, and cuts up a text for each.
-        asked = await asyncio.to_thread(_asked, await json_of(request), served)
         seconds = seconds_of(headers, served.route.timeout_seconds)
-        instances = [asked.instance, *(part.without for part in asked.plan.parts)]
-        base, *others = await self._service.answers(served, instances, seconds, trace_of(headers))
+        with self._routes.used(served.route):
+            # In a thread: it checks as many instances as a request may have, and cuts up a text for each.
+            asked = await asyncio.to_thread(_asked, document, served)
+            instances = [asked.instance, *(part.without for part in asked.plan.parts)]
+            base, *others = await self._service.answers(served, instances, seconds, trace_of(headers))
         if isinstance(base, Refused):
             raise base
         return Json(_told(served, asked.plan, base, others))
@@ -81,7 +85,7 @@ def _asked(document: Any, served: Served) -> _Asked:
         raise Refused(413, f"An instance of more than {CALL_BYTES // 2} bytes cannot be explained.")
     route = served.route
     return _Asked(
-        instance, plan(instance, route.input_schema, route.input_example, served.inputs.accept, most)
+        instance, plan(instance, route.input_schema, route.input_example, served.inputs.fitting, most)
     )
 
 

@@ -1,14 +1,19 @@
 """An explanation is asked of the version that answered, and leaves no trace among predictions."""
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from jsonschema import Draft202012Validator
 from perennial_gateway.app import application
 from perennial_gateway.backends.base import CALL_BYTES
+from perennial_gateway.routes import Route, Served
+from perennial_gateway.user_page.explain import _asked
 from starlette.testclient import TestClient
 
 from tests.unit.gateway.models import STEPS, Models, route, serving, split
@@ -202,3 +207,62 @@ def test_switched_off_there_is_neither_page_nor_explanation(models: Models, tmp_
         assert "/page" not in gateway.get("/").text
         predicted = gateway.post("/v1/models/m/predict", json={"instances": [{"text": "it"}]})
         assert predicted.status_code == 200
+
+
+def test_a_part_that_the_model_does_not_bear_costs_no_other_its_explanation(
+    gateway: TestClient, models: Models
+) -> None:
+    def brittle(instance: dict[str, Any]) -> Any:
+        if "it" not in instance["text"].split():
+            return {"message": "Worker died.", "status": 500}
+        return float("nan") if "was" not in instance["text"] else sentiment(instance)
+
+    models.versions["1"] = brittle
+    answer = explain(gateway, {"text": "it was good"})
+    assert answer.status_code == 200, answer.text
+    assert [part["value"] for part in answer.json()["parts"]] == ["good"]
+    assert answer.json()["not_tried"] == 2
+
+
+def test_a_version_that_went_while_the_body_was_on_its_way_is_not_asked(
+    gateway: TestClient, models: Models
+) -> None:
+    async def body_after_a_deployment() -> Any:
+        new = route("2", input_schema=REVIEW)
+        answer = await asyncio.to_thread(gateway.put, "/internal/routes/m", json=new, headers=STEPS)
+        assert answer.status_code == 200
+        models.versions.pop("1", None)
+        return {"type": "http.request", "body": b'{"instance": {"text": "it was good"}}'}
+
+    told: list[Any] = []
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    path = "/v1/models/m/explain"
+    asked = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "root_path": ""}
+    more = {"query_string": b"", "headers": [(b"content-type", b"application/json")], "state": {}}
+    assert gateway.portal is not None
+    gateway.portal.call(gateway.app, asked | more, body_after_a_deployment, send)
+
+    assert told[0]["status"] == 200, told
+    assert orjson.loads(told[1]["body"])["model_version"] == "2"
+
+
+def test_a_value_that_breaks_the_schema_in_many_places_takes_no_long_look(gateway: TestClient) -> None:
+    lists = {
+        f"f{number}": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [{"type": "string"}, {"minimum": 0}]},
+        }
+        for number in range(8)
+    }
+    schema = {"type": "object", "properties": lists, "required": list(lists)}
+    served = Served(Route.model_validate(route("1", input_schema=schema)), "")
+    document = {"instance": {name: [1] * 12_000 for name in lists}}
+
+    began = time.process_time()
+    asked = _asked(document, served)
+    assert (asked.plan.parts, asked.plan.not_tried) == ([], 8)
+    assert time.process_time() - began < 1.5, "it took fifteen where each refusal was put into words"
