@@ -170,6 +170,7 @@ def a_good_day(platform: Platform, day: int) -> dict[int, Callable[[], object]]:
     }
 
 
+@pytest.mark.timeout(1200)
 def test_a_week_of_minutes_in_which_all_is_well_sends_nothing(platform: Platform) -> None:
     for day in range(7):
         written = a_good_day(platform, day)
