@@ -30,7 +30,7 @@ image: override export MODEL := $(value MODEL)
 image: override export VERSION := $(value VERSION)
 image: override export REGISTRY := $(value REGISTRY)
 
-.PHONY: help setup setup-dev lock demo images push-images image start stop up down model check suite backup restore status env airflow test test-containers lint bench clean distclean
+.PHONY: help setup setup-dev docs lock demo images push-images image start stop up down model check suite backup restore status env airflow test test-containers lint bench clean distclean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/; s/\$$\$$/$$/g' | expand -t 14
@@ -40,6 +40,14 @@ setup: ## Build the environments below .perennial/ (Python 3.11 and a package in
 
 setup-dev:
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev
+
+docs: setup-dev ## Write the reference anew from the code, and build the documents as a site that needs no server.
+	@$(DEV)/python -m handbook
+	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict --quiet --config-file handbook/mkdocs.yaml
+	@echo "Open .perennial/site/index.html in a browser."
+
+screenshots: setup-dev ## Take the pictures of README and docs/ from the platform that runs: beside `make demo`, once it is told.
+	@$(DEV)/python -m handbook.screenshots
 
 lock: ## Resolve every requirements.in and build what changed; versions that fit stay, UPGRADE=1 takes the newest.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
@@ -108,8 +116,9 @@ lint: setup-dev ## Check style, types and the direction of imports.
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite
+	$(DEV)/mypy -p cli -p embedded -p demo -p new_model -p new_suite -p handbook
 	MYPYPATH=containers/inference $(DEV)/mypy -p perennial_inference
+	MYPYPATH=containers/gateway $(DEV)/mypy -p perennial_gateway
 	$(DEV)/lint-imports
 
 bench: setup ## Run the benchmarks; each prints a ratio and fails above its limit.

@@ -40,13 +40,11 @@ def _pages(place: "Place") -> list[tuple[str, str, str, str]]:
     login, public = place.settings, place.settings.public_url.rstrip("/")
     password = login.airflow_password.get_secret_value()
     behind = "v1/models" if public or place.is_remote else ""  # a proxy has Airflow's pages at its root
+    airflow = f"{public or place.airflow_url}/"
+    login_there = (login.airflow_user if password else "", password or login.token.get_secret_value())
     return [
-        (
-            "Airflow",
-            f"{public or place.airflow_url}/",
-            login.airflow_user if password else "",
-            password or login.token.get_secret_value(),
-        ),
+        ("Airflow", airflow, *login_there),
+        ("Models", f"{airflow}perennial/models/", *login_there),
         (
             "MLflow",
             place.mlflow_url,

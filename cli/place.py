@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from cli import show
 from cli.airflow import Airflow, AirflowRefused, log_in
 from cli.exits import LoginRefused, PlatformAway
 from cli.settings import CommandSettings
-from tasks.contracts import LedgerEntry, Serving, Standing
+from tasks.contracts import Contract, LateRun, LedgerEntry, ModelFigures, Serving, Standing
 from tasks.errors import DatabaseAway
 from tasks.settings import settings
 from tasks.variables import read
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 LEDGER_PAGES = "/perennial/ledger"
+Kind = TypeVar("Kind", bound=Contract)
 
 
 class Place:
@@ -159,13 +160,29 @@ class Place:
         self.require_running()
         asked = {"model": model} if model else {}
         found = self.airflow.get("/entries", below=LEDGER_PAGES, **asked)["entries"]
-        try:
-            return [LedgerEntry.model_validate(entry) for entry in found]
-        except ValidationError as error:
-            raise AirflowRefused(
-                f"The ledger that {self.airflow_url} gives is not one that this clone reads: the platform "
-                "there is of another version. Check that one out."
-            ) from error
+        return [_read(LedgerEntry, entry, self.airflow_url) for entry in found]
+
+    def figures(self) -> list[ModelFigures]:
+        """How each model stood by its objectives when the platform looked last. Raises as `history`."""
+        if self.has_ledger_here:
+            from tasks.monitoring.slo import figures
+
+            with _records_answer():
+                return figures.newest()
+        self.require_running()
+        found = self.airflow.get("/figures", below=LEDGER_PAGES)["figures"]
+        return [_read(ModelFigures, each, self.airflow_url) for each in found]
+
+    def late(self) -> list[LateRun]:
+        """The trainings that go on past their deadline. Raises as `history`."""
+        if self.has_ledger_here:
+            from tasks.monitoring.alerts.late import late_runs
+
+            with _records_answer():
+                return late_runs()
+        self.require_running()
+        found = self.airflow.get("/late", below=LEDGER_PAGES)["late"]
+        return [_read(LateRun, run, self.airflow_url) for run in found]
 
     def verify(self) -> tuple[list[str], list[str]]:
         """What is wrong with the ledger, and what of it could not be looked at, a sentence each.
@@ -238,6 +255,21 @@ class Place:
                 "how to get one."
             )
         return log_in(self.airflow_url, self.settings.airflow_user, password)
+
+
+def _read(kind: type[Kind], told: dict[str, Any], url: str) -> Kind:
+    """What a platform elsewhere told.
+
+    Raises:
+        AirflowRefused: It is not what this clone reads.
+    """
+    try:
+        return kind.model_validate(told)
+    except ValidationError as error:
+        raise AirflowRefused(
+            f"The ledger that {url} gives is not one that this clone reads: the platform "
+            "there is of another version. Check that one out."
+        ) from error
 
 
 @contextmanager

@@ -236,7 +236,7 @@ def _untold(airflow: Airflow, dags: list[dict[str, Any]]) -> Iterator[str]:
             page = airflow.page(dag_id, newest[0]["dag_run_id"])
             for each in failures(airflow, dag_id, newest[0]["dag_run_id"]):
                 if each.task == ALERTS_TASK:
-                    yield f"Alerts cannot be sent: {each.why}. {page}"
+                    yield f"Alerts or the heartbeat cannot be sent: {each.why}. {page}"
 
 
 def failures(airflow: Airflow, dag_id: str, run_id: str) -> list[Failure]:

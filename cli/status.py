@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli import show
+from cli import objectives, show
 from cli.app import AsJson, app, place_of
 from cli.exits import TROUBLE
 from cli.names import AnyModel, known_names, names_here, require_known
@@ -15,7 +15,7 @@ from cli.times import short
 if TYPE_CHECKING:
     from cli.place import Place
     from cli.runs import Airflows, FailedNewest
-    from tasks.contracts import Contract, Serving, Silence, Standing, Trouble
+    from tasks.contracts import Contract, ModelFigures, Serving, Silence, Standing, Trouble
 
 TOLD_AS_WRONG = ("incident", "label_incident", "quarantine", "failed_step")
 """The reasons for alerts that `Wrong:` says, too."""
@@ -32,17 +32,28 @@ def status(context: typer.Context, model: AnyModel = None, *, json: AsJson = Fal
     airflow = place.look(model)
     standings, faults = _standings(place, model)
     alerts, silences = _alerts(place, [each.model for each in standings])
+    figures = _figures(place, {each.model for each in standings})
     failed = _failed(place, airflow)
     runs = [each.why for each in failed]
     wrong = list(
-        dict.fromkeys([*faults, *airflow.faults, *runs, *_project_faults(place), *_ledger_faults(place)])
+        dict.fromkeys(
+            [
+                *faults,
+                *airflow.faults,
+                *runs,
+                *objectives.faults(figures),
+                *_project_faults(place),
+                *_ledger_faults(place),
+            ]
+        )
     )
     if json:
-        told = {"alerts": _plain(alerts), "silences": _plain(silences)}
+        told = {"alerts": _plain(alerts), "silences": _plain(silences), "figures": _plain(figures)}
         show.as_json({**_document(place, standings, airflow, wrong), **told})
     else:
         seen = {each.run for each in failed}
         _print(place, standings, airflow, wrong)
+        objectives.tell(figures, datetime.now(UTC))
         _print_alerts(alerts, silences, seen)
     if wrong:
         raise typer.Exit(TROUBLE)
@@ -84,10 +95,21 @@ def _alerts(place: "Place", models: list[str]) -> "tuple[list[Trouble], list[Sil
     from tasks.monitoring.alerts.records import listed
 
     try:
-        found = [listed(model, place.history, datetime.now(UTC)) for model in models]
+        late = place.late() if models else []
+        found = [listed(model, place.history, datetime.now(UTC), late) for model in models]
     except PerennialError:  # told of already, where the models' standings are asked for
         return [], []
     return [each for one, _ in found for each in one], [each for _, one in found for each in one]
+
+
+def _figures(place: "Place", models: set[str]) -> "list[ModelFigures]":
+    """How these models stood by their objectives when the platform looked last."""
+    from tasks.errors import PerennialError
+
+    try:
+        return [each for each in place.figures() if each.model in models]
+    except PerennialError:  # told of already, where the models' standings are asked for
+        return []
 
 
 def _plain(contracts: "Sequence[Contract]") -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from plugins.pipeline import pipeline
 from plugins.rollouts import bring_to_users
 from plugins.schedules import drift_schedule
 from plugins.verbs import (
+    describe,
     evaluate,
     find_champion,
     find_held,
@@ -31,4 +32,5 @@ def judge_again(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
+    describe(spec, version)
     bring_to_users(spec, run, version)

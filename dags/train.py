@@ -1,5 +1,6 @@
 """The Airflow DAGs `train_<model>`."""
 
+from plugins.deadlines import training_deadline
 from plugins.forms import training_form
 from plugins.models import models
 from plugins.pipeline import pipeline
@@ -8,6 +9,7 @@ from plugins.schedules import training_schedule
 from plugins.verbs import (
     check_labels,
     count_rows,
+    describe,
     evaluate,
     find_champion,
     gate,
@@ -23,7 +25,7 @@ from plugins.verbs import (
 from tasks.spec import PipelineSpec
 
 
-@pipeline(over=models, schedule=training_schedule, form=training_form)
+@pipeline(over=models, schedule=training_schedule, form=training_form, deadline=training_deadline)
 def train(spec: PipelineSpec) -> None:
     """Train, judge and, if the gate agrees, release one candidate of the model."""
     place = preflight(spec, after=count_rows(spec))
@@ -37,4 +39,5 @@ def train(spec: PipelineSpec) -> None:
     evaluation = evaluate(spec, run, archive, against=find_champion(spec, after=archive))
     decision = gate(spec, run, archive, evaluation)
     version = register(spec, run, archive, decision)
+    describe(spec, version)
     bring_to_users(spec, run, version)

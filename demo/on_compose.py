@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from demo.failure import StepFailed, require
-from demo.stage import Memory, Scene, Tell
+from demo.stage import MODELS_PAGE, Memory, Scene, Tell
 from demo.traffic import session_of
 
 HEALTHY_WITHIN_SECONDS = 300
@@ -76,7 +76,12 @@ class OnCompose:
             tell(missing)
             time.sleep(POLL_SECONDS)
         address = self._settings.address
-        pages = {"Airflow": f"{address}/", "MLflow": f"{address}/mlflow/", "Gateway": f"{address}/v1/models"}
+        pages = {
+            "Models": f"{address}/{MODELS_PAGE}",
+            "Airflow": f"{address}/",
+            "MLflow": f"{address}/mlflow/",
+            "Gateway": f"{address}/v1/models",
+        }
         passwords = {"Airflow": "ADMIN_PASSWORD", "MLflow": "MLFLOW_PASSWORD"}
         logins = {name: f"{self._settings.user}, with {of} of .env" for name, of in passwords.items()}
         logins["Gateway"] = "the header Authorization: Bearer, with PREDICTION_TOKEN of .env"

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from demo.failure import require
 from demo.memory import PeakMemory
-from demo.stage import Memory, Scene, Tell
+from demo.stage import MODELS_PAGE, Memory, Scene, Tell
 from embedded.platform import Platform
 from embedded.requirements import make_home
 from tasks.settings import settings
@@ -41,7 +41,12 @@ class OnProcesses:
         self._point_this_process_there()
         users = {"Airflow": self._platform.credentials, "MLflow": self._platform.mlflow_credentials}
         logins = {name: f"{user.username} / {user.password}" for name, user in users.items()}
-        pages = {"Airflow": addresses.airflow, "MLflow": addresses.mlflow, "Gateway": addresses.gateway}
+        pages = {
+            "Models": f"{addresses.airflow}/{MODELS_PAGE}",
+            "Airflow": addresses.airflow,
+            "MLflow": addresses.mlflow,
+            "Gateway": addresses.gateway,
+        }
         return Scene(addresses.airflow, addresses.gateway, pages, logins)
 
     def token(self) -> str:

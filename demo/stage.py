@@ -11,6 +11,9 @@ from typing import Protocol
 
 Tell = Callable[[str], None]
 
+MODELS_PAGE = "perennial/models/"
+"""Below Airflow's address: where the story can be watched as it happens."""
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import requests
 
-from embedded import airflow
+from embedded import airflow, loop_watch
 
 ATTEMPT_SECONDS = 5
 
@@ -28,10 +28,11 @@ class Addresses:
         return cls(**{name: f"http://127.0.0.1:{ports[f'{name}_port']}" for name in cls.__dataclass_fields__})
 
 
-def healthy(addresses: Addresses, torchserve_key_file: Path) -> set[str]:
+def healthy(addresses: Addresses, home: Path, torchserve_key_file: Path) -> set[str]:
     """The names of the services that answer as they should, right now."""
     probes: list[Callable[[], set[str]]] = [
         lambda: airflow.healthy(addresses.airflow),
+        lambda: {loop_watch.NAME} if loop_watch.healthy(home) else set(),
         lambda: {"mlflow"} if _answers(f"{addresses.mlflow}/health") else set(),
         lambda: {"gateway"} if _answers(f"{addresses.gateway}/healthz") else set(),
         lambda: {"inference"} if _answers(f"{addresses.inference}/v2/health/live") else set(),

@@ -16,6 +16,7 @@ from typing import Any, Self
 from embedded import airflow, clone, guardian, health, mlflow, ports, processes, requirements, services
 from embedded.errors import AlreadyRunning, PlatformError
 from embedded.health import Addresses
+from embedded.loop_watch import NAME as LOOP_WATCH
 from embedded.private import Credentials, Secrets
 from embedded.settings import EmbeddedSettings
 from embedded.supervision import GAVE_UP, Program, State, Supervision
@@ -25,7 +26,7 @@ from tasks.settings import PROJECT
 from tasks.variables import read
 
 Progress = Callable[[str], None]
-SERVICES = (*airflow.COMPONENTS, "mlflow", "torchserve", "inference", "gateway")
+SERVICES = (*airflow.COMPONENTS, LOOP_WATCH, "mlflow", "torchserve", "inference", "gateway")
 POLL_SECONDS = 0.25
 WATCH_SECONDS = 1
 
@@ -38,7 +39,8 @@ class Platform:
     """One platform on one state folder.
 
     Names of the services, as `processes`, `logs`, `kill` and `restart` use them: airflow-api-server,
-    airflow-scheduler, airflow-dag-processor, airflow-triggerer, mlflow, torchserve, inference, gateway.
+    airflow-scheduler, airflow-dag-processor, airflow-triggerer, loop-watch, mlflow, torchserve, inference,
+    gateway.
 
     Args:
         home: The state folder; None for the one that the settings name.
@@ -238,7 +240,8 @@ class Platform:
         began, waiting = time.monotonic(), set(names)
         allowed = timeout_seconds or self.settings.start_timeout_seconds
         while waiting:
-            ready = waiting & self._up() & health.healthy(self.addresses, services.key_file(self.settings))
+            answers = health.healthy(self.addresses, self.home, services.key_file(self.settings))
+            ready = waiting & self._up() & answers
             for name in sorted(ready):
                 progress(f"{name} answers after {time.monotonic() - began:.1f} s.")
             waiting -= ready

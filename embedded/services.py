@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from embedded import airflow, clone, gateway, inference, mlflow, torchserve
+from embedded import airflow, clone, gateway, inference, loop_watch, mlflow, torchserve
 from embedded.health import Addresses
 from embedded.migration import Migration
 from embedded.private import Secrets
@@ -31,8 +31,8 @@ FOREIGN = (
     "PERENNIAL_PREDICTION_TOKENS",
     MARK,
 )
-OF_AIRFLOW = ("AIRFLOW_CONN_", "AIRFLOW_VAR_")
-"""Connections and variables, which hold secrets: for Airflow's processes alone."""
+OF_AIRFLOW = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "PERENNIAL_HEARTBEAT_URL")
+"""Connections, variables and where the heartbeat goes, which hold secrets: for Airflow's processes alone."""
 LOOPBACK = "127.0.0.1,localhost"
 
 
@@ -120,11 +120,10 @@ def programs(settings: EmbeddedSettings, ports: Mapping[str, int], secrets: Secr
     mlflow.prepare(settings)
     for migration in migrations(settings):
         migration.begin()
+    of_airflow = {**base, **given_to_airflow(), **variables(settings, ports, secrets), "PATH": control_path}
     return [
-        *airflow.programs(
-            settings,
-            {**base, **given_to_airflow(), **variables(settings, ports, secrets), "PATH": control_path},
-        ),
+        *airflow.programs(settings, of_airflow),
+        loop_watch.program(settings, of_airflow),
         *mlflow.programs(settings, ports["mlflow_port"], secrets, base),
         _torchserve(settings, ports, base),
         _inference(settings, ports, base),
@@ -180,6 +179,7 @@ def _gateway(
         "PERENNIAL_FEEDBACK_LIMIT": settings.feedback_limit,
         "PERENNIAL_RATE_LIMIT": settings.rate_limit,
         "PERENNIAL_BODY_BYTES": str(settings.body_bytes),
+        "PERENNIAL_USER_PAGE": str(settings.user_page),
         "PERENNIAL_LOG_DURABILITY": settings.log_durability,
         "PERENNIAL_LOG_SPOOL_BYTES": str(settings.log_spool_bytes),
         "PERENNIAL_OIP_URL": Addresses.of(ports).inference,

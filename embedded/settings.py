@@ -39,7 +39,8 @@ class EmbeddedSettings(BaseSettings):
         home: The platform's state: databases, artifacts, tables, logs.
         environments: The folder of the locked environments that `make setup` built.
         installation: What steps in containers or pods are labelled with; empty for a name made from `home`.
-        airflow_port and the other ports: Fixed by you; None to take a free one and keep it.
+        airflow_port, mlflow_port, gateway_port, torchserve_inference_port, torchserve_management_port,
+            torchserve_metrics_port, inference_port: Fixed by you; None to take a free one and keep it.
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
         dags_paused: Whether a DAG that Airflow sees for the first time waits until somebody switches it on.
@@ -55,6 +56,7 @@ class EmbeddedSettings(BaseSettings):
         feedback_limit: How many labels each token may send, such as `500/minute;20000/day`.
         rate_limit: How many requests each token may send that has no limit of its own; empty for no limit.
         body_bytes: The largest body that the gateway reads of a token that has no limit of its own.
+        user_page: Whether each model has a page at the gateway for people, and answers are explained.
         log_durability: What an answered prediction survives: the end of any `process`, or a `power` cut, too.
         log_spool: The folder in which the gateway keeps what its database has not taken yet; None for one
             beside that database.
@@ -90,6 +92,7 @@ class EmbeddedSettings(BaseSettings):
     feedback_limit: str = "20000/hour"
     rate_limit: str = ""
     body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20)
+    user_page: bool = True
     log_durability: Literal["process", "power"] = "process"
     log_spool: Folder | None = None
     log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)

@@ -5,9 +5,10 @@ says comes from data and from people, so that Airflow's templates are kept off i
 called as it is, which renders none.
 """
 
+import hashlib
 import html
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,24 +23,25 @@ from plugins.pages.links import report_page
 from tasks.contracts import Trouble
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.due import due, forgotten
-from tasks.monitoring.alerts.message import Message, compose
-from tasks.settings import settings
+from tasks.monitoring.alerts.message import TITLES, Message, compose
+from tasks.settings import separated, settings
 
 log = logging.getLogger(__name__)
 
-Notifier = Callable[[Message], BaseNotifier]
+Notifiers = Callable[[Message], Sequence[BaseNotifier]]
 
 
 @dataclass(frozen=True)
 class Channel:
-    """Whom alerts are sent to: an Airflow connection, and how a message becomes one of its notifiers."""
+    """Whom alerts are sent to: an Airflow connection, and how a message becomes what its notifiers send."""
 
     name: str
-    notifier: Notifier
+    notifiers: Notifiers
 
     def send(self, message: Message) -> None:
         """Hand a message over; returns once it was taken."""
-        self.notifier(message).notify({})
+        for notifier in self.notifiers(message):
+            notifier.notify({})
 
 
 def channels() -> list[Channel]:
@@ -48,8 +50,7 @@ def channels() -> list[Channel]:
     Raises:
         StepInvalid: One is no connection of Airflow's, or of a type that no alert can be sent by.
     """
-    names = [name.strip() for name in settings().alerts.split(",") if name.strip()]
-    return [_channel(name) for name in names]
+    return [channel(name) for name in separated(settings().alerts)]
 
 
 def send_what_is_due(to: list[Channel], now: datetime | None = None) -> list[str]:
@@ -78,7 +79,7 @@ def _tell(channel: Channel, model: str, now: datetime) -> list[str]:
     told = records.told_of(channel.name, model)
     remind_after = timedelta(hours=settings().alerts_remind_hours)
     items = due(troubles, told, silences, now, remind_after)
-    message = compose(model, items, links) if items else None
+    message = compose(model, items, links, model_page(model)) if items else None
     if message:
         channel.send(message)
     over = forgotten(troubles, told, silences)
@@ -89,7 +90,7 @@ def _tell(channel: Channel, model: str, now: datetime) -> list[str]:
 
 def links(trouble: Trouble) -> list[str]:
     """The pages about a trouble: the check's own, and the run that decided it."""
-    base = conf.get("api", "base_url", fallback="").rstrip("/") + "/"
+    base = _base()
     pages = []
     if trouble.page_url and (page := report_page(trouble.page_url)):
         pages.append(urljoin(base, page))
@@ -100,7 +101,27 @@ def links(trouble: Trouble) -> list[str]:
     return pages
 
 
-def _channel(name: str) -> Channel:
+def model_page(name: str) -> str | None:
+    """The page of a model; None of a table, whose files were ingested."""
+    is_model = (settings().models / name / "pipeline.yaml").is_file()
+    return f"{overview_page()}{quote(name)}" if is_model else None
+
+
+def overview_page() -> str:
+    """The page of all models."""
+    return f"{_base()}perennial/models/"
+
+
+def _base() -> str:
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/") + "/"
+
+
+def channel(name: str) -> Channel:
+    """The channel of a connection.
+
+    Raises:
+        StepInvalid: It is none of Airflow's, or of a type that no alert can be sent by.
+    """
     try:
         connection = BaseHook.get_connection(name)
     except Exception as error:
@@ -117,7 +138,7 @@ def _channel(name: str) -> Channel:
     return Channel(name, make(name, connection))
 
 
-def _mail(name: str, connection: Connection) -> Notifier:
+def _mail(name: str, connection: Connection) -> Notifiers:
     to = connection.extra_dejson.get("to")
     if not to:
         raise StepInvalid(
@@ -125,29 +146,29 @@ def _mail(name: str, connection: Connection) -> Notifier:
             '{"from_email": "perennial@example.org", "to": "team@example.org"}.'
         )
 
-    def notifier(message: Message) -> BaseNotifier:
+    def notifiers(message: Message) -> list[BaseNotifier]:
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-        return SmtpNotifier(
+        mail = SmtpNotifier(
             smtp_conn_id=name,
             to=to,
             subject=message.title,
             html_content=f"<pre style='white-space: pre-wrap'>{html.escape(message.text)}</pre>",
             custom_headers={"X-Perennial-Alert": message.key},
         )
+        return [mail]
 
-    return notifier
+    return notifiers
 
 
-def _slack(name: str, _connection: Connection) -> Notifier:
-    def notifier(message: Message) -> BaseNotifier:
+def _slack(name: str, _connection: Connection) -> Notifiers:
+    def notifiers(message: Message) -> list[BaseNotifier]:
         from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-        return SlackWebhookNotifier(
-            slack_webhook_conn_id=name, text=_for_slack(f"*{message.title}*\n{message.text}")
-        )
+        text = _for_slack(f"*{message.title}*\n{message.text}")
+        return [SlackWebhookNotifier(slack_webhook_conn_id=name, text=text)]
 
-    return notifier
+    return notifiers
 
 
 def _for_slack(text: str) -> str:
@@ -155,13 +176,13 @@ def _for_slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _webhook(name: str, _connection: Connection) -> Notifier:
-    def notifier(message: Message) -> BaseNotifier:
+def _webhook(name: str, _connection: Connection) -> Notifiers:
+    def notifiers(message: Message) -> list[BaseNotifier]:
         from airflow.providers.http.notifications.http import HttpNotifier
 
-        return HttpNotifier(http_conn_id=name, json=as_json(message))
+        return [HttpNotifier(http_conn_id=name, json=as_json(message))]
 
-    return notifier
+    return notifiers
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -171,12 +192,66 @@ def as_json(message: Message) -> dict[str, Any]:
         "model": message.model,
         "title": message.title,
         "text": f"{message.title}\n{message.text}",
+        "page": message.page,
         "alerts": list(message.items),
     }
 
 
-KINDS: dict[str, Callable[[str, Connection], Notifier]] = {
+def _pagerduty(name: str, connection: Connection) -> Notifiers:
+    if not connection.password:
+        raise StepInvalid(
+            f"The connection {name!r} has no integration key. Give it as its password: that of a service of "
+            "PagerDuty's with the integration Events API V2."
+        )
+
+    def notifiers(message: Message) -> list[BaseNotifier]:
+        from airflow.providers.pagerduty.notifications.pagerduty import PagerdutyNotifier
+
+        return [
+            PagerdutyNotifier(pagerduty_events_conn_id=name, **as_event(item, message.page))
+            for item in message.items
+        ]
+
+    return notifiers
+
+
+def as_event(item: dict[str, Any], page: str | None) -> dict[str, Any]:
+    """What PagerDuty gets: an event of each alert, which opens an incident, is part of the one that is open,
+    or resolves it.
+    """
+    is_over = item["kind"] == "resolved"
+    title = f"[Perennial] {item['model']}: {TITLES[item['reason']]}"
+    links = [{"href": link, "text": "where to look"} for link in item["links"]]
+    whole = [{"href": page, "text": "all about it"}] if page else []
+    return {
+        "action": "resolve" if is_over else "trigger",
+        "dedup_key": _incident(item),
+        "summary": f"{title}. {item['why']}"[:MOST_OF_SUMMARY],
+        "severity": "critical" if item["reason"] in CRITICAL else "warning",
+        "source": settings().installation,
+        "component": item["model"],
+        "class_type": item["reason"],
+        "custom_details": {key: item[key] for key in DETAILS if item.get(key)},
+        "links": [*links, *whole],
+    }
+
+
+def _incident(item: dict[str, Any]) -> str:
+    """Which incident an alert is part of, the same from its first event to its last."""
+    about = "\n".join([settings().installation, item["model"], item["subject"]])
+    return f"perennial-{hashlib.sha256(about.encode()).hexdigest()[:32]}"
+
+
+CRITICAL = {"incident", "stopped", "label_incident", "rollback", "silent_loop"}
+"""The reasons for which somebody may be woken: what serves may be wrong, or nothing looks any more."""
+DETAILS = ("subject", "since", "version", "kinds", "next_step", "entry", "step")
+MOST_OF_SUMMARY = 1024
+"""Characters that PagerDuty takes."""
+
+
+KINDS: dict[str, Callable[[str, Connection], Notifiers]] = {
     "smtp": _mail,
     "slackwebhook": _slack,
     "http": _webhook,
+    "pagerduty_events": _pagerduty,
 }

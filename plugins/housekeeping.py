@@ -1,5 +1,6 @@
 """The tasks that keep the house: what was left behind, and what does not agree with the ledger."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import TriggerRule, XComArg, get_current_context, task
@@ -7,13 +8,18 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.alerts import channels, send_what_is_due
 from plugins.attempts import asking
+from plugins.deadlines import AT_WORK
 from plugins.forms import require_sound
+from plugins.heartbeat import send_heartbeat
 from plugins.janitor import sweep
+from plugins.objectives import is_due, look_at_objectives
 from plugins.reconciler import differing_models, give_back_unstarted, wanted, write_costs
 from plugins.runners.connections import reach_store
 from plugins.verbs import STEP_LIMIT, state_of, step
 from tasks.errors import ServiceAway, ServingError
 from tasks.monitoring.alerts import records
+from tasks.monitoring.alerts.late import late_runs, note_ended
+from tasks.monitoring.loop.beats import beat
 from tasks.settings import settings
 
 
@@ -29,7 +35,9 @@ def remove_left_behind() -> XComArg:
 
 
 def look_for_mismatches() -> XComArg:
-    """Look whether what is there agrees with the ledger; skipped, with what follows, where it does."""
+    """Look whether what is there agrees with the ledger, and each fifth minute at the models' objectives;
+    skipped, with what follows, where all agrees.
+    """
 
     @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
     def look() -> dict[str, Any]:
@@ -40,6 +48,8 @@ def look_for_mismatches() -> XComArg:
         write_costs(asking(run).actor)
         try:
             models = differing_models()
+            if is_due(run["dag_run"].run_type, run["dag_run"].run_after):
+                look_at_objectives()
         except (ServiceAway, ServingError) as away:
             raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
         asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
@@ -55,14 +65,23 @@ def send_alerts() -> XComArg:
 
     Here and not where each thing is decided: what a process that was killed has not told, the next look of a
     minute tells, and what was told is written down, so that to clear the task tells nothing twice.
+
+    It is the loop's sign of life, too: for `loop-watch` in the database, and for a service elsewhere.
     """
 
     @task(task_id="send_alerts", retries=0, execution_timeout=STEP_LIMIT)
     def send() -> list[str]:
+        beat(datetime.now(UTC))
         _name_failed_tasks()
-        if not settings().alerts:
-            raise AirflowSkipException("PERENNIAL_ALERTS names no channel: `perennial status` lists alerts.")
-        return send_what_is_due(channels())
+        _forget_ended_trainings()
+        try:
+            if not settings().alerts:
+                raise AirflowSkipException(
+                    "PERENNIAL_ALERTS names no channel: `perennial status` lists alerts."
+                )
+            return send_what_is_due(channels())
+        finally:
+            send_heartbeat(datetime.now(UTC))
 
     return send()
 
@@ -90,6 +109,16 @@ def fail_by_faults(settled: XComArg, after: XComArg) -> None:
 def _is_known(dag_id: str, run_id: str) -> bool:
     """Whether Airflow has a run."""
     return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
+
+
+def _forget_ended_trainings() -> None:
+    """Forget the late trainings that Airflow has no longer at work: the listener is not asked where a run is
+    deleted, and comes too early where a run ends in the moment in which it becomes late.
+    """
+    ti = get_current_context()["ti"]
+    for late in late_runs():
+        if ti.get_dr_count(dag_id=late.dag_id, run_ids=[late.run_id], states=sorted(AT_WORK)) == 0:
+            note_ended(late.dag_id, late.run_id)
 
 
 def _name_failed_tasks() -> None:

@@ -1,4 +1,5 @@
-"""Close a retrain request when its training run ends, put down what it took, and note which runs failed.
+"""Close a retrain request when its training run ends, put down what it took, and note which runs failed, and
+that one which was late is no longer.
 
 Airflow calls this where the state of a run changes: in the scheduler, and in the API server when a person
 marks the run. A task could not do it: an ordinary one would not run when the run is marked failed, and a
@@ -51,6 +52,9 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
 def _close(dag_run: Any, msg: str) -> None:
     if not dag_run.dag_id.startswith(TRAIN):
         return
+    from tasks.monitoring.alerts.late import note_ended
+
+    note_ended(dag_run.dag_id, dag_run.run_id)
     from tasks.monitoring.closing import close
 
     if close(

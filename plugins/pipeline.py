@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from plugins.models import folder_of
 from plugins.operators import RETRIES
@@ -20,6 +21,7 @@ def pipeline(
     schedule: Callable[[Subject], Any],
     form: Callable[[Subject, Path], dict[str, Param]],
     paused: bool | None = None,
+    deadline: Callable[[Subject], DeadlineAlert | None] = lambda _: None,
 ) -> Callable[[Build[Subject]], Build[Subject]]:
     """Make the DAG `<function>_<name>` for each subject; the
     function says its tasks, its docstring is the DAG's page.
@@ -31,6 +33,7 @@ def pipeline(
         form: The parameters that the trigger dialog asks for.
         paused: Whether a new DAG waits until somebody switches it on; None for Airflow's own default, which
             is that it does.
+        deadline: By when a run of a subject has to end, and what is done where it has not; None for never.
     """
 
     def make(build: Build[Subject]) -> Build[Subject]:
@@ -45,6 +48,7 @@ def pipeline(
                 max_active_runs=1,
                 is_paused_upon_creation=paused,
                 params=form(subject, folder),
+                deadline=deadline(subject),
                 tags=[family, name],
                 default_args={**RETRIES, "owner": getattr(subject, "owner", "perennial")},
             ):

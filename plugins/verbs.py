@@ -217,6 +217,11 @@ def register(spec: PipelineSpec, run: XComArg, archive: XComArg, decision: XComA
     return step("register", {"spec": spec}, inputs, skip_because=not_promoted, multiple_outputs=True)
 
 
+def describe(spec: PipelineSpec, version: XComArg) -> None:
+    """Write the version's card beside its release, which does not wait for it and does not fail by it."""
+    step("describe", {"spec": spec}, {"version": version}, from_run=lambda _: {"energy": settings().energy})
+
+
 def deploy(spec: PipelineSpec, version: XComArg) -> XComArg:
     """Let the version serve, without a failed request, and make it the champion once it does."""
     return step("deploy", {"spec": spec}, {"version": version})

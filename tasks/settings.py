@@ -6,9 +6,9 @@ The defaults need nothing.
 import os
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import InvalidProject
@@ -25,6 +25,13 @@ NOT_MADE = ".not-made"
 def separated(text: str) -> list[str]:
     """The entries of a comma-separated setting."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+NumberIfAny = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+]
+"""Empty, as a line of .env without a value gives it, is no number."""
 
 
 class Settings(BaseSettings):
@@ -73,6 +80,9 @@ class Settings(BaseSettings):
         gpu_pool: The Airflow pool that they wait for.
         gpu_executor: The Airflow executor that runs them, where there are several (`EdgeExecutor`); empty for
             Airflow's first.
+        mlflow_url: Where the steps reach MLflow.
+        gateway_url: Where the steps reach the gateway.
+        gateway_token: What they show there to change a route.
         mlflow_pages: Where a browser finds MLflow's pages, an URL or a path beside Airflow's; empty where
             that is `mlflow_url`.
         mlflow_key: What the runner derives each step's MLflow password from; no step has it. Empty where
@@ -86,9 +96,21 @@ class Settings(BaseSettings):
         database_wait_seconds: How long a server that refuses connections, as while it starts, is asked again.
         ledger_key: What the ledger's heads are signed with, an Ed25519 private key of 64 hexadecimal digits;
             empty where they are not signed.
+        processor_watts, gpu_watts: What a busy core, and a GPU, is taken to draw where a model's card tells
+            of the energy of its training.
+        energy_overhead: What the data centre is taken to draw for each watt of the machine.
+        carbon_grams_per_kwh: What the electricity emits; empty where emissions are not estimated.
+        processor_price_per_hour, gpu_price_per_hour: Of a core and of a GPU; empty where costs are not
+            estimated.
+        currency: Of these prices.
         alerts: The Airflow connections that alerts are sent by, comma-separated: of the types `smtp`,
-            `slackwebhook` and `http`. Empty where they are only listed.
+            `slackwebhook`, `http` and `pagerduty_events`. Empty where they are only listed.
         alerts_remind_hours: After so long what was told and is not over is called to mind.
+        loop_silent_minutes: After so long without a sign of the loop, which is at work each minute, the
+            service `loop-watch` tells the channels.
+        heartbeat_url: What the loop asks each minute, so that a service elsewhere notices when it no longer
+            does; empty for none. It is a secret: who knows it can ask in the loop's place.
+        heartbeat_method: How: a POST has the time of the beat, as a metric of Prometheus.
         torchserve_inference_url, torchserve_management_url: TorchServe's addresses; of several servers
             comma-separated, in the same order.
         torchserve_store: The folder that TorchServe loads archives from; empty for a folder of `home`.
@@ -146,8 +168,18 @@ class Settings(BaseSettings):
     gpu_queue: str = "gpu"
     gpu_pool: str = "gpu"
     gpu_executor: str = ""
+    processor_watts: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    gpu_watts: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    energy_overhead: float = Field(default=1.5, ge=1, allow_inf_nan=False)
+    carbon_grams_per_kwh: NumberIfAny = None
+    processor_price_per_hour: NumberIfAny = None
+    gpu_price_per_hour: NumberIfAny = None
+    currency: str = Field(default="", max_length=20)
     alerts: str = ""
     alerts_remind_hours: float = Field(default=24, gt=0, allow_inf_nan=False)
+    loop_silent_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
+    heartbeat_url: SecretStr = SecretStr("")
+    heartbeat_method: Literal["GET", "POST"] = "POST"
     torchserve_inference_url: str = "http://127.0.0.1:8085"
     torchserve_management_url: str = "http://127.0.0.1:8086"
     torchserve_store: str = ""
@@ -193,6 +225,13 @@ class Settings(BaseSettings):
     @property
     def oip_keys(self) -> Path:
         return Path(self.oip_key_file or self.home / "inference" / "key_file.json")
+
+    @property
+    def energy(self) -> dict[str, float | str | None]:
+        """What an estimate of energy and cost rests on, as the contract `EnergyAssumptions` takes it."""
+        names = ("processor_watts", "gpu_watts", "carbon_grams_per_kwh")
+        prices = ("processor_price_per_hour", "gpu_price_per_hour", "currency")
+        return {"overhead": self.energy_overhead, **{name: getattr(self, name) for name in (*names, *prices)}}
 
     def _in_store(self, folder: str) -> str:
         return f"{self.store_url.rstrip('/')}/{folder}" if self.store_url else str(self.home / folder)

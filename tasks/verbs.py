@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
         "tasks.gate.label_incident", contracts.LabelIncidentRequest, contracts.LabelIncidentAnswer
     ),
     "register": Verb("tasks.release.register", contracts.RegisterRequest, contracts.ModelVersion),
+    "describe": Verb("tasks.provenance.describe", contracts.DescribeRequest, contracts.Described),
     "deploy": Verb("tasks.release.deploy", contracts.DeployRequest, contracts.Rollout),
     "enter": Verb("tasks.release.enter", contracts.EnterRequest, contracts.Passage),
     "accept": Verb("tasks.release.accept", contracts.AcceptRequest, contracts.Acceptance),

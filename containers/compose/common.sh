@@ -107,7 +107,7 @@ volumes() { docker volume ls --quiet --filter "label=com.docker.compose.project=
 not_ready() {
     containers | while read -r service id state status; do
         case "$service $state $status" in
-        "airflow-init exited Exited (0)"*) ;;
+        "airflow-init exited Exited (0)"* | "monitoring-init exited Exited (0)"*) ;;
         *" running "*"(healthy)") ;;
         *) say "$service $id $state $status" ;;
         esac
@@ -126,6 +126,9 @@ say_addresses() {
     say "      /          Airflow   user ${user:-admin}, password $(setting ADMIN_PASSWORD)"
     say "      /mlflow/   MLflow    user ${user:-admin}, password $(setting MLFLOW_PASSWORD)"
     say "      /v1/       models    Authorization: Bearer $(setting PREDICTION_TOKEN)"
+    case ",$(setting COMPOSE_PROFILES)," in
+    *,monitoring,*) say "      /grafana/  Grafana   user admin, password $(setting GRAFANA_PASSWORD)" ;;
+    esac
 }
 
 # Owners, modes, and the attributes in which the object store keeps what it knows of an object.

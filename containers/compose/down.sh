@@ -39,7 +39,7 @@ if [ -z "$(docker ps --all --quiet --filter "$ours")$(docker ps --all --quiet --
 fi
 say "Stopping the platform $project."
 # The way in first, then what starts steps, then the steps; the databases last, when nobody writes to them any more.
-stop entrance airflow-scheduler
+stop entrance airflow-scheduler loop-watch
 stop engine worker-default worker-gpu
 remove_all "$steps"
 stop airflow-apiserver airflow-dag-processor airflow-triggerer mlflow gateway torchserve inference

@@ -40,11 +40,19 @@ ensure AIRFLOW_DATABASE_PASSWORD "$(random 16)"
 ensure MLFLOW_DATABASE_PASSWORD "$(random 16)"
 ensure PLATFORM_DATABASE_PASSWORD "$(random 16)"
 ensure GATEWAY_DATABASE_PASSWORD "$(random 16)"
+ensure MONITORING_DATABASE_PASSWORD "$(random 16)"
+ensure GRAFANA_PASSWORD "$(random 10)"
 ensure REDIS_PASSWORD "$(random 16)"
 ensure OBJECTSTORE_ACCESS_KEY perennial:platform
 ensure OBJECTSTORE_SECRET_KEY "$(random 24)"
 ensure GATEWAY_TOKEN "$(random 32)"
 ensure PREDICTION_TOKEN "$(random 24)"
+
+# Airflow sends its numbers only where somebody listens.
+case ",$(setting COMPOSE_PROFILES)," in
+*,monitoring,*) set_setting STATSD_ON True ;;
+*) set_setting STATSD_ON False ;;
+esac
 
 if [ ! -f "$airflow_environment_file" ]; then
     umask 077

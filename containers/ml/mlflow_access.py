@@ -6,6 +6,7 @@ by its own grants, which this module gives the steps' users:
     perennial-reader          reads everything
     perennial-gate            writes to the runs of every experiment, reads the registry
     perennial-release         writes to the registry, reads every experiment
+    perennial-card            writes cards to the runs of every experiment, and descriptions of versions
     perennial-model-<model>   writes to the experiment of that model alone, reads the registry
 
 A step's password is the HMAC-SHA256 of its user's name under the key of the installation, so a new model
@@ -32,6 +33,7 @@ KEY = "PERENNIAL_MLFLOW_KEY"
 PREFIX = "perennial-"
 OF_A_MODEL = "perennial-model-"
 RELEASE = "perennial-release"
+CARD = "perennial-card"
 EVERYTHING = "*"
 CHAMPION, MOVED_BY = "champion", "perennial.champion_moved_by"
 MOVES_ALIAS = "/2.0/mlflow/registered-models/alias"
@@ -39,6 +41,7 @@ READ_REGISTRY = ("registered_model", EVERYTHING, "READ")
 GRANTS = {
     "perennial-reader": (("experiment", EVERYTHING, "READ"), READ_REGISTRY),
     "perennial-gate": (("experiment", EVERYTHING, "EDIT"), READ_REGISTRY),
+    CARD: (("experiment", EVERYTHING, "EDIT"), ("registered_model", EVERYTHING, "EDIT")),
     RELEASE: (("experiment", EVERYTHING, "READ"), ("registered_model", EVERYTHING, "MANAGE")),
 }
 GRANTED_FOR_SECONDS = 60
@@ -51,6 +54,12 @@ RUNS = re.compile(
     r"((runs|metrics|artifacts|traces|logged-models)(/.+)?|experiments/(get|get-by-name|search))"
 )
 REGISTRY = re.compile(r"/api/2\.0/mlflow/(registered-models|model-versions)/.+")
+# Of who describes versions, beside what it reads: MLflow knows no grant so narrow.
+CARD_ACTS = re.compile(
+    r"PUT /api/2\.0/mlflow-artifacts/artifacts/\d+/[0-9a-f]{32}/artifacts/card/card\.(json|md|html)"
+    r"|PATCH /api/2\.0/mlflow/model-versions/update"
+    r"|POST /api/[23]\.0/mlflow/(runs|experiments|logged-models)/search"
+)
 
 _granted: dict[str, float] = {}
 _granting = threading.Lock()
@@ -98,6 +107,8 @@ def _note_mover(response: Response) -> Response:
 
 
 def _may_reach(name: str, method: str, path: str) -> bool:
+    if name == CARD and method != "GET":
+        return bool(CARD_ACTS.fullmatch(f"{method} {path}"))
     if RUNS.fullmatch(path):
         return True
     return bool(REGISTRY.fullmatch(path)) and (method == "GET" or name == RELEASE)

@@ -14,7 +14,9 @@ import os
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from mlflow import environment_variables
@@ -25,7 +27,13 @@ LOGIN_CACHED_SECONDS = 60
 
 
 def main(
-    host: str, port: int, backend_store_uri: str, artifacts_destination: str, *, upgrade: bool = False
+    host: str,
+    port: int,
+    backend_store_uri: str,
+    artifacts_destination: str,
+    *,
+    upgrade: bool = False,
+    around: Callable[[Any], Any] = lambda app: app,
 ) -> None:
     """Serve until SIGTERM.
 
@@ -33,6 +41,7 @@ def main(
 
     Args:
         upgrade: Whether to bring the database to this version first.
+        around: What is put around the application.
     """
     require(*SECRETS)
     with tempfile.TemporaryDirectory(prefix="perennial-mlflow-") as private:
@@ -50,7 +59,7 @@ def main(
             os.environ["MLFLOW_AUTH_ADMIN_USERNAME"], os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"]
         )
         log = Path(str(mlflow.server.__file__)).with_name("uvicorn_log_config.yaml")
-        uvicorn.run(app, host=host, port=port, log_config=str(log))
+        uvicorn.run(around(app), host=host, port=port, log_config=str(log))
 
 
 def require(*names: str) -> None:

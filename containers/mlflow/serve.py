@@ -7,6 +7,7 @@ read:
                                     postgresql+psycopg2://user:password@host/mlflow
     PERENNIAL_MLFLOW_ARTIFACTS_URL  where artifacts go; clients reach them through this server alone
     PERENNIAL_MLFLOW_HOST, _PORT    the address to listen on: every one of the container, port 5000
+    PERENNIAL_MLFLOW_METRICS_PORT   where Prometheus is answered, at the same host: port 5001
 
 and so do the secrets that containers/ml/serve_mlflow.py names.
 """
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "ml"))
+import counted
 import serve_mlflow
 
 
@@ -26,7 +28,8 @@ def main() -> None:
     database_url, artifacts_url = (os.environ[name] for name in names)
     host = os.environ.get("PERENNIAL_MLFLOW_HOST", "0.0.0.0")  # noqa: S104 - of a container
     port = int(os.environ.get("PERENNIAL_MLFLOW_PORT", "5000"))
-    serve_mlflow.main(host, port, database_url, artifacts_url, upgrade=True)
+    counted.tell(host, int(os.environ.get("PERENNIAL_MLFLOW_METRICS_PORT", "5001")))
+    serve_mlflow.main(host, port, database_url, artifacts_url, upgrade=True, around=counted.Counted)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Give the ledger, as JSON, to those who are logged in to Airflow: `perennial` reads it so from elsewhere."""
+"""Give the ledger, and which trainings are late, as JSON, to those who are logged in to Airflow: `perennial`
+reads it so from elsewhere.
+"""
 
 from typing import Any
 
@@ -8,6 +10,8 @@ from fastapi import Depends, FastAPI, HTTPException
 from tasks.errors import PerennialError
 from tasks.ledger import entries
 from tasks.ledger.verify import faults, verify, verify_end
+from tasks.monitoring.alerts.late import late_runs
+from tasks.monitoring.slo.figures import newest
 
 app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depends(requires_authenticated())])
 
@@ -16,6 +20,18 @@ app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depend
 def history(model: str | None = None) -> dict[str, Any]:
     """Every entry, oldest first; of one model where it is named."""
     return {"entries": [entry.model_dump(mode="json") for entry in entries.history(model)]}
+
+
+@app.get("/late")
+def late() -> dict[str, Any]:
+    """The trainings that go on past their deadline."""
+    return {"late": [run.model_dump(mode="json") for run in late_runs()]}
+
+
+@app.get("/figures")
+def figures() -> dict[str, Any]:
+    """How each model stood by its objectives when somebody looked last."""
+    return {"figures": [each.model_dump(mode="json") for each in newest()]}
 
 
 @app.get("/broken")

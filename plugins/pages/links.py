@@ -73,6 +73,16 @@ class ExplanationLink(BaseOperatorLink):
         return report_page(url) if url else ""
 
 
+class CardLink(BaseOperatorLink):
+    """To the model card of the version."""
+
+    name = "Model card"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
+        url = operator.outcome.get("report_url")
+        return report_page(url) if url else ""
+
+
 class MLflowRunLink(BaseOperatorLink):
     """To the run in MLflow that the step made or works on."""
 
@@ -94,6 +104,7 @@ LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {
     "evaluate": (EvaluationReportLink(), MLflowRunLink()),
     "gate": (EvaluationReportLink(), MLflowRunLink()),
     "register": (MLflowRunLink(),),
+    "describe": (CardLink(),),
     "drift": (DriftPageLink(), DriftReportLink()),
     "reproduce": (MLflowRunLink(),),
     "explain": (ExplanationLink(),),

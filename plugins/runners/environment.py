@@ -18,6 +18,7 @@ from plugins.runners.step import Step
 from tasks.settings import Settings
 
 SCRATCH = "/scratch"
+HEARTBEAT = "PERENNIAL_HEARTBEAT_URL"
 MODEL_CODE = frozenset({"check_labels", "train", "package", "evaluate", "reproduce"})
 STORE = ("store_url", "lake_url", "runs_url", "landing_url", "mlflow_url")
 PLATFORM = (
@@ -80,7 +81,7 @@ def environment_of(
 def withheld(verb: str) -> frozenset[str]:
     """The variables of ours that a step of this verb is not told, wherever it runs."""
     platform = PLATFORM if verb in MODEL_CODE else ()
-    return frozenset({KEY, *(f"PERENNIAL_{name.upper()}" for name in platform)})
+    return frozenset({KEY, HEARTBEAT, *(f"PERENNIAL_{name.upper()}" for name in platform)})
 
 
 def _own(step: Step, image: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ USERS = {
     "rollback": "perennial-release",
     "withdraw": "perennial-release",
     "reconcile": "perennial-release",
+    "describe": "perennial-card",
 }
 READER = "perennial-reader"
 

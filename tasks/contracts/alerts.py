@@ -19,10 +19,16 @@ AlertReason = Literal[
     "rollback",
     "release",
     "failed_step",
+    "late",
+    "objective",
 ]
 """Why somebody is alerted: the data is broken; drift was found; a person is asked; an alarm that nothing
 answers any more; the gate's label incident; a batch in quarantine; a rollback that no person made; a
-release by stages that went back, is held or was left; a failed run of the loop."""
+release by stages that went back, is held or was left; a failed run of the loop; a training that is late;
+an objective that is missed, or about to be."""
+
+AnyReason = AlertReason | Literal["silent_loop"]
+"""`silent_loop` is about no model, so that nobody can silence it: the loop itself does nothing any more."""
 
 
 class FailedRun(Contract):
@@ -41,6 +47,20 @@ class FailedRun(Contract):
     tasks: tuple[str, ...]
     since: AwareDatetime
     ran_at: AwareDatetime | None = None
+
+
+class LateRun(Contract):
+    """A training that goes on past its deadline.
+
+    Attributes:
+        name: Of the model.
+        deadline: When it should have ended.
+    """
+
+    dag_id: str
+    run_id: str
+    name: str
+    deadline: AwareDatetime
 
 
 class Trouble(Contract):
@@ -62,7 +82,7 @@ class Trouble(Contract):
 
     model: str
     subject: str
-    reason: AlertReason
+    reason: AnyReason
     since: AwareDatetime
     version: str | None
     why: str
@@ -79,7 +99,7 @@ class Told(Contract):
 
     model: str
     subject: str
-    reason: AlertReason
+    reason: AnyReason
     since: AwareDatetime
     why: str
     kinds: tuple[str, ...]

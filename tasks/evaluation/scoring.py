@@ -5,7 +5,7 @@ of its own, so that two archives' modules never meet.
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,8 @@ def answer_all(
     *,
     latency_samples: int = 200,
     timeout_seconds: float = 900,
+    python: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Scores:
     """Feed rows to an archive's handler, in a process of its own.
 
@@ -129,6 +131,8 @@ def answer_all(
         rows: A Parquet file, or JSON lines of instances.
         columns: The features that make an instance.
         latency_samples: How many single requests are timed.
+        python: The interpreter; None for this process's.
+        environment: Variables of that process beside those of this one.
 
     Raises:
         InvalidProject: The archive's handler cannot be imported, or breaks TorchServe's rules.
@@ -136,12 +140,16 @@ def answer_all(
     """
     with tempfile.TemporaryDirectory(prefix="perennial-score-") as folder:
         output = Path(folder, "scores.json")
-        command = [sys.executable, "-m", "tasks.evaluation.score_program"]
+        command = [str(python or sys.executable), "-m", "tasks.evaluation.score_program"]
         command += ["--archive", str(archive), "--rows", str(rows), "--output", str(output)]
         command += [part for column in columns for part in ("--column", column)]
         command += ["--latency-samples", str(latency_samples), "--work", folder]
         ended = child.run(
-            command, log=Path(folder, "score.log"), timeout_seconds=timeout_seconds, folder=PROJECT
+            command,
+            log=Path(folder, "score.log"),
+            timeout_seconds=timeout_seconds,
+            environment=environment,
+            folder=PROJECT,
         )
         if ended.code != 0 or not output.exists():
             raise _failure(ended, archive, timeout_seconds)

@@ -52,6 +52,16 @@ def has_signature(head: LedgerHead) -> bool:
     return bool(head.signature or head.public_key)
 
 
+def sign_bytes(content: bytes) -> tuple[str, str] | None:
+    """The public key, and the signature of any bytes, in hexadecimal digits; None where there is no key.
+
+    Raises:
+        InvalidSettings: The key is not one.
+    """
+    key = _key()
+    return None if key is None else (key.public_key().public_bytes_raw().hex(), key.sign(content).hex())
+
+
 def can_sign() -> bool:
     """Whether this process knows the key."""
     return bool(settings().ledger_key.get_secret_value())

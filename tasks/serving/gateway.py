@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tasks.contracts import Contract, LossRule, Outcomes, Route, TrafficSplit
+from tasks.contracts import Contract, LossRule, ObjectiveCounts, Outcomes, Route, TrafficSplit
 from tasks.errors import ServingError
 from tasks.settings import settings
 
@@ -118,6 +118,23 @@ class Gateway:
             parameters["losses"] = losses.model_dump_json()
         told = self._call("GET", f"/internal/outcomes/{model}", params=parameters)
         return Outcomes.model_validate_json(told.content)
+
+    def objectives(
+        self, model: str, since: Sequence[datetime], seconds: float, labels_since: datetime
+    ) -> ObjectiveCounts:
+        """What became of the model's requests since each of some times, and how right its answers were.
+
+        Args:
+            seconds: An answer that took longer is slow.
+            labels_since: Labelled are answers that were given then or later.
+        """
+        parameters: list[tuple[str, str | float]] = [
+            *(("since", each.isoformat()) for each in since),
+            ("seconds", seconds),
+            ("labels_since", labels_since.isoformat()),
+        ]
+        told = self._call("GET", f"/internal/objectives/{model}", params=parameters)
+        return ObjectiveCounts.model_validate_json(told.content)
 
     def in_flight(self, model: str) -> dict[str, int]:
         """Requests that any process of the gateway works on, by backend version; one not named has none."""

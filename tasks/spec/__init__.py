@@ -3,6 +3,7 @@
 from tasks.spec.base import ColumnType, Name, faults_of
 from tasks.spec.behaviour import BehaviourTest
 from tasks.spec.behaviour_file import cases_of as behaviour_cases
+from tasks.spec.card import CardSpec
 from tasks.spec.data import DataSpec, DoorSpec, LabelCheckSpec, SplitSpec, TableSpec
 from tasks.spec.fairness import GapMetric
 from tasks.spec.gate import GateSpec, Policy
@@ -13,6 +14,7 @@ from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, 
 from tasks.spec.release import PRODUCTION, ReleaseMode, ReleaseSpec
 from tasks.spec.serving import ServingBackendName, ServingSpec
 from tasks.spec.slices import SliceSpec, bin_names
+from tasks.spec.slo import SloSpec
 
 __all__ = [
     "FEWEST_ROWS",
@@ -20,6 +22,7 @@ __all__ = [
     "PRODUCTION",
     "RECALL_OF",
     "BehaviourTest",
+    "CardSpec",
     "ColumnRule",
     "ColumnType",
     "DataSpec",
@@ -39,6 +42,7 @@ __all__ = [
     "ServingBackendName",
     "ServingSpec",
     "SliceSpec",
+    "SloSpec",
     "SplitSpec",
     "TableSpec",
     "Task",

@@ -25,6 +25,7 @@ class BehaviourTest(Spec):
     """Cases of one kind, what is expected of each, and how many of them have to be so.
 
     Attributes:
+        name: Its name, which the gate's verdict gives.
         kind: `minimum_functionality`: the answer is the expected one. `invariance`: a change of the instance
             leaves the answer as it is. `directional`: a change moves it the expected way.
         instances: What is asked. Features that an instance does not name are those of
@@ -36,7 +37,8 @@ class BehaviourTest(Spec):
         swap: Terms that take each other's place in every text, as whole words, in upper or lower case.
         words: What the placeholders stand for; each combination is a case.
         answer: The label that is expected.
-        at_least, at_most: The number that is expected, of a regression.
+        at_least: The least number that is expected, of a regression.
+        at_most: The largest number that is expected, of a regression.
         direction: Which way the score of the positive class moves; of a regression the prediction, of several
             classes the probability of the class `of`.
         by: How far at least; 0: not the other way.
@@ -107,7 +109,12 @@ class BehaviourTest(Spec):
 
 
 class BehaviourFile(Spec):
-    """behaviour.yaml."""
+    """A model's behaviour.yaml.
+
+    Attributes:
+        version: Of this file's form.
+        tests: The tests, each with a name of its own.
+    """
 
     version: Literal[1]
     tests: tuple[BehaviourTest, ...]

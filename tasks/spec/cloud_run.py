@@ -33,13 +33,17 @@ class CloudRunSpec(Spec):
     """The service, and how each revision of it runs the image of one version.
 
     Attributes:
-        project, region, service: Which service; it is made where it is not there.
+        project: The Google Cloud project of the service.
+        region: Its region.
+        service: Its name; it is made where it is not there.
         registry: Where `make image REGISTRY=...` pushed the images.
         token_secret: The secret that holds what a request has to bear, `PERENNIAL_INFERENCE_TOKEN`.
         token_version: Of the secret.
         service_account: Which a revision runs as; empty for the project's default.
-        cpu, memory: Of each instance.
-        min_instances, max_instances: How many there may be; with 0 the first request waits for a start.
+        cpu: Processors of each instance, such as 1 or 500m.
+        memory: Memory of each instance, such as 512Mi.
+        min_instances: How many there are at least; with 0 the first request waits for a start.
+        max_instances: How many there may be.
         concurrency: So many requests an instance gets at once.
         ingress: From where it can be reached. The task that tries a new revision has to be able to.
         ready_seconds: How long a new revision may take until it is ready.

@@ -73,6 +73,8 @@ class SplitSpec(Spec):
 
     Attributes:
         by: A column of the query's result, or several: rows with the same values are in the same part.
+        validation_share: Of the rows, how many only decide when a training stops.
+        test_share: Of the rows, how many no training sees, on which candidates are judged.
         near_duplicates: What becomes of a training row that says the same as a test or validation row, and of
             a validation row that says the same as a test row: it is left out of the snapshot (`leave_out`),
             or only counted (`count`). `auto` leaves it out where a feature is text, and counts in tables
@@ -134,6 +136,7 @@ class DataSpec(TableSpec):
         features: The columns that a request to the service carries too, each of one of the tables.
         label: The column of the query's result to predict. The query may compute it; only where labels come
             back must it be a column of the table.
+        split: How the rows are split into those for training, for stopping it and for judging.
         slice_by: Columns of the query's result whose values are evaluated one by one: a name, or a list of
             names and of `SliceSpec`, which parts numbers into bins. None for no slices.
         minimum_rows: A snapshot with fewer rows is rejected.

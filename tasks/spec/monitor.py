@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from tasks.spec.base import MOST_ROWS, Rows, Share, Spec
 from tasks.spec.cron import Cron
+from tasks.spec.slo import SloSpec
 from tasks.spec.training import MOST_CPUS
 
 FEWEST_ROWS = 30
@@ -84,6 +85,7 @@ class MonitorSpec(Spec):
             further one is granted until a person closes the breaker.
         rebuild_after: After so many light retrains in a row a person is asked for a full rebuild.
         probation_checks: So many checks after a retrain, an alarm asks a person instead of retraining again.
+        slo: What the model's users are promised.
     """
 
     schedule: Cron = "0 4 * * *"
@@ -105,6 +107,7 @@ class MonitorSpec(Spec):
     breaker_after: int = Field(default=3, ge=1, le=MOST_IN_A_ROW)
     rebuild_after: int = Field(default=4, ge=1, le=MOST_IN_A_ROW)
     probation_checks: int = Field(default=3, ge=0, le=MOST_IN_A_ROW)
+    slo: SloSpec = SloSpec()
 
     @field_validator("false_alarms_per_year")
     @classmethod

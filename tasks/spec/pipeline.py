@@ -12,6 +12,7 @@ from tasks.errors import InvalidProject
 from tasks.spec import behaviour_file, strict_yaml
 from tasks.spec.base import Name, Spec, faults_of
 from tasks.spec.behaviour import BehaviourTest
+from tasks.spec.card import CardSpec
 from tasks.spec.data import DataSpec, TableSpec
 from tasks.spec.features import (
     faults_of_example,
@@ -26,6 +27,7 @@ from tasks.spec.monitor_faults import faults_of_monitor
 from tasks.spec.release import ReleaseSpec, faults_of_release
 from tasks.spec.serving import ServingSpec
 from tasks.spec.slice_faults import faults_of_fairness, faults_of_slices
+from tasks.spec.slo import faults_of_slo
 from tasks.spec.task import faults_of_label_column, faults_of_labels, faults_of_margins, faults_of_metrics
 from tasks.spec.training import ResourcesSpec, TrainingSpec
 
@@ -34,7 +36,19 @@ class PipelineSpec(Spec):
     """A model's pipeline.yaml.
 
     Attributes:
+        version: Of this file's form.
+        name: The model's name, as its folder has it.
+        description: What the model predicts and from what, in a sentence, for people.
+        owner: Who answers for the model: a person or a team.
         task: What the model predicts: one of two labels, one of several, or a number.
+        data: What it is trained on, and the door to that.
+        training: How and when it is trained.
+        resources: What a training may use.
+        serving: How it is served.
+        gate: When a candidate is promoted.
+        monitor: When its traffic counts as drifted, and what follows.
+        release: How a promoted version comes to serve.
+        card: What people say of the model in its card.
         behaviour: The tests of behaviour.yaml, which lies beside pipeline.yaml; none where it does not.
     """
 
@@ -50,6 +64,7 @@ class PipelineSpec(Spec):
     gate: GateSpec = GateSpec()
     monitor: MonitorSpec = MonitorSpec()
     release: ReleaseSpec = ReleaseSpec()
+    card: CardSpec = CardSpec()
     behaviour: tuple[BehaviourTest, ...] = ()
 
     @model_validator(mode="before")
@@ -76,6 +91,7 @@ class PipelineSpec(Spec):
             *faults_of_slices(self.data, self.gate),
             *faults_of_fairness(self.task, self.data, self.gate),
             *faults_of_monitor(self.data, self.monitor, self.gate.primary_metric),
+            *faults_of_slo(self.task, self.monitor.slo),
             *faults_of_release(self.task, self.release),
         ]
         _require_none(*faults)

@@ -71,7 +71,8 @@ class ShadowSpec(Spec):
     Attributes:
         share: Of the requests, copied.
         requests: The least number of compared copies; 0 for no shadow.
-        longest_seconds, undecided: As of a step.
+        longest_seconds: The most time; then `undecided` counts.
+        undecided: As of a step: `hold` goes back to the version before, `proceed` goes on.
     """
 
     share: Share = 0.2
@@ -85,8 +86,9 @@ class AcceptanceSpec(Spec):
 
     Attributes:
         rows: Frozen test rows that it has to answer as it did when it was judged; 0 for none.
-        connections, requests, seconds: The load test: so many callers at once, ended by whichever comes
-            first; 0 requests for none.
+        connections: So many callers at once make the load test.
+        requests: So many requests end it; 0 for no load test.
+        seconds: It ends after so long, if that comes first.
         p95_seconds: What 95 % of its answers under that load may take; None for no limit but the model's
             `serving.timeout_seconds`.
     """
@@ -130,7 +132,8 @@ class ReleaseSpec(Spec):
             answers copies, and what that shows is written down; it is not released.
         approval: When a person is asked.
         steps: The shares of requests that the candidate answers, rising to 1.
-        step, shadow: When a step, and the shadow, may end.
+        step: When a step may end.
+        shadow: When the shadow may end, and how large it is.
         sticky_by: What keeps a caller at one version: `sender`, `header:<name>`, or empty for neither.
         error_rates: How often the checks may be wrong.
         checks: What is looked at.

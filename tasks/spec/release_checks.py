@@ -27,7 +27,11 @@ class ErrorRates(Spec):
 
 
 class ErrorsCheck(Spec):
-    """Requests that were not answered: how much larger the candidate's share of them may be."""
+    """Requests that were not answered.
+
+    Attributes:
+        margin: How much larger than the stable version's the candidate's share of them may be.
+    """
 
     margin: Margin = 0.02
 
@@ -36,6 +40,7 @@ class LatencyCheck(Spec):
     """Slow answers: those that take longer than `ratio` times what 95 % of the stable version's take.
 
     Attributes:
+        ratio: From how many times what 95 % of the stable version's answers take an answer is slow.
         margin: How much larger than the stable version's the candidate's share of slow answers may be.
         limit_seconds: An answer that takes longer is slow in any case; None for no such limit.
     """
@@ -46,13 +51,21 @@ class LatencyCheck(Spec):
 
 
 class AgreementCheck(Spec):
-    """Copies: in which share of them the candidate has to say what the caller was told; None for any."""
+    """Copies of requests that both versions answered.
+
+    Attributes:
+        least: In which share of them the candidate has to say what the caller was told; None for any.
+    """
 
     least: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class PredictionsCheck(Spec):
-    """Answers: by how much the share of any one answer may change; None for any. Not of a regression."""
+    """Which answers are given. Not of a regression.
+
+    Attributes:
+        largest_change: By how much the share of any one answer may change; None for any.
+    """
 
     largest_change: Margin | None = 0.1
 
@@ -78,7 +91,15 @@ class LabelsCheck(Spec):
 
 
 class ReleaseChecks(Spec):
-    """What is looked at while two versions are there."""
+    """What is looked at while two versions are there.
+
+    Attributes:
+        errors: Requests that were not answered.
+        latency: Answers that were slow.
+        agreement: Copies that both versions answered.
+        predictions: How often each answer is given.
+        labels: Answers whose label has come.
+    """
 
     errors: ErrorsCheck = ErrorsCheck()
     latency: LatencyCheck = LatencyCheck()

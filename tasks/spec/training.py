@@ -32,6 +32,8 @@ class TrainingSpec(Spec):
         on_code_change: Whether a training starts by itself where what a training reads of the model's folder
             is no longer what the champion was trained with: it is looked each day.
         timeout_seconds: The longest a training may take.
+        deadline_hours: After so long, from when a run of the DAG was queued, somebody is told that the
+            training is late; it goes on. None for no deadline.
         retries: How often an infrastructure fault is tried again.
         allow_other_commit: Whether a run may train in an image that was built from another commit than the
             run's.
@@ -45,6 +47,7 @@ class TrainingSpec(Spec):
     maximum_age_days: float | None = Field(default=None, gt=0, le=3650)
     on_code_change: bool = False
     timeout_seconds: float = Field(default=3600, gt=0, le=MONTH_SECONDS)
+    deadline_hours: float | None = Field(default=None, gt=0, le=MONTH_SECONDS / 3600)
     retries: int = Field(default=2, ge=0, le=100)
     allow_other_commit: bool = False
 

@@ -101,6 +101,33 @@ failed_runs = sa.Table(
     sa.Column("ran_at", UtcTime, nullable=False),
 )
 
+# The trainings that go on past their deadline, until they end.
+late_runs = sa.Table(
+    "late_runs",
+    metadata,
+    sa.Column("dag_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.String(63), nullable=False, index=True),
+    sa.Column("deadline", UtcTime, nullable=False),
+)
+
+# When each loop of a platform was last at work: one row, since there is one loop.
+loop_beats = sa.Table(
+    "loop_beats",
+    metadata,
+    sa.Column("loop", sa.String(63), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+)
+
+# Which channels were told that the loop is silent, and not yet that it is back; written as the next table is.
+loop_told = sa.Table(
+    "loop_told",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("told_at", UtcTime, nullable=False),
+)
+
 # What each channel was told of each trouble last: written after the message was taken, so that a process that
 # is killed in between tells it twice and not never.
 alerts_told = sa.Table(
@@ -115,6 +142,15 @@ alerts_told = sa.Table(
     sa.Column("kinds", sa.Text, nullable=False),
     sa.Column("told_at", UtcTime, nullable=False),
     sa.Column("is_momentary", sa.Boolean, nullable=False),
+)
+
+# How each model stood when somebody looked last; the look of each fifth minute writes it anew.
+model_figures = sa.Table(
+    "model_figures",
+    metadata,
+    sa.Column("model", sa.String(63), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("figures", sa.Text, nullable=False),
 )
 
 

@@ -195,6 +195,11 @@ def tag_version(version: ModelVersion, tags: dict[str, str]) -> ModelVersion:
     return get_version(version.model, version.version)
 
 
+def describe_version(model: str, number: str, text: str) -> None:
+    """Let MLflow's page of a version show this text, which is Markdown."""
+    client().update_model_version(model, number, text)
+
+
 def training_run(run_id: str) -> TrainingRun:
     """What a run was trained from, as its artifact says.
 
@@ -235,6 +240,12 @@ def fetch_artifact(run_id: str, path: str, folder: Path) -> Path | None:
 def run_tags(run_id: str) -> dict[str, str]:
     """The tags of a run."""
     return dict(client().get_run(run_id).data.tags)
+
+
+def run_seconds(run_id: str) -> float | None:
+    """How long a run took; None where it has not ended."""
+    found = client().get_run(run_id).info
+    return None if found.end_time is None else (found.end_time - found.start_time) / 1000
 
 
 def log_text(run_id: str, path: str, text: str) -> None:

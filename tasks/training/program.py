@@ -6,6 +6,7 @@ A training that is run again runs here too, with the code, the values and the th
 
 import hashlib
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.contracts import DataSnapshot
+from tasks.evaluation.preparation.kept_code import EVENT_FILE
 from tasks.runtime import child
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
@@ -71,6 +73,7 @@ class Trained:
         log: Everything that the program said.
         tail: The end of that.
         fault: None where all went well.
+        processor_seconds: Of all its processes together, as the kernel counted them.
     """
 
     output: Path
@@ -78,6 +81,7 @@ class Trained:
     tail: str
     fault: Fault | None
     exit_code: int
+    processor_seconds: float
 
 
 def make_scratch(step_key: str, snapshot: DataSnapshot) -> Path:
@@ -118,6 +122,7 @@ def run(
         OSError: Its log cannot be written.
     """
     timeout_seconds = spec.training.timeout_seconds
+    before = _processor_seconds()
     ended = child.run(
         ["bash", "-c", _command(spec, values, scratch, models)],
         log=scratch / "training.log",
@@ -131,7 +136,20 @@ def run(
         tail=ended.tail,
         fault=_fault(ended, scratch / "output", timeout_seconds),
         exit_code=ended.code,
+        processor_seconds=_processor_seconds() - before,
     )
+
+
+def _processor_seconds() -> float:
+    """Of every child of this process that has ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def files_to_serve(output: Path) -> list[Path]:
+    """What a program wrote for serving; a TensorBoard log among it is the run's."""
+    written = sorted(path for path in output.rglob("*") if path.is_file())
+    return [path for path in written if EVENT_FILE not in path.name]
 
 
 def _command(spec: PipelineSpec, values: Mapping[str, str | int | float], scratch: Path, models: Path) -> str:
@@ -174,6 +192,6 @@ def _fault(ended: child.Ended, output: Path, timeout_seconds: float) -> Fault | 
         if last.partition(":")[0] in PROGRAM_S_OWN:
             return Fault(f"ended with code {ended.code}: {last}", for_good=True)
         return Fault(f"ended with code {ended.code}")
-    if not any(path.is_file() for path in output.rglob("*")):
+    if not files_to_serve(output):
         return Fault("ended well but wrote no file to the folder of its parameter `output`", for_good=True)
     return None

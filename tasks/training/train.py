@@ -14,9 +14,10 @@ from tasks.errors import FrozenSetMismatch, ProgramBroken, TrainingFailed
 from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.runtime import code_version
 from tasks.settings import settings
-from tasks.stores import files
+from tasks.stores import files, registry
 from tasks.training import mlflow_run, program
-from tasks.training.mlflow_run import Values
+from tasks.training.follow import followed
+from tasks.training.mlflow_run import PROCESSOR_SECONDS, Values
 from tasks.training.mlproject import check_parameters, parameters
 from tasks.training.preflight import require_commit
 from tasks.training.surroundings import find_surroundings
@@ -69,7 +70,9 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     keep_code(settings().models, spec.name, str(files.at(work_url, run_id)))
     scratch = program.make_scratch(request.context.step_key, request.snapshot)
     record = program.Record(run_id, experiment_id)
-    trained = program.run(spec, values, record, scratch, models=settings().models)
+    with followed(run_id, values, [scratch, settings().models / spec.name]):
+        trained = program.run(spec, values, record, scratch, models=settings().models)
+    registry.tag_run(run_id, {PROCESSOR_SECONDS: f"{trained.processor_seconds:.3f}"})
     log_url = files.write_text(work_url, run_id, "training.log", text=trained.log)
     fault = trained.fault
     if fault:
@@ -87,6 +90,6 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
 
 
 def _keep(output: Path, url: str) -> str:
-    for path in sorted(path for path in output.rglob("*") if path.is_file()):
+    for path in program.files_to_serve(output):
         files.put(path, files.at(url, *path.relative_to(output).parts))
     return url

@@ -20,7 +20,7 @@ from tests.containers.said import said
 
 OF_AIRFLOW = {
     f"airflow-{part}" for part in ("init", "apiserver", "scheduler", "dag-processor", "triggerer")
-} | {"worker-default", "worker-gpu"}
+} | {"loop-watch", "worker-default", "worker-gpu"}
 OURS = OF_AIRFLOW | {"objectstore", "engine", "mlflow", "torchserve", "inference", "gateway", "entrance"}
 SERVICES = OURS | {"postgres", "redis"}
 FOUR = {"airflow": "AIRFLOW", "mlflow": "MLFLOW", "perennial": "PLATFORM", "gateway": "GATEWAY"}

@@ -131,9 +131,14 @@ def run_queued(run_dag: RunDag, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
     """Runs the one queued run of a DAG, which the scheduler made, from its start to its end."""
     import sqlalchemy as sa
     from airflow.models import DagRun, dagrun
+    from airflow.models.deadline_alert import DeadlineAlert
+    from airflow.models.serialized_dag import SerializedDagModel
     from airflow.settings import Session
 
     def taken(*, dag: Any, session: Any, **_made: Any) -> DagRun:
+        if dag.deadline:  # `DAG.test` has the deadlines themselves where the scheduler has their ids
+            known = sa.select(DeadlineAlert.id).join(SerializedDagModel)
+            dag.deadline = list(session.scalars(known.where(SerializedDagModel.dag_id == dag.dag_id)))
         run = session.scalars(sa.select(DagRun).filter_by(dag_id=dag.dag_id, state="queued")).one()
         run.dag, run.state, run.start_date = dag, "running", datetime.now(UTC)
         session.commit()

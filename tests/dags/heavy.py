@@ -162,6 +162,13 @@ def register(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def describe(request: dict[str, Any]) -> dict[str, Any]:
+    report = Path(request["context"]["work_url"], "card.html")
+    report.write_text("<h1>Model card</h1>")
+    version = {name: request["version"][name] for name in ("model", "version", "run_id")}
+    return {**version, "report_url": str(report), "explained": True, "notes": []}
+
+
 def deploy(request: dict[str, Any]) -> dict[str, Any]:
     model = request["spec"]["name"]
     change = {

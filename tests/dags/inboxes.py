@@ -62,12 +62,13 @@ class _Conversation(socketserver.StreamRequestHandler):
 
 
 class WebServer(HTTPServer):
-    """Takes JSON documents, or refuses them with `status`."""
+    """Takes JSON documents, or refuses them with `status`; `answer` is what it says. Plain text is a beat."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Post)
-        self.status = 200
+        self.status, self.answer = 200, b"ok"
         self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.beats: list[tuple[str, str]] = []
 
 
 class _Post(BaseHTTPRequestHandler):
@@ -75,11 +76,13 @@ class _Post(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status == 200:
+        if self.headers["Content-Type"] == "text/plain":
+            self.server.beats.append((self.path, body.decode()))
+        elif self.server.status == 200:
             self.server.posts.append((self.path, json.loads(body)))
         self.send_response(self.server.status)
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(self.server.answer)
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the test looks itself."""

@@ -11,6 +11,7 @@ import pytest
 from plugins.alerts import Channel
 from tasks.contracts import Action
 from tasks.ledger import entries
+from tasks.monitoring.loop.beats import newest_beat
 from tasks.settings import settings
 from tests.dags.inboxes import MailServer, WebServer, serving
 from tests.dags.runs import RunDag, SetScript, asked, states, tries, xcom
@@ -85,6 +86,8 @@ def test_one_message_a_model_reaches_each_channel_once_and_is_not_sent_again_whe
     [page] = [part.get_content() for part in message.walk() if part.get_content_type() == "text/html"]
     assert "The traffic moved: {{ 7 * 7 }} &lt;b&gt;&amp;&lt;/b&gt;." in page
     assert "Version 3 serves." in page
+    own = f"http://airflow.example/prefix/perennial/models/{MODEL}"
+    assert page.count(own) == 1, "once, however many alerts"
     assert (
         f"http://airflow.example/prefix/dags/drift_{MODEL}/runs/"
         "scheduled__2026-11-28T04%3A00%3A00%2B00%3A00/tasks/drift" in page
@@ -95,6 +98,7 @@ def test_one_message_a_model_reaches_each_channel_once_and_is_not_sent_again_whe
         ("new", "drift"),
         ("new", "quarantine"),
     ]
+    assert document["page"] == own
     assert document["id"] == message["X-Perennial-Alert"]
 
     assert xcom(run_dag("reconcile_ledger"), "send_alerts") == []
@@ -149,11 +153,119 @@ def test_slack_is_told_in_its_own_way(run_dag: RunDag, use: Use, hook: WebServer
     assert "&lt;!channel&gt; &amp; all" in document["text"]
 
 
+@pytest.fixture
+def pagerduty(hook: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebServer:
+    """Answers as PagerDuty's Events API v2 does, in its place: no test may open an incident of somebody's.
+
+    Airflow's provider and PagerDuty's client are the real ones; the client, which takes HTTPS alone and has
+    one address, is given another.
+    """
+    from pagerduty import EventsApiV2Client
+
+    hook.status = 200
+    hook.answer = b'{"status": "success", "message": "Event processed", "dedup_key": "x"}'
+    url = f"http://127.0.0.1:{hook.server_port}"
+    monkeypatch.setattr(EventsApiV2Client, "url", property(lambda _: url, lambda *_: None))
+    return hook
+
+
+def test_pagerduty_gets_an_event_of_each_alert_and_its_incident_is_resolved_when_it_is_over(
+    run_dag: RunDag, use: Use, pagerduty: WebServer
+) -> None:
+    use(pager={"conn_type": "pagerduty_events", "password": "R0UT1NGKEY"})
+    note(Action.DEPLOY, "3", "It is better.", before="2")
+    note(Action.DRIFT, "incident", "Half the rows {{ are }} gone.", decision={"signals": []})
+    note(Action.BATCH, "quarantined", "The labels are poison.", before="b7")
+
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    note(Action.DRIFT, "quiet", "All is as it was.", decision={"signals": []})
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+
+    assert [path for path, _ in pagerduty.posts] == ["/v2/enqueue"] * 3
+    broken, batch, over = [document for _, document in pagerduty.posts]
+    assert {each["routing_key"] for each in (broken, batch, over)} == {"R0UT1NGKEY"}
+    actions = [each["event_action"] for each in (broken, batch, over)]
+    assert actions == ["trigger", "trigger", "resolve"]
+    assert over["dedup_key"] == broken["dedup_key"] != batch["dedup_key"]
+    payload = broken["payload"]
+    assert payload["summary"] == f"[Perennial] {MODEL}: broken data. Half the rows {{{{ are }}}} gone."
+    assert (payload["severity"], batch["payload"]["severity"]) == ("critical", "warning")
+    assert (payload["component"], payload["class"]) == (MODEL, "incident")
+    assert payload["custom_details"]["version"] == "3"
+    assert "No training answers broken data" in payload["custom_details"]["next_step"]
+    links = [each["href"] for each in broken["links"]]
+    assert links[-1] == f"http://airflow.example/prefix/perennial/models/{MODEL}"
+    assert "/tasks/drift" in links[0]
+
+
+def test_an_event_that_pagerduty_refuses_is_sent_again_to_the_same_incident(
+    run_dag: RunDag, use: Use, pagerduty: WebServer
+) -> None:
+    use(pager={"conn_type": "pagerduty_events", "password": "R0UT1NGKEY"})
+    note(Action.DRIFT, "incident", "Half the rows are gone.", decision={"signals": []})
+    pagerduty.status = 400
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "failed"
+    assert pagerduty.posts == []
+    pagerduty.status = 200
+    assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    assert [document["event_action"] for _, document in pagerduty.posts] == ["trigger"]
+
+
+@pytest.mark.parametrize("channels", [True, False])
+def test_each_minute_leaves_a_beat_and_tells_a_service_elsewhere(
+    run_dag: RunDag, use: Use, hook: WebServer, monkeypatch: pytest.MonkeyPatch, channels: bool
+) -> None:
+    use(**({"hook_ops": web(hook)} if channels else {}))
+    monkeypatch.setenv("PERENNIAL_HEARTBEAT_URL", f"http://127.0.0.1:{hook.server_port}/ping/s3cret")
+    settings.cache_clear()
+    before = datetime.now(UTC)
+
+    run = run_dag("reconcile_ledger")
+
+    assert states(run)["send_alerts"] == ("success" if channels else "skipped")
+    beat = newest_beat()
+    assert beat is not None
+    assert before <= beat
+    [(path, body)] = hook.beats
+    assert path == "/ping/s3cret"
+    name, _, time = body.partition(" ")
+    assert name == "perennial_loop_beat_timestamp_seconds"
+    assert int(before.timestamp()) <= int(time)
+
+
+def test_a_heartbeat_that_is_refused_is_told_without_its_secret_and_alerts_are_sent_all_the_same(
+    run_dag: RunDag,
+    use: Use,
+    hook: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    use(hook_ops=web(hook))
+    monkeypatch.setenv("PERENNIAL_HEARTBEAT_METHOD", "GET")
+    note(Action.DRIFT, "incident", "Half the rows are gone.", decision={"signals": []})
+    for url, why in [
+        (f"http://127.0.0.1:{hook.server_port}/ping/s3cret", "status 501"),
+        ("http://127.0.0.1:9/ping/s3cret", "ConnectionError"),
+        ("s3cret", "MissingSchema"),
+    ]:
+        monkeypatch.setenv("PERENNIAL_HEARTBEAT_URL", url)
+        settings.cache_clear()
+        assert states(run_dag("reconcile_ledger"))["send_alerts"] == "failed"
+        told = capfd.readouterr().out
+        assert f"({why}). It is sent again in a minute" in told
+        assert "s3cret" not in told
+    assert len(hook.posts) == 1, "the alert"
+
+
 @pytest.mark.parametrize(
     ("connection", "told"),
     [
         ({"conn_type": "smtp", "host": "x"}, 'Add "to" to its extra'),
-        ({"conn_type": "ftp", "host": "x"}, "of the type 'ftp'. Alerts go by smtp, slackwebhook, http."),
+        (
+            {"conn_type": "ftp", "host": "x"},
+            "of the type 'ftp'. Alerts go by smtp, slackwebhook, http, pagerduty_events.",
+        ),
+        ({"conn_type": "pagerduty_events"}, "has no integration key. Give it as its password"),
     ],
 )
 def test_a_channel_that_cannot_be_one_is_named(

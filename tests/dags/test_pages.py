@@ -2,6 +2,7 @@
 pages and who may see them, the form, the buttons of a task.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -9,8 +10,10 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
-from tasks.contracts import Action, LedgerEntry
+from tasks.contracts import Action, LateRun, LedgerEntry, ModelFigures
 from tasks.ledger import entries
+from tasks.monitoring.alerts.late import note_late
+from tasks.monitoring.slo.figures import keep
 from tasks.stores.database import ledger_entries
 from tests.dags.runs import RunDag, SetScript
 from tests.unit.tampering import tamper
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 TRAIN = "train_review_sentiment"
 DRIFT = "drift_review_sentiment"
+FIGURES = "/perennial/ledger/figures"
 
 
 @pytest.fixture
@@ -98,11 +102,24 @@ def test_reports_can_only_be_read(user: "TestClient", runs: Path) -> None:
     assert (runs / "ingest_reviews" / "run 1" / "ingest" / "a.html").exists()
 
 
+def test_the_figures_of_each_model_are_given_as_they_were_kept(
+    stranger: "TestClient", token: str, home: Path
+) -> None:
+    known = ModelFigures(
+        model="review_sentiment", at=datetime(2026, 11, 20, tzinfo=UTC), model_version="1",
+        serving_since=None, promoted_at=None, state="quiet", checked_at=None, labelled=3, accuracy=None,
+        latency_seconds=0.1, objectives=(),
+    )  # fmt: skip
+    keep(known)
+    told = stranger.get(FIGURES, headers={"Authorization": f"Bearer {token}"}).json()["figures"]
+    assert [ModelFigures.model_validate(each) for each in told] == [known]
+
+
 def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
     stranger: "TestClient", token: str, home: Path
 ) -> None:
     pages, known = (
-        ("/perennial/ledger/entries", "/perennial/ledger/broken"),
+        ("/perennial/ledger/entries", "/perennial/ledger/broken", "/perennial/ledger/late", FIGURES),
         {"Authorization": f"Bearer {token}"},
     )
     first, second = (
@@ -118,9 +135,13 @@ def test_the_ledger_is_given_as_json_to_those_who_are_logged_in_alone(
         for model in ("reviews", "flights")
     )
 
-    assert [stranger.get(page).status_code for page in pages] == [401, 401]
+    assert [stranger.get(page).status_code for page in pages] == [401, 401, 401, 401]
     told = stranger.get(pages[0], headers=known).json()["entries"]
     assert [LedgerEntry.model_validate(entry) for entry in told] == [first, second]
+    late = LateRun(dag_id="train_flights", run_id="slow", name="flights", deadline=first.at)
+    note_late(late)
+    [run] = stranger.get(pages[2], headers=known).json()["late"]
+    assert LateRun.model_validate(run) == late
     [of_flights] = stranger.get(f"{pages[0]}?model=flights", headers=known).json()["entries"]
     assert of_flights["sequence"] == second.sequence
     assert stranger.get(pages[1], headers=known).json() == {"broken": [], "findings": []}

@@ -22,7 +22,7 @@ JUDGED = (
     "evaluate",
     "gate",
 )
-RELEASED = ("register", "deploy", "calibrate")
+RELEASED = ("register", "describe", "deploy", "calibrate")
 
 
 def all_in(state: str, *tasks: str) -> dict[str, str]:
@@ -165,6 +165,20 @@ def test_a_training_that_is_killed_is_tried_again_with_the_same_request(
     assert tries(run)["train"] == 3
     first, second, third = asked(home, "train")
     assert first == second == third
+
+
+def test_a_card_that_cannot_be_written_reddens_the_run_and_the_release_goes_on(
+    run_dag: RunDag, heavy: SetScript, home: Path
+) -> None:
+    heavy({"describe": [{"exit": 20, "error": "The version is another model's."}]})
+
+    run = run_dag(TRAIN)
+
+    assert run.state == "failed"
+    assert states(run) == all_in("success", *JUDGED, *RELEASED) | {"describe": "failed"}
+    [request] = asked(home, "describe")
+    assert request["version"]["version"] == "1"
+    assert request["energy"]["processor_watts"] == 10
 
 
 def test_a_refusal_is_final_and_its_evidence_is_linked(

@@ -42,6 +42,23 @@ def test_the_probability_of_each_class_is_told_where_the_model_gives_it(
     assert "scores" not in one
 
 
+def test_an_answer_is_explained_by_leaving_out_each_word_and_nothing_of_it_is_logged(
+    platform: Platform, steady: Model
+) -> None:
+    before = len(platform.logged("predictions", steady.name))
+    told = platform.post(
+        f"/v1/models/{steady.name}/explain", {"instance": {"text": "so hello to you"}}
+    ).json()
+    effects = {part["value"]: round(part["effect"], 6) for part in told["parts"]}
+    assert effects == {"so": 0.002, "hello": 0.006, "to": 0.003, "you": 0.003}, "a thousandth of their length"
+    assert (told["model_version"], told["prediction"], told["score"]) == ("1", "one", 0.015)
+    classes = platform.post(f"/v1/models/{steady.name}/explain", {"instance": {"text": "several classes"}})
+    assert (classes.json()["figure"], classes.json()["score"]) == ("scores", 0.015)
+    assert len(platform.logged("predictions", steady.name)) == before
+    page = requests.get(f"{platform.gateway_url}/v1/models/{steady.name}/page", timeout=30)
+    assert (page.status_code, 'data-kind="' in page.text) == (200, True)
+
+
 MALFORMED = {
     "not JSON": (b"{", 400, "not JSON"),
     "not UTF-8": (b'{"instances": [{"text": "\xff"}]}', 400, "not JSON"),

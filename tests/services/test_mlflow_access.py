@@ -18,6 +18,7 @@ from plugins.failures import FINAL_FAILURES
 from plugins.runners.mlflow_login import PASSWORD, USERNAME
 from tasks.contracts import DataSnapshot, GateRequest, Route, StepContext
 from tasks.errors import DeletedInMlflow, InvalidRequest, MlflowRefused
+from tasks.provenance.card import kept
 from tasks.serving.gateway import Gateway
 from tasks.serving.torchserve import torchserve
 from tasks.settings import settings
@@ -34,7 +35,7 @@ from tests.unit.judged import part
 
 MODEL, OTHER = "tiny", "other"
 OF_MODEL, OF_OTHER = f"perennial-model-{MODEL}", f"perennial-model-{OTHER}"
-STEPS_USERS = (OF_MODEL, "perennial-gate", "perennial-release", "perennial-reader")
+STEPS_USERS = (OF_MODEL, "perennial-gate", "perennial-release", "perennial-card", "perennial-reader")
 
 
 class World:
@@ -278,12 +279,32 @@ def test_a_user_s_password_opens_nothing_for_another(world: World) -> None:
     assert (answer.status_code, answer.text) == (403, "There is no user perennial-nobody.")
 
 
-@pytest.mark.parametrize("user", ["perennial-gate", "perennial-reader"])
-def test_who_only_judges_or_reads_cannot_change_the_registry(user: str, world: World) -> None:
+@pytest.mark.parametrize("user", ["perennial-gate", "perennial-card", "perennial-reader"])
+def test_who_only_judges_describes_or_reads_cannot_change_the_registry(user: str, world: World) -> None:
     for what in ON_THE_REGISTRY:
         with logged_in(world.server.user(user)), pytest.raises(MlflowException) as refused:
             attempts(world.client, world)[what]()
         assert refused.value.error_code == "PERMISSION_DENIED"
+
+
+def test_who_describes_versions_writes_cards_and_descriptions_and_nothing_else(world: World) -> None:
+    run_id, version = world.runs[OTHER], world.versions[OTHER][0]
+    try:
+        with logged_in(world.server.user("perennial-card")):
+            world.client.log_text(run_id, "It is for reviews.", "card/card.md")
+            registry.describe_version(OTHER, version, "It is for reviews.")
+            before = world.state()
+            for what in ATTEMPTS:
+                if what != "read another model's run":
+                    with pytest.raises((MlflowException, requests.HTTPError)) as refused:
+                        attempts(world.client, world)[what]()
+                    assert "403" in str(refused.value) or refused.value.error_code == "PERMISSION_DENIED"
+            with pytest.raises((MlflowException, requests.HTTPError), match="403"):
+                world.client.log_text(run_id, "x", "card/other.md")
+        assert world.client.get_model_version(OTHER, version).description == "It is for reviews."
+        assert world.state() == before
+    finally:
+        registry.describe_version(OTHER, version, "")
 
 
 @pytest.mark.parametrize(
@@ -427,6 +448,13 @@ def test_every_step_does_its_work_as_its_own_user_and_the_training_program_no_mo
     assert (against.version, decision.verdict) == (None, "promote"), decision.why
     assert world.state() == before
     version = step("register", run=run, archive=archive, decision=decision)
+    described = step("describe", version=version, energy=settings().energy)
+    card = kept.read(run.run_id)
+    assert card is not None
+    assert (card.version, card.parent, card.energy is not None) == (version.version, None, True)
+    assert described.explained is False, "a number is no text of several words"
+    page = world.client.get_model_version(MODEL, version.version)
+    assert page.description.startswith(f"# Model card: {MODEL}, version {version.version}")
     assert step("deploy", version=version).verdict == "deployed"
     assert step("champion").version == version
     found = step("reproduce", champion=step("champion"), code="here")

@@ -132,6 +132,7 @@ def test_a_step_has_the_secrets_of_its_own_work_and_no_others(
 ) -> None:
     secrets = {
         "PERENNIAL_MLFLOW_KEY": "the-key",
+        "PERENNIAL_HEARTBEAT_URL": "https://beats.example.org/s3cret",
         "PERENNIAL_GATEWAY_TOKEN": "the-token",
         "PERENNIAL_DATABASE_URL": "sqlite:////the-ledger.db",
         "MLFLOW_TRACKING_USERNAME": "admin",

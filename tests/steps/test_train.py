@@ -4,9 +4,12 @@ however often it is asked for, and dies with the one who asked.
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -22,6 +25,7 @@ from tasks.errors import (
 )
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
+from tasks.training import follow
 from tasks.training.train import train
 from tests.conftest import PROJECT
 from tests.steps.test_child import wait_for_pid, wait_until_gone
@@ -120,6 +124,94 @@ def test_a_run_of_before_its_purpose_was_kept_is_still_found(
     client.log_text(run.run_id, run.model_dump_json(exclude={"trained_for"}), registry.LINEAGE)
 
     assert train(request) == run.model_copy(update={"trained_for": None})
+
+
+CURVES = """
+import os, pathlib, sys, time
+import mlflow
+from torch.utils.tensorboard import SummaryWriter
+data, output, seed, mode = sys.argv[1:]
+beside = SummaryWriter()
+within = SummaryWriter(pathlib.Path(output, "logs"))
+seen = pathlib.Path(os.environ["TINY_SEEN"])
+with mlflow.start_run():
+    for epoch in range(1, 4):
+        within.add_scalar("loss", 1 / epoch, epoch)
+        beside.add_scalar("rate", 0.1, epoch)
+        within.flush()
+        beside.flush()
+        mlflow.log_metric("loss", 1 / epoch, step=epoch)
+        print("epoch", epoch, flush=True)
+        until = time.monotonic() + 120
+        while epoch < 3 and not pathlib.Path(f"{seen}.{epoch}").exists():
+            assert time.monotonic() < until, "nobody has seen this epoch"
+            time.sleep(0.05)
+if mode == "fail":
+    raise SystemExit("The labels are upside down.")
+pathlib.Path(output, "model.json").write_text("{}")
+"""
+
+
+class Watching(Thread):
+    """A person who looks at the run's curves, and lets the program go on when an epoch is there."""
+
+    def __init__(self, client: MlflowClient, seen: Path) -> None:
+        super().__init__(daemon=True)
+        self.client, self.seen = client, seen
+
+    def run(self) -> None:
+        for epoch in (1, 2):
+            until = time.monotonic() + 120
+            while not self._is_there(epoch) and time.monotonic() < until:
+                time.sleep(0.05)
+            self.seen.with_name(f"{self.seen.name}.{epoch}").touch()
+
+    def _is_there(self, epoch: int) -> bool:
+        found = self.client.get_experiment_by_name("tiny")
+        for run in self.client.search_runs([found.experiment_id] if found else []):
+            drawn = self.client.get_metric_history(run.info.run_id, "tensorboard/loss")
+            return run.info.status == "RUNNING" and epoch in [each.step for each in drawn]
+        return False
+
+
+@pytest.mark.parametrize("mode", ["good", "fail"])
+def test_the_curves_of_a_training_are_live_and_stay_with_its_run_however_it_ends(
+    home: Path,
+    client: MlflowClient,
+    mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parameters = {**trained.PIPELINE["training"]["parameters"], "epochs": {"minimum": 1}}
+    spec = trained.write_model(home / "models", training={"parameters": parameters})
+    folder = home / "models" / "tiny"
+    (folder / "train.py").write_text(CURVES)
+    declared = trained.MLPROJECT.replace(
+        "rate: {type: float", "epochs: {type: int, default: 3}\n      rate: {type: float"
+    )
+    (folder / "MLproject").write_text(declared)
+    monkeypatch.setenv("TINY_SEEN", str(home / "seen"))
+    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.1)
+    watching = Watching(client, home / "seen")
+    watching.start()
+
+    if mode == "fail":
+        with pytest.raises(TrainingFailed, match="upside down"):
+            train(trained.train_request(spec, home, mode=mode))
+    else:
+        run = train(trained.train_request(spec, home, mode=mode))
+        served = [path.name for path in files.at(run.model_files_url).rglob("*") if path.is_file()]
+        assert served == ["model.json"], "a log within the folder of the model is not served"
+    watching.join()
+
+    said = capsys.readouterr().out
+    (run_id,) = runs(client)
+    for name in ("loss", "rate"):
+        drawn = client.get_metric_history(run_id, f"tensorboard/{name}")
+        assert [each.step for each in drawn] == [1, 2, 3]
+    assert [file.path for file in client.list_artifacts(run_id, "tensorboard/output/logs")] != []
+    assert [file.path for file in client.list_artifacts(run_id, "tensorboard/runs")] != []
+    assert re.search(r"^Progress: epoch [12] of 3, at most about \d+ (s|min) left\.$", said, re.MULTILINE)
 
 
 def test_a_part_that_is_missing_ends_the_run(home: Path, spec: PipelineSpec, client: MlflowClient) -> None:

@@ -57,7 +57,7 @@ def test_nothing_listens_beyond_loopback(platform: Platform) -> None:
         for process in psutil.Process(guardian).children(recursive=True)
         for address in listened_on(process)
     ]
-    assert len(listening) >= len(SERVICES) - 3
+    assert len(listening) >= len(SERVICES) - 4
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 

@@ -26,6 +26,7 @@ from perennial_gateway.environments import ByEnvironment
 from perennial_gateway.failures import Failures
 from perennial_gateway.fast import Predictions
 from perennial_gateway.feedback_limit import FeedbackLimit
+from perennial_gateway.for_everybody import ForEverybody
 from perennial_gateway.for_steps import ForSteps
 from perennial_gateway.for_tokens import ForTokens
 from perennial_gateway.for_users import ForUsers
@@ -40,6 +41,7 @@ from perennial_gateway.service import Service
 from perennial_gateway.settings import GatewaySettings, is_loopback, require_guarded
 from perennial_gateway.shadow import Shadows
 from perennial_gateway.takebacks import Takebacks
+from perennial_gateway.user_page.explain import Explanations
 from perennial_gateway.web import FAILED, Json, Refused
 
 logger = logging.getLogger("perennial_gateway")
@@ -121,6 +123,8 @@ def _one(
     operators = Guard(Operators(settings.steps, directory), TO_STEPS)
     batches = BatchPredictions(routes, service)
     users = ForUsers(routes, log, History(engine, schemas.of), service, batches, guard, tell_gauges)
+    everybody = ForEverybody(routes, guard, with_user_page=settings.user_page)
+    explained = Explanations(routes, service).paths() if settings.user_page else []
     steps = ForSteps(engine, routes, log, service, Takebacks(engine), failures, peers)
     tokens = ForTokens(grants, directory, settings.users)
 
@@ -144,8 +148,9 @@ def _one(
 
     internal = [*tokens.paths(), *steps.paths(), *batches.paths()]
     paths = [
+        *everybody.of_the_gateway(),
         *users.of_the_gateway(),
-        Mount("/v1", Guarded(_router(users.of_models()), guard)),
+        Mount("/v1", Guarded(_router([*explained, *everybody.of_models(), *users.of_models()]), guard)),
         Mount("/internal", Guarded(_router(internal), operators, Scope.ADMIN)),
     ]
     boundary = Middleware(Boundary, routes)

@@ -66,9 +66,9 @@ class Connection(Impatient):
     def on_headers_complete(self) -> None:
         """A request begins."""
         super().on_headers_complete()
-        if self.cycle is None:
-            return
-        self.scope["extensions"] = {EXCHANGE: Exchange(self.cycle)}
+        if self.cycle is None:  # what uvicorn calls its cycle before there is one
+            return  # type: ignore[unreachable]
+        self.scope["extensions"] = {EXCHANGE: Exchange(self.cycle)}  # type: ignore[dict-item]
         if SHARE.excess > 0:
             SHARE.excess -= 1
             self.cycle.keep_alive = False

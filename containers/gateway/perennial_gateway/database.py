@@ -3,6 +3,8 @@
 SQLite on one machine, PostgreSQL by its URL.
 """
 
+import sqlite3
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
@@ -11,6 +13,9 @@ import sqlalchemy as sa
 from pydantic import AfterValidator
 
 from perennial_gateway.environments import schema_of
+
+BUSY_SECONDS = 10
+"""How long SQLite waits for another process's transaction."""
 
 metadata = sa.MetaData()
 Sequence = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -204,15 +209,15 @@ def connect(url: str) -> sa.Engine:
     if sa.make_url(url).get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True)
     else:
-        engine = sa.create_engine(url, connect_args={"timeout": 10})
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
         @sa.event.listens_for(engine, "connect")
         def _durable(connection, _record) -> None:  # type: ignore[no-untyped-def]
-            connection.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous=FULL")
 
     with engine.begin() as connection:
-        in_order(connection)  # two gateways may start at once
+        alone(connection)  # several gateways may start at once
         if (schema := schema_of(url)) is not None:
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         metadata.create_all(connection)
@@ -220,6 +225,20 @@ def connect(url: str) -> sa.Engine:
         if connection.execute(logs.select()).first() is None:
             connection.execute(logs.insert().values(log_id=uuid4().hex))
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers read while one writes. SQLite does not wait for a lock when it changes the journal."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _add_what_is_missing(connection: sa.Connection) -> None:
@@ -245,6 +264,16 @@ def in_order(connection: sa.Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOG_LOCK)))
+
+
+def alone(connection: sa.Connection) -> None:
+    """Let nobody else change routes, splits or tables until this transaction ends; call it first in it.
+
+    The driver of SQLite begins no transaction for a CREATE or a SELECT.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    in_order(connection)
 
 
 def log_id(engine: sa.Engine) -> str:

@@ -1,6 +1,7 @@
 """What the gateway answers the platform's own steps, and who takes labels back."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from perennial_gateway import database
 from perennial_gateway.failures import Failures
 from perennial_gateway.labelled import LossRule
 from perennial_gateway.log import TABLES, DurableLog
+from perennial_gateway.objectives import MOST_WINDOWS, objectives_of
 from perennial_gateway.outcomes import MOST_LABELLED, outcomes_of, parse_since
 from perennial_gateway.peers import Peers
 from perennial_gateway.route_table import RouteTable
@@ -53,6 +55,7 @@ class ForSteps:
             Route("/routes/{model}/in_flight", self.in_flight),
             Route("/splits/{model}", self.split, methods=["GET", "PUT", "DELETE"]),
             Route("/outcomes/{model}", self.outcomes),
+            Route("/objectives/{model}", self.objectives),
             Route("/probe/{model}", self.probe, methods=["POST"]),
             Route("/log", self.log_id, name="log"),
             Route("/log/{table}", self.log),
@@ -102,6 +105,19 @@ class ForSteps:
         )
         return Response(told, media_type=Json.media_type)
 
+    async def objectives(self, request: Request) -> Response:
+        """How many of a model's requests were answered, failed or slow since some times."""
+        asked = request.query_params.getlist("since")
+        if not 0 < len(asked) <= MOST_WINDOWS:
+            raise Refused(422, f"Send since=, a time, between once and {MOST_WINDOWS} times.")
+        since, seconds = [parse_since(each) for each in asked], _seconds(request.query_params)
+        labels_since = parse_since(request.query_params.get("labels_since", min(since)))
+        await self._failures.flush()
+        await asyncio.to_thread(self._log.settle)
+        model = request.path_params["model"]
+        told = await asyncio.to_thread(objectives_of, self._engine, model, since, seconds, labels_since)
+        return Response(told, media_type=Json.media_type)
+
     async def probe(self, request: Request) -> Response:
         return Json(await self._service.probe(request.path_params["model"], request))
 
@@ -138,6 +154,17 @@ class ForSteps:
 
     async def take_back(self, request: Request) -> Response:
         return Json({"taken_back": await self._takebacks.record(await json_of(request))})
+
+
+def _seconds(query: Mapping[str, str]) -> float:
+    text = query.get("seconds", "1")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Refused(422, f"seconds={text[:40]!r} is not a number above 0.")
+    return seconds
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

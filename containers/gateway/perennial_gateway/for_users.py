@@ -8,14 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from perennial_gateway import openapi
 from perennial_gateway.access.guard import Guard, permit, require_model
 from perennial_gateway.access.sender import Scope
-from perennial_gateway.environments import PREFIX
 from perennial_gateway.history import History, Page, Window, asked
 from perennial_gateway.log import DurableLog
 from perennial_gateway.metrics import exposition
-from perennial_gateway.page import HEADERS, docs_page, page
 from perennial_gateway.predict_batch import BatchPredictions
 from perennial_gateway.readings import Readings
 from perennial_gateway.route_table import RouteTable
@@ -57,7 +54,7 @@ class ForUsers:
         self._readings = Readings()
 
     def of_models(self) -> list[Route]:
-        """What is below /v1. What everybody may see is here as well: it names its method to others."""
+        """What is below /v1."""
         return [
             Route("/models/{model}/predict", self.predict, methods=["POST"]),
             Route("/models/{model}:predict_batch", self.predict_batch, methods=["POST"]),
@@ -65,23 +62,17 @@ class ForUsers:
             Route("/models/{model}/predictions", self.predictions),
             Route("/models/{model}/statistics", self.statistics),
             Route("/models/{model}:predict_batch", self.other_method),
-            Route("/models/{model}/openapi.json", self.openapi),
-            Route("/models/{model}/docs", self.docs),
             Route("/models/{model}", self.model),
             Route("/models", self.models),
             Route("/token", self.token),
         ]
 
     def of_the_gateway(self) -> list[Route]:
-        """What everybody may see: a browser, which reads the pages, sends no token."""
+        """What everybody may see of the gateway, and whether a token is known."""
         return [
-            Route("/v1/models/{model}/openapi.json", self.openapi),
-            Route("/v1/models/{model}/docs", self.docs),
             Route("/v1/token", self.token),
-            Route("/", self.page),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),
-            Route("/openapi.json", self.openapi_of_all),
         ]
 
     async def predict(self, _request: Request) -> Response:
@@ -135,23 +126,6 @@ class ForUsers:
         self._routes.served(model)
         return model
 
-    async def openapi(self, request: Request) -> Response:
-        served = self._routes.served(request.path_params["model"])
-        return Json(openapi.of_model(served.route, _below(request), with_token=self._guard.asks))
-
-    async def docs(self, request: Request) -> Response:
-        """The same for people."""
-        route = self._routes.served(request.path_params["model"]).route
-        below = _below(request)
-        document = openapi.of_model(route, below, with_token=self._guard.asks)
-        shown = docs_page(route.model, document, below)
-        return Response(shown, media_type="text/html", headers=HEADERS)
-
-    async def openapi_of_all(self, request: Request) -> Response:
-        """Of the whole gateway."""
-        routes = [self._routes.served(name).route for name in self._routes.names()]
-        return Json(openapi.of_gateway(routes, _below(request), with_token=self._guard.asks))
-
     async def healthz(self, _request: Request) -> Response:
         if not self._log.alive:
             raise Refused(503, "The log's writer has ended. Restart the gateway.")
@@ -164,12 +138,6 @@ class ForUsers:
     async def metrics(self, _request: Request) -> Response:
         self._tell()
         return Response(await asyncio.to_thread(exposition), media_type=PROMETHEUS)
-
-    async def page(self, request: Request) -> Response:
-        served = [self._routes.served(name) for name in self._routes.names()]
-        host, below = request.headers.get("host", ""), _below(request)
-        shown = page(served, host, below, with_token=self._guard.asks)
-        return Response(shown, media_type="text/html", headers=HEADERS)
 
 
 def _permitted(request: Request, scope: Scope) -> str:
@@ -192,11 +160,6 @@ def _of_token(request: Request) -> str:
     model: str = request.path_params["model"]
     require_model(request.state.token, model)
     return model
-
-
-def _below(request: Request) -> str:
-    """The path below which the request's environment answers; empty for the gateway itself."""
-    return str(request.scope.get(PREFIX, ""))
 
 
 def _summary(served: Served) -> dict[str, Any]:

@@ -112,13 +112,13 @@ class History:
             of_failed = dict(
                 tuple(row) for row in connection.execute(failed.group_by(failures.c.model_version))
             )
-            right = {
-                row["model_version"]: row for row in connection.execute(_right(model, window)).mappings()
+            labelled = {
+                row["model_version"]: row for row in connection.execute(right(model, window)).mappings()
             }
         labels = self._schemas(model, [row["model_version"] for row in versions])
         rows = [
             {**plain(row), "failed_requests": int(of_failed.get(row["model_version"], 0))}
-            | _told(right.get(row["model_version"], {}), labels[row["model_version"]].document)
+            | _told(labelled.get(row["model_version"], {}), labels[row["model_version"]].document)
             for row in versions
         ]
         return {"model": model, "versions": sorted(rows, key=_newest_first, reverse=True)}
@@ -134,7 +134,7 @@ def _before(cursor: str) -> sa.ColumnElement[bool]:
     return (P.predicted_at < at) | ((P.predicted_at == at) & (P.prediction_id < cursor))
 
 
-def _right(model: str, window: Window) -> sa.Select[Any]:
+def right(model: str, window: Window) -> sa.Select[Any]:
     """By version: how many predictions have a label, how many are equal to it, and the sums of the absolute
     errors and of their squares where both are numbers.
     """

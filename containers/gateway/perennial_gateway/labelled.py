@@ -92,7 +92,7 @@ def losses_of(connection: sa.Connection, model: str, since: str, rule: LossRule)
     return [*_summed(connection, rows, None), *_of_slices(connection, rows, rule)]
 
 
-def part_of_request(instances: sa.Column[int]) -> sa.ColumnElement[float]:
+def part_of_request(instances: sa.Column[int]) -> sa.ColumnElement[Any]:
     """Of its request, an instance; a row of an earlier gateway counts as a request of its own."""
     return sa.literal(1.0, sa.Double) / sa.func.coalesce(instances, 1)
 

@@ -241,7 +241,8 @@ class Mover:
             moved = self._commit(spool, lines, start, end)
         except (sa.exc.SQLAlchemyError, ValueError) as error:
             if not is_of_the_rows(error):
-                return self._not_taken(error)
+                self._not_taken(error)
+                return None
             return self._move_apart(spool, lines, start)
         self.fault = ""
         return moved

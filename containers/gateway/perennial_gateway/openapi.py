@@ -7,7 +7,7 @@ Source: OpenAPI Specification 3.1.1, OpenAPI Initiative, 24 October 2024.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -50,17 +50,27 @@ WRITES = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
 PREDICTS = (*WRITES, 502, 504)
 
 
-def of_model(route: Route, below: str = "", *, with_token: bool) -> dict[str, Any]:
-    """The document of one model.
+class About(NamedTuple):
+    """What is said of the gateway that answers.
 
-    Args:
+    Attributes:
         below: The path below which it answers, such as `/staging`.
+        with_token: Whether the calls need a token.
+        explains: Whether it explains answers.
     """
+
+    below: str = ""
+    with_token: bool = True
+    explains: bool = True
+
+
+def of_model(route: Route, about: About) -> dict[str, Any]:
+    """The document of one model."""
     title = f"{route.model}, version {route.model_version}"
-    return _document(title, route.model_version, paths_of(route), below, with_token=with_token)
+    return _document(title, route.model_version, paths_of(route, about), about)
 
 
-def of_gateway(routes: Iterable[Route], below: str = "", *, with_token: bool) -> dict[str, Any]:
+def of_gateway(routes: Iterable[Route], about: About) -> dict[str, Any]:
     """The document of everything that users may ask."""
     paths = {
         "/v1/models": {"get": _read("models", "The models that are served.", _listed("models", SUMMARY), ())},
@@ -70,31 +80,36 @@ def of_gateway(routes: Iterable[Route], below: str = "", *, with_token: bool) ->
         "/openapi.json": {"get": _open("openapi", "This document.", JSON, {"type": "object"})},
     }
     for route in routes:
-        paths |= paths_of(route)
-    return _document("Perennial gateway", "1", paths, below, with_token=with_token)
+        paths |= paths_of(route, about)
+    return _document("Perennial gateway", "1", paths, about)
 
 
-def _document(
-    title: str, version: str, paths: Mapping[str, Any], below: str, *, with_token: bool
-) -> dict[str, Any]:
+def _document(title: str, version: str, paths: Mapping[str, Any], about: About) -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer", "description": "From who runs this platform."}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
-        "servers": [{"url": below or "/"}],
+        "servers": [{"url": about.below or "/"}],
         "paths": dict(paths),
         "components": {"schemas": {"Error": ERROR}, "securitySchemes": {"token": bearer}},
-        "security": [{"token": []}] if with_token else [],
+        "security": [{"token": []}] if about.with_token else [],
     }
 
 
-def paths_of(route: Route) -> dict[str, Any]:
+def paths_of(route: Route, about: About) -> dict[str, Any]:
     """What can be asked of a model."""
     base = f"/v1/models/{route.model}"
+    for_people = {
+        f"{base}/explain": {"post": _explain(route)},
+        f"{base}/page": {
+            "get": _open(f"{route.model}_page", "The page for its users.", "text/html", TEXT, 404)
+        },
+    }
     return {
         f"{base}/predict": {"post": _predict(route)},
         f"{base}:predict_batch": {"post": _predict_batch(route)},
         f"{base}/feedback": {"post": _feedback(route)},
+        **(for_people if about.explains else {}),
         f"{base}/predictions": {"get": _predictions(route)},
         f"{base}/statistics": {"get": _statistics(route)},
         base: {"get": _read(f"{route.model}_model", "The version that serves, and its schemas.", SUMMARY)},
@@ -139,6 +154,50 @@ def _predict(route: Route) -> dict[str, Any]:
         "parameters": _CALLER,
         "requestBody": _body(asked, example),
         "responses": _responses(200, "The predictions, in the order of the instances.", told, PREDICTS),
+    }
+
+
+def _explain(route: Route) -> dict[str, Any]:
+    asked = {
+        "type": "object",
+        "required": ["instance"],
+        "additionalProperties": False,
+        "properties": {"instance": embedded(route.input_schema, route.model, "input")},
+    }
+    effect = "What the part adds to the figure of the answer; null where it has none."
+    part = {
+        "type": "object",
+        "required": ["field", "value", "effect", "prediction"],
+        "properties": {
+            "field": TEXT,
+            "value": {"description": "The field's value; of a text the words that were cut out."},
+            "start": COUNT | {"description": "Of words: their first character in the text, from 0."},
+            "end": COUNT | {"description": "Of words: the character behind them."},
+            "left_out": {"type": "boolean", "description": "The field was left out."},
+            "replaced_by": {"description": "What the field held instead."},
+            "effect": {"type": ["number", "null"], "description": effect},
+            "prediction": {"description": "The answer without the part."},
+        },
+    }
+    kept = _prediction()["properties"]
+    told = {
+        "type": "object",
+        "required": ["model_version", "method", "prediction", "score", "figure", "parts", "not_tried"],
+        "properties": dict.fromkeys(("model", "model_version", "run_id", "method"), TEXT)
+        | {
+            "prediction": kept["prediction"],
+            "score": kept["score"],
+            "figure": {"enum": ["scores", "score", "prediction", None]},
+            "parts": {"type": "array", "items": part},
+            "not_tried": COUNT | {"description": "Parts that nothing could replace within the schema."},
+        },
+    }
+    return {
+        "operationId": f"{route.model}_explain",
+        "summary": "What each word or field adds to an answer, by leaving it out; nothing is logged.",
+        "parameters": _CALLER,
+        "requestBody": _body(asked, {"instance": route.input_example}),
+        "responses": _responses(200, "The answer, and what each part adds to it.", told, PREDICTS),
     }
 
 

@@ -134,7 +134,8 @@ def _shadows(connection: sa.Connection, model: str, since: str) -> list[dict[str
     by = (s.model_version, s.run_id)
     found = _counted(connection, by, (*of, s.fault.is_(None)))
     part, faults = part_of_request(s.instances), sa.case((s.fault.is_not(None), 1), else_=0)
-    sums = sa.select(*by, sa.func.sum(sa.func.coalesce(s.agreed, 0) * part), sa.func.sum(faults * part))
+    agreed_of, failed_of = sa.func.sum(sa.func.coalesce(s.agreed, 0) * part), sa.func.sum(faults * part)
+    sums: sa.Select[Any] = sa.select(*by, agreed_of, failed_of)
     rows = connection.execute(sums.where(*of).group_by(*by))
     compared = {(version, run): (agreed, round(failed)) for version, run, agreed, failed in rows}
     dropped = sa.select(f.model_version, f.run_id, _sum()).where(
@@ -178,8 +179,8 @@ def _counted(
     buckets: dict[tuple[Any, ...], dict[int, float]] = {}
     for *key, bucket, count in connection.execute(latencies.group_by(*by, "bucket")):
         buckets.setdefault(tuple(key), {})[len(BOUNDS) if bucket is None else bucket] = count
-    for key, of_key in buckets.items():
-        found[key] = _nothing() | _cumulative(of_key)
+    for version, of_version in buckets.items():
+        found[version] = _nothing() | _cumulative(of_version)
     for *key, answer, count in connection.execute(_answers(by, of)):
         found[tuple(key)]["predictions"][answer] = round(count, DIGITS)
     return found

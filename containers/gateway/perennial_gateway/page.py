@@ -37,15 +37,25 @@ def docs_page(model: str, document: dict[str, Any], below: str = "") -> str:
     return TEMPLATES.get_template("docs.html").render(model=model, document=document, below=below)
 
 
-def page(models: Sequence[Served], host: str, below: str = "", *, with_token: bool) -> str:
+def page(
+    models: Sequence[Served],
+    host: str,
+    below: str = "",
+    *,
+    with_token: bool,
+    with_user_page: bool = True,
+) -> str:
     """The page, for a client that reached the gateway as `host`.
 
     Args:
         below: The path below which it answers, such as `/staging`.
         with_token: Whether the calls need a token.
+        with_user_page: Whether each model has a page for its users.
     """
     shown = [_shown(served, f"{host}{below}", with_token=with_token) for served in models]
-    return TEMPLATES.get_template("page.html").render(models=shown, with_token=with_token, below=below)
+    return TEMPLATES.get_template("page.html").render(
+        models=shown, with_token=with_token, with_user_page=with_user_page, below=below
+    )
 
 
 def _shown(served: Served, host: str, *, with_token: bool) -> dict[str, Any]:

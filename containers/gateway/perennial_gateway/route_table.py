@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from perennial_gateway.database import NUL, in_order, now, routes, splits
+from perennial_gateway.database import NUL, alone, now, routes, splits
 from perennial_gateway.environments import PRODUCTION
 from perennial_gateway.metrics import label_of
 from perennial_gateway.routes import Route, Served, route_of
@@ -235,7 +235,7 @@ class RouteTable:
     def _write(self, write: Callable[..., None], *what: Any) -> None:
         """Compare with what is there, and write, with no other process in between."""
         with self._engine.begin() as connection:
-            _alone(connection)
+            alone(connection)
             write(connection, read_records(connection), *what)
 
     def _routing_of(
@@ -306,13 +306,6 @@ def _newest_rows(connection: sa.Connection, table: sa.Table) -> dict[str, sa.Row
     newest = sa.select(sa.func.max(table.c.sequence)).group_by(table.c.model)
     rows = connection.execute(table.select().where(table.c.sequence.in_(newest))).all()
     return {row.model: row for row in rows}
-
-
-def _alone(connection: sa.Connection) -> None:
-    """Let nobody else change a record until this transaction ends."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    in_order(connection)
 
 
 def _record(connection: sa.Connection, model: str, change: str, route: Route | None) -> None:

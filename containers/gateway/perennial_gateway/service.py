@@ -116,7 +116,7 @@ class Service:
         if chosen.shadow is not None:
             self._shadows.start(chosen.shadow, rows, instances)
         told = [_told(row, answer) for row, answer in zip(rows, answers, strict=True)]
-        return _head(served.route) | {"predictions": told}
+        return head_of(served.route) | {"predictions": told}
 
     async def predict_each(
         self, served: Served, items: Sequence[Any], sender: str | None, trace: Trace | None
@@ -129,7 +129,8 @@ class Service:
         started = time.perf_counter()
         told: list[Any] = [_accepted(item, served) for item in items]
         asked = [number for number, each in enumerate(told) if not isinstance(each, Refused)]
-        answers = await asyncio.gather(*(self._one(served, told[number], trace) for number in asked))
+        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
+        answers = await asyncio.gather(*(self._one(served, told[number], trace, seconds) for number in asked))
         of_all = {
             "sent_by": sender,
             "latency_seconds": time.perf_counter() - started,
@@ -150,6 +151,16 @@ class Service:
         served.metrics.predictions.inc(len(rows))
         return told
 
+    async def answers(
+        self, served: Served, instances: Sequence[Any], seconds: float, trace: Trace | None
+    ) -> list[dict[str, Any] | Refused]:
+        """What a version says of each instance, without a trace in the log, the counts or a comparison.
+
+        Each stands for itself, as one that nobody sent may be what the model does not bear.
+        """
+        asked = (self._one(served, each, trace, seconds) for each in instances)
+        return list(await asyncio.gather(*asked))
+
     def _count_each(self, served: Served, answers: Sequence[dict[str, Any] | Refused]) -> None:
         """Instances that went to the version together count as one request, as for a token's rate; it was
         made by no chance, so it is in no comparison of a split's two versions.
@@ -160,9 +171,10 @@ class Service:
         elif answers:
             served.metrics.count(None, "answered")
 
-    async def _one(self, served: Served, instance: Any, trace: Trace | None) -> dict[str, Any] | Refused:
-        """The answer to an instance of a batch, or what refuses it."""
-        seconds = served.route.timeout_seconds + PATIENCE_SECONDS
+    async def _one(
+        self, served: Served, instance: Any, trace: Trace | None, seconds: float
+    ) -> dict[str, Any] | Refused:
+        """The answer to an instance, or what refuses it alone."""
         try:
             [answer] = await self._raw(served, [instance], seconds, trace)
         except Refused as refused:
@@ -190,7 +202,7 @@ class Service:
         served = routing.stable if version is None else routing.named(version).served
         instances = instances_of(await json_of(request), served.inputs)
         answers = await self._ask(served, instances, served.route.timeout_seconds)
-        return _head(served.route) | {"predictions": answers}
+        return head_of(served.route) | {"predictions": answers}
 
     async def feedback(self, model: str, request: Request) -> dict[str, Any]:
         """Keep the labels of earlier predictions, however old. A
@@ -210,9 +222,9 @@ class Service:
         unknown = [prediction_id for prediction_id in ids if prediction_id not in versions]
         if unknown:
             named = ", ".join(repr(prediction_id[:40]) for prediction_id in unknown[:5])
-            ids = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
+            which = "the id" if len(unknown) == 1 else f"any of {len(unknown)} ids:"
             more = ", …" if len(unknown) > 5 else ""
-            message = f"No prediction of {model!r} has {ids} {named}{more}. Nothing was accepted."
+            message = f"No prediction of {model!r} has {which} {named}{more}. Nothing was accepted."
             raise Refused(404, message, unknown=unknown)
         schemas = await asyncio.to_thread(self._schemas.of, model, set(versions.values()))
         received = now()
@@ -293,7 +305,8 @@ def _of_one(answer: Answer, served: Served) -> dict[str, Any] | Refused:
         return refused
 
 
-def _head(route: Route) -> dict[str, Any]:
+def head_of(route: Route) -> dict[str, Any]:
+    """Which version answered, as every answer says it."""
     return {"model": route.model, "model_version": route.model_version, "run_id": route.run_id}
 
 

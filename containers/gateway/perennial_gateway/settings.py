@@ -33,6 +33,7 @@ class GatewaySettings(BaseSettings):
         rate_limit: How many requests each token may send that was made without a limit of its own; empty
             for as many as it likes.
         body_bytes: The largest body that is read of a token that was made without a limit of its own.
+        user_page: Whether each model has a page on which people ask it, and answers are explained.
         gateway_database_url: SQLAlchemy URL of routes, predictions and labels; several processes, on several
             machines, may share it.
         log_spool: The folder in which predictions are kept until the database has taken them; one that
@@ -65,6 +66,7 @@ class GatewaySettings(BaseSettings):
     rate_limit: str = ""
     body_bytes: int = Field(default=BODY_BYTES, ge=1024, le=64 << 20)
     gateway_workers: int = Field(default=1, ge=1, le=64)
+    user_page: bool = True
     gateway_database_url: str
     log_spool: Path | None = None
     log_spool_bytes: int = Field(default=1 << 30, ge=1 << 20)

@@ -38,4 +38,4 @@ class Watched(multiprocess.Process):
 
 def watch_without_waiting() -> None:
     """Let uvicorn make its workers of this class; it has no setting for that."""
-    multiprocess.Process = Watched  # type: ignore[misc]
+    multiprocess.Process = Watched  # type: ignore[assignment,misc]

@@ -12,6 +12,8 @@ from tasks.stores import files
 
 CODE = "code"
 HELPER = "perennial_training.py"
+EVENT_FILE = ".tfevents."
+"""In the names of TensorBoard's logs, which a program may write beside itself."""
 LARGEST_BYTES = 1 << 20
 """Larger files beside a program are data, and its imports do not need them."""
 
@@ -31,7 +33,9 @@ def sources(models: Path, model: str) -> list[Path]:
 
 def _is_source(path: Path, models: Path) -> bool:
     hidden = any(part.startswith((".", "__pycache__", "mlruns")) for part in path.relative_to(models).parts)
-    return not hidden and path.is_file() and path.stat().st_size <= LARGEST_BYTES
+    return (
+        not hidden and EVENT_FILE not in path.name and path.is_file() and path.stat().st_size <= LARGEST_BYTES
+    )
 
 
 def fetch_code(run: TrainingRun, to: Path) -> Path | None:

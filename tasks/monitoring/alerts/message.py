@@ -22,6 +22,9 @@ TITLES = {
     "rollback": "a release was taken back",
     "release": "a release by stages did not go through",
     "failed_step": "a run failed",
+    "late": "a training is late",
+    "objective": "an objective is missed, or about to be",
+    "silent_loop": "the loop is silent",
 }
 HEADS = {"new": "New", "changed": "Changed", "reminder": "Still there", "resolved": "Over"}
 
@@ -35,6 +38,7 @@ class Message:
         title: One line.
         text: The whole, in lines.
         items: The same for programs.
+        page: The page of the model, or None where there is none.
     """
 
     key: str
@@ -42,13 +46,15 @@ class Message:
     title: str
     text: str
     items: tuple[dict[str, Any], ...]
+    page: str | None = None
 
 
-def compose(model: str, items: Sequence[Item], links: Links) -> Message:
+def compose(model: str, items: Sequence[Item], links: Links, page: str | None = None) -> Message:
     """Say everything that is due of one model.
 
     Args:
         links: Gives the pages about a trouble.
+        page: The page about all of the model, told once, however much there is to say.
     """
     plain = tuple(_plain(item, links) for item in items)
     titles = dict.fromkeys(
@@ -58,9 +64,14 @@ def compose(model: str, items: Sequence[Item], links: Links) -> Message:
         key=hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32],
         model=model,
         title=f"[Perennial] {model}: {', '.join(titles)}",
-        text="\n\n".join("\n".join(_lines(item, links)) for item in items),
+        text="\n\n".join(["\n".join(_lines(item, links)) for item in items] + _about_all(page)),
         items=plain,
+        page=page,
     )
+
+
+def _about_all(page: str | None) -> list[str]:
+    return [f"All about it: {page}"] if page else []
 
 
 def _lines(item: Item, links: Links) -> list[str]:

@@ -7,16 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, FailedRun, LedgerEntry, Silence, Told, Trouble
+from tasks.contracts import Action, FailedRun, LateRun, LedgerEntry, Silence, Told, Trouble
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident, unanswered
 from tasks.ledger.newest import ends_of, last_words
 from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.alerts.due import Item, silences
+from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.alerts.troubles import ANSWERS, LOUD, QUARANTINED, QUIET, Known, troubles
+from tasks.monitoring.slo.figures import figures_of
 from tasks.stores.database import alerts_told as told
 from tasks.stores.database import engine
 from tasks.stores.database import failed_runs as failed
+from tasks.stores.database import late_runs as late
 
 MOST = 60
 """So many of a model's newest checks and switches are looked at: each minute, so not at years."""
@@ -32,6 +35,7 @@ def everyone() -> list[str]:
     names = set(entries.models(ALERTING))
     with engine().connect() as connection:
         names |= set(connection.execute(sa.select(failed.c.name)).scalars())
+        names |= set(connection.execute(sa.select(late.c.name)).scalars())
         names |= set(connection.execute(sa.select(told.c.model)).scalars())
     return sorted(names)
 
@@ -41,13 +45,16 @@ def open_troubles(model: str, now: datetime | None = None) -> list[Trouble]:
     return troubles(_known(model), now or datetime.now(UTC))
 
 
-def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Trouble], list[Silence]]:
+def listed(
+    model: str, history_of: Histories, now: datetime, late: Iterable[LateRun] = ()
+) -> tuple[list[Trouble], list[Silence]]:
     """What somebody should know of a model, and its silences, by a ledger that is read elsewhere.
 
     Airflow's failed runs are not among them.
 
     Args:
         history_of: Gives the entries about a model or a table, oldest first.
+        late: The trainings that are late, of this and of other models.
     """
     newest = list(history_of(model))[::-1]
 
@@ -66,6 +73,7 @@ def listed(model: str, history_of: Histories, now: datetime) -> tuple[list[Troub
         recalled=_recalled(batches, history_of),
         switches=of(*SWITCHES),
         releases=of(*RELEASES),
+        late=[run for run in late if run.name == model],
     )
     return troubles(known, now), silences(of(Action.SILENCE), now)
 
@@ -154,6 +162,8 @@ def _known(model: str) -> Known:
         switches=entries.newest_of(model, SWITCHES, MOST),
         releases=entries.newest_of(model, RELEASES, MOST),
         failed=failed_runs(model),
+        late=late_runs(model),
+        objectives=figures.objectives if (figures := figures_of(model)) else (),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.contracts import AlertReason, FailedRun, LedgerEntry, Trouble
+from tasks.contracts import AlertReason, FailedRun, LateRun, LedgerEntry, Objective, Trouble
 from tasks.monitoring.alerts.overtaken import overtaken
 
 LOUD: dict[str, AlertReason] = {
@@ -57,6 +57,10 @@ NEXT: dict[str, str] = {
     "release": "The version before serves. Look at what was found: perennial why {model}/{version}. Then "
     'correct the model, or release it again: perennial release {model} {version} --why "..."',
     "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
+    "late": "Open the run: see which task it waits for, or hangs in. Mark the run failed to give it up. "
+    "Where trainings take so long, raise training.deadline_hours in pipeline.yaml.",
+    "objective": "See since when, and whether one version is to blame: perennial status {model}. "
+    "docs/monitoring.md says what to do.",
 }
 
 
@@ -74,6 +78,8 @@ class Known:
         switches: Changes of what serves.
         releases: What was decided in releases by stages, in production and in environments before it.
         failed: The DAGs of the loop whose newest run failed.
+        late: The trainings that go on past their deadline.
+        objectives: How each stood when somebody looked last.
     """
 
     model: str
@@ -86,6 +92,8 @@ class Known:
     switches: Sequence[LedgerEntry] = ()
     releases: Sequence[LedgerEntry] = ()
     failed: Sequence[FailedRun] = ()
+    late: Sequence[LateRun] = ()
+    objectives: Sequence[Objective] = ()
 
     @property
     def version(self) -> str | None:
@@ -214,6 +222,36 @@ def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
         )
 
 
+def _late(known: Known, _now: datetime) -> Iterator[Trouble]:
+    for late in known.late:
+        yield Trouble(
+            model=known.model,
+            subject=late.run_id,
+            reason="late",
+            since=late.deadline,
+            version=known.version,
+            why=f"The run of {late.dag_id} should have ended by {late.deadline:%Y-%m-%d %H:%M} UTC.",
+            next_step=NEXT["late"],
+            step=f"{late.dag_id}/{late.run_id}",
+        )
+
+
+def _objectives(known: Known, now: datetime) -> Iterator[Trouble]:
+    """One whose budget is spent fast, and told again when it is missed."""
+    for each in known.objectives:
+        if each.is_trouble:
+            yield Trouble(
+                model=known.model,
+                subject=each.name,
+                reason="objective",
+                since=each.troubled_since or now,
+                version=known.version,
+                why=f"Promised: {each.promise}. {each.why}",
+                next_step=NEXT["objective"].format(model=known.model),
+                kinds=("missed",) if each.kept == "missed" else ("budget spent fast",),
+            )
+
+
 RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _traffic,
     _labels,
@@ -221,6 +259,8 @@ RULES: tuple[Callable[[Known, datetime], Iterator[Trouble]], ...] = (
     _undone,
     _stopped,
     _failed,
+    _late,
+    _objectives,
 )
 
 

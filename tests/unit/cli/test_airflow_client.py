@@ -141,7 +141,7 @@ def test_alerts_that_cannot_be_sent_are_told_as_wrong(serve: Serve) -> None:
         return runs.look(serve(answers | {f"GET {look}/one/taskInstances": (200, tasks)}), "a").faults
 
     [fault] = told("failed")
-    assert fault.startswith(f"Alerts cannot be sent: {said[:-1]}. http")
+    assert fault.startswith(f"Alerts or the heartbeat cannot be sent: {said[:-1]}. http")
     assert told("skipped") == ()
 
 

@@ -43,8 +43,9 @@ def test_open_says_the_addresses_that_are_named(
     for name, value in variables.items():
         monkeypatch.setenv(f"PERENNIAL_{name}", value)
     settings.cache_clear()
-    airflow, *others = json.loads(ask("open", "--json").shown)["pages"]
+    airflow, models, *others = json.loads(ask("open", "--json").shown)["pages"]
     assert (airflow["address"], airflow["user"]) == ("https://models.example.org/", ""), "a token is nobody's"
+    assert models["address"] == "https://models.example.org/perennial/models/"
     assert [each["address"] for each in others] == addresses
 
 
@@ -94,6 +95,7 @@ def test_status_tells_of_an_altered_ledger_and_of_a_batch_that_waits_for_a_perso
             "GET /api/v2/dags/train_far/dagRuns": (200, {"dag_runs": []}),
             "GET /v1/models": (200, {"models": []}),
             "GET /perennial/ledger/entries": (200, waiting),
+            "GET /perennial/ledger/late": (200, {"late": []}),
             "GET /perennial/ledger/broken?end=True": (
                 200,
                 {"findings": ["Entry 3 of the ledger is changed."]},

@@ -69,6 +69,8 @@ def test_a_platform_elsewhere_is_asked_by_its_dag_and_its_status_tells_of_alerts
     )  # fmt: skip
     history = [entry.model_dump(mode="json") for entry in entries.history("far")]
     assert history[-1]["sequence"] == drift.sequence
+    slow = {"dag_id": "train_far", "run_id": "slow", "name": "far", "deadline": "2026-11-01T06:00:00Z"}
+    late = [slow, {**slow, "dag_id": "train_near", "name": "near"}]
     nothing = {"task_instances": [], "dag_runs": [], "import_errors": []}
     airflow = serve(
         {
@@ -82,6 +84,7 @@ def test_a_platform_elsewhere_is_asked_by_its_dag_and_its_status_tells_of_alerts
             "GET /api/v2/dags/train_far/dagRuns": (200, {"dag_runs": []}),
             "GET /v1/models": (200, {"models": []}),
             "GET /perennial/ledger/entries": (200, {"entries": history}),
+            "GET /perennial/ledger/late": (200, {"late": late}),
             "GET /perennial/ledger/broken?end=True": (200, {"findings": []}),
         }
     )
@@ -92,6 +95,9 @@ def test_a_platform_elsewhere_is_asked_by_its_dag_and_its_status_tells_of_alerts
     assert told.code == 0, "an alert is not a fault of the platform"
     assert "Alert: far: drift, since" in told.said
     assert 'perennial train far --why "..."' in told.said
+    assert "Alert: far: late, since" in told.said
+    assert "The run of train_far should have ended by 2026-11-01 06:00 UTC." in told.said
+    assert "train_near" not in told.said, "the platform has no such model"
     assert "Silenced: alerts about drift of far until" in told.said
     document = json.loads(ask("status", "--json").shown)
-    assert [each["reason"] for each in document["alerts"]] == ["drift"]
+    assert [each["reason"] for each in document["alerts"]] == ["drift", "late"]

@@ -285,7 +285,7 @@ def test_every_service_has_limits_and_no_rights_that_it_does_not_need(compose: d
         assert service["mem_limit"], name
         assert service["cpus"], name
         assert service["read_only"] or name == "demo", name
-        ends = name in {"airflow-init", "demo", "command"}
+        ends = name in {"airflow-init", "monitoring-init", "demo", "command"}
         assert service["restart"] == ("no" if ends else "unless-stopped"), name
 
 
@@ -365,7 +365,7 @@ def test_the_entrance_has_no_way_to_what_it_does_not_lead_to(compose: dict[str, 
         return set(compose["services"][name]["networks"])
 
     reached = {name for name in compose["services"] if networks(name) & networks("entrance")}
-    assert reached == {"entrance", "airflow-apiserver", "mlflow", "gateway", "demo"}
+    assert reached == {"entrance", "airflow-apiserver", "mlflow", "gateway", "grafana", "demo"}
 
 
 def test_everything_of_a_platform_says_whose_it_is(compose: dict[str, Any]) -> None:
@@ -389,8 +389,22 @@ def test_the_gateway_and_the_reverse_proxy_know_the_same_tokens_of_users(compose
     assert demo["DEMO_PREDICTION_TOKEN"] in gateway["PERENNIAL_PREDICTION_TOKENS"]
 
 
+def test_airflow_sends_its_numbers_where_the_profile_that_hears_them_is_on(
+    own: dict[str, str], tmp_path: Path
+) -> None:
+    script("secrets.sh", own)
+    assert read(tmp_path / "env")["STATSD_ON"] == "False"
+    with (tmp_path / "env").open("a", encoding="utf-8") as file:
+        file.write("COMPOSE_PROFILES=environments,monitoring\n")
+    script("secrets.sh", own)
+    assert read(tmp_path / "env")["STATSD_ON"] == "True"
+
+
+@pytest.mark.parametrize("profiles", ["", "monitoring,gpu-monitoring"], ids=["as it is", "monitoring"])
 @pytest.mark.parametrize("command", [["docker", "compose"], ["docker-compose"]], ids=["v2", "1.29"])
-def test_compose_reads_the_file(command: list[str], own: dict[str, str], tmp_path: Path) -> None:
+def test_compose_reads_the_file(
+    command: list[str], profiles: str, own: dict[str, str], tmp_path: Path
+) -> None:
     own = own | {name: os.environ[name] for name in ("HOME", "DOCKER_CONFIG") if name in os.environ}
     if (
         shutil.which(command[0]) is None
@@ -403,7 +417,7 @@ def test_compose_reads_the_file(command: list[str], own: dict[str, str], tmp_pat
     done = subprocess.run(
         [*command, "--env-file", own["ENV_FILE"], "config"],
         cwd=PROJECT,
-        env=own,
+        env=own | {"COMPOSE_PROFILES": profiles},
         capture_output=True,
         text=True,
         check=False,
@@ -411,3 +425,17 @@ def test_compose_reads_the_file(command: list[str], own: dict[str, str], tmp_pat
     assert done.returncode == 0, done.stderr
     assert set(yaml.safe_load(done.stdout)["services"]) >= {"entrance", "worker-gpu", "objectstore"}
     assert "variable is not set" not in done.stderr
+
+
+def test_what_watches_the_loop_is_a_service_of_its_own_that_sends_by_airflow_s_channels(
+    compose: dict[str, Any],
+) -> None:
+    watch, scheduler = (compose["services"][name] for name in ("loop-watch", "airflow-scheduler"))
+    assert watch["command"][:3] == ["python", "-m", "plugins.loop_watch"]
+    assert watch["command"][3] in watch["healthcheck"]["test"][1], "the file that it touches at each look"
+    assert (watch["restart"], watch["env_file"]) == ("unless-stopped", scheduler["env_file"])
+    assert set(watch["depends_on"]) == {"airflow-init"}, "it runs whatever else of Airflow's does not"
+    told = watch["environment"]
+    assert told == scheduler["environment"]
+    for name in ("ALERTS", "ALERTS_REMIND_HOURS", "LOOP_SILENT_MINUTES", "HEARTBEAT_URL", "HEARTBEAT_METHOD"):
+        assert told[f"PERENNIAL_{name}"].startswith(f"${{PERENNIAL_{name}:-")

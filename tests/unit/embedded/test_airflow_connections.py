@@ -33,11 +33,14 @@ def test_no_program_but_airflow_s_is_told_a_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PAGER", PAGER)
+    monkeypatch.setenv("PERENNIAL_HEARTBEAT_URL", "https://beats.example.org/s3cret")
     for program in (airflow, mlflow):
         monkeypatch.setattr(program, "prepare", lambda *_: None)
     monkeypatch.setattr(services, "migrations", lambda _: [])
     made = services.programs(EmbeddedSettings(home=tmp_path), dict.fromkeys(PORTS, 1), Secrets())
     told = {each.name for each in made if PAGER in each.environment.values()}
     assert told
-    assert all(name.startswith("airflow") for name in told)
+    assert all(name.startswith("airflow") for name in told - {"loop-watch"})
+    assert "loop-watch" in told, "it sends by the same channels"
+    assert told == {each.name for each in made if "PERENNIAL_HEARTBEAT_URL" in each.environment}
     assert {"torchserve", "gateway"} <= {each.name for each in made} - told

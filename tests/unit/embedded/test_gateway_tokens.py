@@ -32,10 +32,11 @@ def test_only_the_gateway_is_told_the_tokens_of_its_users(
     assert "a-token-of-the-shop" not in repr(settings)
 
 
-def test_where_the_gateway_keeps_its_log_and_for_how_long_is_handed_on(
+def test_where_the_gateway_keeps_its_log_and_whether_it_has_pages_for_users_is_handed_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told = {"LOG_DURABILITY": "power", "LOG_SPOOL": str(tmp_path / "spool"), "LOG_SPOOL_BYTES": "2000000"}
+    told["USER_PAGE"] = "False"
     for name, value in told.items():
         monkeypatch.setenv(f"PERENNIAL_{name}", value)
 

@@ -57,7 +57,10 @@ def serving() -> Iterator[Models]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 256  # of five, the connections of one request would wait for seconds
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     models.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

@@ -51,7 +51,7 @@ def configuration(folder: Path, gateway: Gateway, port: int) -> str:
     text = text.replace("listen 8443 ssl http2;", f"listen 127.0.0.1:{port};")
     text = text.replace("listen 8080;", f"listen unix:{folder}/plain.sock;")
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("/etc/perennial", str(folder))
-    for away in ("airflow-apiserver:8080", "mlflow:5000"):
+    for away in ("airflow-apiserver:8080", "mlflow:5000", "grafana:3000"):
         text = text.replace(f"http://{away}", "http://127.0.0.1:1")
     return text
 
@@ -196,7 +196,9 @@ def asked(entrance: str, token: str, targets: Sequence[str]) -> set[int]:
 
 
 def test_a_model_s_page_asks_for_no_token_and_what_is_beside_it_does(entrance: str) -> None:
-    for path, status in (("docs", 200), ("openapi.json", 200), ("docs/x", 401), ("predictions", 401)):
+    shown = {"docs", "openapi.json", "page", "page.js", "page_answer.js", "page.css"}
+    guarded = {"docs/x", "predictions", "page/x", "page.json", "explain"}
+    for path, status in [*((each, 200) for each in shown), *((each, 401) for each in guarded)]:
         assert requests.get(f"{entrance}/v1/models/m/{path}", timeout=30).status_code == status
 
 

@@ -181,8 +181,12 @@ def test_no_request_fails_when_a_worker_is_told_to_end(pair: Gateway) -> None:
 def test_a_killed_worker_breaks_its_own_connections_alone_and_loses_no_row(pair: Gateway) -> None:
     pair.put(route("1"))
     victim, other = pair.workers()
+
+    def shares() -> list[int]:
+        return [pair.connections_of(each) for each in (victim, other)]
+
     with load_on(pair, connections=16) as load:
-        until(lambda: pair.connections_of(victim) and pair.connections_of(other), "connections to both")
+        until(lambda: all(spread := shares()) and sum(spread) == 16, "all connections, some to each")
         had = pair.connections_of(victim)
         victim.kill()
         started = time.monotonic()

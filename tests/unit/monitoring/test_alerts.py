@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasks.contracts import Action, FailedRun, LedgerEntry, SilenceRequest, StepContext, Trouble
+from tasks.contracts import Action, FailedRun, LateRun, LedgerEntry, SilenceRequest, StepContext, Trouble
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.due import due, forgotten
+from tasks.monitoring.alerts.late import late_runs, note_ended, note_late
 from tasks.monitoring.alerts.message import compose
 from tasks.monitoring.silence import silence
 
@@ -374,3 +375,37 @@ def test_a_release_whose_own_run_failed_after_it_served_is_told_and_one_that_was
     assert records.open_troubles(MODEL) == []
     entries.record(**{**later, "evidence": {"undoes": True}}, action=Action.ROLLBACK, before="3", after="2")
     assert "failed_step" in {each.reason for each in records.open_troubles(MODEL)}
+
+
+def test_a_training_past_its_deadline_is_told_until_it_ends() -> None:
+    late = LateRun(
+        dag_id=f"train_{MODEL}", run_id="r1", name=MODEL, deadline=datetime(2026, 11, 1, 6, tzinfo=UTC)
+    )
+    note_late(late)
+    note_late(late)
+    now = datetime.now(UTC)
+
+    [trouble] = records.open_troubles(MODEL, now)
+
+    assert (trouble.reason, trouble.since, trouble.step) == ("late", late.deadline, f"train_{MODEL}/r1")
+    assert records.listed(MODEL, entries.history, now, late_runs())[0] == [trouble]
+    assert tell(now) == [("new", "r1")]
+    assert tell(now) == []
+    note_ended(f"train_{MODEL}", "another")
+    assert tell(now + DAY) == [("reminder", "r1")]
+    note_ended(f"train_{MODEL}", "r1")
+    assert tell(now + DAY) == [("resolved", "r1")]
+
+
+def test_the_model_s_page_stands_once_in_a_message_however_much_it_says() -> None:
+    note(Action.BATCH, "quarantined", "b7")
+    note(Action.BATCH, "quarantined", "b8")
+    page = f"https://airflow.example/perennial/models/{MODEL}"
+    items = due(records.open_troubles(MODEL), [], [], datetime.now(UTC), DAY)
+
+    told = compose(MODEL, items, lambda _: [], page)
+
+    assert (len(told.items), told.page) == (2, page)
+    assert told.text.count(page) == 1
+    assert told.text.endswith(f"\n\nAll about it: {page}")
+    assert page not in compose(MODEL, items, lambda _: []).text, "a table has none"

@@ -157,6 +157,7 @@ def test_a_step_reaches_the_store_and_mlflow_and_hears_nothing_of_airflow() -> N
         ("gate", None, "perennial-gate"),
         ("register", None, "perennial-release"),
         ("deploy", None, "perennial-release"),
+        ("describe", None, "perennial-card"),
         ("drift", None, "perennial-reader"),
         ("champion", None, "perennial-reader"),
         ("ingest", None, "perennial-reader"),

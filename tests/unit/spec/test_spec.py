@@ -102,6 +102,8 @@ def test_every_shipped_specification_loads_and_survives_a_json_round_trip(path: 
         (("training", "trigger"), "data", "trigger is 'data', but schedule is '0 3 * * *'"),
         (("training",), {"trigger": "both"}, "trigger is 'both', but there is no schedule"),
         (("training", "minimum_new_rows"), 0, "training.minimum_new_rows"),
+        (("training", "deadline_hours"), 0, "training.deadline_hours"),
+        (("training", "deadline_hours"), 1000, "training.deadline_hours"),
         (("training", "timeout_seconds"), "soon", "training.timeout_seconds"),
         (("resources", "gpus"), "two", "resources.gpus"),
         (("name",), "Review Sentiment", "name"),

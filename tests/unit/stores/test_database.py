@@ -40,7 +40,10 @@ def test_every_time_of_every_table_is_of_the_one_type() -> None:
     assert {str(column) for column in times} == {
         "alerts_told.told_at",
         "failed_runs.ran_at",
+        "model_figures.at",
         "ledger.at",
+        "loop_beats.at",
+        "loop_told.told_at",
         "retrain_requests.granted_at",
         "retrain_requests.expires_at",
         "retrain_requests.closed_at",
