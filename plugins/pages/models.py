@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from plugins.pages import of_airflow
 from plugins.pages.actions import answers_of, buttons_of
-from plugins.pages.links import models_page, prefix
+from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
 from tasks.overview.evidence import evidence_of
@@ -81,6 +81,7 @@ def model_page(model: str, user: User, before: int | None = None, kinds: str = "
         next_runs=[
             known[dag_id] for family in of_airflow.FAMILIES if (dag_id := f"{family}_{model}") in known
         ],
+        model_cards=of_airflow.cards_of(model),
         kinds=kinds,
         before=before,
         **_live(model),
@@ -101,6 +102,16 @@ def decision_page(model: str, sequence: int, _user: User) -> Response:
         raise HTTPException(404, f"The ledger has no entry {sequence} about {model!r}.", headers=HEADERS)
     title = f"Entry {sequence} about {model}"
     return page("decision.html", title=title, model=model, entry=entry, evidence=evidence_of(entry))
+
+
+@app.get("/{model}/versions/{version}/card")
+def card(model: str, version: str, _user: User) -> Response:
+    """The model card of a version, where the step that writes it has kept it."""
+    url = of_airflow.cards_of(model).get(version)
+    target = report_page(url) if url else ""
+    if not target:
+        raise HTTPException(404, f"Version {version!r} of {model!r} has no model card here.", headers=HEADERS)
+    return RedirectResponse(target, headers=HEADERS)
 
 
 def _live(model: str) -> dict[str, Any]:

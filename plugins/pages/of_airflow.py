@@ -15,6 +15,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
 
 FAMILIES = ("train", "release", "drift", "judge_again", "reproduce", "predict_batch", "collect")
@@ -131,6 +132,26 @@ def questions(model: str) -> list[Question]:
         ]
 
 
+def cards_of(model: str) -> dict[str, str]:
+    """Where the model card of each version lies in the store, by the version's number.
+
+    By what the step that writes it has left in Airflow.
+    """
+    own = [f"{family}_{model}" for family in ("train", "judge_again")]
+    wanted = sa.select(XComModel).where(
+        XComModel.dag_id.in_(own), XComModel.task_id == "describe", XComModel.key == XCOM_RETURN_KEY
+    )
+    with create_session() as session:
+        found = [
+            XComModel.deserialize_value(row) for row in session.scalars(wanted.order_by(XComModel.timestamp))
+        ]
+    return {
+        str(each["version"]): str(each["report_url"])
+        for each in found
+        if isinstance(each, dict) and each.get("version") and each.get("report_url")
+    }
+
+
 def may_start(user: Any, dag_id: str) -> bool:
     """Whether Airflow lets a user start a run of a DAG."""
     return _may(user, "POST", DagAccessEntity.RUN, dag_id)
@@ -139,11 +160,6 @@ def may_start(user: Any, dag_id: str) -> bool:
 def may_answer(user: Any, dag_id: str) -> bool:
     """Whether Airflow lets a user answer what a DAG's runs ask."""
     return _may(user, "PUT", DagAccessEntity.HITL_DETAIL, dag_id)
-
-
-def may_read(user: Any, dag_id: str) -> bool:
-    """Whether Airflow lets a user see a DAG's runs."""
-    return _may(user, "GET", DagAccessEntity.RUN, dag_id)
 
 
 def _may(user: Any, method: Any, entity: DagAccessEntity, dag_id: str) -> bool:

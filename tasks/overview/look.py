@@ -53,7 +53,7 @@ class Detail:
 
 
 def overview(names: Iterable[str]) -> list[Card]:
-    """A card for each model that is named, and for each other that the ledger tells of.
+    """A card for each model that is named, or that the ledger tells of; those that serve come first.
 
     Raises:
         LedgerBroken: An entry cannot be read any more.
@@ -64,7 +64,7 @@ def overview(names: Iterable[str]) -> list[Card]:
         troubles, silences = listed(name, lambda one: told.get(one, []), now)
         card = card_of(name, told.get(name, []))
         found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
-    return found
+    return sorted(found, key=lambda card: (card.served is None, card.model))
 
 
 def detail(model: str, *, before: int | None = None, everything: bool = False) -> Detail:

@@ -152,3 +152,64 @@ def runs_of(dag_id: str) -> "list[DagRun]":
         found = list(session.scalars(sa.select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.id)))
         session.expunge_all()
         return found
+
+
+def ask_a_person(dag_id: str, task_id: str) -> None:
+    """Let the newest run of a DAG ask a person, as Airflow's operator does when a worker runs it: there is no
+    scheduler here that would come so far.
+    """
+    import sqlalchemy as sa
+    from airflow.models import TaskInstance
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    run_id = runs_of(dag_id)[-1].run_id
+    with create_session() as session:
+        of_run = sa.select(TaskInstance).where(
+            TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id
+        )
+        task = session.scalars(of_run).one()
+        task.state = "awaiting_input"
+        session.add(
+            HITLDetail(
+                ti_id=task.id,
+                options=["Approve", "Reject"],
+                subject="Is the model to be trained?",
+                body="The traffic moved.",
+                params={"why": {"value": None, "description": None, "schema": {"type": ["string", "null"]}}},
+            )
+        )
+
+
+def answers_to(dag_id: str) -> list[tuple[list[str], dict[str, Any], str]]:
+    """What people answered a DAG's runs: what they chose, what they said, and who they are."""
+    import sqlalchemy as sa
+    from airflow.models import TaskInstance
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    given = sa.select(HITLDetail).join(TaskInstance, HITLDetail.ti_id == TaskInstance.id)
+    with create_session() as session:
+        found = session.scalars(
+            given.where(TaskInstance.dag_id == dag_id, HITLDetail.responded_at.is_not(None))
+        ).all()
+        return [
+            (list(each.chosen_options), dict(each.params_input), each.responded_by["name"]) for each in found
+        ]
+
+
+def leave(run: dict[str, Any], task_id: str, result: dict[str, Any]) -> None:
+    """Let a task of a run have left a result, as a worker does; it takes the place of another one."""
+    import sqlalchemy as sa
+    from airflow.models import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    own = (TaskInstance.dag_id == run["dag_id"], TaskInstance.run_id == run["dag_run_id"])
+    with create_session() as session:
+        session.execute(sa.delete(TaskInstance).where(*own, TaskInstance.task_id == task_id))
+        first = session.scalars(sa.select(TaskInstance.id).where(*own).limit(1)).one()
+        session.execute(sa.update(TaskInstance).where(TaskInstance.id == first).values(task_id=task_id))
+    XComModel.set(
+        key="return_value", value=result, task_id=task_id, dag_id=run["dag_id"], run_id=run["dag_run_id"]
+    )

@@ -6,9 +6,12 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.dags.browsing import (
+    FRESH,
     NEEDS_BROWSER,
     PAUSED,
     admin,
+    answers_to,
+    ask_a_person,
     browser,
     opened,
     past,
@@ -123,4 +126,34 @@ def test_a_viewer_sees_all_and_finds_every_button_dead_and_refused(
         act.locator("button").click()
         assert "Airflow refused" in act.locator(".outcome.bad").inner_text()
         assert len(runs_of(dag_id)) == before
+    page.close()
+
+
+def test_a_question_is_answered_by_who_may_and_by_nobody_else(
+    admin: BrowserContext, viewer: BrowserContext, server: str, user: "TestClient"
+) -> None:
+    dag_id = f"drift_{FRESH}"
+    started = user.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": {}})
+    assert started.status_code == 200
+    ask_a_person(dag_id, "approve")
+    address = f"{server}/perennial/models/{FRESH}"
+
+    looking = opened(viewer, address)
+    question = looking.locator("[data-question=approve]")
+    assert "Is the model to be trained?" in question.inner_text()
+    act = question.locator("[data-act=answer-approve]")
+    act.locator("summary").click()
+    act.locator("button").evaluate("(button) => { button.disabled = false; }")
+    act.locator("button").click()
+    assert "Airflow refused" in act.locator(".outcome.bad").inner_text()
+    assert answers_to(dag_id) == []
+    looking.close()
+
+    page = opened(admin, address)
+    act = page.locator("[data-act=answer-approve]")
+    act.locator("summary").click()
+    act.locator("[name=why]").fill("It has.")
+    act.locator("button").click()
+    act.locator(".outcome.good").wait_for()
+    assert answers_to(dag_id) == [(["Approve"], {"why": "It has."}, "admin")]
     page.close()

@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext
 from tasks.contracts import Action
 from tasks.ledger import entries
 from tasks.overview.evidence import told
+from tasks.settings import settings
 from tests.dags.browsing import (
     AXE,
     FRESH,
@@ -15,6 +16,7 @@ from tests.dags.browsing import (
     admin,
     browser,
     entry_of,
+    leave,
     opened,
     past,
     server,
@@ -214,3 +216,17 @@ def test_a_dag_has_a_tab_that_shows_its_model(admin: BrowserContext, server: str
     frame = page.frame_locator("iframe[title=Model]")
     assert frame.locator("h1").inner_text().startswith(MODEL)
     page.close()
+
+
+def test_a_version_leads_to_its_model_card_where_the_step_has_left_one(
+    user: "TestClient", past: Past
+) -> None:
+    run = user.post(f"/api/v2/dags/train_{MODEL}/dagRuns", json={"logical_date": None, "conf": {}}).json()
+    assert user.get(f"/perennial/models/{MODEL}/versions/2/card").status_code == 404
+    left = {"version": "2", "report_url": f"{settings().runs}/train/run/describe/card.html"}
+    leave(run, "describe", left)
+
+    assert f"/perennial/models/{MODEL}/versions/2/card" in user.get(f"/perennial/models/{MODEL}").text
+    answer = user.get(f"/perennial/models/{MODEL}/versions/2/card")
+    assert answer.headers["location"] == "/prefix/perennial/runs/train/run/describe/card.html"
+    assert user.get(f"/perennial/models/{MODEL}/versions/1/card").status_code == 404
