@@ -76,6 +76,7 @@ def test_a_training_keeps_everything_that_it_came_from(
     assert kept.data.tags["perennial.snapshot"] == request.snapshot.sha256
     assert kept.data.tags["perennial.lock_sha256"] == run.lock_sha256
     assert kept.data.tags["perennial.reason_to_train"] == "asked for by hand"
+    assert 0 < float(kept.data.tags["perennial.processor_seconds"]) < 600
     datasets = {dataset.dataset.name: dataset.dataset for dataset in kept.inputs.dataset_inputs}
     assert sorted(datasets) == ["numbers-v4-test", "numbers-v4-train", "numbers-v4-validation"]
     assert json.loads(datasets["numbers-v4-train"].profile)["sha256"] == request.snapshot.train.sha256
