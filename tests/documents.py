@@ -26,6 +26,10 @@ IN_CI = ("make demo", "make test", "make images")
 """Blocks that .ci/run runs: they hold these tests, or are their like."""
 
 
+MADE = "first_model"
+"""The model that docs/tutorial.md makes: its files are not there before."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of a page; `label` is what stands behind its language."""

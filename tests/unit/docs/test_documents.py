@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from cli.app import load_words
 from embedded.variables import KNOWN
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
-from tests.documents import IN_CI, PAGES, Block, blocks, inline_code, tokens
+from tests.documents import IN_CI, MADE, PAGES, Block, blocks, inline_code, tokens
 
 LANGUAGES = {"bash", "yaml", "json", "python", "ini", "text"}
 LABELS = {"pipeline.yaml", "docker-compose.override.yaml"}
@@ -57,6 +59,11 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
+@pytest.fixture(scope="module")
+def words() -> set[str]:
+    return set(typer.main.get_command(load_words()).commands)  # type: ignore[attr-defined]
+
+
 # --- blocks -------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +90,8 @@ def test_commands_are_a_shells_and_name_targets_files_and_modules_that_are_there
     read = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
     assert read.returncode == 0, read.stderr
     assert set(TARGET.findall(block.text)) <= targets
-    assert [name for name in FILE.findall(block.text) if not (PROJECT / name).exists()] == []
+    named = [name for name in FILE.findall(block.text) if MADE not in name]
+    assert [name for name in named if not (PROJECT / name).exists()] == []
     assert [name for name in IMPORT.findall(block.text) if not find_spec(name)] == []
 
 
@@ -141,7 +149,9 @@ def _is_an_option_of_edge(name: str) -> bool:
 def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
-    files = [code for code in inline_code(page) if OURS.match(code) and not re.search(r"[<*\s]", code)]
+    files = [
+        code for code in inline_code(page) if OURS.match(code) and not re.search(rf"[<*\s]|{MADE}", code)
+    ]
     assert [name for name in files if not (PROJECT / name).exists()] == []
 
 
@@ -171,6 +181,12 @@ def anchors(page: Path) -> Iterator[str]:
 def test_every_make_target_that_a_page_names_is_there(page: Path, targets: set[str]) -> None:
     named = {name for code in inline_code(page) for name in re.findall(r"^make(?: -s)? ([a-z-]+)", code)}
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_word_of_the_command_that_a_page_names_is_one(page: Path, words: set[str]) -> None:
+    named = {name for code in inline_code(page) for name in re.findall(r"^perennial ([a-z][a-z_-]*)", code)}
+    assert named <= words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -19,6 +19,7 @@ from tests.conftest import PROJECT
 from tests.documents import PAGES, tokens
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+AXE = PROJECT / "tests" / "axe" / "axe.min.js"
 CONFIGURATION = PROJECT / "handbook" / "mkdocs.yaml"
 LOADS = "//script/@src | //link[not(@rel='canonical')]/@href | //img/@src | //iframe/@src"
 OURS = "//article//a[not(contains(@class, 'headerlink') or contains(@href, '__codelineno'))]"
@@ -188,3 +189,16 @@ def test_a_reader_without_a_server_or_a_network_finds_a_page_by_the_search(
     assert [each for each in heard if not each.startswith(("file:", "data:", "blob:", "about:"))] == []
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_a_page(site: Path, browser: Browser, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 1200, "height": 800})  # type: ignore[arg-type]
+    for name in ("index.html", "reference-spec.html", "decisions.html"):
+        page.goto((site / name).as_uri())
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        faults = page.evaluate("axe.run().then((result) => result.violations)")
+        serious = [each for each in faults if each["impact"] in {"serious", "critical"}]
+        assert [(each["id"], [node["html"] for node in each["nodes"]][:5]) for each in serious] == [], name
