@@ -7,15 +7,22 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from airflow.sdk.exceptions import AirflowException
 
 from tasks.settings import settings
 
 PATIENCE_SECONDS = 10
+NO_HOST = "an address that is no URL"
+FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, ValueError)
+"""What a request ends with that comes to nothing; of an address that is none `requests` lets others' pass."""
 
 
 def send_heartbeat(at: datetime) -> None:
     """Ask PERENNIAL_HEARTBEAT_URL, where it is set.
+
+    A redirection is not followed: a POST would become a GET without its body, and what it leads to, such as a
+    page to log in, answers everybody with 200. Of the answer only the head is read.
 
     Raises:
         AirflowException: It did not take the heartbeat. Only its host is named: the rest is a secret.
@@ -25,18 +32,23 @@ def send_heartbeat(at: datetime) -> None:
     if not url:
         return
     body = f"perennial_loop_beat_timestamp_seconds {at.timestamp():.0f}\n" if _posts() else None
+    fault = ""
     try:
-        answer = requests.request(
+        with requests.request(
             place.heartbeat_method,
             url,
             data=body,
             headers={"Content-Type": "text/plain"} if body else {},
             timeout=PATIENCE_SECONDS,
-        )
-    except requests.RequestException as error:
-        raise AirflowException(_untaken(url, type(error).__name__)) from None
-    if not answer.ok:
-        raise AirflowException(_untaken(url, f"status {answer.status_code}"))
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            if not requests.codes.ok <= answer.status_code < requests.codes.multiple_choices:
+                fault = f"status {answer.status_code}"
+    except FAULTS as error:
+        fault = type(error).__name__
+    if fault:  # here, where no error that has the URL is what it came from
+        raise AirflowException(_untaken(url, fault))
 
 
 def _posts() -> bool:
@@ -45,8 +57,14 @@ def _posts() -> bool:
 
 def _untaken(url: str, why: str) -> str:
     """`requests` writes the whole URL into its errors."""
-    host = urlsplit(url).hostname or "which is no URL"
     return (
-        f"The heartbeat was not taken by {host} ({why}). It is sent again in a minute; look whether "
+        f"The heartbeat was not taken by {_host(url)} ({why}). It is sent again in a minute; look whether "
         "PERENNIAL_HEARTBEAT_URL is right."
     )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or NO_HOST
+    except ValueError:
+        return NO_HOST
