@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.airflow import log_in
 from tasks.errors import PerennialError
@@ -21,8 +21,9 @@ from tasks.settings import PROJECT
 
 MODEL = "review_sentiment"
 FOLDER = PROJECT / "docs" / "images"
-SCREEN: ViewportSize = {"width": 1200, "height": 800}
-PHONE: ViewportSize = {"width": 390, "height": 800}
+SCREEN, PHONE = (1200, 800), (390, 800)
+"""Width and height, in pixels."""
+
 PATIENCE_MS = 30_000
 COOKIE = "_token"
 """By which Airflow's pages know who asks."""
@@ -49,7 +50,7 @@ class Picture:
     path: str
     shows: str
     press: str = ""
-    screen: ViewportSize = SCREEN
+    screen: tuple[int, int] = SCREEN
     is_dark: bool = False
 
 
@@ -95,7 +96,7 @@ def take(pictures: tuple[Picture, ...], asked: Mapping[str, Any], folder: Path, 
 def _taken(browser: Browser, picture: Picture, address: str, cookie: str, folder: Path) -> Path:
     file = folder / f"{picture.name}.png"
     with browser.new_context(
-        viewport=picture.screen,
+        viewport={"width": picture.screen[0], "height": picture.screen[1]},
         color_scheme="dark" if picture.is_dark else "light",
         ignore_https_errors=True,  # the platform in containers makes a certificate of its own
     ) as context:
