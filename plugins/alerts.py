@@ -176,11 +176,14 @@ def _for_slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _webhook(name: str, _connection: Connection) -> Notifiers:
+def _webhook(name: str, connection: Connection) -> Notifiers:
+    # Airflow itself waits for ever, and with it everybody who is told after this one.
+    patience = connection.extra_dejson.get("timeout", PATIENCE_SECONDS)
+
     def notifiers(message: Message) -> list[BaseNotifier]:
         from airflow.providers.http.notifications.http import HttpNotifier
 
-        return [HttpNotifier(http_conn_id=name, json=as_json(message))]
+        return [HttpNotifier(http_conn_id=name, json=as_json(message), extra_options={"timeout": patience})]
 
     return notifiers
 
@@ -242,6 +245,8 @@ def _incident(item: dict[str, Any]) -> str:
     return f"perennial-{hashlib.sha256(about.encode()).hexdigest()[:32]}"
 
 
+PATIENCE_SECONDS = 10
+"""How long a webhook may say nothing, where its connection's extra has no `timeout`."""
 CRITICAL = {"incident", "stopped", "label_incident", "rollback", "silent_loop"}
 """The reasons for which somebody may be woken: what serves may be wrong, or nothing looks any more."""
 DETAILS = ("subject", "since", "version", "kinds", "next_step", "entry", "step")

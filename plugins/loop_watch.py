@@ -128,12 +128,22 @@ def main(mark: Path | None) -> None:
     while True:
         watch.look(datetime.now(UTC))
         if mark:
-            mark.touch()
+            _leave(mark)
         before = time.time()
         time.sleep(pause)
-        if time.time() - before > ASLEEP * pause:
-            log.info("Nobody watched for a while, as where a machine sleeps.")
+        if not 0 <= time.time() - before <= ASLEEP * pause:
+            log.info("Nobody watched for a while, as where a machine sleeps, or the clock was set.")
             watch.begin_anew(datetime.now(UTC))
+
+
+def _leave(mark: Path) -> None:
+    """Touch the mark. Where that is not possible, as on a full disk, who looks for it says so; to end would
+    be to begin the silence anew at each start, and never to tell it.
+    """
+    try:
+        mark.touch()
+    except OSError as error:
+        log.warning("The mark of the look cannot be left: %s", error)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ from datetime import datetime, timedelta
 
 from tasks.contracts import Told, Trouble
 
+AHEAD = timedelta(minutes=1)
+"""Clocks of two machines may be so far apart."""
+
 MODEL, SUBJECT = "perennial", "loop"
 """How a message names it: it is about no model, and about every one."""
 
@@ -26,7 +29,9 @@ def silence(
     """What is to be told of a loop that is silent; None while it is not.
 
     The time before somebody watched does not count, in which the platform, or the machine, was off. A silence
-    that was told ends with a beat, and with nothing else.
+    that was told ends with a beat, and with nothing else. A time that is yet to come is of a clock that was
+    wrong, and says nothing: else a loop that stops when the clock is set back would not be missed until then,
+    and one that is back would be called silent.
 
     Args:
         beat: When the loop was last at work, as far as is known; None where it never was.
@@ -35,6 +40,10 @@ def silence(
         told_since: Since when people know it to be silent; None where they do not.
         unreadable: Why its beats cannot be read now, a sentence.
     """
+    if beat is not None and beat - now > AHEAD:
+        beat = None
+    if told_since is not None and told_since - now > AHEAD:
+        told_since = now if beat is None else None
     lasts = told_since is not None and (beat is None or beat <= told_since)
     if not lasts and now - max(beat or watched_since, watched_since) <= allowed:
         return None

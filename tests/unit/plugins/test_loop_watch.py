@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -199,3 +201,46 @@ def test_the_process_tells_when_what_writes_the_beats_is_killed_and_when_it_is_b
             with process("-c", BEATING):
                 until(lambda: told(hook)[-1:] == ["resolved"])
             assert watcher.poll() is None
+
+
+def test_a_channel_that_never_answers_keeps_no_other_from_being_told(
+    hook: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/alerts"
+        monkeypatch.setenv("AIRFLOW_CONN_MUTE", json.dumps({"conn_type": "http", "host": url}))
+        monkeypatch.setenv("PERENNIAL_ALERTS", "mute, hook_ops")
+        monkeypatch.setattr("plugins.alerts.PATIENCE_SECONDS", 0.5)
+        settings.cache_clear()
+        looking = threading.Thread(target=look, args=(LoopWatch(START), 16, 17), daemon=True)
+        looking.start()
+        until(lambda: told(hook) == ["new"], 60)
+        looking.join(60)
+
+
+def test_a_loop_that_stops_when_the_clock_is_set_back_is_missed_all_the_same(hook: WebServer) -> None:
+    beat(START + timedelta(days=1))
+    watch = LoopWatch(START + timedelta(days=1))
+    watch.begin_anew(START)
+    look(watch, 0, 60)
+    assert told(hook) == ["new"]
+
+
+def test_a_loop_that_is_back_after_the_clock_was_set_back_is_called_silent_no_longer(hook: WebServer) -> None:
+    day = 24 * 60
+    beat(START + day * MINUTE)
+    watch = LoopWatch(START + day * MINUTE)
+    look(watch, day, day + 20)
+    watch.begin_anew(START)
+    look(watch, 0, 5)
+    assert told(hook) == ["new"], "it has not been back"
+    beat(START + 5 * MINUTE)
+    look(watch, 5, 6)
+    assert told(hook) == ["new", "resolved"]
+
+
+def test_a_mark_that_cannot_be_left_ends_no_watch(hook: WebServer, home: Path) -> None:
+    soon = {"PERENNIAL_LOOP_SILENT_MINUTES": "0.05"}
+    with process("-m", "plugins.loop_watch", str(home / "nowhere" / "looked"), **soon) as watcher:
+        until(lambda: told(hook) == ["new"])
+        assert watcher.poll() is None
