@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -40,7 +41,7 @@ class Picture:
     Attributes:
         name: Of its file.
         of: The page it is of, as `perennial open` names it.
-        path: Below that page's address.
+        path: Below that page's address; from the root of its host where it begins with a slash.
         shows: A selector of what has to stand there.
         press: What is pressed first, a selector; empty for nothing.
     """
@@ -60,7 +61,9 @@ PICTURES = (
     Picture("models-phone", "Models", "", SERVES, screen=PHONE, is_dark=True),
     Picture("model", "Models", MODEL, ".timeline li"),
     Picture("decision", "Models", MODEL, "main svg", press=".facts-box p:has(strong) a >> nth=0"),
-    Picture("user-page", "models", f"{MODEL}/page", "#answer:not([hidden])", press="#example, #submit"),
+    Picture(
+        "user-page", "models", f"/v1/models/{MODEL}/page", "#words *", press="#example, #submit"
+    ),
 )
 
 
@@ -104,7 +107,7 @@ def _taken(browser: Browser, picture: Picture, address: str, cookie: str, folder
         if picture.of == "Models":
             context.add_cookies([{"name": COOKIE, "value": cookie, "url": address}])
         page = context.new_page()
-        url = f"{address.rstrip('/')}/{picture.path}"
+        url = urljoin(address, picture.path)
         answer = page.goto(url)
         if answer is None or not answer.ok:
             said = "nothing" if answer is None else f"HTTP {answer.status}"
