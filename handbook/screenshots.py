@@ -61,9 +61,7 @@ PICTURES = (
     Picture("models-phone", "Models", "", SERVES, screen=PHONE, is_dark=True),
     Picture("model", "Models", MODEL, ".timeline li"),
     Picture("decision", "Models", MODEL, "main svg", press=".facts-box p:has(strong) a >> nth=0"),
-    Picture(
-        "user-page", "models", f"/v1/models/{MODEL}/page", "#words *", press="#example, #submit"
-    ),
+    Picture("user-page", "models", f"/v1/models/{MODEL}/page", "#words *", press="#example, #submit"),
 )
 
 
