@@ -16,7 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tasks.contracts import Told, Trouble
-from tasks.errors import DatabaseAway
+from tasks.errors import PerennialError
 from tasks.monitoring.alerts.due import Item, due
 from tasks.monitoring.alerts.message import compose
 from tasks.monitoring.loop.beats import keep_told, newest_beat, told_of_silence
@@ -79,7 +79,7 @@ class LoopWatch:
             self._beat = newest_beat()
             if self._told is None:
                 self._told = told_of_silence()
-        except (DatabaseAway, sa.exc.SQLAlchemyError) as error:
+        except (PerennialError, sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("The beats cannot be read: %s", error)
             return f"The platform's database does not answer ({type(error).__name__})."
         return None
@@ -104,7 +104,7 @@ class LoopWatch:
         try:
             keep_told(self._told)
             self._is_written = True
-        except (DatabaseAway, sa.exc.SQLAlchemyError) as error:
+        except (PerennialError, sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("What was told cannot be written down; it is tried again: %s", error)
 
 

@@ -11,6 +11,7 @@ from airflow.sdk.observability.stats import Stats
 
 from plugins.operators import BY_CLOCK
 from tasks.contracts import ModelFigures
+from tasks.errors import LedgerBroken, PerennialError, ServingError
 from tasks.monitoring.slo import figures
 from tasks.monitoring.slo.gauges import EVERY_MINUTES, gauges_of
 from tasks.monitoring.slo.look import look
@@ -32,16 +33,23 @@ def look_at_objectives() -> None:
     """Look at each model of the project, keep what is known of it, and tell it.
 
     Raises:
-        ServingError: The gateway does not answer.
+        ServingError, LedgerBroken: Of a model nothing can be told now; the others were looked at all the
+            same.
     """
     specs = read_specs(settings().models)[0]
-    gateway = Gateway(retries=1)
+    gateway, faults = Gateway(retries=0), list[PerennialError]()
     for spec in specs:
         before = figures.figures_of(spec.name)
-        found = look(spec, gateway, before.objectives if before else ())
+        try:
+            found = look(spec, gateway, before.objectives if before else ())
+        except (ServingError, LedgerBroken) as fault:
+            faults.append(fault)
+            continue
         figures.keep(found)
         tell(found)
     figures.forget_all_but({spec.name for spec in specs})
+    if faults:
+        raise faults[0]
     Stats.gauge(f"{PREFIX}.{LOOKED}", datetime.now(UTC).timestamp())
 
 

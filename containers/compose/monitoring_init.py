@@ -13,10 +13,12 @@ from typing import Any
 
 import psycopg2
 from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowException
 from psycopg2 import sql
 
 ROLE = "monitoring"
 NOBODY = "nobody"
+IMPLICIT_TLS = 465
 TEXT = (
     "{{ range .Alerts }}{{ .Status }}: {{ .Annotations.summary }}\n{{ .Annotations.description }}\n"
     "docs/monitoring.md says what to do ({{ .Labels.alertname }}).\n{{ end }}"
@@ -38,12 +40,29 @@ def make_role(dsn: str, password: str) -> None:
         cursor.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(ROLE)))
 
 
-def configuration(connections: list[Connection], remind_hours: float) -> dict[str, Any]:
-    """Alertmanager's configuration, as plain data: one message an alert and model, again after a while."""
-    receiver: dict[str, Any] = {"name": "channels" if connections else NOBODY}
-    for connection in connections:
-        kind, channel = _channel(connection)
-        receiver.setdefault(kind, []).append(channel)
+def configuration(names: list[str], remind_hours: float) -> tuple[dict[str, Any], list[str]]:
+    """Alertmanager's configuration, as plain data: one message an alert and model, again after a while.
+
+    Args:
+        names: The connections of the channels.
+        remind_hours: After so long what is still there is told again.
+
+    Returns:
+        The configuration, and a sentence about each channel that it has to do without.
+    """
+    receiver: dict[str, Any] = {}
+    faults = []
+    for name in names:
+        try:
+            kind, channel = _channel(name)
+            receiver.setdefault(kind, []).append(channel)
+        except CannotTell as fault:
+            faults.append(str(fault))
+    receiver = {"name": "channels" if receiver else NOBODY} | receiver
+    return _configuration(receiver, remind_hours), faults
+
+
+def _configuration(receiver: dict[str, Any], remind_hours: float) -> dict[str, Any]:
     return {
         "global": {"resolve_timeout": "5m"},
         "route": {
@@ -69,8 +88,14 @@ def configuration(connections: list[Connection], remind_hours: float) -> dict[st
     }
 
 
-def _channel(connection: Connection) -> tuple[str, dict[str, Any]]:
-    makers = {"http": _webhook, "slackwebhook": _slack, "smtp": _mail}
+def _channel(name: str) -> tuple[str, dict[str, Any]]:
+    try:
+        connection = Connection.get(name)
+    except AirflowException as error:
+        raise CannotTell(
+            f"PERENNIAL_ALERTS names {name!r}, which Airflow does not find ({error})."
+        ) from error
+    makers = {"http": _webhook, "slackwebhook": _slack, "smtp": _mail, "pagerduty_events": _pagerduty}
     make = makers.get(connection.conn_type or "")
     if make is None:
         raise CannotTell(
@@ -83,6 +108,7 @@ def _channel(connection: Connection) -> tuple[str, dict[str, Any]]:
 def _webhook(connection: Connection) -> tuple[str, dict[str, Any]]:
     url, more = _url(connection), dict(connection.extra_dejson)
     how: dict[str, Any] = {}
+    more.pop("timeout", None)  # of our own alerts; Alertmanager has its own patience
     if connection.login:
         how["basic_auth"] = {"username": connection.login, "password": connection.password or ""}
     if authorization := more.pop("Authorization", None):
@@ -96,6 +122,12 @@ def _webhook(connection: Connection) -> tuple[str, dict[str, Any]]:
     return "webhook_configs", {"url": url, **({"http_config": how} if how else {})}
 
 
+def _pagerduty(connection: Connection) -> tuple[str, dict[str, Any]]:
+    if not connection.password:
+        raise CannotTell(f"The connection {connection.conn_id!r} has no integration key as its password.")
+    return "pagerduty_configs", {"routing_key": connection.password, "send_resolved": True}
+
+
 def _url(connection: Connection) -> str:
     host = connection.host or ""
     base = host if "://" in host else f"{connection.schema or 'http'}://{host}"
@@ -105,7 +137,8 @@ def _url(connection: Connection) -> str:
 def _slack(connection: Connection) -> tuple[str, dict[str, Any]]:
     base = connection.host or "https://hooks.slack.com/services"
     base = base if "://" in base else f"{connection.schema or 'https'}://{base}"
-    url = f"{base.rstrip('/')}/{(connection.password or '').lstrip('/')}"
+    token = (connection.password or "").strip()
+    url = token if "://" in token else f"{base.rstrip('/')}/{token.lstrip('/')}"
     return "slack_configs", {"api_url": url, "send_resolved": True, "text": TEXT}
 
 
@@ -117,12 +150,13 @@ def _mail(connection: Connection) -> tuple[str, dict[str, Any]]:
             f"The connection {connection.conn_id!r} has no {' and no '.join(missing)} in its extra."
         )
     to = more["to"] if isinstance(more["to"], str) else ", ".join(more["to"])
-    port = connection.port or (587 if more.get("disable_ssl") else 465)
+    port = connection.port or (587 if more.get("disable_ssl") else IMPLICIT_TLS)
     mail = {
         "to": to,
         "from": more["from_email"],
         "smarthost": f"{connection.host}:{port}",
-        "require_tls": not more.get("disable_tls", False),
+        # By 465 a server speaks TLS from the beginning, and Alertmanager would then still ask for STARTTLS.
+        "require_tls": port != IMPLICIT_TLS and not more.get("disable_tls", False),
         "send_resolved": True,
         "text": TEXT,
     }
@@ -131,10 +165,9 @@ def _mail(connection: Connection) -> tuple[str, dict[str, Any]]:
     return "email_configs", mail
 
 
-def connections() -> list[Connection]:
+def channels() -> list[str]:
     """The connections that PERENNIAL_ALERTS names."""
-    names = [name.strip() for name in os.environ.get("PERENNIAL_ALERTS", "").split(",") if name.strip()]
-    return [Connection.get(name) for name in names]
+    return [name.strip() for name in os.environ.get("PERENNIAL_ALERTS", "").split(",") if name.strip()]
 
 
 def write(told: dict[str, Any], path: Path) -> None:
@@ -146,13 +179,15 @@ def write(told: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    """As docker-compose.yaml starts it."""
+    """As docker-compose.yaml starts it. Of a channel that does not fit is told, and the others are there."""
+    # Airflow gives connections of its database to its own services alone, of which this is one.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     make_role(os.environ["POSTGRES_DSN"], os.environ["MONITORING_DATABASE_PASSWORD"])
     remind_hours = float(os.environ.get("PERENNIAL_ALERTS_REMIND_HOURS") or 24)
-    try:
-        write(configuration(connections(), remind_hours), Path(os.environ["ALERTMANAGER_FILE"]))
-    except CannotTell as fault:
-        sys.exit(str(fault))
+    told, faults = configuration(channels(), remind_hours)
+    write(told, Path(os.environ["ALERTMANAGER_FILE"]))
+    for fault in faults:
+        print(fault, "Prometheus' alerts do not go there.", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ hopeless() {
     done | grep .
 }
 
+# Compose leaves what a profile started that is off now, and these would take what Airflow no longer sends for a fault.
+containers_of() { # services
+    for service; do
+        docker ps --all --quiet --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$service"
+    done
+}
+is_on() { case ",$(setting COMPOSE_PROFILES)," in *,"$1",*) ;; *) return 1 ;; esac; }
+is_on gpu-monitoring || containers_of gpu-exporter | xargs -r docker rm --force >/dev/null
+is_on monitoring || containers_of monitoring-init prometheus alertmanager grafana statsd-exporter postgres-exporter node-exporter |
+    xargs -r docker rm --force >/dev/null
+
 # Compose gives up as soon as something that others wait for is called unhealthy. A busy machine makes it so for a while, so it is
 # asked again until our own patience ends.
 until compose up --detach --remove-orphans --scale "worker-default=${workers:-1}" --scale "worker-gpu=${gpu_workers:-1}"; do
@@ -118,5 +129,7 @@ while pending=$(not_ready) && [ -n "$pending" ]; do
     ! too_long || explain "The platform is not healthy after $patience_seconds s (START_TIMEOUT)."
     sleep 2
 done
+# One that ran already knows only by this that monitoring-init has written whom alerts go to now.
+containers_of alertmanager | xargs -r docker kill --signal HUP >/dev/null
 say "" "Everything is healthy after $(($(date +%s) - began)) s. make down stops it and removes all of it; KEEP=1 keeps its data."
 say_addresses

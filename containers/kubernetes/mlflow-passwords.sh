@@ -4,7 +4,7 @@
 set -eu
 : "${PERENNIAL_MLFLOW_KEY:?set it to the key that MLflow was started with}"
 
-users="reader gate release"
+users="reader gate release card"
 for model; do users="$users model-$model"; done
 for user in $users; do
     password=$(PERENNIAL_USER=perennial-$user python3 -c 'import hmac, os

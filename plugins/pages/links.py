@@ -124,7 +124,7 @@ def report_page(url: str) -> str:
     Airflow by.
     """
     place, runs = UPath(url), UPath(settings().runs)
-    if place.is_relative_to(runs):
+    if type(place) is type(runs) and place.is_relative_to(runs):
         return f"{prefix()}{REPORTS}/{quote(place.relative_to(runs).as_posix())}"
     return url if urlsplit(url).scheme in {"http", "https"} else ""
 

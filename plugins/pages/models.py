@@ -12,6 +12,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import FileResponse, RedirectResponse, Response
+from pydantic import Field
 
 from plugins.pages import of_airflow
 from plugins.pages.actions import answers_of, buttons_of
@@ -24,6 +25,8 @@ from tasks.overview.look import decision, detail, overview
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
 User = Annotated[Any, Depends(get_user)]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""Of an entry of the ledger; a database has no larger one."""
 MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
 
 
@@ -58,7 +61,7 @@ def static(name: str) -> Response:
 
 
 @app.get("/{model}")
-def model_page(model: str, user: User, before: int | None = None, kinds: str = "") -> Response:
+def model_page(model: str, user: User, before: Number | None = None, kinds: str = "") -> Response:
     """All of one model.
 
     Args:
@@ -95,7 +98,7 @@ def live(model: str, _user: User) -> Response:
 
 
 @app.get("/{model}/decisions/{sequence}")
-def decision_page(model: str, sequence: int, _user: User) -> Response:
+def decision_page(model: str, sequence: Number, _user: User) -> Response:
     """One entry of the ledger, and what it rests on."""
     entry = decision(model, sequence)
     if entry is None:

@@ -20,6 +20,8 @@ from tasks.settings import Settings
 SCRATCH = "/scratch"
 HEARTBEAT = "PERENNIAL_HEARTBEAT_URL"
 MODEL_CODE = frozenset({"check_labels", "train", "package", "evaluate", "reproduce"})
+ASKS_ARCHIVES = {"describe": ("database_url", "ledger_url")}
+"""Verbs that ask an archive and read the ledger: what they need of the platform, and nothing else."""
 STORE = ("store_url", "lake_url", "runs_url", "landing_url", "mlflow_url")
 PLATFORM = (
     "database_url",
@@ -63,7 +65,7 @@ def environment_of(
         image: The image that the step runs in, by digest.
         gpu_missing: Why it gets no GPU although it asked for one.
     """
-    names = STORE if step.verb in MODEL_CODE else STORE + PLATFORM
+    names = STORE + of_platform(step.verb)
     given = {
         f"PERENNIAL_{name.upper()}": _text(getattr(place, name))
         for name in names
@@ -80,8 +82,13 @@ def environment_of(
 
 def withheld(verb: str) -> frozenset[str]:
     """The variables of ours that a step of this verb is not told, wherever it runs."""
-    platform = PLATFORM if verb in MODEL_CODE else ()
+    platform = set(PLATFORM) - set(of_platform(verb))
     return frozenset({KEY, HEARTBEAT, *(f"PERENNIAL_{name.upper()}" for name in platform)})
+
+
+def of_platform(verb: str) -> tuple[str, ...]:
+    """What a verb is told of the platform, beside the store."""
+    return () if verb in MODEL_CODE else ASKS_ARCHIVES.get(verb, PLATFORM)
 
 
 def _own(step: Step, image: str) -> dict[str, str]:

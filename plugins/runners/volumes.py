@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from plugins.runners.environment import MODEL_CODE
+from plugins.runners.environment import ASKS_ARCHIVES, MODEL_CODE
 from plugins.runners.step import Step
 from tasks.errors import InvalidProject
 from tasks.settings import Settings
@@ -36,7 +36,7 @@ def volumes_for(step: Step, place: Settings) -> tuple[Volume, ...]:
     volumes = tuple(
         volume
         for volume in declared
-        if step.verb not in MODEL_CODE or any(_holds(volume, url) for url in stores)
+        if step.verb not in MODEL_CODE | ASKS_ARCHIVES.keys() or any(_holds(volume, url) for url in stores)
     )
     for url in (step.request_url, step.result_url):
         _require_reachable(url, volumes)

@@ -19,6 +19,8 @@ from tasks.stores.database import engine
 from tasks.stores.database import training_costs as costs
 
 TRAINS = "train"
+BESIDE = frozenset({"describe"})
+"""Tasks of a run that are no part of its training: a card is written in the time that it takes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def cost_of(
     training = wall_seconds.get(TRAINS, 0.0)
     if uses_gpu(resources) and device != "cpu":
         return Cost(state, training, "GPU")
-    others = sum(seconds for task, seconds in wall_seconds.items() if task != TRAINS)
+    others = sum(seconds for task, seconds in wall_seconds.items() if task not in BESIDE | {TRAINS})
     return Cost(state, training * resources.cpus + others)
 
 

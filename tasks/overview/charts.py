@@ -11,6 +11,7 @@ WIDTH, HEIGHT = 640.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 18.0, 28.0
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 140.0, 36.0, 4.0
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+LEAST_ROOM = 1e-6
 TICKS = 4
 
 
@@ -159,6 +160,8 @@ def _ends(point: Point) -> list[float]:
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or abs(high) * 0.05 or 0.5
+    # Values that differ by less than is told of them have no round values between them.
+    room = max(room, LEAST_ROOM * max(1e-3, abs(low), abs(high)))
     return low - room, high + room
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tasks.contracts import Action, LedgerEntry
+from tasks.contracts import Action, LedgerEntry, ModelFigures
 from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
-from tasks.monitoring.alerts.records import listed, open_troubles, silences_of
+from tasks.monitoring.alerts.late import late_runs
+from tasks.monitoring.alerts.records import failed_runs, listed, open_troubles, silences_of
+from tasks.monitoring.slo.figures import figures_of, newest
 from tasks.overview.cards import MOST, by_name, card_of, models_in
 from tasks.overview.charts import Trend
 from tasks.overview.details import drift_over_time, lineage_of, scores_over_time, versions_of
@@ -38,6 +40,7 @@ class Detail:
         lines: The timeline, newest first.
         older: The number before which the next older entries begin; None where these were the oldest.
         check: The newest drift check.
+        figures: How it stood by its objectives when somebody looked last; None where nobody has yet.
         quarantined: Batches in quarantine that nobody has decided on.
     """
 
@@ -49,6 +52,7 @@ class Detail:
     scores: Trend | None
     drift: Trend | None
     check: LedgerEntry | None
+    figures: ModelFigures | None
     quarantined: tuple[str, ...]
 
 
@@ -59,9 +63,13 @@ def overview(names: Iterable[str]) -> list[Card]:
         LedgerBroken: An entry cannot be read any more.
     """
     told, now = by_name(newest_of_each(MOST)), datetime.now(UTC)
+    late, failed = late_runs(), failed_runs()
+    stood = {each.model: each.objectives for each in newest()}
     found = []
     for name in sorted({*names, *models_in(told)}):
-        troubles, silences = listed(name, lambda one: told.get(one, []), now)
+        troubles, silences = listed(
+            name, lambda one: told.get(one, []), now, late, failed, stood.get(name, ())
+        )
         card = card_of(name, told.get(name, []))
         found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
     return sorted(found, key=lambda card: (card.served is None, card.model))
@@ -93,6 +101,7 @@ def detail(model: str, *, before: int | None = None, everything: bool = False) -
         scores=scores_over_time(own),
         drift=drift_over_time(own),
         check=checks[-1] if checks else None,
+        figures=figures_of(model),
         quarantined=_quarantined(own),
     )
 

@@ -7,8 +7,10 @@ neither. What only TensorBoard shows (histograms, images, graphs) is in the arti
 --logdir` on a copy of them.
 """
 
+import math
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ from tasks.training.event_file import NoEventFile, Scalar, read_scalars
 FOLDER = "tensorboard"
 GROWN = 1.25
 """A file is copied again when it has grown by a quarter: all copies together are five times the last."""
+LARGEST_LIVE = 64 << 20
+"""A larger file is kept at the end alone: its copy would take the room that the training writes into."""
 MOST_IN_A_LOOK = 10_000
 IN_A_BATCH = 1000
 """As many metrics as MLflow takes in one request."""
@@ -121,11 +125,13 @@ class Curves:
                 scalars, end = read_scalars(opened, file.read, most=MOST_IN_A_LOOK)
         except FileNotFoundError:
             return False  # the program has taken it away; what it said is kept
-        except NoEventFile as error:
+        except (NoEventFile, struct.error) as error:
             file.fault = str(error)
             print(f"{file.place} is kept, but its curves are not drawn: {error}.\n", end="", flush=True)
             return False
-        named = [(self._name(file, scalar), scalar) for scalar in scalars]
+        named = [
+            (self._name(file, scalar), scalar) for scalar in scalars if math.isfinite(scalar.wall_seconds)
+        ]
         drawn = [each for each in named if self.curves.setdefault(each[0], Curve()).takes(each[1])]
         self._log(drawn)
         file.read = end
@@ -153,15 +159,22 @@ class Curves:
             content = file.path.open("rb")
         except FileNotFoundError:
             return
-        with content, tempfile.TemporaryDirectory() as folder:
+        with content:
             size = os.fstat(content.fileno()).st_size
-            if size <= file.copied or (not whole and size < file.copied * GROWN):
+            if size <= file.copied or (not whole and (size < file.copied * GROWN or size > LARGEST_LIVE)):
                 return
-            copy = Path(folder, file.path.name)
-            with copy.open("wb") as target:
-                _copy_bytes(content, target, size)
-            self.client.log_artifact(self.run_id, str(copy), str(PurePosixPath(FOLDER, file.place.parent)))
+            if whole:
+                self._keep(file, file.path)
+            else:
+                with tempfile.TemporaryDirectory() as folder:
+                    copy = Path(folder, file.path.name)
+                    with copy.open("wb") as target:
+                        _copy_bytes(content, target, size)
+                    self._keep(file, copy)
             file.copied = size
+
+    def _keep(self, file: EventFile, copy: Path) -> None:
+        self.client.log_artifact(self.run_id, str(copy), str(PurePosixPath(FOLDER, file.place.parent)))
 
 
 def _copy_bytes(source: Any, target: Any, size: int) -> None:

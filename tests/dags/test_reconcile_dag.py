@@ -32,6 +32,26 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     assert states(run_dag("reconcile_ledger")) == nothing
 
 
+def test_what_differs_is_settled_though_the_objectives_cannot_be_looked_at(
+    run_dag: RunDag,
+    heavy: SetScript,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken() -> None:
+        raise LookupError("the count of a model fails")
+
+    monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda *_: [])
+    monkeypatch.setattr(housekeeping, "differing_models", lambda: ["review_sentiment"])
+    monkeypatch.setattr(housekeeping, "is_due", lambda *_: True)
+    monkeypatch.setattr(housekeeping, "look_at_objectives", broken)
+
+    run = run_dag("reconcile_ledger")
+
+    assert (states(run)["look"], states(run)["reconcile"]) == ("success", "success")
+    assert "the count of a model fails" in capfd.readouterr().out
+
+
 def test_a_release_that_was_handed_over_is_started_where_something_could_not_be_settled_too(
     run_dag: RunDag,
     heavy: SetScript,

@@ -45,6 +45,7 @@ def test_a_link_leads_to_the_page_of_a_report_and_to_the_list_of_a_step(
     assert "rows.parquet" not in listed
     assert "<b>" not in listed
     assert report_page(f"s3://{BUCKET}/elsewhere/a.html") == ""
+    assert report_page("/srv/runs/of/before/the/store/moved.html") == ""
 
 
 @pytest.mark.parametrize(

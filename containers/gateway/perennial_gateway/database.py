@@ -107,6 +107,7 @@ failures = sa.Table(
     sa.Column("requests", sa.Integer, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Index("failures_by_model", "model", "sequence"),
+    sa.Index("failures_by_time", "model", "failed_at"),
     sqlite_autoincrement=True,
 )
 """Requests that a version did not answer through no fault of the caller's, counted by second. In the role

@@ -138,7 +138,7 @@ def right(model: str, window: Window) -> sa.Select[Any]:
     """By version: how many predictions have a label, how many are equal to it, and the sums of the absolute
     errors and of their squares where both are numbers.
     """
-    label, last = feedback.alias("label"), _last_labels(model).subquery("last")
+    label, last = feedback.alias("label"), _last_labels(model, window).subquery("last")
     error = sa.func.abs(as_number(P.prediction) - as_number(label.c.label))
     return (
         sa.select(
@@ -157,14 +157,16 @@ def right(model: str, window: Window) -> sa.Select[Any]:
     )
 
 
-def _last_labels(model: str) -> sa.Select[tuple[int]]:
+def _last_labels(model: str, window: Window) -> sa.Select[tuple[int]]:
+    """A label comes after its prediction, so of a window those alone are read that came since it began."""
     taken_back = sa.exists().where(
         T.model == F.model,
         T.sent_by.is_not_distinct_from(F.sent_by),
         F.received_at <= T.until,
         T.since.is_(None) | (F.received_at >= T.since),
     )
-    last = sa.select(sa.func.max(F.sequence).label("sequence")).where(F.model == model, ~taken_back)
+    came = [] if window.since is None else [F.received_at >= as_text(window.since)]
+    last = sa.select(sa.func.max(F.sequence).label("sequence")).where(F.model == model, *came, ~taken_back)
     return last.group_by(F.prediction_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.contracts import Action, FailedRun, LateRun, LedgerEntry, Silence, Told, Trouble
+from tasks.contracts import Action, FailedRun, LateRun, LedgerEntry, Objective, Silence, Told, Trouble
 from tasks.ledger import entries
 from tasks.ledger.incidents import open_incident, unanswered
 from tasks.ledger.newest import ends_of, last_words
@@ -46,15 +46,20 @@ def open_troubles(model: str, now: datetime | None = None) -> list[Trouble]:
 
 
 def listed(
-    model: str, history_of: Histories, now: datetime, late: Iterable[LateRun] = ()
+    model: str,
+    history_of: Histories,
+    now: datetime,
+    late: Iterable[LateRun] = (),
+    failed: Iterable[FailedRun] = (),
+    objectives: Sequence[Objective] = (),
 ) -> tuple[list[Trouble], list[Silence]]:
     """What somebody should know of a model, and its silences, by a ledger that is read elsewhere.
-
-    Airflow's failed runs are not among them.
 
     Args:
         history_of: Gives the entries about a model or a table, oldest first.
         late: The trainings that are late, of this and of other models.
+        failed: The DAGs whose newest run failed, of this and of other models.
+        objectives: How the model's own stood when somebody looked last.
     """
     newest = list(history_of(model))[::-1]
 
@@ -74,6 +79,8 @@ def listed(
         switches=of(*SWITCHES),
         releases=of(*RELEASES),
         late=[run for run in late if run.name == model],
+        failed=[run for run in failed if run.name == model],
+        objectives=objectives,
     )
     return troubles(known, now), silences(of(Action.SILENCE), now)
 

@@ -28,6 +28,7 @@ from tasks.provenance.card.changes import (
     importances,
     words_of,
 )
+from tasks.runtime.secrecy import hide_environment
 from tasks.settings import settings
 from tasks.spec import PipelineSpec, Task, label_text
 from tasks.stores.parts import read_part
@@ -75,10 +76,7 @@ def explain(
     """
     rows = _rows(spec, run)
     text = _text_column(spec, rows)
-    most = (
-        min(MOST_ASKED, max(FEWEST_ASKED, int(SECONDS / latency_seconds))) if latency_seconds else MOST_ASKED
-    )
-    asked = _asked(spec, rows, text, most)
+    asked = _asked(spec, rows, text, _most(latency_seconds))
     answers = _answers(spec, archive, asked)
     number_of = _number_of(answers, spec.task)
     bases = [place for place, one in enumerate(asked) if one.name is None]
@@ -146,6 +144,7 @@ def _asked(spec: PipelineSpec, rows: Sequence[Mapping[str, Any]], text: str | No
 
 
 def _answers(spec: PipelineSpec, archive: Archive, asked: Sequence[Asked]) -> Scores:
+    hide_environment()
     with tempfile.TemporaryDirectory(prefix="perennial-card-") as name:
         folder = Path(name)
         instances = ({each: one.instance[each] for each in spec.data.features} for one in asked)

@@ -62,15 +62,20 @@ def write(files: dict[str, bytes]) -> bytes:
     Raises:
         Refused: A name or a size is none that a pack may have.
     """
+    if len(files) > MOST_FILES:
+        raise Refused(f"It would have {len(files)} files, and a pack has at most {MOST_FILES}.")
     body, directory = bytearray(), bytearray()
     for name in sorted(files):
         _require_name(name)
         content, offset = files[name], len(body)
         if offset + len(content) > MOST_BYTES:
-            raise Refused(f"{name}: with it the pack would be larger than {MOST_BYTES} bytes.")
+            raise Refused(f"{name}: with it the pack would have more than {MOST_BYTES} bytes.")
         body += _local(name, zlib.crc32(content), len(content)) + content
         directory += _central(name, zlib.crc32(content), len(content), offset)
-    return bytes(body + directory + _end(len(files), len(directory), len(body)))
+    pack = bytes(body + directory + _end(len(files), len(directory), len(body)))
+    if len(pack) > MOST_BYTES:
+        raise Refused(f"The pack would have more than {MOST_BYTES} bytes.")
+    return pack
 
 
 def _local(name: str, crc: int, size: int) -> bytes:

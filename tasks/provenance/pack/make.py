@@ -23,6 +23,7 @@ from tasks.stores.utc_time import as_text
 VALIDATION = ("report.json", "report.html")
 OF_SPEC = ("pipeline.yaml", "behaviour.yaml")
 MOST_PAGES, LARGEST_PAGE = 5, 20 * 1024 * 1024
+MOST_CHECKS = 1000
 """Of the drift checks the newest pages, and none that is larger; every verdict is in the ledger's part."""
 README = """This archive is a pack of Perennial: what the records of a platform say of one version of a model.
 
@@ -164,6 +165,11 @@ def _of_drift(part: LedgerPart, run_id: str, notes: list[str]) -> dict[str, byte
     """What was said of the traffic while the version served, and the newest pages of it."""
     about = [(entry["sequence"], _drift(entry)) for entry in part.entries if entry["action"] == "drift"]
     own = [(number, said) for number, said in about if said.get("champion_run_id") == run_id]
+    if len(own) > MOST_CHECKS:
+        notes.append(
+            f"reports/drift has the newest {MOST_CHECKS} of {len(own)} checks. {check_pack.ENTRIES} has all."
+        )
+        own = own[-MOST_CHECKS:]
     found = {f"reports/drift/{number:010d}.json": _json(said) for number, said in own}
     pages = [(number, said.get("page_url") or said.get("report_url")) for number, said in own]
     for number, url in [(number, url) for number, url in pages if url][-MOST_PAGES:]:

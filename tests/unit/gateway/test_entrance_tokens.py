@@ -3,13 +3,16 @@
 It needs nginx on this machine; tests/containers/test_entrance.py runs the same in its container.
 """
 
+import json
 import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,31 @@ PREDICT = "/v1/models/m/predict"
 BODY = {"instances": [{"text": "a"}]}
 
 
-def configuration(folder: Path, gateway: Gateway, port: int) -> str:
+class Grafana(BaseHTTPRequestHandler):
+    """In Grafana's place: it says what it was told of a caller."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({name: self.headers.get(name, "") for name in ("Cookie", "Authorization")}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def grafana() -> Iterator[int]:
+    """The port of a server in Grafana's place."""
+    server = HTTPServer(("127.0.0.1", 0), Grafana)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def configuration(folder: Path, gateway: Gateway, grafana: int, port: int) -> str:
     """What entrance.sh would fill in, without TLS and Docker's name server, all in one folder."""
     text = (FOLDER / "entrance.conf").read_text(encoding="utf-8")
     filled = {
@@ -51,7 +78,8 @@ def configuration(folder: Path, gateway: Gateway, port: int) -> str:
     text = text.replace("listen 8443 ssl http2;", f"listen 127.0.0.1:{port};")
     text = text.replace("listen 8080;", f"listen unix:{folder}/plain.sock;")
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("/etc/perennial", str(folder))
-    for away in ("airflow-apiserver:8080", "mlflow:5000", "grafana:3000"):
+    text = text.replace("http://grafana:3000", f"http://127.0.0.1:{grafana}")
+    for away in ("airflow-apiserver:8080", "mlflow:5000"):
         text = text.replace(f"http://{away}", "http://127.0.0.1:1")
     return text
 
@@ -74,7 +102,7 @@ def gateway(models: Models, tmp_path: Path) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def entrance(gateway: Gateway) -> Iterator[str]:
+def entrance(gateway: Gateway, grafana: int) -> Iterator[str]:
     """The address of the reverse proxy before it."""
     folder, port = Path(tempfile.mkdtemp(prefix="entrance-")), free_port()  # short: a socket lies in it
     shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
@@ -84,7 +112,7 @@ def entrance(gateway: Gateway) -> Iterator[str]:
         text = text.replace("gateway:8000", f"127.0.0.1:{gateway.port}")
         file.write_text(text.replace("mlflow:5000", "127.0.0.1:1"), encoding="utf-8")
     (folder / "mlflow.users").touch()
-    (folder / "nginx.conf").write_text(configuration(folder, gateway, port), encoding="utf-8")
+    (folder / "nginx.conf").write_text(configuration(folder, gateway, grafana, port), encoding="utf-8")
     process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
     url = f"http://127.0.0.1:{port}"
     try:
@@ -200,6 +228,13 @@ def test_a_model_s_page_asks_for_no_token_and_what_is_beside_it_does(entrance: s
     guarded = {"docs/x", "predictions", "page/x", "page.json", "explain"}
     for path, status in [*((each, 200) for each in shown), *((each, 401) for each in guarded)]:
         assert requests.get(f"{entrance}/v1/models/m/{path}", timeout=30).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/grafana/", "/grafana/login", "/grafana/api/admin/users"])
+def test_grafana_is_told_its_own_cookie_alone_and_no_password(entrance: str, path: str) -> None:
+    cookies = {"_token": "the session in Airflow", "grafana_session": "its own"}
+    told = requests.get(f"{entrance}{path}", cookies=cookies, auth=("admin", "guess"), timeout=30).json()
+    assert told == {"Cookie": "grafana_session=its own; grafana_session_expiry=", "Authorization": ""}
 
 
 def test_where_the_gateway_is_away_a_made_token_is_told_so(entrance: str, gateway: Gateway) -> None:

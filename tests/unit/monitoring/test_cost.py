@@ -24,3 +24,7 @@ def test_on_a_machine_without_a_gpu_a_model_that_only_prefers_one_took_processor
 def test_a_run_that_never_trained_took_what_came_before() -> None:
     assert cost_of("failed", {"count": 2.0}, ResourcesSpec()).seconds == 2.0
     assert cost_of("failed", {}, ResourcesSpec()).seconds == 0.0
+
+
+def test_a_card_that_is_written_beside_the_release_is_no_cost_of_the_training() -> None:
+    assert cost_of("success", {**WALL, "describe": 300.0}, ResourcesSpec(cpus=4)).seconds == 425.0

@@ -1,11 +1,16 @@
 """A model at a glance: what its card says is what its newest entries say."""
 
+from pathlib import Path
+
 import pytest
 
-from tasks.contracts import Action
+from tasks.contracts import Action, FailedRun, LateRun, ModelFigures, Objective
 from tasks.ledger import entries
+from tasks.monitoring.alerts.late import note_late
+from tasks.monitoring.alerts.records import note_failed
+from tasks.monitoring.slo.figures import keep
 from tasks.overview.look import decision, detail, overview
-from tests.unit.overview.past import MODEL, Past, lived
+from tests.unit.overview.past import DAY, MODEL, Past, lived
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -131,3 +136,49 @@ def test_versions_say_what_became_of_them_and_what_they_came_from() -> None:
         "archive",
         "version",
     ]
+
+
+def test_the_overview_says_what_the_model_s_own_page_says_is_wrong(home: Path) -> None:
+    lived()
+    late = LateRun(dag_id=f"train_{MODEL}", run_id="r", name=MODEL, deadline=DAY)
+    note_late(late)
+    failed = FailedRun(dag_id=f"drift_{MODEL}", run_id="f", name=MODEL, since=DAY, tasks=("drift",))
+    note_failed(failed, DAY)
+    keep(missed())
+    [card] = overview([MODEL])
+    seen = detail(MODEL)
+    assert {each.reason for each in card.troubles} == {each.reason for each in seen.card.troubles}
+    assert {"late", "failed_step", "objective"} <= {each.reason for each in card.troubles}
+    assert seen.figures == missed()
+
+
+def missed() -> ModelFigures:
+    """A model that misses what its users are promised."""
+    objective = Objective(
+        name="freshness",
+        promise="what serves is at most 30 days old",
+        target=0.95,
+        window_days=30,
+        total=100.0,
+        good=50.0,
+        value=None,
+        budget_left=-9.0,
+        burning="no",
+        burns=(),
+        kept="missed",
+        why="It was older for half of the time.",
+        troubled_since=DAY,
+    )
+    return ModelFigures(
+        model=MODEL,
+        at=DAY,
+        model_version="2",
+        serving_since=DAY,
+        promoted_at=DAY,
+        state="quiet",
+        checked_at=DAY,
+        labelled=0,
+        accuracy=None,
+        latency_seconds=None,
+        objectives=(objective,),
+    )

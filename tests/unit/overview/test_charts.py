@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.overview.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Point, spark, trend
@@ -17,6 +17,8 @@ def point(day: int, value: float, **about: float | str) -> Point:
     return Point(BEGIN + timedelta(days=day), value, **about)  # type: ignore[arg-type]
 
 
+@example([(5e-324, 0.0, 0.0)])
+@example([(1e6, 1e-9, 1e6)])
 @given(st.lists(st.tuples(numbers, st.floats(0, 1e5), numbers), min_size=1, max_size=30))
 def test_everything_is_drawn_within_the_axes(values: list[tuple[float, float, float]]) -> None:
     points = [

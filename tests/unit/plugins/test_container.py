@@ -9,7 +9,7 @@ import pytest
 
 from plugins.runners import Resources, Step
 from plugins.runners.docker.container import ContainerSpec, container_of
-from plugins.runners.environment import MODEL_CODE
+from plugins.runners.environment import ASKS_ARCHIVES, MODEL_CODE
 from plugins.runners.volumes import Volume
 from tasks.errors import InvalidProject
 from tasks.settings import Settings
@@ -121,6 +121,8 @@ def test_model_code_gets_no_credentials_of_the_platform(verb: str) -> None:
     assert given["PERENNIAL_STORE_URL"] == "s3://bucket"
     told = [secret for secret in SECRETS.values() if secret in given.values()]
     assert bool(told) == (verb not in MODEL_CODE)
+    if verb in ASKS_ARCHIVES:
+        assert told == [SECRETS["database_url"]], "and neither the ledger's key nor the gateway's token"
 
 
 def test_a_step_reaches_the_store_and_mlflow_and_hears_nothing_of_airflow() -> None:
@@ -225,7 +227,7 @@ def test_named_volumes_are_mounted_as_they_are_given() -> None:
     )
 
 
-@pytest.mark.parametrize("verb", sorted(MODEL_CODE))
+@pytest.mark.parametrize("verb", sorted(MODEL_CODE | ASKS_ARCHIVES.keys()))
 def test_model_code_never_sees_the_folder_that_is_served_from(verb: str) -> None:
     mounts = "models:/srv/models,store:/srv/store"
     assert spec_of(step(verb=verb), step_mounts=mounts).volumes == ()

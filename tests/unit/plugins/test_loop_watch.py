@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from plugins import loop_watch
 from plugins.loop_watch import LoopWatch
 from tasks.monitoring.loop.beats import beat, newest_beat, told_of_silence
 from tasks.settings import settings
@@ -169,6 +170,21 @@ def test_a_database_that_is_away_is_a_silence_and_what_was_told_meanwhile_is_kep
     beat(START + 61 * MINUTE)
     look(watch, 61, 62)
     assert told(hook) == ["new", "resolved"]
+
+
+def test_a_home_that_is_gone_is_a_silence_too(
+    hook: WebServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat(START)
+    watch = LoopWatch(START)
+    watch.look(START)
+    monkeypatch.setattr(loop_watch, "newest_beat", gone)
+    look(watch, 1, 60)
+    assert told(hook) == ["new"]
+
+
+def gone() -> None:
+    raise FileNotFoundError("/srv/perennial")
 
 
 @contextmanager

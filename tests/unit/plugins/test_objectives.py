@@ -13,11 +13,13 @@ from airflow.sdk import configuration
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 from airflow.sdk.observability.stats import Stats
 
+from plugins import objectives
 from plugins.objectives import is_due, look_at_objectives, tell
 from tasks.contracts import Action, ModelFigures
 from tasks.errors import ServingError
 from tasks.ledger import entries
 from tasks.monitoring.slo import figures
+from tasks.monitoring.slo.look import look
 from tasks.settings import settings
 from tests.conftest import PROJECT
 from tests.unit.gateway.models import STEPS, route, serving
@@ -134,6 +136,27 @@ def test_a_gateway_that_is_away_is_told(platform: Path, monkeypatch: pytest.Monk
     settings.cache_clear()
     with pytest.raises(ServingError, match="The gateway does not answer"):
         look_at_objectives()
+
+
+def test_a_model_of_which_nothing_can_be_told_hides_no_other(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = platform / "models"
+    other = yaml.safe_load((models / MODEL / "pipeline.yaml").read_text(encoding="utf-8")) | {
+        "name": "another"
+    }
+    (models / "another").mkdir()
+    (models / "another" / "pipeline.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+
+    def look_or_fail(spec: Any, *rest: Any) -> ModelFigures:
+        if spec.name == "another":
+            raise ServingError("The gateway cannot count this one.")
+        return look(spec, *rest)
+
+    monkeypatch.setattr(objectives, "look", look_or_fail)
+    with pytest.raises(ServingError, match="cannot count this one"):
+        look_at_objectives()
+    assert [each.model for each in figures.newest()] == [MODEL]
 
 
 @pytest.mark.parametrize(

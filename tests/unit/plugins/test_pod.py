@@ -198,7 +198,7 @@ def test_the_secret_s_passwords_are_those_that_mlflow_asks_for() -> None:
         check=True,
     )
     made = dict(line.split("=") for line in done.stdout.splitlines())
-    users = {USERS["gate"], USERS["deploy"], READER, "perennial-model-m", "perennial-model-flight_delay"}
+    users = {*USERS.values(), READER, "perennial-model-m", "perennial-model-flight_delay"}
     assert made == {f"{PASSWORD}.{user}": password_of(user, "key-of-the-test") for user in users}
 
 

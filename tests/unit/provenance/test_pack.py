@@ -340,3 +340,8 @@ def test_nothing_is_packed_without_a_key_or_of_a_ledger_that_is_not_whole(
     heads.keep(newest[0], "a" * 64)
     with pytest.raises(LedgerBroken, match="Nothing is packed of a ledger that is not whole"):
         packed(world)
+
+
+def test_no_pack_is_written_that_nobody_could_check() -> None:
+    with pytest.raises(Refused, match="2001 files, and a pack has at most 2000"):
+        write({f"{number}.json": b"{}" for number in range(2001)})

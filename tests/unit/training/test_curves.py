@@ -157,3 +157,15 @@ def test_a_server_that_is_away_loses_no_point_and_is_told_once(
     assert told.count(fault) == 1
     assert steps(curves, "tensorboard/loss") == [1]
     assert capsys.readouterr().out == ""
+
+
+def test_a_file_that_takes_too_much_room_is_kept_when_the_training_has_ended(
+    curves: Curves, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_LIVE", 10)
+    with SummaryWriter(place / "logs") as writer:
+        writer.add_scalar("loss", 0.5, 1)
+    curves.look()
+    assert (steps(curves, "tensorboard/loss"), list(kept(curves))) == ([1], [])
+    curves.look(last=True)
+    assert len(list(kept(curves))) == 1
