@@ -176,8 +176,8 @@ class Settings(BaseSettings):
     gpu_price_per_hour: NumberIfAny = None
     currency: str = Field(default="", max_length=20)
     alerts: str = ""
-    alerts_remind_hours: float = Field(default=24, gt=0, allow_inf_nan=False)
-    loop_silent_minutes: float = Field(default=15, gt=0, allow_inf_nan=False)
+    alerts_remind_hours: float = Field(default=24, gt=0, le=8760, allow_inf_nan=False)
+    loop_silent_minutes: float = Field(default=15, gt=0, le=525_600, allow_inf_nan=False)
     heartbeat_url: SecretStr = SecretStr("")
     heartbeat_method: Literal["GET", "POST"] = "POST"
     torchserve_inference_url: str = "http://127.0.0.1:8085"

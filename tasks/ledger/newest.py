@@ -72,7 +72,7 @@ class Line(NamedTuple):
 def newest_of_each(most: Mapping[Action, int], model: str | None = None) -> list[LedgerEntry]:
     """The newest entries of every model, at most so many of each kind, oldest first; of one where named.
 
-    One question, and no evidence is read but that of these: a ledger of years costs no more than a young one.
+    One question, and no evidence is read but that of these, however much the ledger has.
 
     Raises:
         LedgerBroken: One of them is none any more.
