@@ -36,7 +36,7 @@ def test_what_differs_is_settled_though_the_objectives_cannot_be_looked_at(
     run_dag: RunDag,
     heavy: SetScript,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken() -> None:
         raise LookupError("the count of a model fails")
@@ -49,7 +49,7 @@ def test_what_differs_is_settled_though_the_objectives_cannot_be_looked_at(
     run = run_dag("reconcile_ledger")
 
     assert (states(run)["look"], states(run)["reconcile"]) == ("success", "success")
-    assert "the count of a model fails" in capfd.readouterr().out
+    assert "the count of a model fails" in caplog.text
 
 
 def test_a_release_that_was_handed_over_is_started_where_something_could_not_be_settled_too(

@@ -14,8 +14,6 @@ from tests.unit.cli.test_airflow_client import LOGIN, Serve, serve
 
 __all__ = ["serve"]
 
-NOW = datetime.now(UTC)
-
 
 def objective(**changes: Any) -> Objective:
     fields: dict[str, Any] = {
@@ -40,7 +38,7 @@ def looked(*objectives: Objective, minutes_ago: float = 1, model: str = "far") -
         ("serving_since", "promoted_at", "state", "checked_at", "accuracy", "latency_seconds")
     )
     return ModelFigures(
-        model=model, at=NOW - timedelta(minutes=minutes_ago), model_version="1", labelled=0,
+        model=model, at=datetime.now(UTC) - timedelta(minutes=minutes_ago), model_version="1", labelled=0,
         objectives=objectives, **unknown,
     )  # fmt: skip
 
