@@ -19,7 +19,7 @@ def reference() -> str:
 
 
 def _words(group: Any, above: str = "perennial") -> Iterator[str]:
-    for name, word in group.commands.items():
+    for name, word in sorted(group.commands.items()):  # not as their modules came to be imported
         yield f"## {above} {name}" if above == "perennial" else f"### {above} {name}"
         yield from _word(f"{above} {name}", word)
         if getattr(word, "commands", None):

@@ -47,7 +47,7 @@ def names() -> set[str]:
     """Every variable that a program, a test or a configuration names; of ours those that something reads."""
     found: set[str] = set()
     for file in tracked():
-        if file.suffix in {".md", ".txt", ".gz", ".svg"}:
+        if file.suffix in {".md", ".txt", ".gz", ".svg", ".png"}:
             continue
         text = file.read_text(encoding="utf-8")
         found |= set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", text))
