@@ -160,7 +160,12 @@ def test_nothing_fires_in_a_quiet_week(tmp_path: Path) -> None:
             },
         ],
     }
-    document = {"rule_files": [str(file) for file in RULES], "evaluation_interval": "5m", "tests": [test]}
+    document = {
+        "rule_files": [str(file) for file in RULES],
+        "evaluation_interval": "5m",
+        "group_eval_order": ["objectives", "objectives.alerts"],
+        "tests": [test],
+    }
     (tmp_path / "week.yaml").write_text(yaml.safe_dump(document, width=10**6), encoding="utf-8")
     done = promtool("test", "rules", "week.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
