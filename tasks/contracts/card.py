@@ -38,6 +38,8 @@ class TrainingSeconds(Contract):
         wall: From the beginning of its MLflow run to its end.
         processor: Of all its processes together.
         gpu: Wall seconds times GPUs; 0 where it trained on the processor.
+        gpu_joules: What the GPUs drew meanwhile, as they counted it; None where it trained on the processor,
+            or where none counted.
         processor_is_measured: Whether the kernel counted the processor seconds; else they are the wall
             seconds times the cores that the training might have used, which is at least what it took.
     """
@@ -46,6 +48,7 @@ class TrainingSeconds(Contract):
     processor: float
     gpu: float
     processor_is_measured: bool
+    gpu_joules: float | None = None
 
 
 class Energy(Contract):

@@ -16,6 +16,7 @@ from tasks.training.mlflow_records import require_active
 STEP_KEY = "perennial.step_key"
 STEP_SHA256 = "perennial.step_sha256"  # to search by: MLflow's filters cannot quote every character of a key
 PROCESSOR_SECONDS = "perennial.processor_seconds"  # of the training program, as the kernel counted them
+GPU_JOULES = "perennial.gpu_joules"  # that the GPUs drew meanwhile, as they counted them
 DIGEST_LENGTH = 36  # the longest that MLflow keeps of a dataset's hash
 Values = dict[str, str | int | float]
 

@@ -19,6 +19,7 @@ from tasks.runtime import child
 from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores.parts import fetch_part
+from tasks.training import gpu_energy
 
 PROGRAM_S_OWN = {
     "AssertionError",
@@ -74,6 +75,8 @@ class Trained:
         tail: The end of that.
         fault: None where all went well.
         processor_seconds: Of all its processes together, as the kernel counted them.
+        gpu_joules: That the GPUs drew meanwhile, as they counted them; None where it asks for none, or none
+            counts.
     """
 
     output: Path
@@ -82,6 +85,7 @@ class Trained:
     fault: Fault | None
     exit_code: int
     processor_seconds: float
+    gpu_joules: float | None
 
 
 def make_scratch(step_key: str, snapshot: DataSnapshot) -> Path:
@@ -122,7 +126,7 @@ def run(
         OSError: Its log cannot be written.
     """
     timeout_seconds = spec.training.timeout_seconds
-    before = _processor_seconds()
+    processor_before, gpus_before = _processor_seconds(), _gpu_joules(spec)
     ended = child.run(
         ["bash", "-c", _command(spec, values, scratch, models)],
         log=scratch / "training.log",
@@ -130,13 +134,15 @@ def run(
         environment={**_environment(spec, record, scratch), **(variables or {})},
         folder=models / spec.name,
     )
+    gpus_after = _gpu_joules(spec)
     return Trained(
         output=scratch / "output",
         log=(scratch / "training.log").read_text(encoding="utf-8"),
         tail=ended.tail,
         fault=_fault(ended, scratch / "output", timeout_seconds),
         exit_code=ended.code,
-        processor_seconds=_processor_seconds() - before,
+        processor_seconds=_processor_seconds() - processor_before,
+        gpu_joules=None if gpus_before is None or gpus_after is None else gpus_after - gpus_before,
     )
 
 
@@ -144,6 +150,10 @@ def _processor_seconds() -> float:
     """Of every child of this process that has ended, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _gpu_joules(spec: PipelineSpec) -> float | None:
+    return None if spec.resources.gpus == "none" else gpu_energy.joules()
 
 
 def files_to_serve(output: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from tasks.settings import settings
 from tasks.stores import files, registry
 from tasks.training import mlflow_run, program
 from tasks.training.follow import followed
-from tasks.training.mlflow_run import PROCESSOR_SECONDS, Values
+from tasks.training.mlflow_run import GPU_JOULES, PROCESSOR_SECONDS, Values
 from tasks.training.mlproject import check_parameters, parameters
 from tasks.training.preflight import require_commit
 from tasks.training.surroundings import find_surroundings
@@ -72,7 +72,8 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     record = program.Record(run_id, experiment_id)
     with followed(run_id, values, [scratch, settings().models / spec.name]):
         trained = program.run(spec, values, record, scratch, models=settings().models)
-    registry.tag_run(run_id, {PROCESSOR_SECONDS: f"{trained.processor_seconds:.3f}"})
+    spent = {PROCESSOR_SECONDS: trained.processor_seconds, GPU_JOULES: trained.gpu_joules}
+    registry.tag_run(run_id, {tag: f"{found:.3f}" for tag, found in spent.items() if found is not None})
     log_url = files.write_text(work_url, run_id, "training.log", text=trained.log)
     fault = trained.fault
     if fault:

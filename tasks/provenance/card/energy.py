@@ -1,7 +1,8 @@
-"""What a training took, estimated: measured seconds times what is stated of watts, grams and prices.
+"""What a training took, estimated: measured seconds times what is stated of watts, grams and prices, and the
+joules of GPUs that count them.
 
-It is no measurement: a core draws more or less with what it computes, and what memory, disks and network draw
-is in the watts that are stated of it, or left out.
+Of the processor it is no measurement: a core draws more or less with what it computes, and what memory, disks
+and network draw is in the watts that are stated of it, or left out.
 
 Source: Lacoste et al., Quantifying the Carbon Emissions of Machine Learning, arXiv:1910.09700 (2019), for
 energy as power times time, and emissions as energy times the electricity's intensity.
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 
 from tasks.contracts import Energy, EnergyAssumptions, TrainingSeconds
 from tasks.spec.training import ResourcesSpec
-from tasks.training.mlflow_run import PROCESSOR_SECONDS
+from tasks.training.mlflow_run import GPU_JOULES, PROCESSOR_SECONDS
 
 JOULES_PER_KWH = 3_600_000
 SECONDS_PER_HOUR = 3600
@@ -28,12 +29,14 @@ def seconds_of(wall: float, tags: Mapping[str, str], resources: ResourcesSpec) -
         processor=wall * resources.cpus if measured is None else measured,
         gpu=wall if on_gpu else 0.0,
         processor_is_measured=measured is not None,
+        gpu_joules=_number(tags.get(GPU_JOULES)) if on_gpu else None,
     )
 
 
 def energy_of(seconds: TrainingSeconds, assumed: EnergyAssumptions) -> Energy:
     """Energy, emissions and price of so many seconds under these assumptions."""
-    joules = seconds.processor * assumed.processor_watts + seconds.gpu * assumed.gpu_watts
+    of_gpus = seconds.gpu * assumed.gpu_watts if seconds.gpu_joules is None else seconds.gpu_joules
+    joules = seconds.processor * assumed.processor_watts + of_gpus
     kwh = joules * assumed.overhead / JOULES_PER_KWH
     grams = assumed.carbon_grams_per_kwh
     return Energy(

@@ -118,12 +118,19 @@ def _told(found: Energy) -> str:
         if found.seconds.processor_is_measured
         else ("which is its wall time times the cores that it might have used, for nobody counted them")
     )
+    watts = "times the watts that the settings state"
+    processor = f"{tell_number(found.seconds.processor)} processor seconds, {counted}"
+    joules, seconds = found.seconds.gpu_joules, tell_number(found.seconds.gpu)
+    if joules is None:
+        spent = f"{processor}, and {seconds} GPU seconds, each {watts}, all times"
+    else:
+        spent = (
+            f"{processor}, {watts}, and {tell_number(joules)} J that the GPUs counted themselves in "
+            f"{seconds} s of the training, with what they draw idle and what others computed on them, both times"
+        )
     return (
-        "This is an estimate and no measurement of electricity: "
-        f"{tell_number(found.seconds.processor)} processor seconds, {counted}, and "
-        f"{tell_number(found.seconds.gpu)} GPU seconds, each times the watts that the settings state, times "
-        "the overhead of the data centre. What it took to prepare the data, to evaluate and to serve is not "
-        "in it."
+        f"This is an estimate and no measurement of all electricity: {spent} the overhead of the data "
+        "centre. What it took to prepare the data, to evaluate and to serve is not in it."
     )
 
 
@@ -134,7 +141,10 @@ def _fields(found: Energy) -> Iterator[tuple[str, str]]:
     yield "Cost", _amount(found.price, assumed.currency, NO_PRICE)
     yield "Wall time of the training", f"{tell_number(found.seconds.wall)} s"
     yield "Stated of a busy core", f"{tell_number(assumed.processor_watts)} W"
-    yield "Stated of a GPU", f"{tell_number(assumed.gpu_watts)} W"
+    if found.seconds.gpu_joules is None:
+        yield "Stated of a GPU", f"{tell_number(assumed.gpu_watts)} W"
+    else:
+        yield "Counted by the GPUs", f"{tell_number(found.seconds.gpu_joules)} J"
     yield "Stated overhead of the data centre", f"times {tell_number(assumed.overhead)}"
 
 

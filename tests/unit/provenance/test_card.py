@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tasks.contracts import EnergyAssumptions, ModelCard, SliceScore
-from tasks.provenance.card import CONTENT_POLICY, description_of, html_of, markdown_of
+from tasks.provenance.card import CONTENT_POLICY, description_of, html_of, markdown_of, measured
 from tasks.provenance.card.energy import energy_of, seconds_of
 from tasks.provenance.card.limits import limits_of
 from tasks.provenance.card.markdown import LONGEST_DESCRIPTION
@@ -149,6 +149,26 @@ def test_what_nobody_stated_is_not_estimated() -> None:
     half = bare.model_copy(update={"processor_price_per_hour": 0.04})
     assert energy_of(SECONDS, half).price == pytest.approx(0.04), "a GPU that was not used needs no price"
     assert energy_of(SECONDS.model_copy(update={"gpu": 1.0}), half).price is None
+
+
+def test_what_gpus_counted_themselves_takes_the_place_of_the_watts_that_are_stated_of_them() -> None:
+    on_gpu = SECONDS.model_copy(update={"processor": 0.0, "gpu": 60.0})
+    counted = on_gpu.model_copy(update={"gpu_joules": 7200.0})
+    stated = EnergyAssumptions(processor_watts=10, gpu_watts=300, overhead=1)
+
+    assert (energy_of(on_gpu, stated).kwh, energy_of(counted, stated).kwh) == (300 * 60 / 3.6e6, 7200 / 3.6e6)
+
+    told = {joules: energy_of(found, stated) for joules, found in ((None, on_gpu), (7200, counted))}
+    shown = {joules: measured.energy(card(energy=found)) for joules, found in told.items()}
+    assert "7,200 J that the GPUs counted themselves" in shown[7200].texts[0]
+    assert ("Counted by the GPUs", "7,200 J") in shown[7200].fields
+    assert ("Stated of a GPU", "300 W") in shown[None].fields
+
+
+@pytest.mark.parametrize(("device", "joules"), [("cuda:0", 31.5), ("cpu", None)])
+def test_joules_are_of_a_training_that_was_on_a_gpu(device: str, joules: float | None) -> None:
+    tags = {"perennial.device": device, "perennial.gpu_joules": "31.500"}
+    assert seconds_of(60.0, tags, ResourcesSpec()).gpu_joules == joules
 
 
 @pytest.mark.parametrize(
