@@ -19,6 +19,7 @@ DATABASE = "airflow.db"
 CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 120
 API_BUSY_SECONDS = 15
+TASK_PATIENCE_SECONDS = 30
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -40,6 +41,10 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "max_failed_heartbeats": 24,
             "execution_api_retries": 24,
             "execution_api_retry_wait_max": 5,
+            # Longer than a request waits for SQLite, which has no row locks: a task that gave up sooner (by
+            # default after 5 s) and asked again would have two requests under way, and the second could park
+            # a question that a person has answered after the first, for good.
+            "execution_api_timeout": TASK_PATIENCE_SECONDS,
         },
         "dag_processor": {
             # The default is one folder under the temporary directory for all Airflows of the machine.

@@ -116,14 +116,20 @@ def trained(loop: Loop, airflow: Airflow, seed: int) -> str:
 
 
 def approve(airflow: Airflow, run_id: str, why: str) -> None:
-    """Say yes, once a person is asked, as they do on Airflow's page."""
+    """Say yes, once a person is asked, as they do on Airflow's page; again where they are asked again, as
+    they are where the task is tried once more.
+    """
     task_id = f"ask_before_{LAST_STAGE}"
-    wait_until(
-        lambda: state_of(airflow, run_id, task_id) == "awaiting_input", "the question", timeout_seconds=400
-    )
     path = f"/dags/{RELEASE}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/-1/hitlDetails"
     said = {"chosen_options": ["Approve"], "params_input": {"why": why}}
-    airflow.call("PATCH", path, json=said)
+
+    def answered() -> bool:
+        state = state_of(airflow, run_id, task_id)
+        if state == "awaiting_input" and not airflow.call("GET", path)["response_received"]:
+            airflow.call("PATCH", path, json=said)
+        return state == "success"
+
+    wait_until(answered, "the answer to be taken", timeout_seconds=400)
 
 
 def serving(platform: Platform, below: str = "") -> dict[str, Any]:

@@ -126,7 +126,8 @@ def _told(found: Energy) -> str:
     else:
         spent = (
             f"{processor}, {watts}, and {tell_number(joules)} J that the GPUs counted themselves in "
-            f"{seconds} s of the training, with what they draw idle and what others computed on them, both times"
+            f"{seconds} s of the training, with what they draw idle and what others computed on them, both "
+            "times"
         )
     return (
         f"This is an estimate and no measurement of all electricity: {spent} the overhead of the data "

@@ -24,6 +24,13 @@ def test_only_the_api_server_gives_up_soon_for_there_two_requests_may_wait_for_e
     assert set(patience.values()) == {"120"}
 
 
+def test_a_task_waits_longer_for_an_answer_than_the_api_server_waits_for_the_database(tmp_path: Path) -> None:
+    variables = airflow.variables(EmbeddedSettings(home=tmp_path), PROJECT, 20_000, Secrets.of(tmp_path))
+    patience = float(variables["AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT"])
+    assert patience > airflow.API_BUSY_SECONDS, "or it asks again while its first request still waits"
+    assert patience < float(variables["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"]), "or it is dead"
+
+
 def test_another_database_is_connected_to_as_its_url_says(tmp_path: Path) -> None:
     url = "postgresql+psycopg2://airflow@db/airflow?connect_timeout=120"
     found = connections(tmp_path, airflow_options={"database": {"sql_alchemy_conn": url}})
