@@ -117,7 +117,8 @@ class Spec(BaseModel):
     is an error rather than a typo that goes unnoticed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when it is first used, like the contracts.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod
