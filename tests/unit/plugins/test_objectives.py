@@ -175,7 +175,8 @@ def test_statsd_hears_every_number_with_its_tags(platform: Path, monkeypatch: py
     assert [line for line in lines if line.startswith(f"{of}:0.476")]
     assert f"airflow.perennial.objective_latency_bound,model={MODEL},le=5.0:1|g" in lines
     assert f"airflow.perennial.model_state,model={MODEL},state=quiet:1.0|g" in lines
-    assert f"airflow.perennial.model_info,model={MODEL},model_version=1:1|g" in lines
+    served = f"airflow.perennial.model_served_at_seconds,model={MODEL},model_version=1:{found.at.timestamp()}|g"
+    assert served in lines
     assert not [line for line in lines if ":-" in line], "StatsD takes a sign for a change of what was before"
 
 
