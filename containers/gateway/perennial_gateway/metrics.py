@@ -5,7 +5,7 @@ asked adds them up.
 """
 
 import os
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
@@ -108,10 +108,14 @@ class OfVersion:
 
     def count(self, role: str | None, outcome: Outcome) -> None:
         """Count a request by what became of it."""
-        counter = self._answers.get((role, outcome))
-        if counter is None:
-            counter = self._answers[role, outcome] = ANSWERS.labels(*self._names, role or "named", outcome)
-        counter.inc()
+        if (role, outcome) not in self._answers:
+            self._begin(role)
+        self._answers[role, outcome].inc()
+
+    def _begin(self, role: str | None) -> None:
+        """Every outcome from 0: Prometheus sees no change where a count begins, as the first failures would."""
+        for outcome in get_args(Outcome):
+            self._answers[role, outcome] = ANSWERS.labels(*self._names, role or "named", outcome)
 
 
 IN_FLIGHT = Gauge(

@@ -22,7 +22,9 @@ def gauges_of(figures: ModelFigures) -> Iterator[Gauge]:
     of = {"model": figures.model}
     yield Gauge("model_looked_at_seconds", figures.at.timestamp(), of)
     if figures.model_version is not None:
-        yield Gauge("model_info", 1, of | {"model_version": figures.model_version})
+        # The exporter keeps the version before for a while: the newest of these is what serves.
+        tags = of | {"model_version": figures.model_version}
+        yield Gauge("model_served_at_seconds", figures.at.timestamp(), tags)
     if figures.promoted_at is not None:
         yield Gauge("model_promoted_at_seconds", figures.promoted_at.timestamp(), of)
     if figures.checked_at is not None:

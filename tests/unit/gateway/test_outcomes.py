@@ -84,6 +84,16 @@ def test_answers_and_failures_are_told_by_version_and_role(gateway: TestClient, 
     assert f"{of_candidate} 3.0" in metrics
 
 
+def test_a_version_that_never_failed_has_a_count_of_0_from_which_prometheus_sees_the_first_failure(
+    gateway: TestClient, models: Models
+) -> None:
+    models.add("never-failed", 1)
+    assert gateway.put("/internal/routes/m", json=route("never-failed"), headers=STEPS).status_code == 200
+    assert ask(gateway).status_code == 200
+    of = 'perennial_gateway_answers_total{model="m",model_version="never-failed",outcome="failed",role="stable"}'
+    assert f"{of} 0.0" in gateway.get("/metrics").text
+
+
 def test_a_version_that_fails_at_large_requests_is_told_by_requests(
     gateway: TestClient, models: Models
 ) -> None:

@@ -175,7 +175,8 @@ def test_statsd_hears_every_number_with_its_tags(platform: Path, monkeypatch: py
     assert [line for line in lines if line.startswith(f"{of}:0.476")]
     assert f"airflow.perennial.objective_latency_bound,model={MODEL},le=5.0:1|g" in lines
     assert f"airflow.perennial.model_state,model={MODEL},state=quiet:1.0|g" in lines
-    assert f"airflow.perennial.model_info,model={MODEL},model_version=1:1|g" in lines
+    of = f"airflow.perennial.model_served_at_seconds,model={MODEL},model_version=1"
+    assert f"{of}:{found.at.timestamp()}|g" in lines
     assert not [line for line in lines if ":-" in line], "StatsD takes a sign for a change of what was before"
 
 
@@ -186,7 +187,7 @@ def heard(found: ModelFigures, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         server.settimeout(60)
         composed = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
         options = composed["x-airflow-environment"]
-        for name in ("STATSD_INFLUXDB_ENABLED", "LEGACY_NAMES_ON"):
+        for name in ("STATSD_INFLUXDB_ENABLED", "LEGACY_NAMES_ON", "STATSD_CUSTOM_CLIENT_PATH"):
             monkeypatch.setenv(f"AIRFLOW__METRICS__{name}", options[f"AIRFLOW__METRICS__{name}"])
         monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
         monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1")

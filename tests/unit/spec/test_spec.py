@@ -144,6 +144,7 @@ def test_labels_that_fit_the_task_and_their_column_are_accepted(
 ) -> None:
     document["task"] = task
     document["gate"] = {"margin": 1, "slice_margin": 1}
+    document["monitor"] = {}
     document["serving"]["label_schema"] = schema
     document["data"]["columns"]["label"] = kind
 
