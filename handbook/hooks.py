@@ -15,7 +15,9 @@ from mkdocs.structure.files import File, Files
 PROJECT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 LABEL = re.compile(r"^(?P<fence> *```\w+) .*$", re.MULTILINE)
+TICKS = re.compile(r"`+")
 SEARCH = 'data-md-component="search" aria-label="Search"'
+OF_THIS_MACHINE = {"..", ".env", ".git", ".perennial"}
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".sh": "bash", "": "yaml"}
 
 
@@ -45,9 +47,16 @@ def on_post_page(output: str, page: Any, config: Any) -> str:  # noqa: ARG001 - 
 
 
 def linked(text: str, folder: str) -> list[str]:
-    """What a document in `folder` links to outside docs/, by its place in the project."""
+    """What a document in `folder` links to outside docs/, by its place in the project; nothing beside it, nor
+    what may hold this machine's secrets, is ever copied into the site.
+    """
     places = [posixpath.normpath(posixpath.join(folder, link["path"])) for link in LINK.finditer(text)]
-    return [place for place in places if not is_document(place) and (PROJECT / place).exists()]
+    return [
+        place
+        for place in places
+        if not (is_document(place) or place.split("/")[0] in OF_THIS_MACHINE)
+        and (PROJECT / place).exists()
+    ]
 
 
 def is_document(place: str) -> bool:
@@ -64,14 +73,20 @@ def source_page(place: str) -> str:
 
 
 def as_page(place: str) -> str:
-    """A file's text, or what lies in a folder. The search leaves it out: it is for the documents."""
+    """A file's text, or what lies in a folder. The search leaves it out: it is for the documents.
+
+    Of a file that is no text, such as a picture, the page says so.
+    """
     path = PROJECT / place
     head = f"---\nsearch: {{exclude: true}}\n---\n\n# {place}\n\n"
     if path.is_dir():
         names = sorted(each.name for each in path.iterdir() if not each.name.startswith((".", "__")))
         return head + "\n".join(f"- `{name}`" for name in names) + "\n"
-    fence = "`````"
-    text = path.read_text(encoding="utf-8").rstrip("\n")
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+    except UnicodeDecodeError:
+        return f"{head}This file is no text.\n"
+    fence = "`" * max(5, 1 + max(map(len, TICKS.findall(text)), default=0))  # longer than any that it has
     return f"{head}{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}\n{fence}\n"
 
 

@@ -2,10 +2,12 @@
 reads it so from elsewhere.
 """
 
+import json
 from typing import Any
 
 from airflow.api_fastapi.core_api.security import requires_authenticated
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import JSONResponse
 
 from tasks.errors import PerennialError
 from tasks.ledger import entries
@@ -13,7 +15,21 @@ from tasks.ledger.verify import faults, verify, verify_end
 from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.slo.figures import newest
 
-app = FastAPI(title="Perennial's ledger", openapi_url=None, dependencies=[Depends(requires_authenticated())])
+
+
+class AsciiJSON(JSONResponse):
+    """JSON that says half a character, too, which evidence may have and UTF-8 cannot."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+app = FastAPI(
+    title="Perennial's ledger",
+    openapi_url=None,
+    dependencies=[Depends(requires_authenticated())],
+    default_response_class=AsciiJSON,
+)
 
 
 @app.get("/entries")

@@ -123,7 +123,10 @@ def report_page(url: str) -> str:
     Only the path of Airflow's base URL is kept, so that the link works through whatever name the user reached
     Airflow by.
     """
-    place, runs = UPath(url), UPath(settings().runs)
+    try:
+        place, runs = UPath(url), UPath(settings().runs)
+    except (ValueError, ImportError):  # of a store that this process cannot reach, or of none
+        return url if urlsplit(url).scheme in {"http", "https"} else ""
     if type(place) is type(runs) and place.is_relative_to(runs):
         return f"{prefix()}{REPORTS}/{quote(place.relative_to(runs).as_posix())}"
     return url if urlsplit(url).scheme in {"http", "https"} else ""

@@ -33,7 +33,8 @@ LONGEST = 1200
 def page(template: str, status: int = 200, **shown: Any) -> HTMLResponse:
     """A page, or a piece of one."""
     html = TEMPLATES.get_template(template).render(**shown, now=datetime.now(UTC), prefix=prefix())
-    return HTMLResponse(html, status_code=status, headers=HEADERS)
+    content = html.encode("utf-8", "backslashreplace")  # JSON can hold half a character, and UTF-8 cannot
+    return HTMLResponse(content, status_code=status, headers=HEADERS)
 
 
 def _time(at: datetime | None) -> str:

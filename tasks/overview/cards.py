@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.contracts import Action, LedgerEntry
 from tasks.overview.facts import Card, Checked, Decided, Judged, Score, Served, Split, Watch
+from tasks.overview.shapes import part, parts
 from tasks.overview.words import STATES, VERDICTS, title_of, tone_of
 from tasks.release.ab_under_way import start_under_way
 from tasks.release.under_way import SWITCHES, under_way
@@ -72,7 +73,7 @@ def served_of(own: Sequence[LedgerEntry]) -> Served | None:
     switch = next((entry for entry in reversed(own) if entry.action in SWITCHES), None)
     if switch is None or switch.action == Action.WITHDRAW or switch.after is None:
         return None
-    route = switch.evidence.get("route") or {}
+    route = part(switch.evidence, "route")
     run_id = str(route.get("run_id", ""))
     gate = next((each for each in reversed(own) if _promotes(each, run_id)), None)
     return Served(
@@ -92,8 +93,8 @@ def score_of_run(run_id: str, gates: Sequence[LedgerEntry]) -> Score | None:
     """What a run scored: as the candidate that the gate judged, else as the champion of a later judgement."""
     for role in ("candidate", "champion"):
         for entry in reversed(gates):
-            evaluation = entry.evidence.get("evaluation") or {}
-            if run_id and (evaluation.get(role) or {}).get("run_id") == run_id:
+            evaluation = part(entry.evidence, "evaluation")
+            if run_id and part(evaluation, role).get("run_id") == run_id:
                 return score_in(evaluation, role)
     return None
 
@@ -101,8 +102,7 @@ def score_of_run(run_id: str, gates: Sequence[LedgerEntry]) -> Score | None:
 def score_in(evaluation: Mapping[str, Any], role: str) -> Score | None:
     """The primary metric of one of an evaluation's models; None where the rows do not define it."""
     name = evaluation.get("primary_metric")
-    metrics = (evaluation.get(role) or {}).get("metrics") or ()
-    for metric in metrics:
+    for metric in parts(part(evaluation, role), "metrics"):
         numbers = [_number(metric.get(key)) for key in ("value", "low", "high")]
         if metric.get("name") == name and None not in numbers:
             value, low, high = (float(each) for each in numbers if each is not None)
@@ -112,8 +112,7 @@ def score_in(evaluation: Mapping[str, Any], role: str) -> Score | None:
 
 def judged_of(entry: LedgerEntry) -> Judged:
     """One verdict of the gate."""
-    evaluation = entry.evidence.get("evaluation") or {}
-    decision = entry.evidence.get("decision") or {}
+    evaluation, decision = part(entry.evidence, "evaluation"), part(entry.evidence, "decision")
     return Judged(
         at=entry.at,
         entry=entry.sequence,
@@ -129,7 +128,7 @@ def watch_of(own: Sequence[LedgerEntry]) -> Watch | None:
     entry = next((each for each in reversed(own) if each.action == Action.DRIFT), None)
     if entry is None:
         return None
-    decision = entry.evidence.get("decision") or {}
+    decision = part(entry.evidence, "decision")
     verdict = str(entry.after)
     state = str(decision.get("state") or entry.evidence.get("state") or verdict)
     words, tone = STATES.get(state, (state.replace("_", " ").capitalize(), VERDICTS.get(verdict, "calm")))
@@ -138,7 +137,7 @@ def watch_of(own: Sequence[LedgerEntry]) -> Watch | None:
 
 def checked_of(entry: LedgerEntry) -> Checked:
     """One drift check as a point in time."""
-    decision = entry.evidence.get("decision") or {}
+    decision = part(entry.evidence, "decision")
     return Checked(
         at=entry.at,
         entry=entry.sequence,
@@ -146,7 +145,7 @@ def checked_of(entry: LedgerEntry) -> Checked:
         state=str(decision.get("state") or ""),
         value=_number(decision.get("domain_auc")),
         threshold=_number(decision.get("threshold")),
-        rows=int(decision.get("window_rows") or 0),
+        rows=int(_number(decision.get("window_rows")) or 0),
     )
 
 
@@ -158,7 +157,7 @@ def split_of(own: Sequence[LedgerEntry]) -> Split | None:
     started = start_under_way(each for each in own if each.action in {Action.AB, *SWITCHES})
     if started is None:
         return None
-    comparison = started.evidence.get("comparison") or {}
+    comparison = part(started.evidence, "comparison")
     share = _number(comparison.get("share")) or 0.0
     return Split(str(started.evidence.get("version")), share, "comparison", started.at, started.why)
 
@@ -183,7 +182,7 @@ def decided(entry: LedgerEntry) -> Decided:
 
 
 def _promotes(entry: LedgerEntry, run_id: str) -> bool:
-    decision = entry.evidence.get("decision") or {}
+    decision = part(entry.evidence, "decision")
     return (entry.action, entry.after) == (Action.GATE, "promote") and decision.get("run_id") == run_id
 
 

@@ -12,6 +12,8 @@ LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 18.0, 28.0
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 140.0, 36.0, 4.0
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 LEAST_ROOM = 1e-6
+LARGEST = 1e300
+"""What is larger is drawn here: between the largest numbers there is more than a number can say."""
 TICKS = 4
 
 
@@ -115,13 +117,14 @@ def trend(
     unit: str = "",
     limit_name: str = "threshold",
 ) -> Trend | None:
-    """Lay points out over time, oldest first; None where nothing was measured.
+    """Lay points out over time, in the order in which they came; None where nothing was measured.
 
     Args:
         releases: When something began to serve, and what; those within the time of the points are marked.
     """
     if not points:
         return None
+    points = sorted(points, key=lambda point: point.at)  # a clock may have been set back between two
     times = [point.at.timestamp() for point in points]
     x = _Axis(times[0], times[-1], LEFT + 8, WIDTH - RIGHT - 8)
     low, high = _bounds([end for point in points for end in _ends(point)])
@@ -158,7 +161,7 @@ def _ends(point: Point) -> list[float]:
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
+    low, high = (min(max(end, -LARGEST), LARGEST) for end in (min(values), max(values)))
     room = (high - low) * 0.1 or abs(high) * 0.05 or 0.5
     # Values that differ by less than is told of them have no round values between them.
     room = max(room, LEAST_ROOM * max(1e-3, abs(low), abs(high)))

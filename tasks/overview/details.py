@@ -7,6 +7,7 @@ from tasks.contracts import Action, LedgerEntry
 from tasks.overview.cards import checked_of, judged_of, score_of_run, served_of
 from tasks.overview.charts import Point, Spark, Trend, spark, trend
 from tasks.overview.facts import Card, Version
+from tasks.overview.shapes import part, parts
 from tasks.overview.words import VERDICTS
 from tasks.provenance.picture import Box, Picture, draw
 from tasks.release.told_in_mlflow import release_tags
@@ -48,10 +49,10 @@ def _version(
 ) -> Version:
     run_id = str(route["run_id"])
     gate = next(
-        (each for each in reversed(gates) if (each.evidence.get("decision") or {}).get("run_id") == run_id),
+        (each for each in reversed(gates) if part(each.evidence, "decision").get("run_id") == run_id),
         None,
     )
-    evaluation = (gate.evidence.get("evaluation") or {}) if gate else {}
+    evaluation = part(gate.evidence, "evaluation") if gate else {}
     return Version(
         number=number,
         run_id=run_id,
@@ -62,7 +63,7 @@ def _version(
         score=score_of_run(run_id, gates),
         gate_entry=gate.sequence if gate else None,
         tables=tuple(
-            f"{each.get('table')} v{each.get('version')}" for each in evaluation.get("tables") or ()
+            f"{each.get('table')} v{each.get('version')}" for each in parts(evaluation, "tables")
         ),
         snapshot_sha256=str(evaluation.get("frozen_sha256") or ""),
         started_by=str((gate.evidence.get("started_by") if gate else "") or ""),

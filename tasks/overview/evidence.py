@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.contracts import Action, EvaluationReport, LedgerEntry
+from tasks.overview.shapes import part, parts
 from tasks.overview.words import Tone
 from tasks.provenance.forest import Forest, differences_of, forest, scores_of, slices_of
 from tasks.provenance.numbers import tell_number
@@ -68,12 +69,12 @@ def evidence_of(entry: LedgerEntry) -> Evidence:
     if entry.action in {Action.RELEASE, Action.AB}:
         return _of_release(known)
     if entry.action == Action.ENVIRONMENT:
-        return Evidence("Checks", tuple(_passed(known.get("checks") or ())), facts=tuple(_routes(known)))
+        return Evidence("Checks", tuple(_passed(parts(known, "checks"))), facts=tuple(_routes(known)))
     return Evidence(facts=(*_routes(known), *_scalars(known)))
 
 
 def _of_gate(known: Mapping[str, Any]) -> Evidence:
-    decision, archive = known.get("decision") or {}, known.get("archive") or {}
+    decision, archive = part(known, "decision"), part(known, "archive")
     report, missing = _report(known.get("evaluation"))
     rules = tuple(
         Rule(
@@ -84,7 +85,7 @@ def _of_gate(known: Mapping[str, Any]) -> Evidence:
             threshold=told(each.get("threshold")),
             why=str(each.get("why", "")),
         )
-        for each in decision.get("rules") or ()
+        for each in parts(decision, "rules")
     )
     facts = {
         "MLflow run": decision.get("run_id"),
@@ -92,7 +93,7 @@ def _of_gate(known: Mapping[str, Any]) -> Evidence:
         "Test rows": report.rows if report else None,
         "Trained because of": known.get("started_by"),
         "First model": "yes" if decision.get("first_model") else None,
-        **_cost(known.get("look") or {}),
+        **_cost(part(known, "look")),
     }
     reports = [("Evaluation report", str(report.report_url))] if report else []
     return Evidence(
@@ -136,8 +137,8 @@ def _plots(report: EvaluationReport) -> Iterator[Plot]:
 
 
 def _of_drift(known: Mapping[str, Any]) -> Evidence:
-    decision = known.get("decision") or {}
-    signals = [*_auc(decision), *_signals(decision.get("signals") or ())]
+    decision = part(known, "decision")
+    signals = [*_auc(decision), *_signals(parts(decision, "signals"))]
     facts = {
         "Window": f"{decision.get('window_start', '')} to {decision.get('window_end', '')}",
         "Predictions in the window": decision.get("window_rows"),
@@ -187,7 +188,7 @@ def _signals(found: Sequence[Mapping[str, Any]]) -> Iterator[Rule]:
 
 def _columns(decision: Mapping[str, Any]) -> Iterator[Rule]:
     """How far each column is from the reference, the furthest first."""
-    found = decision.get("columns") or ()
+    found = parts(decision, "columns")
     numbers = [each for each in found if isinstance(each.get("distance"), int | float)]
     for each in sorted(numbers, key=lambda one: -one["distance"]):
         yield Rule(
@@ -196,8 +197,8 @@ def _columns(decision: Mapping[str, Any]) -> Iterator[Rule]:
 
 
 def _of_release(known: Mapping[str, Any]) -> Evidence:
-    decision = known.get("decision") or {}
-    checks = decision.get("checks") or known.get("checks") or ()
+    decision = part(known, "decision")
+    checks = parts(decision, "checks") or parts(known, "checks")
     judged = [each for each in checks if "says" in each]
     rules = [
         Rule(
@@ -216,13 +217,13 @@ def _of_release(known: Mapping[str, Any]) -> Evidence:
         "Stage": known.get("at"),
         "Share of the requests": told(known.get("share")),
         "Release": known.get("release_id"),
-        **_asked(decision.get("look") or {}),
+        **_asked(part(decision, "look")),
     }
     return Evidence("Checks", (*rules, *plain), facts=(*_facts(facts), *_routes(known)))
 
 
 def _asked(look: Mapping[str, Any]) -> dict[str, object]:
-    both = {role: look.get(role) or {} for role in ("candidate", "stable")}
+    both = {role: part(look, role) for role in ("candidate", "stable")}
     return {
         f"Requests to the {name}": counted["requests"]
         for name, role in (("candidate", "candidate"), ("version before", "stable"))
@@ -260,7 +261,7 @@ def _scalars(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _facts(facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, told(value)) for name, value in facts.items() if value not in {None, ""})
+    return tuple((name, told(value)) for name, value in facts.items() if value is not None and value != "")
 
 
 def told(value: object) -> str:

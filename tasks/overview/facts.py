@@ -124,6 +124,7 @@ class Card:
         score: Of the version that serves.
         judged: The gate's verdicts, oldest first.
         troubles: What somebody should know, the gravest first.
+        unreadable: Why nothing else is known of it; empty where its entries can be understood.
     """
 
     model: str
@@ -135,6 +136,7 @@ class Card:
     judged: tuple[Judged, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     silences: tuple[Silence, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

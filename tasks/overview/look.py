@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tasks.contracts import Action, LedgerEntry, ModelFigures
+from tasks.errors import LedgerBroken
 from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
 from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.alerts.records import failed_runs, listed, open_troubles, silences_of
@@ -14,6 +15,9 @@ from tasks.overview.charts import Trend
 from tasks.overview.details import drift_over_time, lineage_of, scores_over_time, versions_of
 from tasks.overview.facts import Card, Version
 from tasks.provenance.picture import Picture
+
+OF_ANOTHER_SHAPE = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of deciding by evidence that is not what its kind has: of another Perennial, or of somebody."""
 
 PAGE_ROWS = 40
 """So many entries of the timeline are shown at once."""
@@ -67,11 +71,15 @@ def overview(names: Iterable[str]) -> list[Card]:
     stood = {each.model: each.objectives for each in newest()}
     found = []
     for name in sorted({*names, *models_in(told)}):
-        troubles, silences = listed(
-            name, lambda one: told.get(one, []), now, late, failed, stood.get(name, ())
-        )
-        card = card_of(name, told.get(name, []))
-        found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
+        try:
+            troubles, silences = listed(
+                name, lambda one: told.get(one, []), now, late, failed, stood.get(name, ())
+            )
+            card = card_of(name, told.get(name, []))
+        except OF_ANOTHER_SHAPE as error:  # it costs no other model its card
+            found.append(Card(name, unreadable=_unreadable(name, error)))
+        else:
+            found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
     return sorted(found, key=lambda card: (card.served is None, card.model))
 
 
@@ -83,8 +91,15 @@ def detail(model: str, *, before: int | None = None, everything: bool = False) -
         everything: Show also what follows from other entries.
 
     Raises:
-        LedgerBroken: An entry cannot be read any more.
+        LedgerBroken: An entry cannot be read any more, or not be understood.
     """
+    try:
+        return _detail(model, before, everything=everything)
+    except OF_ANOTHER_SHAPE as error:
+        raise LedgerBroken(_unreadable(model, error)) from error
+
+
+def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
     own = newest_of_each(IN_DETAIL, model)
     lines = lines_of(model, PAGE_ROWS + 1, before=before, without=() if everything else BY_THE_WAY)
     versions = tuple(versions_of(own))
@@ -114,6 +129,13 @@ def decision(model: str, sequence: int) -> LedgerEntry | None:
     """
     found = numbered(sequence)
     return found if found is not None and found.model == model else None
+
+
+def _unreadable(model: str, error: Exception) -> str:
+    return (
+        f"An entry of the ledger about {model} cannot be understood ({type(error).__name__}: {error}): another "
+        "Perennial wrote it, or somebody changed it. `perennial ledger --verify` says which was changed."
+    )
 
 
 def _quarantined(own: Iterable[LedgerEntry]) -> tuple[str, ...]:

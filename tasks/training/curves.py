@@ -7,15 +7,16 @@ neither. What only TensorBoard shows (histograms, images, graphs) is in the arti
 --logdir` on a copy of them.
 """
 
-import math
+import errno
 import os
 import re
+import stat
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from tasks.evaluation.preparation.kept_code import EVENT_FILE
 from tasks.training.event_file import NoEventFile, Scalar, read_scalars
@@ -32,6 +33,8 @@ POINTS = 2000
 """After so many points of a curve every second one is drawn, after as many again every fourth, and so on."""
 NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 LONGEST_NAME = 250
+END_OF_TIME = 2**63
+"""MLflow keeps times as milliseconds since 1970, in 64 bits; it refuses whole batches for one before or after."""
 
 
 @dataclass
@@ -120,17 +123,20 @@ class Curves:
         """Log the next scalars of a file; says whether there were any."""
         if file.fault is not None:
             return False
+        opened = _opened(file.path)
+        if opened is None:
+            return False
         try:
-            with file.path.open("rb") as opened:
+            with opened:
                 scalars, end = read_scalars(opened, file.read, most=MOST_IN_A_LOOK)
-        except FileNotFoundError:
-            return False  # the program has taken it away; what it said is kept
         except (NoEventFile, struct.error) as error:
             file.fault = str(error)
             print(f"{file.place} is kept, but its curves are not drawn: {error}.\n", end="", flush=True)
             return False
         named = [
-            (self._name(file, scalar), scalar) for scalar in scalars if math.isfinite(scalar.wall_seconds)
+            (self._name(file, scalar), scalar)
+            for scalar in scalars
+            if 0 <= scalar.wall_seconds * 1000 < END_OF_TIME  # which no NaN is
         ]
         drawn = [each for each in named if self.curves.setdefault(each[0], Curve()).takes(each[1])]
         self._log(drawn)
@@ -141,8 +147,8 @@ class Curves:
     def _name(file: EventFile, scalar: Scalar) -> str:
         """`tensorboard/<folder>/<tag>`, the folder as seen from the root and left out where it is that."""
         folder = os.path.relpath(file.place.parent, file.root)
-        parts = NOT_IN_A_NAME.sub("_", f"{folder}/{scalar.tag}").split("/")
-        return "/".join([FOLDER, *(part for part in parts if part.strip(". "))])[:LONGEST_NAME]
+        whole = _path(NOT_IN_A_NAME.sub("_", f"{FOLDER}/{folder}/{scalar.tag}"))
+        return _path(whole[:LONGEST_NAME])  # the cut may leave an end that is no name of a part
 
     def _log(self, points: Sequence[tuple[str, Scalar]]) -> None:
         from mlflow.entities import Metric
@@ -155,9 +161,8 @@ class Curves:
 
     def _copy(self, file: EventFile, *, whole: bool) -> None:
         """Copy a file as far as it is written: MLflow's client must not meet one that grows meanwhile."""
-        try:
-            content = file.path.open("rb")
-        except FileNotFoundError:
+        content = _opened(file.path)
+        if content is None:
             return
         with content:
             size = os.fstat(content.fileno()).st_size
@@ -175,6 +180,26 @@ class Curves:
 
     def _keep(self, file: EventFile, copy: Path) -> None:
         self.client.log_artifact(self.run_id, str(copy), str(PurePosixPath(FOLDER, file.place.parent)))
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    """A file that the training wrote; None where it has taken it away, or put a link or a pipe in its place."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return None  # what it said is kept
+        raise
+    opened = os.fdopen(number, "rb")
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return opened
+    opened.close()
+    return None
+
+
+def _path(name: str) -> str:
+    """A name without the parts that MLflow takes in none: empty ones, `.` and `..`."""
+    return "/".join(part for part in name.split("/") if part.strip(". "))
 
 
 def _copy_bytes(source: Any, target: Any, size: int) -> None:

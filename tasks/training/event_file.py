@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+WHOLE_BITS = (1 << 64) - 1
+"""More than these a number does not have, whatever its bytes say."""
 LARGEST_BYTES = 1 << 16
 """A record of scalars is smaller; a larger one holds an image, a histogram or a graph, and is passed over."""
 
@@ -128,12 +130,12 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while at < len(message):
+    while at < len(message) and shift < 70:  # ten bytes, the longest that is written
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
-            return value, at
+            return value & WHOLE_BITS, at
     raise NoEventFile("a number within a record has no end")
 
 

@@ -13,6 +13,8 @@ TOTALS = {
     "step": ("steps", "max_steps", "num_steps", "total_steps", "iterations", "max_iterations"),
 }
 """The parameters by which programs say how long they train, in the field's words."""
+MOST = 2**53
+"""A larger number (or `.inf`) says no end: nobody waits for it, and it is not counted exactly."""
 DONE = {"epoch": ("epoch",), "step": ("step", "global_step", "iteration")}
 NOT_OF_THE_PROGRAM = ("system/", "tensorboard/")
 """Metrics whose own steps count samples of the machine, or batches."""
@@ -49,7 +51,7 @@ def goal_of(parameters: Mapping[str, object]) -> Goal | None:
     for unit, names in TOTALS.items():
         for name in names:
             total = parameters.get(name)
-            if isinstance(total, int | float) and total > 0:
+            if isinstance(total, int | float) and 0 < total <= MOST:
                 return Goal(unit, float(total))
     return None
 

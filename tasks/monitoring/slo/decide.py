@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tasks.contracts import Burning, BurnRate, Estimate, Kept, LabelledCounts, Objective, ObjectiveCounts
 from tasks.contracts import WindowCounts as Counts
+from tasks.percent import percent
 from tasks.spec.slo import (
     AccuracyObjective,
     AvailabilityObjective,
@@ -306,8 +307,9 @@ def _nothing(what: str, asked: Objective) -> str:
 
 
 def _exact(share: float) -> str:
-    """A share near 1 with the digits that tell it from 1."""
-    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + " %"
+    """A share near 1 with the digits that tell it from 1, and one near 0 with those that tell it from 0."""
+    told = f"{100 * share:.3f}".rstrip("0").rstrip(".")
+    return percent(share) if told in {"0", "100"} else f"{told} %"
 
 
 def _window(windows: Sequence[Counts], now: datetime, hours: float) -> Counts:

@@ -223,7 +223,10 @@ def check(pack: bytes, key: str | None) -> Checked:
     public_key = _check_signature(files[MANIFEST], _json(files, SIGNATURE), key)
     manifest = _json(files, MANIFEST)
     _check_manifest(manifest, files)
-    proven, chain = _check_ledger(files, str(manifest["model"]), public_key)
+    try:
+        proven, chain = _check_ledger(files, str(manifest["model"]), public_key)
+    except RecursionError:  # who reads it stands higher than who writes it anew for its hash
+        raise Refused(f"{ENTRIES}: an entry is nested too deeply to be checked.") from None
     return Checked(
         model=str(manifest["model"]),
         version=str(manifest["version"]),
@@ -276,7 +279,7 @@ def _check_manifest(manifest: Any, files: dict[str, bytes]) -> None:
         raise Refused(f"{MANIFEST}: its field files is missing.")
     present = set(files) - {MANIFEST, SIGNATURE}
     if missing := sorted(set(listed) - present):
-        raise Refused(f"{missing[0]}: {MANIFEST} names it, and the archive does not have it.")
+        raise Refused(f"{_shown(missing[0])}: {MANIFEST} names it, and the archive does not have it.")
     if added := sorted(present - set(listed)):
         raise Refused(f"{added[0]}: it was added, {MANIFEST} does not name it.")
     for name in sorted(present):
@@ -300,7 +303,7 @@ def _check_entry(entry: dict[str, Any], model: str, links: dict[int, str]) -> No
     if not isinstance(number, int) or number not in links:
         raise Refused(f"{where} is not in {LINKS}.")
     if entry.get("model") != model:
-        raise Refused(f"{where} is about {_shown(str(entry.get('model')))} and not about {model}.")
+        raise Refused(f"{where} is about {_shown(str(entry.get('model')))} and not about {_shown(model)}.")
     if sha256_of(entry.get("evidence")) != entry.get("evidence_sha256"):
         raise Refused(f"{where}: its evidence is not what its hash says.")
     fields = {name: value for name, value in entry.items() if name != "entry_hash"}
@@ -317,7 +320,7 @@ def _check_head(head: Any, links: dict[int, str], public_key: str) -> int:
     entry_hash, at, signature = _fields(HEADS, head, "entry_hash", "at", "signature")
     if not isinstance(number, int) or links.get(number) != entry_hash:
         raise Refused(f"{where} names another entry than the chain has.")
-    content = f"perennial ledger head\n{number}\n{entry_hash}\n{at}".encode()
+    content = f"perennial ledger head\n{number}\n{entry_hash}\n{at}".encode("utf-8", "surrogatepass")
     if not _is_signed(public_key, signature, content):
         raise Refused(f"{where} was not signed with the key of the pack.")
     return number
@@ -345,7 +348,7 @@ def _entries(files: dict[str, bytes]) -> list[dict[str, Any]]:
     try:
         found = [json.loads(line) for line in files[ENTRIES].decode().splitlines()]
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{ENTRIES}: it cannot be read: {error}") from None
+        raise Refused(f"{ENTRIES}: it cannot be read: {_shown(str(error))}") from None
     if not all(isinstance(entry, dict) for entry in found):
         raise Refused(f"{ENTRIES}: not every line is an entry.")
     return found
@@ -407,8 +410,9 @@ def read_pack(path: Path) -> bytes:
 
 def told(found: Checked) -> list[str]:
     """What was checked, in sentences."""
+    version, model, made_at = (_shown(each) for each in (found.version, found.model, found.made_at))
     sentences = [
-        f"The pack of version {found.version} of {found.model}, made at {found.made_at}, holds: "
+        f"The pack of version {version} of {model}, made at {made_at}, holds: "
         f"{found.files} files are as they were signed.",
         f"{found.entries} entries of the ledger fit a chain of {found.chain}; {found.proven_by_heads} of "
         "them are proven by heads that were signed when they were written, the others by the pack's "
@@ -435,6 +439,9 @@ def main(words: list[str] | None = None) -> int:
         found = check(read_pack(given.pack), key)
     except OSError as error:
         print(f"{error.filename} cannot be read: {error.strerror}.", file=sys.stderr)
+        return CALLED_WRONGLY
+    except ImportError:
+        print("Python's package cryptography is missing: pip install cryptography", file=sys.stderr)
         return CALLED_WRONGLY
     except Refused as error:
         print(f"Refused: {error}", file=sys.stderr)

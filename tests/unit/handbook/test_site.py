@@ -202,3 +202,19 @@ def test_axe_finds_no_serious_fault_in_a_page(site: Path, browser: Browser, sche
         faults = page.evaluate("axe.run().then((result) => result.violations)")
         serious = [each for each in faults if each["impact"] in {"serious", "critical"}]
         assert [(each["id"], [node["html"] for node in each["nodes"]][:5]) for each in serious] == [], name
+
+
+def test_nothing_beside_the_project_and_nothing_of_this_machine_comes_into_the_site() -> None:
+    folders = (".env", ".git", ".perennial", f"../{PROJECT.name}", "..")
+    assert linked(" ".join(f"[a](../{place})" for place in folders), "docs") == []
+
+
+def test_what_is_no_text_and_what_has_fences_of_its_own_become_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handbook.hooks.PROJECT", tmp_path)
+    (tmp_path / "loop.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    (tmp_path / "a.md").write_text("``````\ncode\n``````\n")
+
+    assert as_page("loop.png").endswith("This file is no text.\n")
+    assert as_page("a.md").endswith("```````text\n``````\ncode\n``````\n```````\n")

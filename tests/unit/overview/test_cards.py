@@ -1,14 +1,19 @@
 """A model at a glance: what its card says is what its newest entries say."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.contracts import Action, FailedRun, LateRun, ModelFigures, Objective
+from tasks.errors import LedgerBroken
 from tasks.ledger import entries
 from tasks.monitoring.alerts.late import note_late
 from tasks.monitoring.alerts.records import note_failed
 from tasks.monitoring.slo.figures import keep
+from tasks.overview.details import drift_over_time, scores_over_time, versions_of
+from tasks.overview.evidence import evidence_of
 from tasks.overview.look import decision, detail, overview
 from tests.unit.overview.past import DAY, MODEL, Past, lived
 
@@ -182,3 +187,50 @@ def missed() -> ModelFigures:
         latency_seconds=None,
         objectives=(objective,),
     )
+
+
+def of_other_shapes(known: Any, deep: int = 3) -> Iterator[Any]:
+    """The same with one of its parts missing, or with something else in its place."""
+    places = known.items() if isinstance(known, dict) else enumerate(known) if isinstance(known, list) else ()
+    for place, value in list(places):
+        for other in (None, "x", 7, True, [], ["x"], {}, {"x": 1}):
+            changed = known.copy()
+            changed[place] = other
+            yield changed
+        if isinstance(known, dict):
+            yield {name: each for name, each in known.items() if name != place}
+        for inner in of_other_shapes(value, deep - 1) if deep > 1 else ():
+            changed = known.copy()
+            changed[place] = inner
+            yield changed
+
+
+def test_what_has_another_shape_is_not_shown_and_takes_nothing_else_from_the_page() -> None:
+    lived()
+    told = entries.history(MODEL)
+    newest = {entry.action: entry for entry in told}.values()
+    for entry in newest:
+        others = [each for each in told if each is not entry]
+        for evidence in of_other_shapes(entry.evidence):
+            changed = entry.model_copy(update={"evidence": evidence})
+            evidence_of(changed)
+            own = [*others, changed]
+            assert "1" in {each.number for each in versions_of(own)}
+            assert scores_over_time(own) is not None
+            assert drift_over_time(own) is not None
+
+
+def test_an_entry_that_cannot_be_understood_costs_no_other_model_its_card() -> None:
+    lived()
+    odd = Past("odd")
+    odd.switched(1)
+    odd.released(2, "stage", stable=1, until="some day")
+
+    known, other = overview([MODEL, "odd"])
+
+    assert (known.model, known.unreadable) == (MODEL, "")
+    assert known.served is not None
+    assert other.model == "odd"
+    assert "cannot be understood" in other.unreadable
+    with pytest.raises(LedgerBroken, match="about odd cannot be understood"):
+        detail("odd")

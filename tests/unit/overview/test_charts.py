@@ -19,6 +19,7 @@ def point(day: int, value: float, **about: float | str) -> Point:
 
 @example([(5e-324, 0.0, 0.0)])
 @example([(1e6, 1e-9, 1e6)])
+@example([(1.7e308, 0.0, -1.7e308)])
 @given(st.lists(st.tuples(numbers, st.floats(0, 1e5), numbers), min_size=1, max_size=30))
 def test_everything_is_drawn_within_the_axes(values: list[tuple[float, float, float]]) -> None:
     points = [
@@ -63,3 +64,13 @@ def test_nothing_is_drawn_of_nothing_and_no_course_of_one_value() -> None:
     drawn = spark([0.9, 0.9], "two")
     assert drawn is not None
     assert drawn.path.startswith("M")
+
+
+def test_a_clock_that_was_set_back_mixes_up_no_chart() -> None:
+    drawn = trend("scores", [point(3, 0.5), point(9, 0.6), point(1, 0.7)], releases=[(point(4, 0).at, "v2")])
+
+    assert drawn is not None
+    assert [dot.point.value for dot in drawn.dots] == [0.7, 0.5, 0.6]
+    assert [dot.x for dot in drawn.dots] == sorted({dot.x for dot in drawn.dots})
+    assert [mark.label for mark in drawn.marks] == ["v2"]
+    assert [text for _, text, _ in drawn.x_ticks] == ["2026-01-02", "2026-01-10"]

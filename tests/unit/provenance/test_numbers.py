@@ -15,6 +15,7 @@ from tasks.provenance.numbers import tell_number
         (1.0281996785647754e-08, "1.028e-08"),
         (-12.5, "-12.5"),
         (1246013.0, "1,246,013"),
+        (-1.5e200, "-1.5e+200"),
         (float("nan"), "nan"),
     ],
 )

@@ -90,7 +90,7 @@ def changed(pack: bytes, place: int, by: int) -> bytes:
     return pack[:place] + bytes([pack[place] ^ by]) + pack[place + 1 :]
 
 
-def signed(files: dict[str, bytes], key: str = KEY, **fields: object) -> bytes:
+def signed(files: dict[str, bytes], key: str = KEY, /, **fields: object) -> bytes:
     """The pack of these files as somebody makes it anew, with a manifest and a signature of their own."""
     content = {name: each for name, each in files.items() if name not in {"manifest.json", "signature.json"}}
     hashes = {name: check_pack.hashlib.sha256(each).hexdigest() for name, each in content.items()}
@@ -173,8 +173,11 @@ def test_a_bare_environment_elsewhere_checks_it(pack: bytes, key: str, tmp_path:
     assert (found.returncode, found.stdout) == (6, "")
     assert found.stderr.startswith("Refused: ")
     assert run("nothing.pack").returncode == 2
-    imported = run("-h")
-    assert imported.returncode == 0
+    shutil.rmtree(next((tmp_path / "bare" / "lib").iterdir()) / "site-packages" / "cryptography")
+    lacks = run("v2.pack")
+    assert (lacks.returncode, lacks.stdout) == (2, "")
+    assert lacks.stderr == "Python's package cryptography is missing: pip install cryptography\n"
+    assert run("-h").returncode == 0
 
 
 def _bare_python(folder: Path) -> str:
@@ -299,6 +302,13 @@ LEDGERS: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] =
     "whom it is about": (lambda files: _with_entry(files, 0, model="other"), "is about other"),
     "a number": (lambda files: _with_entry(files, 0, sequence=9999), "is not in ledger/links.json"),
     "the chain": (lambda files: _linked(files, lambda links: links.insert(0, "a" * 64)), "entry"),
+    "half a character": (
+        lambda files: {
+            **files,
+            "ledger/heads.json": files["ledger/heads.json"].replace(b"+00:00", b"\\ud83d"),
+        },
+        "was not signed with the key of the pack",
+    ),
     "a head": (
         lambda files: {
             **files,
@@ -316,6 +326,27 @@ def test_who_holds_the_key_can_change_a_decision_only_so_that_it_shows(
     change, said = LEDGERS[what]
     with pytest.raises(Refused, match=said):
         check(signed(change(read(pack))), key)
+
+
+def test_nothing_of_a_pack_steers_the_terminal(pack: bytes, key: str) -> None:
+    steers = "\x1b[2J\ud800\nAll is well."
+    files = {**read(pack), "ledger/heads.json": b"[]"}
+    told = check_pack.told(check(signed(files, FOREIGN, version=steers, made_at=steers), None))
+    assert all(each.isprintable() for each in told)
+    with pytest.raises(Refused, match="names it") as refused:
+        check(signed(files, FOREIGN, files={steers: "0"}), None)
+    assert str(refused.value).isprintable()
+
+
+def test_an_entry_that_is_nested_too_deeply_is_refused_with_a_sentence(pack: bytes, key: str) -> None:
+    said = set()
+    for depth in range(850, 1000, 2):  # from what can be hashed to what cannot be read
+        line = json.dumps({"sequence": 1, "model": MODEL, "evidence": 0}).replace("0", "[" * depth + "]" * depth)
+        files = {**read(pack), "ledger/entries.jsonl": line.encode()}
+        with pytest.raises(Refused) as refused:
+            check(signed(files), key)
+        said.add(str(refused.value).partition(": ")[2][:20])
+    assert len(said) > 1
 
 
 def test_entries_that_no_head_proves_are_counted_apart(pack: bytes, key: str) -> None:

@@ -1,5 +1,6 @@
 """TensorBoard's logs become a run's artifacts and metrics while they grow, and nothing else does."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,3 +170,52 @@ def test_a_file_that_takes_too_much_room_is_kept_when_the_training_has_ended(
     assert (steps(curves, "tensorboard/loss"), list(kept(curves))) == ([1], [])
     curves.look(last=True)
     assert len(list(kept(curves))) == 1
+
+
+LEFT_OF_A_NAME = module.LONGEST_NAME - len("tensorboard/")
+
+
+@pytest.mark.parametrize(
+    ("tag", "step", "seconds"),
+    [
+        ("before 1970", 1, -5.0),
+        ("after the end of time", 1, 1e300),
+        ("in milliseconds", 2, 1.8e18),
+        ("a" * (LEFT_OF_A_NAME - 1) + "/cut behind the slash", 1, 1.0),
+        ("a" * (LEFT_OF_A_NAME - 2) + "/.cut behind the dot", 1, 1.0),
+        ("a" * (LEFT_OF_A_NAME - 3) + "/..cut behind two", 1, 1.0),
+        ("../../out", -(2**63), 1.0),
+        ("", 2**63 - 1, 1.0),
+    ],
+)
+def test_a_point_that_mlflow_would_refuse_costs_no_other(
+    curves: Curves, place: Path, tag: str, step: int, seconds: float
+) -> None:
+    with SummaryWriter(place) as writer:
+        writer.add_scalar(tag, 0.5, step, walltime=seconds)
+        writer.add_scalar("good", 0.25, 1)
+
+    curves.look(last=True)
+
+    assert steps(curves, "tensorboard/good") == [1]
+
+
+@pytest.mark.parametrize("instead", ["a link", "a pipe", "nothing"])
+def test_what_is_put_in_the_place_of_a_file_is_not_read(curves: Curves, place: Path, instead: str) -> None:
+    with SummaryWriter(place) as writer:
+        writer.add_scalar("loss", 0.5, 1)
+    (file,) = place.iterdir()
+    other = place.parent / "another training's"
+    with SummaryWriter(other) as writer:
+        for step in range(9):
+            writer.add_scalar("loss", 0.5, step)
+    curves.look()
+    file.unlink()
+    if instead == "a link":
+        file.symlink_to(next(other.iterdir()))
+    elif instead == "a pipe":
+        os.mkfifo(file)
+
+    curves.look(last=True)
+
+    assert steps(curves, "tensorboard/loss") == [1]

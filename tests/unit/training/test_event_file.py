@@ -121,3 +121,19 @@ def test_records_whose_fields_make_no_sense_are_no_event_file(tmp_path: Path) ->
             file.flush()
             with pytest.raises(NoEventFile):
                 scalars(path)
+
+
+def test_a_number_that_is_written_too_long_has_sixty_four_bits_all_the_same(tmp_path: Path) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    value = Summary.Value(tag="loss", simple_value=0.5)
+    event = Event(summary=Summary(value=[value])).SerializeToString()
+    with (tmp_path / "long").open("wb") as file:
+        RecordWriter(file).write(event + b"\x10" + b"\xff" * 9 + b"\x7f")
+        file.flush()
+        assert [each.step for each in scalars(tmp_path / "long")[0]] == [-1]
+    with (tmp_path / "too long").open("wb") as file:
+        RecordWriter(file).write(event + b"\x10" + b"\xff" * 10 + b"\x7f")
+        file.flush()
+        with pytest.raises(NoEventFile, match="has no end"):
+            scalars(tmp_path / "too long")

@@ -16,6 +16,7 @@ TEN = Goal("epoch", 10)
         ({"max_steps": 500, "num_train_epochs": 3}, Goal("epoch", 3)),
         ({"max_steps": -1, "num_train_epochs": 2.5}, Goal("epoch", 2.5)),
         ({"epochs": "auto", "rate": 0.5}, None),
+        ({"epochs": float("inf"), "steps": 10**400}, None),
         ({}, None),
     ],
 )

@@ -184,3 +184,9 @@ def test_a_trouble_is_as_old_as_the_look_that_found_it_first() -> None:
     [over] = troubled_since((kept,), (later,), NOW + 2 * DAY)
     [again] = troubled_since((missed,), (over,), NOW + 3 * DAY)
     assert [each.troubled_since for each in (first, later, over, again)] == [NOW, NOW, None, NOW + 3 * DAY]
+
+
+def test_a_few_faults_of_many_requests_are_not_told_as_none() -> None:
+    found = only(AVAILABLE, counts(AVAILABLE, {720.0: 3e-6}))
+    assert found.good == 863_997
+    assert "99.9997 % of 864000 requests were answered." in found.why
