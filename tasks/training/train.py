@@ -70,7 +70,7 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     keep_code(settings().models, spec.name, str(files.at(work_url, run_id)))
     scratch = program.make_scratch(request.context.step_key, request.snapshot)
     record = program.Record(run_id, experiment_id)
-    with followed(run_id, values, [scratch, settings().models / spec.name]):
+    with followed(run_id, values, [scratch, settings().models / spec.name], work_url):
         trained = program.run(spec, values, record, scratch, models=settings().models)
     registry.tag_run(run_id, {PROCESSOR_SECONDS: f"{trained.processor_seconds:.3f}"})
     log_url = files.write_text(work_url, run_id, "training.log", text=trained.log)
