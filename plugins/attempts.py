@@ -23,6 +23,7 @@ from tasks.errors import EXIT_FAULT
 from tasks.settings import settings
 from tasks.step import ERROR_SUFFIX, read_result
 from tasks.stores.files import at, remove, write_whole
+from tasks.training.live import FILE as CURVES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,17 +33,25 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Files:
-    """Where one step's request and result lie."""
+    """Where one step's request and result lie, and what it says of itself meanwhile."""
 
     request: UPath
     result: UPath
     error: UPath
     heard: UPath
     holder: UPath
+    curves: UPath
 
     @classmethod
     def of(cls, folder: str) -> "Files":
-        names = ("request.json", "result.json", f"result.json{ERROR_SUFFIX}", "result.heard", "holder")
+        names = (
+            "request.json",
+            "result.json",
+            f"result.json{ERROR_SUFFIX}",
+            "result.heard",
+            "holder",
+            CURVES,
+        )
         return cls(*(at(folder, name) for name in names))
 
 
@@ -87,7 +96,7 @@ def text_of(request: Request) -> str:
 
 def begin(request: Request, files: Files) -> None:
     """Lay down the request; nothing of an earlier try is left that could pass for its result."""
-    for stale in (files.result, files.heard, files.error):
+    for stale in (files.result, files.heard, files.error, files.curves):
         remove(stale)
     write_whole(files.request, text_of(request).encode())
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from plugins import attempts
 from plugins.attempts import Files
 from plugins.failures import FINAL_FAILURES
+from plugins.live_curves import curves_shown
 from plugins.runners import Ended, Owner, Resources, Runner, State, Step, WorkerLost
 from tasks.contracts import Request
 from tasks.settings import settings
@@ -82,9 +83,10 @@ class StepJob:
         """
         if self.runner.outlives:
             attempts.hold(self.files, self.holder)
-        ended = self.runner.follow(
-            job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp)
-        )
+        with curves_shown(self.step.verb, self.files.curves, self.memory, self.log):
+            ended = self.runner.follow(
+                job, self.step, self.log.info, self._since(job), lambda stamp: self._remember(job, stamp)
+            )
         self.require_held()
         code = attempts.exit_code_of(self.files) if ended.code is None else ended.code
         try:

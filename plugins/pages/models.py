@@ -5,6 +5,7 @@ from the ledger and Airflow's own tables, so the API server needs no right at th
 answer GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from plugins.pages.actions import answers_of, buttons_of
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
+from tasks.overview.curves import drawn_of
 from tasks.overview.evidence import evidence_of
 from tasks.overview.look import decision, detail, overview
 
@@ -121,7 +123,14 @@ def _live(model: str) -> dict[str, Any]:
     """What is at work, and a mark that changes when the rest of the page is old."""
     runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
     mark = "|".join([*(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)])
-    return {"runs": runs, "waiting": asked, "mark": mark}
+    trained = of_airflow.training_of(model)
+    return {
+        "runs": runs,
+        "waiting": asked,
+        "mark": mark,
+        "trained": trained,
+        "drawn": drawn_of(trained.curves, datetime.now(UTC)) if trained else None,
+    }
 
 
 @app.exception_handler(LedgerBroken)

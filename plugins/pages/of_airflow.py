@@ -14,9 +14,14 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
+from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
+from pydantic import ValidationError
+
+from plugins.live_curves import KEY as CURVES
+from tasks.contracts import TrainingCurves
 
 FAMILIES = ("train", "release", "drift", "judge_again", "reproduce", "predict_batch", "collect")
 """The DAGs that each model has of its own, those that people wait for first."""
@@ -68,6 +73,14 @@ class Question:
     subject: str
     body: str
     options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model's newest training said of itself, and the run that it was a task of."""
+
+    run_id: str
+    curves: TrainingCurves
 
 
 def dags() -> dict[str, Dag]:
@@ -150,6 +163,21 @@ def cards_of(model: str) -> dict[str, str]:
         for each in found
         if isinstance(each, dict) and each.get("version") and each.get("report_url")
     }
+
+
+def training_of(model: str) -> Training | None:
+    """What the newest training of a model said of itself; None where none did, or in another version's words.
+
+    It is the one that was heard of last; what of it is there goes with its run.
+    """
+    kept = TaskStateStoreModel
+    wanted = sa.select(kept.run_id, kept.value).where(kept.dag_id == f"train_{model}", kept.key == CURVES)
+    with create_session() as session:
+        row = session.execute(wanted.order_by(kept.updated_at.desc()).limit(1)).first()
+    try:
+        return None if row is None else Training(row.run_id, TrainingCurves.model_validate_json(row.value))
+    except ValidationError:
+        return None
 
 
 def may_start(user: Any, dag_id: str) -> bool:

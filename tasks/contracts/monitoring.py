@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, model_validator
+from pydantic import AwareDatetime, Field, FiniteFloat, model_validator
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
@@ -60,6 +60,61 @@ class Signal(Contract):
     unit: str = ""
     since: AwareDatetime | None = None
     why: str
+
+
+Pair = tuple[FiniteFloat, FiniteFloat]
+"""Then, in the reference, and now, in the window."""
+
+
+class ColumnShares(Contract):
+    """How the rows of a column are distributed, then and now: enough for a small drawing, whatever it holds.
+
+    Attributes:
+        column: The column; of a text it has a derived number's name, such as `text: words`.
+        labels: The ranges of a number, or the values of a category that matter the most.
+        shares: Of the rows with a value, those in each of them, in [0, 1].
+        places: Where a number's ranges begin and end, where they can be drawn to scale; else empty.
+        others: Of a category: the share of all known values that are not among `labels`.
+        new: The share with a value that the reference does not have; of a number: outside of its range.
+        missing: The share of all rows without a value.
+        rows: How many rows there are.
+    """
+
+    column: str
+    kind: Literal["number", "category"]
+    labels: tuple[str, ...] = Field(max_length=21)
+    shares: tuple[Pair, ...] = Field(max_length=21)
+    places: tuple[FiniteFloat, ...] = Field(default=(), max_length=22)
+    others: Pair | None = None
+    new: Pair | None = None
+    missing: Pair
+    rows: tuple[int, int]
+
+
+class MeasuredWindow(Contract):
+    """How good the champion was in a window, by the labels that had come for it.
+
+    Attributes:
+        low, high: The 95 % interval of sampling.
+        threshold: What was expected at least, or at most where less is better; None where nothing says it.
+    """
+
+    start: AwareDatetime
+    labelled: int
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    threshold: FiniteFloat | None = None
+
+
+class MeasuredWindows(Contract):
+    """The metric of a champion over its newest windows, as a check saw it.
+
+    Labels come late, so of one window the newest check counts.
+    """
+
+    metric: str
+    windows: tuple[MeasuredWindow, ...] = Field(max_length=30)
 
 
 State = Literal["quiet", "suspicious", "alarm", "retraining", "probation"]

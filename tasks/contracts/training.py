@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, FiniteFloat
 
 from tasks.contracts.context import Request
 from tasks.contracts.contract import Contract
@@ -51,6 +51,41 @@ class TrainRequest(Request):
     parameters: dict[str, str | int | float] = Field(default_factory=dict)
     reason: str = "asked for by hand"
     started_by: StartedBy | None = None
+
+
+class Curve(Contract):
+    """The values of a metric while a training runs.
+
+    Attributes:
+        points: Steps and values, in their order; of a long curve some of each stretch, and always the newest.
+        not_a_number_at: The first step at which the value was NaN or infinite; None where all are numbers.
+    """
+
+    name: str = Field(max_length=250)
+    points: tuple[tuple[FiniteFloat, FiniteFloat], ...] = Field(max_length=200)
+    not_a_number_at: FiniteFloat | None = None
+
+
+class TrainingCurves(Contract):
+    """How far a training is, and its curves: bounded, since it comes from beside a team's own program.
+
+    Attributes:
+        run_id: Its MLflow run.
+        at: When it was looked at.
+        ended_at: None while the program runs, and where the step was killed with it.
+        unit, done, total: So much of what there is to do; None where the training does not say it.
+        seconds_left: At most about so long from `at` on; None where there is no pace yet.
+    """
+
+    run_id: str = Field(max_length=64)
+    begun_at: AwareDatetime
+    at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    unit: Literal["epoch", "step"] | None = None
+    done: FiniteFloat | None = None
+    total: FiniteFloat | None = None
+    seconds_left: FiniteFloat | None = None
+    curves: tuple[Curve, ...] = Field(default=(), max_length=6)
 
 
 class TrainedFor(Contract):

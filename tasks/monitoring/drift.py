@@ -7,6 +7,7 @@ How the window is compared is in `tasks.monitoring.comparison`; what follows is 
 from tasks.contracts import Action, Archive, DriftDecision, DriftRequest, ModelVersion, TrainingRun
 from tasks.errors import CheckFailed, NothingToDo
 from tasks.monitoring.decide import in_full, judge
+from tasks.monitoring.distributions import distributions_of
 from tasks.monitoring.effect_report import report_effects
 from tasks.monitoring.look import Look, look, span_of
 from tasks.monitoring.memory import remember
@@ -16,6 +17,7 @@ from tasks.monitoring.profiles.stored import id_of
 from tasks.monitoring.record_check import record_check
 from tasks.monitoring.states import next_state
 from tasks.monitoring.watch import Next
+from tasks.monitoring.windows import judged_window
 from tasks.serving.champion import tell_champion
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
@@ -65,6 +67,10 @@ def check(request: DriftRequest, run: TrainingRun, archive: Archive | None = Non
         "rules": spec.monitor,
         "reference": id_of(seen.reference),
         "windows": [(window.start, window.end, window.rows) for window in seen.windows],
+        "distributions": distributions_of(
+            seen.reference, judged_window(seen.windows, spec.monitor), decision.signals
+        ),
+        "measured": seen.measured,
     }
     entry = record_check(
         model=spec.name,

@@ -11,7 +11,16 @@ from math import nan
 
 import pyarrow as pa
 
-from tasks.contracts import Action, Archive, DriftRequest, Reference, Signal, TrainingRun, WindowProfile
+from tasks.contracts import (
+    Action,
+    Archive,
+    DriftRequest,
+    MeasuredWindows,
+    Reference,
+    Signal,
+    TrainingRun,
+    WindowProfile,
+)
 from tasks.data.door import held
 from tasks.ledger import entries
 from tasks.monitoring.attribution.look import look as look_at_attribution
@@ -29,6 +38,7 @@ from tasks.monitoring.skew.look import look as look_at_skew
 from tasks.monitoring.target import reference as target_reference
 from tasks.monitoring.target import signals as target_signals
 from tasks.monitoring.target import summary as target
+from tasks.monitoring.target.measured import measured
 from tasks.monitoring.windows import judged_together, judged_with, profiles_until, rows_between
 from tasks.spec import PipelineSpec
 from tasks.stores.database import engine
@@ -46,7 +56,8 @@ class Look:
         compared: What the comparison gives beside them.
         windows: The profiles of the windows up to this one.
         earlier: What was said of the champion's windows before this one.
-        quality: The model's metric over time.
+        quality: The model's metric over time, for the check's page.
+        measured: The same by labels alone, for the ledger.
     """
 
     findings: Findings
@@ -55,6 +66,7 @@ class Look:
     windows: Sequence[WindowProfile]
     earlier: Sequence[Earlier]
     quality: tuple[Series, ...]
+    measured: MeasuredWindows | None
 
 
 def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Look:
@@ -79,13 +91,13 @@ def look(request: DriftRequest, run: TrainingRun, archive: Archive | None) -> Lo
     since = small[0].start if small else None
     seen = Seen(judged, windows, _aucs(before, checks), since, len(quiet))
     compared = compare(seen, reference, run, spec, work_url)
-    told, quality = _of_target(lake, run, spec, span)
+    told, quality, by_labels = _of_target(lake, run, spec, span)
     more = [*told, *look_at_door(held.counts(lake, spec.name), span)]
     if archive is not None and len(rows):
         more += look_at_skew(spec, run, archive, span, work_url)
         more += look_at_attribution(lake, spec, run, archive, span[1])
     found = replace(compared.findings, signals=(*(compared.findings.signals or ()), *more))
-    return Look(found, compared, reference, windows, earlier, quality)
+    return Look(found, compared, reference, windows, earlier, quality, by_labels)
 
 
 def span_of(request: DriftRequest) -> Span:
@@ -137,12 +149,13 @@ def _grown(
 
 def _of_target(
     lake: Lake, run: TrainingRun, spec: PipelineSpec, span: tuple[datetime, datetime]
-) -> tuple[tuple[Signal, ...], tuple[Series, ...]]:
+) -> tuple[tuple[Signal, ...], tuple[Series, ...], MeasuredWindows | None]:
     """What predictions and labels say of the version's windows, and what a reader sees of it."""
     history = target.summaries(lake, spec, run.run_id, span, target_reference.groups_of(spec, run))
     known = target_reference.reference_of(lake, spec, run, span[1] - span[0])
-    shown = drawn(target_signals.series(history, known), spec.gate.primary_metric)
-    return target_signals.signals(history, known, spec.monitor), shown
+    points = target_signals.series(history, known)
+    shown, by_labels = drawn(points, spec.gate.primary_metric), measured(points, history, known, spec.monitor)
+    return target_signals.signals(history, known, spec.monitor), shown, by_labels
 
 
 def _earlier(spec: PipelineSpec, run: TrainingRun, span: Span) -> dict[datetime, Earlier]:

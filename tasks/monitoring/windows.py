@@ -134,6 +134,12 @@ def judged_together(windows: Sequence[WindowProfile], rules: MonitorSpec) -> lis
     return large_enough(windows, max(rules.minimum_window_rows, FEWEST_ROWS))
 
 
+def judged_window(windows: Sequence[WindowProfile], rules: MonitorSpec) -> WindowProfile:
+    """What the last window is judged as: with the small ones before it that make it enough, where they do."""
+    judged = judged_together(windows, rules)
+    return judged[-1] if judged and judged[-1].end == windows[-1].end else windows[-1]
+
+
 def judged_with(windows: Sequence[WindowProfile], rules: MonitorSpec) -> list[WindowProfile]:
     """The small windows that are judged together with the last one, which makes them enough; it stands at
     their end. Empty where it is judged alone, or not yet.

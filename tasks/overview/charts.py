@@ -1,20 +1,15 @@
 """Charts as places in a drawing: what is measured over time, with intervals, thresholds and releases."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tasks.overview.axes import Axis, bounds, path_of, round_values
 from tasks.provenance.numbers import tell_number
 
 WIDTH, HEIGHT = 640.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 18.0, 28.0
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 140.0, 36.0, 4.0
-STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-LEAST_ROOM = 1e-6
-LARGEST = 1e300
-"""What is larger is drawn here: between the largest numbers there is more than a number can say."""
-TICKS = 4
 
 
 @dataclass(frozen=True)
@@ -97,18 +92,6 @@ class Spark:
     height: float = SPARK_HEIGHT
 
 
-@dataclass(frozen=True)
-class _Axis:
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
-        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
-
-
 def trend(
     title: str,
     points: Sequence[Point],
@@ -126,14 +109,14 @@ def trend(
         return None
     points = sorted(points, key=lambda point: point.at)  # a clock may have been set back between two
     times = [point.at.timestamp() for point in points]
-    x = _Axis(times[0], times[-1], LEFT + 8, WIDTH - RIGHT - 8)
-    low, high = _bounds([end for point in points for end in _ends(point)])
-    y = _Axis(low, high, HEIGHT - BOTTOM, TOP)
+    x = Axis(times[0], times[-1], LEFT + 8, WIDTH - RIGHT - 8)
+    low, high = bounds([end for point in points for end in _ends(point)])
+    y = Axis(low, high, HEIGHT - BOTTOM, TOP)
     return Trend(
         title=title,
         unit=unit,
         limit_name=limit_name,
-        path=_path([(x.place(each.at.timestamp()), y.place(each.value)) for each in points]),
+        path=path_of([(x.place(each.at.timestamp()), y.place(each.value)) for each in points]),
         limit_path=_limit_path(points, x, y),
         dots=tuple(_dot(point, x, y) for point in points),
         marks=tuple(
@@ -141,7 +124,7 @@ def trend(
             for at, label in releases
             if times[0] <= at.timestamp() <= times[-1]
         ),
-        y_ticks=tuple((y.place(value), tell_number(value)) for value in _round(low, high)),
+        y_ticks=tuple((y.place(value), tell_number(value)) for value in round_values(low, high)),
         x_ticks=_x_ticks(points, x),
     )
 
@@ -150,29 +133,17 @@ def spark(values: Sequence[float], told: str) -> Spark | None:
     """A line of values, oldest first; None of fewer than two, which show no course."""
     if len(values) < 2:
         return None
-    x = _Axis(0, len(values) - 1, SPARK_PAD, SPARK_WIDTH - SPARK_PAD)
-    y = _Axis(min(values), max(values), SPARK_HEIGHT - SPARK_PAD, SPARK_PAD)
+    x = Axis(0, len(values) - 1, SPARK_PAD, SPARK_WIDTH - SPARK_PAD)
+    y = Axis(min(values), max(values), SPARK_HEIGHT - SPARK_PAD, SPARK_PAD)
     places = [(x.place(number), y.place(value)) for number, value in enumerate(values)]
-    return Spark(_path(places), *places[-1], told)
+    return Spark(path_of(places), *places[-1], told)
 
 
 def _ends(point: Point) -> list[float]:
     return [end for end in (point.value, point.low, point.high, point.limit) if end is not None]
 
 
-def _bounds(values: Sequence[float]) -> tuple[float, float]:
-    low, high = (min(max(end, -LARGEST), LARGEST) for end in (min(values), max(values)))
-    room = (high - low) * 0.1 or abs(high) * 0.05 or 0.5
-    # Values that differ by less than is told of them have no round values between them.
-    room = max(room, LEAST_ROOM * max(1e-3, abs(low), abs(high)))
-    return low - room, high + room
-
-
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return "".join(f"{'L' if number else 'M'}{x:g} {y:g}" for number, (x, y) in enumerate(places))
-
-
-def _limit_path(points: Sequence[Point], x: _Axis, y: _Axis) -> str:
+def _limit_path(points: Sequence[Point], x: Axis, y: Axis) -> str:
     """Each limit holds from its point to the next, as each check was held against its own."""
     steps, pen = [], "M"
     for point in points:
@@ -187,7 +158,7 @@ def _limit_path(points: Sequence[Point], x: _Axis, y: _Axis) -> str:
     return "".join(steps)
 
 
-def _dot(point: Point, x: _Axis, y: _Axis) -> Dot:
+def _dot(point: Point, x: Axis, y: Axis) -> Dot:
     foot, head = (None if end is None else y.place(end) for end in (point.low, point.high))
     return Dot(x.place(point.at.timestamp()), y.place(point.value), foot, head, _told(point), point)
 
@@ -203,16 +174,7 @@ def _told(point: Point) -> str:
     return f"{point.at:%Y-%m-%d %H:%M} UTC, {tell_number(point.value)}{interval}{limit}{label}"
 
 
-def _round(low: float, high: float) -> list[float]:
-    """Round values between two, about `TICKS` of them."""
-    raw = (high - low) / TICKS
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * each for each in STEPS if power * each >= raw * 0.999)
-    first = math.ceil(low / step)
-    return [value for number in range(TICKS + 2) if (value := round((first + number) * step, 12)) <= high]
-
-
-def _x_ticks(points: Sequence[Point], x: _Axis) -> tuple[tuple[float, str, str], ...]:
+def _x_ticks(points: Sequence[Point], x: Axis) -> tuple[tuple[float, str, str], ...]:
     """The first time and the last, and on which side of its place each word stands."""
     first, last = points[0].at, points[-1].at
     form = "%Y-%m-%d %H:%M" if first.date() == last.date() else "%Y-%m-%d"

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tasks.contracts import Action, LedgerEntry
+from pydantic import ValidationError
+
+from tasks.contracts import Action, LedgerEntry, MeasuredWindow, MeasuredWindows
 from tasks.overview.cards import checked_of, judged_of, score_of_run, served_of
 from tasks.overview.charts import Point, Spark, Trend, spark, trend
 from tasks.overview.facts import Card, Version
@@ -11,6 +13,7 @@ from tasks.overview.shapes import part, parts
 from tasks.overview.words import VERDICTS
 from tasks.provenance.picture import Box, Picture, draw
 from tasks.release.told_in_mlflow import release_tags
+from tasks.spec import kind_of
 
 JUDGED = {"promote": "good", "hold": "warn", "reject": "bad"}
 
@@ -127,6 +130,56 @@ def drift_over_time(own: Sequence[LedgerEntry]) -> Trend | None:
         if each.value is not None
     ]
     return trend("Evidence of the drift checks", points, releases=releases_of(own), unit="ROC AUC")
+
+
+def accuracy_over_time(own: Sequence[LedgerEntry]) -> Trend | None:
+    """How good what served was by the labels that came, window after window, and what was expected of it.
+
+    Labels come late: of each window, what the newest check saw counts.
+    """
+    found: dict[datetime, tuple[str, MeasuredWindow, int]] = {}
+    for entry in own:
+        seen = _measured(entry) if entry.action == Action.DRIFT else None
+        for window in seen.windows if seen else ():
+            found[window.start] = (seen.metric, window, entry.sequence)  # type: ignore[union-attr]
+    if not found:
+        return None
+    metric = found[max(found)][0]
+    points = [
+        Point(
+            at=start,
+            value=window.value,
+            low=window.low,
+            high=window.high,
+            limit=window.threshold,
+            kind=_kept_up(metric, window),
+            label=f"{window.labelled:,} labels",
+            entry=entry,
+        )
+        for start, (name, window, entry) in sorted(found.items())
+        if name == metric
+    ]
+    return trend(f"{metric} by labels that came", points, releases=releases_of(own), unit=metric)
+
+
+def _measured(entry: LedgerEntry) -> MeasuredWindows | None:
+    """None of a check that had no labels, or of before they were kept."""
+    kept = entry.evidence.get("measured")
+    try:
+        return MeasuredWindows.model_validate(kept) if kept else None
+    except ValidationError:
+        return None
+
+
+def _kept_up(metric: str, window: MeasuredWindow) -> str:
+    """Bad where the whole interval is beyond the threshold, and to be looked at where the value is."""
+    if window.threshold is None:
+        return "calm"
+    side = 1 if kind_of(metric).larger_is_better else -1
+    best = window.high if side > 0 else window.low
+    if side * (window.value - window.threshold) >= 0:
+        return "good"
+    return "warn" if side * (best - window.threshold) >= 0 else "bad"
 
 
 def spark_of(card: Card) -> Spark | None:

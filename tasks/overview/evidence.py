@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.contracts import Action, EvaluationReport, LedgerEntry
+from tasks.overview.columns import LEVELS, Column, columns_of
 from tasks.overview.shapes import part, parts
 from tasks.overview.words import Tone
 from tasks.provenance.forest import Forest, differences_of, forest, scores_of, slices_of
 from tasks.provenance.numbers import tell_number
 
-LEVELS: dict[str, Tone] = {"note": "calm", "suspicious": "warn", "alarm": "bad", "incident": "bad"}
 SAYS: dict[str, Tone] = {"worse": "bad", "good": "good", "open": "warn", "nothing": "calm"}
 
 
@@ -48,6 +48,8 @@ class Evidence:
         facts: Names and values, in their order.
         reports: Where reports of it lie, by what they are.
         missing: Why a part could not be shown; empty where all could.
+        then_and_now: The columns of a drift check, those that something was noticed about first.
+        not_kept: Why there are none of them; empty for entries of other kinds.
     """
 
     rules_title: str = ""
@@ -57,6 +59,8 @@ class Evidence:
     facts: tuple[tuple[str, str], ...] = ()
     reports: tuple[tuple[str, str], ...] = ()
     missing: str = ""
+    then_and_now: tuple[Column, ...] = ()
+    not_kept: str = ""
 
 
 def evidence_of(entry: LedgerEntry) -> Evidence:
@@ -148,13 +152,19 @@ def _of_drift(known: Mapping[str, Any]) -> Evidence:
         "What follows": decision.get("follows"),
         "MLflow run of the champion": decision.get("champion_run_id"),
     }
-    urls = (("The check's page: columns then and now", "page_url"), ("Evidently's report", "report_url"))
+    then_and_now, not_kept = columns_of(known)
+    urls = (
+        ("The check's own page: every column then and now, and how days differ", "page_url"),
+        ("Evidently's report", "report_url"),
+    )
     return Evidence(
         "What was noticed",
         tuple(signals),
         columns=tuple(_columns(decision)),
         facts=_facts(facts),
         reports=tuple((name, str(decision[key])) for name, key in urls if decision.get(key)),
+        then_and_now=then_and_now,
+        not_kept=not_kept,
     )
 
 

@@ -12,7 +12,13 @@ from tasks.monitoring.alerts.records import failed_runs, listed, open_troubles, 
 from tasks.monitoring.slo.figures import figures_of, newest
 from tasks.overview.cards import MOST, by_name, card_of, models_in
 from tasks.overview.charts import Trend
-from tasks.overview.details import drift_over_time, lineage_of, scores_over_time, versions_of
+from tasks.overview.details import (
+    accuracy_over_time,
+    drift_over_time,
+    lineage_of,
+    scores_over_time,
+    versions_of,
+)
 from tasks.overview.facts import Card, Version
 from tasks.provenance.picture import Picture
 
@@ -55,6 +61,7 @@ class Detail:
     lineage: Picture | None
     scores: Trend | None
     drift: Trend | None
+    accuracy: Trend | None
     check: LedgerEntry | None
     figures: ModelFigures | None
     quarantined: tuple[str, ...]
@@ -115,6 +122,7 @@ def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
         lineage=lineage_of(model, shown) if shown else None,
         scores=scores_over_time(own),
         drift=drift_over_time(own),
+        accuracy=accuracy_over_time(own),
         check=checks[-1] if checks else None,
         figures=figures_of(model),
         quarantined=_quarantined(own),

@@ -1,4 +1,8 @@
-"""Follow a training while it runs: TensorBoard logs into its MLflow run, progress into the task's log."""
+"""Follow a training while it runs.
+
+TensorBoard logs go into its MLflow run, progress into the task's log, and a few points of its curves into a
+file for people who watch it.
+"""
 
 import threading
 import time
@@ -10,6 +14,7 @@ from typing import Any
 
 from tasks.stores import registry
 from tasks.training.curves import Curves
+from tasks.training.live import Live
 from tasks.training.progress import Goal, Logged, Reached, goal_of, reached, seconds_left, sentence
 
 LOOK_SECONDS = 5.0
@@ -41,8 +46,19 @@ class Progress:
         if same and (now - self.told_at < REMIND_SECONDS or newest.done >= self.goal.total):
             return None
         self.told, self.told_at = newest, now
-        begun = self.first if newest.done > self.first.done else self.begun
-        return sentence(self.goal, newest, seconds_left(self.goal, begun, newest, now))
+        return sentence(self.goal, newest, self.left(newest, now))
+
+    def left(self, newest: Reached, now: float) -> float | None:
+        """How long the rest takes at most, in seconds; None where there is no pace yet."""
+        begun = self.first if self.first and newest.done > self.first.done else self.begun
+        return seconds_left(self.goal, begun, newest, now)
+
+    def told_of(self, newest: Reached | None, now: float) -> dict[str, Any]:
+        """The same as fields of a record."""
+        of = {"unit": self.goal.unit, "total": self.goal.total}
+        if newest is None:
+            return of
+        return of | {"done": newest.done, "seconds_left": self.left(newest, now)}
 
 
 @dataclass
@@ -53,21 +69,30 @@ class Follower:
     run_id: str
     curves: Curves
     progress: Progress | None
+    live: Live | None = None
     said: set[str] = field(default_factory=set)
 
     def look(self, *, last: bool = False) -> None:
         """Look once. What goes wrong is told in the task's log, and tried again: it ends no training."""
         try:
             self.curves.look(last=last)
-            if self.progress and not last:
-                newest = reached(self.progress.goal, self._metrics())
-                self._say(self.progress.line(newest, time.time()))
+            self._tell(last=last)
         except Exception as error:  # noqa: BLE001 - whatever it is, the model is worth more than its curves
             again = "" if last else " It is tried again."
             fault = f"The curves of this training could not be kept: {type(error).__name__}: {error}.{again}"
             if fault not in self.said:
                 self.said.add(fault)
                 self._say(fault)
+
+    def _tell(self, *, last: bool) -> None:
+        metrics, now = self._metrics() if self.progress or self.live else [], time.time()
+        told: dict[str, Any] = {}
+        if self.progress:
+            newest = reached(self.progress.goal, metrics)
+            self._say(None if last else self.progress.line(newest, now))
+            told = self.progress.told_of(newest, now)
+        if self.live:
+            self.live.look(metrics, told, last=last)
 
     def _metrics(self) -> list[Logged]:
         newest = self.client.get_run(self.run_id).data.to_proto().metrics
@@ -80,17 +105,22 @@ class Follower:
 
 
 @contextmanager
-def followed(run_id: str, values: Mapping[str, object], places: Sequence[Path]) -> Iterator[None]:
+def followed(
+    run_id: str, values: Mapping[str, object], places: Sequence[Path], folder: str
+) -> Iterator[None]:
     """Follow a training from before its start until after its end, however it ends.
 
     Args:
         values: Its parameters.
         places: The folders in which it may write TensorBoard's event files.
+        folder: Of the step: where what people see of the training is written.
     """
     client = registry.client()
     goal = goal_of(values)
     progress = Progress(goal, Reached(0, time.time())) if goal else None
-    follower, ended = Follower(client, run_id, Curves(client, run_id, places), progress), threading.Event()
+    live = Live(client, run_id, folder)
+    follower = Follower(client, run_id, Curves(client, run_id, places), progress, live)
+    ended = threading.Event()
 
     def follow() -> None:
         while not ended.wait(LOOK_SECONDS):

@@ -70,7 +70,7 @@ def _run_project(run_id: str, experiment_id: str, request: TrainRequest, values:
     keep_code(settings().models, spec.name, str(files.at(work_url, run_id)))
     scratch = program.make_scratch(request.context.step_key, request.snapshot)
     record = program.Record(run_id, experiment_id)
-    with followed(run_id, values, [scratch, settings().models / spec.name]):
+    with followed(run_id, values, [scratch, settings().models / spec.name], work_url):
         trained = program.run(spec, values, record, scratch, models=settings().models)
     spent = {PROCESSOR_SECONDS: trained.processor_seconds, GPU_JOULES: trained.gpu_joules}
     registry.tag_run(run_id, {tag: f"{found:.3f}" for tag, found in spent.items() if found is not None})

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from embedded.ports import free_port
-from tasks.contracts import Action, LedgerEntry
+from plugins.live_curves import KEY
+from tasks.contracts import Action, LedgerEntry, TrainingCurves
 from tasks.ledger import entries
 from tasks.settings import PROJECT, settings
 from tasks.stores import database
@@ -196,6 +197,15 @@ def answers_to(dag_id: str) -> list[tuple[list[str], dict[str, Any], str]]:
         return [
             (list(each.chosen_options), dict(each.params_input), each.responded_by["name"]) for each in found
         ]
+
+
+def keep_curves(run: dict[str, Any], record: TrainingCurves) -> None:
+    """Let a training have said something of itself, as its worker hands it on."""
+    from airflow._shared.state import TaskScope
+    from airflow.state import get_state_backend
+
+    scope = TaskScope(dag_id=run["dag_id"], run_id=run["dag_run_id"], task_id="train")
+    get_state_backend().set(scope, KEY, record.model_dump_json())
 
 
 def leave(run: dict[str, Any], task_id: str, result: dict[str, Any]) -> None:

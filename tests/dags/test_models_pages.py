@@ -1,11 +1,15 @@
 """The Models pages at Airflow's own API server, in a real browser and without one: what they show."""
 
+import json
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import BrowserContext
 
-from tasks.contracts import Action
+from tasks.contracts import Action, Curve, TrainingCurves
 from tasks.ledger import entries
 from tasks.overview.evidence import told
 from tasks.settings import settings
@@ -16,6 +20,7 @@ from tests.dags.browsing import (
     admin,
     browser,
     entry_of,
+    keep_curves,
     leave,
     opened,
     past,
@@ -75,6 +80,33 @@ def test_a_models_page_tells_its_decisions_and_each_opens_its_evidence(
     page.goto(f"{server}/perennial/models/{MODEL}/decisions/{check.sequence}")
     assert "0.9" in page.locator(".rules").inner_text()
     assert "0.65" in page.locator(".rules").inner_text()
+    for kept in check.evidence["distributions"]:
+        column = page.locator(".column").and_(page.locator(f"[data-column={json.dumps(kept['column'])}]"))
+        shown = [row.locator("td").all_text_contents() for row in column.locator("details tbody tr").all()]
+        told_of = [[f"{100 * side:.4g} %" for side in pair] for pair in kept["shares"]]
+        assert shown[: len(told_of)] == told_of
+        assert column.locator("rect.now").count() == len(shown)
+    alarming = page.locator(".column:visible")
+    assert alarming.count() == 1, "the other one is a click away"
+    page.click("details.others summary")
+    assert page.locator(".column:visible").count() == 2
+
+
+def test_accuracy_in_service_is_drawn_from_the_checks_with_its_threshold(
+    user: "TestClient", past: Past
+) -> None:
+    shown = user.get(f"/perennial/models/{MODEL}").text
+    chart = shown[shown.index('id="accuracy-t"') : shown.index('id="scores-t"')]
+    windows = {
+        window["start"]: window
+        for check in entries.history(MODEL, [Action.DRIFT])
+        for window in check.evidence["measured"]["windows"]
+    }
+    assert chart.count("<title>") == len(windows)
+    for window in windows.values():
+        assert f"{window['labelled']} labels" in chart
+        assert f'<td class="n">{told(window["value"])}</td>' in chart
+        assert f'<td class="n">{told(window["threshold"])}</td>' in chart
 
 
 def test_what_people_and_data_say_is_text_and_the_page_loads_and_runs_nothing_else(
@@ -94,11 +126,14 @@ def test_what_people_and_data_say_is_text_and_the_page_loads_and_runs_nothing_el
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(admin: BrowserContext, server: str, scheme: Any) -> None:
-    gate = entry_of(Action.GATE, "promote")
+def test_axe_finds_no_serious_fault(
+    admin: BrowserContext, server: str, scheme: Any, trained: dict[str, Any]
+) -> None:
+    gate, check = entry_of(Action.GATE, "promote"), entry_of(Action.DRIFT)
     page = admin.new_page()
     page.emulate_media(color_scheme=scheme)
-    for path in ("", MODEL, FRESH, f"{MODEL}/decisions/{gate.sequence}", "nobody"):
+    decisions = [f"{MODEL}/decisions/{each.sequence}" for each in (gate, check)]
+    for path in ("", MODEL, FRESH, *decisions, "nobody"):
         page.goto(f"{server}/perennial/models/{path}")
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -111,11 +146,13 @@ def test_axe_finds_no_serious_fault(admin: BrowserContext, server: str, scheme: 
         assert grave == [], path
 
 
-def test_a_phone_shows_every_page_without_scrolling_sideways(admin: BrowserContext, server: str) -> None:
-    gate = entry_of(Action.GATE, "promote")
+def test_a_phone_shows_every_page_without_scrolling_sideways(
+    admin: BrowserContext, server: str, trained: dict[str, Any]
+) -> None:
+    gate, check = entry_of(Action.GATE, "promote"), entry_of(Action.DRIFT)
     page = admin.new_page()
     page.set_viewport_size({"width": 360, "height": 740})
-    for path in ("", MODEL, f"{MODEL}/decisions/{gate.sequence}"):
+    for path in ("", MODEL, f"{MODEL}/decisions/{gate.sequence}", f"{MODEL}/decisions/{check.sequence}"):
         page.goto(f"{server}/perennial/models/{path}")
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
@@ -161,7 +198,59 @@ def test_what_is_at_work_appears_without_a_new_page_being_asked_for(
     page.locator(f"#live [data-run='{started['dag_run_id']}']").wait_for()
     assert f"train_{FRESH}" in page.locator("#live").inner_text()
     assert "more to come" in page.locator("#live .steps").inner_text()
+
+    keep_curves(started, training(0.5, 0.25))
+    curve = page.locator(f"#live [data-run='{started['dag_run_id']}'] [data-curve='validation loss']")
+    curve.wait_for()
+    assert "0.25 at epoch 2; from 0.25 to 0.5" in curve.inner_text()
+    assert "Epoch 2 of 6, at most about" in page.locator("#live .training").inner_text()
+    assert page.locator("#live [data-curve]").count() == 2
+    curve.locator("summary").click()
+    keep_curves(started, training(0.5, 0.25, 0.125))
+    page.locator("#live td", has_text="0.125").first.wait_for()
+    rows = curve.locator("tbody tr").all_inner_texts()
+    assert [row.split() for row in rows] == [["3", "0.125"], ["2", "0.25"], ["1", "0.5"]], "it stays open"
+    path = str(curve.locator("path").get_attribute("d"))
+    assert [each[0] for each in re.findall(r"[ML][\d.]+ [\d.]+", path)] == ["M", "L", "L"]
     page.close()
+
+
+def training(*losses: float, ended: datetime | None = None) -> TrainingCurves:
+    """What a training of six epochs says of itself after some of them; a metric has any name."""
+    points = tuple((float(epoch), loss) for epoch, loss in enumerate(losses, start=1))
+    curves = tuple(Curve(name=name, points=points) for name in ("validation loss", HOSTILE))
+    now = datetime.now(UTC)
+    how_far = {"unit": "epoch", "done": len(losses), "total": 6, "seconds_left": None if ended else 90.0}
+    return TrainingCurves(run_id="a" * 32, begun_at=now, at=now, ended_at=ended, curves=curves, **how_far)
+
+
+@pytest.fixture
+def trained(user: "TestClient", past: Past) -> dict[str, Any]:
+    """A run of the model that has a past, whose training has ended and left its curves."""
+    run: dict[str, Any] = user.post(
+        f"/api/v2/dags/train_{MODEL}/dagRuns", json={"logical_date": None, "conf": {}}
+    ).json()
+    keep_curves(run, training(0.5, 0.25, ended=datetime.now(UTC)))
+    return run
+
+
+def test_the_curves_of_the_last_training_stay_with_the_name_of_its_run(
+    user: "TestClient", trained: dict[str, Any]
+) -> None:
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        run = session.scalars(sa.select(DagRun).where(DagRun.run_id == trained["dag_run_id"])).one()
+        before, run.state = run.state, "success"
+    shown = user.get(f"/perennial/models/{MODEL}/live").text
+    with create_session() as session:
+        session.scalars(sa.select(DagRun).where(DagRun.run_id == trained["dag_run_id"])).one().state = before
+    assert f'data-trained="{trained["dag_run_id"]}"' in shown
+    assert "<strong>Epoch 2 of 6.</strong>" in shown
+    assert f"MLflow run <code>{'a' * 32}</code>, ended" in shown
+    assert 'data-curve="validation loss"' in shown
+    assert HOSTILE not in shown
 
 
 def test_the_keyboard_reaches_everything_that_can_be_used(admin: BrowserContext, server: str) -> None:

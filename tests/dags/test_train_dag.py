@@ -32,6 +32,8 @@ def all_in(state: str, *tasks: str) -> dict[str, str]:
 def test_a_promoted_candidate_is_registered_and_deployed(
     run_dag: RunDag, heavy: SetScript, home: Path
 ) -> None:
+    from plugins.pages.of_airflow import training_of
+
     conf = {"reason": "to see it run", "epochs": 3, "as_of": "2026-01-01T00:00:00Z"}
     run = run_dag(TRAIN, conf, at=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -55,6 +57,10 @@ def test_a_promoted_candidate_is_registered_and_deployed(
         xcom(run, "evaluate", "_link_EvaluationReportLink")
         == f"/prefix/perennial/runs{folder}/evaluate/evaluation.html"
     )
+    shown = training_of("review_sentiment")
+    assert shown is not None
+    assert (shown.run_id, shown.curves.run_id) == (run.run_id, "run-1")
+    assert shown.curves.curves[0].points == ((1, 0.5), (2, 0.25))
 
 
 def test_a_batch_whose_labels_seem_wrong_fails_the_run_and_the_training_goes_on_without_it(

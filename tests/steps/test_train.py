@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 from mlflow import MlflowClient
 
-from tasks.contracts import TrainedFor, TrainRequest
+from tasks.contracts import TrainedFor, TrainingCurves, TrainRequest
 from tasks.errors import (
     EXIT_FAULT,
     EXIT_INVALID,
@@ -25,7 +25,7 @@ from tasks.errors import (
 )
 from tasks.spec import PipelineSpec
 from tasks.stores import files, registry
-from tasks.training import follow
+from tasks.training import follow, live
 from tasks.training.train import train
 from tests.conftest import PROJECT
 from tests.steps.test_child import wait_for_pid, wait_until_gone
@@ -156,9 +156,10 @@ pathlib.Path(output, "model.json").write_text("{}")
 class Watching(Thread):
     """A person who looks at the run's curves, and lets the program go on when an epoch is there."""
 
-    def __init__(self, client: MlflowClient, seen: Path) -> None:
+    def __init__(self, client: MlflowClient, seen: Path, folder: str) -> None:
         super().__init__(daemon=True)
-        self.client, self.seen = client, seen
+        self.client, self.seen, self.folder = client, seen, folder
+        self.saw: list[float] = []
 
     def run(self) -> None:
         for epoch in (1, 2):
@@ -171,8 +172,20 @@ class Watching(Thread):
         found = self.client.get_experiment_by_name("tiny")
         for run in self.client.search_runs([found.experiment_id] if found else []):
             drawn = self.client.get_metric_history(run.info.run_id, "tensorboard/loss")
-            return run.info.status == "RUNNING" and epoch in [each.step for each in drawn]
+            running = run.info.status == "RUNNING" and epoch in [each.step for each in drawn]
+            return running and self._is_shown(epoch)
         return False
+
+    def _is_shown(self, epoch: int) -> bool:
+        """Whether what people are shown has the epoch, too."""
+        record = files.at(self.folder, live.FILE)
+        if not record.exists():
+            return False
+        found = TrainingCurves.model_validate_json(record.read_text())
+        if found.ended_at is not None or not any(curve.points[-1][0] == epoch for curve in found.curves):
+            return False
+        self.saw.append(epoch)
+        return True
 
 
 @pytest.mark.parametrize("mode", ["good", "fail"])
@@ -193,7 +206,7 @@ def test_the_curves_of_a_training_are_live_and_stay_with_its_run_however_it_ends
     (folder / "MLproject").write_text(declared)
     monkeypatch.setenv("TINY_SEEN", str(home / "seen"))
     monkeypatch.setattr(follow, "LOOK_SECONDS", 0.1)
-    watching = Watching(client, home / "seen")
+    watching = Watching(client, home / "seen", trained.context(home, "train").work_url)
     watching.start()
 
     if mode == "fail":
@@ -212,6 +225,17 @@ def test_the_curves_of_a_training_are_live_and_stay_with_its_run_however_it_ends
         assert [each.step for each in drawn] == [1, 2, 3]
     assert [file.path for file in client.list_artifacts(run_id, "tensorboard/output/logs")] != []
     assert [file.path for file in client.list_artifacts(run_id, "tensorboard/runs")] != []
+    shown = TrainingCurves.model_validate_json(
+        files.at(trained.context(home, "train").work_url, live.FILE).read_text()
+    )
+    assert (shown.run_id, shown.unit, shown.done, shown.total) == (run_id, "epoch", 3, 3)
+    assert shown.ended_at is not None
+    assert {curve.name: curve.points for curve in shown.curves} == {
+        "loss": ((1, 1), (2, 0.5), (3, 1 / 3)),
+        "tensorboard/loss": ((1, 1), (2, 0.5), (3, pytest.approx(1 / 3))),
+        "tensorboard/rate": tuple((epoch, pytest.approx(0.1)) for epoch in (1, 2, 3)),
+    }
+    assert watching.saw == [1, 2], "each epoch could be seen before the next began"
     assert re.search(r"^Progress: epoch [12] of 3, at most about \d+ (s|min) left\.$", said, re.MULTILINE)
 
 

@@ -82,6 +82,14 @@ async function act(event) {
   }
 }
 
+function putInPlace(live, drawn) {
+  const focused = live.contains(document.activeElement) ? document.activeElement.id : null;
+  if (focused === "") return; // what has no name of its own cannot be found again in what is drawn
+  for (const open of live.querySelectorAll("details[open]")) drawn.querySelector(`[id="${open.id}"]`)?.setAttribute("open", "");
+  live.replaceWith(drawn);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
 async function refresh() {
   const live = document.querySelector("[data-refresh]");
   if (!live || document.hidden) return;
@@ -90,7 +98,7 @@ async function refresh() {
   const drawn = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
   if (!drawn) return;
   const old = drawn.dataset.mark !== live.dataset.mark;
-  if (!live.contains(document.activeElement)) live.replaceWith(drawn);
+  putInPlace(live, drawn);
   if (old) document.querySelector("#stale")?.removeAttribute("hidden");
   if (old && !document.querySelector("details.act[open]")) location.reload();
 }

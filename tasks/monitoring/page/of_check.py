@@ -13,7 +13,7 @@ from tasks.monitoring.page.contents import Facts, Page, Series
 from tasks.monitoring.page.evidence import Earlier, charts_of, quality_of
 from tasks.monitoring.page.shares import DAYS_FOR_BAND
 from tasks.monitoring.page.words import FOLLOWS, VERDICTS, number, percent
-from tasks.monitoring.windows import judged_together
+from tasks.monitoring.windows import judged_together, judged_window
 from tasks.spec import MonitorSpec
 
 
@@ -47,7 +47,7 @@ def page_of(checked: Checked) -> Page:
     """Everything that a reader wants to know of a check."""
     decision, reference, columns = checked.decision, checked.reference, checked.columns
     judged = judged_together(checked.windows, checked.rules)
-    now = judged[-1] if judged and judged[-1].end == checked.windows[-1].end else checked.windows[-1]
+    now = judged_window(checked.windows, checked.rules)
     days, band_name = days_like(reference, now)
     left_out = {trait.column: trait.why for trait in columns.left_out} if columns else {}
     seen = Seen(reference.scales, reference.whole, now, days, checked.windows)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import Action, SnapshotPart
+from tasks.contracts import Action, ColumnShares, SnapshotPart
 from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest, LakeError
 from tasks.ledger import entries
 from tasks.ledger.precedent import require_drift_decision
@@ -62,6 +62,12 @@ def test_quiet_traffic_is_reported_and_recorded(home: Path, trained: Any) -> Non
     assert entry is not None
     assert (entry.action, entry.before, entry.after) == ("drift", trained.run_id, "quiet")
     assert replay(entry) == ("quiet", decision.why)
+    kept = [ColumnShares.model_validate(each) for each in entry.evidence["distributions"]]
+    assert {each.column for each in kept} == {"text: characters", "text: words", "text: share of letters"}
+    for each in kept:
+        assert each.rows[1] == 400
+        assert [sum(side) for side in zip(*each.shares, strict=True)] == pytest.approx([1, 1], abs=1e-3)
+    assert entry.evidence["measured"] is None, "no label has come"
     check_page = Path(str(decision.page_url)).read_text(encoding="utf-8")
     for told in ("text: words", str(decision.ledger_hash), entry.evidence["reference"], "Volume"):
         assert told in check_page

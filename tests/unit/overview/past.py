@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.contracts import Action, DriftDecision, LedgerEntry, Metric, PairedDifference, Signal, SliceScore
+from tasks.contracts import (
+    Action,
+    ColumnShares,
+    DriftDecision,
+    LedgerEntry,
+    MeasuredWindow,
+    MeasuredWindows,
+    Metric,
+    PairedDifference,
+    Signal,
+    SliceScore,
+)
 from tasks.gate.decide import decide
 from tasks.ledger import entries
 from tasks.monitoring.decide import Findings, judge
@@ -138,6 +149,8 @@ class Past:
                 "findings": findings,
                 "check": found,
                 "rules": judged.SPEC.monitor,
+                "distributions": _distributions(auc),
+                "measured": _measured(start, self.days),
             },
         )
 
@@ -188,6 +201,49 @@ class Past:
             "label_schema": {},
             "timeout_seconds": 1.0,
         }
+
+
+def _distributions(auc: float) -> tuple[ColumnShares, ...]:
+    """A number that moves with the evidence, and a category whose values are of anybody's making."""
+    moved = round((auc - 0.5) / 2, 3)
+    ranges = ((0.2, 0.2 - moved), (0.5, 0.5), (0.3, 0.3 + moved))
+    number = ColumnShares(
+        column=HOSTILE,
+        kind="number",
+        labels=("up to 3", "3 to 9", "above 9"),
+        shares=ranges,
+        places=(0.0, 3.0, 9.0, 20.0),
+        new=(0.0, moved),
+        missing=(0.0, 0.01),
+        rows=(500, 500),
+    )
+    category = ColumnShares(
+        column="source",
+        kind="category",
+        labels=("mail", HOSTILE[:40]),
+        shares=((0.7, 0.6), (0.2, 0.3)),
+        others=(0.1, 0.1),
+        new=(0.0, 0.0),
+        missing=(0.0, 0.0),
+        rows=(500, 500),
+    )
+    return (number, category)
+
+
+def _measured(start: datetime, days: int) -> MeasuredWindows:
+    """The newest three windows; labels of the one before come late and change it a little."""
+    windows = [
+        MeasuredWindow(
+            start=start - timedelta(days=ago),
+            labelled=100 + 50 * ago,
+            value=0.92 - 0.04 * (days - ago == 3) - 0.01 * ago,
+            low=0.84,
+            high=0.95,
+            threshold=0.89,
+        )
+        for ago in range(min(days, 3))[::-1]
+    ]
+    return MeasuredWindows(metric="accuracy", windows=tuple(windows))
 
 
 def _sliced(each: SliceScore, gain: float) -> PairedDifference:

@@ -157,6 +157,39 @@ def test_the_overview_says_what_the_model_s_own_page_says_is_wrong(home: Path) -
     assert seen.figures == missed()
 
 
+def test_accuracy_in_service_is_what_the_newest_check_saw_of_each_window_with_releases_and_thresholds() -> (
+    None
+):
+    lived()
+    drawn = detail(MODEL).accuracy
+    assert drawn is not None
+    checks = [each for each in entries.history(MODEL) if each.action == Action.DRIFT]
+    newest = {
+        window["start"]: (window["value"], window["labelled"], check.sequence)
+        for check in checks
+        for window in check.evidence["measured"]["windows"]
+    }
+    points = [dot.point for dot in drawn.dots]
+    assert [(each.value, int(each.label.split()[0]), each.entry) for each in points] == list(newest.values())
+    assert [each.kind for each in points] == ["good", "good", "warn"]
+    assert {each.limit for each in points} == {0.89}
+    assert drawn.limit_path
+
+
+def test_without_labels_and_of_checks_of_before_no_accuracy_is_drawn() -> None:
+    Past().judged(1)
+    entries.record(
+        model=MODEL,
+        actor="a",
+        action=Action.DRIFT,
+        before="1",
+        after="quiet",
+        why="w",
+        evidence={"decision": {}},
+    )
+    assert detail(MODEL).accuracy is None
+
+
 def missed() -> ModelFigures:
     """A model that misses what its users are promised."""
     objective = Objective(
