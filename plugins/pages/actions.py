@@ -14,6 +14,7 @@ from tasks.contracts import AlertReason
 from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
 from tasks.overview.look import Detail
 from tasks.spec import PRODUCTION
+from tasks.spec.release import ENVIRONMENT
 
 Kind = Literal["text", "number", "choice", "lines"]
 May = Callable[[str], bool]
@@ -24,7 +25,10 @@ class Field:
     """What a form asks for; `name` is that of the DAG's own form.
 
     Attributes:
-        choices: Values and what is shown for them.
+        choices: Values and what is shown for them; of a text, what is offered among others.
+        pattern: That the whole text has to fit, as browsers read it; empty for any.
+        wanted: What to tell of a value that does not fit; a sentence.
+        largest: That a number may be.
     """
 
     name: str
@@ -34,6 +38,9 @@ class Field:
     required: bool = False
     told: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    pattern: str = ""
+    wanted: str = ""
+    largest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,18 @@ class Button:
     weighty: bool = False
 
 
-REASON = Field("reason", "Why", required=True, told="The ledger keeps it.")
+REASON = Field(
+    "reason",
+    "Why",
+    required=True,
+    told="The ledger keeps it.",
+    pattern=r".*\S.*",
+    wanted="A reason, in words: whoever reads the ledger has to understand it.",
+)
+A_NUMBER: Any = {
+    "pattern": "[1-9][0-9]*",
+    "wanted": "The number of a version, such as 3: the table of versions has them.",
+}
 WHY = Field("reason", "Why", told="It is kept with the run.")
 
 
@@ -126,17 +144,23 @@ def _check(model: str) -> Button:
 
 def _release(model: str, seen: Detail) -> Button:
     choices = tuple(
-        (each.number, f"version {each.number}{': ' + each.says[:60] if each.says else ''}")
+        (each.number, "it serves now" if each.serves else each.says[:80] or f"version {each.number}")
         for each in seen.versions
-        if not each.serves
     )
     told = (
         "Brings a version to its users stage by stage. It goes back by itself where it is worse; what serves "
         "now goes on serving until the last stage has said yes."
     )
-    version = Field("version", "Version", "choice" if choices else "text", required=True, choices=choices)
+    known = f"The ledger knows {', '.join(number for number, _ in choices[:12])}." if choices else ""
+    version = Field("version", "Version", required=True, told=known, choices=choices, **A_NUMBER)
     where = Field(
-        "environment", "Environment", value=PRODUCTION, required=True, told="Where the release ends."
+        "environment",
+        "Environment",
+        value=PRODUCTION,
+        required=True,
+        told="Where the release ends.",
+        pattern=ENVIRONMENT.pattern,
+        wanted="An environment's name: lower-case letters, digits and underscores, such as production.",
     )
     return Button(
         "release", "Release a version", told, "POST", _run(f"release_{model}"), (version, where, WHY)
@@ -155,8 +179,16 @@ def _roll_back(model: str, seen: Detail) -> Button:
         "Version to leave",
         value=served.version if served else "",
         told="Nothing changes where another one serves by then.",
+        **A_NUMBER,
     )
-    refused = "" if served else "Nothing serves, so there is nothing to go back from."
+    refused = ""
+    if not served:
+        refused = "Nothing serves, so there is nothing to go back from."
+    elif seen.before is None and seen.card.split is None:
+        refused = (
+            f"Before version {served.version} there is none to go back to: what a rollback left or a "
+            "withdrawal took away does not count."
+        )
     fixed = {"model": model, "environment": PRODUCTION}
     return Button(
         "rollback",
@@ -184,6 +216,8 @@ def _silence(model: str, seen: Detail) -> Button:
         "number",
         value="1",
         told=f"At most {LONGEST_SILENCE_DAYS:g}. Empty: the silence that holds is ended.",
+        wanted=f"A number of days, above 0 and at most {LONGEST_SILENCE_DAYS:g}; empty ends the silence.",
+        largest=LONGEST_SILENCE_DAYS,
     )
     told = "Sends no alerts about this model for a while. What there is stays in the ledger and on this page."
     if seen.card.silences:
@@ -209,7 +243,13 @@ def _recall() -> Button:
         "batch's id stands in the timeline; perennial why FILE says it, too."
     )
     batches = Field("batch_ids", "Batches", "lines", required=True, told="Their ids, one a line.")
-    table = Field("table", "Table", told="Empty: whichever has them.")
+    table = Field(
+        "table",
+        "Table",
+        told="Empty: whichever has them.",
+        pattern="[a-z][a-z0-9_]{0,62}",
+        wanted="A table's name: lower-case letters, digits and underscores, such as reviews.",
+    )
     return Button(
         "recall",
         "Mark a batch as bad",

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from plugins.pages import of_airflow
 from plugins.pages.actions import answers_of, buttons_of
+from plugins.pages.failed_acts import failed_acts
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
@@ -42,7 +43,13 @@ def everything(_user: User) -> Response:
     for run in runs:
         busy.setdefault(of_airflow.model_of(run.dag_id, known) or "", []).append(run)
     return page(
-        "overview.html", title="Models", cards=cards, dags=known, busy=busy, next_families=of_airflow.NEXT
+        "overview.html",
+        title="Models",
+        cards=cards,
+        dags=known,
+        busy=busy,
+        failed=[each for each in failed_acts() if each.model],
+        next_families=of_airflow.NEXT,
     )
 
 
@@ -81,6 +88,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         model=model,
         seen=seen,
         checked=evidence_of(seen.check) if seen.check else None,
+        failed=[each for each in failed_acts() if each.is_of(model) and not each.is_told(seen.card.troubles)],
         buttons=buttons_of(model, seen, known, lambda dag_id: of_airflow.may_start(user, dag_id)),
         asked=answers_of(asked, lambda dag_id: of_airflow.may_answer(user, dag_id)),
         next_runs=[

@@ -89,6 +89,29 @@ def served_of(own: Sequence[LedgerEntry]) -> Served | None:
     )
 
 
+def version_before(own: Sequence[LedgerEntry]) -> str | None:
+    """The version that a rollback would go back to, as the gateway finds it; None where there is none.
+
+    What was rolled back from does not count, nor what served before the model was withdrawn.
+
+    Args:
+        own: The model's entries, oldest first.
+    """
+    served: list[tuple[str, str]] = []
+    for entry in (each for each in own if each.action in SWITCHES):
+        if entry.action == Action.WITHDRAW or entry.after is None:
+            served.clear()
+            continue
+        archive = str(part(entry.evidence, "route").get("archive_sha256") or entry.after)
+        known = [each for each, _ in served]
+        if entry.action == Action.ROLLBACK and archive in known:
+            del served[len(known) - known[::-1].index(archive) :]
+        if served and served[-1][0] == archive:
+            served.pop()
+        served.append((archive, entry.after))
+    return served[-2][1] if len(served) > 1 else None
+
+
 def score_of_run(run_id: str, gates: Sequence[LedgerEntry]) -> Score | None:
     """What a run scored: as the candidate that the gate judged, else as the champion of a later judgement."""
     for role in ("candidate", "champion"):

@@ -10,7 +10,7 @@ from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
 from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.alerts.records import failed_runs, listed, open_troubles, silences_of
 from tasks.monitoring.slo.figures import figures_of, newest
-from tasks.overview.cards import MOST, by_name, card_of, models_in
+from tasks.overview.cards import MOST, by_name, card_of, models_in, version_before
 from tasks.overview.charts import Trend
 from tasks.overview.details import (
     accuracy_over_time,
@@ -52,6 +52,7 @@ class Detail:
         check: The newest drift check.
         figures: How it stood by its objectives when somebody looked last; None where nobody has yet.
         quarantined: Batches in quarantine that nobody has decided on.
+        before: The version that served before the present one; None where there is none to go back to.
     """
 
     card: Card
@@ -65,6 +66,7 @@ class Detail:
     check: LedgerEntry | None
     figures: ModelFigures | None
     quarantined: tuple[str, ...]
+    before: str | None
 
 
 def overview(names: Iterable[str]) -> list[Card]:
@@ -126,6 +128,7 @@ def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
         check=checks[-1] if checks else None,
         figures=figures_of(model),
         quarantined=_quarantined(own),
+        before=version_before(own),
     )
 
 

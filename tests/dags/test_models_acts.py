@@ -13,6 +13,7 @@ from tests.dags.browsing import (
     answers_to,
     ask_a_person,
     browser,
+    ended,
     opened,
     past,
     runs_of,
@@ -80,25 +81,97 @@ def test_a_button_starts_its_dag_with_what_the_form_says(
         else:
             field.fill(value)
     act.locator("button").click()
-    act.locator(".outcome.good").wait_for()
+    act.locator(".outcome.calm").wait_for()
 
     runs = runs_of(dag_id)
     assert len(runs) == before + 1
     given = {name: value for name, value in (runs[-1].conf or {}).items() if value is not None}
     assert given == {name: value for name, value in conf.items() if value is not None}
     assert runs[-1].triggering_user_name == "admin"
-    assert runs[-1].run_id in act.locator(".outcome").inner_text()
+    link = act.locator(".outcome a")
+    assert link.inner_text() == f"{runs[-1].run_id} of {dag_id}"
+    assert str(link.get_attribute("href")).startswith(f"/prefix/dags/{dag_id}/runs/manual__")
     page.close()
 
 
-def test_a_refused_value_is_told_with_airflows_own_words(admin: BrowserContext, server: str) -> None:
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_how_a_started_run_ends_stands_where_it_was_pressed_and_a_failure_on_the_page_too(
+    admin: BrowserContext, server: str, state: str
+) -> None:
+    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    act = page.locator("[data-act=rollback]")
+    act.locator("summary").click()
+    act.locator("[name=reason]").fill("It is worse.")
+    act.locator("button").click()
+    outcome = act.locator(".outcome")
+    act.locator(".outcome.calm").wait_for()
+    assert outcome.get_attribute("role") == "status"
+
+    run_id = runs_of("rollback_model")[-1].run_id
+    ended("rollback_model", state)
+    act.locator(".outcome.good, .outcome.bad").wait_for()
+    said, troubles = outcome.inner_text(), page.locator(f"[data-failed='{run_id}']")
+    page.locator("#stale").wait_for()
+    page.goto(f"{server}/perennial/models/{MODEL}")
+    if state == "failed":
+        assert said.startswith(f"Failed: {run_id} of rollback_model did not do what you asked. Its task")
+        assert said.endswith("The task's log")
+        assert "which admin started" in troubles.inner_text()
+        logs = troubles.locator("a").first.get_attribute("href")
+        assert str(logs).endswith("/tasks/rollback")
+        page.goto(f"{server}/perennial/models/")
+        assert page.locator(f"[data-model={MODEL}] [data-failed='{run_id}']").count() == 1
+    else:
+        assert said == f"Done: {run_id} of rollback_model succeeded."
+        assert troubles.count() == 0
+    page.close()
+
+
+def test_a_later_success_ends_what_is_said_of_a_failure(user: "TestClient", past: Past) -> None:
+    for state, shown in (("failed", 1), ("success", 0)):
+        conf = {"logical_date": None, "conf": {"model": MODEL, "reason": "It is worse."}}
+        assert user.post("/api/v2/dags/rollback_model/dagRuns", json=conf).status_code == 200
+        ended("rollback_model", state)
+        own = user.get(f"/perennial/models/{MODEL}").text
+        assert own.count("data-failed=") == shown
+        assert "data-failed=" not in user.get(f"/perennial/models/{FRESH}").text
+
+
+def test_a_wrong_value_is_told_before_it_is_sent_and_else_by_airflows_first_line(
+    admin: BrowserContext, server: str
+) -> None:
     page = opened(admin, f"{server}/perennial/models/{MODEL}")
     act = page.locator("[data-act=silence]")
     act.locator("summary").click()
     act.locator("[name=reason]").fill("too long")
     act.locator("[name=days]").fill("100000")
     act.locator("button").click()
-    assert "days" in act.locator(".outcome.bad").inner_text()
+    said = act.locator("[name=days]").evaluate("(field) => field.validationMessage")
+    assert said.startswith("A number of days, above 0 and at most")
+    assert act.locator(".outcome").inner_text() == ""
+
+    act.locator("form").evaluate("(form) => { form.noValidate = true; }")
+    act.locator("button").click()
+    refused = act.locator(".outcome.bad").inner_text()
+    assert "days" in refused
+    assert "Failed validating" not in refused
+    page.close()
+
+
+def test_a_release_offers_the_versions_that_the_ledger_knows_and_takes_numbers_only(
+    admin: BrowserContext, server: str
+) -> None:
+    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    act = page.locator("[data-act=release]")
+    act.locator("summary").click()
+    offered = act.locator("datalist option").evaluate_all("(all) => all.map((each) => each.value)")
+    assert set(offered) >= {"1", "2"}
+    act.locator("[name=version]").fill("abc")
+    act.locator("button").click()
+    said = act.locator("[name=version]").evaluate("(field) => field.validationMessage")
+    assert said == "The number of a version, such as 3: the table of versions has them."
+    act.locator("[name=version]").fill("3")
+    assert act.locator("form").evaluate("(form) => form.checkValidity()")
     page.close()
 
 

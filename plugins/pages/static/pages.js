@@ -3,6 +3,8 @@
 "use strict";
 
 const FRESH_SECONDS = { busy: 3, idle: 15 };
+let nextLook;
+const started = new Map(); // the runs that buttons of this page started and that have not ended, by where each is told
 
 const framed = () => {
   try {
@@ -51,10 +53,53 @@ function wishOf(form) {
 
 async function whyRefused(answer) {
   const told = await answer.json().catch(() => ({}));
-  const detail = typeof told.detail === "string" ? told.detail : JSON.stringify(told.detail ?? "");
+  const said = typeof told.detail === "string" ? told.detail : JSON.stringify(told.detail ?? "");
+  const detail = said.split("\n")[0].trim(); // a schema may follow, which helps nobody here
   if (answer.status === 403) return `Airflow refused: your account may not do this. ${detail}`;
   if (answer.status === 401) return "You are not logged in to Airflow any more: log in and try again.";
   return `Airflow refused (HTTP ${answer.status}): ${detail}`;
+}
+
+function tell(outcome, tone, ...parts) {
+  outcome.replaceChildren(...parts);
+  outcome.className = `outcome small ${tone}`;
+}
+
+function linkTo(href, text) {
+  const link = document.createElement("a");
+  Object.assign(link, { href, textContent: text, className: "out" });
+  return link;
+}
+
+async function asked(url) {
+  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  return answer.ok ? answer.json() : null;
+}
+
+async function whyItFailed(run, page) {
+  const tasks = (await asked(`${run.url}/taskInstances?state=failed`))?.task_instances ?? [];
+  if (!tasks.length) return ["Its page in Airflow says what of it failed."];
+  const { task_id: task, map_index: index, try_number: attempt } = tasks[0];
+  const log = await asked(`${run.url}/taskInstances/${encodeURIComponent(task)}/logs/${attempt}?map_index=${index}&full_content=true`);
+  const faults = (Array.isArray(log?.content) ? log.content : []).flatMap((line) => line?.error_detail ?? []);
+  const why = faults.map((each) => each.exc_value).filter(Boolean).pop();
+  const place = `${page}/tasks/${encodeURIComponent(task)}${index >= 0 ? `/mapped/${index}` : ""}`;
+  return [`Its task ${task} failed${why ? `: ${why.trim().slice(0, 600)} ` : ". "}`, linkTo(place, "The task's log")];
+}
+
+async function tellRun(outcome, run, now) {
+  if (!now || now.state === run.state) return;
+  const page = `${run.airflow}/dags/${encodeURIComponent(now.dag_id)}/runs/${encodeURIComponent(now.dag_run_id)}`;
+  const link = linkTo(page, `${now.dag_run_id} of ${now.dag_id}`);
+  const ended = now.state === "success" || now.state === "failed";
+  if (now.state === "success") tell(outcome, "good", "Done: ", link, " succeeded.");
+  else if (now.state === "failed") tell(outcome, "bad", "Failed: ", link, " did not do what you asked. ", ...(await whyItFailed(run, page)));
+  else tell(outcome, "calm", `Started, and ${now.state} now: `, link, ". How it ends will stand here.");
+  run.state = now.state;
+  outcome.scrollIntoView({ block: "nearest" });
+  if (!ended) return;
+  started.delete(outcome);
+  document.querySelector("#stale")?.removeAttribute("hidden");
 }
 
 async function act(event) {
@@ -62,21 +107,26 @@ async function act(event) {
   if (!form.dataset.url) return;
   event.preventDefault();
   const outcome = form.querySelector(".outcome"), button = form.querySelector("button[type=submit]");
-  const tell = (text, tone) => { outcome.textContent = text; outcome.className = `outcome small ${tone}`; };
   button.disabled = true;
-  tell("Asking Airflow …", "");
+  started.delete(outcome);
+  tell(outcome, "", "Asking Airflow …");
   try {
     const answer = await fetch(form.dataset.url, {
       method: form.dataset.method,
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       body: JSON.stringify(wishOf(form)),
     });
-    if (!answer.ok) return tell(await whyRefused(answer), "bad");
+    if (!answer.ok) return tell(outcome, "bad", await whyRefused(answer));
     const done = await answer.json();
-    tell(form.dataset.method === "PATCH" ? "Answered." : `Started: ${done.dag_run_id} of ${done.dag_id}.`, "good");
-    await refresh();
+    if (form.dataset.method === "PATCH") tell(outcome, "good", "Answered.");
+    else {
+      const run = { url: `${form.dataset.url}/${encodeURIComponent(done.dag_run_id)}`, airflow: form.dataset.url.split("/api/v2/")[0] };
+      started.set(outcome, run);
+      await tellRun(outcome, run, done);
+    }
+    soon();
   } catch (error) {
-    tell(`Airflow does not answer: ${error.message}`, "bad");
+    tell(outcome, "bad", `Airflow does not answer: ${error.message}`);
   } finally {
     button.disabled = false;
   }
@@ -100,17 +150,31 @@ async function refresh() {
   const old = drawn.dataset.mark !== live.dataset.mark;
   putInPlace(live, drawn);
   if (old) document.querySelector("#stale")?.removeAttribute("hidden");
-  if (old && !document.querySelector("details.act[open]")) location.reload();
+  if (old && !started.size && !document.querySelector("details.act[open]")) location.reload();
 }
 
 async function keepFresh() {
-  await refresh().catch(() => {}); // Airflow is away: the next look may find it
-  const busy = document.querySelector("[data-refresh]")?.dataset.busy;
-  setTimeout(keepFresh, 1000 * (busy ? FRESH_SECONDS.busy : FRESH_SECONDS.idle));
+  const away = () => {}; // Airflow does not answer: the next look may find it
+  for (const [outcome, run] of started) await asked(run.url).then((now) => tellRun(outcome, run, now)).catch(away);
+  await refresh().catch(away);
+  const busy = started.size || document.querySelector("[data-refresh]")?.dataset.busy;
+  soon(busy ? FRESH_SECONDS.busy : FRESH_SECONDS.idle);
+}
+
+function soon(seconds = 0) {
+  clearTimeout(nextLook);
+  nextLook = setTimeout(keepFresh, 1000 * seconds);
+}
+
+function sayWhatIsWanted(event) {
+  const { validity, dataset } = event.target;
+  if (dataset.wanted && !validity.valueMissing) event.target.setCustomValidity(dataset.wanted);
 }
 
 followTheme();
 document.addEventListener("click", leadOut);
 document.addEventListener("submit", act);
+document.addEventListener("invalid", sayWhatIsWanted, true); // this event does not bubble
+document.addEventListener("input", (event) => event.target.setCustomValidity?.(""));
 document.querySelector("[data-reload]")?.addEventListener("click", () => location.reload());
-if (document.querySelector("[data-refresh]")) setTimeout(keepFresh, 1000 * FRESH_SECONDS.busy);
+if (document.querySelector("[data-refresh]")) soon(FRESH_SECONDS.busy);

@@ -267,3 +267,20 @@ def test_an_entry_that_cannot_be_understood_costs_no_other_model_its_card() -> N
     assert "cannot be understood" in other.unreadable
     with pytest.raises(LedgerBroken, match="about odd cannot be understood"):
         detail("odd")
+
+
+def test_a_rollback_has_a_version_to_go_back_to_only_where_one_served_before() -> None:
+    past = Past()
+    past.switched(1)
+    assert detail(MODEL).before is None
+    past.switched(2, before=1)
+    assert detail(MODEL).before == "1"
+    past.switched(1, before=2, action=Action.ROLLBACK)
+    assert detail(MODEL).before is None, "what was rolled back from does not count"
+    past.switched(3, before=1)
+    assert detail(MODEL).before == "1"
+    entries.record(
+        model=MODEL, actor="a", action=Action.WITHDRAW, before="3", after=None, why="w", evidence={}
+    )
+    past.switched(4)
+    assert detail(MODEL).before is None, "nothing from before it was withdrawn does"
