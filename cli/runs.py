@@ -9,6 +9,7 @@ from urllib.parse import quote
 from cli.airflow import Airflow
 from cli.exits import FAULT, INVALID, NOTHING, QUARANTINED, REFUSED, LoginRefused
 from tasks.errors import PerennialError
+from tasks.overview.import_errors import fact_of
 
 WATCHED = ("ingest", "train", "release", "drift", "collect")
 ALERTS_DAG, ALERTS_TASK = "reconcile_ledger", "send_alerts"
@@ -204,8 +205,7 @@ def _ill(airflow: Airflow) -> Iterator[str]:
 
 def _not_imported(airflow: Airflow) -> Iterator[str]:
     for error in airflow.every("/importErrors", "import_errors"):
-        reason = error["stack_trace"].strip().splitlines()[-1]
-        yield f"Airflow cannot read {error['filename']}: {reason}"
+        yield f"Airflow cannot read {error['filename']}: {fact_of(error['stack_trace'])}"
 
 
 def _failed(airflow: Airflow, dags: list[dict[str, Any]], only: str | None) -> Iterator[FailedNewest]:

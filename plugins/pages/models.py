@@ -5,6 +5,7 @@ from the ledger and Airflow's own tables, so the API server needs no right at th
 answer GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from plugins.pages.actions import answers_of, buttons_of
 from plugins.pages.failed_acts import failed_acts
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
+from plugins.pages.unread import lost_models, unread_files
 from tasks.errors import LedgerBroken
 from tasks.overview.curves import drawn_of
 from tasks.overview.evidence import evidence_of
@@ -37,11 +39,12 @@ MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascr
 def everything(_user: User) -> Response:
     """One card a model."""
     known = of_airflow.dags()
-    cards = overview(of_airflow.models_in(known))
+    lost = lost_models(known)
+    cards = overview({*of_airflow.models_in(known), *lost})
     runs = of_airflow.at_work()
     busy: dict[str, list[of_airflow.Run]] = {}
     for run in runs:
-        busy.setdefault(of_airflow.model_of(run.dag_id, known) or "", []).append(run)
+        busy.setdefault(of_airflow.model_of(run.dag_id, _train_dags(known, lost)) or "", []).append(run)
     return page(
         "overview.html",
         title="Models",
@@ -49,6 +52,8 @@ def everything(_user: User) -> Response:
         dags=known,
         busy=busy,
         failed=[each for each in failed_acts() if each.model],
+        lost=lost,
+        unread=unread_files(),
         next_families=of_airflow.NEXT,
     )
 
@@ -56,7 +61,8 @@ def everything(_user: User) -> Response:
 @app.get("/-/of-dag/{dag_id}")
 def of_dag(dag_id: str, _user: User) -> Response:
     """The page of the model that a DAG is of; the overview where it is of none."""
-    model = of_airflow.model_of(dag_id, of_airflow.dags())
+    known = of_airflow.dags()
+    model = of_airflow.model_of(dag_id, _train_dags(known, lost_models(known)))
     return RedirectResponse(models_page(quote(model or "")), headers=HEADERS)
 
 
@@ -79,7 +85,8 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
     """
     known = of_airflow.dags()
     seen = detail(model, before=before, everything=kinds == "all")
-    if not seen.lines and before is None and f"train_{model}" not in known:
+    lost = lost_models(known)
+    if not seen.lines and before is None and model not in {*of_airflow.models_in(known), *lost}:
         raise HTTPException(404, f"There is no model {model!r}.", headers=HEADERS)
     asked = of_airflow.questions(model)
     return page(
@@ -94,6 +101,8 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         next_runs=[
             known[dag_id] for family in of_airflow.FAMILIES if (dag_id := f"{family}_{model}") in known
         ],
+        lost=model in lost,
+        unread=unread_files(),
         model_cards=of_airflow.cards_of(model),
         kinds=kinds,
         before=before,
@@ -125,6 +134,11 @@ def card(model: str, version: str, _user: User) -> Response:
     if not target:
         raise HTTPException(404, f"Version {version!r} of {model!r} has no model card here.", headers=HEADERS)
     return RedirectResponse(target, headers=HEADERS)
+
+
+def _train_dags(known: Iterable[str], lost: Iterable[str]) -> set[str]:
+    """The DAGs that Airflow has, and those that it would have of the models that it cannot read now."""
+    return {*known, *(f"train_{model}" for model in lost)}
 
 
 def _live(model: str) -> dict[str, Any]:
