@@ -5,79 +5,19 @@ nothing of ours writes. Who may not is told so by Airflow; that the button is de
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import get_args
 from urllib.parse import quote
 
+from plugins.pages.form import A_NUMBER, DECISIONS, REASON, WHY, Button, Field
 from plugins.pages.of_airflow import Dag, Question
 from tasks.contracts import AlertReason
 from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
+from tasks.ledger.at_the_door import HeldOfSender
 from tasks.overview.look import Detail
 from tasks.spec import PRODUCTION
 from tasks.spec.release import ENVIRONMENT
 
-Kind = Literal["text", "number", "choice", "lines"]
 May = Callable[[str], bool]
-
-
-@dataclass(frozen=True)
-class Field:
-    """What a form asks for; `name` is that of the DAG's own form.
-
-    Attributes:
-        choices: Values and what is shown for them; of a text, what is offered among others.
-        pattern: That the whole text has to fit, as browsers read it; empty for any.
-        wanted: What to tell of a value that does not fit; a sentence.
-        largest: That a number may be.
-    """
-
-    name: str
-    label: str
-    kind: Kind = "text"
-    value: str = ""
-    required: bool = False
-    told: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
-    pattern: str = ""
-    wanted: str = ""
-    largest: float | None = None
-
-
-@dataclass(frozen=True)
-class Button:
-    """Something that a person can do.
-
-    Attributes:
-        told: What happens then.
-        url: Of Airflow's REST API, below its prefix.
-        fixed: What is sent beside the form's fields.
-        refused: Why it cannot be done now; empty where it can.
-    """
-
-    key: str
-    label: str
-    told: str
-    method: Literal["POST", "PATCH"]
-    url: str
-    fields: tuple[Field, ...] = ()
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    refused: str = ""
-    weighty: bool = False
-
-
-REASON = Field(
-    "reason",
-    "Why",
-    required=True,
-    told="The ledger keeps it.",
-    pattern=r".*\S.*",
-    wanted="A reason, in words: whoever reads the ledger has to understand it.",
-)
-A_NUMBER: Any = {
-    "pattern": "[1-9][0-9]*",
-    "wanted": "The number of a version, such as 3: the table of versions has them.",
-}
-WHY = Field("reason", "Why", told="It is kept with the run.")
 
 
 def buttons_of(model: str, seen: Detail, known: Mapping[str, Dag], may: May) -> list[Button]:
@@ -94,6 +34,7 @@ def buttons_of(model: str, seen: Detail, known: Mapping[str, Dag], may: May) -> 
         _silence(model, seen),
         _recall(),
         *(_decide(model, batch) for batch in seen.quarantined[:5]),
+        *(_decide_sender(model, held) for held in seen.held[:5]),
         *_for_troubles(model, seen),
     ]
     return [_with_refusal(each, known, may) for each in found]
@@ -267,7 +208,7 @@ def _decide(model: str, batch: str) -> Button:
         "Decision",
         "choice",
         required=True,
-        choices=(("release", "release: train on it"), ("confirm", "confirm: never train on it")),
+        choices=DECISIONS,
     )
     told = (
         f"The labels of the batch {batch} looked wrong, and nothing is trained on it until somebody decides."
@@ -282,6 +223,18 @@ def _decide(model: str, batch: str) -> Button:
         (choice, REASON),
         fixed,
     )
+
+
+def _decide_sender(model: str, held: HeldOfSender) -> Button:
+    choice = Field("decision", "Decision", "choice", required=True, choices=DECISIONS)
+    told = (
+        f"Labelled requests of {held.subject} are held at the door, and nothing is trained on them until "
+        f"somebody decides; perennial decide takes one day or one reason, too. {held.why}"
+    )
+    label = f"Decide on {held.subject[:40]}"
+    fixed = {"model": model, "sender": held.sender}
+    url = _run("decide_sender_model")
+    return Button(f"decide-{held.subject}", label, told, "POST", url, (choice, REASON), fixed)
 
 
 def _for_troubles(model: str, seen: Detail) -> Iterator[Button]:

@@ -138,6 +138,11 @@ class Card:
     silences: tuple[Silence, ...] = ()
     unreadable: str = ""
 
+    def silence_of(self, reason: str) -> Silence | None:
+        """The silence that keeps a trouble's alerts back the longest; None where it is told."""
+        holding = [each for each in self.silences if each.of in {reason, None}]
+        return max(holding, key=lambda each: each.until, default=None)
+
 
 @dataclass(frozen=True)
 class Version:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from tasks.contracts import Action, LedgerEntry, ModelFigures
 from tasks.errors import LedgerBroken
-from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
+from tasks.ledger.at_the_door import HeldOfSender, undecided
+from tasks.ledger.newest import Line, last_words, lines_of, newest_of_each, numbered
 from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.alerts.records import failed_runs, listed, open_troubles, silences_of
 from tasks.monitoring.slo.figures import figures_of, newest
@@ -52,6 +53,7 @@ class Detail:
         check: The newest drift check.
         figures: How it stood by its objectives when somebody looked last; None where nobody has yet.
         quarantined: Batches in quarantine that nobody has decided on.
+        held: Labelled requests at the door that nobody has decided on, by sender.
         before: The version that served before the present one; None where there is none to go back to.
     """
 
@@ -66,6 +68,7 @@ class Detail:
     check: LedgerEntry | None
     figures: ModelFigures | None
     quarantined: tuple[str, ...]
+    held: tuple[HeldOfSender, ...]
     before: str | None
 
 
@@ -128,6 +131,7 @@ def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
         check=checks[-1] if checks else None,
         figures=figures_of(model),
         quarantined=_quarantined(own),
+        held=tuple(undecided(last_words(model, Action.DOOR)[::-1])),
         before=version_before(own),
     )
 
@@ -144,8 +148,9 @@ def decision(model: str, sequence: int) -> LedgerEntry | None:
 
 def _unreadable(model: str, error: Exception) -> str:
     return (
-        f"An entry of the ledger about {model} cannot be understood ({type(error).__name__}: {error}): another "
-        "Perennial wrote it, or somebody changed it. `perennial ledger --verify` says which was changed."
+        f"An entry of the ledger about {model} cannot be understood ({type(error).__name__}: {error}): "
+        "another Perennial wrote it, or somebody changed it. `perennial ledger --verify` says which "
+        "was changed."
     )
 
 

@@ -3,12 +3,12 @@
 For looks that must be quick: MLflow is asked over its REST API, for its own client takes seconds to import.
 """
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 
 from tasks.contracts import Action, LedgerEntry, Route, Serving, Stage, StageDecision, Standing
 from tasks.errors import PerennialError, ServingError
 from tasks.ledger import entries
+from tasks.ledger.at_the_door import undecided
 from tasks.ledger.incidents import unanswered
 from tasks.ledger.precedent import SWITCHES
 from tasks.monitoring.door.look import MANY_ROWS
@@ -211,19 +211,14 @@ def _quarantined(history: list[LedgerEntry], history_of: Histories) -> Iterator[
 
 def _held_at_the_door(history: list[LedgerEntry]) -> Iterator[tuple[str, int]]:
     """The senders of whom labelled requests are held that nobody has decided on, and how many are."""
-    newest = {each.before or "": each for each in history if each.action == Action.DOOR}
-    for sender, each in newest.items():
-        if each.after == "held" or each.evidence.get("still_held"):
-            of = each.evidence.get("still_held_for", {})
-            rest = ", ".join(f"{count} for {reason}" for reason, count in sorted(of.items()))
-            rows = each.evidence.get("still_held") or each.evidence.get("rows", MANY_ROWS)
-            said = (
-                f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
-                f"(entry {each.sequence} of the ledger): perennial decide {each.model} "
-                f'{shlex.quote(sender)} release --why "...", or confirm in place of release; with --reason '
-                f"only those for one reason. {f'Held still: {rest}. ' if rest else ''}{each.why}"
-            )
-            yield said, int(rows)
+    for each in undecided(history):
+        rest = ", ".join(f"{count} for {reason}" for reason, count in each.by_reason)
+        said = (
+            f"Nobody has decided on labelled requests of {each.model} that are kept out of training "
+            f"(entry {each.entry} of the ledger): {each.command}, or confirm in place of release; with "
+            f"--reason only those for one reason. {f'Held still: {rest}. ' if rest else ''}{each.why}"
+        )
+        yield said, MANY_ROWS if each.rows is None else each.rows
 
 
 def _incident(history: list[LedgerEntry]) -> Iterator[str]:

@@ -1,12 +1,17 @@
-"""Which buttons of the Models pages are dead, and why; which runs by hand count as failed."""
+"""What the Models pages have buttons for, when these are dead, and what counts as failed or held."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from plugins.pages.actions import Button, buttons_of
+from plugins.pages.actions import buttons_of
 from plugins.pages.failed_acts import last_of_each
+from plugins.pages.form import Button
 from plugins.pages.of_airflow import Dag
+from tasks.contracts import Action, Silence
+from tasks.ledger import entries
+from tasks.overview.facts import Card
 from tasks.overview.look import detail
 from tests.unit.overview.past import MODEL, Past
 
@@ -50,3 +55,40 @@ def test_the_newest_run_about_the_same_thing_counts() -> None:
     ]
     counted = [(each.conf.get("model"), each.state) for each in last_of_each(runs)]
     assert counted == [(None, "success"), ("one", "success"), ("two", "failed"), (None, "failed")]
+
+
+def test_what_is_held_at_the_door_asks_for_a_decision_until_there_is_one() -> None:
+    def told(after: str, **evidence: object) -> None:
+        entries.record(
+            model=MODEL,
+            actor="a",
+            action=Action.DOOR,
+            before="sender:a shop",
+            after=after,
+            why="They say the same.",
+            evidence=evidence,
+        )
+
+    told("held", rows=31)
+    [held] = detail(MODEL).held
+    assert (held.sender, held.rows) == ("a shop", 31)
+    assert held.command == f"perennial decide {MODEL} 'sender:a shop' release --why \"...\""
+    assert button("decide-sender:a shop").fixed == {"model": MODEL, "sender": "a shop"}
+    told("released", rows=20, still_held=11, still_held_for={"flood": 11})
+    assert [(each.rows, each.by_reason) for each in detail(MODEL).held] == [(11, (("flood", 11),))]
+    told("confirmed", rows=11, still_held=0)
+    assert detail(MODEL).held == ()
+
+
+def test_the_silence_that_holds_the_longest_is_told_of_a_trouble() -> None:
+    begun = datetime(2026, 11, 29, tzinfo=UTC)
+    of_all, of_drift = (
+        Silence(
+            model=MODEL, of=of, by="ann", why="w", since=begun, until=begun + timedelta(days=days), entry=1
+        )
+        for of, days in ((None, 1), ("stopped", 2))
+    )
+    card = Card(MODEL, silences=(of_all, of_drift))
+    assert card.silence_of("stopped") == of_drift
+    assert card.silence_of("quarantine") == of_all
+    assert Card(MODEL, silences=(of_drift,)).silence_of("quarantine") is None

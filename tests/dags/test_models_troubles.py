@@ -1,13 +1,15 @@
-"""The Models pages while Airflow cannot read DAG files: no model vanishes."""
+"""What the Models pages say needs somebody: unread DAG files, what is held, and what is silenced."""
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from tasks.contracts import Action
+from tasks.ledger import entries
 from tests.dags.browsing import FRESH, past
-from tests.unit.overview.past import Past
+from tests.unit.overview.past import HOSTILE, MODEL, Past
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -47,3 +49,26 @@ def test_a_model_stays_where_airflow_cannot_read_its_dags_for_a_while(user: "Tes
     assert f"/prefix/dags/train_{FRESH}" in own.text
     assert led.headers["location"] == f"/prefix/perennial/models/{FRESH}"
     assert "data-unread" not in user.get("/perennial/models/").text
+
+
+def test_an_alarm_says_until_when_it_is_silenced_and_what_is_held_asks_for_a_decision(
+    user: "TestClient", past: Past
+) -> None:
+    before = user.get(f"/perennial/models/{MODEL}").text
+    assert "data-held=" not in before
+    assert "Alerts of this are silenced" not in before
+    told: dict[str, Any] = {"model": MODEL, "actor": "person:ann", "before": "all"}
+    silence = entries.record(
+        **told, action=Action.SILENCE, after="silenced", why="A move.", evidence={"of": None, "days": 1.0}
+    )
+    held = {**told, "before": f"sender:{HOSTILE}"}
+    entries.record(**held, action=Action.DOOR, after="held", why="They say the same.", evidence={"rows": 31})
+
+    shown = user.get(f"/perennial/models/{MODEL}").text
+    until = f"{silence.at + timedelta(days=1):%Y-%m-%d %H:%M} UTC"
+    assert f"Alerts of this are silenced until {until}</strong>, by ann: A move." in shown
+    assert f"Alerts of this are silenced until {until}" in user.get("/perennial/models/").text
+    assert shown.count("data-held=") == 1
+    assert "31 labelled requests of" in shown
+    assert f"perennial decide {MODEL}" in shown
+    assert HOSTILE not in shown
