@@ -1,5 +1,6 @@
 """What Airflow cannot read now: a model stays though its DAG files are wrong, or slow, for a while."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -7,10 +8,12 @@ from airflow.models.dag import DagModel
 from airflow.models.errors import ParseImportError
 from airflow.utils.session import create_session
 
-from plugins.pages.of_airflow import Dag, models_in
+from plugins.pages.of_airflow import models_in
 from tasks.overview.import_errors import fact_of
 from tasks.settings import settings
 
+TRAINS = "train.py"
+"""The DAG file that each model has a DAG of."""
 SHOWN = 20
 """So many files are named; one fault of the project can be all its files'."""
 
@@ -31,22 +34,24 @@ def unread_files() -> list[UnreadFile]:
         return [UnreadFile(row.filename or "a DAG file", fact_of(row.stacktrace or "")) for row in rows]
 
 
-def lost_models(known: dict[str, Dag]) -> set[str]:
-    """The models that Airflow has no DAG of now: of the project's files, or of a file that it cannot read.
+def lost_models(known: Iterable[str]) -> set[str]:
+    """The models that Airflow has no DAG of now: of a file that it cannot read, or of the project's files.
+
+    Of the project's, those count that Airflow has known; where it cannot read the file that all are trained
+    by, all do. An image may have models beside it that are none of the bundle's, and these are not lost.
 
     Args:
         known: The DAGs that Airflow has.
     """
     in_project = {path.parent.name for path in settings().models.glob("*/pipeline.yaml")}
-    return (in_project | set(models_in(_unread_dags()))) - set(models_in(known))
-
-
-def _unread_dags() -> list[str]:
-    """The DAGs of files that Airflow could read before, and cannot now."""
-    same_file = (
-        ParseImportError.filename == DagModel.relative_fileloc,
-        ParseImportError.bundle_name == DagModel.bundle_name,
-    )
-    wanted = sa.select(DagModel.dag_id).join(ParseImportError, sa.and_(*same_file))
     with create_session() as session:
-        return list(session.scalars(wanted.where(DagModel.is_stale)))
+        errors = sa.select(ParseImportError.filename, ParseImportError.bundle_name)
+        unread = {(row.filename, row.bundle_name) for row in session.execute(errors)}
+        wanted = sa.select(DagModel.dag_id, DagModel.relative_fileloc, DagModel.bundle_name)
+        stale = list(session.execute(wanted.where(DagModel.is_stale)))
+    if any((name or "").endswith(TRAINS) for name, _ in unread):
+        before = in_project
+    else:
+        before = in_project & set(models_in(row.dag_id for row in stale))
+    of_unread = models_in(row.dag_id for row in stale if (row.relative_fileloc, row.bundle_name) in unread)
+    return (before | set(of_unread)) - set(models_in(known))
