@@ -19,6 +19,7 @@ from plugins.pages.actions import answers_of, buttons_of
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
+from tasks.ledger.newest import lines_of
 from tasks.overview.evidence import evidence_of
 from tasks.overview.look import decision, detail, overview
 
@@ -69,6 +70,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         kinds: `all` for the entries, too, that follow from others.
     """
     known = of_airflow.dags()
+    now = _live(model)  # before the rest, so that what changes meanwhile is told as new
     seen = detail(model, before=before, everything=kinds == "all")
     if not seen.lines and before is None and f"train_{model}" not in known:
         raise HTTPException(404, f"There is no model {model!r}.", headers=HEADERS)
@@ -87,7 +89,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         model_cards=of_airflow.cards_of(model),
         kinds=kinds,
         before=before,
-        **_live(model),
+        **now,
     )
 
 
@@ -120,7 +122,9 @@ def card(model: str, version: str, _user: User) -> Response:
 def _live(model: str) -> dict[str, Any]:
     """What is at work, and a mark that changes when the rest of the page is old."""
     runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
-    mark = "|".join([*(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)])
+    told = [str(line.sequence) for line in lines_of(model, 1)]
+    parts = [*told, *(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)]
+    mark = "|".join(parts)
     return {"runs": runs, "waiting": asked, "mark": mark}
 
 

@@ -20,6 +20,14 @@ from airflow.utils.session import create_session
 
 FAMILIES = ("train", "release", "drift", "judge_again", "reproduce", "predict_batch", "collect")
 """The DAGs that each model has of its own, those that people wait for first."""
+BY_HAND = (
+    "rollback_model",
+    "silence_alerts",
+    "decide_batch_model",
+    "close_breaker_model",
+    "label_incident_model",
+)
+"""The DAGs whose form names the model that a run is about."""
 NEXT = ("train", "drift")
 """Those whose next run stands on a card."""
 ASKS = "awaiting_input"
@@ -94,12 +102,13 @@ def model_of(dag_id: str, known: Collection[str]) -> str | None:
 
 def at_work(model: str | None = None) -> list[Run]:
     """The runs that have not ended, oldest first, of one model where it is named."""
-    wanted = sa.select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after)
+    wanted = sa.select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.conf)
     wanted = wanted.where(DagRun.state.in_(AT_WORK)).order_by(DagRun.run_after).limit(500)
     if model:
-        wanted = wanted.where(DagRun.dag_id.in_([f"{family}_{model}" for family in FAMILIES]))
+        own = [f"{family}_{model}" for family in FAMILIES]
+        wanted = wanted.where(DagRun.dag_id.in_([*own, *BY_HAND]))
     with create_session() as session:
-        rows = list(session.execute(wanted))
+        rows = [row for row in session.execute(wanted) if not model or _is_about(row, model)]
         steps = _steps(session, {row.dag_id for row in rows}, {row.run_id for row in rows})
     return [_run(row, steps.get((row.dag_id, row.run_id), [])) for row in rows]
 
@@ -185,6 +194,10 @@ def _steps(
     for row in session.execute(wanted) if run_ids else ():
         found.setdefault((row.dag_id, row.run_id), []).append(row)
     return found
+
+
+def _is_about(row: Any, model: str) -> bool:
+    return row.dag_id not in BY_HAND or (row.conf or {}).get("model") == model
 
 
 def _run(row: Any, tasks: list[Any]) -> Run:

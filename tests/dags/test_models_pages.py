@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, FrameLocator
 
 from tasks.contracts import Action
 from tasks.ledger import entries
@@ -164,6 +164,30 @@ def test_what_is_at_work_appears_without_a_new_page_being_asked_for(
     page.close()
 
 
+def test_what_somebody_has_started_by_hand_is_at_work_at_its_own_model_alone(
+    user: "TestClient", past: Past
+) -> None:
+    asked = {"logical_date": None, "conf": {"model": MODEL, "reason": "It is worse."}}
+    started = user.post("/api/v2/dags/rollback_model/dagRuns", json=asked).json()
+    for model, is_there in ((MODEL, True), (FRESH, False)):
+        shown = user.get(f"/perennial/models/{model}/live").text
+        assert (started["dag_run_id"] in shown) == is_there
+
+
+def test_a_page_that_was_drawn_before_a_decision_says_that_it_is_old(
+    admin: BrowserContext, server: str, past: Past
+) -> None:
+    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    page.locator("[data-act=rollback] summary").click()  # what somebody has opened is not taken away
+    assert page.locator("#stale").is_hidden()
+
+    entry = past.quarantined("batch-8")
+
+    page.locator("#stale button").click()
+    page.locator(f".timeline [data-entry='{entry.sequence}']").wait_for()
+    page.close()
+
+
 def test_the_keyboard_reaches_everything_that_can_be_used(admin: BrowserContext, server: str) -> None:
     page = opened(admin, f"{server}/perennial/models/{FRESH}")
     wanted = page.evaluate(
@@ -216,6 +240,37 @@ def test_a_dag_has_a_tab_that_shows_its_model(admin: BrowserContext, server: str
     frame = page.frame_locator("iframe[title=Model]")
     assert frame.locator("h1").inner_text().startswith(MODEL)
     page.close()
+
+
+def test_the_pages_follow_airflows_own_theme_whatever_the_browser_prefers(
+    admin: BrowserContext, server: str
+) -> None:
+    page = admin.new_page()
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{server}/plugin/models")
+    frame = page.frame_locator("iframe[title=Models]")
+    frame.locator(f"[data-model={MODEL}]").wait_for()
+    papers: dict[str, str] = {}
+
+    for theme, said in (("dark", "Dark Mode"), ("light", "Light Mode")):
+        page.get_by_role("button", name="User").click()
+        page.get_by_role("menuitem", name="Appearance").click()
+        page.get_by_text(said, exact=True).click()
+        frame.locator(f":root[data-theme={theme}]").wait_for()
+        papers[theme] = paper_of(frame)
+    assert len(set(papers.values())) == 2
+    page.close()
+
+
+def paper_of(frame: FrameLocator) -> str:
+    """The colour behind a page's text."""
+    return str(frame.locator("body").evaluate("(body) => getComputedStyle(body).backgroundColor"))
+
+
+def test_a_version_leads_to_its_own_page_in_mlflow(user: "TestClient", past: Past) -> None:
+    shown = user.get(f"/perennial/models/{MODEL}").text
+    for version in ("1", "2"):
+        assert f'href="{settings().mlflow_url}/#/models/{MODEL}/versions/{version}"' in shown
 
 
 def test_a_version_leads_to_its_model_card_where_the_step_has_left_one(
