@@ -5,6 +5,7 @@ from the ledger and Airflow's own tables, so the API server needs no right at th
 answer GET alone: what a button does, the browser asks Airflow's REST API for (`plugins.pages.actions`).
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,7 +22,8 @@ from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
 from tasks.ledger.newest import lines_of
 from tasks.overview.evidence import evidence_of
-from tasks.overview.look import decision, detail, overview
+from tasks.overview.look import comparison, decision, detail, overview
+from tasks.release.agreement import disagreements
 
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
@@ -41,7 +43,13 @@ def everything(_user: User) -> Response:
     for run in runs:
         busy.setdefault(of_airflow.model_of(run.dag_id, known) or "", []).append(run)
     return page(
-        "overview.html", title="Models", cards=cards, dags=known, busy=busy, next_families=of_airflow.NEXT
+        "overview.html",
+        title="Models",
+        cards=cards,
+        dags=known,
+        busy=busy,
+        next_families=of_airflow.NEXT,
+        **_held(),
     )
 
 
@@ -90,6 +98,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         kinds=kinds,
         before=before,
         **now,
+        **_held(),
     )
 
 
@@ -123,9 +132,24 @@ def _live(model: str) -> dict[str, Any]:
     """What is at work, and a mark that changes when the rest of the page is old."""
     runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
     told = [str(line.sequence) for line in lines_of(model, 1)]
-    parts = [*told, *(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)]
+    differs = [each.since.isoformat() for each in disagreements(model)]
+    parts = [
+        *told,
+        *differs,
+        *(run.run_id for run in runs),
+        *(f"{each.run_id}:{each.task_id}" for each in asked),
+    ]
     mark = "|".join(parts)
     return {"runs": runs, "waiting": asked, "mark": mark}
+
+
+def _held() -> dict[str, Any]:
+    """When what the pages show was last held against what is there, and whether that failed."""
+    return {
+        "comparison": comparison(datetime.now(UTC)),
+        "failed": of_airflow.failed_reconciliation(),
+        "reconcile": of_airflow.RECONCILE,
+    }
 
 
 @app.exception_handler(LedgerBroken)

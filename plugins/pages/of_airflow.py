@@ -28,6 +28,8 @@ BY_HAND = (
     "label_incident_model",
 )
 """The DAGs whose form names the model that a run is about."""
+RECONCILE, SETTLES = "reconcile_ledger", ("reconcile", "faults")
+"""The DAG of each minute, and its tasks that run only where something did not agree with the ledger."""
 NEXT = ("train", "drift")
 """Those whose next run stands on a card."""
 ASKS = "awaiting_input"
@@ -63,6 +65,15 @@ class Run:
     since: datetime
     steps: tuple[Step, ...]
     to_come: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run in which what did not agree with the ledger could not be settled."""
+
+    dag_id: str
+    run_id: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,24 @@ def cards_of(model: str) -> dict[str, str]:
         for each in found
         if isinstance(each, dict) and each.get("version") and each.get("report_url")
     }
+
+
+def failed_reconciliation() -> Failure | None:
+    """The newest run that had something to settle, where it could not; None where it could, or none had."""
+    ended = (
+        sa.select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state, TaskInstance.end_date)
+        .where(
+            TaskInstance.dag_id == RECONCILE,
+            TaskInstance.task_id.in_(SETTLES),
+            TaskInstance.state.in_(("success", "failed")),
+            TaskInstance.end_date.is_not(None),
+        )
+        .order_by(TaskInstance.end_date.desc())
+        .limit(1)
+    )
+    with create_session() as session:
+        row = session.execute(ended).first()
+    return Failure(row.dag_id, row.run_id, row.end_date) if row and row.state == "failed" else None
 
 
 def may_start(user: Any, dag_id: str) -> bool:

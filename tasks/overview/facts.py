@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tasks.contracts import Silence, Trouble
 from tasks.overview.words import Tone
+from tasks.release.agreement import Disagreement
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Card:
         score: Of the version that serves.
         judged: The gate's verdicts, oldest first.
         troubles: What somebody should know, the gravest first.
+        differs: Where what is there is not what the ledger says, so that the card may be wrong.
     """
 
     model: str
@@ -135,6 +137,20 @@ class Card:
     judged: tuple[Judged, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     silences: tuple[Silence, ...] = ()
+    differs: tuple[Disagreement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """When what is there was last held against the ledger, which is what the pages show.
+
+    Attributes:
+        at: None where it never was.
+        is_late: Whether that is so long ago that somebody should look why.
+    """
+
+    at: datetime | None
+    is_late: bool
 
 
 @dataclass(frozen=True)

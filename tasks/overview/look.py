@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, ModelFigures
 from tasks.ledger.newest import Line, lines_of, newest_of_each, numbered
@@ -12,8 +12,10 @@ from tasks.monitoring.slo.figures import figures_of, newest
 from tasks.overview.cards import MOST, by_name, card_of, models_in
 from tasks.overview.charts import Trend
 from tasks.overview.details import drift_over_time, lineage_of, scores_over_time, versions_of
-from tasks.overview.facts import Card, Version
+from tasks.overview.facts import Card, Comparison, Version
 from tasks.provenance.picture import Picture
+from tasks.release.agreement import disagreements, looked_at
+from tasks.settings import settings
 
 PAGE_ROWS = 40
 """So many entries of the timeline are shown at once."""
@@ -65,13 +67,15 @@ def overview(names: Iterable[str]) -> list[Card]:
     told, now = by_name(newest_of_each(MOST)), datetime.now(UTC)
     late, failed = late_runs(), failed_runs()
     stood = {each.model: each.objectives for each in newest()}
+    differs = disagreements()
     found = []
     for name in sorted({*names, *models_in(told)}):
         troubles, silences = listed(
             name, lambda one: told.get(one, []), now, late, failed, stood.get(name, ())
         )
         card = card_of(name, told.get(name, []))
-        found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
+        own = tuple(each for each in differs if each.model == name)
+        found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences), differs=own))
     return sorted(found, key=lambda card: (card.served is None, card.model))
 
 
@@ -92,7 +96,10 @@ def detail(model: str, *, before: int | None = None, everything: bool = False) -
     checks = [entry for entry in own if entry.action == Action.DRIFT]
     return Detail(
         card=replace(
-            card_of(model, own), troubles=tuple(open_troubles(model)), silences=tuple(silences_of(model))
+            card_of(model, own),
+            troubles=tuple(open_troubles(model)),
+            silences=tuple(silences_of(model)),
+            differs=tuple(disagreements(model)),
         ),
         lines=tuple(lines[:PAGE_ROWS]),
         older=lines[PAGE_ROWS - 1].sequence if len(lines) > PAGE_ROWS else None,
@@ -104,6 +111,13 @@ def detail(model: str, *, before: int | None = None, everything: bool = False) -
         figures=figures_of(model),
         quarantined=_quarantined(own),
     )
+
+
+def comparison(now: datetime) -> Comparison:
+    """When what is there was last held against the ledger; late as a silent loop is."""
+    at = looked_at()
+    allowed = timedelta(minutes=settings().loop_silent_minutes)
+    return Comparison(at, is_late=at is None or now - at > allowed)
 
 
 def decision(model: str, sequence: int) -> LedgerEntry | None:

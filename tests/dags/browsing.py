@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,6 +197,18 @@ def answers_to(dag_id: str) -> list[tuple[list[str], dict[str, Any], str]]:
         return [
             (list(each.chosen_options), dict(each.params_input), each.responded_by["name"]) for each in found
         ]
+
+
+def end(dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    """Let a task of a run have ended now, as it does when a worker has run it."""
+    import sqlalchemy as sa
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+
+    own = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id)
+    ended = sa.update(TaskInstance).where(*own).values(state=state, end_date=datetime.now(UTC))
+    with create_session() as session:
+        assert session.execute(ended).rowcount == 1
 
 
 def leave(run: dict[str, Any], task_id: str, result: dict[str, Any]) -> None:

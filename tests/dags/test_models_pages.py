@@ -1,13 +1,16 @@
 """The Models pages at Airflow's own API server, in a real browser and without one: what they show."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator
 
-from tasks.contracts import Action
+from tasks.contracts import Action, Mismatch
 from tasks.ledger import entries
 from tasks.overview.evidence import told
+from tasks.release import agreement
 from tasks.settings import settings
 from tests.dags.browsing import (
     AXE,
@@ -15,6 +18,7 @@ from tests.dags.browsing import (
     NEEDS_BROWSER,
     admin,
     browser,
+    end,
     entry_of,
     leave,
     opened,
@@ -186,6 +190,48 @@ def test_a_page_that_was_drawn_before_a_decision_says_that_it_is_old(
     page.locator("#stale button").click()
     page.locator(f".timeline [data-entry='{entry.sequence}']").wait_for()
     page.close()
+
+
+def settling(user: "TestClient", state: str) -> str:
+    """A run of the DAG of each minute that had something to settle, and how that ended; its id."""
+    asked = {"logical_date": None, "conf": {}}
+    run_id = str(user.post("/api/v2/dags/reconcile_ledger/dagRuns", json=asked).json()["dag_run_id"])
+    end("reconcile_ledger", run_id, "reconcile", state)
+    return run_id
+
+
+def test_the_pages_say_where_what_is_there_is_not_what_the_ledger_says(
+    user: "TestClient", past: Past
+) -> None:
+    def shown(path: str) -> str:
+        return user.get(f"/perennial/models/{path}").text
+
+    settling(user, "success")
+    now, allowed = datetime.now(UTC), timedelta(minutes=settings().loop_silent_minutes)
+    moved = "ann changed the alias champion of MLflow to version 1, but version 2 serves."
+    agreement.note([Mismatch(model=MODEL, kind="person", entry=None, why=moved)], now)
+    for path in ("", MODEL):
+        assert moved in shown(path)
+        assert 'id="compared"' in shown(path)
+    assert "not as decided" not in shown(FRESH)
+
+    agreement.note([], now - 2 * allowed)
+    for path in ("", MODEL, FRESH):
+        assert "not as decided" not in shown(path)
+        assert 'id="not-compared"' in shown(path)
+        assert 'id="compared"' not in shown(path)
+
+
+def test_the_pages_say_that_what_did_not_agree_could_not_be_settled(user: "TestClient", past: Past) -> None:
+    settling(user, "success")
+    assert 'id="not-settled"' not in user.get("/perennial/models/").text
+
+    run_id = settling(user, "failed")
+
+    for path in ("", MODEL):
+        page = user.get(f"/perennial/models/{path}").text
+        assert 'id="not-settled"' in page
+        assert f"/dags/reconcile_ledger/runs/{quote(run_id)}" in page
 
 
 def test_the_keyboard_reaches_everything_that_can_be_used(admin: BrowserContext, server: str) -> None:
