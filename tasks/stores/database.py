@@ -124,8 +124,8 @@ loop_beats = sa.Table(
 disagreements = sa.Table(
     "disagreements",
     metadata,
-    sa.Column("model", sa.String(63), primary_key=True),
-    sa.Column("why", sa.Text, primary_key=True),
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("why", sa.Text, nullable=False),
     sa.Column("since", UtcTime, nullable=False),
 )
 

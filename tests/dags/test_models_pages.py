@@ -194,7 +194,7 @@ def test_a_page_that_was_drawn_before_a_decision_says_that_it_is_old(
 
 def settling(user: "TestClient", state: str) -> str:
     """A run of the DAG of each minute that had something to settle, and how that ended; its id."""
-    asked = {"logical_date": None, "conf": {}}
+    asked: dict[str, Any] = {"logical_date": None, "conf": {}}
     run_id = str(user.post("/api/v2/dags/reconcile_ledger/dagRuns", json=asked).json()["dag_run_id"])
     end("reconcile_ledger", run_id, "reconcile", state)
     return run_id
