@@ -21,6 +21,7 @@ from tasks.errors import ServiceAway, ServingError
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.late import late_runs, note_ended
 from tasks.monitoring.loop.beats import beat
+from tasks.release import agreement
 from tasks.settings import settings
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ def fail_by_faults(settled: XComArg, after: XComArg) -> None:
             raise AirflowSkipException("There was nothing to settle.")
         if result["faults"]:
             raise AirflowFailException(" ".join(result["faults"]))
+        agreement.note_settled()
 
     after >> fail(settled)
 

@@ -20,9 +20,11 @@ from plugins.pages.actions import answers_of, buttons_of
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from tasks.errors import LedgerBroken
+from tasks.ledger.newest import lines_of
 from tasks.overview.curves import drawn_of
 from tasks.overview.evidence import evidence_of
-from tasks.overview.look import decision, detail, overview
+from tasks.overview.look import comparison, decision, detail, overview
+from tasks.release.agreement import disagreements
 
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
@@ -42,7 +44,13 @@ def everything(_user: User) -> Response:
     for run in runs:
         busy.setdefault(of_airflow.model_of(run.dag_id, known) or "", []).append(run)
     return page(
-        "overview.html", title="Models", cards=cards, dags=known, busy=busy, next_families=of_airflow.NEXT
+        "overview.html",
+        title="Models",
+        cards=cards,
+        dags=known,
+        busy=busy,
+        next_families=of_airflow.NEXT,
+        **_held(),
     )
 
 
@@ -71,6 +79,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         kinds: `all` for the entries, too, that follow from others.
     """
     known = of_airflow.dags()
+    now = _live(model)  # before the rest, so that what changes meanwhile is told as new
     seen = detail(model, before=before, everything=kinds == "all")
     if not seen.lines and before is None and f"train_{model}" not in known:
         raise HTTPException(404, f"There is no model {model!r}.", headers=HEADERS)
@@ -89,7 +98,8 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         model_cards=of_airflow.cards_of(model),
         kinds=kinds,
         before=before,
-        **_live(model),
+        **now,
+        **_held(),
     )
 
 
@@ -122,14 +132,30 @@ def card(model: str, version: str, _user: User) -> Response:
 def _live(model: str) -> dict[str, Any]:
     """What is at work, and a mark that changes when the rest of the page is old."""
     runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
-    mark = "|".join([*(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)])
+    told = [str(line.sequence) for line in lines_of(model, 1)]
+    differs = [each.since.isoformat() for each in disagreements(model)]
+    parts = [
+        *told,
+        *differs,
+        *(run.run_id for run in runs),
+        *(f"{each.run_id}:{each.task_id}" for each in asked),
+    ]
     trained = of_airflow.training_of(model)
     return {
         "runs": runs,
         "waiting": asked,
-        "mark": mark,
+        "mark": "|".join(parts),
         "trained": trained,
         "drawn": drawn_of(trained.curves, datetime.now(UTC)) if trained else None,
+    }
+
+
+def _held() -> dict[str, Any]:
+    """When what the pages show was last held against what is there, and whether that failed."""
+    return {
+        "comparison": comparison(datetime.now(UTC)),
+        "failed": of_airflow.failed_reconciliation(),
+        "reconcile": of_airflow.RECONCILE,
     }
 
 
