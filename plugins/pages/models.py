@@ -12,8 +12,10 @@ from urllib.parse import quote
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from plugins.pages import of_airflow
 from plugins.pages.actions import answers_of, buttons_of
@@ -29,6 +31,8 @@ from tasks.release.agreement import disagreements
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
 User = Annotated[Any, Depends(get_user)]
+Name = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+"""Of a model, or of none; PostgreSQL cannot even be asked about a text with that character."""
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """Of an entry of the ledger; a database has no larger one."""
 MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
@@ -71,7 +75,7 @@ def static(name: str) -> Response:
 
 
 @app.get("/{model}")
-def model_page(model: str, user: User, before: Number | None = None, kinds: str = "") -> Response:
+def model_page(model: Name, user: User, before: Number | None = None, kinds: str = "") -> Response:
     """All of one model.
 
     Args:
@@ -104,13 +108,13 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
 
 
 @app.get("/{model}/live")
-def live(model: str, _user: User) -> Response:
+def live(model: Name, _user: User) -> Response:
     """What of a model is at work now, as a piece of its page."""
     return page("live.html", model=model, **_live(model))
 
 
 @app.get("/{model}/decisions/{sequence}")
-def decision_page(model: str, sequence: Number, _user: User) -> Response:
+def decision_page(model: Name, sequence: Number, _user: User) -> Response:
     """One entry of the ledger, and what it rests on."""
     entry = decision(model, sequence)
     if entry is None:
@@ -120,7 +124,7 @@ def decision_page(model: str, sequence: Number, _user: User) -> Response:
 
 
 @app.get("/{model}/versions/{version}/card")
-def card(model: str, version: str, _user: User) -> Response:
+def card(model: Name, version: str, _user: User) -> Response:
     """The model card of a version, where the step that writes it has kept it."""
     url = of_airflow.cards_of(model).get(version)
     target = report_page(url) if url else ""
@@ -165,8 +169,15 @@ def broken(_request: Request, error: LedgerBroken) -> Response:
     return page("failed.html", status=503, title="The ledger cannot be read", why=str(error))
 
 
-@app.exception_handler(HTTPException)
-async def refused(request: Request, error: HTTPException) -> Response:
+@app.exception_handler(RequestValidationError)
+def impossible(_request: Request, _error: RequestValidationError) -> Response:
+    """An address that names what cannot be, such as the entry -1."""
+    why = "The address of this page names something that cannot be. Begin with Models, above."
+    return page("failed.html", status=404, title="Not found", why=why)
+
+
+@app.exception_handler(StarletteHTTPException)
+async def refused(request: Request, error: StarletteHTTPException) -> Response:
     """Send who is not logged in to Airflow's own page for that; tell others on a page what is wrong."""
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
         target = quote(f"{prefix()}{request.scope['path'].removeprefix(prefix())}", safe="")

@@ -154,9 +154,10 @@ def decision(model: str, sequence: int) -> LedgerEntry | None:
 
 
 def _unreadable(model: str, error: Exception) -> str:
+    found = f"{type(error).__name__}: {error}"
     return (
-        f"An entry of the ledger about {model} cannot be understood ({type(error).__name__}: {error}): another "
-        "Perennial wrote it, or somebody changed it. `perennial ledger --verify` says which was changed."
+        f"An entry of the ledger about {model} cannot be understood ({found}): another Perennial wrote it "
+        "or somebody changed it. `perennial ledger --verify` says which was changed."
     )
 
 

@@ -191,6 +191,30 @@ def test_its_policy_lets_in_nothing_from_elsewhere(user: "TestClient", past: Pas
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nobody",
+        "a%00b",
+        "a%00b/live",
+        "a%00b/versions/1/card",
+        "..%2f..%2fetc%2fpasswd",
+        f"{MODEL}/decisions/-1",
+        f"{MODEL}/decisions/1e3",
+        f"{MODEL}/decisions/{2**63}",
+        f"{MODEL}/decisions/9999",
+        "nobody/decisions/1",
+        f"{MODEL}?before=yesterday",
+        f"{MODEL}/versions/..%2f1/card",
+        "-/pages.js%00",
+    ],
+)
+def test_an_address_of_nothing_is_told_so(user: "TestClient", past: Past, path: str) -> None:
+    answer = user.get(f"/perennial/models/{path}")
+    assert answer.status_code == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_what_is_at_work_appears_without_a_new_page_being_asked_for(
     admin: BrowserContext, server: str, user: "TestClient"
 ) -> None:
