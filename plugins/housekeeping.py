@@ -99,7 +99,7 @@ def fail_by_faults(settled: XComArg, after: XComArg) -> None:
     there was nothing to settle.
     """
 
-    @task(task_id="faults", retries=0, trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=STEP_LIMIT)
+    @task(task_id="faults", trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=STEP_LIMIT)
     def fail(result: dict[str, Any] | None) -> None:
         if result is None:
             raise AirflowSkipException("There was nothing to settle.")
