@@ -21,6 +21,7 @@ CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 120
 API_BUSY_SECONDS = 15
 TASK_PATIENCE_SECONDS = 30
+DAG_FILE_SECONDS = 120
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -53,6 +54,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "refresh_interval": settings.dags_refresh_seconds,
             "min_file_process_interval": settings.dags_refresh_seconds,
             "parsing_processes": 1,
+            "dag_file_processor_timeout": DAG_FILE_SECONDS + 60,
         },
         "database": {"sql_alchemy_conn": _connection(home / DATABASE)},
         "api": {
@@ -93,6 +95,9 @@ def _core(
     return {
         "dags_folder": project / "dags",
         "plugins_folder": project / "plugins",
+        # Less than a second of work, for which a machine with forty programs at work needed half a minute: a
+        # file that is given up loses its DAGs until it is read again.
+        "dagbag_import_timeout": DAG_FILE_SECONDS,
         "executor": "LocalExecutor",
         # LocalExecutor forks as many workers at once, whether they are needed or not.
         "parallelism": settings.airflow_parallelism,
