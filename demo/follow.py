@@ -21,12 +21,15 @@ def wait_for_published(
 ) -> tuple[int, int]:
     """Wait until the ingest runs have published or quarantined `rows` rows together; returns both counts.
 
+    A run that had failed before is nothing to this wait: files that one leaves are the next one's.
+
     Raises:
         StepFailed: An ingest run failed, or no run has ended for `stalled_seconds`.
     """
+    failed_before = {run["dag_run_id"] for run in airflow.runs(dag_id) if run["state"] == "failed"}
     known, until = -1, time.monotonic() + stalled_seconds
     while True:
-        runs = airflow.runs(dag_id)
+        runs = [run for run in airflow.runs(dag_id) if run["dag_run_id"] not in failed_before]
         for failed in (run["dag_run_id"] for run in runs if run["state"] == "failed"):
             airflow.wait(dag_id, failed, stalled_seconds=stalled_seconds)
         results = [

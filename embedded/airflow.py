@@ -5,6 +5,7 @@ Configured by the environment alone, so that there is no airflow.cfg to drift aw
 
 import json
 from pathlib import Path
+from secrets import token_urlsafe
 
 import requests
 
@@ -20,6 +21,7 @@ CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BUSY_SECONDS = 120
 API_BUSY_SECONDS = 15
 TASK_PATIENCE_SECONDS = 30
+DAG_FILE_SECONDS = 120
 COMPONENTS = {
     "airflow-api-server": "metadatabase",
     "airflow-scheduler": "scheduler",
@@ -52,6 +54,7 @@ def variables(settings: EmbeddedSettings, project: Path, port: int, secrets: Sec
             "refresh_interval": settings.dags_refresh_seconds,
             "min_file_process_interval": settings.dags_refresh_seconds,
             "parsing_processes": 1,
+            "dag_file_processor_timeout": DAG_FILE_SECONDS + 60,
         },
         "database": {"sql_alchemy_conn": _connection(home / DATABASE)},
         "api": {
@@ -92,6 +95,9 @@ def _core(
     return {
         "dags_folder": project / "dags",
         "plugins_folder": project / "plugins",
+        # Less than a second of work, for which a machine with forty programs at work needed half a minute: a
+        # file that is given up loses its DAGs until it is read again.
+        "dagbag_import_timeout": DAG_FILE_SECONDS,
         "executor": "LocalExecutor",
         # LocalExecutor forks as many workers at once, whether they are needed or not.
         "parallelism": settings.airflow_parallelism,
@@ -99,7 +105,7 @@ def _core(
         "dags_are_paused_at_creation": settings.dags_paused,
         "fernet_key": secrets.airflow_fernet_key,
         "execution_api_server_url": f"{url}/execution/",
-        "simple_auth_manager_users": f"{USER}:admin",
+        "simple_auth_manager_users": ",".join([f"{USER}:admin", *_more_users(settings)]),
         "simple_auth_manager_passwords_file": home / "passwords.json",
         "hostname_callable": "embedded.loopback.hostname",
     }
@@ -135,10 +141,18 @@ def _scheduler() -> dict[str, object]:
 
 
 def prepare(settings: EmbeddedSettings, secrets: Secrets) -> None:
-    """Make Airflow's folder, with the password of its one user."""
+    """Make Airflow's folder, with its users' passwords: those that are known, and new ones for new users."""
     home = settings.home / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(home / "passwords.json", json.dumps({USER: secrets.airflow_password}))
+    file = home / "passwords.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    names = [user.partition(":")[0] for user in _more_users(settings)]
+    passwords = {name: known.get(name) or token_urlsafe(12) for name in names}
+    write_private(file, json.dumps(passwords | {USER: secrets.airflow_password}, indent=2))
+
+
+def _more_users(settings: EmbeddedSettings) -> list[str]:
+    return [user for each in settings.airflow_users.split(",") if (user := each.strip())]
 
 
 def migration(settings: EmbeddedSettings) -> Migration:

@@ -1,16 +1,18 @@
 """The settings of the embedded platform, from the environment (`PERENNIAL_...`) or the project's .env."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from embedded.lineage import LineageUrl
 from tasks.settings import PROJECT
 from tasks.variables import Folder
 
+ROLES = ("viewer", "user", "op", "admin")
 PORTS = (
     "airflow_port",
     "mlflow_port",
@@ -29,6 +31,17 @@ def _from_json(value: object) -> object:
         raise ValueError(f"is no JSON document ({error})") from error
 
 
+def _users(said: str) -> str:
+    for each in filter(None, (one.strip() for one in said.split(","))):
+        name, _, role = each.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9._@-]+", name) or role not in ROLES or name == "admin":
+            raise ValueError(
+                f"{each!r} is no user: write name:role, where the role is one of {', '.join(ROLES)}, and the "
+                "name, which is not admin, has letters, digits and ._@- alone"
+            )
+    return said
+
+
 Options = Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_from_json)]
 
 
@@ -42,6 +55,9 @@ class EmbeddedSettings(BaseSettings):
         airflow_port, mlflow_port, gateway_port, torchserve_inference_port, torchserve_management_port,
             torchserve_metrics_port, inference_port: Fixed by you; None to take a free one and keep it.
         airflow_parallelism: How many tasks run at once; each is a process of Airflow's.
+        airflow_users: Who may log in to Airflow beside `admin`, `name:role`, comma-separated; the roles are
+            viewer, user, op and admin. Their passwords are made at the first start, in
+            airflow/passwords.json of `home`.
         airflow_options: Options of Airflow beside ours, by section and name; as a variable, a JSON document.
         dags_paused: Whether a DAG that Airflow sees for the first time waits until somebody switches it on.
         dags_refresh_seconds: How often the files in dags/ are read anew, with each model's pipeline.yaml.
@@ -81,6 +97,7 @@ class EmbeddedSettings(BaseSettings):
     torchserve_metrics_port: int | None = Field(default=None, gt=0, lt=65536)
     inference_port: int | None = Field(default=None, gt=0, lt=65536)
     airflow_parallelism: int = Field(default=4, ge=1)
+    airflow_users: Annotated[str, AfterValidator(_users)] = ""
     airflow_options: Options = Field(default_factory=dict)
     dags_paused: bool = False
     dags_refresh_seconds: int = Field(default=30, ge=1)

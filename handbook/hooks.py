@@ -54,8 +54,7 @@ def linked(text: str, folder: str) -> list[str]:
     return [
         place
         for place in places
-        if not (is_document(place) or place.split("/")[0] in OF_THIS_MACHINE)
-        and (PROJECT / place).exists()
+        if not (is_document(place) or place.split("/")[0] in OF_THIS_MACHINE) and (PROJECT / place).exists()
     ]
 
 

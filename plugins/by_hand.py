@@ -65,7 +65,7 @@ def show_triggers() -> XComArg:
 def start_trainings(recalled: XComArg) -> None:
     """Start each training that a recall was granted; skipped where there is none."""
 
-    @task(task_id="tickets", retries=0)
+    @task(task_id="tickets")
     def tickets(result: dict[str, Any]) -> list[dict[str, Any]]:
         return [
             {"trigger_dag_id": f"train_{ticket['model']}", "ticket": ticket} for ticket in result["tickets"]

@@ -21,6 +21,7 @@ from tasks.errors import ServiceAway, ServingError
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.late import late_runs, note_ended
 from tasks.monitoring.loop.beats import beat
+from tasks.release import agreement
 from tasks.settings import settings
 
 log = logging.getLogger(__name__)
@@ -98,12 +99,13 @@ def fail_by_faults(settled: XComArg, after: XComArg) -> None:
     there was nothing to settle.
     """
 
-    @task(task_id="faults", retries=0, trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=STEP_LIMIT)
+    @task(task_id="faults", trigger_rule=TriggerRule.NONE_FAILED, execution_timeout=STEP_LIMIT)
     def fail(result: dict[str, Any] | None) -> None:
         if result is None:
             raise AirflowSkipException("There was nothing to settle.")
         if result["faults"]:
             raise AirflowFailException(" ".join(result["faults"]))
+        agreement.note_settled()
 
     after >> fail(settled)
 

@@ -60,7 +60,10 @@ class HandingOn:
                 content = opened.read(LARGEST_BYTES + 1)
         except FileNotFoundError:
             return ""
-        return content.decode(errors="replace") if len(content) <= LARGEST_BYTES else ""
+        if len(content) > LARGEST_BYTES:
+            self._tell(f"{self.file.name} has more than {LARGEST_BYTES:,} bytes")
+            return ""
+        return content.decode(errors="replace")
 
     def _tell(self, why: str) -> None:
         if why not in self.said:

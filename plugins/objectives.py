@@ -11,7 +11,7 @@ from airflow.sdk.observability.stats import Stats
 
 from plugins.operators import BY_CLOCK
 from tasks.contracts import ModelFigures
-from tasks.errors import LedgerBroken, PerennialError, ServingError
+from tasks.errors import LedgerBroken, ServingError
 from tasks.monitoring.slo import figures
 from tasks.monitoring.slo.gauges import EVERY_MINUTES, gauges_of
 from tasks.monitoring.slo.look import look
@@ -20,6 +20,7 @@ from tasks.settings import settings
 from tasks.spec import read_specs
 
 PREFIX = "perennial"
+FAULTS = (ServingError, LedgerBroken, AttributeError, LookupError, TypeError, ValueError)
 LOOKED = "looked_at_seconds"
 """When the models were looked at last, whichever there are: without it nobody looks any more."""
 
@@ -35,14 +36,16 @@ def look_at_objectives() -> None:
     Raises:
         ServingError, LedgerBroken: Of a model nothing can be told now; the others were looked at all the
             same.
+        AttributeError, LookupError, TypeError, ValueError: So, too, where an entry of the ledger or the
+            gateway's answer has not the shape that it has to have, as of another Perennial.
     """
     specs = read_specs(settings().models)[0]
-    gateway, faults = Gateway(retries=0), list[PerennialError]()
+    gateway, faults = Gateway(retries=0), list[Exception]()
     for spec in specs:
         before = figures.figures_of(spec.name)
         try:
             found = look(spec, gateway, before.objectives if before else ())
-        except (ServingError, LedgerBroken) as fault:
+        except FAULTS as fault:
             faults.append(fault)
             continue
         figures.keep(found)

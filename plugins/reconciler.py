@@ -33,17 +33,20 @@ def wanted(models: list[str], run_type: str, run_after: datetime) -> dict[str, A
 
 
 def differing_models() -> list[str]:
-    """The models of which something does not agree with the ledger, each told in the log.
+    """The models of which something does not agree with the ledger, each told in the log and noted for the
+    pages.
 
     Raises:
         ServiceAway: MLflow does not answer.
         MlflowRefused: It does not answer the worker.
         ServingError: The gateway does not answer.
     """
+    from tasks.release import agreement
     from tasks.release.observe import mismatches
     from tasks.stores import mlflow_rest
 
     found = mismatches(mlflow_rest.registered_models(reader(settings())))
+    agreement.note(found, datetime.now(UTC))
     for each in found:
         log.info("%s: %s", each.model, each.why)
     return list(dict.fromkeys(each.model for each in found))

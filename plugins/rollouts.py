@@ -208,7 +208,7 @@ def bring_to_users(spec: PipelineSpec, run: XComArg, version: XComArg) -> None:
 def start_releases(settled: XComArg) -> XComArg:
     """Start each release by stages that the reconciliation handed over; skipped where there is none."""
 
-    @task(task_id="handed_over", retries=0)
+    @task(task_id="handed_over")
     def handed_over(result: dict[str, Any]) -> list[dict[str, Any]]:
         wanted = [each for each in result["settled"] if each["outcome"] == "handed over"]
         if not wanted:

@@ -70,7 +70,7 @@ def report_refused(ingested: XComArg) -> XComArg:
     Fails where the ingest failed, too: the last task of a run says how the run ended.
     """
 
-    @task(task_id="report_refused", retries=0, trigger_rule=TriggerRule.ALL_DONE)
+    @task(task_id="report_refused", trigger_rule=TriggerRule.ALL_DONE)
     def report(result: dict[str, Any] | None) -> None:
         files = result["files"] if result else []
         refused = [_refusal(file) for file in files if file["status"] == "refused"]
@@ -134,7 +134,7 @@ def quarantine(spec: PipelineSpec, check: XComArg) -> XComArg:
 def report_quarantined(check: XComArg, quarantined: XComArg) -> XComArg:
     """Fail where batches were quarantined, with each one's reason; the training goes on without them."""
 
-    @task(task_id="report_quarantined", retries=0)
+    @task(task_id="report_quarantined")
     def report(result: dict[str, Any]) -> None:
         bad = [verdict["why"] for verdict in result["verdicts"] if verdict["state"] == "quarantined"]
         if bad:

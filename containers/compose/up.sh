@@ -113,9 +113,9 @@ containers_of() { # services
     done
 }
 is_on() { case ",$(setting COMPOSE_PROFILES)," in *,"$1",*) ;; *) return 1 ;; esac; }
-is_on gpu-monitoring || containers_of gpu-exporter | xargs -r docker rm --force >/dev/null
+is_on gpu-monitoring || containers_of gpu-exporter | xargs -r docker rm --force --volumes >/dev/null
 is_on monitoring || containers_of monitoring-init prometheus alertmanager grafana statsd-exporter postgres-exporter node-exporter |
-    xargs -r docker rm --force >/dev/null
+    xargs -r docker rm --force --volumes >/dev/null
 
 # Compose gives up as soon as something that others wait for is called unhealthy. A busy machine makes it so for a while, so it is
 # asked again until our own patience ends.

@@ -16,7 +16,6 @@ from tasks.monitoring.alerts.late import late_runs
 from tasks.monitoring.slo.figures import newest
 
 
-
 class AsciiJSON(JSONResponse):
     """JSON that says half a character, too, which evidence may have and UTF-8 cannot."""
 

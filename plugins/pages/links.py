@@ -92,8 +92,7 @@ class MLflowRunLink(BaseOperatorLink):
         run = operator.inputs.get("run") or operator.outcome
         if not (isinstance(run, dict) and run.get("experiment_id") and run.get("run_id")):
             return ""
-        pages = settings().mlflow_pages or settings().mlflow_url
-        return f"{pages.rstrip('/')}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}"
+        return mlflow_page(f"experiments/{run['experiment_id']}/runs/{run['run_id']}")
 
 
 LINKS: dict[str, tuple[BaseOperatorLink, ...]] = {
@@ -130,6 +129,11 @@ def report_page(url: str) -> str:
     if type(place) is type(runs) and place.is_relative_to(runs):
         return f"{prefix()}{REPORTS}/{quote(place.relative_to(runs).as_posix())}"
     return url if urlsplit(url).scheme in {"http", "https"} else ""
+
+
+def mlflow_page(path: str) -> str:
+    """Where a browser finds one of MLflow's pages, such as `models/NAME/versions/2`."""
+    return f"{(settings().mlflow_pages or settings().mlflow_url).rstrip('/')}/#/{path}"
 
 
 def models_page(path: str = "") -> str:

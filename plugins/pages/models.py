@@ -13,8 +13,10 @@ from urllib.parse import quote
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from plugins.pages import of_airflow
 from plugins.pages.actions import answers_of, buttons_of
@@ -23,13 +25,17 @@ from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from plugins.pages.unread import lost_models, unread_files
 from tasks.errors import LedgerBroken
+from tasks.ledger.newest import lines_of
 from tasks.overview.curves import drawn_of
 from tasks.overview.evidence import evidence_of
-from tasks.overview.look import decision, detail, overview
+from tasks.overview.look import comparison, decision, detail, overview
+from tasks.release.agreement import disagreements
 
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
 User = Annotated[Any, Depends(get_user)]
+Name = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+"""Of a model, or of none; PostgreSQL cannot even be asked about a text with that character."""
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """Of an entry of the ledger; a database has no larger one."""
 MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
@@ -51,10 +57,11 @@ def everything(_user: User) -> Response:
         cards=cards,
         dags=known,
         busy=busy,
-        failed=[each for each in failed_acts() if each.model],
+        failed_acts=[each for each in failed_acts() if each.model],
         lost=lost,
         unread=unread_files(),
         next_families=of_airflow.NEXT,
+        **_held(),
     )
 
 
@@ -76,7 +83,7 @@ def static(name: str) -> Response:
 
 
 @app.get("/{model}")
-def model_page(model: str, user: User, before: Number | None = None, kinds: str = "") -> Response:
+def model_page(model: Name, user: User, before: Number | None = None, kinds: str = "") -> Response:
     """All of one model.
 
     Args:
@@ -84,6 +91,7 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         kinds: `all` for the entries, too, that follow from others.
     """
     known = of_airflow.dags()
+    now = _live(model)  # before the rest, so that what changes meanwhile is told as new
     seen = detail(model, before=before, everything=kinds == "all")
     lost = lost_models(known)
     if not seen.lines and before is None and model not in {*of_airflow.models_in(known), *lost}:
@@ -95,7 +103,9 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         model=model,
         seen=seen,
         checked=evidence_of(seen.check) if seen.check else None,
-        failed=[each for each in failed_acts() if each.is_of(model) and not each.is_told(seen.card.troubles)],
+        failed_acts=[
+            each for each in failed_acts() if each.is_of(model) and not each.is_told(seen.card.troubles)
+        ],
         buttons=buttons_of(model, seen, known, lambda dag_id: of_airflow.may_start(user, dag_id)),
         asked=answers_of(asked, lambda dag_id: of_airflow.may_answer(user, dag_id)),
         next_runs=[
@@ -106,18 +116,19 @@ def model_page(model: str, user: User, before: Number | None = None, kinds: str 
         model_cards=of_airflow.cards_of(model),
         kinds=kinds,
         before=before,
-        **_live(model),
+        **now,
+        **_held(),
     )
 
 
 @app.get("/{model}/live")
-def live(model: str, _user: User) -> Response:
+def live(model: Name, _user: User) -> Response:
     """What of a model is at work now, as a piece of its page."""
     return page("live.html", model=model, **_live(model))
 
 
 @app.get("/{model}/decisions/{sequence}")
-def decision_page(model: str, sequence: Number, _user: User) -> Response:
+def decision_page(model: Name, sequence: Number, _user: User) -> Response:
     """One entry of the ledger, and what it rests on."""
     entry = decision(model, sequence)
     if entry is None:
@@ -127,7 +138,7 @@ def decision_page(model: str, sequence: Number, _user: User) -> Response:
 
 
 @app.get("/{model}/versions/{version}/card")
-def card(model: str, version: str, _user: User) -> Response:
+def card(model: Name, version: str, _user: User) -> Response:
     """The model card of a version, where the step that writes it has kept it."""
     url = of_airflow.cards_of(model).get(version)
     target = report_page(url) if url else ""
@@ -144,14 +155,30 @@ def _train_dags(known: Iterable[str], lost: Iterable[str]) -> set[str]:
 def _live(model: str) -> dict[str, Any]:
     """What is at work, and a mark that changes when the rest of the page is old."""
     runs, asked = of_airflow.at_work(model), of_airflow.questions(model)
-    mark = "|".join([*(run.run_id for run in runs), *(f"{each.run_id}:{each.task_id}" for each in asked)])
+    told = [str(line.sequence) for line in lines_of(model, 1)]
+    differs = [each.since.isoformat() for each in disagreements(model)]
+    parts = [
+        *told,
+        *differs,
+        *(run.run_id for run in runs),
+        *(f"{each.run_id}:{each.task_id}" for each in asked),
+    ]
     trained = of_airflow.training_of(model)
     return {
         "runs": runs,
         "waiting": asked,
-        "mark": mark,
+        "mark": "|".join(parts),
         "trained": trained,
         "drawn": drawn_of(trained.curves, datetime.now(UTC)) if trained else None,
+    }
+
+
+def _held() -> dict[str, Any]:
+    """When what the pages show was last held against what is there, and whether that failed."""
+    return {
+        "comparison": comparison(datetime.now(UTC)),
+        "failed": of_airflow.failed_reconciliation(),
+        "reconcile": of_airflow.RECONCILE,
     }
 
 
@@ -161,8 +188,15 @@ def broken(_request: Request, error: LedgerBroken) -> Response:
     return page("failed.html", status=503, title="The ledger cannot be read", why=str(error))
 
 
-@app.exception_handler(HTTPException)
-async def refused(request: Request, error: HTTPException) -> Response:
+@app.exception_handler(RequestValidationError)
+def impossible(_request: Request, _error: RequestValidationError) -> Response:
+    """An address that names what cannot be, such as the entry -1."""
+    why = "The address of this page names something that cannot be. Begin with Models, above."
+    return page("failed.html", status=404, title="Not found", why=why)
+
+
+@app.exception_handler(StarletteHTTPException)
+async def refused(request: Request, error: StarletteHTTPException) -> Response:
     """Send who is not logged in to Airflow's own page for that; tell others on a page what is wrong."""
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
         target = quote(f"{prefix()}{request.scope['path'].removeprefix(prefix())}", safe="")

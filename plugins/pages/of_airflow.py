@@ -25,6 +25,16 @@ from tasks.contracts import TrainingCurves
 
 FAMILIES = ("train", "release", "drift", "judge_again", "reproduce", "predict_batch", "collect")
 """The DAGs that each model has of its own, those that people wait for first."""
+BY_HAND = (
+    "rollback_model",
+    "silence_alerts",
+    "decide_batch_model",
+    "close_breaker_model",
+    "label_incident_model",
+)
+"""The DAGs whose form names the model that a run is about."""
+RECONCILE, SETTLES = "reconcile_ledger", ("reconcile", "faults")
+"""The DAG of each minute, and its tasks that run only where something did not agree with the ledger."""
 NEXT = ("train", "drift")
 """Those whose next run stands on a card."""
 ASKS = "awaiting_input"
@@ -60,6 +70,15 @@ class Run:
     since: datetime
     steps: tuple[Step, ...]
     to_come: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run in which what did not agree with the ledger could not be settled."""
+
+    dag_id: str
+    run_id: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -107,12 +126,13 @@ def model_of(dag_id: str, known: Collection[str]) -> str | None:
 
 def at_work(model: str | None = None) -> list[Run]:
     """The runs that have not ended, oldest first, of one model where it is named."""
-    wanted = sa.select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after)
+    wanted = sa.select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.conf)
     wanted = wanted.where(DagRun.state.in_(AT_WORK)).order_by(DagRun.run_after).limit(500)
     if model:
-        wanted = wanted.where(DagRun.dag_id.in_([f"{family}_{model}" for family in FAMILIES]))
+        own = [f"{family}_{model}" for family in FAMILIES]
+        wanted = wanted.where(DagRun.dag_id.in_([*own, *BY_HAND]))
     with create_session() as session:
-        rows = list(session.execute(wanted))
+        rows = [row for row in session.execute(wanted) if not model or _is_about(row, model)]
         steps = _steps(session, {row.dag_id for row in rows}, {row.run_id for row in rows})
     return [_run(row, steps.get((row.dag_id, row.run_id), [])) for row in rows]
 
@@ -180,6 +200,24 @@ def training_of(model: str) -> Training | None:
         return None
 
 
+def failed_reconciliation() -> Failure | None:
+    """The newest run that had something to settle, where it could not; None where it could, or none had."""
+    ended = (
+        sa.select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state, TaskInstance.end_date)
+        .where(
+            TaskInstance.dag_id == RECONCILE,
+            TaskInstance.task_id.in_(SETTLES),
+            TaskInstance.state.in_(("success", "failed")),
+            TaskInstance.end_date.is_not(None),
+        )
+        .order_by(TaskInstance.end_date.desc())
+        .limit(1)
+    )
+    with create_session() as session:
+        row = session.execute(ended).first()
+    return Failure(row.dag_id, row.run_id, row.end_date) if row and row.state == "failed" else None
+
+
 def may_start(user: Any, dag_id: str) -> bool:
     """Whether Airflow lets a user start a run of a DAG."""
     return _may(user, "POST", DagAccessEntity.RUN, dag_id)
@@ -213,6 +251,10 @@ def _steps(
     for row in session.execute(wanted) if run_ids else ():
         found.setdefault((row.dag_id, row.run_id), []).append(row)
     return found
+
+
+def _is_about(row: Any, model: str) -> bool:
+    return row.dag_id not in BY_HAND or (row.conf or {}).get("model") == model
 
 
 def _run(row: Any, tasks: list[Any]) -> Run:

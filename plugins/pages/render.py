@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plugins.pages.links import prefix, report_page
+from plugins.pages.links import mlflow_page, prefix, report_page
 from tasks.overview.details import spark_of
 from tasks.overview.evidence import told
 from tasks.overview.words import title_of, tone_of
@@ -83,5 +83,10 @@ TEMPLATES.filters.update(
     time=_time, ago=_ago, short=_short, who=_who, as_json=_as_json, told=told, path=quote
 )
 TEMPLATES.globals.update(
-    percent=percent, spark_of=spark_of, title_of=title_of, tone_of=tone_of, report_page=report_page
+    percent=percent,
+    spark_of=spark_of,
+    title_of=title_of,
+    tone_of=tone_of,
+    report_page=report_page,
+    mlflow_page=mlflow_page,
 )

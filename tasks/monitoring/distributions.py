@@ -11,9 +11,9 @@ from tasks.contracts import ColumnShares, Reference, Signal, WindowProfile
 from tasks.monitoring.page.shares import Pair, Shares, shares_of
 from tasks.monitoring.page.words import short
 
-MOST_COLUMNS = 20
+MOST_COLUMNS = 12
 LETTERS = 40
-DIGITS = 5
+DIGITS = 4
 LEVELS = ("incident", "alarm", "suspicious", "note")
 
 

@@ -65,9 +65,7 @@ def _version(
         says=says,
         score=score_of_run(run_id, gates),
         gate_entry=gate.sequence if gate else None,
-        tables=tuple(
-            f"{each.get('table')} v{each.get('version')}" for each in parts(evaluation, "tables")
-        ),
+        tables=tuple(f"{each.get('table')} v{each.get('version')}" for each in parts(evaluation, "tables")),
         snapshot_sha256=str(evaluation.get("frozen_sha256") or ""),
         started_by=str((gate.evidence.get("started_by") if gate else "") or ""),
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tasks.contracts import Silence, Trouble
 from tasks.overview.words import Tone
+from tasks.release.agreement import Disagreement
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class Card:
         judged: The gate's verdicts, oldest first.
         troubles: What somebody should know, the gravest first.
         unreadable: Why nothing else is known of it; empty where its entries can be understood.
+        differs: Where what is there is not what the ledger says, so that the card may be wrong.
     """
 
     model: str
@@ -137,11 +139,25 @@ class Card:
     troubles: tuple[Trouble, ...] = ()
     silences: tuple[Silence, ...] = ()
     unreadable: str = ""
+    differs: tuple[Disagreement, ...] = ()
 
     def silence_of(self, reason: str) -> Silence | None:
         """The silence that keeps a trouble's alerts back the longest; None where it is told."""
         holding = [each for each in self.silences if each.of in {reason, None}]
         return max(holding, key=lambda each: each.until, default=None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """When what is there was last held against the ledger, which is what the pages show.
+
+    Attributes:
+        at: None where it never was.
+        is_late: Whether that is so long ago that somebody should look why.
+    """
+
+    at: datetime | None
+    is_late: bool
 
 
 @dataclass(frozen=True)

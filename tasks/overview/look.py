@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tasks.contracts import Action, LedgerEntry, ModelFigures
 from tasks.errors import LedgerBroken
@@ -20,8 +20,10 @@ from tasks.overview.details import (
     scores_over_time,
     versions_of,
 )
-from tasks.overview.facts import Card, Version
+from tasks.overview.facts import Card, Comparison, Version
 from tasks.provenance.picture import Picture
+from tasks.release.agreement import disagreements, looked_at
+from tasks.settings import settings
 
 OF_ANOTHER_SHAPE = (AttributeError, KeyError, TypeError, ValueError)
 """What comes of deciding by evidence that is not what its kind has: of another Perennial, or of somebody."""
@@ -81,17 +83,19 @@ def overview(names: Iterable[str]) -> list[Card]:
     told, now = by_name(newest_of_each(MOST)), datetime.now(UTC)
     late, failed = late_runs(), failed_runs()
     stood = {each.model: each.objectives for each in newest()}
+    differs = disagreements()
     found = []
     for name in sorted({*names, *models_in(told)}):
+        own = tuple(each for each in differs if each.model == name)
         try:
             troubles, silences = listed(
                 name, lambda one: told.get(one, []), now, late, failed, stood.get(name, ())
             )
             card = card_of(name, told.get(name, []))
         except OF_ANOTHER_SHAPE as error:  # it costs no other model its card
-            found.append(Card(name, unreadable=_unreadable(name, error)))
+            found.append(Card(name, unreadable=_unreadable(name, error), differs=own))
         else:
-            found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences)))
+            found.append(replace(card, troubles=tuple(troubles), silences=tuple(silences), differs=own))
     return sorted(found, key=lambda card: (card.served is None, card.model))
 
 
@@ -119,7 +123,10 @@ def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
     checks = [entry for entry in own if entry.action == Action.DRIFT]
     return Detail(
         card=replace(
-            card_of(model, own), troubles=tuple(open_troubles(model)), silences=tuple(silences_of(model))
+            card_of(model, own),
+            troubles=tuple(open_troubles(model)),
+            silences=tuple(silences_of(model)),
+            differs=tuple(disagreements(model)),
         ),
         lines=tuple(lines[:PAGE_ROWS]),
         older=lines[PAGE_ROWS - 1].sequence if len(lines) > PAGE_ROWS else None,
@@ -136,6 +143,13 @@ def _detail(model: str, before: int | None, *, everything: bool) -> Detail:
     )
 
 
+def comparison(now: datetime) -> Comparison:
+    """When what is there was last held against the ledger; late as a silent loop is."""
+    at = looked_at()
+    allowed = timedelta(minutes=settings().loop_silent_minutes)
+    return Comparison(at, is_late=at is None or now - at > allowed)
+
+
 def decision(model: str, sequence: int) -> LedgerEntry | None:
     """One entry about a model; None where the ledger has none of this number about it.
 
@@ -147,10 +161,10 @@ def decision(model: str, sequence: int) -> LedgerEntry | None:
 
 
 def _unreadable(model: str, error: Exception) -> str:
+    found = f"{type(error).__name__}: {error}"
     return (
-        f"An entry of the ledger about {model} cannot be understood ({type(error).__name__}: {error}): "
-        "another Perennial wrote it, or somebody changed it. `perennial ledger --verify` says which "
-        "was changed."
+        f"An entry of the ledger about {model} cannot be understood ({found}): another Perennial wrote it "
+        "or somebody changed it. `perennial ledger --verify` says which was changed."
     )
 
 

@@ -111,12 +111,22 @@ late_runs = sa.Table(
     sa.Column("deadline", UtcTime, nullable=False),
 )
 
-# When each loop of a platform was last at work: one row, since there is one loop.
+# When each loop of a platform was last at work: the loop itself, and its comparison with the ledger.
 loop_beats = sa.Table(
     "loop_beats",
     metadata,
     sa.Column("loop", sa.String(63), primary_key=True),
     sa.Column("at", UtcTime, nullable=False),
+)
+
+# Where what is there did not agree with the ledger when the look of each minute last found it, until that is
+# settled.
+disagreements = sa.Table(
+    "disagreements",
+    metadata,
+    sa.Column("model", sa.String(63), nullable=False, index=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
 )
 
 # Which channels were told that the loop is silent, and not yet that it is back; written as the next table is.

@@ -34,7 +34,7 @@ POINTS = 2000
 NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]", re.ASCII)
 LONGEST_NAME = 250
 END_OF_TIME = 2**63
-"""MLflow keeps times as milliseconds since 1970, in 64 bits; it refuses whole batches for one before or after."""
+"""MLflow keeps milliseconds since 1970 in 64 bits, and refuses a whole batch for one time before or after."""
 
 
 @dataclass
@@ -183,7 +183,7 @@ class Curves:
 
 
 def _opened(path: Path) -> BinaryIO | None:
-    """A file that the training wrote; None where it has taken it away, or put a link or a pipe in its place."""
+    """A file that the training wrote; None where it is gone, or a link or a pipe is in its place."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:

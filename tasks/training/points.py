@@ -8,6 +8,8 @@ from tasks.training.progress import DONE, Logged
 
 MOST_CURVES = 6
 MOST_POINTS = 200
+DIGITS = 7
+"""As many as a float of 32 bits has."""
 OF_THE_MACHINE = "system/"
 LARGEST = 1e300
 """MLflow keeps an infinite value as the largest of its database."""
@@ -44,7 +46,7 @@ def curve_of(name: str, logged: Iterable[Logged]) -> Curve:
 def made(name: str, values: Sequence[tuple[float, float]]) -> Curve:
     """A curve of steps and values, some of which may be no numbers."""
     broken = next((step for step, value in values if not _is_number(value)), None)
-    points = thinned([(step, value) for step, value in values if _is_number(value)])
+    points = thinned([(step, float(f"{value:.{DIGITS}g}")) for step, value in values if _is_number(value)])
     return Curve(name=name, points=tuple(points), not_a_number_at=broken)
 
 

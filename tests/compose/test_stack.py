@@ -4,17 +4,19 @@ closed but for one address, and restorable from a backup.
 
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import docker
 import pytest
 import requests
+from docker.models.containers import Container
 
 from demo.report import Report
 from tests.compose.conftest import EXAMPLE, PROJECT_NAME, left_of, stack_of
 from tests.compose.more_models import MODEL
-from tests.compose.stack import PROJECT_LABEL, Stack
+from tests.compose.stack import PROJECT_LABEL, SERVICE_LABEL, Stack
 from tests.conftest import PROJECT
 from tests.containers.said import said
 
@@ -39,11 +41,30 @@ def test_every_service_is_healthy_and_status_says_where_it_is_and_how_to_log_in(
     assert all(service in status.stdout for service in SERVICES)
 
 
-def test_up_again_changes_nothing(stack: Stack) -> None:
+def test_up_again_changes_nothing_and_removes_what_a_profile_left_that_is_off(stack: Stack) -> None:
     before = {container.id for container in stack.containers() if container.name.find("airflow-init") < 0}
+    left = left_by_monitoring(stack)
+    (mount,) = left.attrs["Mounts"]
     again = stack.make("up")
     assert again.returncode == 0, again.stdout
-    assert before <= {container.id for container in stack.containers()}
+    now = {container.id for container in stack.containers()}
+    assert before <= now
+    assert left.id not in now
+    listed = subprocess.run(["docker", "volume", "ls", "--quiet"], check=True, capture_output=True, text=True)
+    assert mount["Name"] not in listed.stdout.split(), "a volume without a name goes with its container"
+
+
+def left_by_monitoring(stack: Stack) -> Container:
+    """A container of the profile `monitoring`, with the volume that its image declares."""
+    labels = {
+        PROJECT_LABEL: stack.project,
+        SERVICE_LABEL: "alertmanager",
+        "perennial.clone": stack.setting("CLONE_ID"),
+    }
+    image = stack.setting("GATEWAY_IMAGE")
+    made: Container = stack.engine.containers.create(image, labels=labels, volumes=["/alertmanager"])
+    made.reload()
+    return made
 
 
 def test_dags_of_every_model_are_there_and_none_is_broken(stack: Stack) -> None:

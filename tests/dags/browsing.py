@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -219,6 +220,18 @@ def keep_curves(run: dict[str, Any], record: TrainingCurves) -> None:
 
     scope = TaskScope(dag_id=run["dag_id"], run_id=run["dag_run_id"], task_id="train")
     get_state_backend().set(scope, KEY, record.model_dump_json())
+
+
+def end(dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    """Let a task of a run have ended now, as it does when a worker has run it."""
+    import sqlalchemy as sa
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+
+    own = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id, TaskInstance.task_id == task_id)
+    ended = sa.update(TaskInstance).where(*own).values(state=state, end_date=datetime.now(UTC))
+    with create_session() as session:
+        assert session.execute(ended).rowcount == 1
 
 
 def leave(run: dict[str, Any], task_id: str, result: dict[str, Any]) -> None:

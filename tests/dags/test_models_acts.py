@@ -20,7 +20,7 @@ from tests.dags.browsing import (
     server,
     viewer,
 )
-from tests.unit.overview.past import MODEL, Past
+from tests.unit.overview.past import MODEL, Past, troubled
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -30,7 +30,12 @@ __all__ = ["admin", "browser", "past", "server", "viewer"]
 pytestmark = NEEDS_BROWSER
 
 
-ACTS: list[tuple[str, str, dict[str, str], dict[str, Any]]] = [
+TROUBLED = "handwritten_digit"
+"""A model that waits for a person: its breaker is open, and so is a label incident."""
+
+Act = tuple[str, str, dict[str, str], dict[str, Any]]
+
+ACTS: list[Act] = [
     ("trigger", f"train_{MODEL}", {"reason": "to see it"}, {"reason": "to see it"}),
     ("check", f"drift_{MODEL}", {}, {}),
     (
@@ -65,13 +70,67 @@ ACTS: list[tuple[str, str, dict[str, str], dict[str, Any]]] = [
     ),
 ]
 
+ANSWERS: list[Act] = [
+    (
+        "breaker",
+        "close_breaker_model",
+        {"reason": "The labels came late."},
+        {"model": TROUBLED, "reason": "The labels came late."},
+    ),
+    (
+        "labels",
+        "label_incident_model",
+        {"answer": "the_world", "reason": "Pens are thicker now."},
+        {"model": TROUBLED, "answer": "the_world", "reason": "Pens are thicker now."},
+    ),
+]
+"""What is offered only while something waits for it."""
+
+
+@pytest.fixture(scope="module")
+def in_trouble(past: Past) -> str:
+    """The model that waits for a person."""
+    return troubled(TROUBLED).model
+
 
 @pytest.mark.parametrize(("key", "dag_id", "said", "conf"), ACTS, ids=[act[0] for act in ACTS])
 def test_a_button_starts_its_dag_with_what_the_form_says(
     admin: BrowserContext, server: str, key: str, dag_id: str, said: dict[str, str], conf: dict[str, Any]
 ) -> None:
+    require_started(admin, f"{server}/perennial/models/{MODEL}", key, dag_id, said, conf)
+
+
+@pytest.mark.parametrize(("key", "dag_id", "said", "conf"), ANSWERS, ids=[act[0] for act in ANSWERS])
+def test_what_waits_for_a_person_is_answered_by_a_button(
+    admin: BrowserContext,
+    server: str,
+    in_trouble: str,
+    key: str,
+    dag_id: str,
+    said: dict[str, str],
+    conf: dict[str, Any],
+) -> None:
+    require_started(admin, f"{server}/perennial/models/{in_trouble}", key, dag_id, said, conf)
+
+
+def test_a_button_that_answers_is_there_only_while_something_waits_for_it(
+    admin: BrowserContext, server: str, in_trouble: str
+) -> None:
+    keys = {key for key, *_ in ANSWERS}
+    for model, offered in ((in_trouble, keys), (FRESH, set())):
+        page = opened(admin, f"{server}/perennial/models/{model}")
+        page.locator("[data-act=trigger]").wait_for()
+        shown = {str(act.get_attribute("data-act")) for act in page.locator("[data-act]").all()}
+        assert shown & keys == offered
+        page.close()
+
+
+def require_started(
+    admin: BrowserContext, address: str, key: str, dag_id: str, said: dict[str, str], conf: dict[str, Any]
+) -> None:
+    """Fill a button's form, press it, and see the run that Airflow has then."""
     before = len(runs_of(dag_id))
-    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    page = opened(admin, address)
     act = page.locator(f"[data-act='{key}']")
     act.locator("summary").click()
     for name, value in said.items():
@@ -180,16 +239,17 @@ def test_a_button_whose_dag_is_paused_says_that_the_run_would_wait(user: "TestCl
     assert f"The DAG {PAUSED} is paused, so the run would wait." in shown
 
 
+@pytest.mark.parametrize(("model", "acts"), [(MODEL, ACTS), (TROUBLED, ANSWERS)])
 def test_a_viewer_sees_all_and_finds_every_button_dead_and_refused(
-    viewer: BrowserContext, server: str
+    viewer: BrowserContext, server: str, in_trouble: str, model: str, acts: list[Act]
 ) -> None:
-    page = opened(viewer, f"{server}/perennial/models/{MODEL}")
+    page = opened(viewer, f"{server}/perennial/models/{model}")
     buttons = page.locator("[data-act] button[type=submit]")
-    assert buttons.count() >= len(ACTS)
+    assert buttons.count() >= len(acts)
     assert all(each.is_disabled() for each in buttons.all())
     assert "Ask an admin" in page.locator("#act + .refused").inner_text()
 
-    for key, dag_id, _, _ in ACTS:
+    for key, dag_id, _, _ in acts:
         before = len(runs_of(dag_id))
         act = page.locator(f"[data-act='{key}']")
         act.locator("summary").click()

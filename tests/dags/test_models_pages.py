@@ -2,16 +2,18 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, FrameLocator
 
-from tasks.contracts import Action, Curve, TrainingCurves
+from tasks.contracts import Action, Curve, Mismatch, TrainingCurves
 from tasks.ledger import entries
 from tasks.overview.evidence import told
+from tasks.release import agreement
 from tasks.settings import settings
 from tests.dags.browsing import (
     AXE,
@@ -19,6 +21,7 @@ from tests.dags.browsing import (
     NEEDS_BROWSER,
     admin,
     browser,
+    end,
     entry_of,
     keep_curves,
     leave,
@@ -188,6 +191,30 @@ def test_its_policy_lets_in_nothing_from_elsewhere(user: "TestClient", past: Pas
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nobody",
+        "a%00b",
+        "a%00b/live",
+        "a%00b/versions/1/card",
+        "..%2f..%2fetc%2fpasswd",
+        f"{MODEL}/decisions/-1",
+        f"{MODEL}/decisions/1e3",
+        f"{MODEL}/decisions/{2**63}",
+        f"{MODEL}/decisions/9999",
+        "nobody/decisions/1",
+        f"{MODEL}?before=yesterday",
+        f"{MODEL}/versions/..%2f1/card",
+        "-/pages.js%00",
+    ],
+)
+def test_an_address_of_nothing_is_told_so(user: "TestClient", past: Past, path: str) -> None:
+    answer = user.get(f"/perennial/models/{path}")
+    assert answer.status_code == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_what_is_at_work_appears_without_a_new_page_being_asked_for(
     admin: BrowserContext, server: str, user: "TestClient"
 ) -> None:
@@ -253,6 +280,72 @@ def test_the_curves_of_the_last_training_stay_with_the_name_of_its_run(
     assert HOSTILE not in shown
 
 
+def test_what_somebody_has_started_by_hand_is_at_work_at_its_own_model_alone(
+    user: "TestClient", past: Past
+) -> None:
+    asked = {"logical_date": None, "conf": {"model": MODEL, "reason": "It is worse."}}
+    started = user.post("/api/v2/dags/rollback_model/dagRuns", json=asked).json()
+    for model, is_there in ((MODEL, True), (FRESH, False)):
+        shown = user.get(f"/perennial/models/{model}/live").text
+        assert (started["dag_run_id"] in shown) == is_there
+
+
+def test_a_page_that_was_drawn_before_a_decision_says_that_it_is_old(
+    admin: BrowserContext, server: str, past: Past
+) -> None:
+    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    page.locator("[data-act=rollback] summary").click()  # what somebody has opened is not taken away
+    assert page.locator("#stale").is_hidden()
+
+    entry = past.quarantined("batch-8")
+
+    page.locator("#stale button").click()
+    page.locator(f".timeline [data-entry='{entry.sequence}']").wait_for()
+    page.close()
+
+
+def settling(user: "TestClient", state: str) -> str:
+    """A run of the DAG of each minute that had something to settle, and how that ended; its id."""
+    asked: dict[str, Any] = {"logical_date": None, "conf": {}}
+    run_id = str(user.post("/api/v2/dags/reconcile_ledger/dagRuns", json=asked).json()["dag_run_id"])
+    end("reconcile_ledger", run_id, "reconcile", state)
+    return run_id
+
+
+def test_the_pages_say_where_what_is_there_is_not_what_the_ledger_says(
+    user: "TestClient", past: Past
+) -> None:
+    def shown(path: str) -> str:
+        return user.get(f"/perennial/models/{path}").text
+
+    settling(user, "success")
+    now, allowed = datetime.now(UTC), timedelta(minutes=settings().loop_silent_minutes)
+    moved = "ann changed the alias champion of MLflow to version 1, but version 2 serves."
+    agreement.note([Mismatch(model=MODEL, kind="person", entry=None, why=moved)], now)
+    for path in ("", MODEL):
+        assert moved in shown(path)
+        assert 'id="compared"' in shown(path)
+    assert "not as decided" not in shown(FRESH)
+
+    agreement.note([], now - 2 * allowed)
+    for path in ("", MODEL, FRESH):
+        assert "not as decided" not in shown(path)
+        assert 'id="not-compared"' in shown(path)
+        assert 'id="compared"' not in shown(path)
+
+
+def test_the_pages_say_that_what_did_not_agree_could_not_be_settled(user: "TestClient", past: Past) -> None:
+    settling(user, "success")
+    assert 'id="not-settled"' not in user.get("/perennial/models/").text
+
+    run_id = settling(user, "failed")
+
+    for path in ("", MODEL):
+        page = user.get(f"/perennial/models/{path}").text
+        assert 'id="not-settled"' in page
+        assert f"/dags/reconcile_ledger/runs/{quote(run_id)}" in page
+
+
 def test_the_keyboard_reaches_everything_that_can_be_used(admin: BrowserContext, server: str) -> None:
     page = opened(admin, f"{server}/perennial/models/{FRESH}")
     wanted = page.evaluate(
@@ -305,6 +398,37 @@ def test_a_dag_has_a_tab_that_shows_its_model(admin: BrowserContext, server: str
     frame = page.frame_locator("iframe[title=Model]")
     assert frame.locator("h1").inner_text().startswith(MODEL)
     page.close()
+
+
+def test_the_pages_follow_airflows_own_theme_whatever_the_browser_prefers(
+    admin: BrowserContext, server: str
+) -> None:
+    page = admin.new_page()
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{server}/plugin/models")
+    frame = page.frame_locator("iframe[title=Models]")
+    frame.locator(f"[data-model={MODEL}]").wait_for()
+    papers: dict[str, str] = {}
+
+    for theme, said in (("dark", "Dark Mode"), ("light", "Light Mode")):
+        page.get_by_role("button", name="User").click()
+        page.get_by_role("menuitem", name="Appearance").click()
+        page.get_by_text(said, exact=True).click()
+        frame.locator(f":root[data-theme={theme}]").wait_for()
+        papers[theme] = paper_of(frame)
+    assert len(set(papers.values())) == 2
+    page.close()
+
+
+def paper_of(frame: FrameLocator) -> str:
+    """The colour behind a page's text."""
+    return str(frame.locator("body").evaluate("(body) => getComputedStyle(body).backgroundColor"))
+
+
+def test_a_version_leads_to_its_own_page_in_mlflow(user: "TestClient", past: Past) -> None:
+    shown = user.get(f"/perennial/models/{MODEL}").text
+    for version in ("1", "2"):
+        assert f'href="{settings().mlflow_url}/#/models/{MODEL}/versions/{version}"' in shown
 
 
 def test_a_version_leads_to_its_model_card_where_the_step_has_left_one(

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from plugins import housekeeping
+from plugins.pages import of_airflow
+from tasks.contracts import Mismatch
 from tasks.errors import ServiceAway
+from tasks.release import agreement, observe
+from tasks.stores import mlflow_rest
 from tests.dags.runs import RunDag, SetScript, asked, states
 
 
@@ -30,6 +34,28 @@ def test_what_differs_is_settled_and_a_service_that_is_away_is_waited_for(
     monkeypatch.setattr(housekeeping, "differing_models", away)
     nothing = dict.fromkeys(("look", "reconcile", "faults", "send_alerts"), "skipped") | handed_over
     assert states(run_dag("reconcile_ledger")) == nothing
+
+
+def test_what_differs_is_kept_for_the_pages_until_it_is_settled(
+    run_dag: RunDag, heavy: SetScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = "ann changed MLflow's alias champion to version 2, but version 1 serves."
+    found = [Mismatch(model="review_sentiment", kind="person", entry=None, why=moved)]
+    monkeypatch.setattr(housekeeping, "give_back_unstarted", lambda *_: [])
+    monkeypatch.setattr(mlflow_rest, "registered_models", lambda *_: [])
+    monkeypatch.setattr(observe, "mismatches", lambda _: found)
+    fails = {"result": {"settled": [], "faults": ["The backend does not answer."]}}
+    heavy({"reconcile": [fails, {"result": {"settled": [], "faults": []}}]})
+
+    assert states(run_dag("reconcile_ledger"))["faults"] == "failed"
+    assert [(each.model, each.why) for each in agreement.disagreements()] == [("review_sentiment", moved)]
+    failed = of_airflow.failed_reconciliation()
+    assert failed is not None
+
+    run = run_dag("reconcile_ledger")
+    assert (states(run)["faults"], failed.run_id != run.run_id) == ("success", True)
+    assert agreement.disagreements() == []
+    assert of_airflow.failed_reconciliation() is None
 
 
 def test_what_differs_is_settled_though_the_objectives_cannot_be_looked_at(

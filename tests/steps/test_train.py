@@ -231,7 +231,7 @@ def test_the_curves_of_a_training_are_live_and_stay_with_its_run_however_it_ends
     assert (shown.run_id, shown.unit, shown.done, shown.total) == (run_id, "epoch", 3, 3)
     assert shown.ended_at is not None
     assert {curve.name: curve.points for curve in shown.curves} == {
-        "loss": ((1, 1), (2, 0.5), (3, 1 / 3)),
+        "loss": ((1, 1), (2, 0.5), (3, pytest.approx(1 / 3))),
         "tensorboard/loss": ((1, 1), (2, 0.5), (3, pytest.approx(1 / 3))),
         "tensorboard/rate": tuple((epoch, pytest.approx(0.1)) for epoch in (1, 2, 3)),
     }

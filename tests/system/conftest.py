@@ -85,7 +85,7 @@ def up(configuration: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         )
         assert started.process.poll() is None, started.said
         running = Platform(home, **SMALL)
-        Airflow(running.addresses.airflow, running.airflow_token).wait_for_dags(INGEST, timeout_seconds=60)
+        Airflow(running.addresses.airflow, running.airflow_token).wait_for_dags(INGEST, timeout_seconds=300)
         yield started
     finally:
         started.process.terminate()

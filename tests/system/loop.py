@@ -21,7 +21,7 @@ class Loop:
     airflow: Airflow
     models: Path
     first: dict[str, str] = field(default_factory=dict)
-    worse: dict[str, str] = field(default_factory=dict)
+    worse: str = ""
 
     def train(self, model: str, **parameters: Any) -> str:
         return self.airflow.trigger(f"train_{model}", reason="a test", **parameters)

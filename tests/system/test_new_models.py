@@ -15,10 +15,7 @@ from tasks.stores import registry
 from tests.system.conftest import ask, wait_for_run, wait_for_success, wait_until
 from tests.system.loop import MULTICLASS, NEW, REGRESSION, Loop
 
-WORSE = {
-    REGRESSION: {"epochs": 1, "learning_rate": 1.0},
-    MULTICLASS: {"epochs": 1, "learning_rate": 0.0001},
-}
+WORSE = {"epochs": 1, "learning_rate": 0.0001}
 TRUTH: dict[str, Any] = {REGRESSION: 25, MULTICLASS: "0"}
 STALE_SECONDS = 200  # Airflow looks for DAGs that have left their file about once a minute
 
@@ -41,7 +38,8 @@ def test_a_model_that_was_just_made_trains_and_serves_without_an_edit(loop: Loop
 @pytest.mark.parametrize("model", [REGRESSION, MULTICLASS])
 def test_a_model_of_another_task_goes_round_the_loop(loop: Loop, model: str) -> None:
     wait_for_success(loop.airflow, f"train_{model}", loop.first[model])
-    loop.worse[model] = loop.train(model, **WORSE[model])
+    if model == MULTICLASS:  # of a regression the gate's own tests refuse one
+        loop.worse = loop.train(model, **WORSE)
 
     answer = loop.predict(model)
 
@@ -56,11 +54,11 @@ def test_a_model_of_another_task_goes_round_the_loop(loop: Loop, model: str) -> 
     assert accepted.ok, accepted.text
 
 
-@pytest.mark.parametrize("model", [REGRESSION, MULTICLASS])
-def test_a_worse_candidate_is_refused_and_what_serves_goes_on_serving(loop: Loop, model: str) -> None:
-    states = wait_for_run(loop.airflow, f"train_{model}", loop.worse[model])
+def test_a_worse_candidate_is_refused_and_what_serves_goes_on_serving(loop: Loop) -> None:
+    model = MULTICLASS
+    states = wait_for_run(loop.airflow, f"train_{model}", loop.worse)
 
-    decision = loop.airflow.result(f"train_{model}", loop.worse[model], "gate")
+    decision = loop.airflow.result(f"train_{model}", loop.worse, "gate")
     assert decision["verdict"] == "reject", decision["why"]
     assert (states["gate"], states["register"], states["deploy"]) == ("success", "skipped", "skipped")
     assert loop.predict(model).json()["run_id"] == loop.result(model, "train")["run_id"]

@@ -2,49 +2,25 @@
 browser, the login, the form, and what it asks for.
 """
 
-import shutil
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from demo.airflow import Airflow
 from embedded.platform import Platform
+from tests.system.browsing import NEEDS_BROWSER, page
 from tests.system.conftest import wait_until
 from tests.system.loop import REGRESSION, Loop
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+__all__ = ["page"]
+
 DAG = f"train_{REGRESSION}"
-QUIET = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-gpu",
-]
+
+pytestmark = NEEDS_BROWSER
 
 
-@pytest.fixture
-def page(platform: Platform) -> Iterator[Page]:
-    """A browser that is logged in to Airflow."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *QUIET])
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
-        opened.set_default_timeout(30_000)
-        opened.goto(platform.addresses.airflow)
-        opened.locator("input[name=username]").fill(platform.credentials.username)
-        opened.locator("input[name=password]").fill(platform.credentials.password)
-        opened.get_by_role("button", name="Sign in").click()
-        opened.wait_for_url(lambda url: "/auth/login" not in url)
-        yield opened
-        browser.close()
-
-
-@pytest.mark.platform
-@pytest.mark.browser
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 def test_the_trigger_button_shows_the_projects_parameters_and_starts_what_was_asked_for(
     inside: Platform, airflow: Airflow, page: Page, loop: Loop
 ) -> None:

@@ -131,7 +131,6 @@ def _one(
     @asynccontextmanager
     async def live() -> AsyncIterator[None]:
         log.start()
-        await backends.open()
         await peers.start()
         following = asyncio.create_task(directory.follow())
         async with AsyncExitStack() as stack:

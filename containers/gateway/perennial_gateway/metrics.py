@@ -113,7 +113,7 @@ class OfVersion:
         self._answers[role, outcome].inc()
 
     def _begin(self, role: str | None) -> None:
-        """Every outcome from 0: Prometheus sees no change where a count begins, as the first failures would."""
+        """Begin every outcome at 0: a count that begins with its first failure hides it from Prometheus."""
         for outcome in get_args(Outcome):
             self._answers[role, outcome] = ANSWERS.labels(*self._names, role or "named", outcome)
 

@@ -15,17 +15,17 @@ LOOP = "reconcile_ledger"
 """The DAG of each minute."""
 
 
-def beat(at: datetime) -> None:
-    """Write down that the loop is at work."""
+def beat(at: datetime, loop: str = LOOP) -> None:
+    """Write down that the loop, or another one that is named, is at work."""
     with engine().begin() as connection:
-        if connection.execute(beats.update().where(beats.c.loop == LOOP).values(at=at)).rowcount == 0:
-            connection.execute(beats.insert().values(loop=LOOP, at=at))
+        if connection.execute(beats.update().where(beats.c.loop == loop).values(at=at)).rowcount == 0:
+            connection.execute(beats.insert().values(loop=loop, at=at))
 
 
-def newest_beat() -> datetime | None:
+def newest_beat(loop: str = LOOP) -> datetime | None:
     """When the loop was last at work; None where it never was."""
     with engine().connect() as connection:
-        return connection.execute(sa.select(beats.c.at).where(beats.c.loop == LOOP)).scalar()
+        return connection.execute(sa.select(beats.c.at).where(beats.c.loop == loop)).scalar()
 
 
 def told_of_silence() -> dict[str, Told]:

@@ -1,5 +1,6 @@
 """Every metric that a rule or a dashboard names is one that a real service exposes."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -161,7 +162,13 @@ def test_node_exporter_exposes_what_is_recorded_of_it(tmp_path: Path) -> None:
 
 def test_alertmanager_exposes_what_is_recorded_of_it(tmp_path: Path) -> None:
     (tmp_path / "alertmanager.yml").write_text("{route: {receiver: nobody}, receivers: [{name: nobody}]}")
-    arguments = ("--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=")
+    composed: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
+    command = [
+        re.sub(r"\$\{\w+:-(\w+)\}", r"\1", each) for each in composed["services"]["alertmanager"]["command"]
+    ]
+    leads_to = "--web.external-url=https://localhost:8443/grafana/"
+    assert leads_to in command, "what a message links to is an address that people reach"
+    arguments = ("--config.file=alertmanager.yml", "--storage.path=data", *command[2:])
     with exporter("prometheus-alertmanager", *arguments, folder=tmp_path) as text:
         assert missing("alertmanager", text) == set()
 

@@ -49,7 +49,6 @@ async def batcher_of(server: Server, key_file: Path) -> AsyncIterator[Batcher]:
     port = runner.addresses[0][1]
     key_file.write_text('{"inference": {"key": "none"}}')
     backend = Replicas([TorchServe(f"http://127.0.0.1:{port}", key_file)])
-    await backend.open()
     told = {**route("1"), "batches": True, "batch_size": 32, "timeout_seconds": 0.1}
     yield Batcher(backend, Route.model_validate(told), OfVersion("m", "1"))
     await backend.close()

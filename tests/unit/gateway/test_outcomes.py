@@ -90,8 +90,8 @@ def test_a_version_that_never_failed_has_a_count_of_0_from_which_prometheus_sees
     models.add("never-failed", 1)
     assert gateway.put("/internal/routes/m", json=route("never-failed"), headers=STEPS).status_code == 200
     assert ask(gateway).status_code == 200
-    of = 'perennial_gateway_answers_total{model="m",model_version="never-failed",outcome="failed",role="stable"}'
-    assert f"{of} 0.0" in gateway.get("/metrics").text
+    of = 'model="m",model_version="never-failed",outcome="failed",role="stable"'
+    assert f"perennial_gateway_answers_total{{{of}}} 0.0" in gateway.get("/metrics").text
 
 
 def test_a_version_that_fails_at_large_requests_is_told_by_requests(

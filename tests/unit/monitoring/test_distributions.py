@@ -21,11 +21,11 @@ def test_shares_then_and_now_are_those_of_the_rows(known: Reference) -> None:
     amount, *_ = (each for each in distributions_of(known, now, ()) if each.column == "amount")
     own = now.columns["amount"]
     assert [pair[1] for pair in amount.shares] == pytest.approx(
-        [count / 400 for count in own.counts], abs=1e-5
+        [count / 400 for count in own.counts], abs=1e-4
     )
-    assert sum(pair[0] for pair in amount.shares) == pytest.approx(1, abs=1e-3)
+    assert sum(pair[0] for pair in amount.shares) == pytest.approx(1, abs=2e-3)
     assert (amount.rows, amount.missing, len(amount.places)) == ((1200, 400), (0, 0), 21)
-    assert amount.new == (0, pytest.approx(own.new / 400, abs=1e-5))
+    assert amount.new == (0, pytest.approx(own.new / 400, abs=1e-4))
 
 
 def test_what_was_noticed_comes_first_and_then_what_has_changed_the_most(known: Reference) -> None:
@@ -51,7 +51,7 @@ def test_long_values_and_many_columns_stay_small(known: Reference) -> None:
     kept = distributions_of(many, renamed(now), ())
     assert len(kept) == MOST_COLUMNS
     assert max(len(label) for each in kept for label in each.labels) <= LETTERS
-    assert len(json.dumps([each.model_dump(mode="json") for each in kept])) < 40_000
+    assert len(json.dumps([each.model_dump(mode="json") for each in kept])) < 20_000
 
 
 def test_without_rows_there_is_nothing_to_keep(known: Reference) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.contracts import Action, ColumnShares, SnapshotPart
+from tasks.contracts import Action, ColumnShares, MeasuredWindows, SnapshotPart
 from tasks.errors import FrozenSetMismatch, InvalidProject, InvalidRequest, LakeError
 from tasks.ledger import entries
 from tasks.ledger.precedent import require_drift_decision
@@ -25,7 +25,7 @@ from tasks.settings import settings
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
 from tasks.stores.row_hash import sha256_of_rows
-from tests.unit.monitoring.traffic import DAY, SPEC, START, check, labelled, predict, texts
+from tests.unit.monitoring.traffic import DAY, SPEC, START, answer, check, labelled, predict, texts
 
 
 def test_of_a_regression_too_only_the_features_are_compared(home: Path, trained: Any) -> None:
@@ -66,7 +66,7 @@ def test_quiet_traffic_is_reported_and_recorded(home: Path, trained: Any) -> Non
     assert {each.column for each in kept} == {"text: characters", "text: words", "text: share of letters"}
     for each in kept:
         assert each.rows[1] == 400
-        assert [sum(side) for side in zip(*each.shares, strict=True)] == pytest.approx([1, 1], abs=1e-3)
+        assert [sum(side) for side in zip(*each.shares, strict=True)] == pytest.approx([1, 1], abs=2e-3)
     assert entry.evidence["measured"] is None, "no label has come"
     check_page = Path(str(decision.page_url)).read_text(encoding="utf-8")
     for told in ("text: words", str(decision.ledger_hash), entry.evidence["reference"], "Volume"):
@@ -80,11 +80,17 @@ def test_the_page_shows_the_checks_before_it_and_what_was_decided_is_in_the_ledg
     predict(texts(400, 4, shift=0.3), at=START + DAY, batch="second")
     Lake().append("reviews", labelled(500, 9, shift=0.3), batch_id="labels")
     check(home, trained)
+    answer(100, wrong=20, batch="first")
 
     decision = check(home, trained, start=START + DAY)
 
     assert decision.verdict == "retrain"
     require_drift_decision(decision, SPEC.name)
+    first, second = (entry.evidence["measured"] for entry in entries.history(SPEC.name))
+    assert first is None, "no label had come"
+    [window] = MeasuredWindows.model_validate(second).windows
+    assert (window.start, window.labelled, window.value) == (START, 100, 0.8)
+    assert window.low < 0.8 < window.high
     page = Path(str(decision.page_url)).read_text(encoding="utf-8")
     assert "Quiet, 2026-03-01" in page
     assert "ROC AUC, 1 Mar" in page

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.contracts import DriftDecision, DriftRequest, StepContext
+from tasks.data.collect import feedback_table
 from tasks.monitoring import drift
 from tasks.settings import PROJECT
 from tasks.spec import PipelineSpec
@@ -58,6 +59,21 @@ def predict(rows: list[str | None], *, at: datetime = START, batch: str = "p") -
         "text": pa.array(rows, pa.string()),
     }
     Lake().append(f"{SPEC.name}__predictions", pa.table(logged), batch_id=batch)
+
+
+def answer(count: int, wrong: int, *, at: datetime = START, batch: str = "p") -> None:
+    """Let labels have come for the first predictions of a batch, some of which were wrong."""
+    rows = [
+        {
+            "sequence": number + 1,
+            "prediction_id": f"{batch}-{number:05d}",
+            "label": (number + (number < wrong)) % 2,
+            "received_at": (at + timedelta(hours=1)).isoformat(),
+            "sent_by": "shop",
+        }
+        for number in range(count)
+    ]
+    Lake().append(f"{SPEC.name}__feedback", feedback_table(rows), batch_id=f"labels of {batch}")
 
 
 def check(home: Path, run: Any, *, spec: PipelineSpec = SPEC, start: datetime = START) -> DriftDecision:

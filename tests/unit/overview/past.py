@@ -37,9 +37,19 @@ class Past:
     days: int = 0
 
     def judged(
-        self, number: int, *, gain: float | None = None, champion: int | None = None, **changes: Any
+        self,
+        number: int,
+        *,
+        gain: float | None = None,
+        champion: int | None = None,
+        falls_to: float | None = None,
+        **changes: Any,
     ) -> LedgerEntry:
-        """The gate's entry on a candidate: of a first model, or of one that differs by `gain`."""
+        """The gate's entry on a candidate: of a first model, or of one that differs by `gain`.
+
+        Args:
+            falls_to: What the champion scores on the new labels; None where there are none.
+        """
         run, sha256 = self.run_of(number), f"{number:x}" * 64
         names = {"model": self.model, "run_id": run, "archive_sha256": sha256[:64]}
         accuracy = 0.9 + (gain or 0)
@@ -53,7 +63,10 @@ class Past:
             own = {"run_id": self.run_of(champion), "archive_sha256": (f"{champion:x}" * 64)[:64]}
             before = judged.score("champion", 0.9, **own)
         differences = () if gain is None else (judged.gained(gain), *(_sliced(each, gain) for each in slices))
-        made = {"model": self.model, "champion": 0.9 if before else None, "differences": differences}
+        made: dict[str, Any] = {"model": self.model, "champion": 0.9 if before else None}
+        made["differences"] = differences
+        if falls_to is not None:
+            made["sets"] = judged.sets(judged.set_score(falls_to))
         report = judged.evaluation(scored=scored, **made)
         if before is not None:
             report = report.model_copy(update={"champion": before})
@@ -89,8 +102,10 @@ class Past:
             },
         )
 
-    def checked(self, number: int, auc: float = 0.52, **changes: Any) -> LedgerEntry:
-        """The entry of a drift check of the version that serves."""
+    def checked(
+        self, number: int, auc: float = 0.52, memory: Memory | None = None, **changes: Any
+    ) -> LedgerEntry:
+        """The entry of a drift check of the version that serves; `memory` is what was before."""
         self.days += 1
         signal = {
             "question": "input",
@@ -114,7 +129,7 @@ class Past:
             signals=signals,
         )
         found = judge(findings, judged.SPEC.monitor)
-        step = next_state(found, Memory(), judged.SPEC.monitor)
+        step = next_state(found, memory or Memory(), judged.SPEC.monitor)
         start = DAY + timedelta(days=self.days)
         decision = DriftDecision(
             model=self.model,
@@ -271,4 +286,15 @@ def lived(model: str = MODEL) -> Past:
     past.switched(2, before=1)
     past.checked(2, 0.9)
     past.quarantined("batch-7")
+    return past
+
+
+def troubled(model: str) -> Past:
+    """A model that serves, whose champion falls on the new labels, and whose breaker is open."""
+    past = Past(model)
+    past.judged(1)
+    past.switched(1)
+    past.judged(2, gain=0.02, champion=1, falls_to=0.1)
+    failures = judged.SPEC.monitor.breaker_after
+    past.checked(1, 0.9, Memory(failures_in_a_row=failures, model=model))
     return past

@@ -1,5 +1,6 @@
 """What a training says of itself reaches Airflow's state store, and nothing that it should not hold."""
 
+import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from upath import UPath
 
 from plugins.live_curves import KEY, LARGEST_BYTES, HandingOn, curves_shown
 from tasks.contracts import Curve, TrainingCurves
+from tasks.training.points import MOST_CURVES, MOST_POINTS, made
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 log = logging.getLogger("test_live_curves")
@@ -68,11 +70,23 @@ def test_what_breaks_its_contract_is_told_once_and_goes_no_further(
     assert (memory.kept, caplog.text.count("break their contract")) == ([], 1)
 
 
-def test_more_than_a_step_of_ours_writes_is_not_read(tmp_path: Path) -> None:
+def test_more_than_a_step_of_ours_writes_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file, memory = UPath(tmp_path / "curves.json"), Memory()
     file.write_text(record().model_dump_json() + " " * LARGEST_BYTES)
     HandingOn(file, memory, log).look()
-    assert memory.kept == []
+    assert (memory.kept, "more than 64,000 bytes" in caplog.text) == ([], True)
+
+
+def test_the_largest_record_of_ours_is_read(tmp_path: Path) -> None:
+    points = [(float(10**15 + step), -1.234567890123e-300 * step) for step in range(1, MOST_POINTS + 1)]
+    curves = tuple(made(f"{number}" * 250, points) for number in range(MOST_CURVES))
+    file, memory = UPath(tmp_path / "curves.json"), Memory()
+    file.write_text(TrainingCurves(run_id="r", begun_at=AT, at=AT, curves=curves).model_dump_json())
+    HandingOn(file, memory, log).look()
+    assert len(memory.kept) == 1
+    assert len(json.dumps(memory.kept[0][1])) < LARGEST_BYTES
 
 
 def test_an_api_server_that_is_away_is_told_once_and_the_training_goes_on(

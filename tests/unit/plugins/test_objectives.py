@@ -201,3 +201,21 @@ def heard(found: ModelFigures, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             monkeypatch.undo()
             Stats.initialize(factory=get_stats_factory(), export_legacy_names=legacy)
+
+
+def test_an_entry_of_another_shape_costs_no_other_model_its_look(platform: Path) -> None:
+    other = platform / "models" / "a_model_before"
+    other.mkdir()
+    fields = yaml.safe_load((platform / "models" / MODEL / "pipeline.yaml").read_text(encoding="utf-8"))
+    (other / "pipeline.yaml").write_text(yaml.safe_dump({**fields, "name": other.name}), encoding="utf-8")
+    for after, evidence in (("promote", {"decision": None}), ("hold", {"decision": "none"})):
+        entries.record(
+            model=other.name, actor="tests", action=Action.GATE, before=None, after=after, why="A test.",
+            evidence=evidence,
+        )  # fmt: skip
+
+    with pytest.raises(AttributeError):
+        look_at_objectives()
+
+    assert figures.figures_of(MODEL) is not None
+    assert figures.figures_of(other.name) is None

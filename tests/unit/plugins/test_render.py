@@ -30,6 +30,6 @@ def test_half_a_character_is_shown_as_its_number() -> None:
     assert json.loads(bytes(told.body))["entries"][0]["evidence"] == {"value": HALF}
 
 
-@pytest.mark.parametrize("url", ["weird://bucket/a.html", "javascript:alert(1)", "data:text/html,x", "//x/y", ""])
+@pytest.mark.parametrize("url", ["weird://b/a.html", "javascript:alert(1)", "data:text/html,x", "//x/y", ""])
 def test_a_report_of_no_store_has_no_page(url: str) -> None:
     assert report_page(url) == ""

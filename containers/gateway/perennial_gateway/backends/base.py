@@ -40,9 +40,6 @@ class NotHeld(BackendFault):
 class Backend(Protocol):
     """What can be asked; one client serves all versions that are held there."""
 
-    async def open(self) -> None:
-        """Make the connections; called once, in the running event loop."""
-
     async def close(self) -> None:
         """Let go of the connections; what is under way has ended before."""
 

@@ -2,11 +2,14 @@
 
 So a batch costs nobody a delay: a lone request is sent as it comes, and under load as many go together as
 came while the call before was under way. Each version has its own batcher in each process of the gateway.
+
+Who is alone time and again is asked for in its own task: the queue, and a task of the call's own, are a tenth
+of what a lone request costs.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -76,6 +79,7 @@ class Batcher:
         self._queue: deque[Waiting] = deque()
         self._under_way = 0
         self._starting = False
+        self._is_quiet = False
         self._calls: set[asyncio.Task[None]] = set()
 
     async def ask(self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float) -> list[Answer]:
@@ -90,13 +94,22 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
+        fault: BackendFault | None = None
+        if self._is_quiet and not self._under_way and not self._queue and len(instances) <= self._most:
+            try:
+                return await self._ask_at_once(instances, headers, seconds, until)
+            except BackendFault as error:
+                fault = error
         parts = [
             Waiting(instances[start : start + self._most], headers, loop.create_future(), until)
             for start in range(0, len(instances), self._most)
         ]
-        self._queue.extend(parts)
-        self._waits += len(instances)
-        self._send()
+        if fault is None:
+            self._queue.extend(parts)
+            self._waits += len(instances)
+            self._send()
+        else:
+            self._begin(self._again(parts, fault))
         timer = loop.call_at(until, _expire, parts, seconds)
         try:
             if len(parts) == 1:
@@ -108,6 +121,33 @@ class Batcher:
                 part.answers.cancel()
             self._forget()
 
+    async def _ask_at_once(
+        self, instances: Sequence[Any], headers: Mapping[str, str], seconds: float, until: float
+    ) -> list[Answer]:
+        """The answers to a request that is alone, as the one before was.
+
+        Who gives up leaves a call behind at the backend. The next request is no longer asked for like this,
+        so that it is one call more, and not one for each caller while a backend hangs.
+
+        Raises:
+            BackendFault: As `Backend.ask`: it has not been tried again yet.
+            Refused: As `ask`.
+        """
+        self._is_quiet = False
+        self._under_way += 1
+        self._asked += len(instances)
+        self._budget.earn(1)
+        try:
+            async with asyncio.timeout_at(until):
+                with self._metrics.backend_seconds.time():
+                    answers = await self._backend.ask(self._route, instances, headers)
+            self._is_quiet = not self._queue and self._under_way == 1
+        except TimeoutError as error:
+            raise late(seconds) from error
+        finally:
+            self._ended(len(instances))
+        return answers
+
     def _forget(self) -> None:
         """Let go of what waits first and for nobody: while no call ends, nothing else would."""
         while self._queue and self._queue[0].answers.done():
@@ -118,8 +158,11 @@ class Batcher:
         if self._starting or not self._queue or not self._may_send():
             return
         self._starting = True
+        self._begin(self._start())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._under_way += 1
-        call = asyncio.ensure_future(self._start())
+        call = asyncio.ensure_future(work)
         self._calls.add(call)  # the loop itself holds no reference to it
         call.add_done_callback(self._calls.discard)
 
@@ -168,14 +211,23 @@ class Batcher:
             with self._metrics.backend_seconds.time():
                 answers = await self._call(batch)
         except BackendFault as fault:
+            self._is_quiet = False
             await self._apart(batch, fault)
             self._ended(size)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             self._ended(size)
             _refuse(batch, error)
         else:
+            self._is_quiet = len(batch) == 1 and not self._queue and self._under_way == 1
             self._ended(size)
             _tell(batch, answers)
+
+    async def _again(self, batch: Sequence[Waiting], fault: BackendFault) -> None:
+        """Try a request again that was asked for at once."""
+        size = sum(len(waiting.instances) for waiting in batch)
+        self._asked += size
+        await self._apart(batch, fault)
+        self._ended(size)
 
     async def _apart(self, batch: Sequence[Waiting], fault: BackendFault) -> None:
         """Ask those of a call that failed again: each alone, for one of them may have killed the worker, and

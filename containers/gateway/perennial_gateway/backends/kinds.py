@@ -35,10 +35,6 @@ class Backends:
         self._processes = processes
         self._batchers: WeakKeyDictionary[Served, Batcher] = WeakKeyDictionary()
 
-    async def open(self) -> None:
-        for backend in self._kinds.values():
-            await backend.open()
-
     async def close(self) -> None:
         for backend in self._kinds.values():
             await backend.close()

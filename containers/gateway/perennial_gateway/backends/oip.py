@@ -6,18 +6,15 @@ them any more. A server that gives `error` and
 successful answer is answered.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
-from yarl import URL
 
 from perennial_gateway.backends.base import (
     CALL_BYTES,
-    CONNECT_SECONDS,
     Answer,
     BackendFault,
     NotHeld,
@@ -26,6 +23,7 @@ from perennial_gateway.backends.base import (
     checked,
     in_parts,
 )
+from perennial_gateway.backends.http_client import HttpClient
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
@@ -46,33 +44,22 @@ class Oip:
     """Asks one server; see `Backend`."""
 
     def __init__(self, url: str, key_file: Path) -> None:
-        self._url = url.rstrip("/")
+        self._client = HttpClient(url)
         self._keys = KeyFile(key_file)
-        self._session: aiohttp.ClientSession | None = None
         self._inputs: dict[tuple[str, str, str], Sequence[Tensor]] = {}
-
-    async def open(self) -> None:
-        """See `Backend.open`."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
 
     async def close(self) -> None:
         """See `Backend.close`."""
-        if self._session is not None:
-            await self._session.close()
+        self._client.close()
 
     async def alive(self) -> bool:
         """See `Server.alive`."""
         try:
-            async with self._opened.get(
-                f"{self._url}/v2/health/live", timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)
-            ) as response:
-                return response.ok
-        except (aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                status, _ = await self._client.ask("GET", "/v2/health/live", {})
+        except (Unreached, TimeoutError):
             return False
+        return status < 400
 
     async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """See `Backend.ask`."""
@@ -93,23 +80,15 @@ class Oip:
         return answers_of(document, len(instances))
 
     async def _metadata(self, route: Route, headers: Mapping[str, str]) -> Sequence[Tensor]:
-        return _inputs_of(await self._call("GET", route, "", None, headers))
-
-    @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives
-    def _address(self, model: str, version: str, what: str) -> URL:
-        return URL(f"{self._url}/v2/models/{model}/versions/{version}{what}", encoded=True)
+        return _inputs_of(await self._call("GET", route, "", b"", headers))
 
     async def _call(
-        self, method: str, route: Route, what: str, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, route: Route, what: str, body: bytes, headers: Mapping[str, str]
     ) -> Any:
         """The document that a version answers with."""
-        url = self._address(route.model, route.backend_version, what)
+        path = f"/v2/models/{route.model}/versions/{route.backend_version}{what}"
         own = {"Content-Type": JSON, "Authorization": f"Bearer {self._keys.inference()}"}
-        try:
-            async with self._opened.request(method, url, data=body, headers={**headers, **own}) as response:
-                status, answer = response.status, await response.read()
-        except aiohttp.ClientError as error:
-            raise Unreached(f"it cannot be reached ({type(error).__name__})") from error
+        status, answer = await self._client.ask(method, path, {**headers, **own}, body)
         document = _parsed(answer)
         if status == 200 and isinstance(document, dict):
             return document
@@ -117,12 +96,6 @@ class Oip:
         kinds: dict[int, type[BackendFault]] = {404: NotHeld, 400: NotAccepted}
         kind = WorkerDied if DIED in str(said) else kinds.get(status, BackendFault)
         raise kind(f"HTTP {status}, {said or 'without a reason'}")
-
-    @property
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("open() comes first")
-        return self._session
 
 
 def _inputs_of(document: dict[str, Any]) -> Sequence[Tensor]:

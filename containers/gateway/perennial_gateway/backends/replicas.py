@@ -66,11 +66,6 @@ class Replicas:
         """See `Kind.servers`."""
         return len(self._replicas)
 
-    async def open(self) -> None:
-        """See `Backend.open`."""
-        for replica in self._replicas:
-            await replica.server.open()
-
     async def close(self) -> None:
         """See `Backend.close`."""
         for probe in self._probes:

@@ -4,18 +4,15 @@ An archive whose handler takes a list of instances gets it as one request. Torch
 waits a millisecond at least for a batch to fill, is not used for these.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
-from yarl import URL
 
 from perennial_gateway.backends.base import (
     CALL_BYTES,
-    CONNECT_SECONDS,
     Answer,
     BackendFault,
     NotHeld,
@@ -24,6 +21,7 @@ from perennial_gateway.backends.base import (
     checked,
     in_parts,
 )
+from perennial_gateway.backends.http_client import HttpClient
 from perennial_gateway.backends.key_file import KeyFile
 from perennial_gateway.routes import Route
 from perennial_gateway.web import MOST_LEVELS, Refused, TooDeep, parse
@@ -37,35 +35,22 @@ class TorchServe:
     """Asks one TorchServe; see `Backend`."""
 
     def __init__(self, url: str, key_file: Path) -> None:
-        self._url = url.rstrip("/")
+        self._client = HttpClient(url)
         self._keys = KeyFile(key_file)
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        """See `Backend.open`."""
-        self._session = aiohttp.ClientSession(
-            # The batchers bound the calls to each version: none waits for a connection behind another's.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-            auto_decompress=False,
-        )
 
     async def close(self) -> None:
         """See `Backend.close`."""
-        if self._session is not None:
-            await self._session.close()
+        self._client.close()
 
     async def alive(self) -> bool:
         """See `Server.alive`."""
         headers = {"Authorization": f"Bearer {self._keys.inference()}"}
-        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
         try:
-            async with self._opened.get(f"{self._url}/ping", headers=headers, timeout=timeout) as response:
-                return response.ok
-        except (aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                status, _ = await self._client.ask("GET", "/ping", headers)
+        except (Unreached, TimeoutError):
             return False
+        return status < 400
 
     async def ask(self, route: Route, instances: Sequence[Any], headers: Mapping[str, str]) -> list[Answer]:
         """See `Backend.ask`."""
@@ -82,25 +67,10 @@ class TorchServe:
             raise BackendFault(f"{len(answers)} answers came to {len(instances)} instances")
         return [checked(answer) for answer in answers]
 
-    @lru_cache(maxsize=1024)  # noqa: B019 - there is one client as long as the process lives
-    def _address(self, model: str, version: str) -> URL:
-        """A version's own address, taken apart once: that takes longer than all else of a request's head."""
-        return URL(f"{self._url}/predictions/{model}/{version}", encoded=True)
-
     async def _post(self, route: Route, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        url = self._address(route.model, route.backend_version)
+        path = f"/predictions/{route.model}/{route.backend_version}"
         own = {"Content-Type": "application/json", "Authorization": f"Bearer {self._keys.inference()}"}
-        try:
-            async with self._opened.post(url, data=content, headers={**headers, **own}) as response:
-                return response.status, await response.read()
-        except aiohttp.ClientError as error:
-            raise Unreached(f"it cannot be reached ({type(error).__name__})") from error
-
-    @property
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("open() comes first")
-        return self._session
+        return await self._client.ask("POST", path, {**headers, **own}, content)
 
 
 def _answer_of(status: int, body: bytes) -> Answer:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.contracts import Reference, Signal, WindowProfile
+from tasks.contracts import ColumnScale, Reference, Signal, WindowProfile
 from tasks.monitoring.inputs.columns import look_at_columns
 from tasks.monitoring.inputs.reference import without_own_values
 from tasks.monitoring.profiles.columns import followed
@@ -27,6 +28,8 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
 RULES = MonitorSpec()
 RATE = 0.2 / 365
+TEXTS = [" ".join(["word"] * count) for count in range(30)]
+COLUMNS = followed(TYPES, frozenset({"text"}))
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
@@ -40,10 +43,35 @@ def day(number: int, rows: int = 500) -> pd.DataFrame:
             "amount": np.exp(rng.normal(3 + swing, 1, rows)),
             "level": rng.integers(0, 5, rows),
             "kind": rng.choice(["a", "b", "c", "d"], rows, p=[0.5, 0.3, 0.15, 0.05]),
-            "text": [" ".join(["word"] * count) for count in words],
+            "text": [TEXTS[count] for count in words],
             "at": pd.Timestamp(START.replace(tzinfo=None)) + pd.Timedelta(days=number),
         }
     )
+
+
+@cache
+def reference(days: int, rows: int) -> Reference:
+    """That of so many days."""
+    known = [day(number, rows) for number in range(days)]
+    with duckdb.connect() as session:
+        session.register("whole", pa.Table.from_pandas(pd.concat(known), preserve_index=False))
+        scales = set_scales(session, "whole", COLUMNS)
+    return Reference(
+        champion_run_id="c",
+        snapshot_sha256="s",
+        scales=scales,
+        days=without_own_values(tuple(window(each, number, scales) for number, each in enumerate(known))),
+        whole=window(pd.concat(known), 0, scales),
+        texts=("text",),
+    )
+
+
+def window(rows: pd.DataFrame, number: int, scales: tuple[ColumnScale, ...]) -> WindowProfile:
+    """A day's profile."""
+    with duckdb.connect() as session:
+        session.register("rows", pa.Table.from_pandas(rows, preserve_index=False))
+        start = START + number * DAY
+        return profile(session, "rows", COLUMNS, scales, start, start + DAY)
 
 
 class Watch:
@@ -51,35 +79,15 @@ class Watch:
 
     def __init__(self, days: int = 60, rows: int = 500, rules: MonitorSpec = RULES) -> None:
         self.rules, self.rows, self.number = rules, rows, days
-        self.columns = followed(TYPES, frozenset({"text"}))
-        known = [day(number, rows) for number in range(days)]
-        with duckdb.connect() as session:
-            session.register("whole", pa.Table.from_pandas(pd.concat(known), preserve_index=False))
-            self.scales = set_scales(session, "whole", self.columns)
-        whole = self._profile(pd.concat(known), 0)
-        profiles = tuple(self._profile(rows, number) for number, rows in enumerate(known))
-        self.reference = Reference(
-            champion_run_id="c",
-            snapshot_sha256="s",
-            scales=self.scales,
-            days=without_own_values(profiles),
-            whole=whole,
-            texts=("text",),
-        )
+        self.reference = reference(days, rows)
         self.windows: list[WindowProfile] = []
 
     def next(self, change: Change | None = None) -> list[Signal]:
         """What is noticed about the columns of the next day."""
         rows = day(self.number, self.rows)
-        self.windows.append(self._profile(change(rows) if change else rows, self.number))
+        self.windows.append(window(change(rows) if change else rows, self.number, self.reference.scales))
         self.number += 1
         return list(look_at_columns(self.reference, self.windows, self.rules, RATE).signals)
-
-    def _profile(self, rows: pd.DataFrame, number: int) -> WindowProfile:
-        with duckdb.connect() as session:
-            session.register("rows", pa.Table.from_pandas(rows, preserve_index=False))
-            start = START + number * DAY
-            return profile(session, "rows", self.columns, self.scales, start, start + DAY)
 
 
 def sure(signals: list[Signal]) -> list[tuple[str, str]]:

@@ -83,7 +83,7 @@ def test_a_ramp_is_found_long_before_it_ends() -> None:
 
 
 def test_what_is_certain_but_tiny_is_noted_and_does_not_alarm() -> None:
-    watch = Watch(rows=20_000, rules=MonitorSpec(number_floor=0.5, share_floor=0.2))
+    watch = Watch(rows=5_000, rules=MonitorSpec(number_floor=0.5, share_floor=0.2))
 
     found = [watch.next(lambda rows: rows.assign(amount=rows["amount"] * np.exp(0.3))) for _ in range(3)]
 
