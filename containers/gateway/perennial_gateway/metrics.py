@@ -113,7 +113,7 @@ class OfVersion:
         self._answers[role, outcome].inc()
 
     def _begin(self, role: str | None) -> None:
-        """Every outcome from 0: Prometheus sees no change where a count begins, as the first failures would."""
+        """Every outcome from 0: Prometheus sees no change where a count begins, as first failures would."""
         for outcome in get_args(Outcome):
             self._answers[role, outcome] = ANSWERS.labels(*self._names, role or "named", outcome)
 

@@ -179,17 +179,34 @@ def _explain(route: Route) -> dict[str, Any]:
             "prediction": {"description": "The answer without the part."},
         },
     }
+    why = "No other value keeps the schema; more parts than one request may ask; the model gave no answer."
+    untried = {
+        "type": "object",
+        "required": ["reason"],
+        "properties": {name: part["properties"][name] for name in ("field", "value", "start", "end")}
+        | {"reason": {"enum": ["nothing_fits", "no_room", "no_answer"], "description": why}},
+    }
     kept = _prediction()["properties"]
     told = {
         "type": "object",
-        "required": ["model_version", "method", "prediction", "score", "figure", "parts", "not_tried"],
+        "required": [
+            "model_version",
+            "method",
+            "prediction",
+            "score",
+            "figure",
+            "parts",
+            "not_tried",
+            "not_tried_parts",
+        ],
         "properties": dict.fromkeys(("model", "model_version", "run_id", "method"), TEXT)
         | {
             "prediction": kept["prediction"],
             "score": kept["score"],
             "figure": {"enum": ["scores", "score", "prediction", None]},
             "parts": {"type": "array", "items": part},
-            "not_tried": COUNT | {"description": "Parts that nothing could replace within the schema."},
+            "not_tried": COUNT | {"description": "Parts that the answer was not asked without."},
+            "not_tried_parts": {"type": "array", "items": untried},
         },
     }
     return {

@@ -70,6 +70,8 @@ def test_each_word_has_its_effect_and_one_that_the_model_needs_is_counted(gatewa
 
     assert effects == {"was": (0, 1), "good": (0.8, 0)}
     assert (told["not_tried"], told["figure"], told["method"]) == (1, "score", "occlusion")
+    word = {"field": "text", "value": "it", "start": 0, "end": 2, "reason": "no_answer"}
+    assert told["not_tried_parts"] == [word]
     assert (told["model_version"], told["run_id"], told["prediction"]) == ("1", "run-1", 1)
 
 
@@ -264,5 +266,5 @@ def test_a_value_that_breaks_the_schema_in_many_places_takes_no_long_look(gatewa
 
     began = time.process_time()
     asked = _asked(document, served)
-    assert (asked.plan.parts, asked.plan.not_tried) == ([], 8)
+    assert (asked.plan.parts, len(asked.plan.untried)) == ([], 8)
     assert time.process_time() - began < 1.5, "it took fifteen where each refusal was put into words"
