@@ -263,6 +263,16 @@ def test_a_part_that_was_not_tried_is_named_with_the_reason(browser: Browser, ga
     visit.sees("why-said", "Not tried: \u201cwonderful\u201d (no other value is allowed there).")
 
 
+def test_the_gateway_s_own_page_fits_a_phone(browser: Browser, gateway: Gateway) -> None:
+    long = {"archive_sha256": "8" * 64, "backend_version": "reviews-1", "timeout_seconds": 60}
+    gateway.internal("PUT", "/routes/reviews", json=route("1") | REVIEWS | long)
+    page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    page.set_default_timeout(PATIENT_MS)
+    for path in ("/", "/v1/models/reviews/docs"):
+        page.goto(f"{gateway.url}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
 def test_what_is_filled_in_wrongly_is_told_at_its_field(browser: Browser, gateway: Gateway) -> None:
     visit = Visit(browser, gateway, "flights")
     visit.fill(hour="24", stops="[1,")
