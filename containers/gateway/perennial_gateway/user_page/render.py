@@ -45,3 +45,13 @@ def user_page(served: Served, *, with_token: bool) -> str:
         positive=positive_class(opinion),
         with_token=with_token,
     )
+
+
+def nothing_serves_page(model: str, below: str) -> str:
+    """What a person sees who opens the page of a model of which no version serves.
+
+    Args:
+        model: As the address has it; it may be the name of nothing.
+        below: The path below which the gateway answers, such as `/staging`.
+    """
+    return TEMPLATES.get_template("nothing_serves.html").render(model=model, below=below)

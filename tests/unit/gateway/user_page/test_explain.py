@@ -157,7 +157,15 @@ def test_the_page_is_shown_to_everybody_and_loads_only_what_the_gateway_has(gate
     for file in [*loaded, *modules]:
         assert gateway.get(f"/v1/models/m/{file}").status_code == 200, file
     assert 'href="/v1/models/m/page"' in gateway.get("/").text
-    assert gateway.get("/v1/models/none/page").status_code == 404
+
+
+def test_the_page_of_a_model_that_serves_nothing_says_so_to_a_person(gateway: TestClient) -> None:
+    answer = gateway.get("/v1/models/flight_delay/page")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>flight_delay serves nothing yet</h1>" in answer.text
+    assert re.findall(r'(?:src|href)="([^"]*)"', answer.text) == ["page.css", "/"]
+    assert gateway.get("/v1/models/flight_delay/page.css").status_code == 200
+    assert "<b>" not in gateway.get("/v1/models/<b>x/page").text
 
 
 def test_an_environment_before_production_has_pages_of_its_own(models: Models, tmp_path: Path) -> None:
