@@ -345,7 +345,9 @@ def test_nothing_of_a_pack_steers_the_terminal(pack: bytes, key: str) -> None:
 def test_an_entry_that_is_nested_too_deeply_is_refused_with_a_sentence(pack: bytes, key: str) -> None:
     said = set()
     for depth in range(850, 1000, 2):  # from what can be hashed to what cannot be read
-        line = json.dumps({"sequence": 1, "model": MODEL, "evidence": 0}).replace("0", "[" * depth + "]" * depth)
+        line = json.dumps({"sequence": 1, "model": MODEL, "evidence": 0}).replace(
+            "0", "[" * depth + "]" * depth
+        )
         files = {**read(pack), "ledger/entries.jsonl": line.encode()}
         with pytest.raises(Refused) as refused:
             check(signed(files), key)

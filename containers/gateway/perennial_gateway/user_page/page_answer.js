@@ -56,7 +56,7 @@ export function showWhy(why, instance) {
     const own = words.filter((word) => word.field === field);
     by("words").append(marked(instance[field], own, most));
   }
-  const rows = ordered.map((part) => [partName(part), effectOf(part, most), named(part.prediction)]);
+  const rows = ordered.map((part) => [partName(part, why.parts), effectOf(part, most), named(part.prediction)]);
   fill("parts", ["Part", what ? "Adds" : "", "Answer without it"], rows);
 }
 
@@ -85,10 +85,17 @@ function fieldName({ field }) {
   return shortened(own?.labels[0].firstChild.textContent.trim() ?? field);
 }
 
-function partName(part) {
-  if (isWord(part)) return shortened(part.value);
+function partName(part, all) {
+  if (isWord(part)) return text(part.value) + occurrence(part, all);
   const other = part.left_out ? "left out" : `in place of ${text(part.replaced_by)}`;
   return `${fieldName(part)}: ${text(part.value)} (${other})`;
+}
+
+// Which of the places of a word that stands in its text several times.
+function occurrence({ field, value, start }, all) {
+  const isAlike = (part) => isWord(part) && part.field === field && part.value.toLowerCase() === value.toLowerCase();
+  const places = all.filter(isAlike).map((part) => part.start).sort((a, b) => a - b);
+  return places.length > 1 ? ` (no. ${places.indexOf(start) + 1} of ${places.length})` : "";
 }
 
 function effectOf(part, most) {

@@ -263,6 +263,13 @@ def test_a_part_that_was_not_tried_is_named_with_the_reason(browser: Browser, ga
     visit.sees("why-said", "Not tried: \u201cwonderful\u201d (no other value is allowed there).")
 
 
+def test_a_word_that_stands_twice_says_which_one_it_is(browser: Browser, gateway: Gateway) -> None:
+    visit = Visit(browser, gateway, "reviews")
+    visit.fill(Your_review="Dull and dull again, so dull")
+    visit.ask()
+    visit.sees("parts", re.compile(r"dull \(no\. 2 of 3\).*dull \(no\. 3 of 3\)"))
+
+
 def test_the_gateway_s_own_page_fits_a_phone(browser: Browser, gateway: Gateway) -> None:
     long = {"archive_sha256": "8" * 64, "backend_version": "reviews-1", "timeout_seconds": 60}
     gateway.internal("PUT", "/routes/reviews", json=route("1") | REVIEWS | long)
