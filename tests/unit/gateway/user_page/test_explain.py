@@ -159,6 +159,13 @@ def test_the_page_is_shown_to_everybody_and_loads_only_what_the_gateway_has(gate
     assert 'href="/v1/models/m/page"' in gateway.get("/").text
 
 
+def test_the_page_says_what_the_model_does_where_its_schema_does(gateway: TestClient) -> None:
+    assert 'id="about"' not in gateway.get("/v1/models/m/page").text
+    told = route("1", input_schema=REVIEW | {"description": "Says <b> what it is."})
+    assert gateway.put("/internal/routes/m", json=told, headers=STEPS).status_code == 200
+    assert '<p id="about">Says &lt;b&gt; what it is.</p>' in gateway.get("/v1/models/m/page").text
+
+
 def test_the_page_of_a_model_that_serves_nothing_says_so_to_a_person(gateway: TestClient) -> None:
     answer = gateway.get("/v1/models/flight_delay/page")
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
