@@ -165,14 +165,17 @@ def _explain(route: Route) -> dict[str, Any]:
         "properties": {"instance": embedded(route.input_schema, route.model, "input")},
     }
     effect = "What the part adds to the figure of the answer; null where it has none."
+    place: dict[str, Any] = {
+        "field": TEXT,
+        "value": {"description": "The field's value; of a text the words that were cut out."},
+        "start": COUNT | {"description": "Of words: their first character in the text, from 0."},
+        "end": COUNT | {"description": "Of words: the character behind them."},
+    }
     part = {
         "type": "object",
         "required": ["field", "value", "effect", "prediction"],
-        "properties": {
-            "field": TEXT,
-            "value": {"description": "The field's value; of a text the words that were cut out."},
-            "start": COUNT | {"description": "Of words: their first character in the text, from 0."},
-            "end": COUNT | {"description": "Of words: the character behind them."},
+        "properties": place
+        | {
             "left_out": {"type": "boolean", "description": "The field was left out."},
             "replaced_by": {"description": "What the field held instead."},
             "effect": {"type": ["number", "null"], "description": effect},
@@ -183,7 +186,7 @@ def _explain(route: Route) -> dict[str, Any]:
     untried = {
         "type": "object",
         "required": ["reason"],
-        "properties": {name: part["properties"][name] for name in ("field", "value", "start", "end")}
+        "properties": place
         | {"reason": {"enum": ["nothing_fits", "no_room", "no_answer"], "description": why}},
     }
     kept = _prediction()["properties"]

@@ -49,7 +49,7 @@ def is_said(card: ModelCard) -> bool:
 
 
 def said_or_not(card: ModelCard, text: str | None) -> tuple[str, ...]:
-    """A text of the card's own section; that it is missing only where not everything is: that is told once."""
+    """A text of the card's own section; that it is missing only where not everything is: told once."""
     if text is None and not is_said(card):
         return ()
     return (text or NOT_SAID,)
