@@ -33,6 +33,8 @@ def verify(
         found = check_pack.check(check_pack.read_pack(pack), public_key)
     except OSError as error:
         raise InvalidRequest(f"{error.filename} cannot be read: {error.strerror}.") from error
+    except check_pack.NoKey as error:
+        raise InvalidRequest(str(error)) from error
     except check_pack.Refused as error:
         show.trouble(f"Refused: {error}")
         raise typer.Exit(BROKEN) from error

@@ -21,6 +21,10 @@ OF_THIS_MACHINE = {"..", ".env", ".git", ".perennial"}
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".sh": "bash", "": "yaml"}
 
 
+FOUND_FIRST = {"operate.md": 2}
+"""How much more a page counts in the search: at night people look for what to do, not for how it works."""
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add the home page, and a page for each file outside docs/ that a page links to."""
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -37,6 +41,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     source = page.file.src_uri
     if source.startswith("source/"):
         return markdown
+    if source in FOUND_FIRST:
+        page.meta["search"] = {"boost": FOUND_FIRST[source]}
     folder = "" if source == "index.md" else "docs"
     return LABEL.sub(r"\g<fence>", LINK.sub(lambda link: _led(link, folder), markdown))
 

@@ -93,12 +93,16 @@ class ExplainedRow(Contract):
 
     Attributes:
         row: Its key.
-        answer: The prediction.
+        text: How it begins, where the model's only feature is a text.
+        answer: The prediction; with its name, where `serving.label_schema` gives it one.
+        label: What was true, in the same way; None where the row has no label.
         number: What is explained of it: a score, the probability of the answered class, or the number itself.
     """
 
     row: str
+    text: str | None = None
     answer: str
+    label: str | None = None
     number: float
     effects: tuple[Effect, ...]
 

@@ -7,7 +7,7 @@ from tasks.spec.card import CardSpec
 from tasks.spec.data import DataSpec, DoorSpec, LabelCheckSpec, SplitSpec, TableSpec
 from tasks.spec.fairness import GapMetric
 from tasks.spec.gate import GateSpec, Policy
-from tasks.spec.labels import declared_classes, in_order, label_text
+from tasks.spec.labels import declared_classes, in_order, label_text, named_label
 from tasks.spec.metrics import METRICS, RECALL_OF, MetricKind, MetricName, Task, kind_of, metrics_of
 from tasks.spec.monitor import FEWEST_ROWS, ColumnRule, MonitorSpec, RetrainBudget
 from tasks.spec.pipeline import PipelineSpec, load_specs, read_specs, table_of, unforeseen
@@ -55,6 +55,7 @@ __all__ = [
     "label_text",
     "load_specs",
     "metrics_of",
+    "named_label",
     "read_specs",
     "table_of",
     "unforeseen",

@@ -45,3 +45,12 @@ def types_of(schema: dict[str, Any]) -> set[str]:
 def label_text(label: Any) -> str:
     """A label as JSON writes it where it is a key: in an answer's `scores`, and in `recall.<class>`."""
     return label if isinstance(label, str) else json.dumps(label)
+
+
+def named_label(label: Any, schema: dict[str, Any]) -> str:
+    """A label as people read it: the title that the schema gives it in `oneOf` or `anyOf`, then the label."""
+    alternatives = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    for each in alternatives:
+        if isinstance(each, dict) and each.get("title") and each.get("const", each) == label:
+            return f"{each['title']} ({label_text(label)})"
+    return label_text(label)

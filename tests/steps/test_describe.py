@@ -37,9 +37,21 @@ def test_the_word_that_the_archive_looks_for_is_what_its_answers_rest_on(home: P
     assert all(one.change == 0 for one in found.overall[1:])
     assert found.asked == 60 * 7
     assert [row.row for row in found.rows] == ["r000", "r001", "r002"]
-    assert [row.answer for row in found.rows] == ["0", "1", "0"]
+    assert [row.answer for row in found.rows] == ["negative (0)", "positive (1)", "negative (0)"]
+    assert [row.label for row in found.rows] == [None] * 3
     assert found.rows[1].effects[0].name == "great"
-    assert found.number == "the score of the positive class"
+    assert found.number == "the score of the positive class, positive (1)"
+
+
+def test_a_row_is_shown_with_its_text_and_its_label(home: Path, archives: Any) -> None:
+    rows = reviews(20).append_column(SPEC.data.label, pa.array([1] * 20))
+    long = pa.array([f"{text.as_py()} {'and so on ' * 40}" for text in rows["text"]])
+    rows = rows.set_column(1, "text", long)
+
+    found = explain(SPEC, run_on(home, rows), archives("by_a_word", BY_A_WORD), latency_seconds=None)
+
+    assert (found.rows[0].answer, found.rows[0].label) == ("negative (0)", "positive (1)")
+    assert found.rows[0].text == f"{long[0].as_py()[:300]}…"
 
 
 def test_a_slow_archive_is_asked_less_and_rows_are_shown_only_where_they_may_be(
@@ -81,7 +93,7 @@ def test_the_archive_sees_no_secret_of_the_platform(
         return {"prediction": 1 if secret else 0, "score": 0.5}
     """
     found = explain(SPEC, run_on(home, reviews(10)), archives("spies", spies), latency_seconds=None)
-    assert {row.answer for row in found.rows} == {"0"}
+    assert {row.answer for row in found.rows} == {"negative (0)"}
 
 
 def test_what_cannot_be_explained_says_why(home: Path, archives: Any, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def card(**changes: Any) -> ModelCard:
         "explanations": Explanations(
             method="Each word was left out in turn.", number="the score of the positive class", asked=900,
             overall=(Importance(name="wonderful", change=0.21, low=0.18, high=0.24, rows=30),),
-            rows=(ExplainedRow(row="r00007", answer="1", number=0.93,
+            rows=(ExplainedRow(row="r00007", text="A wonderful film.", answer="1", label="0", number=0.93,
                                effects=(Effect(name="wonderful", value=None, change=0.3),)),),
         ),
         "energy": energy_of(SECONDS, ASSUMED),

@@ -12,7 +12,7 @@ from perennial_gateway.access.guard import Guard
 from perennial_gateway.environments import PREFIX
 from perennial_gateway.page import HEADERS, docs_page, page
 from perennial_gateway.route_table import RouteTable
-from perennial_gateway.user_page.render import FILES, user_page
+from perennial_gateway.user_page.render import FILES, nothing_serves_page, user_page
 from perennial_gateway.user_page.render import HEADERS as OF_USER_PAGE
 from perennial_gateway.web import Json
 
@@ -67,8 +67,11 @@ class ForEverybody:
         return _html(page(served, host, below, with_token=asks, with_user_page=links), HEADERS)
 
     async def user_page(self, request: Request) -> Response:
-        """The page of a model for its users."""
-        served = self._routes.served(request.path_params["model"])
+        """The page of a model for its users; where it does not serve, one that says so, with 404."""
+        model = request.path_params["model"]
+        if model not in self._routes.names():
+            return _html(nothing_serves_page(model, _below(request)), OF_USER_PAGE, 404)
+        served = self._routes.served(model)
         return _html(user_page(served, with_token=self._guard.asks), OF_USER_PAGE)
 
     async def file(self, request: Request) -> Response:
@@ -82,8 +85,8 @@ class ForEverybody:
         return openapi.of_model(route, about)
 
 
-def _html(text: str, headers: Mapping[str, str]) -> Response:
-    return Response(text, media_type="text/html", headers=headers)
+def _html(text: str, headers: Mapping[str, str], status: int = 200) -> Response:
+    return Response(text, status, media_type="text/html", headers=headers)
 
 
 def _below(request: Request) -> str:

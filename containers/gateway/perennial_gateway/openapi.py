@@ -165,31 +165,51 @@ def _explain(route: Route) -> dict[str, Any]:
         "properties": {"instance": embedded(route.input_schema, route.model, "input")},
     }
     effect = "What the part adds to the figure of the answer; null where it has none."
+    place: dict[str, Any] = {
+        "field": TEXT,
+        "value": {"description": "The field's value; of a text the words that were cut out."},
+        "start": COUNT | {"description": "Of words: their first character in the text, from 0."},
+        "end": COUNT | {"description": "Of words: the character behind them."},
+    }
     part = {
         "type": "object",
         "required": ["field", "value", "effect", "prediction"],
-        "properties": {
-            "field": TEXT,
-            "value": {"description": "The field's value; of a text the words that were cut out."},
-            "start": COUNT | {"description": "Of words: their first character in the text, from 0."},
-            "end": COUNT | {"description": "Of words: the character behind them."},
+        "properties": place
+        | {
             "left_out": {"type": "boolean", "description": "The field was left out."},
             "replaced_by": {"description": "What the field held instead."},
             "effect": {"type": ["number", "null"], "description": effect},
             "prediction": {"description": "The answer without the part."},
         },
     }
+    why = "No other value keeps the schema; more parts than one request may ask; the model gave no answer."
+    untried = {
+        "type": "object",
+        "required": ["reason"],
+        "properties": place
+        | {"reason": {"enum": ["nothing_fits", "no_room", "no_answer"], "description": why}},
+    }
     kept = _prediction()["properties"]
     told = {
         "type": "object",
-        "required": ["model_version", "method", "prediction", "score", "figure", "parts", "not_tried"],
+        "required": [
+            "model_version",
+            "method",
+            "prediction",
+            "score",
+            "figure",
+            "parts",
+            "not_tried",
+            "not_tried_parts",
+        ],
         "properties": dict.fromkeys(("model", "model_version", "run_id", "method"), TEXT)
         | {
             "prediction": kept["prediction"],
             "score": kept["score"],
             "figure": {"enum": ["scores", "score", "prediction", None]},
             "parts": {"type": "array", "items": part},
-            "not_tried": COUNT | {"description": "Parts that nothing could replace within the schema."},
+            "not_tried": COUNT | {"description": "Parts that the answer was not asked without."},
+            "not_tried_parts": {"type": "array", "items": untried},
         },
     }
     return {

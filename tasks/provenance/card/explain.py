@@ -30,7 +30,7 @@ from tasks.provenance.card.changes import (
 )
 from tasks.runtime.secrecy import hide_environment
 from tasks.settings import settings
-from tasks.spec import PipelineSpec, Task, label_text
+from tasks.spec import PipelineSpec, Task, declared_classes, label_text, named_label
 from tasks.stores.parts import read_part
 
 MOST_ASKED, FEWEST_ASKED = 6_000, 600
@@ -82,7 +82,7 @@ def explain(
     bases = [place for place, one in enumerate(asked) if one.name is None]
     return Explanations(
         method=_method(text, len(bases)),
-        number=NUMBERS[spec.task],
+        number=_meaning(spec),
         asked=len(asked),
         overall=importances(asked, number_of, signed=text is not None),
         rows=tuple(_explained(spec, asked, answers, number_of, bases, text)),
@@ -96,9 +96,24 @@ def _most(latency_seconds: float | None) -> int:
     return min(MOST_ASKED, max(FEWEST_ASKED, int(SECONDS / latency_seconds)))
 
 
+def _meaning(spec: PipelineSpec) -> str:
+    """What the number of an answer is; of two classes that have names with that of the positive one."""
+    schema = spec.serving.label_schema
+    classes = declared_classes(schema) or ()
+    if (
+        spec.task != "binary"
+        or len(classes) != 2
+        or named_label(classes[1], schema) == label_text(classes[1])
+    ):
+        return NUMBERS[spec.task]
+    return f"{NUMBERS[spec.task]}, {named_label(classes[1], schema)}"
+
+
 def _rows(spec: PipelineSpec, run: TrainingRun) -> list[dict[str, Any]]:
-    """Test rows with their features and key, spread evenly over the part."""
-    table = read_part(run.snapshot.test).select(sorted({spec.data.key, *spec.data.features}))
+    """Test rows with their features, their key and, where it is there, their label, spread over the part."""
+    table = read_part(run.snapshot.test)
+    wanted = {spec.data.key, spec.data.label, *spec.data.features} & {*table.column_names}
+    table = table.select(sorted(wanted))
     step = max(1, len(table) // MOST_ROWS)
     places = pa.array(range(0, len(table), step)[:MOST_ROWS], pa.int64())
     found = table.take(places).to_pylist()
@@ -197,10 +212,22 @@ def _explained(
         if number is not None:
             values = None if text else {name: row[name] for name in spec.data.features}
             told = effects(asked, number_of, base, by_itself=text is None, values=values)
-            shown = str(row[spec.data.key])
-            answer = label_text(answers.predictions[base])
-            found.append(ExplainedRow(row=shown[:LONGEST_SHOWN], answer=answer, number=number, effects=told))
+            label, schema = row.get(spec.data.label), spec.serving.label_schema
+            found.append(
+                ExplainedRow(
+                    row=str(row[spec.data.key])[:LONGEST_SHOWN],
+                    text=_excerpt(str(row[text])) if text else None,
+                    answer=named_label(answers.predictions[base], schema),
+                    label=None if label is None else named_label(label, schema),
+                    number=number,
+                    effects=told,
+                )
+            )
     return found
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _method(text: str | None, rows: int) -> str:
@@ -212,5 +239,6 @@ def _method(text: str | None, rows: int) -> str:
         )
     return (
         f"Of {rows} test rows each of the first {MOST_WORDS} different words of {text!r} was left out in "
-        "turn; by so much the answer's number fell without it, or rose where the change is below 0."
+        "turn, wherever in the text it stands; by so much the answer's number fell without it, "
+        "or rose where the change is below 0."
     )

@@ -2,8 +2,16 @@
 
 from collections.abc import Iterator
 
-from tasks.contracts import Energy, EvaluationReport, Explanations, FairnessGap, ModelCard, ModelScore
-from tasks.provenance.card.told import NOT_SAID, Section, Table, bounds, interval, signed
+from tasks.contracts import (
+    Energy,
+    EvaluationReport,
+    ExplainedRow,
+    Explanations,
+    FairnessGap,
+    ModelCard,
+    ModelScore,
+)
+from tasks.provenance.card.told import Section, Table, bounds, interval, said_or_not, signed
 from tasks.provenance.numbers import tell_number
 
 NO_GRAMS = "PERENNIAL_CARBON_GRAMS_PER_KWH is not set"
@@ -51,7 +59,7 @@ def _milliseconds(seconds: float | None) -> str:
 
 def fairness(card: ModelCard) -> Section:
     """What people say of it, each gap with its limit, and what the gate said of that."""
-    said = (card.said.fairness or NOT_SAID,)
+    said = said_or_not(card, card.said.fairness)
     report = card.evaluation
     rules = [rule for rule in card.gate.rules if rule.rule.startswith("fairness.")] if card.gate else []
     if report is None or not report.fairness:
@@ -93,15 +101,19 @@ def samples(card: ModelCard) -> Iterator[Section]:
     found: Explanations | None = card.explanations
     if found is None or not found.rows:
         return
-    tables = tuple(
-        Table(
-            ("Name", "Value", "Change"),
-            tuple((one.name, one.value or "", signed(one.change)) for one in row.effects),
-            f"Row {row.row}: answered {row.answer}, with the number {tell_number(row.number)}",
-        )
-        for row in found.rows
-    )
-    yield Section("rows", "Rows explained one by one", tables=tables)
+    texts = tuple((f"How the text of row {row.row} begins", row.text) for row in found.rows if row.text)
+    tables = tuple(_sample(row, found.number) for row in found.rows)
+    yield Section("rows", "Rows explained one by one", fields=texts, tables=tables)
+
+
+def _sample(row: ExplainedRow, number: str) -> Table:
+    true = "" if row.label is None else f"; true is {row.label}"
+    title = f"Row {row.row}: answered {row.answer}{true}. {tell_number(row.number)} is {number}"
+    if all(one.value is None for one in row.effects):
+        rows = tuple((one.name, signed(one.change)) for one in row.effects)
+        return Table(("Word", "Change"), rows, title)
+    values = tuple((one.name, one.value or "", signed(one.change)) for one in row.effects)
+    return Table(("Name", "Value", "Change"), values, title)
 
 
 def energy(card: ModelCard) -> Section:

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 from tasks.contracts import BatchRows, DecisionOf, ModelCard, TrainingRun
 from tasks.provenance.card import measured
-from tasks.provenance.card.told import NOT_SAID, Section, Table, known, moment
+from tasks.provenance.card.told import (
+    NOT_SAID,
+    NOTHING_SAID,
+    Section,
+    Table,
+    is_said,
+    known,
+    moment,
+    said_or_not,
+)
 
 MOST_BATCHES = 20
 DECISIONS = ("Entry", "At", "Decision", "By", "Why", "Hash of the entry")
@@ -29,16 +38,20 @@ def sections_of(card: ModelCard) -> list[Section]:
 
 def _purpose(card: ModelCard) -> Section:
     said = card.said
+    uses = (
+        ("Intended use", said.intended_use),
+        ("Out of scope", said.out_of_scope),
+        ("Licence", said.licence),
+    )
+    told = tuple((name, text or NOT_SAID) for name, text in uses) if is_said(card) else ()
     return Section(
         "purpose",
         "Purpose",
-        (said.purpose or card.description,),
+        (said.purpose or card.description, *(() if is_said(card) else (NOTHING_SAID,))),
         fields=(
-            ("Intended use", said.intended_use or NOT_SAID),
-            ("Out of scope", said.out_of_scope or NOT_SAID),
+            *told,
             ("Predicts", f"{card.task}: {_label(card)}"),
             ("Questions to", said.contact or card.owner),
-            ("Licence", said.licence or NOT_SAID),
             ("Card made at", moment(card.made_at)),
         ),
     )
@@ -50,7 +63,7 @@ def _label(card: ModelCard) -> str:
 
 def _limits(card: ModelCard) -> Section:
     measured_ones = card.measured_limits or ("The evaluation found no weak place of its own.",)
-    return Section("limits", "Limits", (card.said.limits or NOT_SAID,), points=measured_ones)
+    return Section("limits", "Limits", said_or_not(card, card.said.limits), points=measured_ones)
 
 
 def _data(card: ModelCard) -> Section:

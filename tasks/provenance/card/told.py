@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 
-from tasks.contracts import Metric
+from tasks.contracts import Metric, ModelCard
 from tasks.provenance.numbers import tell_number
 
-NOT_SAID = "Nobody has said it. It belongs into pipeline.yaml, under card."
+NOT_SAID = "Nobody has said it: it belongs into pipeline.yaml, under card."
+NOTHING_SAID = (
+    "Nobody has said anything of the intended use, what is out of scope, the licence, limits or fairness: it "
+    "belongs into pipeline.yaml, under card."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,19 @@ class Section:
     points: tuple[str, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
     tables: tuple[Table, ...] = ()
+
+
+def is_said(card: ModelCard) -> bool:
+    """Whether people said anything that no program can find out, beside the purpose and whom to ask."""
+    said = card.said
+    return any((said.intended_use, said.out_of_scope, said.licence, said.limits, said.fairness))
+
+
+def said_or_not(card: ModelCard, text: str | None) -> tuple[str, ...]:
+    """A text of the card's own section; that it is missing only where not everything is: told once."""
+    if text is None and not is_said(card):
+        return ()
+    return (text or NOT_SAID,)
 
 
 def moment(at: datetime | None) -> str:

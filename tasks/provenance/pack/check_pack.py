@@ -41,6 +41,10 @@ class Refused(Exception):
     """Something in a pack is not as it has to be; the sentence names the file."""
 
 
+class NoKey(Exception):
+    """A file that was given as a public key holds none: nothing is said of the pack."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What a pack that holds is about."""
@@ -387,11 +391,11 @@ def read_key(path: Path) -> str:
     """A public key from its file.
 
     Raises:
-        Refused: It is none.
+        NoKey: It is none.
     """
     text = path.read_text(encoding="ascii", errors="replace").strip()
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise Refused(f"{path} is no public key: 64 hexadecimal digits are expected.")
+        raise NoKey(f"{path} is no public key: 64 hexadecimal digits are expected.")
     return text.lower()
 
 
@@ -439,6 +443,9 @@ def main(words: list[str] | None = None) -> int:
         found = check(read_pack(given.pack), key)
     except OSError as error:
         print(f"{error.filename} cannot be read: {error.strerror}.", file=sys.stderr)
+        return CALLED_WRONGLY
+    except NoKey as error:
+        print(error, file=sys.stderr)
         return CALLED_WRONGLY
     except ImportError:
         print("Python's package cryptography is missing: pip install cryptography", file=sys.stderr)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urldefrag
 
 import lxml.html
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from handbook.hooks import as_page, linked, on_page_markdown
 from tests.conftest import PROJECT
@@ -189,6 +189,17 @@ def test_a_reader_without_a_server_or_a_network_finds_a_page_by_the_search(
     assert [each for each in heard if not each.startswith(("file:", "data:", "blob:", "about:"))] == []
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_who_is_called_at_night_finds_first_what_to_do(site: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto((site / "index.html").as_uri())
+    page.locator(".md-search__input").click()
+    page.locator(".md-search__input").press_sequentially("roll back")
+    found = page.locator(".md-search-result__link").first
+    expect(found).to_have_attribute("href", re.compile(r"/operate\.html"), timeout=60_000)
 
 
 @pytest.mark.browser

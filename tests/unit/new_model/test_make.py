@@ -37,6 +37,20 @@ def test_a_new_model_fits_the_projects_schemas_as_it_is_made(project: Path, name
 
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("task", TASKS)
+def test_a_new_model_tells_people_what_it_does_and_names_its_fields_and_classes(task: str) -> None:
+    serving = PipelineSpec.load(make("demo_model", task).folder / "pipeline.yaml").serving
+
+    assert serving.input_schema["description"].startswith("Says ")
+    assert all(
+        " " in each["title"] or each["title"].istitle()
+        for each in serving.input_schema["properties"].values()
+    )
+    names = [each["title"] for each in serving.label_schema.get("oneOf", ())]
+    assert len(names) == len(serving.label_schema.get("enum", ()))
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("task", TASKS)
 def test_the_examples_of_behavioural_tests_fit_the_new_model(task: str) -> None:
     made = make("demo_model", task)
     behaviour, pipeline = made.folder / "behaviour.yaml", made.folder / "pipeline.yaml"

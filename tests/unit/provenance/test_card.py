@@ -57,6 +57,7 @@ def test_a_card_tells_what_it_is_for_can_do_came_from_and_took(
     for said in (
         "It sorts reviews.", "No decision on people.", "Irony is often missed.", "Apache-2.0",
         "reviews v3", "SELECT 1", "0.9 [0.89, 0.91]", "traffic", "0.05 [0.01, 0.09]", "wonderful", "r00007",
+        "A wonderful film.", "answered 1; true is 0. 0.93 is the score of the positive class",
         judged.CHAMPION, judged.RUN, "7" * 64, "9" * 64, "The gate said promote", "0.015 kWh", "6 g of CO2",
         "0.04 EUR", "This is an estimate and no measurement",
     ):  # fmt: skip
@@ -94,7 +95,9 @@ def test_what_nobody_said_and_nobody_measured_is_told_so() -> None:
         not_explained="The archive is gone.", measured_limits=(), broken_entries=(4,),
     )  # fmt: skip
     text = read(bare).text
-    assert "It belongs into pipeline.yaml, under card." in text
+    assert text.count("belongs into pipeline.yaml, under card.") == 1
+    some = read(card(said=cards.CardSpec(limits="Irony is missed."))).text
+    assert some.count("Nobody has said it: it belongs into pipeline.yaml, under card.") == 4
     assert judged.SPEC.description in text, "in the place of a purpose"
     assert "The ledger has no evaluation of it" in text
     assert "Not explained: The archive is gone." in text

@@ -173,6 +173,10 @@ def test_a_bare_environment_elsewhere_checks_it(pack: bytes, key: str, tmp_path:
     assert (found.returncode, found.stdout) == (6, "")
     assert found.stderr.startswith("Refused: ")
     assert run("nothing.pack").returncode == 2
+    (folder / "text").write_text("my key")
+    no_key = run("v2.pack", "--key", "text")
+    said = "text is no public key: 64 hexadecimal digits are expected.\n"
+    assert (no_key.returncode, no_key.stdout, no_key.stderr) == (2, "", said)
     shutil.rmtree(next((tmp_path / "bare" / "lib").iterdir()) / "site-packages" / "cryptography")
     lacks = run("v2.pack")
     assert (lacks.returncode, lacks.stdout) == (2, "")

@@ -72,6 +72,6 @@ def test_what_cannot_be_verified_is_told(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("my key")
     (tmp_path / "pack").write_text("A text.")
     wrong = ask("verify", str(tmp_path / "pack"), "--key", str(tmp_path / "key"))
-    assert (wrong.code, "is no public key: 64 hexadecimal digits" in wrong.said) == (6, True)
+    assert (wrong.code, "is no public key: 64 hexadecimal digits" in wrong.said) == (20, True)
     other = ask("verify", str(tmp_path / "pack"))
     assert (other.code, "The file is too short to be a pack" in other.said) == (6, True)

@@ -22,7 +22,7 @@ from perennial_gateway.routes import Served
 from perennial_gateway.schemas import MOST_INSTANCES, Unacceptable
 from perennial_gateway.service import Service, head_of
 from perennial_gateway.trace import trace_of
-from perennial_gateway.user_page.occlusion import Plan, effects, figure_of, plan
+from perennial_gateway.user_page.occlusion import Part, Plan, Untried, effects, figure_of, plan
 from perennial_gateway.web import Json, Refused, json_of
 
 FORM = '{"instance": {...}}'
@@ -99,11 +99,24 @@ def _told(
         if answer is not None
     ]
     figure = figure_of(base)
+    unanswered = [
+        Untried(_place(part), "no_answer")
+        for part, answer in zip(asked.parts, answers, strict=True)
+        if answer is None
+    ]
+    untried = [each.told | {"reason": each.reason} for each in (*asked.untried, *unanswered)]
     return head_of(served.route) | {
         "method": "occlusion",
         "prediction": base["prediction"],
         "score": base["score"],
         "figure": figure[0] if figure else None,
         "parts": parts,
-        "not_tried": asked.not_tried + answers.count(None),
+        "not_tried": len(untried),
+        "not_tried_parts": untried,
     }
+
+
+def _place(part: Part) -> dict[str, Any]:
+    """Its field; of a word which one."""
+    names = ("field", "value", "start", "end") if "start" in part.told else ("field",)
+    return {name: part.told[name] for name in names}

@@ -92,6 +92,12 @@ def fields_of(schema: Mapping[str, Any], example: Mapping[str, Any]) -> list[Fie
     ]
 
 
+def about(schema: Mapping[str, Any]) -> str:
+    """What a model does, as its input schema's `description` says it, or its `title`; empty for neither."""
+    resolved = resolve(schema, schema)
+    return _cut(str(resolved.get("description") or resolved.get("title") or ""), TOLD)
+
+
 def label_field(schema: Mapping[str, Any]) -> Field:
     """The field for what the person thinks; it may be left empty."""
     resolved = resolve(schema, schema)

@@ -1,7 +1,8 @@
 // Shows what the gateway answered. Everything is set as text: nothing that a person, a model or the gateway
 // says ever becomes markup.
 
-const MOST_PARTS = 12; // rows of the explanation
+const MOST_WORDS = 12; // rows of the explanation, beside those of the fields
+const MOST_NAMED = 12;
 const MOST_VERSIONS = 10;
 const SHOWN_CHARACTERS = 2000;
 
@@ -41,31 +42,64 @@ export function showWhy(why, instance) {
   const ofClass = `the probability of ${named(why.prediction)}`;
   const ofScore = positive ? `the probability of ${positive}` : "the score";
   const what = { scores: ofClass, score: ofScore, prediction: "the answer" }[why.figure];
-  const parts = why.parts.filter((part) => part.effect || !isSame(part.prediction, why.prediction));
-  const ordered = parts.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, MOST_PARTS);
+  const changes = (part) => part.effect || !isSame(part.prediction, why.prediction);
+  const byEffect = [...why.parts].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
+  const words = byEffect.filter((part) => isWord(part) && changes(part));
+  const shownWords = new Set(words.slice(0, MOST_WORDS));
+  const ordered = byEffect.filter((part) => !isWord(part) || shownWords.has(part)); // a field without effect, too
   const most = Math.max(...ordered.map((part) => Math.abs(part.effect)), Number.MIN_VALUE);
-  const missed = why.not_tried ? ` ${count(why.not_tried)} could not be left out.` : "";
-  const told = what ? `the table says what it adds to ${what}` : "these change the answer";
-  const some = `Each part was left out in turn; ${told}.`;
+  const told = what ? `the table says what it adds to ${what}` : "the table says what the answer is then";
+  const some = `Each part was left out in turn, or had another value; ${told}.`;
   const none = "Nothing that was left out changes the answer.";
-  by("why-said").textContent = (ordered.length ? some : none) + missed;
-  const words = parts.filter((part) => part.start !== undefined);
+  by("why-said").textContent = [why.parts.some(changes) ? some : none, ...missed(why.not_tried_parts)].join(" ");
   for (const field of new Set(words.map((word) => word.field))) {
     const own = words.filter((word) => word.field === field);
     by("words").append(marked(instance[field], own, most));
   }
-  const rows = ordered.map((part) => [partName(part), effectOf(part, most), named(part.prediction)]);
+  const rows = ordered.map((part) => [partName(part, why.parts), effectOf(part, most), named(part.prediction)]);
   fill("parts", ["Part", what ? "Adds" : "", "Answer without it"], rows);
 }
 
-function partName(part) {
-  if (part.start !== undefined) return shortened(part.value);
+const isWord = (part) => part.start !== undefined;
+
+// One sentence for each reason for which parts are not in the table.
+function missed(parts) {
+  const reasons = {
+    nothing_fits: "no other value is allowed there",
+    no_room: "there is more than can be asked at once",
+    no_answer: "the model gave no answer without it",
+  };
+  return Object.entries(reasons).flatMap(([reason, why]) => {
+    const own = parts.filter((part) => part.reason === reason);
+    const names = [...new Set(own.map((part) => (isWord(part) ? `“${text(part.value)}”` : fieldName(part))))];
+    const more = names.length > MOST_NAMED ? ` and ${count(names.length - MOST_NAMED)} more` : "";
+    return names.length ? [`Not tried: ${names.slice(0, MOST_NAMED).join(", ")}${more} (${why}).`] : [];
+  });
+}
+
+// As the form calls it.
+function fieldName({ field }) {
+  if (field === undefined) return "the instance";
+  const inputs = [...document.querySelectorAll("#ask .field")];
+  const own = inputs.find((input) => input.dataset.key && JSON.parse(input.dataset.key) === field);
+  return shortened(own?.labels[0].firstChild.textContent.trim() ?? field);
+}
+
+function partName(part, all) {
+  if (isWord(part)) return text(part.value) + occurrence(part, all);
   const other = part.left_out ? "left out" : `in place of ${text(part.replaced_by)}`;
-  return `${shortened(part.field)}: ${text(part.value)} (${other})`;
+  return `${fieldName(part)}: ${text(part.value)} (${other})`;
+}
+
+// Which of the places of a word that stands in its text several times.
+function occurrence({ field, value, start }, all) {
+  const isAlike = (part) => isWord(part) && part.field === field && part.value.toLowerCase() === value.toLowerCase();
+  const places = all.filter(isAlike).map((part) => part.start).sort((a, b) => a - b);
+  return places.length > 1 ? ` (no. ${places.indexOf(start) + 1} of ${places.length})` : "";
 }
 
 function effectOf(part, most) {
-  if (part.effect === null) return "";
+  if (!part.effect) return part.effect === 0 ? "0" : "";
   const bar = element("span", "");
   bar.className = part.effect < 0 ? "bar against" : "bar";
   bar.style.width = `${(100 * Math.abs(part.effect)) / most}%`;

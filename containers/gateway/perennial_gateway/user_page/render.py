@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from perennial_gateway.page import TEMPLATES
 from perennial_gateway.routes import Served
-from perennial_gateway.user_page.fields import fields_of, label_field, positive_class
+from perennial_gateway.user_page.fields import about, fields_of, label_field, positive_class
 
 SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 NAMES = ("page.css", "page.js", "page_answer.js", "page_gateway.js")
@@ -40,8 +40,19 @@ def user_page(served: Served, *, with_token: bool) -> str:
     return TEMPLATES.get_template("user_page.html").render(
         route=route,
         since=served.since,
+        about=about(route.input_schema),
         fields=fields_of(route.input_schema, route.input_example),
         opinion=opinion,
         positive=positive_class(opinion),
         with_token=with_token,
     )
+
+
+def nothing_serves_page(model: str, below: str) -> str:
+    """What a person sees who opens the page of a model of which no version serves.
+
+    Args:
+        model: As the address has it; it may be the name of nothing.
+        below: The path below which the gateway answers, such as `/staging`.
+    """
+    return TEMPLATES.get_template("nothing_serves.html").render(model=model, below=below)

@@ -231,8 +231,53 @@ def test_a_table_s_fields_are_sent_in_their_types(browser: Browser, gateway: Gat
     visit.sees("parts", re.compile(r"is_holiday: true \(in place of false\)\+30"))
     visit.sees("parts", re.compile(r"hour: 9 \(in place of 8\)\+2\.5"))
     visit.sees("parts", re.compile(r"wind: 1\.5 \(in place of 5\.5\)\u22124"))
+    visit.sees("parts", re.compile(r"From: JFK \(in place of EWR\)0"))
     visit.sees("right-said", "By version")
     assert visit.complaints == []
+
+
+def test_each_field_of_the_example_is_in_the_table_or_said_why_not(
+    browser: Browser, gateway: Gateway
+) -> None:
+    visit = Visit(browser, gateway, "flights")
+    visit.page.get_by_role("button", name="Fill in an example").click()
+    visit.fill(flight="UA1")
+    visit.ask()
+    for told in (
+        r"is_holiday: true \(in place of false\)\+30",
+        r"hour: 8 \(in place of 11\)\u22127\.5",
+        r"wind: 5\.5 \(in place of 0\)\+5\.5",
+        r"From: EWR \(in place of JFK\)0",
+        r"gate: B2 \(in place of null\)0",
+        r"flight: UA1 \(left out\)0",
+    ):
+        visit.sees("parts", re.compile(told))
+    visit.sees("why-said", "what it adds to the answer")
+    assert visit.complaints == []
+
+
+def test_a_part_that_was_not_tried_is_named_with_the_reason(browser: Browser, gateway: Gateway) -> None:
+    visit = Visit(browser, gateway, "reviews")
+    visit.fill(Your_review="wonderful")
+    visit.ask()
+    visit.sees("why-said", "Not tried: \u201cwonderful\u201d (no other value is allowed there).")
+
+
+def test_a_word_that_stands_twice_says_which_one_it_is(browser: Browser, gateway: Gateway) -> None:
+    visit = Visit(browser, gateway, "reviews")
+    visit.fill(Your_review="Dull and dull again, so dull")
+    visit.ask()
+    visit.sees("parts", re.compile(r"dull \(no\. 2 of 3\).*dull \(no\. 3 of 3\)"))
+
+
+def test_the_gateway_s_own_page_fits_a_phone(browser: Browser, gateway: Gateway) -> None:
+    long = {"archive_sha256": "8" * 64, "backend_version": "reviews-1", "timeout_seconds": 60}
+    gateway.internal("PUT", "/routes/reviews", json=route("1") | REVIEWS | long)
+    page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    page.set_default_timeout(PATIENT_MS)
+    for path in ("/", "/v1/models/reviews/docs"):
+        page.goto(f"{gateway.url}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
 def test_what_is_filled_in_wrongly_is_told_at_its_field(browser: Browser, gateway: Gateway) -> None:

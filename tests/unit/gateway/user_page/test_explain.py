@@ -70,6 +70,8 @@ def test_each_word_has_its_effect_and_one_that_the_model_needs_is_counted(gatewa
 
     assert effects == {"was": (0, 1), "good": (0.8, 0)}
     assert (told["not_tried"], told["figure"], told["method"]) == (1, "score", "occlusion")
+    word = {"field": "text", "value": "it", "start": 0, "end": 2, "reason": "no_answer"}
+    assert told["not_tried_parts"] == [word]
     assert (told["model_version"], told["run_id"], told["prediction"]) == ("1", "run-1", 1)
 
 
@@ -155,7 +157,22 @@ def test_the_page_is_shown_to_everybody_and_loads_only_what_the_gateway_has(gate
     for file in [*loaded, *modules]:
         assert gateway.get(f"/v1/models/m/{file}").status_code == 200, file
     assert 'href="/v1/models/m/page"' in gateway.get("/").text
-    assert gateway.get("/v1/models/none/page").status_code == 404
+
+
+def test_the_page_says_what_the_model_does_where_its_schema_does(gateway: TestClient) -> None:
+    assert 'id="about"' not in gateway.get("/v1/models/m/page").text
+    told = route("1", input_schema=REVIEW | {"description": "Says <b> what it is."})
+    assert gateway.put("/internal/routes/m", json=told, headers=STEPS).status_code == 200
+    assert '<p id="about">Says &lt;b&gt; what it is.</p>' in gateway.get("/v1/models/m/page").text
+
+
+def test_the_page_of_a_model_that_serves_nothing_says_so_to_a_person(gateway: TestClient) -> None:
+    answer = gateway.get("/v1/models/flight_delay/page")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>flight_delay serves nothing yet</h1>" in answer.text
+    assert re.findall(r'(?:src|href)="([^"]*)"', answer.text) == ["page.css", "/"]
+    assert gateway.get("/v1/models/flight_delay/page.css").status_code == 200
+    assert "<b>" not in gateway.get("/v1/models/<b>x/page").text
 
 
 def test_an_environment_before_production_has_pages_of_its_own(models: Models, tmp_path: Path) -> None:
@@ -264,5 +281,5 @@ def test_a_value_that_breaks_the_schema_in_many_places_takes_no_long_look(gatewa
 
     began = time.process_time()
     asked = _asked(document, served)
-    assert (asked.plan.parts, asked.plan.not_tried) == ([], 8)
+    assert (asked.plan.parts, len(asked.plan.untried)) == ([], 8)
     assert time.process_time() - began < 1.5, "it took fifteen where each refusal was put into words"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from perennial_gateway.schemas import Schema
-from perennial_gateway.user_page.occlusion import Plan, effects, figure_of, plan
+from perennial_gateway.user_page.occlusion import Plan, Untried, effects, figure_of, plan
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string", "minLength": 1}}, "required": ["text"]}
 
@@ -32,7 +32,7 @@ def test_each_word_is_cut_out_with_its_space() -> None:
     ]
     words = [(part.told["value"], part.told["start"], part.told["end"]) for part in found.parts]
     assert words[2] == ("won't-stop", 9, 19)
-    assert found.not_tried == 0
+    assert found.untried == []
 
 
 def test_places_are_counted_in_characters_whatever_their_size() -> None:
@@ -51,8 +51,9 @@ def test_words_that_are_too_many_go_together_and_none_is_forgotten() -> None:
 
 
 def test_a_text_that_may_not_be_empty_keeps_its_only_word() -> None:
-    assert planned({"text": "good"}, TEXT) == Plan([], 1)
-    assert planned({"text": "?!"}, TEXT) == Plan([], 0)
+    word = {"field": "text", "value": "good", "start": 0, "end": 4}
+    assert planned({"text": "good"}, TEXT) == Plan([], [Untried(word, "nothing_fits")])
+    assert planned({"text": "?!"}, TEXT) == Plan([], [])
 
 
 def test_a_sentence_is_a_text_though_its_schema_does_not_say_so() -> None:
@@ -77,6 +78,12 @@ NUMBER = {"type": "number"}
         (NUMBER | {"minimum": 0, "maximum": 9}, 1.0, 1.0, 4.5),
         ({"type": "integer", "minimum": 0, "maximum": 9}, 1, 1, 4),
         (NUMBER, 1.0, 1.0, 0.0),
+        (NUMBER, 1, 1.0, 0.0),
+        (NUMBER | {"minimum": 2}, 2, 2.0, 4.0),
+        (NUMBER | {"exclusiveMinimum": 0}, 1.5, 1.5, 3.0),
+        ({"type": "integer", "minimum": 3, "maximum": 4}, 3, 3, 4),
+        (NUMBER | {"examples": [1, 6]}, 1.0, 1.0, 6.0),
+        ({"type": "string", "minLength": 1, "examples": ["a", "b"]}, "a", "a", "b"),
         ({"type": ["number", "null"]}, 1.0, 2.0, None),
         ({"type": "boolean"}, True, True, False),
         ({"enum": ["a", "b"]}, "a", "a", "b"),
@@ -98,22 +105,31 @@ def test_a_field_that_may_be_left_out_is() -> None:
     assert (part.told, part.without) == ({"field": "x", "value": 1.0, "left_out": True}, {})
 
 
-def test_a_field_that_nothing_can_replace_is_counted() -> None:
+def test_no_number_becomes_infinite() -> None:
+    of = table(x=NUMBER | {"exclusiveMinimum": 0})
+    assert planned({"x": 1e308}, of).untried == [Untried({"field": "x"}, "nothing_fits")]
+
+
+def test_a_field_that_nothing_can_replace_is_named() -> None:
     of = table(x={"const": 1}, y={"type": "string", "pattern": "^[A-Z]{3}$"})
-    assert planned({"x": 1, "y": "EWR"}, of, {"x": 1, "y": "EWR"}) == Plan([], 2)
+    assert planned({"x": 1, "y": "EWR"}, of, {"x": 1, "y": "EWR"}) == Plan(
+        [], [Untried({"field": "x"}, "nothing_fits"), Untried({"field": "y"}, "nothing_fits")]
+    )
 
 
 def test_no_more_is_planned_than_may_be_asked() -> None:
     many = {f"p{number}": NUMBER for number in range(100)}
     found = planned(dict.fromkeys(many, 1.0), table(**many))
-    assert (len(found.parts), found.not_tried) == (63, 37)
+    left = [Untried({"field": f"p{number}"}, "no_room") for number in range(63, 100)]
+    assert (len(found.parts), found.untried) == (63, left)
     both = table(text={"type": "string", "maxLength": 9000}, **many)
     found = planned({"text": "a b c"} | dict.fromkeys(many, 1.0), both)
-    assert (len(found.parts), found.not_tried) == (63, 38)
+    assert (len(found.parts), len(found.untried)) == (63, 38)
+    assert Untried({"field": "text"}, "no_room") in found.untried
 
 
 def test_what_is_no_object_has_no_parts() -> None:
-    assert planned([1, 2], {"type": "array"}) == Plan([], 1)
+    assert planned([1, 2], {"type": "array"}) == Plan([], [Untried({}, "nothing_fits")])
 
 
 @pytest.mark.parametrize(
