@@ -91,4 +91,5 @@ def spec_of(task: Task, gate: GateSpec) -> PipelineSpec:
     document = SPEC.model_dump(mode="json") | {"task": task, "gate": gate.model_dump(exclude_unset=True)}
     document["data"]["columns"]["label"] = kind
     document["serving"]["label_schema"] = labels
+    document["monitor"] |= {"slo": {}}  # what is promised of the accuracy is another thing for each task
     return PipelineSpec.model_validate(document)

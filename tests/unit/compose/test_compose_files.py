@@ -23,7 +23,9 @@ COMPOSE = PROJECT / "docker-compose.yaml"
 SAME_ON_BOTH = (
     "scheduler",
     "workers",
+    "core__dagbag_import_timeout",
     "dag_processor__parsing",
+    "dag_processor__dag_file",
     "api_auth__jwt_issuer",
     "usage_data_collection",
     "logging__worker_log",
