@@ -247,6 +247,7 @@ def test_of_a_regression_each_label_is_a_number_that_its_schema_knows(
     home: Path, lake: Lake, schema: dict[str, Any], label: str, said: str | None
 ) -> None:
     document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
+    document["monitor"] = {}  # it promises another metric
     query = f"SELECT * REPLACE ({label} AS label) FROM reviews"
     document["data"] |= {"minimum_rows": 10, "query": query, "feedback_query": None}
     document["serving"]["label_schema"] = schema
@@ -264,6 +265,7 @@ def test_of_a_regression_each_label_is_a_number_that_its_schema_knows(
 def test_a_million_different_numbers_are_checked_at_once() -> None:
     """JSON Schema takes 6 microseconds for each, which is a minute for ten million rows."""
     document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
+    document["monitor"] = {}  # it promises another metric
     document["data"]["feedback_query"] = None
     document["serving"]["label_schema"] = {"type": "number", "minimum": 0}
     spec = PipelineSpec.model_validate(document)
