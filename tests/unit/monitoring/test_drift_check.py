@@ -32,6 +32,7 @@ def test_of_a_regression_too_only_the_features_are_compared(home: Path, trained:
     document = SPEC.model_dump() | {"task": "regression", "gate": {"margin": 1, "slice_margin": 1}}
     document["serving"]["label_schema"] = {"type": "number"}
     document["data"]["feedback_query"] = None
+    document["monitor"]["slo"] = {}  # it promises another metric
     rows = pq.read_table(home / "validation.parquet")
     labels = pa.array([number / 7 for number in range(400)])
     changed = rows.set_column(rows.column_names.index("label"), "label", labels)
