@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 import tests.airflow_home  # noqa: F401 - before anything imports Airflow
 from tasks.settings import settings
 from tasks.stores import database
+from tests.running import Running
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +53,12 @@ class ByWhatIsStartedOnce(LoadScopeScheduling):
             family for family in ONE_SERVICE_EACH if file.startswith(family) and file != PLATFORMS_OF_ITS_OWN
         )
         return next(shared, file)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of a run in workers, the process that shares the tests out is the one that knows."""
+    if not hasattr(config, "workerinput") and not sys.stdout.isatty():
+        config.pluginmanager.register(Running())
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsStartedOnce:

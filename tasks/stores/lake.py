@@ -6,8 +6,6 @@ deletes. An append carries a transaction identifier, so that it writes once howe
 processes at once, it is tried.
 """
 
-import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,8 +21,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from tasks.errors import LakeError
 from tasks.settings import settings
 from tasks.spec import ColumnType
-from tasks.stores import files, google
-from tasks.stores.lake_history import INGESTED_AT, Commit, commits_of, next_time
+from tasks.stores import files
+from tasks.stores.lake_client import client_options
+from tasks.stores.lake_history import INGESTED_AT, Commit, commits_of, next_time, one_at_a_time
 from tasks.stores.lake_rows import (
     ADDED,
     Stream,
@@ -78,7 +77,7 @@ class Lake:
 
     def __init__(self, url: str | None = None) -> None:
         self.url = (url or settings().lake).rstrip("/")
-        self._options = _client_options(self.url)
+        self._options = client_options(self.url)
 
     def create(self, table: str, columns: Mapping[str, ColumnType]) -> None:
         """Make an empty table; where it is there, add the columns that it lacks, null in its rows.
@@ -144,9 +143,9 @@ class Lake:
         transaction = Transaction(app_id or batch_id, app_version)
         for attempt in _until_no_conflict():
             with attempt:
-                if not self.exists(table):
+                if (delta := self._found(table)) is None:
                     self._create(table, without_null_types(rows.schema))
-                delta = self._open(table)
+                    delta = self._open(table)
                 written = delta.transaction_version(transaction.app_id) or 0
                 if written < app_version and app_previous in {None, written}:
                     schema = pa.schema(delta.schema().to_arrow())
@@ -154,11 +153,12 @@ class Lake:
                     told = {**(metadata or {}), "batch_id": batch_id, INGESTED_AT: at.isoformat()}
                     properties = CommitProperties(custom_metadata=told, app_transactions=[transaction])
                     rows_to_write = stamp(as_stream(rows, schema, table), batch_id, schema, at)
-                    write_deltalake(delta, rows_to_write, mode="append", commit_properties=properties)
+                    with one_at_a_time:
+                        write_deltalake(delta, rows_to_write, mode="append", commit_properties=properties)
         return self.latest(table)
 
     def exists(self, table: str) -> bool:
-        return bool(DeltaTable.is_deltatable(self._url(table), self._options))
+        return self._found(table) is not None
 
     def latest(self, table: str) -> int:
         """The newest version."""
@@ -205,9 +205,8 @@ class Lake:
         """The last `app_version` that was appended for
         `app_id`; None for none, or where the table is missing.
         """
-        if not self.exists(table):
-            return None
-        written = self._open(table).transaction_version(app_id)
+        delta = self._found(table)
+        written = delta and delta.transaction_version(app_id)
         return None if written is None else int(written)
 
     def read(
@@ -283,6 +282,15 @@ class Lake:
                         storage_options=self._options,
                     )
 
+    def _found(self, table: str) -> DeltaTable | None:
+        """The table; None where there is none. `DeltaTable.is_deltatable` would keep Python's own lock until
+        the store has answered.
+        """
+        try:
+            return DeltaTable(self._url(table), storage_options=self._options)
+        except TableNotFoundError:
+            return None
+
     def _open(self, table: str, version: int | None = None) -> DeltaTable:
         try:
             return DeltaTable(self._url(table), version=version, storage_options=self._options)
@@ -301,31 +309,6 @@ class Lake:
                 f"{table!r} cannot be a table's name. Use lower-case letters, digits and underscores."
             )
         return f"{self.url}/{table}"
-
-
-def _client_options(url: str) -> dict[str, str]:
-    """What delta-rs is told beside the environment's variables, so that it goes where the other clients go.
-
-    A commit has to be refused where another writer made it first, which S3 does by the conditional put.
-    delta-rs asks for that by default; a version that did not would lose rows without a word.
-    """
-    if url.startswith(("s3://", "s3a://")):
-        plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-        return {"aws_conditional_put": "etag", **({"aws_allow_http": "true"} if plain else {})}
-    if url.startswith(files.GOOGLE) and (emulator := os.environ.get("STORAGE_EMULATOR_HOST")):
-        return {"google_base_url": emulator, "allow_http": "true", **_unsigned()}
-    return {}
-
-
-def _unsigned() -> dict[str, str]:
-    """For an emulator, to which nobody signed in.
-
-    `google_skip_signature` would not do: writes are signed all the same.
-    """
-    if google.signed_in():
-        return {}
-    key = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
-    return {"google_service_account_key": json.dumps(key)}
 
 
 def _until_no_conflict() -> Retrying:
