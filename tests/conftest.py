@@ -38,16 +38,19 @@ hypothesis.settings.load_profile("perennial")
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
 LONGEST = ("compose", "system", "services", "containers", "dags", "model", "steps")
 LAST = ("test_readme.py", "test_stop.py")
-STARTS_ITS_OWN = re.compile(r"tests/(system/test_platform|services/test_(google|google_apis|object_stores))\.py")
-# The longest family mostly waits for its services: its two halves have one of each, and run beside each other.
+STARTS_ITS_OWN = re.compile(
+    r"tests/(system/test_platform|services/test_(google|google_apis|object_stores))\.py"
+)
+# The longest family mostly waits for its services: its halves have one of each, and run beside each other.
 OF_RELEASES = re.compile(
-    r"tests/services/test_(ab|alias|deploy|environments|google_cloud|mlflow|reconcile|registry|release|roll|with)"
+    r"tests/services/test_(ab|alias|deploy|environments|google_cloud|mlflow|reconcile|registry|release|roll"
+    r"|with)"
 )
 
 
 class ByWhatIsStartedOnce(LoadScopeScheduling):
-    """Shares the tests out so that what is started once stays once: a family, or half of the largest one, with
-    its services, a file with its fixtures.
+    """Shares the tests out so that what is started once stays once: a family, or half of the longest one,
+    with its services, a file with its fixtures.
 
     pytest-xdist's own groups do nothing since pytest computes node ids.
     """
