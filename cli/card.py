@@ -32,9 +32,11 @@ def card(
     place = place_of(context)
     require_known(place, model)
     require_records(place)
-    from tasks.provenance.card import html_of, markdown_of
+    what = f"version {version}" if version else "the champion"
+    with show.at_work(f"Gathering the records of {what} of {model} ...", json=json):
+        from tasks.provenance.card import html_of, markdown_of
 
-    found = card_of(model, version)
+        found = card_of(model, version)
     if html:
         write(html, html_of(found).encode("utf-8", "backslashreplace"))
         if html != STANDARD_OUTPUT:

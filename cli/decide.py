@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cli.place import Place
 
 BATCH, SENDER = "decide_batch", "decide_sender"
-OF_SENDER = "sender:"
 DoorReason = Literal["flood", "probing", "out_of_distribution"]
 
 
@@ -58,11 +57,14 @@ def decide(  # noqa: PLR0913 - the options of the command
     place = place_of(context)
     require_known(place, model)
     asked = {"model": model, "decision": what, "reason": why}
+    from tasks.ledger.at_the_door import OF_SENDER, in_words
+
     if subject.startswith(OF_SENDER):
         sender = subject.removeprefix(OF_SENDER)
         only = {"day": f"{day:%Y-%m-%d}" if day else None, "held_for": reason}
         decided = _decided(place, SENDER, {**asked, "sender": sender, **only})
-        told = f"{model} has {decided['rows']} requests of {subject}{_held_for(reason)} as {decided['after']}"
+        told = f"{model} has {decided['rows']} requests of {in_words(subject)}{_held_for(reason)} as "
+        told += decided["after"]
         told += f"; {decided.get('still_held') or 'none'} of this sender are held still."
     else:
         batch_id = batch_of(place, subject, "can be decided on").batch_id

@@ -65,13 +65,15 @@ def _readable(place: "Place", model: str | None, *, expected: bool) -> "list[Led
 
 
 def _print(found: "list[LedgerEntry]") -> None:
+    from tasks.ledger.at_the_door import in_words
+
     rows = [
         (
             each.sequence,
             short(each.at),
             each.model,
             each.action,
-            each.before,
+            each.before and in_words(each.before),
             each.after,
             each.actor,
             each.why,

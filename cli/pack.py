@@ -31,12 +31,13 @@ def pack(
     place = place_of(context)
     require_known(place, model)
     require_records(place)
-    from cli.card import card_of
-    from tasks.provenance.pack.make import make, public_key
-    from tasks.stores import registry
+    with show.at_work(f"Packing the records of version {version} of {model} ...", json=json):
+        from cli.card import card_of
+        from tasks.provenance.pack.make import make, public_key
+        from tasks.stores import registry
 
-    named = registry.named_version(model, version)
-    content, key = make(named, card_of(model, version), datetime.now(UTC)), public_key()
+        named = registry.named_version(model, version)
+        content, key = make(named, card_of(model, version), datetime.now(UTC)), public_key()
     write(to, content)
     if key_to:
         write(key_to, f"{key}\n".encode())

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +17,8 @@ Row = Sequence[object]
 GAP = 2
 LAST_COLUMN = 24
 """Characters that the last column, the sentence, needs at least."""
+PATIENCE_SECONDS = 1.0
+"""After so long somebody who cannot see a terminal, too, is told what is being done."""
 
 
 def as_json(document: Any) -> None:
@@ -87,6 +91,29 @@ def tell(sentence: str) -> None:
 def trouble(sentence: str) -> None:
     """Say what is wrong, in colour where that is a terminal."""
     typer.secho(sentence, err=True, fg=typer.colors.RED)
+
+
+@contextmanager
+def at_work(sentence: str, *, json: bool) -> Iterator[None]:
+    """Say what is being done on standard error: at once where that is a terminal, else where it takes long.
+
+    Args:
+        json: Whether a program asked, who is told nothing.
+    """
+    if json:
+        yield
+        return
+    if sys.stderr.isatty():
+        tell(sentence)
+        yield
+        return
+    waiting = Timer(PATIENCE_SECONDS, tell, [sentence])
+    waiting.daemon = True
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.cancel()
 
 
 def _text(value: object) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.place import Place
     from tasks.contracts import Silence
 
-DAG = "silence_alerts"
+DAG, LEDGER = "silence_alerts", "ledger"
 COLUMNS = ("MODEL", "ALERTS", "UNTIL", "BY", "WHY")
 LENGTH = re.compile(r"(\d+(?:\.\d+)?)([hdw])")
 DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -75,8 +75,10 @@ def silences_of(place: "Place", only: str | None) -> "list[Silence]":
 
 
 def _require_known(place: "Place", name: str) -> None:
-    """Take a model's name, or a table's: files that fail are alerted by their table."""
-    if name not in _tables(place):
+    """Take a model's name, or a table's: files that fail are alerted by their table; or the ledger's, by
+    which the look of each minute is alerted.
+    """
+    if name != LEDGER and name not in _tables(place):
         require_known(place, name)
 
 

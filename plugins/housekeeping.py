@@ -20,6 +20,7 @@ from plugins.verbs import STEP_LIMIT, state_of, step
 from tasks.errors import ServiceAway, ServingError
 from tasks.monitoring.alerts import records
 from tasks.monitoring.alerts.late import late_runs, note_ended
+from tasks.monitoring.alerts.troubles import CHANNELS
 from tasks.monitoring.loop.beats import beat
 from tasks.release import agreement
 from tasks.settings import settings
@@ -40,7 +41,8 @@ def remove_left_behind() -> XComArg:
 
 def look_for_mismatches() -> XComArg:
     """Look whether what is there agrees with the ledger, and each fifth minute at the models' objectives;
-    skipped, with what follows, where all agrees.
+    skipped, with what follows, where all agrees. After a run that failed the next ones look as closely as the
+    one of an hour, so that a run which succeeds says that it is over.
     """
 
     @task(task_id="look", multiple_outputs=True, retries=0, execution_timeout=STEP_LIMIT)
@@ -50,12 +52,16 @@ def look_for_mismatches() -> XComArg:
         reach_store()
         give_back_unstarted(_is_known, asking(run).actor)
         write_costs(asking(run).actor)
+        is_failing = _is_failing(run["dag"].dag_id)
         try:
             models = differing_models()
         except (ServiceAway, ServingError) as away:
+            if is_failing:  # what nobody could look at is not over
+                raise
             raise AirflowSkipException(f"{away} It is looked at again in a minute.") from away
         _look_at_objectives(run["dag_run"])
-        asked = wanted(models, run["dag_run"].run_type, run["dag_run"].run_after)
+        run_type, run_after = run["dag_run"].run_type, run["dag_run"].run_after
+        asked = wanted(models, run_type, run_after, is_failing=is_failing)
         if asked is None:
             raise AirflowSkipException("All agrees with the ledger.")
         return asked
@@ -124,6 +130,12 @@ def _look_at_objectives(run: Any) -> None:
 def _is_known(dag_id: str, run_id: str) -> bool:
     """Whether Airflow has a run."""
     return int(get_current_context()["ti"].get_dr_count(dag_id=dag_id, run_ids=[run_id])) > 0
+
+
+def _is_failing(dag_id: str) -> bool:
+    """Whether the newest run of a DAG failed, by more than a channel that takes no alert."""
+    _name_failed_tasks()
+    return any(each.dag_id == dag_id and set(each.tasks) != CHANNELS for each in records.failed_runs())
 
 
 def _forget_ended_trainings() -> None:

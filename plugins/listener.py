@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRAIN = "train_"
-LOOP = ("ingest", "collect", "train", "judge_again", "drift")
+LOOP = ("ingest", "collect", "train", "judge_again", "drift", "reconcile")
 """The DAGs that nobody watches: a run of theirs that failed is somebody's to know."""
 
 
@@ -82,6 +82,6 @@ def _cost(dag_run: Any) -> "Cost | None":
 
 
 def _name(dag_id: str) -> str | None:
-    """The model, or the table, that a DAG of the loop is about; None for any other DAG."""
+    """The model, the table, or the ledger, that a DAG of the loop is about; None for any other DAG."""
     found = (dag_id.removeprefix(f"{family}_") for family in LOOP if dag_id.startswith(f"{family}_"))
     return next(found, None)

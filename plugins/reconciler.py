@@ -23,11 +23,14 @@ STARTS_WITHIN = timedelta(minutes=15)
 IsKnown = Callable[[str, str], bool]
 
 
-def wanted(models: list[str], run_type: str, run_after: datetime) -> dict[str, Any] | None:
-    """What the step is asked for; None for nothing. Once an hour, and for a run that somebody asked for, all
-    is looked at, more closely.
+def wanted(
+    models: list[str], run_type: str, run_after: datetime, *, is_failing: bool = False
+) -> dict[str, Any] | None:
+    """What the step is asked for; None for nothing. Once an hour, for a run that somebody asked for, and
+    until one succeeds after one that failed, all is looked at, more closely.
     """
-    if run_type not in {BY_CLOCK, BY_DATA} or (run_type == BY_CLOCK and run_after.minute == 0):
+    by_clock = run_type == BY_CLOCK and run_after.minute == 0
+    if is_failing or by_clock or run_type not in {BY_CLOCK, BY_DATA}:
         return {"models": [], "thorough": True}
     return {"models": models, "thorough": False} if models else None
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,22 +38,30 @@ hypothesis.settings.load_profile("perennial")
 ONE_SERVICE_EACH = ("tests/system/", "tests/services/", "tests/dags/", "tests/compose/")
 LONGEST = ("compose", "system", "services", "containers", "dags", "model", "steps")
 LAST = ("test_readme.py", "test_stop.py")
-PLATFORMS_OF_ITS_OWN = "tests/system/test_platform.py"
+STARTS_ITS_OWN = re.compile(
+    r"tests/(system/test_platform|services/test_(google|google_apis|object_stores))\.py"
+)
+# The longest family mostly waits for its services: its halves have one of each, and run beside each other.
+OF_RELEASES = re.compile(
+    r"tests/services/test_(ab|alias|deploy|environments|google_cloud|mlflow|reconcile|registry|release|roll"
+    r"|with)"
+)
 
 
 class ByWhatIsStartedOnce(LoadScopeScheduling):
-    """Shares the tests out so that what is started once stays
-    once: a family with its services, a file with its fixtures.
+    """Shares the tests out so that what is started once stays once: a family, or half of the longest one,
+    with its services, a file with its fixtures.
 
     pytest-xdist's own groups do nothing since pytest computes node ids.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        shared = (
-            family for family in ONE_SERVICE_EACH if file.startswith(family) and file != PLATFORMS_OF_ITS_OWN
-        )
-        return next(shared, file)
+        if STARTS_ITS_OWN.match(file):
+            return file
+        if OF_RELEASES.match(file):
+            return OF_RELEASES.pattern
+        return next((family for family in ONE_SERVICE_EACH if file.startswith(family)), file)
 
 
 def pytest_configure(config: pytest.Config) -> None:

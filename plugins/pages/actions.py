@@ -12,7 +12,7 @@ from plugins.pages.form import A_NUMBER, DECISIONS, REASON, WHY, Button, Field
 from plugins.pages.of_airflow import Dag, Question
 from tasks.contracts import AlertReason
 from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
-from tasks.ledger.at_the_door import HeldOfSender
+from tasks.ledger.at_the_door import HeldOfSender, in_words
 from tasks.overview.look import Detail
 from tasks.spec import PRODUCTION
 from tasks.spec.release import ENVIRONMENT
@@ -227,11 +227,12 @@ def _decide(model: str, batch: str) -> Button:
 
 def _decide_sender(model: str, held: HeldOfSender) -> Button:
     choice = Field("decision", "Decision", "choice", required=True, choices=DECISIONS)
+    name = in_words(held.subject)
     told = (
-        f"Labelled requests of {held.subject} are held at the door, and nothing is trained on them until "
+        f"Labelled requests of {name} are held at the door, and nothing is trained on them until "
         f"somebody decides; perennial decide takes one day or one reason, too. {held.why}"
     )
-    label = f"Decide on {held.subject[:40]}"
+    label = f"Decide on {name[:40]}"
     fixed = {"model": model, "sender": held.sender}
     url = _run("decide_sender_model")
     return Button(f"decide-{held.subject}", label, told, "POST", url, (choice, REASON), fixed)

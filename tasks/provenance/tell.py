@@ -14,6 +14,7 @@ from tasks.contracts import (
     Usage,
     Use,
 )
+from tasks.ledger.at_the_door import in_words
 from tasks.provenance.entries_about import run_of
 
 SHOWN = 120
@@ -86,7 +87,7 @@ def _decided(found: Explanation) -> Iterator[str]:
         )
     for entry in found.decisions:
         if found.subject.entry in {None, entry.sequence}:
-            change = " to ".join(filter(None, [entry.before, entry.after]))
+            change = " to ".join(filter(None, [in_words(entry.before or ""), entry.after]))
             yield (
                 f"{_time(entry.at)}: {entry.actor} decided on {entry.model} (entry {entry.sequence}, "
                 f"{entry.action}{f': {change}' if change else ''}). {_sentence(entry.why)}"

@@ -15,6 +15,8 @@ from tasks.serving.tokens import Tokens
 PREFIX = "perennial_"
 """By which a token is found where it must not be: in a log, or in a repository."""
 RANDOM_BYTES = 32
+A_PERSON_WAITS = 3
+"""How often a person's first call is repeated, over a second and a half, where no gateway answers."""
 
 
 class Rights(NamedTuple):
@@ -53,10 +55,8 @@ def make_token(name: str, rights: Rights, *, actor: str, why: str) -> Made:
     """
     token = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     grant = _grant(name, sha256(token.encode()).hexdigest(), rights)
-    tokens = Tokens()
-    is_first = (
-        not tokens.known()
-    )  # before the ledger says that a token is made: the gateway must be there to make it
+    # Before the ledger says that a token is made: the gateway must be there to make it.
+    is_first = not Tokens(retries=A_PERSON_WAITS).known()
     entry = entries.record(
         model=_about(name),
         actor=actor,
@@ -66,7 +66,7 @@ def make_token(name: str, rights: Rights, *, actor: str, why: str) -> Made:
         why=why,
         evidence={"token": grant},
     )
-    made = Made(token, tokens.make(grant, actor), is_first)
+    made = Made(token, Tokens().make(grant, actor), is_first)
     entries.complete(entry, f"The gateway lets the token {grant.sha256[:12]} of {name} in.")
     return made
 
@@ -79,8 +79,8 @@ def revoke_token(name: str, *, actor: str, why: str, token_id: str | None = None
         ServingError: The gateway does not answer.
         LedgerBroken: The decision cannot be recorded.
     """
-    tokens = Tokens()
-    return [_revoke(tokens, each, actor, why) for each in _meant(tokens.known(), name, token_id)]
+    known = Tokens(retries=A_PERSON_WAITS).known()
+    return [_revoke(Tokens(), each, actor, why) for each in _meant(known, name, token_id)]
 
 
 def _revoke(tokens: Tokens, token: KnownToken, actor: str, why: str) -> KnownToken:

@@ -79,7 +79,7 @@ def _is_taken(name: str) -> bool:
     return any(each.fullmatch(name) for each in (NO_ALIAS, NO_ENVIRONMENT))
 
 
-def gateway_of(environment: str, *, retries: int = 8) -> Gateway:
+def gateway_of(environment: str, *, retries: int | None = None) -> Gateway:
     """The gateway of an environment.
 
     Raises:

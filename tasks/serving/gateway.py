@@ -15,6 +15,8 @@ from tasks.errors import ServingError
 from tasks.settings import settings
 
 TIMEOUT_SECONDS = (5.0, 60.0)
+RETRIES = 8
+"""How often a step repeats a call: for half a minute, within which a gateway that ended is back."""
 PAGE_ROWS = 10_000
 
 
@@ -33,18 +35,19 @@ class Gateway:
     Every call may be repeated, so that a restart of the gateway is waited for.
 
     Args:
-        retries: How often a call is repeated: eight times are half a minute, for steps; who only looks waits
-            less long.
+        retries: How often a call is repeated; None for `RETRIES`. Who only looks waits less long than a step.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, retries: int = 8) -> None:
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, retries: int | None = None
+    ) -> None:
         self._url = (url or settings().gateway_url).rstrip("/")
         self._session = requests.Session()
         self._session.headers["Authorization"] = (
             f"Bearer {token or settings().gateway_token.get_secret_value()}"
         )
         again = Retry(
-            total=retries,
+            total=RETRIES if retries is None else retries,
             backoff_factor=0.1,
             status_forcelist=[503],
             allowed_methods=None,

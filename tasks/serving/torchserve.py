@@ -220,12 +220,14 @@ class TorchServe:
             ServingError: It was not, within `DRAIN_SECONDS`.
         """
         deadline, empty = time.monotonic() + DRAIN_SECONDS, 0
-        while empty < DRAINED_POLLS:
+        while True:
             try:
                 pending = self._api.describe(model, version)["jobQueueStatus"]["pendingRequests"]
             except NotLoaded:
                 return
             empty = empty + 1 if pending == 0 else 0
+            if empty == DRAINED_POLLS:
+                return
             if time.monotonic() > deadline:
                 raise ServingError(
                     f"{model} {version} still has {pending} requests in its queue after {DRAIN_SECONDS:g} s."

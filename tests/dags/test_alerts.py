@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from plugins.alerts import Channel
 from tasks.contracts import Action
+from tasks.errors import ServingError
 from tasks.ledger import entries
 from tasks.monitoring.loop.beats import newest_beat
 from tasks.settings import settings
@@ -305,6 +307,39 @@ def test_a_failed_run_of_the_loop_is_told_and_over_with_the_next_that_succeeds(
     run_dag(f"collect_{MODEL}", at=datetime(2026, 3, 2, tzinfo=UTC))
     run_dag("reconcile_ledger")
     assert hook.posts[-1][1]["alerts"][0]["kind"] == "resolved"
+
+
+def test_a_ledger_that_cannot_be_reconciled_is_told_once_and_is_over_when_a_look_succeeds(
+    run_dag: RunDag, heavy: SetScript, use: Use, hook: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> list[str]:
+        raise ServingError("The gateway does not answer.")
+
+    use(hook_ops=web(hook))
+    monkeypatch.setattr("plugins.housekeeping.differing_models", lambda: [MODEL])
+    faults = {"result": {"settled": [], "faults": ["The backend does not answer."]}}
+    whole = {"result": {"settled": [], "faults": []}}
+    heavy({"reconcile": [faults, faults, faults, whole, whole]})
+
+    run = run_dag("reconcile_ledger")
+    assert (states(run)["faults"], hook.posts) == ("failed", [])
+    for _ in range(2):
+        assert states(run_dag("reconcile_ledger"))["send_alerts"] == "success"
+    [(_, document)] = hook.posts
+    assert document["title"] == "[Perennial] ledger: a run failed"
+    [alert] = document["alerts"]
+    assert (alert["kind"], alert["kinds"]) == ("new", ["faults"])
+    assert alert["links"] == [
+        f"http://airflow.example/prefix/dags/reconcile_ledger/runs/{quote(run.run_id, safe='')}/tasks/faults"
+    ]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("plugins.housekeeping.differing_models", away)
+        assert states(run_dag("reconcile_ledger"))["look"] == "failed", (
+            "what nobody could look at is not over"
+        )
+    assert states(run_dag("reconcile_ledger"))["reconcile"] == "success"
+    assert xcom(run_dag("reconcile_ledger"), "send_alerts") == ["[Perennial] ledger: over: a run failed"]
 
 
 def test_the_triggers_of_a_model_are_asked_of_the_step(run_dag: RunDag, heavy: SetScript, home: Path) -> None:

@@ -1,14 +1,14 @@
 """The trigger that watches MLflow's aliases, run as the triggerer runs it, on a real MLflow with users."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from airflow.triggers.base import TriggerEvent
 from mlflow import MlflowClient
 
 from embedded.ports import free_port
-from plugins.triggers.aliases import AliasTrigger, moved
+from plugins.triggers.aliases import Aliases, AliasTrigger, moved
 from tasks.settings import settings
 from tests.services.mlflow_server import MlflowServer, logged_in
 
@@ -32,24 +32,50 @@ def client(mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iter
     settings.cache_clear()
 
 
-async def _next(events: AsyncIterator[TriggerEvent], seconds: float = 10) -> list[str]:
-    event = await asyncio.wait_for(anext(events), timeout=seconds)
+class Counting(AliasTrigger):
+    """Knows how often it has looked."""
+
+    looks = 0
+
+    def look(self, last: Aliases | None) -> Aliases | None:
+        found = super().look(last)
+        self.looks += 1
+        return found
+
+
+async def _next(events: AsyncIterator[TriggerEvent]) -> list[str]:
+    event = await asyncio.wait_for(anext(events), timeout=60)
     models: list[str] = event.payload["models"]
     return models
 
 
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(POLL)
+
+
+async def _looked(trigger: Counting) -> None:
+    """Return after two more looks, of which the second began after this was asked."""
+    wanted = trigger.looks + 2
+    await _until(lambda: trigger.looks >= wanted)
+
+
 def test_a_moved_a_new_and_a_removed_alias_are_told_of_once(client: MlflowClient) -> None:
     async def scenario() -> None:
-        events = AliasTrigger(POLL).run()
+        trigger = Counting(POLL)
+        events = trigger.run()
         first = asyncio.ensure_future(_next(events))
-        await asyncio.sleep(1)
+        await _looked(trigger)
         assert not first.done(), "what was there before is the look of each minute's"
         await asyncio.to_thread(client.set_registered_model_alias, "watched", "champion", "1")
         assert await first == ["watched"]
         await asyncio.to_thread(client.delete_registered_model_alias, "watched", "champion")
         assert await _next(events) == ["watched"]
-        with pytest.raises(TimeoutError):
-            await _next(events, seconds=1)
+        third = asyncio.ensure_future(_next(events))
+        await _looked(trigger)
+        assert not third.done()
+        third.cancel()
 
     asyncio.run(scenario())
 
@@ -64,12 +90,11 @@ def test_a_move_while_mlflow_is_away_is_told_of_when_it_is_back(
         settings.cache_clear()
 
     async def scenario() -> None:
-        trigger = AliasTrigger(POLL)
+        trigger = Counting(POLL)
         told = asyncio.ensure_future(_next(trigger.run()))
-        await asyncio.sleep(1)
+        await _looked(trigger)
         point_to(f"http://127.0.0.1:{free_port()}")
-        await asyncio.sleep(0.5)
-        assert trigger.away
+        await _until(lambda: trigger.away)
         await asyncio.to_thread(client.set_registered_model_alias, "watched", "champion", "1")
         point_to(there)
         assert await told == ["watched"]

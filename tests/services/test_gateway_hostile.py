@@ -17,14 +17,12 @@ import aiohttp
 import psutil
 import pytest
 import requests
-from perennial_gateway.slow import HEAD_SECONDS, READ_SECONDS
-from perennial_gateway.web import BODY_SECONDS
 
 from tests.services.conftest import Model, Platform
 from tests.services.test_gateway_fuzz import BEARER, TOKEN, send
 
 JSON = {"Content-Type": "application/json"}
-SECONDS = 12.0
+SECONDS = 4.0
 MIB = 1 << 20
 Attack = Callable[[aiohttp.ClientSession, str, int], Awaitable[int]]
 
@@ -266,39 +264,6 @@ def test_who_closes_its_half_of_a_connection_disturbs_nobody(attacked: Platform,
             assert not answer or answer[9:12] in {b"200", b"400"}, answer
     answered = send(attacked, f"/v1/models/{steady.name}/predict", "POST", data=whole, headers=JSON)
     assert answered.status_code == 200
-
-
-def test_a_head_that_does_not_come_to_its_end_is_waited_for_no_longer_than_it_may(attacked: Platform) -> None:
-    began = time.monotonic()
-    heads = (b"", b"GET / HTTP/1.1\r\nX-Slow: ", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET")
-    waiting = [raw(attacked, each) for each in heads]
-    for connection in waiting:
-        with connection:
-            while connection.recv(1000):
-                pass
-            assert HEAD_SECONDS - 2 < time.monotonic() - began < HEAD_SECONDS + 5
-
-
-def test_a_body_that_does_not_come_and_an_answer_that_is_not_read_are_waited_for_no_longer_than_they_may(
-    attacked: Platform, steady: Model
-) -> None:
-    before = connections(attacked)
-    page = f"GET /openapi.json HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
-    with raw(attacked, page * 3000) as unread, raw(attacked, head(steady, "Content-Length: 9"), b"{") as slow:
-        slow.settimeout(BODY_SECONDS + 10)
-        assert slow.recv(1000).startswith(b"HTTP/1.1 408")
-        until = time.monotonic() + READ_SECONDS + 10
-        while connections(attacked) > before + 1 and time.monotonic() < until:
-            time.sleep(0.5)
-        assert connections(attacked) <= before + 1
-        assert unread.fileno() > 0
-
-
-def connections(platform: Platform) -> int:
-    assert platform.gateway.process is not None
-    found = psutil.Process(platform.gateway.process.pid).net_connections("tcp")
-    port = int(platform.gateway_url.rpartition(":")[2])
-    return sum(each.status == "ESTABLISHED" and each.laddr.port == port for each in found)
 
 
 # --- tokens ---

@@ -60,7 +60,10 @@ def context(step: str) -> StepContext:
 
 @pytest.fixture(autouse=True)
 def runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The archives of these tests come from no training: what MLflow would say of it."""
+    """The archives of these tests come from no training: what MLflow would say of it. Who waits for a stage
+    looks often.
+    """
+    monkeypatch.setattr("tasks.release.judge_stage.POLL_SECONDS", 0.05)
     part = SnapshotPart(url="unused", rows=1, sha256="0" * 64)
     about = {"table": "t", "table_version": 1, "as_of": None, "version_at": "2026-11-01T00:00:00Z"}
     parts = {"train": part, "validation": part, "test": part}

@@ -1,7 +1,9 @@
 """What a release does not do: unload what answers users, or go on once it is over; on the real services."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,11 @@ from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
 from tasks.release.record import release_of
 from tasks.release.rollback import rollback
+from tasks.serving import backend
 from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.stores import registry
-from tests.services.conftest import Model, Platform, until
+from tests.services.conftest import Model, Platform
 from tests.services.test_release import (
     RULES,
     SAME,
@@ -78,6 +81,33 @@ def answer(*, yes: bool) -> Approval:
     return Approval(approved=yes, by="ann", at="2026-11-01T09:30:00Z", why="I have looked.")
 
 
+def told_of_who_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """An event that is set as soon as somebody else wants to hold versions."""
+    asked, genuine, here = threading.Event(), backend._locked, threading.get_ident()
+
+    def tells(name: str) -> AbstractContextManager[None]:
+        if threading.get_ident() != here:
+            asked.set()
+        return genuine(name)
+
+    monkeypatch.setattr(backend, "_locked", tells)
+    return asked
+
+
+class Clock:
+    """The time of an acceptance's load, which a test lets pass; first it is looked at when that begins."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.looked_at = threading.Event()
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        self.looked_at.set()
+        return time.monotonic() + self.passed
+
+
 def serving(platform: Platform, model: Model) -> tuple[int, str | None]:
     """What a user is told: the status, and the version that answered."""
     answer = platform.predict(model.name, "hello")
@@ -118,13 +148,14 @@ def test_a_candidate_that_is_refused_during_a_stage_answers_nobody_before_it_is_
 
 
 def test_a_release_that_is_ended_while_its_promotion_waits_is_not_promoted(
-    platform: Platform, stepped: Model
+    platform: Platform, stepped: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acceptance = accepted(stepped)
     opened(stepped, acceptance, LAST)
     with ThreadPoolExecutor(1) as others, exclusive(stepped.name):
+        waits = told_of_who_waits(monkeypatch)
         promotion = others.submit(promoted, stepped, acceptance)
-        time.sleep(5)  # it has looked at all that it looks at before it holds the versions
+        assert waits.wait(60), "it has looked at all that it looks at before it holds the versions"
         close_release(Gateway(), stepped.name, "a person", "It is rude.")
 
     with pytest.raises(GateRefused, match=r"is over: .* It is rude"):
@@ -266,24 +297,26 @@ def test_a_stage_whose_split_is_gone_ends_its_release(platform: Platform, steppe
 
 
 def test_a_rollback_waits_for_no_acceptance_and_what_is_tested_stays_loaded(
-    platform: Platform, stepped: Model
+    platform: Platform, stepped: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = Clock()
+    monkeypatch.setattr("tasks.release.acceptance.time", clock)
     stepped.deploy(SAME)
-    rules = {**RULES, "acceptance": {"rows": 0, "requests": 100_000, "connections": 1, "seconds": 30}}
+    rules = {**RULES, "acceptance": {"rows": 0, "requests": 100_000, "connections": 1, "seconds": 120}}
     spec = stepped.spec.model_copy(update={"release": type(stepped.spec.release).model_validate(rules)})
     version = stepped.promoted(SAME)
-    archive, backend = version.archive, serving_backend("torchserve")
+    archive = version.archive
     with ThreadPoolExecutor(1) as others:
         acceptance = others.submit(accept, AcceptRequest(spec=spec, version="3", context=context("accept")))
-        until(lambda: backend.ready(stepped.name, archive.version, archive.sha256), what="version 3")
-        time.sleep(2)  # it is loaded, and asked
+        assert clock.looked_at.wait(60), "it is loaded, and asked"
 
         assert rolled_back(stepped).stable.model_version == "1"
         reconcile(ReconcileRequest(models=(stepped.name,), thorough=True, context=context("hourly")))
         assert not acceptance.done()
+        clock.passed = 120
 
     stable = acceptance.result().stable
     assert stable is not None
     assert stable.model_version == "1"
     assert [check.check for check in acceptance.result().checks] == ["ready", "smoke test", "load"]
-    assert backend.ready(stepped.name, archive.version, archive.sha256)
+    assert serving_backend("torchserve").ready(stepped.name, archive.version, archive.sha256)

@@ -1,7 +1,9 @@
 """What waits for what: a rollback for no load. What is decided anew is written anew."""
 
-import time
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tasks.release.record import release_of
 from tasks.serving.backend import serving_backend
 from tasks.serving.gateway import Gateway
 from tasks.spec import ServingBackendName
-from tests.services.conftest import HANDLER, Platform, build_archive, load_on, new_model, promote
+from tests.services.conftest import HANDLER, Platform, build_archive, load_on, new_model, promote, until
 from tests.services.test_changed_schema import DATA
 from tests.services.test_release import RULES, SAME, accepted, context, judged, opened, runs, told
 from tests.services.test_release_ended import rolled_back
@@ -23,46 +25,64 @@ from tests.services.test_rollback import until_there_is
 
 __all__ = ["runs"]
 
-LOAD_SECONDS = 8
-SLOW = HANDLER.replace(
-    "        self.version = ", f"        time.sleep({LOAD_SECONDS})\n        self.version = "
-)
+
+def loaded_once_there_is(flag: Path) -> str:
+    """A handler that begins to be loaded, says so beside the file, and is loaded when the file is there."""
+    waits = f"""open({str(flag.with_suffix(".begun"))!r}, "w").close()
+        while not os.path.exists({str(flag)!r}):
+            time.sleep(0.02)
+        self.version = """
+    return HANDLER.replace("self.version = ", waits, 1)
+
+
 FAILS_UNDER_LOAD = HANDLER.replace(
     'text = instance["text"]', 'text = "fail" if instance["text"] == "load" else instance["text"]'
 )
 
 
+@contextmanager
+def ends_anyhow(flag: Path) -> Iterator[None]:
+    """Let the load end with the block, and after a minute where the block waits for it."""
+    late = threading.Timer(60, flag.touch)
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+        flag.touch()
+
+
 @pytest.mark.parametrize("backend", ["torchserve", "oip"])
 def test_a_rollback_waits_for_no_version_that_is_loaded(
-    platform: Platform, settled: Path, backend: ServingBackendName
+    platform: Platform, settled: Path, tmp_path: Path, backend: ServingBackendName
 ) -> None:
-    model = new_model(settled, release=RULES, backend=backend)
+    model, flag = new_model(settled, release=RULES, backend=backend), tmp_path / "loaded"
     model.deploy("one")
     model.deploy("two")
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(accepted, model, "three", handler=SLOW)
-        time.sleep(2)
-        began = time.monotonic()
-        verdict = rolled_back(model).verdict
-        took = time.monotonic() - began
+        loading = pool.submit(accepted, model, "three", handler=loaded_once_there_is(flag))
+        until(flag.with_suffix(".begun").exists, what="the load to begin")
+        with ends_anyhow(flag):
+            assert rolled_back(model).verdict == "rolled_back"
+            assert not flag.exists(), "it waited for the load"
         assert loading.result().plan
     model.remove()
-    assert (verdict, took < LOAD_SECONDS / 2) == ("rolled_back", True), took
 
 
-def test_a_canary_goes_back_while_another_version_is_loaded(platform: Platform, settled: Path) -> None:
-    model = new_model(settled, release=RULES)
+def test_a_canary_goes_back_while_another_version_is_loaded(
+    platform: Platform, settled: Path, tmp_path: Path
+) -> None:
+    model, flag = new_model(settled, release=RULES), tmp_path / "loaded"
     model.deploy("one")
     stage = opened(model, accepted(model, handler=FAILS_UNDER_LOAD), "canary_30")
     with ThreadPoolExecutor(1) as pool, load_on(platform, model.name, per_second=40):
-        deploying = pool.submit(model.deploy, "slow", handler=SLOW)
-        time.sleep(2)
-        began = time.monotonic()
-        verdict = judged(model, stage).verdict
-        took = time.monotonic() - began
+        deploying = pool.submit(model.deploy, "slow", handler=loaded_once_there_is(flag))
+        until(flag.with_suffix(".begun").exists, what="the load to begin")
+        with ends_anyhow(flag):
+            assert judged(model, stage).verdict == "roll_back"
+            assert not flag.exists(), "it waited for the load"
         deploying.exception()
     model.remove()
-    assert (verdict, took < LOAD_SECONDS / 2) == ("roll_back", True), took
 
 
 def test_what_is_refused_again_for_the_same_reason_ends_the_release_again(

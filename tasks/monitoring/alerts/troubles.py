@@ -38,6 +38,11 @@ LEFT = "closed"
 
 TOLD_OTHERWISE = {"report_quarantined"}
 """Tasks that fail to show what has an alert of its own."""
+RECONCILE = "reconcile_ledger"
+CHANNELS = {"send_alerts"}
+"""The task of each minute that fails where a channel takes no alert; it is sent again a minute later."""
+CHANNEL_PATIENCE = timedelta(minutes=15)
+"""After so long the other channels are told that one takes none."""
 
 NEXT: dict[str, str] = {
     "incident": "Look at where these rows come from. No training answers broken data; the next check says "
@@ -57,6 +62,8 @@ NEXT: dict[str, str] = {
     "release": "The version before serves. Look at what was found: perennial why {model}/{version}. Then "
     'correct the model, or release it again: perennial release {model} {version} --why "..."',
     "failed_step": "Open the run: the log of the task ends with what to do. Clear the task when it is done.",
+    RECONCILE: "Open the run: the log of the task ends with what to do. Each minute looks at all again, and "
+    "the first run that succeeds ends this alert.",
     "late": "Open the run: see which task it waits for, or hangs in. Mark the run failed to give it up. "
     "Where trainings take so long, raise training.deadline_hours in pipeline.yaml.",
     "objective": "See since when, and whether one version is to blame: perennial status {model}. "
@@ -197,7 +204,7 @@ def _is_stopped(entry: LedgerEntry) -> bool:
     return entry.after in STOPPED or (entry.after == LEFT and by_itself)
 
 
-def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
+def _failed(known: Known, now: datetime) -> Iterator[Trouble]:
     told = {_run(each) for each in known.checks if each.after == "incident"}
     told |= {_run(each) for each in known.releases if _is_stopped(each)}
     for failed in known.failed:
@@ -208,6 +215,8 @@ def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
             continue
         if run in told or (failed.tasks and set(failed.tasks) <= TOLD_OTHERWISE):
             continue
+        if set(failed.tasks) == CHANNELS and now - failed.since < CHANNEL_PATIENCE:
+            continue
         tasks = ", ".join(failed.tasks) or "none of its tasks"
         yield Trouble(
             model=known.model,
@@ -216,7 +225,7 @@ def _failed(known: Known, _now: datetime) -> Iterator[Trouble]:
             since=failed.since,
             version=known.version,
             why=f"The newest run of {failed.dag_id} failed: {tasks} did.",
-            next_step=NEXT["failed_step"],
+            next_step=NEXT.get(failed.dag_id, NEXT["failed_step"]),
             kinds=failed.tasks,
             step=f"{run}/{failed.tasks[0]}" if failed.tasks else run,
         )

@@ -12,6 +12,7 @@ from tasks.data.door import held
 from tasks.data.door.told import held_name
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
+from tasks.ledger.at_the_door import in_words
 from tasks.stores.lake import Lake
 
 AFTER: dict[str, HeldState] = {"release": "released", "confirm": "confirmed"}
@@ -87,8 +88,8 @@ def _asked(request: DecideSenderRequest, known: pa.Table) -> pa.ChunkedArray:
 
 def _nothing(request: DecideSenderRequest, known: pa.Table) -> str:
     found = zip(known["sender"].to_pylist(), known["held_for"].to_pylist(), strict=True)
-    names = sorted({f"{held_name(sender)} for {reason}" for sender, reason in found})
-    asked = held_name(request.sender or None) + (f" of {request.day}" if request.day else "")
+    names = sorted({f"{in_words(held_name(sender))} for {reason}" for sender, reason in found})
+    asked = in_words(held_name(request.sender or None)) + (f" of {request.day}" if request.day else "")
     asked += f" for {request.held_for}" if request.held_for else ""
     named = f"Held are: {', '.join(names)}." if names else "Nothing is held."
     return f"Nothing of {asked} of {request.model!r} was ever held. {named}"

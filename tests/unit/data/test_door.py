@@ -125,6 +125,8 @@ def test_a_word_on_a_sender_of_whom_nothing_is_held_names_those_of_whom_somethin
         word(home, "release", "atacker")
     with pytest.raises(InvalidRequest, match="Nothing of sender:attacker of 2026-02-01"):
         word(home, "release", day="2026-02-01")
+    with pytest.raises(InvalidRequest, match="Nothing of a sender without a name of"):
+        word(home, "release", "")
 
 
 def test_of_a_flood_whose_labels_come_in_small_portions_no_more_joins_than_is_no_crowd(home: Path) -> None:

@@ -262,6 +262,16 @@ def test_a_run_that_failed_to_show_what_has_an_alert_of_its_own_is_not_told_twic
     assert tell() == [("new", "traffic")]
 
 
+def test_a_channel_that_takes_no_alerts_is_told_to_the_others_only_when_that_lasts() -> None:
+    now = datetime.now(UTC)
+    failed("m1", "send_alerts", dag_id="reconcile_ledger", ran_at=now)
+    assert tell(now + timedelta(minutes=14)) == []
+    failed("m15", "send_alerts", dag_id="reconcile_ledger", ran_at=now + timedelta(minutes=15))
+    assert tell(now + timedelta(minutes=16)) == [("new", "reconcile_ledger")]
+    failed("m17", "faults", dag_id="reconcile_ledger", ran_at=now + timedelta(minutes=17))
+    assert tell(now + timedelta(minutes=18)) == [("changed", "reconcile_ledger")]
+
+
 def test_what_is_silenced_is_not_sent_and_is_new_when_the_silence_ends_and_it_lasts() -> None:
     ask(days=2, of="drift")
     check("wait", ("alarm", "location", "amount"))

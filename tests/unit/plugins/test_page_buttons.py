@@ -80,6 +80,24 @@ def test_what_is_held_at_the_door_asks_for_a_decision_until_there_is_one() -> No
     assert detail(MODEL).held == ()
 
 
+def test_a_sender_without_a_name_is_called_so() -> None:
+    entries.record(
+        model=MODEL,
+        actor="a",
+        action=Action.DOOR,
+        before="sender:",
+        after="held",
+        why="They say the same.",
+        evidence={"rows": 31},
+    )
+    [held] = detail(MODEL).held
+    assert held.command == f'perennial decide {MODEL} sender: release --why "..."'
+    asked = button("decide-sender:")
+    assert asked.label == "Decide on a sender without a name"
+    assert asked.told.startswith("Labelled requests of a sender without a name are held at the door")
+    assert asked.fixed == {"model": MODEL, "sender": ""}
+
+
 def test_the_silence_that_holds_the_longest_is_told_of_a_trouble() -> None:
     begun = datetime(2026, 11, 29, tzinfo=UTC)
     of_all, of_drift = (

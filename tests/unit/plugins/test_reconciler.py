@@ -27,7 +27,9 @@ ALL = {"models": [], "thorough": True}
 def test_a_step_is_started_where_something_differs_once_an_hour_and_when_asked(
     models: list[str], run_type: str, minute: int, asked: dict[str, Any] | None
 ) -> None:
-    assert wanted(models, run_type, datetime(2026, 11, 20, 3, minute, tzinfo=UTC)) == asked
+    at = datetime(2026, 11, 20, 3, minute, tzinfo=UTC)
+    assert wanted(models, run_type, at) == asked
+    assert wanted(models, run_type, at, is_failing=True) == ALL, "so that a run which succeeds ends the alert"
 
 
 def test_a_granted_training_that_nothing_started_is_given_back_and_one_that_runs_is_not(home: Path) -> None:

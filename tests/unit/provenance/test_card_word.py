@@ -1,10 +1,12 @@
 """`perennial card` on real records: a version without a card, and one that has its own."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from cli import show
 from tasks.contracts import EnergyAssumptions, ModelCard
 from tasks.errors import RegistryError
 from tasks.provenance.card import gather, kept
@@ -30,6 +32,33 @@ def test_a_version_without_a_card_is_told_from_the_records(world: World, ask: As
     assert "Nobody has asked its archive yet" in told.shown
     assert world.runs[1].run_id in told.shown
     assert "poison.csv" in told.shown
+
+
+def test_what_takes_a_while_is_told_to_a_person_and_never_to_a_program(
+    world: World, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doing = "Gathering the records of version 2 of"
+    with monkeypatch.context() as patched:
+        patched.setattr(show, "PATIENCE_SECONDS", 3600)
+        assert ask("card", MODEL, "2").said == "", "nothing of what is quick, where nobody sees it"
+        patched.setattr("sys.stderr.isatty", lambda: True)
+        told = ask("card", MODEL, "2")
+        assert told.said.startswith(doing)
+        assert doing not in told.shown
+        assert ask("card", MODEL, "2", "--json").said == ""
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_a_pipe_is_told_what_takes_longer_than_a_moment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, json: bool
+) -> None:
+    monkeypatch.setattr(show, "PATIENCE_SECONDS", 0.01)
+    said, until = "", time.monotonic() + (0.1 if json else 60)
+    with show.at_work("Counting ...", json=json):
+        while not said and time.monotonic() < until:
+            time.sleep(0.005)
+            said += capsys.readouterr().err
+    assert said == ("" if json else "Counting ...\n")
 
 
 def test_a_card_that_is_kept_is_shown_with_the_decisions_since(
