@@ -4,12 +4,14 @@
 
 The backend answers every request at once with the same score, so that nothing but the gateway's own work is
 measured: the check of the instance, the proxying, and the row in its log on disk. With --against, the gateway
-of another commit is measured too, in the same turns; it fails if this tree's answers fewer than --at-least
-times as many requests in a second of processor time. That number is steadier where a machine is shared than
-requests a second of the clock.
+of another commit is measured too, in the same turns, on that commit's own packages, which are installed once
+below .perennial/benchmarks where they differ from this tree's; it fails if this tree's answers fewer than
+--at-least times as many requests in a second of processor time. That number is steadier where a machine is
+shared than requests a second of the clock.
 """
 
 import asyncio
+import hashlib
 import io
 import json
 import os
@@ -24,7 +26,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import psutil
 import requests
@@ -34,11 +36,16 @@ import yaml
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from embedded.ports import free_port  # noqa: E402 - found by the path above
+from embedded.environments import STATE, UV, torch_source, uv_environment  # noqa: E402 - found by the path above
+from embedded.ports import free_port  # noqa: E402
 
 PYTHON = PROJECT / ".perennial" / "envs" / "gateway" / "bin" / "python"
 TOKEN = "a token of the benchmark"
 SOURCES = PROJECT / "containers" / "gateway"
+LOCK = "containers/gateway/requirements.txt"
+ENVIRONMENTS = STATE / "benchmarks"
+CANNOT = 2
+"""The exit code where the gateway of the commit cannot be measured, which says nothing of this tree's."""
 MODEL = "flight_delay"
 SERVING = yaml.safe_load((PROJECT / "models" / MODEL / "pipeline.yaml").read_text(encoding="utf-8"))[
     "serving"
@@ -104,7 +111,9 @@ def main(
         backend = running.enter_context(the_backend())
         servers = {"backend": backend, "this tree": running.enter_context(gateway(SOURCES, backend, folder))}
         if against:
-            servers[against] = running.enter_context(gateway(unpack(against, folder), backend, folder))
+            python = python_for(lock_of(against), against)
+            before = gateway(unpack(against, folder), backend, folder, python)
+            servers[against] = running.enter_context(before)
         rates: dict[str, list[Rates]] = {each: [] for each in servers}
         for turn in range(rounds + 1):
             for each, server in servers.items():
@@ -141,6 +150,53 @@ def unpack(commit: str, folder: Path) -> Path:
     return folder / "before" / "containers" / "gateway"
 
 
+def lock_of(commit: str) -> str:
+    """The packages of a commit's gateway, as its own lock has them."""
+    shown = subprocess.run(
+        ["git", "show", f"{commit}:{LOCK}"], cwd=PROJECT, check=False, capture_output=True, text=True
+    )
+    if shown.returncode != 0:
+        cannot(f"{commit} is no commit here, or has no {LOCK}. git said: {' '.join(shown.stderr.split())}")
+    return shown.stdout
+
+
+def python_for(lock: str, commit: str) -> Path:
+    """The Python of an environment that holds what a lock names: this tree's own where it is the same."""
+    if lock == (PROJECT / LOCK).read_text(encoding="utf-8"):
+        return PYTHON
+    folder = ENVIRONMENTS / f"gateway-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
+    python, file, stamp = folder / "bin" / "python", folder / "requirements.txt", folder / ".made"
+    if stamp.exists():
+        return python
+    typer.echo(f"The packages of {commit}'s gateway are installed in {folder.relative_to(PROJECT)}.")
+    _run_uv("venv", "--clear", "--python", sys.executable, str(folder), commit=commit)
+    file.write_text(lock, encoding="utf-8")
+    sync = ("pip", "sync", "--verify-hashes", "--allow-empty-requirements", "--python", str(python))
+    _run_uv(*sync, *torch_source(), str(file), commit=commit)
+    stamp.touch()
+    return python
+
+
+def _run_uv(*words: str, commit: str) -> None:
+    done = subprocess.run(
+        [str(UV), *words, "--quiet"],
+        cwd=PROJECT,
+        check=False,
+        env=uv_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())
+        cannot(f"The packages that the gateway of {commit} needs cannot be installed here. uv said: {said}")
+
+
+def cannot(why: str) -> NoReturn:
+    """End, saying why the gateway of the commit cannot be measured."""
+    typer.echo(why, err=True)
+    raise typer.Exit(CANNOT)
+
+
 def the_backend() -> AbstractContextManager[Server]:
     port = free_port()
     command = [str(PYTHON), "-c", BACKEND.replace("PORT", str(port))]
@@ -148,7 +204,7 @@ def the_backend() -> AbstractContextManager[Server]:
 
 
 @contextmanager
-def gateway(source: Path, backend: Server, folder: Path) -> Iterator[Server]:
+def gateway(source: Path, backend: Server, folder: Path, python: Path = PYTHON) -> Iterator[Server]:
     """A gateway whose one model is the backend."""
     port = free_port()
     key_file = folder / "key_file.json"
@@ -161,7 +217,7 @@ def gateway(source: Path, backend: Server, folder: Path) -> Iterator[Server]:
         "PERENNIAL_TORCHSERVE_INFERENCE_URL": f"http://127.0.0.1:{backend.port}",
         "PERENNIAL_TORCHSERVE_KEY_FILE": str(key_file),
     }
-    command = [str(PYTHON), "-m", "perennial_gateway"]
+    command = [str(python), "-m", "perennial_gateway"]
     with server(command, environment, port, f"/v1/models/{MODEL}/predict", {"instances": [INSTANCE]}) as made:
         route(made)
         yield made

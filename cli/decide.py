@@ -57,7 +57,7 @@ def decide(  # noqa: PLR0913 - the options of the command
     place = place_of(context)
     require_known(place, model)
     asked = {"model": model, "decision": what, "reason": why}
-    from tasks.ledger.at_the_door import OF_SENDER, in_words
+    from tasks.contracts.door import OF_SENDER, in_words
 
     if subject.startswith(OF_SENDER):
         sender = subject.removeprefix(OF_SENDER)

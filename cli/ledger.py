@@ -65,7 +65,7 @@ def _readable(place: "Place", model: str | None, *, expected: bool) -> "list[Led
 
 
 def _print(found: "list[LedgerEntry]") -> None:
-    from tasks.ledger.at_the_door import in_words
+    from tasks.contracts.door import in_words
 
     rows = [
         (

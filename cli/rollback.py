@@ -62,6 +62,12 @@ def rollback(
         return
     where = "" if environment == "production" else f" in {environment}"
     left = rollout["previous"]["model_version"] if rollout["previous"] else None
+    if rollout["verdict"] == "withdrawn":
+        typer.echo(
+            f"{model}: version {left} was the first{where}: none serves there now, and it does not come to "
+            "production."
+        )
+        return
     typer.echo(
         f"{model}: version {rollout['stable']['model_version']} serves again{where}, instead of version "
         f"{left}."

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from new_model.decidable import notes_of_release
 from new_model.handler import faults_of_handler
 from new_model.imports import faults_of_imports
 from tasks.data.labelled import columns_of_view
@@ -52,9 +53,13 @@ def faults_of_models(name: str | None = None) -> dict[str, list[str]]:
 
 
 def notes_of_models(names: Iterable[str]) -> Iterator[str]:
-    """What the settings of this platform lack for models that are sound on another one."""
+    """What the settings of this platform lack for models that are sound on another one, and what in their
+    releases could hardly be decided.
+    """
     wanted = set(names)
     for spec in read_specs(settings().models)[0]:
+        if spec.name in wanted:
+            yield from notes_of_release(spec)
         before = [each.name for each in spec.release.environments]
         if spec.name in wanted and before and not addresses():
             yield (

@@ -58,8 +58,10 @@ class AskBeforeStage(HITLOperator):
         if not is_first and self.asked_of == "first":
             raise AirflowSkipException("It goes through stages: a person is asked before one of these.")
         until = datetime.now(UTC) + timedelta(seconds=self.wait_seconds)
-        serves = "the version before answers everything" if self.acceptance["stable"] else "nothing serves"
-        told = [*evidence(self.acceptance, self.decision), _deadline(until, serves, self.unanswered)]
+        told = [
+            *evidence(self.acceptance, self.decision),
+            _deadline(until, _who_answers(self.acceptance), self.unanswered),
+        ]
         self.body = "\n\n".join(told)
         return super().execute(context)
 
@@ -83,6 +85,19 @@ def evidence(acceptance: dict[str, Any], decision: dict[str, Any] | None) -> Ite
     if decision is not None:
         yield f"Stage {decision['stage']}: {decision['verdict']}. {decision['why']}"
         yield "\n".join(f"- {each['check']}: {each['says']}. {each['why']}" for each in decision["checks"])
+
+
+def _who_answers(acceptance: dict[str, Any]) -> str:
+    stable, candidate = acceptance["stable"], acceptance["candidate"]
+    if not stable:
+        return "nothing serves"
+    if not acceptance["plan"] and stable["archive_sha256"] == candidate["archive_sha256"]:
+        return "the version goes on with the settings that it has"
+    number = candidate["model_version"]
+    return (
+        f"the version before answers everything but requests that name version {number} "
+        f"(header `X-Perennial-Version: {number}`)"
+    )
 
 
 def _deadline(until: datetime, serves: str, unanswered: str) -> str:

@@ -39,7 +39,7 @@ def deploy(places: Places, request: DeployRequest, result: Rollout | None) -> St
 
 def rollback(places: Places, _request: RollbackRequest, result: Rollout | None) -> StepLineage:
     """From the version that serves again to what answers requests."""
-    if result is None:
+    if result is None or result.stable is None:  # none serves again
         return StepLineage()
     back = read(places.registered(result.model), result.stable.model_version)
     return StepLineage([back], *_switched(places, result))
@@ -55,7 +55,7 @@ def reconcile(places: Places, _request: ReconcileRequest, result: Reconciliation
 
 def _switched(places: Places, result: Rollout | None) -> tuple[list[OutputDataset], dict[str, Any]]:
     """What answers requests from now on, and which it was before; nothing where that stayed as it was."""
-    if result is None:
+    if result is None or result.stable is None:
         return [], {}
     left = result.previous.model_version if result.previous else None
     facts = {"verdict": result.verdict, "archive_sha256": result.stable.archive_sha256, "previous": left}

@@ -12,7 +12,8 @@ from plugins.pages.form import A_NUMBER, DECISIONS, REASON, WHY, Button, Field
 from plugins.pages.of_airflow import Dag, Question
 from tasks.contracts import AlertReason
 from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
-from tasks.ledger.at_the_door import HeldOfSender, in_words
+from tasks.contracts.door import in_words
+from tasks.ledger.at_the_door import HeldOfSender
 from tasks.overview.look import Detail
 from tasks.spec import PRODUCTION
 from tasks.spec.release import ENVIRONMENT

@@ -10,6 +10,14 @@ from tasks.contracts.release import WithReason
 
 HeldState = Literal["held", "released", "confirmed"]
 
+OF_SENDER = "sender:"
+NAMELESS = "a sender without a name"
+
+
+def in_words(subject: str) -> str:
+    """What a decision is about, as people read it; all else than a sender without a name as it is."""
+    return NAMELESS if subject == OF_SENDER else subject
+
 
 class DoorColumn(Contract):
     """What a column of the reference is like, so that a value far outside of it can be told.

@@ -82,16 +82,17 @@ class RolloutCheck(Contract):
 class Rollout(Contract):
     """A change of what serves.
 
-    `stable` serves at the end; `previous` served before and stays loaded for a rollback.
+    `stable` serves at the end, None where nothing does any more (`withdrawn`); `previous` served before and
+    stays loaded for a rollback.
     """
 
     model: str
-    stable: Route
+    stable: Route | None
     previous: Route | None
     candidate: Route | None
     traffic_share: float = Field(ge=0, le=1)
     checks: tuple[RolloutCheck, ...]
-    verdict: Literal["deployed", "already_serving", "kept_previous", "rolled_back"]
+    verdict: Literal["deployed", "already_serving", "kept_previous", "rolled_back", "withdrawn"]
     seconds: float
 
 

@@ -5,14 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.contracts import Action, LedgerEntry
-
-OF_SENDER = "sender:"
-NAMELESS = "a sender without a name"
-
-
-def in_words(subject: str) -> str:
-    """What a decision is about, as people read it; all else than a sender without a name as it is."""
-    return NAMELESS if subject == OF_SENDER else subject
+from tasks.contracts.door import OF_SENDER
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tasks.contracts import Explanation
-from tasks.ledger.at_the_door import in_words
+from tasks.contracts.door import in_words
 from tasks.provenance.forest import differences_of, forest, scores_of, slices_of
 from tasks.provenance.numbers import tell_number
 from tasks.provenance.picture import picture_of

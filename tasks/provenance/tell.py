@@ -14,7 +14,7 @@ from tasks.contracts import (
     Usage,
     Use,
 )
-from tasks.ledger.at_the_door import in_words
+from tasks.contracts.door import in_words
 from tasks.provenance.entries_about import run_of
 
 SHOWN = 120

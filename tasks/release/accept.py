@@ -1,7 +1,8 @@
 """Bring a version up beside what serves and see that it is, deployed, what the gate judged.
 
-No user meets it here: the gateway's route stays as it is. What it shows is in the ledger before the first
-stage begins; a version that fails is unloaded again, and what served goes on serving.
+No user meets it here: the gateway's route stays as it is; where a person is asked next, it answers testers,
+who name it, meanwhile. What it shows is in the ledger before the first stage begins; a version that fails is
+unloaded again, and what served goes on serving.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from tasks.release.settings_move import changed_settings
 from tasks.release.stages import plan
 from tasks.release.states import SWITCHES, is_asked_for, other_release, route_by
 from tasks.release.switch import example_of, route_of, same_archive
+from tasks.release.testers import let_testers_in_after
 from tasks.release.tried import tried
 from tasks.serving.backend import exclusive, serving_backend
 from tasks.serving.gateway import Gateway
@@ -64,7 +66,9 @@ def accept(request: AcceptRequest) -> Acceptance:
         # A load test would be one of what answers users: it gets the settings with the promotion.
         return _accepted(request, version, run, stable, ())
     with passed_checks(spec, version, run, lambda error: _refuse(request, version, error)) as checks:
-        return _accepted(request, version, run, _beside(request, version, promotion), checks)
+        accepted = _accepted(request, version, run, _beside(request, version, promotion), checks)
+        let_testers_in_after(Gateway(), accepted, spec.release)
+        return accepted
 
 
 def _beside(request: AcceptRequest, version: ModelVersion, promotion: LedgerEntry) -> Route | None:

@@ -9,7 +9,9 @@ from tasks.release.close import close_own_split, close_release
 from tasks.release.decide import decide
 from tasks.release.look import look, loss_rule
 from tasks.release.record import next_stage, of_release, record, require_under_way, until
+from tasks.release.stages import asks_before
 from tasks.release.tag_releases import try_to_tag_releases
+from tasks.release.testers import let_testers_in
 from tasks.serving.backend import exclusive
 from tasks.serving.gateway import Gateway
 from tasks.spec import PipelineSpec
@@ -101,9 +103,18 @@ def _require_divided(stage: Stage, actor: str, gateway: Gateway) -> None:
     raise GateRefused(why, release_id=stage.release_id)
 
 
+def _is_asked(request: JudgeStageRequest) -> bool:
+    """Whether a person is asked before what follows."""
+    rules = request.spec.release
+    follows = next_stage(rules, request.stage.name)
+    return follows is not None and asks_before(rules, follows)
+
+
 def _let_it_be(entry: LedgerEntry, request: JudgeStageRequest, gateway: Gateway) -> StageDecision:
     decision = StageDecision.model_validate(entry.evidence["decision"])
-    if not entry.evidence["stays_open"]:
+    is_asked = entry.after == "proceed" and _is_asked(request)
+    stays_open = entry.evidence["stays_open"] or (is_asked and let_testers_in(gateway, entry))
+    if not stays_open:
         close_own_split(gateway, request.stage.model, request.stage.release_id)
     entries.complete(entry, "The gateway divides the requests accordingly.")
     return decision.model_copy(update={"ledger_hash": entry.entry_hash})

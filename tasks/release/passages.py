@@ -13,8 +13,8 @@ before serves again. A version that was `refused` changed nothing."""
 def passed(entries: Iterable[LedgerEntry], environment: str, archive_sha256: str) -> LedgerEntry | None:
     """The entry by which an archive has passed through an environment; None where it has not.
 
-    What was rolled back from there has not, nor what serves there without its checks being written down as
-    done.
+    What was rolled back from there or withdrawn has not, nor what serves there without its checks being
+    written down as done.
 
     Args:
         entries: Of the model, oldest first: of the environments, and what completes them.
@@ -25,7 +25,7 @@ def passed(entries: Iterable[LedgerEntry], environment: str, archive_sha256: str
     for entry in _changes(told, environment):
         if entry.after == ENTERED and _archive(entry, "route") == archive_sha256:
             found = entry if entry.entry_hash in done else found
-        elif entry.after in {LEFT, ROLLED_BACK} and _archive(entry, "before") == archive_sha256:
+        elif entry.after in {LEFT, ROLLED_BACK, WITHDRAWN} and _archive(entry, "before") == archive_sha256:
             found = None
     return found
 

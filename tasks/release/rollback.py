@@ -10,7 +10,7 @@ from tasks.release.ab_record import compared_route
 from tasks.release.bring_up import bring_up, smoke_test
 from tasks.release.close import close_release, finish
 from tasks.release.in_environment import Change, carry_out, told_of
-from tasks.release.passages import ROLLED_BACK, newest_change
+from tasks.release.passages import ROLLED_BACK, WITHDRAWN, newest_change
 from tasks.release.record import candidate_of
 from tasks.release.switch import (
     Decision,
@@ -29,6 +29,9 @@ from tasks.serving.gateway import Gateway
 from tasks.settings import settings
 from tasks.spec import PRODUCTION, PipelineSpec
 from tasks.stores import registry
+
+GONE_BACK = frozenset({ROLLED_BACK, WITHDRAWN})
+"""What a rollback in an environment decides."""
 
 
 def rollback(request: RollbackRequest) -> Rollout:
@@ -79,49 +82,56 @@ def roll_back(
 
 def roll_back_in(request: RollbackRequest) -> Rollout:
     """Send a model's requests in an environment before production back to the version that served there
-    before. What was left has not passed there any more, so that it does not come to production.
+    before, or, where it is the first, let none serve there. What was left has not passed there any more, so
+    that it does not come to production.
 
     Raises:
-        InvalidRequest: There is no such environment, or no version served there before.
+        InvalidRequest: There is no such environment, or no version serves there.
         DeletedInMlflow, GateRefused, ArchiveMismatch, ServingError: As `roll_back`.
     """
     started, model = time.monotonic(), request.model
     with exclusive(model):
         current, target, more = _routes_back(request)
+        actor, where = request.context.actor, request.environment
+        if target is None:
+            carry_out(Change(where, model, WITHDRAWN, actor, request.reason, None, current, more), None)
+            return _rolled_back(None, current, [], time.monotonic() - started)
         version = version_of(target)
         target = target.model_copy(update={"model_version": version.version})
         checks = make_ready(serving_backend(target.backend), version, target)
-        actor, where = request.context.actor, request.environment
         change = Change(where, model, ROLLED_BACK, actor, request.reason, target, current, more)
         checks += carry_out(change, version.archive.example_prediction)
     return _rolled_back(target, current, checks, time.monotonic() - started)
 
 
-def _rolled_back(target: Route, left: Route, checks: list[RolloutCheck], seconds: float) -> Rollout:
+def _rolled_back(target: Route | None, left: Route, checks: list[RolloutCheck], seconds: float) -> Rollout:
     return Rollout(
-        model=target.model,
+        model=left.model,
         stable=target,
         previous=left,
         candidate=None,
         traffic_share=1.0,
         checks=tuple(checks),
-        verdict="rolled_back",
+        verdict="rolled_back" if target else "withdrawn",
         seconds=seconds,
     )
 
 
-def _routes_back(request: RollbackRequest) -> tuple[Route, Route, dict[str, Any]]:
-    """What is left, what is gone back to, and what the entry keeps beside that: as an earlier try of the step
-    decided, where that was the last thing that was decided for the environment.
+def _routes_back(request: RollbackRequest) -> tuple[Route, Route | None, dict[str, Any]]:
+    """What is left, what is gone back to (None where nothing served before), and what the entry keeps beside
+    that: as an earlier try of the step decided, where that was the last thing that was decided for the
+    environment.
     """
     environment, model = request.environment, request.model
     more: dict[str, Any] = {"step_key": request.context.step_key}
     newest = newest_change(told_of(model), environment)
-    if newest and newest.after == ROLLED_BACK and newest.evidence["step_key"] == more["step_key"]:
+    if newest and newest.after in GONE_BACK and newest.evidence.get("step_key") == more["step_key"]:
         more["after_change"] = newest.evidence["after_change"]  # one decision, one entry
-        current, target = (Route.model_validate(newest.evidence[which]) for which in ("before", "route"))
-        return current, target, more
-    return *routes_of(gateway_of(environment), model, request.leaving, environment), more
+        to = newest.evidence["route"]
+        return Route.model_validate(newest.evidence["before"]), to and Route.model_validate(to), more
+    gateway = gateway_of(environment)
+    current = gateway.route(model)
+    return *_what_serves(gateway, model, current, request.leaving, f" in {environment}"), more
 
 
 def _end_release(
@@ -238,20 +248,32 @@ def _tell_of_alias(left: Route, target: Route) -> None:
         print(error, flush=True)
 
 
-def routes_of(
-    gateway: Gateway, model: str, leaving: str | None, environment: str = PRODUCTION
-) -> tuple[Route, Route]:
-    """What serves, and what truly served before it."""
-    return _routes_of(gateway, model, gateway.route(model), leaving, environment)
-
-
 def _routes_of(
-    gateway: Gateway, model: str, current: Route | None, leaving: str | None, environment: str = PRODUCTION
+    gateway: Gateway, model: str, current: Route | None, leaving: str | None
 ) -> tuple[Route, Route]:
-    history, there = gateway.history(model), "" if environment == PRODUCTION else f" in {environment}"
+    """What serves in production, and what truly served before it."""
+    serving, target = _what_serves(gateway, model, current, leaving, "")
+    if target is None:
+        raise InvalidRequest(
+            f"There is nothing to roll {model} back to: before version {serving.model_version} there is "
+            "none. What a rollback left or a withdrawal took away does not count. Its ledger has what served "
+            f"when. Train or release a better one; for none to serve, remove models/{model} and say: "
+            f'perennial withdraw {model} --why "...".'
+        )
+    return serving, target
+
+
+def _what_serves(
+    gateway: Gateway, model: str, current: Route | None, leaving: str | None, there: str
+) -> tuple[Route, Route | None]:
+    """What serves, and what truly served before it; None where nothing did.
+
+    Args:
+        there: The environment in words; empty for production.
+    """
+    history = gateway.history(model)
     if not history:
         raise never_served(model)
-    target = find_previous_route(history)
     serving = current.model_version if current else None
     if leaving is not None and serving != leaving:
         raise InvalidRequest(
@@ -260,23 +282,7 @@ def _routes_of(
         )
     if current is None:
         raise InvalidRequest(f"{model} is not rolled back: no version of it serves{there}. Start a training.")
-    if target is None:
-        raise InvalidRequest(
-            f"There is nothing to roll {model} back to{there}: before version {current.model_version} "
-            "there is none. What a rollback left or a withdrawal took away does not count. Its ledger has "
-            f"what served when.{_how_to_stop(current, environment)}"
-        )
-    return current, target
-
-
-def _how_to_stop(first: Route, environment: str) -> str:
-    """How the first version in an environment is kept from production, where it is bad there."""
-    if environment == PRODUCTION:
-        return ""
-    return (
-        f" It goes on serving in {environment}, and its release goes on; to keep it from production, end "
-        f'that: perennial rollback {first.model} --leaving {first.model_version} --why "..."'
-    )
+    return current, find_previous_route(history)
 
 
 def version_of(target: Route) -> ModelVersion:

@@ -184,6 +184,7 @@ def test_a_person_sees_the_evidence_and_what_they_say_opens_the_stage(
     assert "- load: 95 % took at most 0.01 s" in body
     assert "Stage canary_10: proceed. Every check has passed." in body
     assert "the declared default counts: refuse" in body
+    assert "but requests that name version 2 (header `X-Perennial-Version: 2`)" in body
     each = (*of_stage("canary_10"), *of_stage("canary_100", asked_before=True))
     not_asked = {"ask_before_production": "skipped"}
     assert states(run) == all_in("success", "accept", *each, *PROMOTED) | not_asked

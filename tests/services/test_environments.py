@@ -31,7 +31,7 @@ from tasks.release.open_stage import open_stage
 from tasks.release.promote import promote
 from tasks.release.reconcile import reconcile
 from tasks.release.record import release_of
-from tasks.release.rollback import rollback, routes_of
+from tasks.release.rollback import rollback
 from tasks.release.standing import standing
 from tasks.release.withdraw import withdraw
 from tasks.serving.backend import serving_backend
@@ -142,8 +142,6 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
     with pytest.raises(GateRefused, match="has not passed through dev"):
         entered(model, version, "staging")
     entered(model, version, "dev")
-    with pytest.raises(InvalidRequest, match=r"back to in dev: before version 1.* --leaving 1 "):
-        routes_of(gateway_of("dev"), model.name, None, "dev")
     with pytest.raises(GateRefused, match="has not passed through staging"):
         released(model, version)
     with pytest.raises(InvalidRequest, match=r"This platform has no environment 'qa'.* belongs in \.env"):
@@ -198,6 +196,28 @@ def test_what_was_rolled_back_in_staging_does_not_come_to_production(model: Mode
         released(model, second)
     released(model, first)
     assert serving(model, "production") == "1"
+
+
+def test_the_first_version_of_an_environment_is_withdrawn_there_where_it_is_bad(model: Model) -> None:
+    version = model.promoted("one")
+    for environment in ("dev", "staging"):
+        entered(model, version, environment)
+    asked = {"model": model.name, "reason": "It is rude.", "leaving": "1", "environment": "staging"}
+    request = RollbackRequest(**asked, context=context("rollback"))
+
+    first, again = rollback(request), rollback(request)
+
+    assert (first.verdict, first.stable, again.verdict) == ("withdrawn", None, "withdrawn")
+    assert (everywhere(model), aliases(model)) == (["1", None, None], ["1", None, None])
+    told = entries.history(model.name, {Action.ENVIRONMENT})
+    assert [each.after for each in told] == ["entered", "entered", "withdrawn"], "the same step decides once"
+    assert (told[-1].before, told[-1].why) == ("1", "It is rude.")
+    assert differing(model) == []
+    with pytest.raises(GateRefused, match="has not passed through staging"):
+        released(model, version)
+    entered(model, version, "staging", "again")
+    released(model, version)
+    assert everywhere(model) == ["1", "1", "1"]
 
 
 def released_through_dev(model: Model, **rules: Any) -> dict[str, Any]:

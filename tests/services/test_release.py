@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,8 +260,17 @@ def test_a_rollback_ends_the_release_and_leaves_what_serves(platform: Platform, 
         judged(stepped, stage)
 
 
-def test_nobody_meets_a_version_that_a_person_refused(platform: Platform, stepped: Model) -> None:
+def test_testers_alone_meet_a_version_while_a_person_is_asked_and_nobody_once_it_is_refused(
+    platform: Platform, stepped: Model
+) -> None:
+    asking = {**RULES, "approval": "before_canary", "shadow": {"requests": 0}}
+    rules = type(stepped.spec.release).model_validate(asking)
+    stepped = replace(stepped, spec=stepped.spec.model_copy(update={"release": rules}))
     acceptance = accepted(stepped)
+    number = acceptance.candidate.model_version
+    tester = {"X-Perennial-Version": number}
+    assert platform.predict(stepped.name, "a", headers=tester).json()["model_version"] == number
+    assert {platform.predict(stepped.name, "a").json()["model_version"] for _ in range(20)} == {"1"}
     no = Approval(approved=False, by="ann", at="2026-11-01T00:00:00Z", why="Not on a Friday.")
 
     with pytest.raises(GateRefused, match=r"no was said by ann\. Not on a Friday"):
@@ -269,6 +279,7 @@ def test_nobody_meets_a_version_that_a_person_refused(platform: Platform, steppe
     assert told(stepped) == ["accepted", "rejected"]
     [*_, entry] = entries.history(stepped.name, {Action.RELEASE})
     assert (entry.actor, entry.evidence["approval"]["by"]) == ("person:ann", "ann")
+    assert platform.predict(stepped.name, "a", headers=tester).status_code == 404
 
 
 def test_a_split_that_nobody_follows_is_closed(

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.contracts import Action, DecideSenderRequest, HeldState, SenderDecision
+from tasks.contracts.door import in_words
 from tasks.data.door import held
 from tasks.data.door.told import held_name
 from tasks.errors import InvalidRequest
 from tasks.ledger import entries
-from tasks.ledger.at_the_door import in_words
 from tasks.stores.lake import Lake
 
 AFTER: dict[str, HeldState] = {"release": "released", "confirm": "confirmed"}

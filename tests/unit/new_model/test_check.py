@@ -53,6 +53,32 @@ def test_environments_that_the_platform_has_not_are_said(
     )
 
 
+def of_release(pipeline: Path, rules: str) -> list[str]:
+    """The notes on a model whose releases are of these rules, on one line."""
+    text = pipeline.read_text().partition("\nrelease:")[0]
+    pipeline.write_text(f"{text}\nrelease: {rules}\n")
+    assert faults_of_models("parcel")["parcel"] == []
+    return list(notes_of_models(["parcel"]))
+
+
+def test_steps_that_ask_for_too_few_requests_to_decide_anything_are_told_the_number(pipeline: Path) -> None:
+    assert of_release(pipeline, "{mode: canary}") == []
+    [note] = of_release(pipeline, "{mode: canary, step: {requests: 50}}")
+    assert "release.step.requests is 50, but canary_5 cannot say that a candidate is good before 594" in note
+    assert "which are 11,880 of the model, however good it is (errors); the steps need up to 1,034" in note
+    margins = "{errors: {margin: 0.3}, latency: {margin: 0.4}, predictions: {largest_change: null}}"
+    assert of_release(pipeline, f"{{mode: canary, step: {{requests: 50}}, checks: {margins}}}") == []
+    assert "canary_100 cannot" in of_release(pipeline, "{mode: blue_green, step: {requests: 50}}")[0]
+    assert of_release(pipeline, "{mode: immediate}") == []
+
+
+def test_steps_that_draw_senders_are_told_how_many_there_have_to_be(pipeline: Path) -> None:
+    [note] = of_release(pipeline, "{mode: canary, sticky_by: sender}")
+    assert "canary_5 draws tokens, not requests: of fewer than 59 tokens" in note
+    assert (1 - 0.05) ** 59 < 0.05 < (1 - 0.05) ** 58
+    assert of_release(pipeline, "{mode: canary, sticky_by: 'header:X-User-Id'}") == []
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [

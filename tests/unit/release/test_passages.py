@@ -59,6 +59,10 @@ def test_a_version_that_was_followed_by_another_has_passed_all_the_same() -> Non
 
 
 def test_what_was_rolled_back_or_did_not_answer_has_not_passed_any_more() -> None:
+    told = Environments()
+    told.change("entered", "1")
+    told.change("withdrawn", None, "1")
+    assert not_passed(told.entries, ["dev"], sha("1")) == ["dev"], "the first one there, that was bad"
     for after in ("rolled_back", "left"):
         told = Environments()
         told.change("entered", "1")
