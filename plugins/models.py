@@ -7,6 +7,8 @@ The models are those of the checkout that the DAG file lies in, not those of the
 run that is pinned to a commit has the specification of that commit.
 """
 
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from airflow.sdk.exceptions import AirflowTimetableInvalid
@@ -15,7 +17,10 @@ from plugins.forms import training_form
 from plugins.schedules import cron
 from tasks.errors import InvalidProject
 from tasks.settings import settings
-from tasks.spec import PipelineSpec, TableSpec, read_specs, unforeseen
+from tasks.spec import PipelineSpec, TableSpec, behaviour_file, read_specs, unforeseen
+
+DESCRIBED_BY = ("pipeline.yaml", "MLproject", behaviour_file.NAME)
+"""The files of a model's folder that a specification and its form are read from."""
 
 
 def folder_of(dag_file: str) -> Path:
@@ -52,7 +57,27 @@ def raise_faults(dag_file: str) -> None:
         raise InvalidProject("\n".join(str(fault) for fault in faults))
 
 
-def _read(folder: Path) -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]:
+def _read(folder: Path) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
+    """The models of a folder, checked once for all the files of dags/ that one process parses."""
+    return _checked(folder, fingerprint(folder))
+
+
+def fingerprint(folder: Path) -> bytes:
+    """The SHA-256 of what each model's files of a specification hold; one that cannot be read counts too."""
+    texts = sha256()
+    for path in sorted(path for name in DESCRIBED_BY for path in folder.glob(f"*/{name}")):
+        try:
+            held = path.read_bytes()
+        except OSError as error:
+            held = repr(error).encode()
+        texts.update(repr((str(path), held)).encode())
+    return texts.digest()
+
+
+@lru_cache(maxsize=1)
+def _checked(
+    folder: Path, _held: bytes
+) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
     specs, faults = read_specs(folder)
     usable, unusable = [], list(faults)
     for spec in specs:
@@ -64,7 +89,7 @@ def _read(folder: Path) -> tuple[list[PipelineSpec], tuple[InvalidProject, ...]]
             unusable.append(unforeseen(folder / spec.name, error))
         else:
             usable.append(spec)
-    return usable, tuple(unusable)
+    return tuple(usable), tuple(unusable)
 
 
 def _check(spec: PipelineSpec, folder: Path) -> None:

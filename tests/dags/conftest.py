@@ -19,6 +19,7 @@ from tests.containers.fixtures import engine, step_image, store
 from tests.dags.runs import Dags, RunDag, Script
 
 if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
     from airflow.models import DagRun
     from airflow.sdk import DAG
     from fastapi.testclient import TestClient
@@ -68,40 +69,59 @@ def dags(airflow_database: None, home: Path) -> Dags:
     return parse
 
 
+@pytest.fixture(scope="session")
+def shipped_dags(airflow_database: None) -> "DagBag":
+    """What the shipped DAG files make of the shipped models, parsed once: to be looked at."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    settings.cache_clear()
+    assert settings().models == PROJECT / "models", "the DAGs of another models folder"
+    return DagBag(str(PROJECT / "dags"))
+
+
 @pytest.fixture
 def run_dag(airflow_database: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> RunDag:
-    """Runs a shipped DAG from its start to its end, without a scheduler; `at`
-    says when, and so the run's id.
+    """Runs a shipped DAG from its start to its end, without a scheduler.
+
+    `at` says when, and so the run's id. Of a models folder of the test's own, `alone` brings into Airflow's
+    database what the DAG's own file makes, and not what the others make.
     """
     from airflow.dag_processing import dagbag
 
     sleep = time.sleep  # `DAG.test` looks for the next task once a second
+    parse = dagbag.BundleDagBag
 
-    def run(dag_id: str, conf: dict[str, Any] | None = None, at: datetime | None = None) -> "DagRun":
+    def run(
+        dag_id: str, conf: dict[str, Any] | None = None, at: datetime | None = None, *, alone: bool = False
+    ) -> "DagRun":
         files = [file for file in (PROJECT / "dags").glob("*.py") if dag_id.startswith(f"{file.stem}_")]
-        dag = dagbag.DagBag(str(max(files, key=lambda file: len(file.stem)))).dags[dag_id]
+        file = str(max(files, key=lambda file: len(file.stem)))
+        dag = dagbag.DagBag(file).dags[dag_id]
         when = {"logical_date": at, "run_after": at} if at else {}
         with monkeypatch.context() as patched:
-            if (shipped := _what_makes_the_dags()) and _in_database == [shipped]:
+            if _in_database == [made_by := _what_makes_the_dags()]:
                 patched.setattr(dagbag, "BundleDagBag", lambda **_: None)
                 patched.setattr(dagbag, "sync_bag_to_db", lambda *_: None)
+            elif alone:
+                patched.setattr(dagbag, "BundleDagBag", lambda **how: parse(**how | {"dag_folder": file}))
             patched.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.05)))
             done = dag.test(run_conf=conf, **when)
-        _in_database[:] = [shipped]
+        _in_database[:] = [None if alone else made_by]
         return done
 
     return run
 
 
 # `DAG.test` parses every file and writes every DAG into the database, each time: more than the run takes.
-_in_database: list[tuple[str, ...] | None] = []
+_in_database: list[tuple[object, ...] | None] = []
 
 
-def _what_makes_the_dags() -> tuple[str, ...] | None:
-    """What the shipped DAGs in the database were made by; None where models may change meanwhile."""
-    if settings().models != PROJECT / "models":
-        return None
-    return (settings().runner, str(settings().suites))
+def _what_makes_the_dags() -> tuple[object, ...]:
+    """What the DAGs in the database were made by."""
+    from plugins.models import fingerprint
+
+    models = settings().models
+    return (settings().runner, str(settings().suites), str(models), fingerprint(models))
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def set_release(home: Path, heavy: SetScript, monkeypatch: pytest.MonkeyPatch) -
 def test_a_version_that_every_stage_says_yes_to_is_promoted(
     run_dag: RunDag, set_release: SetRelease, home: Path
 ) -> None:
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     each = [task for name in ("shadow", "canary_10", "canary_100") for task in of_stage(name)]
     assert states(run) == all_in("success", "accept", *each, *PROMOTED)
@@ -88,7 +88,7 @@ def test_a_version_that_a_stage_stops_fails_the_run_with_the_reason_and_is_not_p
 ) -> None:
     heavy({"judge_stage": [{}, {"result": {"verdict": verdict, "why": "It answers wrongly."}}]})
 
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     after = all_in("upstream_failed", *of_stage("canary_100"), *PROMOTED)
     opened = all_in("success", "accept", *of_stage("shadow"), *of_stage("canary_10")[:2])
@@ -104,7 +104,7 @@ def test_a_first_model_has_no_stages_and_is_promoted(
     set_release({"mode": "canary", "steps": [1.0]})
     heavy(FIRST)
 
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     skipped = (*of_stage("shadow"), *of_stage("canary_100"))
     assert states(run) == all_in("success", "accept", *PROMOTED) | all_in("skipped", *skipped)
@@ -118,7 +118,7 @@ def test_a_version_that_serves_and_gets_other_settings_has_no_stages(
     set_release({"mode": "canary", "steps": [1.0]})
     heavy(OTHER_SETTINGS)
 
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     skipped = (*of_stage("shadow"), *of_stage("canary_100"))
     assert states(run) == all_in("success", "accept", *PROMOTED) | all_in("skipped", *skipped)
@@ -133,7 +133,7 @@ def test_a_person_is_asked_of_a_first_model_too(
     heavy(FIRST)
 
     with answering(user, {"chosen_options": ["Approve"], "params_input": {"why": "It looks well."}}):
-        run = run_dag(RELEASE, VERSION)
+        run = run_dag(RELEASE, VERSION, alone=True)
 
     first = when == "before_canary"
     stages = (*of_stage("canary_10", asked_before=first), *of_stage("canary_100", asked_before=not first))
@@ -146,14 +146,14 @@ def test_a_person_is_asked_of_a_first_model_too(
 def test_copies_alone_end_without_a_promotion(run_dag: RunDag, set_release: SetRelease, home: Path) -> None:
     set_release({"mode": "shadow_only"})
 
-    assert states(run_dag(RELEASE, VERSION)) == all_in("success", "accept", *of_stage("shadow"))
+    assert states(run_dag(RELEASE, VERSION, alone=True)) == all_in("success", "accept", *of_stage("shadow"))
     assert asked(home, "promote") == []
 
 
 def test_blue_green_has_one_stage(run_dag: RunDag, set_release: SetRelease) -> None:
     set_release({"mode": "blue_green"})
 
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     assert states(run) == all_in("success", "accept", *of_stage("canary_100"), *PROMOTED)
 
@@ -165,7 +165,7 @@ def test_a_version_that_is_not_accepted_meets_nobody(
     heavy({"accept": [{"exit": 10, "error": "Deployed, it answers 3 of 100 frozen rows otherwise."}]})
 
     after = all_in("upstream_failed", *of_stage("canary_100"), *PROMOTED)
-    assert states(run_dag(RELEASE, VERSION)) == {"accept": "failed"} | after
+    assert states(run_dag(RELEASE, VERSION, alone=True)) == {"accept": "failed"} | after
     assert len(asked(home, "accept")) == 1
 
 
@@ -176,7 +176,7 @@ def test_a_person_sees_the_evidence_and_what_they_say_opens_the_stage(
 
     said = {"chosen_options": ["Approve"], "params_input": {"why": "It looks well."}}
     with answering(user, said) as questions:
-        run = run_dag(RELEASE, VERSION)
+        run = run_dag(RELEASE, VERSION, alone=True)
 
     assert questions[0]["subject"] == f"Does the release of {MODEL} go on with canary_100?"
     body = questions[0]["body"]
@@ -202,7 +202,7 @@ def test_what_a_person_refuses_is_told_to_the_step_that_ends_the_release(
     heavy({"open_stage": [{"exit": 10, "error": "No was said by admin."}]})
 
     with answering(user, {"chosen_options": ["Reject"], "params_input": {"why": "Not on a Friday."}}):
-        run = run_dag(RELEASE, VERSION)
+        run = run_dag(RELEASE, VERSION, alone=True)
 
     [request] = asked(home, "open_stage")
     answer = {name: request["approval"][name] for name in ("approved", "by", "why")}
@@ -224,7 +224,7 @@ def test_a_release_as_far_as_an_environment_ends_there(
         {"mode": "canary", "steps": [1.0], "environments": ["dev", "staging"], "approval": "before_full"}
     )
 
-    run = run_dag(RELEASE, VERSION | {"environment": "staging"})
+    run = run_dag(RELEASE, VERSION | {"environment": "staging"}, alone=True)
 
     stages = (*of_stage("shadow"), *of_stage("canary_100", asked_before=True))
     ends = all_in("skipped", "accept", "ask_before_production", *stages, *PROMOTED)
@@ -240,7 +240,7 @@ def test_what_an_environment_refuses_comes_no_further(
     set_release({"environments": ["dev", "staging"]})
     heavy({"enter": [{}, {"exit": 10, "error": "Under load it is slow."}]})
 
-    run = run_dag(RELEASE, VERSION)
+    run = run_dag(RELEASE, VERSION, alone=True)
 
     after = all_in("upstream_failed", "accept", *PROMOTED)
     assert states(run) == {"enter_dev": "success", "enter_staging": "failed"} | after
@@ -255,7 +255,7 @@ def test_a_person_says_yes_between_staging_and_a_production_without_stages(
     with answering(
         user, {"chosen_options": ["Approve"], "params_input": {"why": "It looks well."}}
     ) as questions:
-        run = run_dag(RELEASE, VERSION)
+        run = run_dag(RELEASE, VERSION, alone=True)
 
     assert states(run) == all_in("success", "enter_dev", "accept", "ask_before_production", *PROMOTED)
     assert questions[0]["subject"] == f"Does the release of {MODEL} go on to production?"
@@ -299,7 +299,7 @@ def test_a_release_of_what_is_no_version_cannot_be_asked_for(
     from airflow.sdk.exceptions import ParamValidationError
 
     with pytest.raises(ParamValidationError, match="Invalid input for param version"):
-        run_dag(RELEASE, {"version": version})
+        run_dag(RELEASE, {"version": version}, alone=True)
 
     assert not (home / "calls").exists()
 
