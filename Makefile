@@ -52,8 +52,8 @@ screenshots: setup-dev ## Take the pictures of README and docs/ from the platfor
 lock: ## Resolve every requirements.in and build what changed; versions that fit stay, UPGRADE=1 takes the newest.
 	@$(call need-python) $(PYTHON) embedded/environments.py --dev --lock
 
-demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker; ON=compose: in containers.
-	@$(if $(filter compose,$(ON)),sh containers/compose/demo.sh,$(CONTROL) -m demo) $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short)
+demo: $(if $(filter compose,$(ON)),,setup) ## Start everything and tell the story of one model. EXIT=1 stops at the end; SHORT=1 is quicker; FIRST_MODEL=1 ends early; ON=compose: in containers.
+	@$(if $(filter compose,$(ON)),sh containers/compose/demo.sh,$(CONTROL) -m demo) $(if $(call yes,$(EXIT)),--exit) $(if $(call yes,$(SHORT)),--short) $(if $(call yes,$(FIRST_MODEL)),--first-model)
 
 images: ## Build the images of containers/, which `make up` starts; needs Docker alone. docs/images.md has the options.
 	@sh containers/compose/build.sh $(IMAGES)

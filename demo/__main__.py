@@ -1,5 +1,5 @@
-"""`python -m demo [--on compose] [--exit] [--short]`: start
-the platform, tell the story, write the report, keep serving.
+"""`python -m demo [--on compose] [--exit] [--short] [--first-model]`:
+start the platform, tell the story, write the report, keep serving.
 """
 
 import signal
@@ -15,7 +15,7 @@ from demo.data import MODEL
 from demo.failure import StepFailed
 from demo.report import Report
 from demo.stage import Memory, Stage
-from demo.story import DAGS, FULL, SHORT, Story
+from demo.story import DAGS, FULL, SHORT, Scale, Story
 from demo.telling import Telling
 from demo.traffic import Users
 from tasks.errors import PerennialError
@@ -30,6 +30,9 @@ def main(
     stop_at_end: Annotated[bool, typer.Option("--exit", help="Stop everything at the end.")] = False,
     short: Annotated[
         bool, typer.Option("--short", help="Fewer rows and days: the same steps and checks, sooner.")
+    ] = False,
+    first_model: Annotated[
+        bool, typer.Option("--first-model", help="End as soon as the first model serves.")
     ] = False,
     on: Annotated[
         Place, typer.Option("--on", help="Which platform: processes of this machine, or the compose stack.")
@@ -49,7 +52,7 @@ def main(
     telling = Telling(report)
     stage = _prepared(on, telling)
     try:
-        _tell(stage, telling, short=short)
+        _tell(stage, telling, SHORT if short else FULL, first_model=first_model)
         if not stop_at_end and report.addresses:
             report.write(report_file)
             stage.watch(telling.say)
@@ -93,7 +96,7 @@ def _stage(on: Place) -> Stage:
     return OnProcesses()
 
 
-def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
+def _tell(stage: Stage, telling: Telling, scale: Scale, *, first_model: bool) -> None:
     """Start the platform and tell the story. A step that fails ends it, and is the report's failure."""
     report = telling.report
     try:
@@ -109,7 +112,7 @@ def _tell(stage: Stage, telling: Telling, *, short: bool) -> None:
         with tempfile.TemporaryDirectory() as folder, stage.memory() as memory:
             try:
                 airflow.wait_for_dags(DAGS, timeout_seconds=120)
-                Story(airflow, users, telling, SHORT if short else FULL, Path(folder)).tell()
+                Story(airflow, users, telling, scale, Path(folder)).tell(first_model=first_model)
                 report.complete, report.failure = True, None
             finally:
                 _sum_up(report, users, memory)

@@ -15,7 +15,8 @@ from demo.failure import StepFailed
 from tasks.errors import InvalidRequest, PerennialError
 
 FINISHED = {"success", "failed"}
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+OTHERS_SECONDS = 10.0
 SHARED_POOL = "default_pool"  # Airflow's own, in which every task is that names no other
 
 
@@ -123,10 +124,15 @@ class Airflow(airflow.Airflow):
                 has no limit: how long it takes is the machine's affair.
         """
         known: list[tuple[str, ...]] = []
-        until = time.monotonic() + stalled_seconds
+        before: list[dict[str, Any]] = []
+        look = time.monotonic()
+        until = look + stalled_seconds
         while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
             tasks = self.tasks(dag_id, run_id)
-            progress = [_state(task) for task in [*tasks, *self._before(dag_id, tasks)]]
+            if time.monotonic() >= look:  # seldom: the answer costs Airflow more than all that is of the run
+                before = self._before(dag_id, tasks)
+                look = time.monotonic() + min(OTHERS_SECONDS, stalled_seconds / 4)
+            progress = [_state(task) for task in [*tasks, *before]]
             if progress != known:
                 known, until = progress, time.monotonic() + stalled_seconds
             if time.monotonic() > until:

@@ -74,11 +74,17 @@ class Story:
     training_runs: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
 
-    def tell(self) -> None:
-        """The whole story, in order."""
+    def tell(self, *, first_model: bool = False) -> None:
+        """The whole story, in order, or up to the first champion."""
         self.the_schedules_find_nothing()
         self.reviews_arrive()
         self.the_first_model_is_trained()
+        if not first_model:
+            self.it_meets_what_it_does_not_know()
+        self.every_decision_has_a_reason()
+
+    def it_meets_what_it_does_not_know(self) -> None:
+        """The traffic changes, and a second model takes the first one's place."""
         self.days_pass_quietly()
         answered = self.the_traffic_turns()
         self.labels_come_back(answered)
@@ -86,7 +92,6 @@ class Story:
         self.the_new_model_is_better(before)
         if self.scale.baseline:
             self.a_simple_model_compares()
-        self.every_decision_has_a_reason()
 
     def the_schedules_find_nothing(self) -> None:
         """On tables and models that somebody has, the story would

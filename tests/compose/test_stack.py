@@ -13,9 +13,7 @@ import pytest
 import requests
 from docker.models.containers import Container
 
-from demo.report import Report
-from tests.compose.conftest import EXAMPLE, PROJECT_NAME, left_of, stack_of
-from tests.compose.more_models import MODEL
+from tests.compose.conftest import PROJECT_NAME, left_of, stack_of
 from tests.compose.stack import PROJECT_LABEL, SERVICE_LABEL, Stack
 from tests.conftest import PROJECT
 from tests.containers.said import said
@@ -256,20 +254,6 @@ def test_secrets_are_in_env_alone(stack: Stack) -> None:
     )
     assert stack.setting("REDIS_PASSWORD").encode() not in commands
     assert stack.setting("MLFLOW_DATABASE_PASSWORD").encode() not in commands
-
-
-def test_a_rollback_that_is_asked_for_goes_back_to_the_version_that_served_before(
-    stack: Stack, story: Report
-) -> None:
-    before = stack.predict(MODEL, EXAMPLE).json()
-    asked = {"model": MODEL, "reason": "A test.", "leaving": before["model_version"]}
-
-    run_id = stack.airflow.trigger("rollback_model", **asked)
-    stack.airflow.wait("rollback_model", run_id, stalled_seconds=180)
-
-    back = stack.airflow.result("rollback_model", run_id, "rollback")
-    assert back["previous"]["run_id"] == before["run_id"]
-    assert stack.predict(MODEL, EXAMPLE).json()["run_id"] == back["stable"]["run_id"] != before["run_id"]
 
 
 # --- what goes wrong at the start ---------------------------------------------------------------------------

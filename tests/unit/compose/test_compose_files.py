@@ -312,6 +312,24 @@ def test_airflow_in_containers_and_airflow_on_one_machine_wait_for_the_same_time
     assert {name: here.get(name) for name in wanted} == wanted
 
 
+def test_what_was_well_is_asked_again_only_after_a_while_and_what_starts_or_is_ill_at_once(
+    compose: dict[str, Any],
+) -> None:
+    waits, keeps = "[ -e /tmp/well ] && sleep 25; rm -f /tmp/well; ", " && touch /tmp/well"
+    asked = {
+        name: service
+        for name, service in compose["services"].items()
+        if "healthcheck" in service and not {"monitoring", "gpu-monitoring"} & {*service.get("profiles", ())}
+    }
+    assert {"postgres", "airflow-apiserver", "worker-gpu", "gateway-dev", "entrance"} <= set(asked)
+    for name in set(asked) - {"loop-watch"}:
+        _, command = asked[name]["healthcheck"]["test"]
+        assert command.startswith(waits), name
+        assert command.endswith(keeps), name
+        assert asked[name]["healthcheck"]["timeout"] == "40s", f"{name}: the pause and time to answer"
+        assert any(mount.startswith("/tmp:") for mount in asked[name]["tmpfs"]), f"{name} forgets at its end"
+
+
 def test_the_gateways_token_is_known_to_those_who_move_routes_and_to_nobody_else(
     compose: dict[str, Any],
 ) -> None:
