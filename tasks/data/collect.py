@@ -138,11 +138,9 @@ class Collector:
     def _append(self, rows: Rows) -> bool:
         """Append rows that `next_rows` gave; False where another collector was faster."""
         first, last = rows[0]["sequence"], rows[-1]["sequence"]
-        if self._lake.exists(self._table):
-            self._lake.create(self._table, LATER[self._log])
         self._lake.append(
             self._table,
-            as_the_table_is(self._as_table(rows), self._lake, self._table),
+            self._fitting(rows),
             batch_id=f"{self._log}-{first}-{last}",
             app_id=self._app_id,
             app_version=last,
@@ -151,6 +149,14 @@ class Collector:
         written = bool(self._lake.app_version(self._table, self._app_id) == last)
         self.appended += len(rows) if written else 0
         return written
+
+    def _fitting(self, rows: Rows) -> pa.Table:
+        """The rows in the columns of the table, which has all that it has to have now."""
+        found, later = self._lake.schema(self._table), LATER[self._log]
+        if found is not None and not later.keys() <= set(found.names):
+            self._lake.create(self._table, later)
+            found = self._lake.schema(self._table)
+        return _in_columns(self._as_table(rows), found)
 
 
 def prediction_table(rows: Rows, spec: PipelineSpec) -> pa.Table:
@@ -185,9 +191,13 @@ def as_the_table_is(rows: pa.Table, lake: Lake, table: str) -> pa.Table:
 
     A column that the table lacks, or has with another type, is left out; its values are in `request`.
     """
-    if not lake.exists(table):
+    return _in_columns(rows, lake.schema(table))
+
+
+def _in_columns(rows: pa.Table, found: pa.Schema | None) -> pa.Table:
+    """`as_the_table_is`, of a table with these columns; None where there is no table."""
+    if found is None:
         return rows
-    found = lake.query(f"SELECT * EXCLUDE (ingested_at, batch_id) FROM {table} LIMIT 0", [table]).schema  # noqa: S608
     same = {
         field.name
         for field in rows.schema

@@ -109,9 +109,13 @@ class Lake:
         A column of a type that no pipeline.yaml declares is left out.
         """
         kinds = {kind: name for name, kind in ARROW_TYPES.items()}
-        fields = pa.schema(self._open(table).schema().to_arrow())
-        found = {field.name: kinds.get(_plain(field.type)) for field in fields}
-        return {name: kind for name, kind in found.items() if kind and name not in ADDED.names}
+        found = {field.name: kinds.get(field.type) for field in _own_columns(self._open(table))}
+        return {name: kind for name, kind in found.items() if kind}
+
+    def schema(self, table: str) -> pa.Schema | None:
+        """The columns of a table, without what the lake adds; None where there is no table."""
+        delta = self._found(table)
+        return None if delta is None else _own_columns(delta)
 
     def append(
         self,
@@ -319,6 +323,11 @@ def _until_no_conflict() -> Retrying:
         stop=stop_after_delay(CONFLICTS_SECONDS),
         reraise=True,
     )
+
+
+def _own_columns(delta: DeltaTable) -> pa.Schema:
+    fields = pa.schema(delta.schema().to_arrow())
+    return pa.schema([(each.name, _plain(each.type)) for each in fields if each.name not in ADDED.names])
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -35,6 +35,8 @@ from tests.services.mlflow_server import MlflowServer
 
 ENVIRONMENTS = PROJECT / ".perennial" / "envs"
 TOKEN = "a token of the tests, long enough"
+QUICK_JVM = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+"""A server that lives for a minute spends two fifths of its start on compiling what it will not run often."""
 
 HANDLER = '''
 import json, os, time
@@ -205,7 +207,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         key = json.loads((serving / "key_file.json").read_text())["inference"]["key"]
         return requests.get(f"{inference_url}/ping", headers={"Authorization": f"Bearer {key}"}, timeout=5).ok
 
-    torchserve = Service(command, environment, folder / "torchserve.log", serves)
+    torchserve = Service(command, environment | QUICK_JVM, folder / "torchserve.log", serves)
     oip_port = free_port()
     oip_url = f"http://127.0.0.1:{oip_port}"
     command, environment = embedded_inference.command(
@@ -465,12 +467,18 @@ class Model:
         return deploy(self.request(self.promoted(mark, **how)))
 
     def remove(self) -> None:
-        """Take it out of service, so that what a later test restarts does not have to load it."""
+        """Take it out of service and of the registry: a server that is restarted would load it, and who looks
+        at all models would ask for it, too.
+        """
         from tasks.serving.backend import retire_all_but
         from tasks.serving.gateway import Gateway
+        from tasks.stores import registry
 
         Gateway().withdraw(self.name)
         retire_all_but(self.name, {})
+        client = registry.client()
+        if client.search_registered_models(f"name = '{self.name}'"):
+            client.delete_registered_model(self.name)
 
 
 def new_model(home: Path, **changes: Any) -> Model:

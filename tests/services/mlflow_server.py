@@ -21,6 +21,13 @@ from tasks.settings import PROJECT, Settings
 from tests.unit.steps import step_to_run
 
 SCRIPTS = PROJECT / "containers" / "ml"
+UPGRADE_AND_SERVE = """
+import sys
+scripts, host, port, *urls = sys.argv[1:]
+sys.path.insert(0, scripts)
+import serve_mlflow
+serve_mlflow.main(host, int(port), *urls, upgrade=True)
+"""
 ADMIN = "admin"
 IN_MODEL_S_ENVIRONMENT = frozenset({"preflight", "check_labels", "train", "package", "evaluate", "reproduce"})
 
@@ -47,7 +54,7 @@ class MlflowServer:
 
     def upgrade(self) -> None:
         """Make the tables of the users too, as the platform does before it serves."""
-        self._run("upgrade_mlflow.py", self.database_url).wait(120)
+        self._run(str(SCRIPTS / "upgrade_mlflow.py"), self.database_url).wait(120)
 
     def add_admin(self, password: str) -> None:
         """An administrator of an earlier day."""
@@ -56,11 +63,14 @@ class MlflowServer:
         with sqlite3.connect(file) as database:
             database.execute("INSERT INTO users (username, password_hash, is_admin) VALUES (?, ?, ?)", values)
 
-    def start(self) -> None:
-        """Serve, and wait until it answers."""
-        self.process = self._run(
-            "serve_mlflow.py", "127.0.0.1", str(self.port), self.database_url, self.artifacts
-        )
+    def start(self, *, upgrade: bool = False) -> None:
+        """Serve, and wait until it answers.
+
+        Args:
+            upgrade: Whether to `upgrade` first, in the same process: importing MLflow takes seconds.
+        """
+        serve = ["-c", UPGRADE_AND_SERVE, str(SCRIPTS)] if upgrade else [str(SCRIPTS / "serve_mlflow.py")]
+        self.process = self._run(*serve, "127.0.0.1", str(self.port), self.database_url, self.artifacts)
         deadline = time.monotonic() + 120
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -85,7 +95,7 @@ class MlflowServer:
         step = step_to_run(self.folder, verb=verb, model=model if verb in IN_MODEL_S_ENVIRONMENT else None)
         return login_of(step, Settings(mlflow_key=self.key))
 
-    def _run(self, script: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    def _run(self, *arguments: str) -> "subprocess.Popen[bytes]":
         environment = {
             **os.environ,
             KEY: self.key,
@@ -94,8 +104,8 @@ class MlflowServer:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        command = [sys.executable, str(SCRIPTS / script), *arguments]
         with self.log.open("ab") as output:
+            command = [sys.executable, *arguments]
             return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
     def _answers(self) -> bool:

@@ -44,8 +44,8 @@ from tests.services.test_release import context, runs
 
 __all__ = ["runs"]
 
-ACCEPTANCE = {"rows": 0, "requests": 10, "connections": 2, "seconds": 5}
-STRICT = {"rows": 0, "requests": 5, "p95_seconds": 1.0}
+ACCEPTANCE = {"rows": 0, "requests": 4, "connections": 2, "seconds": 5}
+STRICT = {"rows": 0, "requests": 2, "p95_seconds": 1.0}
 RULES = {"environments": ["dev", {"name": "staging", "acceptance": STRICT}], "acceptance": ACCEPTANCE}
 
 
@@ -154,7 +154,7 @@ def test_a_version_that_skips_an_environment_is_refused_with_the_name_of_what_is
 
 
 def test_what_a_version_has_to_show_is_each_environment_s_own(model: Model) -> None:
-    slow = HANDLER.replace('if text == "refuse":', 'time.sleep(1.2)\n        if text == "refuse":')
+    slow = HANDLER.replace('if text == "refuse":', 'time.sleep(1.05)\n        if text == "refuse":')
     quick, version = model.promoted("one"), model.promoted("two", handler=slow)
     for environment in ("dev", "staging"):
         entered(model, quick, environment)
@@ -318,6 +318,7 @@ def test_what_was_killed_on_its_way_in_has_passed_only_where_it_answers_there(
             entered(model, second, "dev")
     assert serving(model, "dev") == "2"
     serving_backend("torchserve").retire(model.name, {first.archive.version})
+    monkeypatch.setattr("tasks.serving.gateway.RETRIES", 1)  # nothing will answer
 
     with pytest.raises(ServingError):
         reconciled(model)

@@ -23,21 +23,19 @@ def workers(parent: int) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture
-def two(platform: Platform) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def parent(services: Platform, steady: Model) -> Iterator[int]:
     """The parent of two processes of the gateway."""
-    before = platform.gateway.environment
-    platform.gateway.stop()
-    platform.gateway.environment = before | {"PERENNIAL_GATEWAY_WORKERS": "2"}
-    platform.gateway.start()
-    assert platform.gateway.process is not None
-    parent = platform.gateway.process.pid
+    with services.listening(GATEWAY_WORKERS="2"):
+        assert services.gateway.process is not None
+        yield services.gateway.process.pid
+
+
+@pytest.fixture
+def two(parent: int) -> int:
+    """The parent, of two processes that run."""
     until(lambda: len(workers(parent)) == 2, what="two processes")
-    yield parent
-    if platform.gateway.running:
-        platform.gateway.stop()
-    platform.gateway.environment = before
-    platform.gateway.start()
+    return parent
 
 
 def successor_killed_while_it_starts(parent: int) -> psutil.Process:

@@ -139,8 +139,7 @@ def mlflow_on(
         return
     database = shutil.copy(mlflow_store, tmp_path / "mlflow.db")
     server = MlflowServer(f"sqlite:///{database}", f"{place}/mlflow", tmp_path)
-    server.upgrade()
-    server.start()
+    server.start(upgrade=True)
     for name, value in {"PERENNIAL_MLFLOW_URL": server.url, **server.admin()}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()

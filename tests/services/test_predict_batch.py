@@ -1,10 +1,13 @@
 """Many predictions in one request, on the real TorchServe: each instance by itself, in lines, in the log."""
 
+import contextlib
 import json
 import socket
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +102,7 @@ def test_a_body_that_is_no_batch_is_refused_as_a_whole(
 
 
 def test_who_hangs_up_leaves_room_for_the_next(platform: Platform, steady: Model) -> None:
-    body = lines(*({"text": "sleep 0.1"} for _ in range(64)), *({"text": "sleep 0.1"} for _ in range(64)))
+    body = lines(*({"text": "sleep 0.03"} for _ in range(128)))
     url = f"{platform.gateway_url}/v1/models/{steady.name}:predict_batch"
     for _ in range(10):  # more than are worked on at once
         with pytest.raises((requests.Timeout, requests.ConnectionError)):
@@ -110,76 +113,12 @@ def test_who_hangs_up_leaves_room_for_the_next(platform: Platform, steady: Model
 def test_too_many_batches_at_once_are_refused_and_told_when_to_come_again(
     platform: Platform, steady: Model
 ) -> None:
-    body = lines(*({"text": "sleep 0.1"} for _ in range(16)))
+    body = lines(*({"text": "sleep 0.04"} for _ in range(16)))
     with ThreadPoolExecutor(16) as callers:
         answers = list(callers.map(lambda _: send(platform, steady, body), range(16)))
     assert {answer.status_code for answer in answers} == {200, 503}
     assert {answer.headers.get("Retry-After") for answer in answers} == {None, "5"}
     until(lambda: told(send(platform, steady, lines({"text": "a"})))[1]["predictions"] == 1)
-
-
-def test_only_a_token_that_may_predict_asks_and_a_batch_is_no_way_around_its_limit(
-    platform: Platform, steady: Model
-) -> None:
-    with platform.listening(PREDICTION_TOKENS="shop=a-token-of-the-shop", RATE_LIMIT="3/second"):
-        assert send(platform, steady, b"{}").status_code == 401
-        answer = send(
-            platform,
-            steady,
-            lines(*({"text": "a"} for _ in range(400))),
-            Authorization="Bearer a-token-of-the-shop",
-        )
-        items, end = told(answer)
-    assert end["predictions"] == 400
-    assert answer.elapsed.total_seconds() < 60
-    last = platform.internal("GET", f"/predictions/{items[-1]['prediction_id']}").json()
-    assert last["sent_by"] == "shop"
-
-
-def test_one_token_that_sends_slowly_leaves_places_to_others(platform: Platform, steady: Model) -> None:
-    tokens = "shop=a-token-of-the-shop,bank=a-token-of-the-bank"
-    head = (
-        f"POST /v1/models/{steady.name}:predict_batch HTTP/1.1\r\nHost: x\r\n"
-        "Authorization: Bearer a-token-of-the-shop\r\nContent-Type: application/x-ndjson\r\n"
-        "Content-Length: 100\r\n\r\nx"
-    )
-    with platform.listening(PREDICTION_TOKENS=tokens), ExitStack() as slow:
-        where = ("127.0.0.1", int(platform.gateway_url.rpartition(":")[2]))
-        for _ in range(10):
-            slow.enter_context(socket.create_connection(where)).sendall(head.encode())
-
-        def ask(name: str) -> requests.Response:
-            return send(platform, steady, lines({"text": "a"}), Authorization=f"Bearer a-token-of-the-{name}")
-
-        until(lambda: ask("shop").status_code == 503, what="the shop to hold its places")
-        assert "2 batches of the token 'shop'" in ask("shop").json()["error"]
-        assert told(ask("bank"))[1]["predictions"] == 1
-
-
-def test_a_batch_that_waits_for_its_limit_keeps_its_version_through_two_promotions(
-    platform: Platform, settled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deploy, "DRAIN_SECONDS", 1.0)
-    model = new_model(settled)
-    model.deploy("one")
-    instances = [{"text": "a"}] * (64 * 3)
-    with (
-        platform.listening(PREDICTION_TOKENS="shop=a-token-of-the-shop", RATE_LIMIT="1/4 second"),
-        ThreadPoolExecutor(1) as pool,
-    ):
-        asked = pool.submit(
-            send, platform, model, lines(*instances), Authorization="Bearer a-token-of-the-shop"
-        )
-        until(lambda: len(platform.logged("predictions", model.name)) >= 64)
-        model.deploy("two")
-        model.deploy("three")
-        items, end = told(asked.result())
-
-    assert {item.get("prediction") for item in items} == {"one"}
-    assert (end["model_version"], end["errors"]) == ("1", 0)
-    model.deploy("four")
-    assert len(serving_backend("torchserve").describe(model.name)) == 2, "the others are unloaded afterwards"
-    model.remove()
 
 
 @pytest.fixture(params=["torchserve", "oip"])
@@ -214,3 +153,79 @@ def test_while_the_backend_is_away_the_rest_of_a_batch_is_not_asked(
     assert (end["predictions"], end["errors"]) == (0, 1000)
     assert {item["status"] for item in items} <= {503, 504}
     until(lambda: told(send(platform, steady, lines({"text": "a"})))[1]["predictions"] == 1)
+
+
+# --- with tokens: from here to the end of the file ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(services: Platform, steady: Model) -> Iterator[Platform]:
+    """The gateway where who asks needs a token, and has a limit."""
+    tokens = "shop=a-token-of-the-shop,bank=a-token-of-the-bank"
+    with services.listening(PREDICTION_TOKENS=tokens, RATE_LIMIT="3/second"):
+        yield services
+        with contextlib.closing(sqlite3.connect(services.database_file)) as database, database:
+            database.execute("DELETE FROM tokens")  # a gateway that ever had one asks for one
+
+
+def limited(platform: Platform, name: str, rate: str) -> dict[str, str]:
+    """What bears a new token with a limit of its own."""
+    token = f"a-token-of-the-{name}"
+    grant = {"name": name, "sha256": sha256(token.encode()).hexdigest(), "scopes": ["predict"]}
+    made = platform.internal("POST", "/tokens", json=grant | {"rate": rate, "made_by": "tests"})
+    assert made.status_code == 201, made.text
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_only_a_token_that_may_predict_asks_and_a_batch_is_no_way_around_its_limit(
+    guarded: Platform, steady: Model
+) -> None:
+    assert send(guarded, steady, b"{}").status_code == 401
+    body = lines(*({"text": "a"} for _ in range(400)))
+    answer = send(guarded, steady, body, Authorization="Bearer a-token-of-the-shop")
+    items, end = told(answer)
+    assert end["predictions"] == 400
+    assert answer.elapsed.total_seconds() < 60
+    last = guarded.internal("GET", f"/predictions/{items[-1]['prediction_id']}").json()
+    assert last["sent_by"] == "shop"
+
+
+def test_one_token_that_sends_slowly_leaves_places_to_others(guarded: Platform, steady: Model) -> None:
+    head = (
+        f"POST /v1/models/{steady.name}:predict_batch HTTP/1.1\r\nHost: x\r\n"
+        "Authorization: Bearer a-token-of-the-shop\r\nContent-Type: application/x-ndjson\r\n"
+        "Content-Length: 100\r\n\r\nx"
+    )
+    with ExitStack() as slow:
+        where = ("127.0.0.1", int(guarded.gateway_url.rpartition(":")[2]))
+        for _ in range(10):
+            slow.enter_context(socket.create_connection(where)).sendall(head.encode())
+
+        def ask(name: str) -> requests.Response:
+            return send(guarded, steady, lines({"text": "a"}), Authorization=f"Bearer a-token-of-the-{name}")
+
+        until(lambda: ask("shop").status_code == 503, what="the shop to hold its places")
+        assert "2 batches of the token 'shop'" in ask("shop").json()["error"]
+        assert told(ask("bank"))[1]["predictions"] == 1
+
+
+def test_a_batch_that_waits_for_its_limit_keeps_its_version_through_two_promotions(
+    guarded: Platform, settled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "DRAIN_SECONDS", 1.0)
+    model = new_model(settled)
+    model.deploy("one")
+    instances = [{"text": "a"}] * (64 * 3)
+    bearer = limited(guarded, "patient", "1/4 second")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(send, guarded, model, lines(*instances), **bearer)
+        until(lambda: len(guarded.logged("predictions", model.name)) >= 64)
+        model.deploy("two")
+        model.deploy("three")
+        items, end = told(asked.result())
+
+    assert {item.get("prediction") for item in items} == {"one"}
+    assert (end["model_version"], end["errors"]) == ("1", 0)
+    model.deploy("four")
+    assert len(serving_backend("torchserve").describe(model.name)) == 2, "the others are unloaded afterwards"
+    model.remove()

@@ -70,7 +70,9 @@ def test_without_the_spawner_a_worker_imports_by_itself(platform: Platform, stea
     until(lambda: platform.predict(steady.name, "hello").status_code == 200, what="the model to come back")
 
 
-def test_nothing_is_left_of_a_torchserve_that_was_killed(platform: Platform, steady: Model) -> None:
+def test_nothing_is_left_of_a_torchserve_that_was_killed_and_who_asks_the_next_one_first_waits_for_pytorch(
+    platform: Platform, steady: Model
+) -> None:
     left = [*processes(platform, "spawner.py"), *processes(platform, "worker.py")]
     assert len(left) >= 3  # the spawner, a worker, and what TorchServe takes for it
 
@@ -80,11 +82,5 @@ def test_nothing_is_left_of_a_torchserve_that_was_killed(platform: Platform, ste
     finally:
         platform.torchserve.start()
         until(lambda: platform.predict(steady.name, "hello").status_code == 200, what="the model")
-
-
-def test_the_first_to_ask_may_come_before_pytorch_is_imported(platform: Platform, steady: Model) -> None:
-    platform.torchserve.kill()
-    platform.torchserve.start()
-    until(lambda: platform.predict(steady.name, "hello").status_code == 200, what="the model to come back")
 
     assert len(processes(platform, "spawner.py")) >= 2  # a worker that is forked has its command
