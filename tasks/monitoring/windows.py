@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.spec import FEWEST_ROWS, MonitorSpec, PipelineSpec
 from tasks.stores.lake import Lake
+from tasks.stores.sql_session import sql_session
 
 Span = tuple[datetime, datetime]
 
@@ -59,8 +59,7 @@ def profile_of(rows: pa.Table, reference: Reference, spec: PipelineSpec, span: S
         if column.name in known
     ]
     scales = {scale.column: scale for scale in reference.scales}
-    with duckdb.connect() as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with sql_session() as session:
         session.register("window", rows)
         made = profile(session, "window", columns, [scales[column.name] for column in columns], *span)
     last = pc.max(rows[PREDICTED_AT]).as_py() if len(rows) else None

@@ -42,7 +42,7 @@ def show(
     values = ", ".join(quote(name) for name in rows.schema.names)
     every = quote(f"every row of {view}")
     session.execute(
-        f"CREATE VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
+        f"CREATE TEMP VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
         f"WHERE NOT {IS_RECALL} AND NOT ({without or 'false'}) "
         f"AND batch_id NOT IN (SELECT {RECALLED_BATCH} FROM {every} WHERE {IS_RECALL}) "
         f"AND ({key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK})) "

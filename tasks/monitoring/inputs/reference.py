@@ -7,7 +7,6 @@ rows are divided into days, whose profiles say how much days differ. Days with f
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +24,7 @@ from tasks.spec import ColumnType, PipelineSpec
 from tasks.spec.cron import day_begins
 from tasks.stores.lake import Lake
 from tasks.stores.parts import read_part
+from tasks.stores.sql_session import sql_session
 
 MOST_DAYS = 180
 """So many of the newest days; older ones are of another season."""
@@ -178,8 +178,7 @@ def _profiles(
     rows: pa.Table, columns: tuple[Followed, ...], days: Days, run: TrainingRun
 ) -> tuple[tuple[ColumnScale, ...], WindowProfile, tuple[WindowProfile, ...]]:
     """The scales, the profile of all rows, and that of each day."""
-    with duckdb.connect() as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with sql_session() as session:
         session.register("reference", rows)
         scales = set_scales(session, "reference", columns)
         whole = profile(session, "reference", columns, scales, *_span(days, run))

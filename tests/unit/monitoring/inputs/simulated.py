@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +15,7 @@ from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
 from tasks.spec import ColumnType, MonitorSpec
+from tasks.stores.sql_session import sql_session
 
 TYPES: dict[str, ColumnType] = {
     "amount": "float64",
@@ -53,7 +53,7 @@ def day(number: int, rows: int = 500) -> pd.DataFrame:
 def reference(days: int, rows: int) -> Reference:
     """That of so many days."""
     known = [day(number, rows) for number in range(days)]
-    with duckdb.connect() as session:
+    with sql_session() as session:
         session.register("whole", pa.Table.from_pandas(pd.concat(known), preserve_index=False))
         scales = set_scales(session, "whole", COLUMNS)
     return Reference(
@@ -68,7 +68,7 @@ def reference(days: int, rows: int) -> Reference:
 
 def window(rows: pd.DataFrame, number: int, scales: tuple[ColumnScale, ...]) -> WindowProfile:
     """A day's profile."""
-    with duckdb.connect() as session:
+    with sql_session() as session:
         session.register("rows", pa.Table.from_pandas(rows, preserve_index=False))
         start = START + number * DAY
         return profile(session, "rows", COLUMNS, scales, start, start + DAY)

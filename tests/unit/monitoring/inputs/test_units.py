@@ -1,4 +1,3 @@
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +7,7 @@ from tasks.monitoring.inputs.units import FACTORS, changed_unit
 from tasks.monitoring.profiles.columns import followed
 from tasks.monitoring.profiles.profile import profile
 from tasks.monitoring.profiles.scales import set_scales
+from tasks.stores.sql_session import sql_session
 from tests.unit.monitoring.inputs.simulated import DAY, START
 
 ROWS = 500
@@ -23,7 +23,7 @@ def profiled(
 ) -> tuple[ColumnScale, dict[str, ColumnProfile], dict[str, ColumnProfile]]:
     """The scale of a column's reference, and both profiles on it."""
     columns = followed({"x": "float64"})
-    with duckdb.connect() as session:
+    with sql_session() as session:
         session.register("known", pd.DataFrame({"x": known}))
         session.register("seen", pd.DataFrame({"x": seen}))
         scales = set_scales(session, "known", columns)

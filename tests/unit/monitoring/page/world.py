@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from tasks.monitoring.profiles.scales import set_scales
 from tasks.monitoring.states import next_state
 from tasks.monitoring.watch import Memory
 from tasks.spec import MonitorSpec
+from tasks.stores.sql_session import sql_session
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -50,8 +50,7 @@ def rows(count: int, seed: int, *, shift: float = 0.0, missing: float = 0.0, new
 def reference(days: int = 40) -> Reference:
     """The reference of so many days before `START`, with 400 rows each."""
     tables = [rows(400, number) for number in range(days)]
-    with duckdb.connect() as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with sql_session() as session:
         session.register("rows", pa.concat_tables(tables))
         columns = followed(TYPES)
         scales = set_scales(session, "rows", columns)
@@ -72,8 +71,7 @@ def reference(days: int = 40) -> Reference:
 
 def window(known: Reference, table: pa.Table, start: datetime) -> WindowProfile:
     """The profile of a day's rows on the reference's scales."""
-    with duckdb.connect() as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with sql_session() as session:
         session.register("rows", table)
         return profile(session, "rows", followed(TYPES), known.scales, start, start + DAY)
 
