@@ -46,7 +46,7 @@ class AskPerson(HITLOperator):
         if verdict == "retrain":
             return None
         if verdict != "ask":
-            raise AirflowSkipException(f"The drift check says {verdict}: {why}")
+            raise AirflowSkipException(why)
         now = datetime.now(UTC)
         self.response_timeout = until_the_next(self.schedule, now)
         self.body = f"{why}\n\n{what_waits(now + self.response_timeout)}"

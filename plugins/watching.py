@@ -55,14 +55,10 @@ def window_of(run: Context) -> dict[str, Any]:
 
 def incident(decision: dict[str, Any]) -> str | None:
     """What is wrong with the traffic's data; None for a decision about drift."""
-    return f"Incident: {decision['why']}" if decision["verdict"] == "incident" else None
+    return str(decision["why"]) if decision["verdict"] == "incident" else None
 
 
 def not_drifted(inputs: dict[str, Any]) -> str | None:
     """Why no training is asked for; None when drift was decided, and a person was asked where that is due."""
     decision = inputs["decision"]
-    return (
-        None
-        if decision["verdict"] in {"retrain", "ask"}
-        else f"The drift check says {decision['verdict']}: {decision['why']}"
-    )
+    return None if decision["verdict"] in {"retrain", "ask"} else str(decision["why"])

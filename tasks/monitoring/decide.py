@@ -77,8 +77,7 @@ def judge(found: Findings, rules: MonitorSpec) -> Check:
     if (few := _too_few(found, rules)) is not None:
         return Check("too_few", few)
     if suspicions := _at(found, "suspicious"):
-        why = f"{_told(suspicions)} That is not sure yet."
-        return Check("suspicious", why, _question(suspicions), found.new_rows, found.new_fields)
+        return Check("suspicious", _told(suspicions), _question(suspicions), found.new_rows, found.new_fields)
     why = f"The {found.window_rows} predictions look like what the champion knows.{_small(found)}"
     return Check("none", why, None, found.new_rows, found.new_fields)
 
@@ -194,7 +193,6 @@ def _cannot_tell(found: Findings, not_numbers: list[str]) -> str:
             f"The check of {found.window_rows} predictions cannot tell:",
             *numbers,
             *found.unknown,
-            "That is neither quiet nor a reason to train.",
             *advice,
         ]
     )

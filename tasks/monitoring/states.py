@@ -15,6 +15,7 @@ from typing import NamedTuple, get_args
 
 from tasks.contracts import LedgerEntry, State, Verdict
 from tasks.monitoring.answers import answer, in_words, is_on_probation
+from tasks.monitoring.opening import opening
 from tasks.monitoring.watch import UNJUDGED, Case, Check, Level, Memory, Next, recorded_rules
 from tasks.spec import MonitorSpec
 
@@ -133,11 +134,12 @@ def next_state(check: Check, memory: Memory, rules: MonitorSpec) -> Next:
     named = (*happened, *found)
     if check.level == "alarm":
         given = answer(at)
-        why = f"{check.why} {in_words(given, at)}"
+        why = f"{opening(check, given.verdict)} {check.why} {in_words(given, at)}"
         return Next(state, given.verdict, given.follows, why, (*named, given.name))
     verdict = _verdict(check, state)
     lasts = (verdict, check.level) == ("suspicious", "none")
-    return Next(state, verdict, "nothing", f"{check.why} {NOT_OVER}" if lasts else check.why, named)
+    told = [opening(check, verdict), check.why, *([NOT_OVER] if lasts else [])]
+    return Next(state, verdict, "nothing", " ".join(told), named)
 
 
 def replay(entry: LedgerEntry) -> Next:

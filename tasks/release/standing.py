@@ -225,9 +225,9 @@ def _incident(history: list[LedgerEntry]) -> Iterator[str]:
     """What the newest look at the traffic found wrong with its data."""
     newest = next((each for each in reversed(history) if each.action == Action.DRIFT), None)
     if newest is not None and newest.after == "incident":
-        yield f"The drift check found an incident in the traffic of {newest.model}: {newest.why}"
+        yield f"The drift check found an incident in the traffic of {newest.model}. {newest.why}"
     if newest is not None and newest.after == "stopped":
-        yield f"{newest.model} has drifted, and nothing retrains it: {newest.why}"
+        yield f"{newest.model} has drifted, and nothing retrains it. {newest.why}"
 
 
 def _serving(route: Route, gateway: Gateway) -> Serving:

@@ -144,12 +144,14 @@ def test_a_refused_retrain_request_starts_nothing(
 def test_broken_data_is_an_incident_and_never_a_reason_to_retrain(
     run_dag: RunDag, heavy: SetScript, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    heavy({"drift": [{"result": {"verdict": "incident", "why": "Half of the texts are empty."}}]})
+    heavy({"drift": [{"result": {"verdict": "incident", "why": "Incident: half of the texts are empty."}}]})
 
     run = run_dag(DRIFT)
 
     assert run.state == "failed"
     assert (states(run)["drift"], tries(run)["drift"]) == ("failed", 1)
     assert states(run)["retrain"] == "upstream_failed"
-    assert "Incident: Half of the texts are empty." in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert "Incident: half of the texts are empty." in told
+    assert "Incident: Incident" not in told
     assert asked(home, "retrain") == []

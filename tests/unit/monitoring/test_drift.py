@@ -238,7 +238,7 @@ def found(**changes: Any) -> Findings:
         ({"null_auc": float("nan")}, "cannot_tell", "the ROC AUC that chance gives is nan"),
         ({"null_auc": float("inf")}, "cannot_tell", "raise monitor.minimum_window_rows"),
         ({"null_auc": 1.01}, "cannot_tell", "the ROC AUC that chance gives is 1.01"),
-        ({"unknown": ("There is no table.",)}, "cannot_tell", "cannot tell: There is no table. That is"),
+        ({"unknown": ("There is no table.",)}, "cannot_tell", "cannot tell: There is no table."),
         ({"domain_auc": 0.64, "notes": ("By the way.",)}, "quiet", "the champion knows. By the way."),
         ({"domain_auc": float("inf")}, "cannot_tell", "is inf"),
         ({"bad_share": float("nan")}, "cannot_tell", "the share of broken rows is nan"),
