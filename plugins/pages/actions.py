@@ -12,8 +12,8 @@ from plugins.pages.form import A_NUMBER, DECISIONS, REASON, WHY, Button, Field
 from plugins.pages.of_airflow import Dag, Question
 from tasks.contracts import AlertReason
 from tasks.contracts.alerts import LONGEST_SILENCE_DAYS
-from tasks.contracts.door import in_words
 from tasks.ledger.at_the_door import HeldOfSender
+from tasks.overview.batches import Joined
 from tasks.overview.look import Detail
 from tasks.spec import PRODUCTION
 from tasks.spec.release import ENVIRONMENT
@@ -21,11 +21,14 @@ from tasks.spec.release import ENVIRONMENT
 May = Callable[[str], bool]
 
 
-def buttons_of(model: str, seen: Detail, known: Mapping[str, Dag], may: May) -> list[Button]:
+def buttons_of(
+    model: str, seen: Detail, known: Mapping[str, Dag], may: May, batches: Sequence[Joined] = ()
+) -> list[Button]:
     """What can be done about a model, in the order of how often it is.
 
     Args:
         may: Whether the person may start a run of a DAG.
+        batches: Those of its tables, to choose from, newest first.
     """
     found = [
         _train(model),
@@ -33,7 +36,7 @@ def buttons_of(model: str, seen: Detail, known: Mapping[str, Dag], may: May) -> 
         _release(model, seen),
         _roll_back(model, seen),
         _silence(model, seen),
-        _recall(),
+        _recall(batches),
         *(_decide(model, batch) for batch in seen.quarantined[:5]),
         *(_decide_sender(model, held) for held in seen.held[:5]),
         *_for_troubles(model, seen),
@@ -179,12 +182,19 @@ def _silence(model: str, seen: Detail) -> Button:
     )
 
 
-def _recall() -> Button:
+def _recall(joined: Sequence[Joined]) -> Button:
     told = (
-        "Leaves batches out of every later training, and trains again each model that serves by them. The "
-        "batch's id stands in the timeline; perennial why FILE says it, too."
+        "Leaves batches out of every later training, and trains again each model that serves by them. "
+        "perennial why FILE says the id of an older one."
     )
-    batches = Field("batch_ids", "Batches", "lines", required=True, told="Their ids, one a line.")
+    batches = Field(
+        "batch_ids",
+        "Batches",
+        "lines",
+        required=True,
+        told="Their ids, one a line.",
+        choices=tuple((each.batch_id, each.told) for each in joined),
+    )
     table = Field(
         "table",
         "Table",
@@ -228,12 +238,11 @@ def _decide(model: str, batch: str) -> Button:
 
 def _decide_sender(model: str, held: HeldOfSender) -> Button:
     choice = Field("decision", "Decision", "choice", required=True, choices=DECISIONS)
-    name = in_words(held.subject)
     told = (
-        f"Labelled requests of {name} are held at the door, and nothing is trained on them until "
+        f"Labelled requests of {held.named} are held at the door, and nothing is trained on them until "
         f"somebody decides; perennial decide takes one day or one reason, too. {held.why}"
     )
-    label = f"Decide on {name[:40]}"
+    label = f"Decide on {held.named[:40]}"
     fixed = {"model": model, "sender": held.sender}
     url = _run("decide_sender_model")
     return Button(f"decide-{held.subject}", label, told, "POST", url, (choice, REASON), fixed)

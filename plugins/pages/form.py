@@ -12,7 +12,8 @@ class Field:
     """What a form asks for; `name` is that of the DAG's own form.
 
     Attributes:
-        choices: Values and what is shown for them; of a text, what is offered among others.
+        choices: Values and what is shown for them; of a text, what is offered among others; of lines, what
+            can be added to them by choosing.
         pattern: That the whole text has to fit, as browsers read it; empty for any.
         wanted: What to tell of a value that does not fit; a sentence.
         largest: That a number may be.

@@ -24,12 +24,15 @@ from plugins.pages.failed_acts import failed_acts
 from plugins.pages.links import models_page, prefix, report_page
 from plugins.pages.render import HEADERS, STATIC, page
 from plugins.pages.unread import lost_models, unread_files
-from tasks.errors import LedgerBroken
+from tasks.errors import InvalidProject, LedgerBroken
 from tasks.ledger.newest import lines_of
+from tasks.overview.batches import joined
 from tasks.overview.curves import drawn_of
 from tasks.overview.evidence import evidence_of
 from tasks.overview.look import comparison, decision, detail, overview
 from tasks.release.agreement import disagreements
+from tasks.settings import settings
+from tasks.spec import PipelineSpec
 
 app = FastAPI(title="Perennial's models", openapi_url=None)
 
@@ -106,7 +109,9 @@ def model_page(model: Name, user: User, before: Number | None = None, kinds: str
         failed_acts=[
             each for each in failed_acts() if each.is_of(model) and not each.is_told(seen.card.troubles)
         ],
-        buttons=buttons_of(model, seen, known, lambda dag_id: of_airflow.may_start(user, dag_id)),
+        buttons=buttons_of(
+            model, seen, known, lambda dag_id: of_airflow.may_start(user, dag_id), joined(_tables_of(model))
+        ),
         asked=answers_of(asked, lambda dag_id: of_airflow.may_answer(user, dag_id)),
         next_runs=[
             known[dag_id] for family in of_airflow.FAMILIES if (dag_id := f"{family}_{model}") in known
@@ -145,6 +150,15 @@ def card(model: Name, version: str, _user: User) -> Response:
     if not target:
         raise HTTPException(404, f"Version {version!r} of {model!r} has no model card here.", headers=HEADERS)
     return RedirectResponse(target, headers=HEADERS)
+
+
+def _tables_of(model: str) -> list[str]:
+    """The tables that a model is trained on; none where its files cannot be read, which the page says."""
+    try:
+        spec = PipelineSpec.load(settings().models / model / "pipeline.yaml")
+    except InvalidProject:
+        return []
+    return [table.table for table in spec.data.all_tables]
 
 
 def _train_dags(known: Iterable[str], lost: Iterable[str]) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.contracts import Action, LedgerEntry
-from tasks.contracts.door import OF_SENDER
+from tasks.contracts.door import OF_SENDER, in_words
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class HeldOfSender:
     def sender(self) -> str:
         """The name of the token; empty for requests without one."""
         return self.subject.removeprefix(OF_SENDER)
+
+    @property
+    def named(self) -> str:
+        """The sender as people read it."""
+        return in_words(self.subject)
 
     @property
     def command(self) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import BrowserContext
 
+from tasks.contracts import Action
+from tasks.ledger import entries
 from tests.dags.browsing import (
     FRESH,
     NEEDS_BROWSER,
@@ -20,6 +22,7 @@ from tests.dags.browsing import (
     server,
     viewer,
 )
+from tests.unit import judged
 from tests.unit.overview.past import MODEL, Past, troubled
 
 if TYPE_CHECKING:
@@ -150,6 +153,38 @@ def require_started(
     link = act.locator(".outcome a")
     assert link.inner_text() == f"{runs[-1].run_id} of {dag_id}"
     assert str(link.get_attribute("href")).startswith(f"/prefix/dags/{dag_id}/runs/manual__")
+    page.close()
+
+
+def test_batches_are_chosen_among_those_that_joined_and_typed_beside_them(
+    admin: BrowserContext, server: str, past: Past
+) -> None:
+    for number in (1, 2):
+        entries.record(
+            model=judged.SPEC.data.table,
+            actor="airflow:ingest_reviews/r/ingest",
+            action=Action.INGEST,
+            before=None,
+            after="published",
+            why="So.",
+            evidence={"file": f"day-{number}.csv", "batch_id": f"joined-{number}", "published_rows": 1200},
+        )
+    page = opened(admin, f"{server}/perennial/models/{MODEL}")
+    act = page.locator("[data-act=recall]")
+    act.locator("summary").click()
+    known = act.locator("select[data-adds]")
+    offered = known.locator("option").all_inner_texts()
+    assert "day-2.csv, 1,200 rows" in offered[1]
+    assert "day-1.csv" in offered[2]
+    for chosen in ("joined-1", "joined-2", "joined-1"):
+        known.select_option(chosen)
+    wanted = act.locator("[name=batch_ids]")
+    assert wanted.input_value() == "joined-1\njoined-2", "each once"
+    wanted.fill(f"{wanted.input_value()}\ntyped-3")
+    act.locator("[name=reason]").fill("They are wrong.")
+    act.locator("button").click()
+    act.locator(".outcome.calm").wait_for()
+    assert runs_of("recall_batch")[-1].conf["batch_ids"] == ["joined-1", "joined-2", "typed-3"]
     page.close()
 
 

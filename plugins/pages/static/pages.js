@@ -171,7 +171,17 @@ function sayWhatIsWanted(event) {
   if (dataset.wanted && !validity.valueMissing) event.target.setCustomValidity(dataset.wanted);
 }
 
+function addLine(event) {
+  const chosen = event.target, into = document.getElementById(chosen.dataset.adds ?? "");
+  if (!into || !chosen.value) return;
+  const lines = into.value.split(/\s*\n\s*/).filter(Boolean);
+  if (!lines.includes(chosen.value)) into.value = [...lines, chosen.value].join("\n");
+  into.setCustomValidity("");
+  chosen.selectedIndex = 0;
+}
+
 followTheme();
+document.addEventListener("change", addLine);
 document.addEventListener("click", leadOut);
 document.addEventListener("submit", act);
 document.addEventListener("invalid", sayWhatIsWanted, true); // this event does not bubble
