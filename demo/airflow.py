@@ -76,6 +76,19 @@ class Airflow(airflow.Airflow):
     def unpause(self, dag_id: str) -> None:
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
+    def read_again(self, dag_id: str) -> None:
+        """Have the DAG's file read now: a folder is watched for a DAG that was unpaused only after that, and
+        the platform in containers reads its files every five minutes.
+
+        Raises:
+            StepFailed: Airflow answered with an error; not where somebody has just asked for the same.
+        """
+        path = f"/parseDagFile/{self.call('GET', f'/dags/{dag_id}')['file_token']}"
+        with _faults_of_the_story():
+            answer = self._answer_in_time("PUT", f"{airflow.API}{path}")
+            if answer.status_code != airflow.ALREADY_THERE:
+                self._checked(answer, "PUT", path)
+
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The newest 100 runs of a DAG, newest first."""
         runs: list[dict[str, Any]] = self.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-id&limit=100")[

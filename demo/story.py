@@ -103,6 +103,7 @@ class Story:
             require(not used, IN_USE.format(", ".join(used)))
             for dag_id in DAGS:
                 self.airflow.unpause(dag_id)
+            self.airflow.read_again(INGEST)
             for dag_id, decides in ((TRAIN, "count"), (DRIFT, "drift")):
                 run_id = wait_for_run(self.airflow, dag_id, "The schedule", timeout_seconds=60)
                 self._wait(dag_id, run_id)

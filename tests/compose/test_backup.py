@@ -32,7 +32,7 @@ def backup(stack: Stack, champion: str, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(1500)
 def test_a_restored_platform_serves_the_same_champion_and_remembers_everything(
     stack: Stack, champion: str, backup: Path
 ) -> None:

@@ -26,7 +26,7 @@ from tasks.stores.lake import Lake
 print(json.dumps(Lake().read("{model}__predictions", columns=["prediction_id"])["prediction_id"].to_pylist()))
 """
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @dataclass(frozen=True)

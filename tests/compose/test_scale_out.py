@@ -24,7 +24,7 @@ inspect = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]).control.inspe
 print(json.dumps({"active": inspect.active(), "reserved": inspect.reserved()}))
 """
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.fixture(scope="module")

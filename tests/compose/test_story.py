@@ -9,7 +9,7 @@ from tests.compose.conftest import EXAMPLE, FIRST_MODEL
 from tests.compose.more_models import MODEL
 from tests.compose.stack import Stack
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = pytest.mark.timeout(1500)
 
 
 def test_the_story_is_told_in_containers_and_no_request_fails(story: Report) -> None:

@@ -74,7 +74,9 @@ def client(node: "Container") -> Any:
     return boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", **secret)
 
 
-def test_a_node_that_was_killed_has_everything_that_it_was_given(run: Run) -> None:
+def test_a_node_without_rights_has_what_one_that_was_killed_was_given_and_stops_when_it_is_told_to(
+    run: Run,
+) -> None:
     first = run()
     client(first).put_object(Bucket="perennial", Key="lake/a", Body=b"kept", IfNoneMatch="*")
     first.remove(force=True)
@@ -83,16 +85,12 @@ def test_a_node_that_was_killed_has_everything_that_it_was_given(run: Run) -> No
     assert second.stats(stream=False)["memory_stats"]["usage"] < MEMORY_BYTES
     with pytest.raises(Exception, match="PreconditionFailed"):
         client(second).put_object(Bucket="perennial", Key="lake/a", Body=b"again", IfNoneMatch="*")
-
-
-def test_a_node_has_no_rights_and_stops_when_it_is_told_to(run: Run) -> None:
-    node = run()
-    assert said(node, "id", "-u") == (0, b"10001\n")
+    assert said(second, "id", "-u") == (0, b"10001\n")
     started = time.monotonic()
-    node.stop(timeout=30)
+    second.stop(timeout=30)
     assert time.monotonic() - started < 15
-    node.reload()
-    assert node.attrs["State"]["ExitCode"] == 0
+    second.reload()
+    assert second.attrs["State"]["ExitCode"] == 0
 
 
 def test_a_node_that_loses_a_process_ends_so_that_it_is_started_again(run: Run) -> None:

@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 DATABASES = PROJECT / "containers" / "compose" / "databases.sh"
 
 
-@pytest.fixture
-def postgres(
-    engine: "DockerClient", bases: None, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[sa.Engine]:
-    """An empty PostgreSQL that the settings point to, with the ledger's heads in `home`."""
+@pytest.fixture(scope="module")
+def server(engine: "DockerClient", bases: None) -> Iterator[sa.URL]:
+    """A PostgreSQL with the four databases of `make up`, as its superuser reaches it."""
     password = secrets.token_hex(8)
     with running(
         engine,
@@ -38,12 +36,27 @@ def postgres(
         until(container, lambda: inside(container, "pg_isready -h 127.0.0.1 -U postgres")[0] == 0)
         container.reload()
         port = container.ports["5432/tcp"][0]["HostPort"]
-        url = f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}/postgres"
-        monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
-        settings.cache_clear()
-        database.engine.cache_clear()
-        yield sa.create_engine(url, poolclass=sa.NullPool)
+        yield sa.make_url(f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}/postgres")
+
+
+@pytest.fixture
+def postgres(server: sa.URL, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """An empty database that the settings point to, with the ledger's heads in `home`."""
+    name = f"test_{secrets.token_hex(4)}"
+    whole = sa.create_engine(server, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with whole.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    point_to(monkeypatch, server.set(database=name))
+    yield sa.create_engine(server.set(database=name), poolclass=sa.NullPool)
     monkeypatch.delenv("PERENNIAL_DATABASE_URL")
+    settings.cache_clear()
+    database.engine.cache_clear()
+    with whole.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def point_to(monkeypatch: pytest.MonkeyPatch, url: sa.URL) -> None:
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", url.render_as_string(hide_password=False))
     settings.cache_clear()
     database.engine.cache_clear()
 
@@ -91,9 +104,7 @@ def test_the_database_changes_and_removes_no_entry_whoever_asks(postgres: sa.Eng
 def test_the_platforms_own_role_adds_entries_and_can_do_nothing_else_to_them(
     postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = postgres.url.set(username="perennial", database="perennial")
-    monkeypatch.setenv("PERENNIAL_DATABASE_URL", own.render_as_string(hide_password=False))
-    settings.cache_clear()
+    point_to(monkeypatch, postgres.url.set(username="perennial", database="perennial"))
     for number in range(2):  # a second process finds the table given away
         database.engine.cache_clear()
         entries.record(
