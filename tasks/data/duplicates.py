@@ -7,9 +7,10 @@ suspicion: whoever acts on single rows compares the values.
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+
+from tasks.stores.lake_sql import new_session
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -31,7 +32,7 @@ class Hashed:
     def of(self, rows: pa.Table) -> Hashes:
         """The hash of each row. Equal values have equal hashes."""
         listed = ", ".join('"' + name.replace('"', '""') + '"' for name in self.columns)
-        with duckdb.connect(config={"threads": 1}) as session:
+        with new_session() as session:
             session.register("rows", rows.select(list(self.columns)))
             found = session.sql(f"SELECT hash({listed}) AS hash FROM rows").to_arrow_table()  # noqa: S608
         return np.asarray(found.column("hash"), dtype=np.uint64)

@@ -14,6 +14,7 @@ from tasks.errors import InvalidProject, InvalidQuery
 from tasks.spec import DataSpec, PipelineSpec, TableSpec
 from tasks.stores.lake import Lake, arrow_schema
 from tasks.stores.lake_rows import ADDED
+from tasks.stores.lake_sql import new_session
 
 UNSEEDED = "a sample without a seed"
 
@@ -116,7 +117,7 @@ def tables_named(query: str) -> set[str]:
     """The tables that a query names, and its own WITH parts; nothing where it cannot be read, which its run
     tells of.
     """
-    with duckdb.connect() as session:
+    with new_session() as session:
         return {found["table_name"] for found in _nodes(_parsed(session, query)) if found.get("table_name")}
 
 
@@ -126,7 +127,7 @@ def refuse_unrepeatable(query: str) -> None:
     Raises:
         InvalidQuery: It calls such a function; the message names it. Faults of its SQL are left to the run.
     """
-    with duckdb.connect() as session:
+    with new_session() as session:
         parsed = _parsed(session, query)
         listed = (
             "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND "

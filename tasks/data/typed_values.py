@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +17,7 @@ from tasks.data.quick_values import EXACT_FLOAT, read_quickly
 from tasks.data.strict_json import WrittenNumber
 from tasks.spec import ColumnType
 from tasks.stores.lake import ARROW_TYPES, arrow_schema
-from tasks.stores.lake_sql import quote
+from tasks.stores.lake_sql import new_session, quote
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -76,8 +75,7 @@ def from_text(rows: pa.Table, columns: Mapping[str, ColumnType]) -> TypedRows:
 def _read(texts: pa.Table, columns: Mapping[str, ColumnType]) -> pa.Table:
     """The values of any text, null where it is not of its type."""
     selected = ", ".join(f"{_expression(name, kind)} AS {quote(name)}" for name, kind in columns.items())
-    with duckdb.connect(config={"threads": 1}) as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with new_session() as session:
         session.register("texts", texts)
         return session.sql(f"SELECT {selected} FROM texts").to_arrow_table().cast(arrow_schema(columns))  # noqa: S608
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -32,7 +31,7 @@ from tasks.stores.lake_rows import (
     stamp,
     without_null_types,
 )
-from tasks.stores.lake_sql import literal, quote, select, show
+from tasks.stores.lake_sql import literal, new_session, quote, select, show
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -263,13 +262,10 @@ class Lake:
         views: Mapping[str, Any] = (
             tables if isinstance(tables, Mapping) else {name: (name, None) for name in tables}
         )
-        with duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"}) as session:
-            session.execute("SET TimeZone = 'UTC'")
+        with new_session() as session:
             for view, rows in views.items():
                 at_hand = rows if isinstance(rows, pa.Table | Dataset) else _in_one_order(self._open(*rows))
                 show(session, view, at_hand, (newest_by or {}).get(view), (without or {}).get(view))
-            session.execute("SET enable_external_access = false")
-            session.execute("SET lock_configuration = true")
             return select(session, sql)
 
     def _create(self, table: str, columns: pa.Schema) -> None:

@@ -1,5 +1,7 @@
 """SQL over rows of the lake: a session that sees the named views, and one SELECT over them."""
 
+import os
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -19,6 +21,23 @@ RECALLS = "recalled-"
 
 IS_RECALL = f"starts_with(batch_id, '{RECALLS}')"
 RECALLED_BATCH = f"substr(batch_id, {len(RECALLS) + 1})"
+
+
+def new_session() -> duckdb.DuckDBPyConnection:
+    """A session that sees what is shown to it, and no file, network or other session; close it."""
+    return _engine(os.getpid()).cursor()
+
+
+@cache
+def _engine(_process: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB, empty, in memory, on one thread, in UTC, once in a process: making one takes as long as five
+    small queries. A process that was forked makes its own.
+    """
+    engine = duckdb.connect(config={"threads": 1, "python_enable_replacements": "false"})
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    engine.execute("SET enable_external_access = false")
+    engine.execute("SET lock_configuration = true")
+    return engine
 
 
 def show(
@@ -42,7 +61,7 @@ def show(
     values = ", ".join(quote(name) for name in rows.schema.names)
     every = quote(f"every row of {view}")
     session.execute(
-        f"CREATE VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
+        f"CREATE TEMP VIEW {quote(view)} AS SELECT * FROM {every} "  # noqa: S608 - quoted names
         f"WHERE NOT {IS_RECALL} AND NOT ({without or 'false'}) "
         f"AND batch_id NOT IN (SELECT {RECALLED_BATCH} FROM {every} WHERE {IS_RECALL}) "
         f"AND ({key} IS NULL OR {key} NOT IN (SELECT {key} FROM {every} WHERE {IS_MARK})) "
