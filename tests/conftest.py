@@ -60,7 +60,7 @@ class ByWhatIsStartedOnce(LoadScopeScheduling):
         if STARTS_ITS_OWN.match(file):
             return file
         if OF_RELEASES.match(file):
-            return OF_RELEASES.pattern
+            return "releases"
         return next((family for family in ONE_SERVICE_EACH if file.startswith(family)), file)
 
 

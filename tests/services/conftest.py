@@ -466,16 +466,19 @@ class Model:
 
         return deploy(self.request(self.promoted(mark, **how)))
 
-    def remove(self) -> None:
-        """Take it out of service and of the registry: a server that is restarted would load it, and who looks
-        at all models would ask for it, too.
-        """
+    def retire(self) -> None:
+        """Take it out of service, so that what a later test restarts does not have to load it."""
         from tasks.serving.backend import retire_all_but
         from tasks.serving.gateway import Gateway
-        from tasks.stores import registry
 
         Gateway().withdraw(self.name)
         retire_all_but(self.name, {})
+
+    def remove(self) -> None:
+        """Take it out of service, and out of the registry: who looks at all models would ask for it, too."""
+        from tasks.stores import registry
+
+        self.retire()
         client = registry.client()
         if client.search_registered_models(f"name = '{self.name}'"):
             client.delete_registered_model(self.name)

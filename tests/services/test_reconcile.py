@@ -233,7 +233,7 @@ def test_a_release_that_was_handed_over_is_told_beside_what_could_not_be_settled
     version = stepped.promoted("two").version
     registry.set_champion(stepped.name, version)
     serving = registry.get_version(served.name, "1")
-    served.remove()
+    served.retire()
     Path(serving.archive.url).write_bytes(b"no archive any more")
     context = StepContext(actor="tests/reconcile", step_key="reconcile", work_url="unused")
     asked = ReconcileRequest(context=context, models=(stepped.name, served.name))
