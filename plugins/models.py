@@ -75,9 +75,7 @@ def fingerprint(folder: Path) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _checked(
-    folder: Path, _held: bytes
-) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
+def _checked(folder: Path, _held: bytes) -> tuple[tuple[PipelineSpec, ...], tuple[InvalidProject, ...]]:
     specs, faults = read_specs(folder)
     usable, unusable = [], list(faults)
     for spec in specs:
