@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 from features import LEVELS
-from sklearn.datasets import load_digits
 
 FIRST_DAY = pd.Timestamp("2026-01-05", tz="UTC")
 
 
 def digits() -> pd.DataFrame:
     """Every digit as a row of the table, in the order of the data set, one a minute."""
+    from sklearn.datasets import load_digits  # seconds, which no training on rows of the lake needs
+
     bundled = load_digits()
     pixels = ["".join(LEVELS[int(level)] for level in image) for image in bundled.data]
     return pd.DataFrame(

@@ -9,6 +9,7 @@ import pytest
 from perennial_gateway.schemas import Schema, instances_of
 from sklearn.metrics import roc_auc_score
 
+from tasks.evaluation.scoring import Scores
 from tasks.spec import PipelineSpec
 from tests.conftest import PROJECT
 from tests.model.conftest import Packaged, example_data, package, run_project, write_parts
@@ -39,11 +40,20 @@ ASKED = {
     "10:11": flight(departure_minute=611),
     "unseen": flight(flight="ZZ1", carrier="ZZ", origin="AAA", destination="ZZZ", distance_miles=11_999),
 }
+BAD = [flight(month=None), flight(departure_minute="noon"), flight(distance_miles=None)]
+WRITTEN = [flight(month=12, departure_minute=EVENING), flight(month=12.0, departure_minute=1200.0)]
 
 
 @pytest.fixture(scope="module")
-def chance_of(model: Packaged) -> dict[str, float]:
-    scores = model.ask(*ASKED.values()).scores
+def answers(model: Packaged) -> Scores:
+    """To everything that is asked below, of one process: first what has an answer, what is refused last."""
+    taken = instances_of({"instances": WRITTEN}, Schema(SPEC.serving.input_schema))
+    return model.ask(*ASKED.values(), *taken, *WRITTEN, *BAD)
+
+
+@pytest.fixture(scope="module")
+def chance_of(answers: Scores) -> dict[str, float]:
+    scores = answers.scores[: len(ASKED)]
     return {name: value for name, value in zip(ASKED, scores, strict=True) if value is not None}
 
 
@@ -72,20 +82,17 @@ def test_what_it_has_never_seen_is_answered_within_reason(chance_of: dict[str, f
     assert 0.01 < chance_of["unseen"] < 0.95
 
 
-def test_a_flight_with_a_missing_or_wrong_feature_is_refused_alone(model: Packaged) -> None:
-    bad = [flight(month=None), flight(departure_minute="noon"), flight(distance_miles=None)]
+def test_a_flight_with_a_missing_or_wrong_feature_is_refused_alone(answers: Scores) -> None:
+    good = len(ASKED) + 2 * len(WRITTEN)
 
-    scores = model.ask(flight(), *bad)
+    assert set(answers.predictions[:good]) <= {0, 1}
+    assert [(refused.row, refused.status) for refused in answers.refused] == [
+        (good + number, 400) for number in range(len(BAD))
+    ]
 
-    assert scores.predictions[0] in {0, 1}
-    assert [(refused.row, refused.status) for refused in scores.refused] == [(1, 400), (2, 400), (3, 400)]
 
-
-def test_a_month_is_scored_the_same_however_a_client_writes_it(model: Packaged) -> None:
-    clients = [flight(month=12, departure_minute=EVENING), flight(month=12.0, departure_minute=1200.0)]
-
-    taken = instances_of({"instances": clients}, Schema(SPEC.serving.input_schema))
-    scores = model.ask(*taken, *clients).scores
+def test_a_month_is_scored_the_same_however_a_client_writes_it(answers: Scores) -> None:
+    scores = answers.scores[len(ASKED) :]
 
     assert scores[0] == scores[1] == scores[2]
     assert scores[3] != scores[2], "the handler itself tells 12 from 12.0: the gateway has to decide"

@@ -97,10 +97,3 @@ def test_what_it_has_never_seen_is_answered_within_reason(minutes: dict[str, Any
 
 def test_a_flight_with_a_missing_or_wrong_feature_is_refused_alone(answers: Scores) -> None:
     assert [(refused.row, refused.status) for refused in answers.refused] == [(4, 400), (5, 400)]
-
-
-def test_trained_again_it_is_the_same_bit_for_bit(loop: ByHand, first: Judged) -> None:
-    found = loop.reproduce(first.archive)
-
-    assert (found.verdict, found.conditions) == ("identical", ()), found.why
-    assert (found.answers.rows, found.metrics) == (first.run.snapshot.test.rows, ())

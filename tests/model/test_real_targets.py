@@ -4,8 +4,9 @@ The files are no part of the repository (Yelp, Phoenix, 2005 to 2013). The model
 train first: words weighted by TF-IDF, and logistic regression. A label is positive from three stars on.
 """
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,12 +54,18 @@ Plant = Callable[[pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Served:
-    """A model that serves, and the reviews that come after those that it knows."""
+    """A model that serves, and the reviews that come after those that it knows.
+
+    Attributes:
+        home: Its state folder.
+        ordinary: What was decided of the first windows, whose reviews and labels were as they are.
+    """
 
     home: Path
     model: Pipeline
     run: TrainingRun
     later: pd.DataFrame
+    ordinary: tuple[DriftDecision, ...] = ()
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -87,10 +94,36 @@ def fitted() -> tuple[Pipeline, pd.DataFrame, pd.DataFrame]:
     return model, before[~learnt], later
 
 
+@pytest.fixture(scope="module")
+def past(
+    fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> Served:
+    """The ordinary windows have passed."""
+    home = tmp_path_factory.mktemp("past")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_HOME", str(home))
+        forget_settings()
+        served = begin(home, fitted)
+        ordinary = tuple(pass_by(served, window) for window in range(ORDINARY))
+        database.engine().dispose()
+    forget_settings()
+    return replace(served, ordinary=ordinary)
+
+
 @pytest.fixture
-def served(home: Path, fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame]) -> Served:
+def served(past: Served, home: Path) -> Served:
+    """A copy of that past, which a test may go on with."""
+    shutil.copytree(past.home, home, dirs_exist_ok=True)
+    return replace(past, home=home)
+
+
+def forget_settings() -> None:
     settings.cache_clear()
     database.engine.cache_clear()
+
+
+def begin(home: Path, fitted: tuple[Pipeline, pd.DataFrame, pd.DataFrame]) -> Served:
+    """Let the model serve, in the state folder of the settings."""
     model, held_out, later = fitted
     table = pa.Table.from_pandas(held_out, schema=arrow_schema(SPEC.data.columns), preserve_index=False)
     Lake().append("reviews", table, batch_id="known")
@@ -197,10 +230,9 @@ def of_airlines(rows: pd.DataFrame) -> pd.DataFrame:
 def test_ordinary_months_are_quiet_and_wrong_labels_are_found_in_the_next(
     served: Served, plant: Plant, reason: str, verdict: str | None
 ) -> None:
-    ordinary = [pass_by(served, window) for window in range(ORDINARY)]
     found = [pass_by(served, window, plant) for window in range(ORDINARY, ORDINARY + 2)]
 
-    assert {name for decision in ordinary for name in sure(decision)} == set()
+    assert {name for decision in served.ordinary for name in sure(decision)} == set()
     assert reason in sure(found[-1]) or reason in sure(found[0])
     assert verdict is None or verdict in {each.verdict for each in found}
     assert all(each.verdict != "retrain" for each in found)
@@ -213,8 +245,6 @@ def test_texts_that_are_cut_off_alarm_although_the_accuracy_rises(served: Served
         kept = rows[scored(served.model, rows["text"].str[:200]).round() == rows["label"]]
         return kept.assign(text=kept["text"].str[:200]).reset_index(drop=True)
 
-    for window in range(ORDINARY):
-        pass_by(served, window)
     found = [pass_by(served, window, cut) for window in range(ORDINARY, ORDINARY + 2)]
 
     assert "performance" not in sure(found[-1])

@@ -5,6 +5,7 @@ not, what must matter does, and plain cases are right.
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tasks.evaluation.scoring import Scores
@@ -56,13 +57,23 @@ def model(tracking: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
     return package(SPEC, work / "files", work / "data", work)
 
 
+PAIRS = [text for pair in (*SAME, *BETTER_AND_WORSE) for text in pair]
+TEXTS = [*PAIRS, *PLAIN, *SAY_NOTHING, *EXTREME]
+BAD: list[dict[str, Any]] = [{}, {"text": None}, {"text": 3}, {"text": ["good"]}]
+
+
 @pytest.fixture(scope="module")
-def score_of(model: Packaged) -> dict[str, float]:
-    """The probability of "positive" for every text that the tests below name."""
-    pairs = [text for pair in (*SAME, *BETTER_AND_WORSE) for text in pair]
-    texts = [*pairs, *PLAIN, *SAY_NOTHING, *EXTREME]
-    scores = model.ask(*({"text": text} for text in texts)).scores
-    return {text: value for text, value in zip(texts, scores, strict=True) if value is not None}
+def answers(model: Packaged) -> Scores:
+    """To every text that the tests below name, and then to instances without one between two of them."""
+    between = [{"text": "A great story."}, *BAD, {"text": "The acting was awful."}]
+    return model.ask(*({"text": text} for text in TEXTS), *between)
+
+
+@pytest.fixture(scope="module")
+def score_of(answers: Scores) -> dict[str, float]:
+    """The probability of "positive" of every text."""
+    scores = answers.scores[: len(TEXTS)]
+    return {text: value for text, value in zip(TEXTS, scores, strict=True) if value is not None}
 
 
 def accuracy(scores: Scores, labels: list[int]) -> float:
@@ -78,8 +89,7 @@ def test_it_beats_tfidf_with_logistic_regression_where_it_was_trained_and_where_
     test = model.part("test")
     elsewhere = example_data(SPEC.name, model.work / "elsewhere", "--source", "rotten_tomatoes")
 
-    at_home = model.ask_rows(test)
-    abroad = model.ask_rows(elsewhere)
+    at_home, abroad = model.ask_rows(pd.concat([test, elsewhere])).split(len(test))
 
     assert accuracy(at_home, test["label"].tolist()) > 0.91
     assert accuracy(abroad, elsewhere["label"].tolist()) > 0.75
@@ -109,14 +119,12 @@ def test_any_text_is_answered_and_what_says_nothing_leaves_it_undecided(score_of
 
 
 def test_an_instance_without_a_text_is_refused_alone_and_its_neighbours_score_as_ever(
-    model: Packaged, score_of: dict[str, float]
+    answers: Scores, score_of: dict[str, float]
 ) -> None:
-    bad: list[dict[str, Any]] = [{}, {"text": None}, {"text": 3}, {"text": ["good"]}]
+    first = len(TEXTS)
 
-    scores = model.ask({"text": "A great story."}, *bad, {"text": "The acting was awful."})
-
-    assert scores.predictions == (1, None, None, None, None, 0)
-    assert [(refused.row, refused.status) for refused in scores.refused] == [
-        (row, 400) for row in (1, 2, 3, 4)
+    assert answers.predictions[first:] == (1, None, None, None, None, 0)
+    assert [(refused.row, refused.status) for refused in answers.refused] == [
+        (first + row, 400) for row in (1, 2, 3, 4)
     ]
-    assert scores.scores[0] == pytest.approx(score_of["A great story."], abs=1e-6)
+    assert answers.scores[first] == pytest.approx(score_of["A great story."], abs=1e-6)

@@ -148,11 +148,26 @@ def pair_threshold(autocorrelation: float, freedom: float, rate: float) -> float
 
 def _both(value: float, correlation: float, freedom: float) -> float:
     """The probability that both of two t-distributed values with a common scale exceed `value`."""
-    nodes, weights = special.roots_genlaguerre(NODES, min(freedom, MOST_FREEDOM) / 2 - 1)
+    nodes, weights = _of_scale(min(freedom, MOST_FREEDOM))
     heights = value * np.sqrt(2 * nodes / min(freedom, MOST_FREEDOM))
-    weights = weights / weights.sum()
-    points, steps = np.polynomial.legendre.leggauss(NODES)
+    points, steps = _of_correlation()
     r = correlation * (points + 1) / 2
     inner = np.exp(-(heights[:, None] ** 2) / (1 + r)) / np.sqrt(1 - r**2)
     joint = stats.norm.sf(heights) ** 2 + (inner * steps).sum(axis=1) * correlation / (4 * np.pi)
     return float(max((weights * joint).sum(), 1e-300))
+
+
+@lru_cache(maxsize=256)
+def _of_scale(freedom: float) -> tuple[Floats, Floats]:
+    """Where the common scale of two t-distributed values is looked at, and the weights, whose sum is 1.
+
+    To make them takes far longer than to use them.
+    """
+    nodes, weights = special.roots_genlaguerre(NODES, freedom / 2 - 1)
+    return nodes, weights / weights.sum()
+
+
+@lru_cache(maxsize=1)
+def _of_correlation() -> tuple[Floats, Floats]:
+    """Where the correlations from 0 to that of two values are looked at, in [-1, 1], and the weights."""
+    return np.polynomial.legendre.leggauss(NODES)
