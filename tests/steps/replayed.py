@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from tasks.contracts import Archive, TrainingRun
+from tasks.evaluation.preparation import replay
+from tasks.evaluation.preparation.inputs import Inputs
 from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.runtime.code_version import Code
 from tasks.settings import PROJECT
@@ -170,6 +173,20 @@ def packed(spec: PipelineSpec, run: TrainingRun, models: Path, home: Path) -> Ar
     file = build(spec, run, home / "packed", Code(PROJECT, models))
     sha256, size = files.sha256(str(file)), file.stat().st_size
     return judged.archive(model=spec.name, run_id=run.run_id, url=str(file), sha256=sha256, size_bytes=size)
+
+
+def run_training_once(patch: pytest.MonkeyPatch, known: list[Inputs]) -> None:
+    """Let replays keep in `known` what the first one's training gave to its network, and take it from there:
+    for replays of the same rows through the same training and several archives.
+    """
+    run = replay._trained
+
+    def trained(*how: Any) -> Inputs:
+        if not known:
+            known.append(run(*how))
+        return known[0]
+
+    patch.setattr(replay, "_trained", trained)
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from tasks.contracts import Archive, Signal, Skew, TrainingRun
 from tasks.evaluation.preparation.candidate import preparation_of
+from tasks.evaluation.preparation.inputs import Inputs
 from tasks.gate.rules.preparation import prepares_as_trained
 from tasks.monitoring.skew.look import look
 from tasks.spec import PipelineSpec
 from tasks.stores.lake import Lake
-from tests.steps.replayed import FEATURES, HANDLER, NAME, TRAIN, instances, trained
+from tests.steps.replayed import FEATURES, HANDLER, NAME, TRAIN, instances, run_training_once, trained
 from tests.unit.monitoring.traffic import DAY, START
 
 WINDOW = (START, START + DAY)
@@ -106,10 +107,17 @@ def test_a_handler_that_prepares_as_the_training_did_is_quiet_and_a_changed_arch
     assert (changed.level, changed.reason) == ("incident", "archive_changed")
 
 
+@pytest.fixture(scope="module")
+def as_trained() -> list[Inputs]:
+    """What the training gives to its network, once a test has asked: the faults are the archives' alone."""
+    return []
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_handler_that_prepares_otherwise_is_an_incident_that_names_the_input(
-    home: Path, fault: str
+    home: Path, as_trained: list[Inputs], monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
+    run_training_once(monkeypatch, as_trained)
     spec, run, archive = trained(home, **broken(fault))
     log(answers(), run=run.run_id)
 

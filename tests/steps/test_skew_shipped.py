@@ -15,7 +15,7 @@ from tasks.evaluation.preparation.compare import tell
 from tasks.evaluation.preparation.kept_code import keep_code
 from tasks.settings import PROJECT
 from tasks.spec import PipelineSpec
-from tests.steps.replayed import packed
+from tests.steps.replayed import packed, run_training_once
 from tests.unit import judged
 
 SAVED = {
@@ -57,8 +57,9 @@ def _varied(value: object, number: int) -> object:
     [("flight_delay", EXCHANGED, "input categories[2]"), ("review_sentiment", REVERSED, "input texts")],
 )
 def test_a_planted_fault_of_the_handler_is_named_by_the_first_row(
-    home: Path, model: str, fault: tuple[str, str], named: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, model: str, fault: tuple[str, str], named: str
 ) -> None:
+    run_training_once(monkeypatch, [])
     spec, run = trained(model, home)
     sound = preparation_of(spec, run, Path(packed(spec, run, home / "models", home / "sound").url))
     handler, (right, wrong) = home / "models" / model / "handler.py", fault
