@@ -23,6 +23,17 @@ LOOP = ("ingest", "collect", "train", "judge_again", "drift", "reconcile")
 
 
 @hookimpl
+def on_starting() -> None:
+    """Called when the scheduler, the DAG processor or the triggerer starts, before it forks.
+
+    Where one of our modules cannot be imported, Airflow logs it and goes on, and the DAG files say so.
+    """
+    from plugins.preload import preload
+
+    preload()
+
+
+@hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
     """Called once a run succeeded, before that is committed, so that a
     scheduler that dies now calls again.

@@ -14,6 +14,8 @@ from tasks.spec import Task, label_text
 
 Codes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
+Truth = NDArray[Any]
+"""The labels as `Target.encode` gives them, shape (rows,)."""
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of one answer may be from adding up to 1."""
 

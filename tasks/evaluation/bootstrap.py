@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 CONFIDENCE = 0.95
 SEED = 20_250_101
@@ -46,6 +45,7 @@ def intervals(statistics: Sequence[Statistic], rows: int) -> list[Interval]:
     """
     if rows < 2 or not statistics:
         return [UNKNOWN] * len(statistics)
+    from scipy import stats
 
     def of_draws(drawn: NDArray[np.int64], axis: int) -> NDArray[np.float64]:  # noqa: ARG001 - SciPy's interface
         weights = _weights(drawn)

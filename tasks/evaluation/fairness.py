@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.contracts import FairnessGap, GroupValue
-from tasks.evaluation.answers import Answers, Numbers
+from tasks.evaluation.answers import Answers, Numbers, Truth
 from tasks.evaluation.bootstrap import Statistic, Weights, intervals
 from tasks.evaluation.frozen_rows import Frozen
-from tasks.evaluation.metrics import Truth
 from tasks.spec import GapMetric, PipelineSpec
 
 POSITIVE = 1

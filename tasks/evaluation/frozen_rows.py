@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 
 from tasks.contracts import SnapshotPart
 from tasks.errors import CheckFailed
-from tasks.evaluation.answers import Target
-from tasks.evaluation.metrics import Truth
+from tasks.evaluation.answers import Target, Truth
 from tasks.evaluation.slices import Slice, SlicedColumn, sliced_columns
 from tasks.spec import PipelineSpec, declared_classes, in_order
 from tasks.stores.parts import fetch_part, read_part

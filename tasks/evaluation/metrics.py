@@ -7,7 +7,6 @@ the same draws for both models. Sources are in `shares` and `bootstrap`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +14,11 @@ from scipy import stats
 
 from tasks.contracts import Metric, PairedDifference
 from tasks.evaluation import classification, regression, shares
-from tasks.evaluation.answers import Answers, Target
+from tasks.evaluation.answers import Answers, Target, Truth
 from tasks.evaluation.bootstrap import Interval, Statistic, intervals, minus
 from tasks.spec import RECALL_OF, kind_of, label_text
 
 DEALS, SEED = 50, 0
-
-Truth = NDArray[Any]
-"""The labels as `Target.encode` gives them, shape (rows,)."""
 
 
 @dataclass(frozen=True)

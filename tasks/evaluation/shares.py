@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from tasks.evaluation.answers import Codes
 from tasks.evaluation.bootstrap import CONFIDENCE
@@ -42,6 +42,8 @@ def measure(right: NDArray[np.bool_]) -> Share:
     """The share of rows that are right, with Wilson's interval; of no rows 0, and nothing is known of it."""
     if not len(right):
         return Share(0.0, 0.0, 1.0)
+    from scipy import stats
+
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(CONFIDENCE, method="wilson")
     return Share(float(right.mean()), float(interval.low), float(interval.high))
 
@@ -67,6 +69,8 @@ def mcnemar(only_first: int, only_second: int) -> PValues:
     disagreements = only_first + only_second
     if not disagreements:
         return PValues(1.0, 1.0, 1.0)
+    from scipy import stats
+
     sides = ("two-sided", "greater", "less")
     tests = (stats.binomtest(only_first, disagreements, alternative=side) for side in sides)
     return PValues(*(float(test.pvalue) for test in tests))
@@ -76,5 +80,5 @@ def _around(only_first: int, only_second: int, rows: int) -> tuple[float, float]
     """Wald's interval of the difference of two paired shares."""
     value = (only_first - only_second) / rows
     error = sqrt(((only_first + only_second) / rows - value**2) / rows)
-    reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+    reach = float(special.ndtri((1 + CONFIDENCE) / 2)) * error
     return value - reach, value + reach

@@ -17,8 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse, stats
-from scipy.spatial.distance import jensenshannon
+from scipy import sparse, special
 
 from tasks.contracts import ColumnDistance
 from tasks.spec import FEWEST_ROWS, ColumnType
@@ -114,7 +113,7 @@ def separate(
     null = [
         _out_of_fold_auc(text, table, rng.permutation(from_window), folds, kinds) for _ in range(RELABELLINGS)
     ]
-    quantile = stats.t.isf(false_alarm_share, RELABELLINGS - 1) * np.sqrt(1 + 1 / RELABELLINGS)
+    quantile = -special.stdtrit(RELABELLINGS - 1, false_alarm_share) * np.sqrt(1 + 1 / RELABELLINGS)
     null_auc = float(np.maximum(np.mean(null) + quantile * np.std(null, ddof=1), 0.5))
     return Separation(auc, null_auc, len(window), len(reference))
 
@@ -166,6 +165,8 @@ def _distance(
             for side in (window, reference)
         )
         scale = float(np.std(other)) or 1.0
+        from scipy import stats
+
         distance = float(stats.wasserstein_distance(own, other)) / scale
         return ColumnDistance(
             column=name,
@@ -174,6 +175,8 @@ def _distance(
         )
     shares = [side[name].astype(str).value_counts(normalize=True) for side in (window, reference)]
     both = pd.concat(shares, axis=1).fillna(0).to_numpy()
+    from scipy.spatial.distance import jensenshannon
+
     distance = float(jensenshannon(both[:, 0], both[:, 1], base=2))
     return ColumnDistance(column=name, distance=distance, method="Jensen-Shannon distance")
 

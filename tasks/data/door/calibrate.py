@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import stats
 
 from tasks.contracts import CrowdSize, DoorColumn, DoorScales
 from tasks.data.door.crowds import (
@@ -133,6 +132,8 @@ def _category(name: str, values: Sequence[str | None], share: float) -> DoorColu
 
 def _trends(values: Numbers) -> bool:
     """Whether the means of blocks in a row are in their order, as of months, prices and counters."""
+    from scipy import stats
+
     means = [float(block.mean()) for block in np.array_split(values, TREND_BLOCKS)]
     if np.ptp(means) == 0:
         return False

@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special
 
 from tasks.monitoring.inputs.calibrate import Calibration
 
@@ -120,7 +120,7 @@ def detectors(z: Floats, matters: Bools, zone: Floats, usual: Calibration, limit
 
 def _news(z: Floats, usual: Calibration) -> Floats:
     """What each window says that the one before it had not said, as a standard normal, clipped."""
-    scores = stats.norm.ppf(np.clip(stats.t.cdf(z, usual.freedom), 1e-12, 1 - 1e-12))
+    scores = special.ndtri(np.clip(special.stdtr(usual.freedom, z), 1e-12, 1 - 1e-12))
     before = np.vstack([np.zeros((1, z.shape[1])), scores[:-1]])
     news = (scores - usual.autocorrelation * before) / np.sqrt(1 - usual.autocorrelation**2)
     return np.asarray(np.clip(news, -CLIP, CLIP))
@@ -138,6 +138,7 @@ def pair_thresholds(usual: Calibration, rate: float) -> Floats:
 @lru_cache(maxsize=256)
 def pair_threshold(autocorrelation: float, freedom: float, rate: float) -> float:
     """The value that a window and one of the two before it both exceed with the probability `rate`."""
+    from scipy import optimize
 
     def excess(value: float) -> float:
         pairs = _both(value, autocorrelation, freedom) + _both(value, autocorrelation**2, freedom)
@@ -153,7 +154,7 @@ def _both(value: float, correlation: float, freedom: float) -> float:
     points, steps = _of_correlation()
     r = correlation * (points + 1) / 2
     inner = np.exp(-(heights[:, None] ** 2) / (1 + r)) / np.sqrt(1 - r**2)
-    joint = stats.norm.sf(heights) ** 2 + (inner * steps).sum(axis=1) * correlation / (4 * np.pi)
+    joint = special.ndtr(-heights) ** 2 + (inner * steps).sum(axis=1) * correlation / (4 * np.pi)
     return float(max((weights * joint).sum(), 1e-300))
 
 

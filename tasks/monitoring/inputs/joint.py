@@ -5,7 +5,7 @@ days apart.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from tasks.contracts import JointNull, Signal
 from tasks.monitoring.inputs.charts import pair_threshold
@@ -75,4 +75,4 @@ def _threshold(null: JointNull, rate: float) -> float:
 
 def _most(freedom: int) -> float:
     """The step of one window in ten thousand: so few days cannot tell rarer ones."""
-    return float(stats.t.isf(1e-4, freedom))
+    return -float(special.stdtrit(freedom, 1e-4))

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from tasks.contracts import ColumnProfile, ColumnScale
 
@@ -108,7 +108,7 @@ def normal_scores(pooled: Floats) -> Floats:
     """The score of each bin: mean 0 and variance 1 over the reference; zeros where it is constant."""
     shares = pooled / pooled.sum()
     middle = np.cumsum(shares) - shares / 2
-    scores = stats.norm.ppf(np.clip(middle, 1e-4, 1 - 1e-4))
+    scores = special.ndtri(np.clip(middle, 1e-4, 1 - 1e-4))
     scores = scores - (shares * scores).sum()
     deviation = np.sqrt((shares * scores**2).sum())
     return np.asarray(scores / deviation if deviation > 0 else np.zeros_like(scores))

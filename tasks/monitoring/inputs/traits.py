@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from tasks.contracts import ColumnScale, Reference, WindowProfile
 
@@ -65,6 +64,8 @@ def _constant_within_days(name: str, days: tuple[WindowProfile, ...]) -> bool:
 
 def _trends(scale: ColumnScale, days: tuple[WindowProfile, ...]) -> bool:
     """Whether the days' means are in their order, and differ by more than the rows of all days do."""
+    from scipy import stats
+
     means = [_mean(day, scale.column) for day in days]
     if not scale.deviation or np.ptp(means) < scale.deviation:
         return False

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.contracts import Agreement, ModelVersion, TrainingRun
 from tasks.errors import ArchiveMismatch, CheckFailed, InvalidProject, ServingError
-from tasks.evaluation.answers import Answers, Judged, Target
-from tasks.evaluation.metrics import Truth
+from tasks.evaluation.answers import Answers, Judged, Target, Truth
 from tasks.evaluation.scoring import Scores, score
 from tasks.monitoring.labels.judge import Rows
 from tasks.monitoring.labels.next_batch import NextBatch

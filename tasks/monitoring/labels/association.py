@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from tasks.contracts import Association
 from tasks.monitoring.domain_classifier import Kind
@@ -122,7 +122,7 @@ def association(
         batches=usually.degrees + 2,
         rows=min(len(own), MOST_ROWS),
         p_value=usually.p_below(found.value - usually.center, error),
-        p_half=float(stats.norm.cdf(short / found.error)) if found.error else float(short >= 0),
+        p_half=float(special.ndtr(short / found.error)) if found.error else float(short >= 0),
     )
 
 

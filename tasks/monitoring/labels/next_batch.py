@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 FEWEST_BATCHES = 4
 
@@ -42,11 +42,11 @@ class NextBatch:
 
     def p_below(self, difference: float, error: float) -> float:
         """The probability of a difference so low or lower, by Student's distribution."""
-        return float(stats.t.cdf(difference / error, self.degrees))
+        return float(special.stdtr(self.degrees, difference / error))
 
     def reach(self, level: float) -> float:
         """How many errors a value is off with this probability, in either direction."""
-        return float(stats.t.isf(level / 2, self.degrees))
+        return -float(special.stdtrit(self.degrees, level / 2))
 
 
 def expected(values: Numbers, variances: Numbers, rows: Numbers) -> NextBatch | None:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tasks.evaluation import metrics
-from tasks.evaluation.answers import Answers, Target
-from tasks.evaluation.metrics import Truth
+from tasks.evaluation.answers import Answers, Target, Truth
 from tasks.monitoring.labels.next_batch import NextBatch, expected
 
 Numbers = NDArray[np.float64]

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf, log, sqrt
 
-from scipy.stats import binomtest
-
 from tasks.contracts import Signal, TargetReference, TargetSummary
 from tasks.monitoring.target import estimate, measures, windows
 from tasks.monitoring.target.detector import Detector, Trace, trace, variance_of
@@ -142,6 +140,8 @@ def _with_interval(name: str, found: Measured) -> tuple[float, float, float]:
     """
     value = measures.as_metric(name, found.value)
     if name == "accuracy":
+        from scipy.stats import binomtest
+
         interval = binomtest(round(value * found.rows), round(found.rows)).proportion_ci(method="wilson")
         return value, float(interval.low), float(interval.high)
     reach, most = REACH * sqrt(variance_of(found)), 1.0 if kind_of(name).is_share else inf
