@@ -115,7 +115,7 @@ def story(stack: Stack) -> Report:
     """
     told = stack.make("demo", **FIRST_MODEL, timeout_seconds=900)
     assert told.returncode == 0, told.stdout[-6000:]
-    for dag_id in (TRAIN, DRIFT):  # at three o'clock another model would take the place of the one that serves
+    for dag_id in (TRAIN, DRIFT):  # at three o'clock another model would take its place
         stack.airflow.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
     return Report.model_validate_json((PROJECT / "demo-report.json").read_text(encoding="utf-8"))
 

@@ -46,9 +46,9 @@ def test_an_image_runs_as_a_user_who_may_write_to_no_code_of_it(
     engine: "DockerClient", images: dict[str, str], name: str
 ) -> None:
     # uv's empty .lock says nothing to anybody but uv.
-    writable = "find /opt /usr /etc /bin /lib -xdev -writable ! -type l ! -name .lock -print -quit 2>/dev/null"
+    writable = "find /opt /usr /etc /bin /lib -xdev -writable ! -type l ! -name .lock -print -quit"
     options = {key: value for key, value in READ_ONLY.items() if key != "read_only"}
-    tell = f"id -u; id -g; echo ~; pwd; {writable} || true"
+    tell = f"id -u; id -g; echo ~; pwd; {writable} 2>/dev/null || true"
     told = engine.containers.run(images[name], ["sh", "-c", tell], remove=True, **options)
     assert told.decode().split() == ["10001", "0", "/home/perennial", "/opt/perennial"]
 
