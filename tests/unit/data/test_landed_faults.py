@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.data import csv_reader, json_reader, landed_file, parquet_reader, suite_run
+from tasks.data import csv_reader, json_reader, landed_file, parquet_reader
 from tasks.data.landing import Landing
 from tasks.data.landing_names import with_number
 from tasks.errors import InvalidProject, InvalidRequest, MachineFull
@@ -137,7 +137,7 @@ def test_a_want_of_memory_that_great_expectations_swallows_is_the_machine_s(
 
     events.land("a.csv", GOOD)
     with monkeypatch.context() as patched:
-        patched.setattr(suite_run, "_exceptions", raised)
+        patched.setattr("tasks.data.suite_run._exceptions", raised)
         with pytest.raises(MachineFull):
             events.ingest()
     assert events.ingest().published_rows == 2

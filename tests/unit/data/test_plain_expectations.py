@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data import made_expectations
 from tasks.data.plain_expectations import FORMS, judges_rows
 from tests.conftest import PROJECT
 
@@ -42,6 +41,8 @@ LIKELY: dict[str, dict[str, Any]] = {
 @settings(deadline=None)  # its first example imports Great Expectations
 @given(st.data())
 def test_what_is_accepted_here_great_expectations_accepts_and_says_the_same_of(data: st.DataObject) -> None:
+    from tasks.data import made_expectations
+
     kind = data.draw(st.sampled_from(sorted(FORMS)))
     changed = data.draw(st.lists(st.sampled_from(sorted(ARGUMENTS)), max_size=2))
     arguments = LIKELY[kind] | {name: data.draw(ARGUMENTS[name], label=name) for name in changed}

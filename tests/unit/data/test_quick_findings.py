@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.data import suite_run
 from tasks.data.findings import Finding
 from tasks.data.judge import Judge, judging
 from tasks.data.quick_findings import find_quickly
@@ -68,6 +67,8 @@ def _expectation(kind: str, column: str, arguments: dict[str, Any]) -> Expectati
 
 def _slowly(judge: Judge, expectation: Expectation) -> Finding | None:
     """What Great Expectations finds; None where it cannot say."""
+    from tasks.data import suite_run
+
     try:
         return judge.run._evaluate([expectation], suite_run.frame_of(ROWS))[0]
     except suite_run.CannotEvaluate:

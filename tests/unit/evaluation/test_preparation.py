@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from tasks.evaluation.preparation.compare import compare, tell
 from tasks.evaluation.preparation.inputs import CannotCompare, Inputs, by_row
@@ -72,6 +71,8 @@ def test_a_row_that_both_refuse_is_no_difference_and_one_that_one_refuses_is() -
 
 
 def test_inputs_of_every_kind_are_divided_by_the_row_and_kept_as_they_are(tmp_path: Path) -> None:
+    import torch
+
     given = {
         "ids": torch.tensor([[1, 2], [3, 4]]),
         "half": torch.tensor([1.5, 2.5], dtype=torch.bfloat16, requires_grad=True),
@@ -99,6 +100,8 @@ def test_inputs_that_are_not_by_the_row_are_named() -> None:
 
 
 def test_only_the_network_is_watched_and_not_the_layers_inside() -> None:
+    import torch
+
     network = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU())
 
     with Watch().watching(torch) as calls:

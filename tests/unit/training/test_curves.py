@@ -4,16 +4,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
 
 from tasks.training import curves as module
 from tasks.training.curves import Curves
 from tasks.training.follow import Follower
 from tests.unit import trained
+from tests.unit.training.writers import summary_writer
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def kept(curves: Curves, folder: str = "tensorboard") -> Iterator[str]:
 
 
 def test_what_is_written_so_far_is_drawn_and_kept_and_the_rest_follows(curves: Curves, place: Path) -> None:
-    writer = SummaryWriter(place / "tmp" / "logs")
+    writer = summary_writer(place / "tmp" / "logs")
     writer.add_scalar("loss", 0.5, 1)
     writer.flush()
     curves.look()
@@ -55,7 +55,7 @@ def test_what_is_written_so_far_is_drawn_and_kept_and_the_rest_follows(curves: C
     (first,) = kept(curves)
     assert first.startswith("tensorboard/tmp/logs/events.out.tfevents.")
 
-    writer.add_histogram("weights", torch.arange(1000.0), 2)
+    writer.add_histogram("weights", np.arange(1000.0), 2)
     writer.add_scalar("loss", 0.25, 2)
     writer.close()
     curves.look(last=True)
@@ -69,7 +69,7 @@ def test_what_is_written_so_far_is_drawn_and_kept_and_the_rest_follows(curves: C
 
 
 def test_folders_below_the_first_are_in_the_names_of_the_curves(curves: Curves, place: Path) -> None:
-    with SummaryWriter(place / "runs" / "first") as writer:
+    with summary_writer(place / "runs" / "first") as writer:
         writer.add_scalar("loss", 1.0, 1)
         writer.add_scalars("both", {"train": 1.0, "validation": 2.0}, 1)
         writer.add_scalar("layer[0]//weights", 1.0, 1)
@@ -87,9 +87,9 @@ def test_folders_below_the_first_are_in_the_names_of_the_curves(curves: Curves, 
 def test_logs_that_were_there_before_and_what_links_lead_to_are_not_the_runs(
     client: MlflowClient, place: Path, tmp_path: Path
 ) -> None:
-    with SummaryWriter(place / "old") as writer:
+    with summary_writer(place / "old") as writer:
         writer.add_scalar("old", 1.0, 1)
-    with SummaryWriter(tmp_path / "elsewhere") as writer:
+    with summary_writer(tmp_path / "elsewhere") as writer:
         writer.add_scalar("elsewhere", 1.0, 1)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
@@ -109,7 +109,7 @@ def test_a_file_that_only_has_the_name_is_kept_and_said_to_hold_no_curves(
     curves: Curves, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "events.out.tfevents.1.host").write_bytes(b"This is no event file at all.")
-    with SummaryWriter(place / "good") as writer:
+    with summary_writer(place / "good") as writer:
         writer.add_scalar("loss", 1.0, 1)
 
     curves.look()
@@ -124,7 +124,7 @@ def test_a_long_curve_is_drawn_with_fewer_points_and_has_its_last(
     curves: Curves, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POINTS", 10)
-    with SummaryWriter(place) as writer:
+    with summary_writer(place) as writer:
         for step in range(60):
             writer.add_scalar("loss", step, step)
 
@@ -144,7 +144,7 @@ def test_a_server_that_is_away_loses_no_point_and_is_told_once(
         raise ConnectionError("MLflow is gone")
 
     follower = Follower(curves.client, curves.run_id, curves, None)
-    with SummaryWriter(place) as writer:
+    with summary_writer(place) as writer:
         writer.add_scalar("loss", 1.0, 1)
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_batch", away)
@@ -164,7 +164,7 @@ def test_a_file_that_takes_too_much_room_is_kept_when_the_training_has_ended(
     curves: Curves, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LARGEST_LIVE", 10)
-    with SummaryWriter(place / "logs") as writer:
+    with summary_writer(place / "logs") as writer:
         writer.add_scalar("loss", 0.5, 1)
     curves.look()
     assert (steps(curves, "tensorboard/loss"), list(kept(curves))) == ([1], [])
@@ -191,7 +191,7 @@ LEFT_OF_A_NAME = module.LONGEST_NAME - len("tensorboard/")
 def test_a_point_that_mlflow_would_refuse_costs_no_other(
     curves: Curves, place: Path, tag: str, step: int, seconds: float
 ) -> None:
-    with SummaryWriter(place) as writer:
+    with summary_writer(place) as writer:
         writer.add_scalar(tag, 0.5, step, walltime=seconds)
         writer.add_scalar("good", 0.25, 1)
 
@@ -202,11 +202,11 @@ def test_a_point_that_mlflow_would_refuse_costs_no_other(
 
 @pytest.mark.parametrize("instead", ["a link", "a pipe", "nothing"])
 def test_what_is_put_in_the_place_of_a_file_is_not_read(curves: Curves, place: Path, instead: str) -> None:
-    with SummaryWriter(place) as writer:
+    with summary_writer(place) as writer:
         writer.add_scalar("loss", 0.5, 1)
     (file,) = place.iterdir()
     other = place.parent / "another training's"
-    with SummaryWriter(other) as writer:
+    with summary_writer(other) as writer:
         for step in range(9):
             writer.add_scalar("loss", 0.5, step)
     curves.look()

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
-from torch.utils.tensorboard import SummaryWriter
 
 from tasks.training.event_file import NoEventFile, Scalar, read_scalars
+from tests.unit.training.writers import summary_writer
 
 
 def event_file(folder: Path) -> Path:
@@ -24,10 +24,10 @@ def scalars(path: Path, start: int = 0, most: int = 1000) -> tuple[list[Scalar],
 
 
 def test_each_scalar_is_read_and_what_is_none_is_passed_over(tmp_path: Path) -> None:
-    with SummaryWriter(tmp_path) as writer:
+    with summary_writer(tmp_path) as writer:
         writer.add_scalar("loss/train", 0.25, 1, walltime=1000.5)
-        writer.add_image("picture", torch.rand(3, 400, 400), 1)
-        writer.add_histogram("weights", torch.rand(1000), 1)
+        writer.add_image("picture", np.random.default_rng(0).random((3, 400, 400)), 1)
+        writer.add_histogram("weights", np.random.default_rng(1).random(1000), 1)
         writer.add_scalar("loss/train", -2.0, 2**40, walltime=1001.5)
         writer.add_scalar("new style", 3.5, 3, new_style=True)
         writer.add_text("note", "Nothing to draw.", 3)
@@ -66,7 +66,7 @@ def test_a_scalar_of_tensorflow_2_is_a_tensor_of_its_plugin(tmp_path: Path, kind
 
 
 def test_a_file_is_read_on_from_where_the_last_whole_record_ended(tmp_path: Path) -> None:
-    with SummaryWriter(tmp_path) as writer:
+    with summary_writer(tmp_path) as writer:
         for step in range(10):
             writer.add_scalar("loss", step, step)
     whole = event_file(tmp_path).read_bytes()
@@ -84,7 +84,7 @@ def test_a_file_is_read_on_from_where_the_last_whole_record_ended(tmp_path: Path
 
 
 def test_no_more_is_read_at_once_than_is_asked_for(tmp_path: Path) -> None:
-    with SummaryWriter(tmp_path) as writer:
+    with summary_writer(tmp_path) as writer:
         for step in range(10):
             writer.add_scalar("loss", step, step)
 
@@ -97,7 +97,7 @@ def test_no_more_is_read_at_once_than_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", [0, 9, 20])
 def test_what_is_no_event_file_is_said_to_be_none(tmp_path: Path, place: int) -> None:
-    with SummaryWriter(tmp_path) as writer:
+    with summary_writer(tmp_path) as writer:
         writer.add_scalar("loss", 1.0, 1)
     content = bytearray(event_file(tmp_path).read_bytes())
     content[place] ^= 0xFF
