@@ -14,6 +14,8 @@ from tests.services.test_gateway_fuzz import TOKEN
 from tests.services.test_gateway_hostile import head, raw
 
 SECONDS = 3.0
+USUAL_SECONDS = 20.0
+"""What a gateway waits for a head; one for a body or for a reader waits longer."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_a_head_that_does_not_come_to_its_end_is_waited_for_no_longer_than_it_ma
         with connection:
             while connection.recv(1000):
                 pass
-            assert SECONDS - 1 < time.monotonic() - began < SECONDS + 5
+            assert SECONDS - 1 < time.monotonic() - began < USUAL_SECONDS
 
 
 def test_a_body_that_does_not_come_and_an_answer_that_is_not_read_are_waited_for_no_longer_than_they_may(
