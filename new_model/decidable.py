@@ -1,7 +1,7 @@
 """What `make check` says beside faults: whether the steps of a model's releases can decide anything."""
 
 from collections.abc import Iterator
-from math import ceil, log
+from math import ceil, log, log1p
 
 from tasks.percent import percent
 from tasks.release.needed import Needed, needed
@@ -17,7 +17,7 @@ def notes_of_release(spec: PipelineSpec) -> Iterator[str]:
     found = [each for each in needed(spec) if each.share]
     yield from _of_requests(spec, found)
     if spec.release.sticky_by == "sender" and spec.release.steps[0] < 1:
-        yield _of_senders(spec)
+        yield from _of_senders(spec)
 
 
 def _of_requests(spec: PipelineSpec, found: list[Needed]) -> Iterator[str]:
@@ -45,10 +45,12 @@ def _of_requests(spec: PipelineSpec, found: list[Needed]) -> Iterator[str]:
     )
 
 
-def _of_senders(spec: PipelineSpec) -> str:
+def _of_senders(spec: PipelineSpec) -> Iterator[str]:
     share, missed = spec.release.steps[0], spec.release.error_rates.missed
-    few = ceil(log(missed) / log(1 - share))
-    return (
+    few = ceil(log(missed) / log1p(-share))
+    if few < 2:  # whoever asks at all is as good as surely drawn
+        return
+    yield (
         f"{spec.name}: release.sticky_by is sender, so that {step_name(share)} draws tokens, not requests: "
         f"of fewer than {few} tokens that ask it draws none more often than once in {1 / missed:.0f} "
         f"releases (release.error_rates.missed), although {percent(share)} are wanted, and the candidate is "

@@ -20,14 +20,19 @@ log = logging.getLogger(__name__)
 TRAIN = "train_"
 LOOP = ("ingest", "collect", "train", "judge_again", "drift", "reconcile")
 """The DAGs that nobody watches: a run of theirs that failed is somebody's to know."""
+IN_A_TASK = "TaskRunnerMarker"
+"""What Airflow says that starts where a task does."""
 
 
 @hookimpl
-def on_starting() -> None:
-    """Called when the scheduler, the DAG processor or the triggerer starts, before it forks.
+def on_starting(component: Any) -> None:
+    """Called when the scheduler, the DAG processor or the triggerer starts, before it forks; and in each
+    task, which reads one DAG file and forks nothing.
 
     Where one of our modules cannot be imported, Airflow logs it and goes on, and the DAG files say so.
     """
+    if type(component).__name__ == IN_A_TASK:
+        return
     from plugins.preload import preload
 
     preload()

@@ -15,6 +15,8 @@ from tasks.spec.release_checks import MOST_REQUESTS
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SLOW_SECONDS = 1.0
+MOST_BESIDE = 1e18
+"""Requests of the stable version beside the candidate's; a share of almost none would make them infinite."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _decided(spec: PipelineSpec, name: str, share: float, requests: int) -> Stag
     """What follows of a stage in which the candidate was asked so often, and the stable version its part."""
     part = share if name.startswith("canary") else spec.release.shadow.share
     beside = requests * (1 - part) / part if name.startswith("canary") else requests / part
-    stable = _faultless(spec, max(1, round(beside)) if part < 1 else requests)
+    stable = _faultless(spec, max(1, round(min(beside, MOST_BESIDE))) if part < 1 else requests)
     stage = Stage(
         release_id="needed",
         model=spec.name,

@@ -77,6 +77,14 @@ def test_steps_that_draw_senders_are_told_how_many_there_have_to_be(pipeline: Pa
     assert "canary_5 draws tokens, not requests: of fewer than 59 tokens" in note
     assert (1 - 0.05) ** 59 < 0.05 < (1 - 0.05) ** 58
     assert of_release(pipeline, "{mode: canary, sticky_by: 'header:X-User-Id'}") == []
+    assert of_release(pipeline, "{mode: canary, sticky_by: sender, steps: [0.96, 1.0]}") == []
+
+
+@pytest.mark.parametrize("rules", ["steps: [SHARE, 1.0], sticky_by: sender", "shadow: {share: SHARE}"])
+@pytest.mark.parametrize("share", ["1.0e-17", "1.0e-300"])
+def test_a_share_of_almost_none_takes_no_check_down(pipeline: Path, rules: str, share: str) -> None:
+    notes = of_release(pipeline, f"{{mode: canary, {rules.replace('SHARE', share)}}}")
+    assert len(notes) == (2 if "sender" in rules else 0)
 
 
 @pytest.mark.parametrize(
