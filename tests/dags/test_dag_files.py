@@ -240,25 +240,6 @@ def test_parsing_is_light_and_gives_the_same_dags_in_every_process() -> None:
     assert first["hashes"] == second["hashes"]
 
 
-def test_what_forks_imports_ours_and_a_task_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow calls the listener in both; a broken DAG file is no concern of another one's tasks."""
-    from airflow.jobs.job import Job
-    from airflow.listeners.listener import get_listener_manager
-    from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
-
-    from plugins import listener
-
-    started: list[str] = []
-    monkeypatch.setattr("plugins.preload.preload", lambda: started.append("preload"))
-    manager = get_listener_manager()
-    manager.add_listener(listener)
-
-    manager.hook.on_starting(component=TaskRunnerMarker())
-    assert started == []
-    Job()
-    assert started == ["preload"]
-
-
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
