@@ -7,13 +7,15 @@ import sys
 from typing import NoReturn
 
 from cli.exits import AWAY, BROKEN, FAULT
-from tasks.errors import DatabaseAway, LedgerBroken, PerennialError, StoreUnreachable
+from tasks.errors import DatabaseAway, LedgerBroken, PerennialError, RegistryError, StoreUnreachable
 from tasks.runtime.leaving import run_and_leave
 
 DATABASE_WAIT, PATIENCE_SECONDS = "PERENNIAL_DATABASE_WAIT_SECONDS", "10"
 """A person waits for less long than a step does."""
 NOT_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF})
 """What standard output says that takes no more."""
+MOST_LETTERS = 300
+"""Of what MLflow's client says, which may quote a whole page."""
 
 
 def main(words: list[str] | None = None) -> None:
@@ -54,7 +56,7 @@ def _run(words: list[str] | None) -> None:
     try:
         load_words()(words, prog_name="perennial")
     except Exception as error:
-        if told := _of_database(error) or explain(error):
+        if told := _of_database(error) or _of_mlflow(error) or explain(error):
             raise told from error
         raise
 
@@ -65,6 +67,15 @@ def _of_database(error: Exception) -> PerennialError | None:
     if library is None or not isinstance(error, library.DBAPIError):
         return None
     return DatabaseAway(f"The platform's database does not answer as it should: {error.orig}")
+
+
+def _of_mlflow(error: Exception) -> PerennialError | None:
+    """MLflow that does not answer, or refuses, where a word asks it by its own client."""
+    library = sys.modules.get("mlflow.exceptions")
+    if library is None or not isinstance(error, library.MlflowException):
+        return None
+    said = str(error).partition("\n")[0][:MOST_LETTERS]
+    return RegistryError(f"MLflow does not answer as it should: {said}")
 
 
 def end(error: PerennialError) -> NoReturn:
