@@ -169,6 +169,16 @@ def ended(dag_id: str, state: str) -> None:
             session.execute(sa.update(table).where(*own).values(state=state))
 
 
+def returned(dag_id: str, task_id: str, value: Any) -> None:
+    """Let a task of the newest run of a DAG have returned this: there is no worker here."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    run_id = runs_of(dag_id)[-1].run_id
+    with create_session() as session:
+        XComModel.set("return_value", value, dag_id=dag_id, task_id=task_id, run_id=run_id, session=session)
+
+
 def ask_a_person(dag_id: str, task_id: str) -> None:
     """Let the newest run of a DAG ask a person, as Airflow's operator does when a worker runs it: there is no
     scheduler here that would come so far.

@@ -18,6 +18,7 @@ from tests.dags.browsing import (
     ended,
     opened,
     past,
+    returned,
     runs_of,
     server,
     viewer,
@@ -185,6 +186,17 @@ def test_batches_are_chosen_among_those_that_joined_and_typed_beside_them(
     act.locator("button").click()
     act.locator(".outcome.calm").wait_for()
     assert runs_of("recall_batch")[-1].conf["batch_ids"] == ["joined-1", "joined-2", "typed-3"]
+
+    refused = {"model": MODEL, "granted": False, "train_run_id": None, "reason": "One was an hour ago."}
+    granted = refused | {"model": FRESH, "granted": True, "train_run_id": "r", "reason": "So."}
+    returned("recall_batch", "tickets", [{"ticket": refused}, {"ticket": granted}])
+    ended("recall_batch", "success")
+    act.locator(".outcome.warn").wait_for()
+    assert (
+        act.locator(".outcome")
+        .inner_text()
+        .endswith(f"succeeded. But {MODEL} is not trained again without them now: One was an hour ago.")
+    )
     page.close()
 
 

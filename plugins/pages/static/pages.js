@@ -87,12 +87,23 @@ async function whyItFailed(run, page) {
   return [`Its task ${task} failed${why ? `: ${why.trim().slice(0, 600)} ` : ". "}`, linkTo(place, "The task's log")];
 }
 
+async function whatIsNotTrained(run, now) {
+  if (now.dag_id !== "recall_batch") return [];
+  const entry = await asked(`${run.url}/taskInstances/tickets/xcomEntries/return_value`);
+  const asks = (typeof entry?.value === "string" ? JSON.parse(entry.value) : entry?.value) ?? [];
+  return asks.map((each) => each.ticket).filter((ticket) => !ticket.granted)
+    .map((ticket) => ` But ${ticket.model} is not trained again without them now: ${ticket.reason}`);
+}
+
 async function tellRun(outcome, run, now) {
   if (!now || now.state === run.state) return;
   const page = `${run.airflow}/dags/${encodeURIComponent(now.dag_id)}/runs/${encodeURIComponent(now.dag_run_id)}`;
   const link = linkTo(page, `${now.dag_run_id} of ${now.dag_id}`);
   const ended = now.state === "success" || now.state === "failed";
-  if (now.state === "success") tell(outcome, "good", "Done: ", link, " succeeded.");
+  if (now.state === "success") {
+    const left = await whatIsNotTrained(run, now);
+    tell(outcome, left.length ? "warn" : "good", "Done: ", link, " succeeded.", ...left);
+  }
   else if (now.state === "failed") tell(outcome, "bad", "Failed: ", link, " did not do what you asked. ", ...(await whyItFailed(run, page)));
   else tell(outcome, "calm", `Started, and ${now.state} now: `, link, ". How it ends will stand here.");
   run.state = now.state;
