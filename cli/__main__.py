@@ -75,7 +75,7 @@ def _of_mlflow(error: Exception) -> PerennialError | None:
     if library is None or not isinstance(error, library.MlflowException):
         return None
     said = str(error).partition("\n")[0][:MOST_LETTERS]
-    return RegistryError(f"MLflow does not answer as it should: {said}")
+    return RegistryError(f"MLflow does not answer as it should: {said} See what runs: make status.")
 
 
 def end(error: PerennialError) -> NoReturn:

@@ -27,4 +27,5 @@ def test_mlflow_that_does_not_answer_is_told_in_a_sentence(
     assert told.startswith(
         "RegistryError: MLflow does not answer as it should: API request to http://127.0.0.1:9"
     )
+    assert told.endswith("See what runs: make status.\n")
     assert len(told.splitlines()) == 1
